@@ -1,0 +1,1 @@
+"""How fast and how good: scripts that measure, and their committed results."""

@@ -1,0 +1,1 @@
+"""Cleanplate's service: from a marked video or image to its clean plate, without torch."""

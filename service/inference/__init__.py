@@ -1,0 +1,1 @@
+"""ONNX sessions and the batches that they run."""

@@ -1,0 +1,57 @@
+"""Where a mark is: a box, the frames it stays for, its mask, opacity and colour."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["overlay", "scene_text", "user"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Pixels [left, right) x [top, bottom) of the coded picture."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right and 0 <= self.top < self.bottom):
+            raise ValueError(f"empty or negative box: {self}")
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in a (H, W) plane."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One stay of a mark at one place, exact to the frame at both ends.
+
+    mask: (h, w) float32 in [0, 1], above 0.5 where the mark is; only there pixels change.
+    opacity: (h, w) float32 in [0, 1]. colour: (3, h, w) float32 RGB in [0, 1].
+    """
+
+    first_frame: int
+    last_frame: int  # inclusive
+    box: Box
+    mask: NDArray[np.float32] = field(repr=False)
+    opacity: NDArray[np.float32] = field(repr=False)
+    colour: NDArray[np.float32] = field(repr=False)
+    confidence: float
+    kind: Kind = "overlay"
+
+    def covers(self, frame_index: int) -> bool:
+        return self.first_frame <= frame_index <= self.last_frame

@@ -1,0 +1,1 @@
+"""Training, fine-tuning and export of the networks; never in the wheel."""
