@@ -1,0 +1,48 @@
+# One word per chore. Each sets up what it needs, once; nothing is installed outside of this folder.
+PYTHON ?= python3
+SERVE := .venv
+DEV := .venv-dev
+UV ?= $(DEV)/bin/uv
+COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
+
+.PHONY: help demo test check format lock quality speed bench
+help: ## list the chores
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+demo: $(SERVE)/.stamp ## clean the bundled sample, tell where the result is and how long each step took
+	@$(SERVE)/bin/cleanplate clean samples/marked.mp4 --output demo-output/clean.mp4 --debug demo-output --report demo-output/report.json --verbose
+
+test: $(DEV)/.stamp ## run all tests
+	$(DEV)/bin/python -m pytest
+
+check: $(DEV)/.stamp ## format, lint, types, import contracts
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+format: $(DEV)/.stamp ## put the code into form
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+lock: ## write requirements/*.lock anew, keeping versions; OPTIONS=--upgrade moves them
+	$(COMPILE) --extra cpu --output-file requirements/serve-cpu.lock
+	$(COMPILE) --extra cuda --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
+	$(COMPILE) --extra cpu --extra train --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
+
+quality: $(DEV)/.stamp ## measure what is removed, against classical baselines
+	$(DEV)/bin/python -m benchmarks.quality $(OPTIONS)
+
+speed: $(DEV)/.stamp ## measure fps and memory, against a plain transcode
+	$(DEV)/bin/python -m benchmarks.speed $(OPTIONS)
+
+bench: quality speed ## both
+
+$(SERVE)/.stamp: requirements/serve-cpu.lock pyproject.toml
+$(DEV)/.stamp: requirements/dev.lock pyproject.toml
+%/.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit("Cleanplate needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	test -x $*/bin/python || $(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

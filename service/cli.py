@@ -1,0 +1,198 @@
+"""The command line: `cleanplate clean` and `cleanplate version`. It reads options, calls the pipeline and tells how it went."""
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from service import settings
+from service.errors import CleanplateError, RequestError
+from service.inference.session import Networks
+from service.pipeline import contact_sheet, run
+from service.pipeline.report import FileResult, Report, to_json
+from service.pipeline.request import CLASSES, Request, parse_box, parse_classes
+from service.pipeline.video import Limits
+from service.targets import target_files
+from service.version import VERSION
+
+INTERRUPTED: Final = 130
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
+Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]
+Device = Annotated[settings.Device | None, typer.Option(help="Where the networks run; CLEANPLATE_DEVICE, or auto, if not given.")]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box instead of looking for marks. Pixels or 0..1; seconds."
+    ),
+]
+Mask = Annotated[Path | None, typer.Option(help="Image or video of what to remove, white = remove, instead of looking for marks.")]
+Detect = Annotated[bool, typer.Option("--detect", help="Look for marks as well, beside --box and --mask.")]
+Classes = Annotated[str, typer.Option(help=f"What to look for: {','.join(CLASSES)}.")]
+ReportFile = Annotated[Path | None, typer.Option("--report", metavar="FILE.json", help="Write placements, figures and versions here.")]
+Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet and a before/after picture here.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell the figures when not on a terminal too; show where an error arose.")]
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; every failure is one line on stderr."""
+    try:
+        code = command_line()(args=list(arguments), prog_name="cleanplate", standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message()  # empty where the help was shown in its place
+        return _fail(message, error.exit_code) if message else error.exit_code
+    except CleanplateError as error:
+        return _fail(str(error), error.exit_code)
+    except Exception as error:
+        if {"-v", "--verbose"} & set(arguments):
+            traceback.print_exc()
+        return _fail(f"internal error, --verbose shows where: {type(error).__name__}: {error}", CleanplateError.exit_code)
+    if code == INTERRUPTED:
+        _fail("stopped", INTERRUPTED)
+    return int(code or 0)
+
+
+def command_line() -> typer.Typer:
+    """The two commands."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Removes visible watermarks.")
+    app.command()(clean)
+    app.command()(version)
+    return app
+
+
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"cleanplate {VERSION}")
+
+
+def clean(
+    inputs: Inputs,
+    output: Output,
+    device: Device = None,
+    box: Boxes = None,
+    mask: Mask = None,
+    detect: Detect = False,
+    classes: Classes = "overlay",
+    report: ReportFile = None,
+    debug: Debug = None,
+    verbose: Verbose = False,
+) -> int:
+    """Remove visible marks from videos and images. An existing OUTPUT is replaced, an INPUT never."""
+    request = _request(box or [], mask, detect, classes)
+    targets = target_files(inputs, output, report)
+    chosen = settings.read()
+    networks = Networks.load(device or chosen.device)
+    job = _Job(request, networks, chosen.limits, verbose)
+    results = []
+    for source, target in zip(inputs, targets, strict=True):
+        looks = debug / source.name if debug and len(inputs) > 1 else debug
+        outcome = _clean_file(source, target, job, looks)
+        results.append(FileResult(source.name, target.name, outcome))
+        _tell(results[-1], target, looks, verbose)
+    if report:
+        _write(report, to_json(tuple(results)))
+    return next((result.exit_code for result in results if result.exit_code), 0)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all inputs of one command share."""
+
+    request: Request
+    networks: Networks
+    limits: Limits
+    verbose: bool
+
+
+def _request(boxes: Sequence[str], mask: Path | None, detect: bool, classes: str) -> Request:
+    """Boxes and a mask stand in for detection, unless it is asked for too."""
+    if mask is not None and not mask.is_file():
+        raise RequestError(f"--mask {mask.name}: no such file")
+    return Request(tuple(map(parse_box, boxes)), mask, parse_classes(classes), detect or not (boxes or mask))
+
+
+def _clean_file(source: Path, target: Path, job: _Job, looks: Path | None) -> Report | CleanplateError:
+    """One input; an error that is its own ends it, not the command."""
+    try:
+        if not source.is_file():
+            raise RequestError("no such file")
+        _make_folder(target.parent)
+        with _progress_bar(source.name) as on_progress:
+            return run.clean(source, target, job.request, job.networks, job.limits, on_progress, looks)
+    except CleanplateError as error:
+        if job.verbose:
+            traceback.print_exc()
+        return error
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Callable[[run.Progress], None]]:
+    """A bar a step with its fps and the time left, where a person is looking; else nothing."""
+    if not sys.stderr.isatty():
+        yield run.ignore
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Fps(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        steps: dict[str, TaskID] = {}
+
+        def show(progress: run.Progress) -> None:
+            if progress.step not in steps:
+                steps[progress.step] = bars.add_task(f"{name}: {progress.step}")
+            bars.update(steps[progress.step], completed=progress.done_frames, total=max(progress.total_frames, progress.done_frames))
+
+        yield show
+
+
+class _Fps(ProgressColumn):
+    """Frames per second of a step."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:.0f} fps", style="progress.data.speed")
+
+
+def _tell(result: FileResult, target: Path, looks: Path | None, verbose: bool) -> None:
+    """The outcome of one input: an error always, figures for a person or when asked."""
+    if isinstance(result.outcome, CleanplateError):
+        _fail(f"{result.source_name}: {result.outcome}", result.exit_code)
+    elif verbose or sys.stdout.isatty():
+        typer.echo("\n".join(_summary(result.outcome, result.source_name, target, looks)))
+
+
+def _summary(report: Report, name: str, target: Path, looks: Path | None) -> Iterator[str]:
+    stays = len(report.placements)
+    yield f"{name}: {f'mark removed, placements: {stays}' if stays else 'no mark found, streams copied untouched'}"
+    for step in report.steps:
+        yield f"  {step.name:<15}{step.seconds:8.2f} s {step.frames_per_second:8.1f} fps"
+    yield f"  {'end to end':<15}{report.seconds:8.2f} s {report.frames_per_second:8.1f} fps"
+    yield f"  clean file     {target}"
+    pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
+    yield from (f"  {what:<15}{looks / file}" for what, file in pictures if looks and (looks / file).is_file())
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"cannot make the folder {folder.name}: {(error.strerror or 'unknown').lower()}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    _make_folder(path.parent)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"cannot write {path.name}: {(error.strerror or 'unknown').lower()}") from error
+
+
+def _fail(message: str, exit_code: int) -> int:
+    typer.echo(f"cleanplate: {' '.join(message.split())}", err=True)
+    return exit_code

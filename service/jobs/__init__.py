@@ -1,0 +1,1 @@
+"""Durable jobs: credits, retries, the store. They arrive with the service issue."""

@@ -1,0 +1,166 @@
+"""What the project says of itself is true: the README, the chores, the decisions, the style, the lock files."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("service", "models", "training", "benchmarks")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SKIPPED = re.compile(r"^(\.git|\.venv.*|\..*cache|\.hypothesis|__pycache__|build|dist|demo-output|.*\.egg-info)$")
+TEXT = {".py", ".md", ".toml", ".lock", ".sh", ".yaml", ".yml", ".json", ".jsonl", ".tsv", ".cuda", ".txt", ""}
+# Written in two halves, so that this file passes its own test.
+REGISTRIES = [
+    "".join(halves)
+    for halves in (
+        ("pypi", ".org"),
+        ("python", "hosted"),
+        ("pytorch", ".org/whl"),
+        ("npm", "js.org"),
+        ("crates", ".io"),
+        ("docker", ".io"),
+        ("ghcr", ".io"),
+        ("nvcr", ".io"),
+        ("quay", ".io"),
+        ("anaconda", ".org"),
+        ("pypi.nvidia", ".com"),
+        ("proxy.golang", ".org"),
+    )
+]
+
+
+def files(top: Path = ROOT) -> Iterator[Path]:
+    for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if not SKIPPED.match(name)]
+        yield from (Path(folder) / name for name in names)
+
+
+def sources() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in files(ROOT / package) if path.suffix == ".py")
+
+
+def tree() -> dict[str, str]:
+    """Path -> description, of the annotated tree in the README; a folder ends in `/`."""
+    block = README.split("<!-- tree -->")[1].split("```")[1]
+    told: dict[str, str] = {}
+    parents: list[str] = []
+    for line in filter(str.strip, block.splitlines()):
+        depth = (len(line) - len(line.lstrip())) // 4
+        name, _, description = line.strip().partition(" ")
+        parents[depth:] = [name]
+        told["".join(parents)] = description.strip()
+    return told
+
+
+def test_every_source_file_is_in_the_readme() -> None:
+    missing = {str(path.relative_to(ROOT)) for path in sources() if path.name != "__init__.py"} - set(tree())
+    assert not missing
+
+
+def test_every_file_in_the_readme_exists() -> None:
+    assert not [name for name in tree() if not (ROOT / name).exists()]
+    assert not [name for name in re.findall(r"\]\((?!http)([^)#]+)\)", README) if not (ROOT / name).exists()]
+    assert not [
+        name
+        for name in re.findall(r"`((?:service|models|training|benchmarks|samples|docs)/[\w/.]+)`", README)
+        if not (ROOT / name).exists()
+    ]
+
+
+def test_descriptions_in_the_tree_are_short() -> None:
+    assert not {name: text for name, text in tree().items() if not 0 < len(text.split()) <= 10}
+
+
+def test_chores_that_the_documents_name_exist() -> None:
+    chores = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {
+        chore for path in ROOT.glob("*.md") for chore in re.findall(r"(?:^|`)make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert {"demo", "test", "check"} <= named <= chores
+
+
+def test_options_in_the_readme_are_those_of_the_command() -> None:
+    from service.cli import command_line
+
+    text = re.sub(r"<!-- results -->.*<!-- /results -->", "", README.split("## The files")[0], flags=re.DOTALL)
+    words = [sys.executable, "-m", "service", "clean", "--help"]
+    command = subprocess.run(words, cwd=ROOT, env=os.environ | {"COLUMNS": "300"}, capture_output=True, text=True, check=True)
+    options = set(re.findall(r"--[a-z]+", command.stdout)) - {"--help"}
+    described = set(re.findall(r"^    (--[a-z]+)", text, re.MULTILINE))
+    assert described | {"--output"} == options
+    assert {info.callback.__name__ for info in command_line().registered_commands if info.callback} == {"clean", "version"}
+
+
+def test_exit_codes_in_the_readme_are_those_of_the_errors() -> None:
+    from service import errors
+
+    codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CleanplateError)}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)} == codes | {0, 130}
+
+
+def test_decisions_are_one_page() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert decisions
+    assert not [path.name for path in decisions if not re.match(r"\d{4}-[a-z0-9-]+\.md", path.name)]
+    assert not [path.name for path in decisions if len(path.read_text(encoding="utf-8").splitlines()) > 40]
+
+
+def test_modules_are_short() -> None:
+    limits = {path: 350 if path.parent.name == "training" else 300 for path in sources()}
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in limits}
+    assert not {name: lines for name, lines in lengths.items() if lines > limits[ROOT / name]}
+
+
+def test_functions_fit_a_screen() -> None:
+    long = {
+        f"{path.relative_to(ROOT)}: {node.name}": lines
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > 40
+    }
+    assert not long
+
+
+def test_packages_hold_a_docstring_and_nothing_else() -> None:
+    for path in sources():
+        if path.name == "__init__.py":
+            (only,) = ast.parse(path.read_text(encoding="utf-8")).body
+            assert isinstance(only, ast.Expr), path
+
+
+def test_no_module_is_a_drawer() -> None:
+    assert not [path for path in sources() if path.stem in {"utils", "helpers", "common", "manager", "base"}]
+
+
+def test_no_registry_and_no_path_of_a_machine_is_named() -> None:
+    banned = re.compile("|".join(map(re.escape, [*REGISTRIES, "/" + "work/", "/" + "home/"])))
+    texts = {path: path.read_text(encoding="utf-8", errors="ignore") for path in files() if path.suffix in TEXT}
+    assert not {str(path.relative_to(ROOT)): found for path, text in texts.items() if (found := banned.findall(text))}
+
+
+@pytest.mark.parametrize("name", ["serve-cpu", "serve-cuda", "dev"])
+def test_every_locked_package_has_its_hashes(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.lock").read_text(encoding="utf-8")
+    entries = [entry for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE) if entry.strip()]
+    assert len(entries) > 10
+    assert not [entry.split()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry]
+    assert "://" not in text
+
+
+def test_the_served_versions_are_the_tested_ones() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[a-z0-9-]+==\S+", (ROOT / "requirements" / f"{name}.lock").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert pins("serve-cpu") <= pins("dev")
+    assert {pin.split("==")[0] for pin in pins("serve-cpu") - pins("serve-cuda")} == {"onnxruntime"}
+
+
+def test_the_service_imports_no_torch() -> None:
+    code = "import sys, service.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
