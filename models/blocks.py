@@ -1,0 +1,77 @@
+"""Pieces that the networks share. Plain operators only, so that every network exports to ONNX."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution and SiLU; halves the size at stride 2."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.SiLU())
+
+
+class Residual(nn.Module):
+    """x + f(x) with two 3x3 convolutions; starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias) if self.second.bias is not None else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+def doubled(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, 2H, 2W), bilinear."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+class Join(nn.Module):
+    """Upsamples the coarse map, joins it with the skip, and mixes."""
+
+    def __init__(self, coarse: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = conv(coarse, outputs, kernel=1)
+        self.mix = conv(outputs + skip, outputs)
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        return self.mix(torch.cat([doubled(self.reduce(coarse)), skip], 1))
+
+
+def warp(x: Tensor, flow: Tensor) -> Tensor:
+    """Samples x (N, C, H, W) at each pixel plus `flow` (N, 2, H, W) = (dx, dy) in pixels; the border is repeated."""
+    height, width = x.shape[-2:]
+    flow = flow.float()  # coordinates need more than half precision
+    xs = torch.arange(width, device=x.device, dtype=flow.dtype)[None, None, :] + flow[:, 0]
+    ys = torch.arange(height, device=x.device, dtype=flow.dtype)[None, :, None] + flow[:, 1]
+    grid = torch.stack([xs * (2.0 / (width - 1)) - 1, ys * (2.0 / (height - 1)) - 1], -1)
+    return F.grid_sample(x.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def correlation(left: Tensor, right: Tensor, radius: int) -> Tensor:
+    """Dot products of left (N, C, H, W) with right shifted by every (dy, dx) within the radius: (N, (2r+1)^2, H, W), rows of dx."""
+    height, width = left.shape[-2:]
+    padded = F.pad(right, (radius, radius, radius, radius))
+    shifts = range(2 * radius + 1)
+    return torch.stack([(left * padded[:, :, dy : dy + height, dx : dx + width]).sum(1) for dy in shifts for dx in shifts], 1)
+
+
+def pull_push(values: Tensor, valid: Tensor, levels: int = 4) -> Tensor:
+    """Fills (N, C, H, W) where `valid` (N, 1, H, W) is 0 from ever coarser averages of the valid pixels.
+
+    H and W divisible by 2**levels. Pyramid scattered-data interpolation: Gortler et al., "The Lumigraph", 1996.
+    """
+    sums, weights = [values * valid], [valid]
+    for _ in range(levels):
+        sums.append(F.avg_pool2d(sums[-1], 2))
+        weights.append(F.avg_pool2d(weights[-1], 2))
+    filled = sums[-1].mean((2, 3), keepdim=True) / (weights[-1].mean((2, 3), keepdim=True) + 1e-6) + 0 * sums[-1]
+    for level in range(levels, -1, -1):
+        if level < levels:
+            filled = doubled(filled)
+        known = (weights[level] * 8).clamp(0.0, 1.0)
+        filled = known * (sums[level] / (weights[level] + 1e-6)) + (1 - known) * filled
+    return filled

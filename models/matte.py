@@ -1,0 +1,48 @@
+"""The matte head: opacity and colour of a mark, from what its place looked like over time.
+
+Its input are statistics of a placement (`models.preprocess.matte_statistics`). Under a fixed mark of opacity a and colour w the
+scene's spread shrinks by 1 - a and its mean moves to (1 - a) * mean + a * w; the idea of pooling a mark's appearances is that of
+Dekel et al., "On the Effectiveness of Visible Watermarks", CVPR 2017.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.blocks import Join, Residual, conv
+from models.preprocess import MATTE_STATISTICS
+
+
+@dataclass(frozen=True)
+class MatteConfig:
+    """Channels at full, 1/2, 1/4 and 1/8 of the size."""
+
+    channels: tuple[int, int, int, int] = (24, 32, 48, 64)
+
+
+class Matte(nn.Module):
+    """Statistics (B, MATTE_STATISTICS, H, W), H and W divisible by 8 -> opacity (B, 1, H, W) and colour (B, 3, H, W), both in [0, 1]."""
+
+    def __init__(self, config: MatteConfig) -> None:
+        super().__init__()
+        a, b, c, d = config.channels
+        self.config = config
+        self.stem = conv(MATTE_STATISTICS, a)
+        self.down2 = nn.Sequential(conv(a, b, 2), Residual(b))
+        self.down4 = nn.Sequential(conv(b, c, 2), Residual(c))
+        self.down8 = nn.Sequential(conv(c, d, 2), Residual(d))
+        self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.SiLU(), nn.Linear(d, d))
+        self.up4, self.up2, self.up1 = Join(d, c, c), Join(c, b, b), Join(b, a, a)
+        self.head = nn.Sequential(Residual(a), nn.Conv2d(a, 4, 3, padding=1))
+
+    def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        x1 = self.stem(statistics)
+        x2 = self.down2(x1)
+        x4 = self.down4(x2)
+        x8 = self.down8(x4)
+        weight = nn.functional.avg_pool2d(statistics[:, :1], 8) + 1e-4  # most marks have one opacity and few colours: pool over the mark
+        inside = (x8 * weight).sum((2, 3)) / weight.sum((2, 3))
+        x8 = x8 + self.whole(torch.cat([inside, x8.mean((2, 3))], 1))[:, :, None, None]
+        out = self.head(self.up1(self.up2(self.up4(x8, x4), x2), x1)).sigmoid()
+        return out[:, :1], out[:, 1:]

@@ -1,0 +1,89 @@
+"""What is done to pixels before a network sees them: one code for training and serving, in NumPy.
+
+Nothing here knows torch.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+SEGMENTER_MULTIPLE = 32  # H and W of the segmenter's input
+INPAINTER_MULTIPLE = 16
+MATTE_MULTIPLE = 8
+ANALYSIS_LONG_SIDE_PIXELS = 640
+SEGMENTER_FRAMES = 4
+
+MATTE_STATISTICS = 16
+
+
+def pull_push(values: Array, valid: Array) -> Array:
+    """Fills (H, W, C) where `valid` (H, W) is 0 from ever coarser averages of the valid pixels (Gortler et al. 1996)."""
+    height, width = valid.shape
+    weighted, weight = values * valid[..., None], valid
+    if min(height, width) <= 2:
+        mean = weighted.sum((0, 1)) / max(float(weight.sum()), 1e-6)
+        coarse = np.broadcast_to(mean, values.shape)
+    else:
+        size = ((width + 1) // 2, (height + 1) // 2)
+        smaller, small_weight = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (weighted, weight))
+        means = smaller.reshape(size[1], size[0], -1) / np.maximum(small_weight, 1e-6)[..., None]
+        filled = pull_push(means, np.minimum(small_weight * 4, 1))
+        coarse = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    return (valid[..., None] * values + (1 - valid[..., None]) * coarse).astype(np.float32)
+
+
+def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Array:
+    """What the matte head sees of one placement.
+
+    marked: (N, 3, h, w) RGB in [0, 1] crops while the mark stays. probability: (h, w) in [0, 1] of being mark.
+    uncovered: (M, 3, h, w) crops of the same place without the mark, M may be 0. Returns (MATTE_STATISTICS, h, w).
+    """
+    hole = cv2.dilate((probability > 0.3).astype(np.float32), np.ones((5, 5), np.uint8))
+    filled = np.stack([pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1) for crop in marked])
+    mean, around = marked.mean(0), filled.mean(0)
+    grey, grey_around = marked.mean(1), filled.mean(1)
+    spread, spread_around = grey.std(0), grey_around.std(0)
+    together = ((grey - grey.mean(0)) * (grey_around - grey_around.mean(0))).mean(0)
+    passed = together / (spread_around**2 + 1e-4)  # 1 - a where the scene moves and the fill is right
+    shown = uncovered.mean(0) if len(uncovered) else around
+    rows = [
+        probability[None],
+        mean - 0.5,
+        around - 0.5,
+        mean - around,
+        shown - mean,
+        np.full_like(probability, min(len(uncovered), 4) / 4)[None],
+        (4 * spread)[None],
+        np.clip(passed, -1, 2)[None],
+    ]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def padded(array: Array, multiple: int) -> Array:
+    """(..., H, W) grown at the bottom and right to multiples of `multiple`, edges repeated."""
+    height, width = array.shape[-2:]
+    grow = [(0, 0)] * (array.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]
+    return np.pad(array, grow, mode="edge")
+
+
+NEAR_FRAMES = 3  # a neighbour: the same mark, the scene moved a little
+FAR_FRAMES = 12  # the scene moved enough to show what was hidden
+REACH_FRAMES = 48  # an uncovered frame farther away shows another scene as likely as not
+
+
+def reference_frames(frame: int, first: int, last: int, total: int) -> tuple[int, int, int, int]:
+    """The four frames that help to restore `frame` of a placement that covers [first, last] of a video of `total` frames.
+
+    Two neighbours and, on each side, the nearest uncovered frame within reach or else a frame some way off. Depends on nothing
+    but the frame, so that a video cleaned in windows equals the video cleaned whole.
+    """
+    before = first - 2 if first >= 2 and frame - first < REACH_FRAMES else frame - FAR_FRAMES
+    after = last + 2 if last + 2 < total and last - frame < REACH_FRAMES else frame + FAR_FRAMES
+
+    def inside(index: int) -> int:
+        mirrored = index if 0 <= index < total else 2 * frame - index
+        return min(max(mirrored, 0), total - 1)
+
+    return inside(frame - NEAR_FRAMES), inside(frame + NEAR_FRAMES), inside(before), inside(after)

@@ -1,0 +1,65 @@
+"""The segmenter: which pixels of a few frames belong to a mark.
+
+A small U-shaped network. Each frame also sees the mean and the spread over the frames it is given (a fixed mark stays sharp in
+the mean while the scene blurs), and at the coarse scales its features are mixed with their mean and maximum over time.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.blocks import Join, Residual, conv
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
+
+    channels: tuple[int, int, int, int, int] = (24, 40, 64, 96, 128)
+
+
+class OverTime(nn.Module):
+    """Mixes each frame's features with their mean and maximum over the frames."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3 * channels, channels, 1)
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        clip = x.unflatten(0, (-1, frames))  # (B, T, C, h, w)
+        mean = clip.mean(1, keepdim=True).expand_as(clip)
+        top = clip.amax(1, keepdim=True).expand_as(clip)
+        return x + self.mix(torch.cat([clip, mean, top], 2).flatten(0, 1))
+
+
+class Segmenter(nn.Module):
+    """(B, T, 3, H, W) float32 RGB in [0, 1], H and W divisible by 32 -> logits (B, T, 2, H, W): overlay, scene text."""
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__()
+        a, b, c, d, e = config.channels
+        self.config = config
+        self.stem = nn.Sequential(conv(28, a), Residual(a))
+        self.down4 = nn.Sequential(conv(a, b, 2), Residual(b))
+        self.down8 = nn.Sequential(conv(b, c, 2), Residual(c))
+        self.down16 = nn.Sequential(conv(c, d, 2), Residual(d), Residual(d))
+        self.down32 = nn.Sequential(conv(d, e, 2), Residual(e), Residual(e))
+        self.time8, self.time16, self.time32 = OverTime(c), OverTime(d), OverTime(e)
+        self.up16, self.up8, self.up4, self.up2 = Join(e, d, d), Join(d, c, c), Join(c, b, b), Join(b, a, a)
+        self.head = nn.Conv2d(a, 8, 3, padding=1)
+        nn.init.constant_(self.head.bias, -3.0) if self.head.bias is not None else None
+
+    def forward(self, frames: Tensor) -> Tensor:
+        count = frames.shape[1]
+        mean = frames.mean(1, keepdim=True)
+        spread = (frames - mean).square().mean((1, 2), keepdim=True).add(1e-6).sqrt()
+        seen = torch.cat([frames - 0.5, (mean - 0.5).expand_as(frames), 4 * spread.expand_as(frames[:, :, :1])], 2)
+        x2 = self.stem(F.pixel_unshuffle(seen.flatten(0, 1), 2))
+        x4 = self.down4(x2)
+        x8 = self.time8(self.down8(x4), count)
+        x16 = self.time16(self.down16(x8), count)
+        x32 = self.time32(self.down32(x16), count)
+        x = self.up2(self.up4(self.up8(self.up16(x32, x16), x8), x4), x2)
+        return F.pixel_shuffle(self.head(x), 2).unflatten(0, (-1, count))

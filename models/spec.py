@@ -1,0 +1,53 @@
+"""The networks' ONNX contracts as data: exporter, runtime and tests read them here. No torch."""
+
+from dataclasses import dataclass
+
+from models.preprocess import INPAINTER_MULTIPLE, MATTE_MULTIPLE, MATTE_STATISTICS, SEGMENTER_MULTIPLE
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output; all are float32. A dimension is a number or the name of a free one; `low` and `high` bound the values."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network's file is `NAME.onnx`; height and width must be divisible by `multiple`."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    multiple: int
+
+
+SEGMENTER = NetworkSpec(
+    "segmenter",
+    (TensorSpec("frames", ("batch", "time", 3, "height", "width")),),
+    (TensorSpec("probability", ("batch", "time", 2, "height", "width")),),  # overlay, scene text
+    SEGMENTER_MULTIPLE,
+)
+MATTE = NetworkSpec(
+    "matte",
+    (TensorSpec("statistics", ("batch", MATTE_STATISTICS, "height", "width"), -2.0, 4.0),),  # models.preprocess.matte_statistics
+    (TensorSpec("opacity", ("batch", 1, "height", "width")), TensorSpec("colour", ("batch", 3, "height", "width"))),
+    MATTE_MULTIPLE,
+)
+INPAINTER = NetworkSpec(
+    "inpainter",
+    (
+        TensorSpec("frames", ("batch", "frames", 3, "height", "width")),  # the target first, then its references
+        TensorSpec("mask", ("batch", "frames", 1, "height", "width")),
+        TensorSpec("opacity", ("batch", "frames", 1, "height", "width")),
+        TensorSpec("colour", ("batch", "frames", 3, "height", "width")),
+    ),
+    (TensorSpec("clean", ("batch", 3, "height", "width")),),
+    INPAINTER_MULTIPLE,
+)
+NETWORKS = (SEGMENTER, MATTE, INPAINTER)
+OPSET = 20
+CONTRACT_VERSION = 1  # raised when a shape, range or meaning above changes

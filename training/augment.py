@@ -1,0 +1,55 @@
+"""What happens to a marked clip on its way to the network: compression, and the errors of the steps before."""
+
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+
+
+def compressed(frames: Frames, crf: int, preset: str = "veryfast") -> Frames:
+    """(T, H, W, 3) uint8 RGB through x264 4:2:0 and back; H and W must be even."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+    encoder.time_base = Fraction(1, 30)
+    encoder.options = {"crf": str(crf), "preset": preset, "threads": "1"}
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    packets, pictures = [], []
+    for index, frame in enumerate(frames):
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture.pts = index
+        packets += encoder.encode(picture)
+    packets += encoder.encode(None)
+    for packet in packets:
+        pictures += decoder.decode(packet)
+    pictures += decoder.decode(None)
+    return np.stack([p.to_ndarray(format="rgb24") for p in pictures])
+
+
+def random_crf(rng: np.random.Generator) -> int:
+    """Mostly good quality, as people upload it; sometimes poor."""
+    return int(rng.choice([14, 16, 18, 18, 20, 22, 24, 27, 30]))
+
+
+def flipped(arrays: list[NDArray[np.float32]], rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """All arrays (..., H, W) mirrored or not, alike."""
+    if rng.random() < 0.5:
+        arrays = [a[..., ::-1] for a in arrays]
+    if rng.random() < 0.3:
+        arrays = [a[..., ::-1, :] for a in arrays]
+    return [np.ascontiguousarray(a) for a in arrays]
+
+
+def misjudged_opacity(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The opacity as the matte head would have it: a little wrong in scale, blurred or shifted by a fraction of a pixel. (H, W)."""
+    if rng.random() < 0.5:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 0.9))
+    if rng.random() < 0.3:
+        shift = np.array([[1, 0, rng.normal(0, 0.25)], [0, 1, rng.normal(0, 0.25)]])
+        alpha = cv2.warpAffine(alpha, shift, alpha.shape[::-1])
+    noise = cv2.resize(rng.normal(0, 1, (4, 4)).astype(np.float32), alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(alpha * (1 + rng.normal(0, 0.03) + 0.02 * noise), 0, 1).astype(np.float32)

@@ -1,0 +1,115 @@
+"""Clean material to draw marks on: real clips and photos, kept decoded on disk so that any frame is at hand.
+
+Clips are read with decord (random access); what its FFmpeg is too old for is read with PyAV. Photos become clips by a slow pan and zoom.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+LONG_SIDE_PIXELS = 1280  # larger clips are scaled down to this before they are kept
+FRAMES_PER_CLIP = 96
+
+CLIP_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Consecutive clean frames: (T, H, W, 3) uint8 RGB, memory-mapped."""
+
+    name: str
+    frames: Frames = field(repr=False)
+
+
+def load(folder: Path, cache: Path) -> tuple[Clip, ...]:
+    """Every clip under `folder/clips` and photo under `folder/photos`, decoded once into `cache`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in CLIP_SUFFIXES | PHOTO_SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"no clips and no photos under {folder.name}")
+    return tuple(Clip(path.name, _cached(path, cache)) for path in paths)
+
+
+def _cached(path: Path, cache: Path) -> Frames:
+    key = hashlib.sha256(f"{path.name} {path.stat().st_size} {LONG_SIDE_PIXELS} {FRAMES_PER_CLIP}".encode()).hexdigest()[:16]
+    kept = cache / f"{key}.npy"
+    if not kept.exists():
+        frames = _photo(path) if path.suffix.lower() in PHOTO_SUFFIXES else _video(path)
+        with (half := kept.with_suffix(".part")).open("wb") as file:
+            np.save(file, frames)
+        half.rename(kept)
+    return np.load(kept, mmap_mode="r")
+
+
+def _photo(path: Path) -> Frames:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f"not a picture: {path.name}")
+    return _fitted(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))[None]
+
+
+def _video(path: Path) -> Frames:
+    """The middle stretch of the video: openings are often black or titled."""
+    try:
+        return _video_decord(path)
+    except (RuntimeError, OSError, ImportError):
+        with av.open(str(path)) as container:
+            frames = []
+            for frame in container.decode(video=0):
+                frames.append(_fitted(frame.to_ndarray(format="rgb24")))
+                if len(frames) == FRAMES_PER_CLIP:
+                    break
+        return np.stack(frames)
+
+
+def _video_decord(path: Path) -> Frames:
+    import decord
+
+    reader = decord.VideoReader(str(path), num_threads=1)
+    first = max(0, (len(reader) - FRAMES_PER_CLIP) // 2)
+    picked = range(first, min(len(reader), first + FRAMES_PER_CLIP))
+    return np.stack([_fitted(reader[i].asnumpy()) for i in picked])
+
+
+def _fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = LONG_SIDE_PIXELS / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    return cv2.resize(rgb, (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)), interpolation=cv2.INTER_AREA)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A piece of a clip in time and space: which frames, and which rectangle of them."""
+
+    indices: tuple[int, ...]
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def cut(clip: Clip, window: Window, rng: np.random.Generator) -> Frames:
+    """(T, height, width, 3) of the clip; a photo is panned and zoomed with a random speed, often none."""
+    rows, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
+    if len(clip.frames) > 1:
+        return np.stack([clip.frames[i, rows, columns] for i in window.indices])
+    speed = rng.normal(0, 1.5, 2) * (rng.random() < 0.75)
+    zoom = rng.normal(0, 0.002) * (rng.random() < 0.5)
+    picture, middle = clip.frames[0], len(window.indices) // 2
+    frames = []
+    for index in window.indices:
+        age = index - window.indices[middle]
+        scale = 1 + zoom * age
+        matrix = np.array([[scale, 0, window.left + speed[1] * age], [0, scale, window.top + speed[0] * age]])
+        size = (window.width, window.height)
+        frames.append(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101))
+    return np.stack(frames)

@@ -1,0 +1,47 @@
+"""Trains the inpainter.
+
+    python -m training.train_inpainter training/configs/inpainter.toml [--steps N ...]
+"""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from models.blocks import pull_push
+from models.inpainter import Inpainter, InpainterConfig
+from training import losses
+from training.config import TrainConfig, from_command_line
+from training.fit import Batch, Task, fit, open_sources
+from training.samples import inpainter_sample
+
+
+def task(config: TrainConfig) -> Task:
+    """A fresh inpainter and what it learns from."""
+    torch.manual_seed(config.seed)
+    return Task(Inpainter(InpainterConfig()), inpainter_sample, loss, score)
+
+
+def loss(network: nn.Module, batch: Batch) -> Tensor:
+    restored = network.restore(batch["frames"], batch["mask"], batch["opacity"], batch["colour"])
+    return losses.inpainting(restored, batch)
+
+
+def score(network: nn.Module, batch: Batch) -> dict[str, float]:
+    """PSNR in the hole: the network's, and its gain over the pull-push fill and over the better of fill and un-blending."""
+    inputs = (batch["frames"], batch["mask"], batch["opacity"], batch["colour"])
+    filled = pull_push(batch["frames"][:, 0], 1 - batch["mask"][:, 0])
+    unblended = Inpainter.candidates(*(x[:, 0] for x in inputs))[0]
+    ours, fill, analytic = (_hole_psnr(x, batch) for x in (network(*inputs), filled, unblended))
+    return {"psnr": ours, "over_fill": ours - fill, "over_best": ours - max(fill, analytic)}
+
+
+def _hole_psnr(picture: Tensor, batch: Batch) -> float:
+    hole = batch["hole"]
+    error = ((picture - batch["clean"][:, 0]).square() * hole).sum() / (hole.sum() * 3).clamp(min=1)
+    return float(-10 * torch.log10(error + 1e-6))
+
+
+if __name__ == "__main__":
+    settings = from_command_line(sys.argv[1:])
+    fit(task(settings), settings, open_sources(settings))

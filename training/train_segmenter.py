@@ -1,0 +1,38 @@
+"""Trains the segmenter.
+
+    python -m training.train_segmenter training/configs/segmenter.toml [--steps N ...]
+"""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from models.segmenter import Segmenter, SegmenterConfig
+from training import losses
+from training.config import TrainConfig, from_command_line
+from training.fit import Batch, Task, fit, open_sources
+from training.samples import segmenter_sample
+
+
+def task(config: TrainConfig) -> Task:
+    """A fresh segmenter and what it learns from."""
+    torch.manual_seed(config.seed)
+    return Task(Segmenter(SegmenterConfig()), segmenter_sample, loss, score)
+
+
+def loss(network: nn.Module, batch: Batch) -> Tensor:
+    return losses.segmentation(network(batch["frames"]).float(), batch["target"])
+
+
+def score(network: nn.Module, batch: Batch) -> dict[str, float]:
+    """F1 of the overlay where there is one; share of pixels wrongly marked where there is none."""
+    found, truth = network(batch["frames"])[:, :, 0] > 0, batch["target"][:, :, 0] > 0.5
+    hits, either = float((found & truth).sum()), float(found.sum() + truth.sum())
+    marked = bool(truth.any())
+    return {"f1": 2 * hits / max(either, 1) if marked else float("nan"), "wrong": float("nan") if marked else float(found.float().mean())}
+
+
+if __name__ == "__main__":
+    settings = from_command_line(sys.argv[1:])
+    fit(task(settings), settings, open_sources(settings))
