@@ -17,6 +17,7 @@ class Limits:
     duration_seconds: float = 360.0
     long_side_pixels: int = 2048
     short_side_pixels: int = 1088
+    still_pixels: int = 50 * 10**6  # of an image, in place of the two sides
     decoder_memory_bytes: int = 2 * 2**30
     decoder_stall_seconds: float = 60.0  # without a new frame
 
@@ -58,6 +59,8 @@ class VideoInfo:
     container: str
     file_bytes: int
     video_bit_rate: int  # bits per second
+    sample_aspect_ratio: Fraction | None = None  # of a pixel, width to height; None: the file does not say
+    display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers; empty: shown as it is
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""What is to be measured: tracks that were found, boxes and masks that a person gave, all as candidates. Pure but for reading the mask."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InputError, RequestError
+from service.pipeline.composite import shrink_rgb
+from service.pipeline.decode import decode
+from service.pipeline.measure import CONTEXT_PIXELS, Candidate, grown
+from service.pipeline.placement import Box, Kind
+from service.pipeline.probe import probe
+from service.pipeline.request import Request, TimedBox
+from service.pipeline.segment import sampling_stride
+from service.pipeline.track import Track, iou
+from service.pipeline.video import Limits, VideoInfo
+
+SAME_MASK_IOU = 0.98  # a video mask stays the same placement while it changes less than its own compression changes it
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The presentation times of every frame of the video."""
+
+    pts: Sequence[int] = field(repr=False)
+    time_base: Fraction
+
+    @property
+    def frames(self) -> int:
+        return len(self.pts)
+
+    def seconds(self, index: int) -> float:
+        """Since the first frame."""
+        return float((self.pts[index] - self.pts[0]) * self.time_base)
+
+
+def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
+    """Tracks at native size. A mark seen in the first sample began with the video; one seen in the last may go on to its end."""
+    stride = sampling_stride(info)
+    found: list[Candidate] = []
+    for track in tracks:
+        height, width = track.total.shape
+        scale_y, scale_x = info.height / height, info.width / width
+        small = track.box
+        right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
+        box = grown(Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom), CONTEXT_PIXELS, info)
+        full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
+        probability = np.ascontiguousarray(full[box.slices])
+        slack = stride if timeline.frames > 1 else 0
+        found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack))
+    return found
+
+
+def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> list[Candidate]:
+    """Each box for the frames whose time it covers. Raises RequestError where that is none."""
+    found = []
+    for timed in boxes:
+        inner = timed.pixels(info.width, info.height, info.rotation_degrees)
+        covered = [i for i in range(timeline.frames) if timed.covers(timeline.seconds(i))]
+        if not covered:
+            raise RequestError(f"box {timed} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")
+        box = grown(inner, CONTEXT_PIXELS, info)
+        probability = np.zeros((box.height, box.width), np.float32)
+        probability[inner.top - box.top : inner.bottom - box.top, inner.left - box.left : inner.right - box.left] = 1
+        found.append(Candidate(box, probability, covered[0], covered[-1], 1.0, "user", 0))
+    return found
+
+
+def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
+    """White pixels of an image, for the whole video, or of a video, frame by frame. Raises RequestError for a mask of another shape."""
+    try:
+        mask_info = probe(path, limits)
+    except InputError as error:
+        raise RequestError(f"the mask cannot be read: {error}") from error
+    if (mask_info.width, mask_info.height) != (info.width, info.height):
+        raise RequestError(f"the mask is {mask_info.width}x{mask_info.height}, the picture {info.width}x{info.height}")
+    runs: list[tuple[int, int, NDArray[np.bool_]]] = []
+    with decode(path, mask_info, limits) as frames:
+        for frame in frames:
+            if frame.index >= timeline.frames:
+                break
+            white = shrink_rgb(frame, mask_info, info.width, info.height).min(2) > 127
+            if runs and (iou(runs[-1][2], white) >= SAME_MASK_IOU or not (white.any() or runs[-1][2].any())):
+                runs[-1] = (runs[-1][0], frame.index, runs[-1][2])
+            else:
+                runs.append((frame.index, frame.index, white))
+    if len(runs) == 1 and mask_info.container == "image":
+        runs = [(0, timeline.frames - 1, runs[0][2])]
+    found = [_exactly(white, first, last, info) for first, last, white in runs if white.any()]
+    if not found:
+        raise RequestError("the mask has no white pixel")
+    return found
+
+
+def _exactly(white: NDArray[np.bool_], first: int, last: int, info: VideoInfo) -> Candidate:
+    rows, columns = np.nonzero(white)
+    tight = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+    box = grown(tight, CONTEXT_PIXELS, info)
+    return Candidate(box, white[box.slices].astype(np.float32), first, last, 1.0, "user", 0, exact_mask=True)
+
+
+def pointed_at(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
+    """Everything the person gave by hand."""
+    given = from_boxes(request.boxes, info, timeline)
+    return given + (from_mask(request.mask, info, timeline, limits) if request.mask else [])

@@ -1,0 +1,165 @@
+"""Step 6: what was behind the marks of one frame. Windows of native crops for the network, and its answers as patches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.preprocess import INPAINTER_MULTIPLE, padded, reference_frames
+from service.inference.batcher import run_batched
+from service.inference.session import Arrays, Session
+from service.pipeline.composite import crop_rgb
+from service.pipeline.measure import Measured
+from service.pipeline.placement import Box
+from service.pipeline.video import Frame, VideoInfo
+
+Floats = NDArray[np.float32]
+
+HOLE_MARGIN_PIXELS = 2  # H.264 carries a mark a little beyond its edge
+TILE_PIXELS = 208  # larger boxes are cut into tiles of this size at most
+TILE_CONTEXT_PIXELS = 24
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Clean pixels for one frame: rgb (3, h, w) in [0, 1], to be laid over the box with alpha (h, w), feathered at the mark's edge."""
+
+    box: Box
+    rgb: Floats = field(repr=False)
+    alpha: Floats = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A piece of a placement. `seen` is what the network gets, `kept` the part of its answer that is used; both in the picture's pixels."""
+
+    seen: Box
+    kept: Box
+
+
+def tiles(box: Box, size: int = TILE_PIXELS, context: int = TILE_CONTEXT_PIXELS) -> list[Tile]:
+    """Cuts a box into tiles that share `context` pixels with their neighbours; one tile if it is small enough. The kept parts partition the box."""
+    rows, columns = _spans(box.top, box.bottom, size, context), _spans(box.left, box.right, size, context)
+    return [Tile(Box(x[0], y[0], x[1], y[1]), Box(x[2], y[2], x[3], y[3])) for y in rows for x in columns]
+
+
+def _spans(start: int, stop: int, size: int, context: int) -> list[tuple[int, int, int, int]]:
+    """(first seen, last seen, first kept, last kept) of the tiles along one axis, half open."""
+    length = stop - start
+    if length <= size:
+        return [(start, stop, start, stop)]
+    count = -(-(length - 2 * context) // (size - 2 * context))
+    firsts = [start + round(i * (length - size) / (count - 1)) for i in range(count)]
+    cuts = [start, *((a + size + b) // 2 for a, b in zip(firsts, firsts[1:], strict=False)), stop]
+    return [(first, first + size, cuts[i], cuts[i + 1]) for i, first in enumerate(firsts)]
+
+
+def hole(mask: Floats) -> Floats:
+    """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
+    side = 2 * HOLE_MARGIN_PIXELS + 1
+    return cv2.dilate((mask > 0.5).astype(np.float32), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+
+
+def feathered(hole_mask: Floats) -> Floats:
+    """Alpha for pasting: 1 inside the hole, falling over its outermost pixel, 0 outside."""
+    return cv2.GaussianBlur(hole_mask, (3, 3), 0) * hole_mask
+
+
+class Inpainter:
+    """Restores frames of one video. Marks are known for the whole video; frames are given as far as the references reach."""
+
+    def __init__(self, session: Session, marks: Sequence[Measured], info: VideoInfo, total_frames: int) -> None:
+        self._session = session
+        self._marks = marks
+        self._info = info
+        self._total = total_frames
+        self._kept: dict[tuple[Box, tuple[int, ...]], tuple[Floats, Floats, Floats]] = {}
+
+    def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
+        """Patches by frame index for the target frames; `frames` holds them and those FAR_FRAMES around them."""
+        windows: list[Arrays] = []
+        places: list[tuple[int, int, Tile]] = []
+        for index in targets:
+            for number, mark in enumerate(self._marks):
+                if mark.placement.covers(index):
+                    for tile, window in self._windows(index, mark, frames):
+                        windows.append(window)
+                        places.append((index, number, tile))
+        answers = run_batched(self._session, windows)
+        patches: dict[int, dict[int, Patch]] = {index: {} for index in targets}
+        for (index, number, tile), answer in zip(places, answers, strict=True):
+            patch = patches[index].setdefault(number, self._blank(self._marks[number]))
+            _put(patch, tile, answer["clean"])
+        return {index: list(by_mark.values()) for index, by_mark in patches.items()}
+
+    def _blank(self, mark: Measured) -> Patch:
+        box = mark.placement.box
+        return Patch(box, np.zeros((3, box.height, box.width), np.float32), feathered(hole(mark.placement.mask)))
+
+    def _windows(self, index: int, mark: Measured, frames: Mapping[int, Frame]) -> list[tuple[Tile, Arrays]]:
+        """The network's inputs for one mark in one frame, tile by tile; tiles without a marked pixel are left out."""
+        placement, box = mark.placement, mark.placement.box
+        wanted = (index, *reference_frames(index, placement.first_frame, placement.last_frame, self._total))
+        crops = np.stack([self._crop(i, mark, frames) for i in wanted])
+        looks = [self._look(i, box) for i in wanted]
+        masks, opacities, colours = (np.stack([look[k] for look in looks]) for k in range(3))
+        found = []
+        for tile in tiles(box):
+            rows = slice(tile.seen.top - box.top, tile.seen.bottom - box.top)
+            columns = slice(tile.seen.left - box.left, tile.seen.right - box.left)
+            if masks[0, :, rows, columns].any():
+                parts = {"frames": crops, "mask": masks, "opacity": opacities, "colour": colours}
+                found.append((tile, {k: padded(v[:, :, rows, columns], INPAINTER_MULTIPLE) for k, v in parts.items()}))
+        return found
+
+    def _crop(self, index: int, mark: Measured, frames: Mapping[int, Frame]) -> Floats:
+        if index in frames:
+            return crop_rgb(frames[index], mark.placement.box, self._info)
+        kept = mark.uncovered.get(index)
+        if kept is None:  # an end that lies farther out than what was kept: the nearest frame at hand serves
+            return crop_rgb(frames[min(frames, key=lambda i: abs(i - index))], mark.placement.box, self._info)
+        return kept.astype(np.float32) / 255
+
+    def _look(self, index: int, box: Box) -> tuple[Floats, Floats, Floats]:
+        """Hole (1, h, w), opacity (1, h, w) and colour (3, h, w) of all marks that are in the box in that frame."""
+        active = tuple(n for n, m in enumerate(self._marks) if m.placement.covers(index) and _meet(m.placement.box, box))
+        if (box, active) not in self._kept:
+            if len(self._kept) > 64:
+                self._kept.clear()
+            self._kept[box, active] = self._drawn(active, box)
+        return self._kept[box, active]
+
+    def _drawn(self, active: tuple[int, ...], box: Box) -> tuple[Floats, Floats, Floats]:
+        mask, opacity = np.zeros((2, 1, box.height, box.width), np.float32)
+        colour = np.zeros((3, box.height, box.width), np.float32)
+        for number in active:
+            placement = self._marks[number].placement
+            here, there = _common(box, placement.box)
+            own = hole(placement.mask)[there] > 0
+            mask[0][here][own] = 1
+            opacity[0][here][own] = placement.opacity[there][own]
+            colour[:, here[0], here[1]][:, own] = placement.colour[:, there[0], there[1]][:, own]
+        return mask, opacity, colour
+
+
+def _put(patch: Patch, tile: Tile, clean: Floats) -> None:
+    """Writes the kept part of a tile's answer into the patch."""
+    kept, seen, box = tile.kept, tile.seen, patch.box
+    part = clean[:, kept.top - seen.top : kept.bottom - seen.top, kept.left - seen.left : kept.right - seen.left]
+    patch.rgb[:, kept.top - box.top : kept.bottom - box.top, kept.left - box.left : kept.right - box.left] = part
+
+
+def _meet(left: Box, right: Box) -> bool:
+    return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom
+
+
+def _common(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The pixels that two boxes share, as an index into each."""
+    top, bottom = max(box.top, other.top), min(box.bottom, other.bottom)
+    left, right = max(box.left, other.left), min(box.right, other.right)
+    return (
+        (slice(top - box.top, bottom - box.top), slice(left - box.left, right - box.left)),
+        (slice(top - other.top, bottom - other.top), slice(left - other.left, right - other.left)),
+    )

@@ -1,0 +1,176 @@
+"""Step 5 in between, on a second look at the file: each track at native size, its exact pixels, opacity, colour and ends."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.preprocess import MATTE_MULTIPLE, REACH_FRAMES, SEGMENTER_FRAMES, matte_statistics, padded
+from service.inference.session import Networks
+from service.pipeline.composite import crop_rgb
+from service.pipeline.placement import Box, Kind, Placement
+from service.pipeline.presence import Look, first_and_last, parts, score
+from service.pipeline.segment import mark_probability
+from service.pipeline.video import Frame, VideoInfo
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+CONTEXT_PIXELS = 24  # around a mark: what the networks need to see of the scene
+INSIDE_FRAMES = 8  # looked at while the mark is there
+VISIBLE_OPACITY = 0.06
+UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
+REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place to be measured: box in native pixels with context, probability (h, w) in it, and the frames that surely show the mark."""
+
+    box: Box
+    probability: Floats = field(repr=False)
+    first_sample: int
+    last_sample: int
+    confidence: float
+    kind: Kind
+    slack_frames: int  # how far beyond its samples the mark may reach; 0 where a person gave the exact frames
+    exact_mask: bool = False  # the mask was given and is not to be refined
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A placement, and what its place looked like just before and after: crops (3, h, w) uint8 by frame index."""
+
+    placement: Placement
+    uncovered: dict[int, Bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which frames of a candidate are wanted, for what."""
+
+    inside: tuple[int, ...]
+    outside: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    @property
+    def frames(self) -> set[int]:
+        return {*self.inside, *self.outside, *self.ends}
+
+
+def measure(frames: Iterable[Frame], info: VideoInfo, candidates: list[Candidate], networks: Networks, total_frames: int) -> list[Measured]:
+    """Measures every candidate in one pass; a candidate's crops are let go as soon as it is measured."""
+    plans = [_plan(candidate, candidates, total_frames) for candidate in candidates]
+    wanted: dict[int, list[int]] = defaultdict(list)
+    for number, plan in enumerate(plans):
+        for index in plan.frames:
+            wanted[index].append(number)
+    crops: list[dict[int, Bytes]] = [{} for _ in candidates]
+    found: list[Measured] = []
+    for frame in frames:
+        for number in wanted.get(frame.index, ()):
+            crops[number][frame.index] = _bytes(crop_rgb(frame, candidates[number].box, info))
+            if len(crops[number]) == len(plans[number].frames):
+                found += _measured(candidates[number], plans[number], crops[number], networks)
+                crops[number] = {}
+    return sorted(found, key=lambda m: m.placement.first_frame)
+
+
+def _plan(candidate: Candidate, all_of_them: list[Candidate], total: int) -> _Plan:
+    first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
+    inside = np.unique(np.linspace(first, last, INSIDE_FRAMES).round().astype(int)).tolist()
+    around = (
+        [
+            *range(first - 2 * slack - REFERENCE_GAP_FRAMES, first + slack),
+            *range(last - slack + 1, last + 2 * slack + REFERENCE_GAP_FRAMES + 1),
+        ]
+        if slack
+        else []
+    )
+    others = [c for c in all_of_them if c is not candidate and _overlap(c.box, candidate.box)]
+    away = [first - slack - d for d in (4, 12, 24, REACH_FRAMES)] + [last + slack + d for d in (4, 12, 24, REACH_FRAMES)]
+    free = [
+        i
+        for i in away
+        if 0 <= i < total and not any(c.first_sample - c.slack_frames <= i <= c.last_sample + c.slack_frames for c in others)
+    ]
+    return _Plan(tuple(inside), tuple(free[:2] + free[-2:]) if slack else (), tuple(i for i in around if 0 <= i < total))
+
+
+def _overlap(left: Box, right: Box) -> bool:
+    return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom
+
+
+def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networks: Networks) -> list[Measured]:
+    """The candidate's placements: usually one, several where parts of the mark come and go at different times, none where nothing is left."""
+    inside = np.stack([_floats(crops[i]) for i in plan.inside])
+    outside = np.stack([_floats(crops[i]) for i in plan.outside]) if plan.outside else inside[:0]
+    probability = candidate.probability if candidate.exact_mask else _refined(candidate, inside, networks)
+    opacity, colour = _matte(inside, probability, outside, networks)
+    mask = probability > 0.5 if candidate.exact_mask else (probability > 0.5) | ((probability > 0.25) & (opacity > 2 * VISIBLE_OPACITY))
+    if not mask.any():
+        return []
+    placements: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    split = parts(mask) if candidate.slack_frames else [mask]
+    for part in split:
+        ends = _ends(candidate, plan, crops, Look(part.astype(np.float32), opacity, colour), is_part=len(split) > 1)
+        placements[ends] = placements.get(ends, np.zeros_like(part)) | part
+    return [_placement(candidate, ends, part, opacity, colour, crops) for ends, part in placements.items()]
+
+
+def _refined(candidate: Candidate, inside: Floats, networks: Networks) -> Floats:
+    """Mark probability at native size, averaged over the stay, near where the coarse look saw it."""
+    chosen = inside if len(inside) <= SEGMENTER_FRAMES else np.concatenate([inside[::2], inside[1::2]])
+    groups = [chosen[i : i + SEGMENTER_FRAMES] for i in range(0, len(chosen), SEGMENTER_FRAMES)]
+    seen = np.concatenate([mark_probability(group, networks.segmenter, frozenset({candidate.kind})) for group in groups]).mean(0)
+    near = cv2.dilate((candidate.probability > 0.3).astype(np.uint8), np.ones((13, 13), np.uint8)) > 0
+    coarse_weight = 0.3  # thin strokes are clearer at native size, but a scene that resembles a mark is clearer from afar
+    return np.where(near, (1 - coarse_weight) * seen + coarse_weight * candidate.probability, 0).astype(np.float32)
+
+
+def _matte(inside: Floats, probability: Floats, outside: Floats, networks: Networks) -> tuple[Floats, Floats]:
+    height, width = probability.shape
+    statistics = padded(matte_statistics(inside, probability, outside), MATTE_MULTIPLE)
+    answer = networks.matte.run({"statistics": statistics[None]})
+    return answer["opacity"][0, 0, :height, :width], answer["colour"][0, :, :height, :width]
+
+
+def _ends(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], look: Look, is_part: bool) -> tuple[int, int]:
+    """(first, last) frame of the mark or of a part of it."""
+    inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
+    if not slack:
+        return inside
+    scores = {i: score(_floats(crops[i]), look) for i in plan.ends}
+    present = float(np.median([score(_floats(crops[i]), look) for i in plan.inside]))
+    if present < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
+        near = [i for i in scores if inside[0] - slack < i < inside[1] + slack]
+        return min([inside[0], *near]), max([inside[1], *near])
+    absent = float(np.median([score(_floats(crops[i]), look) for i in plan.outside])) if plan.outside else 0.0
+    return first_and_last(scores, inside, min(absent, 0.5 * present), present, is_part)
+
+
+def _placement(
+    candidate: Candidate, ends: tuple[int, int], part: NDArray[np.bool_], opacity: Floats, colour: Floats, crops: dict[int, Bytes]
+) -> Measured:
+    first, last = ends
+    placement = Placement(first, last, candidate.box, part.astype(np.float32), opacity, colour, candidate.confidence, candidate.kind)
+    beside = (first - REFERENCE_GAP_FRAMES, last + REFERENCE_GAP_FRAMES)
+    return Measured(placement, {i: crops[i] for i in beside if i in crops})
+
+
+def grown(box: Box, pixels: int, info: VideoInfo) -> Box:
+    """The box with `pixels` around it, as far as the picture goes."""
+    return Box(
+        max(0, box.left - pixels), max(0, box.top - pixels), min(info.width, box.right + pixels), min(info.height, box.bottom + pixels)
+    )
+
+
+def _bytes(rgb: Floats) -> Bytes:
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
+def _floats(rgb: Bytes) -> Floats:
+    return rgb.astype(np.float32) / 255

@@ -1,0 +1,37 @@
+"""Steps 6 and 7 for a whole video: frames in, the same frames without their marks out, holding only what references need."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from models.preprocess import FAR_FRAMES
+from service.pipeline.composite import paste
+from service.pipeline.inpaint import Inpainter
+from service.pipeline.video import Frame, VideoInfo
+
+CHUNK_FRAMES = 4  # restored together, so that their windows share a batch
+
+Watcher = Callable[[Frame, Frame], None]
+
+
+def remove(frames: Iterable[Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher) -> Iterator[Frame]:
+    """The frames in order, cleaned; `watch` sees each as it was and as it is now."""
+    held: dict[int, Frame] = {}
+    waiting = 0  # the first frame that has not gone out yet
+    for frame in frames:
+        held[frame.index] = frame
+        if frame.index >= waiting + CHUNK_FRAMES - 1 + FAR_FRAMES:
+            yield from _cleaned(range(waiting, waiting + CHUNK_FRAMES), held, inpainter, info, watch)
+            waiting += CHUNK_FRAMES
+            held = {index: kept for index, kept in held.items() if index >= waiting - FAR_FRAMES}
+    end = max(held, default=-1) + 1
+    for start in range(waiting, end, CHUNK_FRAMES):
+        yield from _cleaned(range(start, min(end, start + CHUNK_FRAMES)), held, inpainter, info, watch)
+
+
+def _cleaned(indices: range, held: dict[int, Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher) -> Iterator[Frame]:
+    patches = inpainter.patches(indices, held)
+    for index in indices:
+        clean = held[index]
+        for patch in patches[index]:
+            clean = paste(clean, patch.box, patch.rgb, patch.alpha, info)
+        watch(held[index], clean)
+        yield clean

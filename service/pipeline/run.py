@@ -1,0 +1,122 @@
+"""The path of a video, from a marked file to its clean plate: probe, decode, segment, track, measure, inpaint, composite, encode."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.inference.session import Networks
+from service.pipeline.candidates import Timeline, from_tracks, pointed_at
+from service.pipeline.debug import Witness
+from service.pipeline.decode import decode
+from service.pipeline.encode import Encoder, copy_untouched
+from service.pipeline.inpaint import Inpainter
+from service.pipeline.measure import Candidate, Measured, measure
+from service.pipeline.probe import probe
+from service.pipeline.remove import remove
+from service.pipeline.report import Report, StepFigures
+from service.pipeline.request import CLASSES, Request
+from service.pipeline.segment import segment
+from service.pipeline.track import track
+from service.pipeline.video import Frame, Limits, VideoInfo
+from service.version import versions
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is. Steps: locate, measure, remove."""
+
+    step: str
+    done_frames: int
+    total_frames: int
+
+
+Listener = Callable[[Progress], None]
+
+
+def ignore(_: Progress) -> None:
+    """A listener that does not care."""
+
+
+def clean(
+    source: Path, target: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore, debug: Path | None = None
+) -> Report:
+    """Writes the clean plate of `source` to `target`; a video without a mark is copied as it is.
+
+    Raises CleanplateError kinds, and then leaves no target behind.
+    """
+    info = probe(source, limits)
+    job = _Job(source, target, info, limits, networks, on_progress)
+    with job.step("locate"):
+        candidates, timeline = job.locate(request)
+    marks: list[Measured] = []
+    if candidates:
+        with job.step("measure"):
+            marks = job.measure(candidates, timeline)
+    with job.step("remove" if marks else "copy"):
+        if marks:
+            job.remove(marks, timeline, debug)
+        else:
+            copy_untouched(source, target)
+    return Report(info, tuple(m.placement for m in marks), timeline.frames, job.figures(timeline.frames), versions() | networks.versions)
+
+
+@dataclass
+class _Job:
+    """One run's fixed values, and the time its steps took."""
+
+    source: Path
+    target: Path
+    info: VideoInfo
+    limits: Limits
+    networks: Networks
+    on_progress: Listener
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
+        """First look: what there is to measure, and when each frame is shown."""
+        pts: list[int] = []
+        with decode(self.source, self.info, self.limits) as frames:
+            watched = _timed(self._counted("locate", frames, self.info.frames_estimate), pts)
+            tracks = track(segment(watched, self.info, self.networks.segmenter, request.classes)) if request.detect else []
+            for _ in watched:  # without detection the frames are only counted
+                pass
+        timeline = Timeline(pts, self.info.time_base)
+        kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
+        return from_tracks(tracks, self.info, timeline, kind) + pointed_at(request, self.info, timeline, self.limits), timeline
+
+    def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[Measured]:
+        """Second look: exact pixels, opacity, colour and ends."""
+        with decode(self.source, self.info, self.limits) as frames:
+            return measure(self._counted("measure", frames, timeline.frames), self.info, candidates, self.networks, timeline.frames)
+
+    def remove(self, marks: list[Measured], timeline: Timeline, debug: Path | None) -> None:
+        """Third look: every frame to the encoder, clean."""
+        inpainter = Inpainter(self.networks.inpainter, marks, self.info, timeline.frames)
+        witness = Witness([m.placement for m in marks], self.info, debug)
+        with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
+            for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):
+                encoder.write(frame)
+        witness.write()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - started
+
+    def figures(self, frames: int) -> tuple[StepFigures, ...]:
+        return tuple(StepFigures(name, seconds, frames) for name, seconds in self.seconds.items())
+
+    def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
+        for frame in frames:
+            yield frame
+            self.on_progress(Progress(step, frame.index + 1, max(total, frame.index + 1)))
+
+
+def _timed(frames: Iterable[Frame], pts: list[int]) -> Iterator[Frame]:
+    """The same frames; their times are noted."""
+    for frame in frames:
+        pts.append(frame.pts)
+        yield frame

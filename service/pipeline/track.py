@@ -1,0 +1,117 @@
+"""Step 5, first half: sightings over time to tracks, one for each stay of a mark. Pure, and as long as the number of marks, not of the video."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.pipeline.placement import Box
+from service.pipeline.segment import Sighting
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+SURE = 0.5  # a pixel is seen as mark above this probability
+CONFIDENT = 0.62  # mean probability over its pixels that a track needs
+SAME_MARK_IOU = 0.4  # between a track and a new region; two lines of subtitles in one place share about 0.3
+JOIN_SHARE = 0.016  # of the long side: parts nearer than this are one mark (its word and its logo)
+SMALLEST_PIXELS = 14  # at analysis size
+MISSES = 2  # samples that a mark may be unseen and still be the same stay
+LEAST_SAMPLES = 3  # a sighting that does not last is no mark, unless the video is that short
+
+
+@dataclass
+class Track:
+    """A mark that stays in one place while it grows older. Sums are over its samples, at analysis size."""
+
+    first_sample: int  # frame index of the first sample that shows it
+    last_sample: int
+    seen: int
+    misses: int
+    total: Floats = field(repr=False)  # (h, w) sum of the probabilities
+
+    @property
+    def mean(self) -> Floats:
+        """(h, w) mean probability while it was seen."""
+        return self.total / np.float32(self.seen)
+
+    @property
+    def mask(self) -> Mask:
+        return self.mean > SURE
+
+    @property
+    def confidence(self) -> float:
+        """Mean probability over its pixels."""
+        mask = self.mask
+        return float(self.mean[mask].mean()) if mask.any() else 0.0
+
+    @property
+    def box(self) -> Box:
+        """Of its pixels, at analysis size."""
+        rows, columns = np.nonzero(self.mask)
+        return Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+
+
+def track(sightings: Iterable[Sighting]) -> list[Track]:
+    """The marks that stay, in the order in which they end."""
+    tracks: list[Track] = []
+    done: list[Track] = []
+    samples = 0
+    for sighting in sightings:
+        samples += 1
+        regions = find_regions(sighting.probability)
+        unmatched = _extend(tracks, regions, sighting)
+        done += [t for t in tracks if t.misses > MISSES]
+        tracks = [t for t in tracks if t.misses <= MISSES]
+        tracks += [Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(r, sighting.probability, 0)) for r in unmatched]
+    least = min(LEAST_SAMPLES, samples)
+    return [t for t in _rejoined(done + tracks) if t.seen >= least and t.confidence >= CONFIDENT and t.mask.sum() >= SMALLEST_PIXELS]
+
+
+def find_regions(probability: Floats) -> list[Mask]:
+    """Marks in one sighting: pixels above SURE, those near each other together."""
+    sure = (probability > SURE).astype(np.uint8)
+    reach = 2 * max(1, round(JOIN_SHARE * max(probability.shape) / 2)) + 1
+    joined = cv2.dilate(sure, np.ones((reach, reach), np.uint8))
+    count, labels = cv2.connectedComponents(joined)
+    regions = [(labels == label) & (sure > 0) for label in range(1, count)]
+    return [region for region in regions if region.sum() >= SMALLEST_PIXELS]
+
+
+def _extend(tracks: list[Track], regions: list[Mask], sighting: Sighting) -> list[Mask]:
+    """Gives each open track the regions that cover it; returns the regions that belong to none."""
+    free = list(regions)
+    for open_track in tracks:
+        mask = open_track.mask
+        mine = [region for region in free if (region & mask).sum() >= 0.5 * region.sum()]
+        whole = np.logical_or.reduce(mine) if mine else np.zeros_like(mask)
+        alike = [region for region in free if not mine and iou(region, mask) >= SAME_MARK_IOU]
+        if alike:
+            mine, whole = alike[:1], alike[0]
+        if not mine or iou(whole, mask) < SAME_MARK_IOU:
+            open_track.misses += 1
+            continue
+        open_track.total += np.where(whole, sighting.probability, 0)
+        open_track.seen, open_track.misses, open_track.last_sample = open_track.seen + 1, 0, sighting.frame_index
+        free = [region for region in free if not any(region is taken for taken in mine)]
+    return free
+
+
+def iou(left: Mask, right: Mask) -> float:
+    """Intersection over union; 0 where both are empty."""
+    either = int((left | right).sum())
+    return int((left & right).sum()) / either if either else 0.0
+
+
+def _rejoined(tracks: list[Track]) -> list[Track]:
+    """Tracks of one mark that was lost for some samples and found again, as one."""
+    joined: list[Track] = []
+    for late in sorted(tracks, key=lambda t: t.first_sample):
+        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and iou(t.mask, late.mask) >= 0.6), None)
+        if early is None:
+            joined.append(late)
+        else:
+            early.total, early.seen, early.last_sample = early.total + late.total, early.seen + late.seen, late.last_sample
+    return joined

@@ -1,0 +1,52 @@
+"""A video's description as JSON, for the line between a process and its child."""
+
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any
+
+from service.pipeline.video import Colour, PixelFormat, VideoInfo
+
+
+def info_to_message(info: VideoInfo) -> dict[str, Any]:
+    """JSON values only; fractions as text."""
+    return {key: str(value) if isinstance(value, Fraction) else value for key, value in asdict(info).items()}
+
+
+def info_from_message(message: dict[str, Any]) -> VideoInfo:
+    """Inverse of `info_to_message`; raises ValueError, KeyError or TypeError for anything else."""
+    ratio = message["sample_aspect_ratio"]
+    return VideoInfo(
+        width=int(message["width"]),
+        height=int(message["height"]),
+        rotation_degrees=int(message["rotation_degrees"]),
+        pixel_format=_pixel_format(message["pixel_format"]),
+        colour=_colour(message["colour"]),
+        time_base=Fraction(message["time_base"]),
+        fps=Fraction(message["fps"]),
+        duration_seconds=float(message["duration_seconds"]),
+        frames_estimate=int(message["frames_estimate"]),
+        codec=str(message["codec"]),
+        container=str(message["container"]),
+        file_bytes=int(message["file_bytes"]),
+        video_bit_rate=int(message["video_bit_rate"]),
+        sample_aspect_ratio=None if ratio is None else Fraction(ratio),
+        display_matrix=tuple(int(value) for value in message["display_matrix"]),
+    )
+
+
+def _pixel_format(message: dict[str, Any]) -> PixelFormat:
+    return PixelFormat(
+        name=str(message["name"]),
+        bit_depth=int(message["bit_depth"]),
+        chroma_shift_x=int(message["chroma_shift_x"]),
+        chroma_shift_y=int(message["chroma_shift_y"]),
+    )
+
+
+def _colour(message: dict[str, Any]) -> Colour:
+    return Colour(
+        full_range=bool(message["full_range"]),
+        matrix=int(message["matrix"]),
+        primaries=int(message["primaries"]),
+        transfer=int(message["transfer"]),
+    )
