@@ -1,0 +1,123 @@
+"""The cases of the evaluation: one mark of one kind drawn on one clip, encoded as people would meet it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.media import Clip, Picture, pictures_of, read_clip, write_video
+from training.vocabulary import Vocabulary
+from training.watermarks import Mark, Patch, apply, draw, placed
+
+MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle", "subtitle_chinese")
+CLEAN = "clean"  # no mark: nothing may be found
+KINDS = (*MARKED_KINDS, CLEAN)
+SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
+OPAQUE = 0.95  # above it a mark lets too little through to be un-blended
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the results. `height`: the short side at most, in pixels."""
+
+    clip: str
+    kind: str
+    frames: int = 90
+    height: int = 720
+
+    @property
+    def seed(self) -> int:
+        """The same mark for the same clip and kind, whichever cases run."""
+        return int.from_bytes(hashlib.sha256(f"{self.clip}/{self.kind}".encode()).digest()[:8], "big")
+
+    def __str__(self) -> str:
+        return f"{self.clip} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A case made real: the clean pictures, the mark on them, and the marked file."""
+
+    clean: Clip
+    mark: Mark
+    marked: Path
+
+    @property
+    def frames(self) -> int:
+        return len(self.clean.pictures)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.clean.height, self.clean.width
+
+    def alphas(self) -> Iterator[NDArray[np.float32]]:
+        """Opacity of the mark over the whole picture, frame by frame: (H, W) in [0, 1]; the same array while nothing changes."""
+        previous, alpha = None, np.zeros(self.size, np.float32)
+        for patch in self.mark.patches:
+            if patch is not previous:
+                previous, alpha = patch, placed(patch, *self.size, 0, 0)[0]
+            yield alpha
+
+    def pictures(self) -> Iterator[Picture]:
+        """The decoded pictures of the marked file."""
+        return pictures_of(self.marked)
+
+    @property
+    def has_mark(self) -> bool:
+        return any(patch is not None for patch in self.mark.patches)
+
+    @property
+    def translucent(self) -> bool:
+        """Whether the opacity stays below 0.95 everywhere, so that something survives under the mark."""
+        return self.has_mark and max(float(patch.alpha.max()) for patch in self.distinct_patches()) < OPAQUE
+
+    def distinct_patches(self) -> Sequence[Patch]:
+        return list({id(patch): patch for patch in self.mark.patches if patch is not None}.values())
+
+    def ever_marked(self) -> NDArray[np.bool_]:
+        """(H, W) pixels that the mark touches at any time of the clip, however faintly."""
+        touched = np.zeros(self.size, bool)
+        for patch in self.distinct_patches():
+            touched |= placed(patch, *self.size, 0, 0)[0] > 0
+        return touched
+
+
+def find_cases(folder: Path, clips: Sequence[str], kinds: Sequence[str], frames: int, height: int) -> list[Case]:
+    """Every clip of `folder` (or `folder/clips`) with every kind; `clips` and `kinds` narrow the choice, clips by a part of their name.
+
+    Raises ValueError for an unknown kind or when no clip fits.
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise ValueError(f"unknown kind {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
+    names = [path.name for path in clip_paths(folder) if not clips or any(part in path.name for part in clips)]
+    if not names:
+        raise ValueError("no clip of that name in the folder")
+    return [Case(name, kind, frames, height) for name in names for kind in KINDS if not kinds or kind in kinds]
+
+
+def clip_paths(folder: Path) -> list[Path]:
+    """The clips of a folder, or of its `clips` folder, by name."""
+    inner = folder / "clips"
+    return sorted(path for path in (inner if inner.is_dir() else folder).iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def prepare(case: Case, folder: Path, vocabulary: Vocabulary, scratch: Path) -> Scene:
+    """Draw the case's mark on its clip and encode the marked file into `scratch`."""
+    path = next(path for path in clip_paths(folder) if path.name == case.clip)
+    clean = read_clip(path, case.frames, case.height)
+    mark = _mark(case, clean, vocabulary)
+    marked = scratch / f"{path.stem}_{case.kind}.mp4"
+    pictures = (apply(picture, patch) for picture, patch in zip(clean.pictures, mark.patches, strict=True))
+    write_video(marked, pictures, (clean.width, clean.height), clean.timing, audio_of=path)
+    return Scene(clean, mark, marked)
+
+
+def _mark(case: Case, clean: Clip, vocabulary: Vocabulary) -> Mark:
+    frames = len(clean.pictures)
+    if case.kind == CLEAN:
+        return Mark(CLEAN, (None,) * frames)
+    return draw(case.kind, np.random.default_rng(case.seed), clean.width, clean.height, frames, vocabulary)

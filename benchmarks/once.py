@@ -1,0 +1,59 @@
+"""One timed run in a process of its own, so that its peak memory is its own; prints one JSON line.
+
+python -m benchmarks.once clean|transcode SOURCE TARGET [--device cpu] [--warm-up FILE]
+"""
+
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+from service.inference.session import Networks
+from service.pipeline.run import clean
+
+from benchmarks.transcode import transcode
+from service.pipeline.request import Request
+
+
+def timed_clean(source: Path, target: Path, device: str, warm_up: Path | None) -> dict[str, Any]:
+    """Clean a file; seconds for loading the networks and for the run, and the figures of each step."""
+    began = time.perf_counter()
+    networks = Networks.load(cast(Literal["auto", "cpu", "cuda"], device))
+    loaded = time.perf_counter()
+    if warm_up is not None:  # CUDA chooses its kernels in the first run
+        clean(warm_up, target, Request(), networks)
+    ready = time.perf_counter()
+    report = clean(source, target, Request(), networks)
+    return {
+        "load_seconds": loaded - began,
+        "seconds": time.perf_counter() - ready,
+        "frames": report.frames,
+        "placements": len(report.placements),
+        "steps": {step.name: step.seconds for step in report.steps},
+    }
+
+
+def timed_transcode(source: Path, target: Path) -> dict[str, Any]:
+    """Decode and encode a file with the same encoder settings; nothing else."""
+    began = time.perf_counter()
+    frames = transcode(source, target)
+    return {"seconds": time.perf_counter() - began, "frames": frames}
+
+
+def main(
+    what: Annotated[str, typer.Argument(help="clean or transcode.")],
+    source: Annotated[Path, typer.Argument(exists=True)],
+    target: Path,
+    device: str = "cpu",
+    warm_up: Annotated[Path | None, typer.Option(exists=True)] = None,
+) -> None:
+    """Run once and print the figures; `maxrss_bytes` is the largest single process, this one or one it started."""
+    figures = timed_clean(source, target, device, warm_up) if what == "clean" else timed_transcode(source, target)
+    largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps(figures | {"maxrss_bytes": largest * 1024}))
+
+
+if __name__ == "__main__":
+    typer.run(main)

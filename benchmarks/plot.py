@@ -1,0 +1,128 @@
+"""Result files as pictures and tables for the README.
+
+python -m benchmarks.plot            # quality.svg, quality.md, speed.svg and speed.md beside the result files, and the README
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib as mpl
+import numpy as np
+import typer
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks import results, speed_table, summary
+from benchmarks.machine import RESULTS, ROOT
+from benchmarks.results import Record
+from benchmarks.summary import Row
+
+OPENING, CLOSING = "<!-- results -->", "<!-- /results -->"  # what is between them in the README is written by this module
+METHODS = {  # field of a row -> (label, colour)
+    "telea": ("Telea", "#b9c4cf"),
+    "navier_stokes": ("Navier-Stokes", "#93a3b3"),
+    "delogo": ("delogo", "#d9cfc0"),
+    "ours": ("Cleanplate", "#1f6feb"),
+}
+STABLE = {"svg.hashsalt": "cleanplate", "svg.fonttype": "path", "font.size": 9}  # equal results give equal files
+
+
+def plot_quality(rows: Sequence[Row], target: Path) -> None:
+    """Bars of the PSNR inside the mark for each kind and method; a tick for the envelope; the gain as a number."""
+    with mpl.rc_context(STABLE):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        places, width = np.arange(len(rows)), 0.8 / len(METHODS)
+        for index, (name, (label, colour)) in enumerate(METHODS.items()):
+            heights = [getattr(row, name) or 0.0 for row in rows]
+            axes.bar(places + (index - (len(METHODS) - 1) / 2) * width, heights, width, label=label, color=colour)
+        _envelope(axes, rows)
+        _gains(axes, rows, width)
+        axes.set_xticks(places, [f"{row.kind.replace('_', chr(10))}\n({row.clips})" for row in rows])
+        axes.set_ylabel("PSNR inside the mark, dB\n(baselines are given the true mask)")
+        _finish(figure, axes, target)
+
+
+def _envelope(axes: Axes, rows: Sequence[Row]) -> None:
+    places = [index for index, row in enumerate(rows) if row.envelope is not None]
+    heights = [row.envelope for row in rows if row.envelope is not None]
+    axes.hlines(
+        heights,
+        [p - 0.42 for p in places],
+        [p + 0.42 for p in places],
+        color="black",
+        lw=1,
+        ls=":",
+        label="best of them and the true opacity",
+    )
+
+
+def _gains(axes: Axes, rows: Sequence[Row], width: float) -> None:
+    for index, row in enumerate(rows):
+        if row.gain is not None and row.ours is not None:
+            place = index + (len(METHODS) - 1) / 2 * width
+            axes.annotate(f"{row.gain:+.1f}", (place, row.ours), ha="center", va="bottom", fontweight="bold")
+
+
+def plot_speed(records: Sequence[Record], target: Path) -> None:
+    """Frames per second, ours beside the plain transcode, on a logarithmic axis with the numbers on the bars."""
+    with mpl.rc_context(STABLE):
+        figure = Figure(figsize=(9, 0.9 + 0.55 * len(records)), layout="constrained")
+        axes = figure.add_subplot()
+        places = np.arange(len(records))
+        for shift, name, label, colour in (
+            (-0.2, "fps", "Cleanplate", METHODS["ours"][1]),
+            (0.2, "transcode_fps", "plain transcode", METHODS["telea"][1]),
+        ):
+            bars = axes.barh(places + shift, [record["figures"][name] for record in records], 0.38, label=label, color=colour)
+            axes.bar_label(bars, fmt="%.1f", padding=3)
+        axes.set_yticks(places, ["{height}p, {seconds} s, {device}".format(**record["case"]) for record in records])
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        speeds = [record["figures"][name] for record in records for name in ("fps", "transcode_fps")]
+        axes.set_xlim(min(1.0, min(speeds) / 2), max(speeds) * 1.5)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("frames per second, end to end")
+        _finish(figure, axes, target)
+
+
+def _finish(figure: Figure, axes: Axes, target: Path) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
+    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None, dpi=150)
+
+
+def readme_with(readme: str, parts: Sequence[str]) -> str:
+    """The README's text with these parts between its two marks; as it is where it has none."""
+    before, opening, rest = readme.partition(OPENING)
+    _, closing, after = rest.partition(CLOSING)
+    return "\n".join([before + opening, *parts, closing + after]) if closing else readme
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Where quality.jsonl and speed.jsonl are.", exists=True)] = RESULTS,
+    readme: Annotated[Path, typer.Option(help="The results are put into it.", exists=True)] = ROOT / "README.md",
+) -> None:
+    """Draw what result files there are."""
+    parts: list[str] = []
+    if quality := results.latest(results.read(folder / "quality.jsonl")):
+        plot_quality(summary.rows(quality), folder / "quality.svg")
+        parts += _kept(summary.markdown(quality), folder / "quality", readme)
+    if speed := results.latest(results.read(folder / "speed.jsonl")):
+        plot_speed(speed, folder / "speed.svg")
+        parts += _kept(speed_table.markdown(speed), folder / "speed", readme)
+    readme.write_text(readme_with(readme.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    print(f"{len(quality)} quality cases, {len(speed)} speed cases")
+
+
+def _kept(table: str, place: Path, readme: Path) -> list[str]:
+    """Write the table beside the plot; both as the README shows them."""
+    place.with_suffix(".md").write_text(table, encoding="utf-8")
+    picture = os.path.relpath(place.with_suffix(".svg"), readme.parent)
+    return [f"![{place.name}]({picture})", "", table]
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,17 @@
+"""The program under test, as the benchmarks call it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, cast
+
+from service.inference.session import Networks
+from service.pipeline.run import clean
+
+from service.pipeline.placement import Placement
+from service.pipeline.request import Request
+
+
+def cleaner(device: str) -> Callable[[Path, Path], tuple[Placement, ...]]:
+    """A function (source, target) that cleans a file with the shipped networks on a device, loaded once."""
+    networks = Networks.load(cast(Literal["auto", "cpu", "cuda"], device))
+    return lambda source, target: clean(source, target, Request(), networks).placements

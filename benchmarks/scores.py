@@ -1,0 +1,133 @@
+"""Figures of one method on one scene, gathered frame by frame over a chain of pictures."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.cases import Scene
+from service.pipeline.placement import Placement
+from training.metrics import (
+    MARKED,
+    SSIM_WINDOW_PIXELS,
+    Mask,
+    Mean,
+    Moments,
+    Picture,
+    f1,
+    flicker,
+    ghost,
+    masked_share,
+    motion,
+    psnr,
+    squared_error,
+    ssim,
+)  # fmt: skip
+
+AWAY_PIXELS = 12  # `outside` begins farther than this from any mark of the clip
+SSIM_EVERY_FRAMES = 5
+FOUND_F1 = 0.7  # a frame's mark counts as found from here on
+
+
+@dataclass(frozen=True)
+class Score:
+    """PSNR in dB inside the mark and away from it, and how the inside looks over time. None where there is nothing to measure."""
+
+    hole: float | None
+    outside: float | None
+    flicker: float | None
+    ghost: float | None
+    ssim: float | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """How well the mark was located. `masked_share`: share of all pixels masked; `masked_unmarked_share`: of frames without a mark."""
+
+    f1_share: float | None
+    f1_mean: float | None
+    masked_share: float
+    masked_unmarked_share: float | None
+
+
+@dataclass
+class _Sums:
+    hole: Mean = field(default_factory=Mean)
+    outside: Mean = field(default_factory=Mean)
+    ours_moves: Mean = field(default_factory=Mean)
+    truth_moves: Mean = field(default_factory=Mean)
+    ghost: Moments = field(default_factory=Moments)
+    ssim: Mean = field(default_factory=Mean)
+
+
+def score(pictures: Iterable[Picture], scene: Scene, away: Mask | None = None) -> Score:
+    """Compare a method's pictures with the clean ones. `away`: (H, W) pixels that count as outside, see `away_from_mark`."""
+    sums = _Sums()
+    previous: tuple[Picture, Picture, Mask] | None = None
+    for index, (picture, truth, alpha) in enumerate(zip(pictures, scene.clean.pictures, scene.alphas(), strict=True)):
+        where = alpha > MARKED
+        if away is not None:
+            sums.outside += squared_error(picture, truth, away)
+        if where.any():
+            _add_marked(sums, picture, truth, alpha)
+            if previous is not None:
+                both = where & previous[2]
+                sums.ours_moves += motion(previous[0], picture, both)
+                sums.truth_moves += motion(previous[1], truth, both)
+            if index % SSIM_EVERY_FRAMES == 0:
+                box = _box_around(where)
+                sums.ssim += Mean(ssim(picture[box], truth[box]), 1)
+        previous = picture, truth, where
+    return Score(psnr(sums.hole), psnr(sums.outside), flicker(sums.ours_moves, sums.truth_moves), sums.ghost.correlation, sums.ssim.value)
+
+
+def _add_marked(sums: _Sums, picture: Picture, truth: Picture, alpha: NDArray[np.float32]) -> None:
+    sums.hole += squared_error(picture, truth, alpha > MARKED)
+    sums.ghost += ghost(picture, truth, alpha)
+
+
+def _box_around(where: Mask) -> tuple[slice, slice]:
+    """The bounding box of a mask, at least one SSIM window in size."""
+    return _span(where.any(axis=1)), _span(where.any(axis=0))
+
+
+def _span(marked: Mask) -> slice:
+    places = np.flatnonzero(marked)
+    first, last = int(places[0]), int(places[-1]) + 1
+    missing = max(0, SSIM_WINDOW_PIXELS - (last - first))
+    first = max(0, min(first - missing // 2, len(marked) - SSIM_WINDOW_PIXELS))
+    return slice(first, max(last, first + SSIM_WINDOW_PIXELS))
+
+
+def away_from_mark(scene: Scene) -> Mask | None:
+    """(H, W) pixels farther than 12 from any mark of the clip; None when no pixel is."""
+    touched = scene.ever_marked()
+    if not touched.any():
+        return np.ones(scene.size, bool)
+    away = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > AWAY_PIXELS
+    return away if away.any() else None
+
+
+def found(placements: Sequence[Placement], scene: Scene) -> Found:
+    """Compare the masks of the placements with the true ones, per frame."""
+    hits, qualities, masked, unmarked = Mean(), Mean(), Mean(), Mean()
+    for index, alpha in enumerate(scene.alphas()):
+        mask, truth = mask_of(placements, index, scene.size), alpha > MARKED
+        masked += masked_share(mask)
+        if truth.any():
+            quality = f1(mask, truth)
+            hits, qualities = hits + Mean(quality >= FOUND_F1, 1), qualities + Mean(quality, 1)
+        else:
+            unmarked += masked_share(mask)
+    return Found(hits.value, qualities.value, masked.value or 0.0, unmarked.value)
+
+
+def mask_of(placements: Sequence[Placement], frame_index: int, size: tuple[int, int]) -> Mask:
+    """(H, W) pixels that the placements change in a frame."""
+    mask = np.zeros(size, bool)
+    for placement in placements:
+        if placement.covers(frame_index):
+            mask[placement.box.slices] |= placement.mask > 0.5
+    return mask

@@ -1,0 +1,26 @@
+"""A plain transcode with the service's own encoder settings: what compressing again costs, in quality and in time."""
+
+from pathlib import Path
+
+import av
+
+from service.pipeline.codec import encoder_options, muxer_of
+from service.pipeline.mux import add_encoded_stream, open_target
+from service.pipeline.probe import probe
+from service.pipeline.video import Limits
+
+
+def transcode(source: Path, target: Path) -> int:
+    """Decode and encode the video of a file, nothing else; the number of frames."""
+    info = probe(source, Limits())
+    frames = 0
+    with av.open(str(source)) as reader, open_target(target, muxer_of(target.suffix), info.time_base) as writer:
+        decoded = reader.streams.video[0]
+        decoded.thread_type = "AUTO"
+        encoded = add_encoded_stream(writer, info, encoder_options(info, target.suffix), decoded)
+        for frame in reader.decode(decoded):
+            frame.pict_type = 0  # the encoder chooses; the source's picture types are not asked for again
+            writer.mux(encoded.encode(frame))
+            frames += 1
+        writer.mux(encoded.encode(None))
+    return frames

@@ -1,0 +1,113 @@
+"""Tables and plots: the arithmetic of the means, and that equal results give equal files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import plot, speed_table, summary
+from benchmarks.memory import Usage
+from benchmarks.speed import medians
+
+STAMP = {"commit": "0123456789abcdef", "dirty": False, "cpu": "a CPU", "cores": 2, "gpu": None, "date": "2025-01-02T03:04:05+00:00"}
+
+
+def scores(hole: float | None, flicker: float | None = 1.0, ghost: float | None = 0.0) -> dict[str, Any]:
+    return {"hole": hole, "outside": 40.0, "flicker": flicker, "ghost": ghost, "ssim": 0.9}
+
+
+def record(kind: str, ours: dict[str, Any] | None, telea: float | None = 20.0, **changes: Any) -> dict[str, Any]:
+    references = (
+        {} if kind == "clean" else {"marked": scores(10.0), "telea": scores(telea), "navier_stokes": scores(19.0), "delogo": scores(15.0)}
+    )
+    gain = None if ours is None or ours["hole"] is None else ours["hole"] - 20
+    figures = {
+        "references": references, "ours": ours, "gain": gain, "envelope": 30.0, "plain_outside": 40.05, "fps": 6.0,
+        "found": {"f1_share": 1.0, "masked_share": 0.0}, "frames_equal": True, "pts_equal": True, "audio_equal": True,
+    }  # fmt: skip
+    return {"case": {"clip": "a", "kind": kind}, "figures": figures | changes, "stamp": STAMP}
+
+
+def test_a_row_holds_the_means_over_clips() -> None:
+    (row,) = summary.rows([record("faint", scores(24.0, 0.9, -0.2)), record("faint", scores(19.0, None, 0.1), pts_equal=False)])
+    assert (row.clips, row.ours, row.gain, row.worst_gain, row.telea, row.oracle) == (2, 21.5, 1.5, -1.0, 20.0, None)
+    assert (row.flicker, row.ghost, row.streams_equal) == (0.9, pytest.approx(0.15), False)
+    assert row.outside_loss == pytest.approx(0.05)
+
+
+def test_rows_come_in_the_order_of_the_kinds_and_clean_apart() -> None:
+    records = [record(kind, scores(None if kind == "clean" else 25.0)) for kind in ("subtitle", "clean", "moving")]
+    assert [row.kind for row in summary.rows(records)] == ["moving", "subtitle"]
+    assert summary.clean_row(records[:1]) is None
+
+
+def test_a_case_without_a_result_leaves_the_others_counting() -> None:
+    (row,) = summary.rows([record("tiled", None, frames_equal=False), record("tiled", scores(23.0))])
+    assert (row.ours, row.gain, row.streams_equal) == (23.0, 3.0, False)
+
+
+def test_clean_clips_are_counted_by_pixels_and_by_clips() -> None:
+    shares = (0.0, 0.0, 0.0003)
+    clean = summary.clean_row([record("clean", scores(None), found={"f1_share": None, "masked_share": share}) for share in shares])
+    assert clean is not None
+    assert (clean.clips, clean.untouched_clips, clean.masked_share) == (3, 2, pytest.approx(0.0001))
+
+
+def test_the_table_is_whole_and_says_where_it_was_measured() -> None:
+    text = summary.markdown([record("moving", scores(25.0)), record("clean", scores(None))])
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 6
+    assert all(len({line.count("|") for line in table}) == 1 for table in (rows[:3], rows[3:]))
+    assert "**25.0** | **+5.0** | +4 | +5.0 |" in text
+    assert "| 100% | -0.05 | 1.00 |" in text
+    assert "0.0000% of the pixels masked, none in 1 of 1 clips." in text
+    assert "Measured on 2 cores of a CPU, commit 0123456789, 2025-01-02." in text
+
+
+def runs() -> tuple[list[tuple[dict[str, Any], Usage]], list[tuple[dict[str, Any], Usage]]]:
+    ours = [
+        (
+            {"seconds": s, "load_seconds": 1.0, "frames": 300, "placements": 1, "steps": {"locate": s / 2}, "maxrss_bytes": 5},
+            Usage("", s, peak, 9),
+        )
+        for s, peak in ((40.0, 7), (50.0, 9), (90.0, 8))
+    ]
+    plain = [({"seconds": s, "frames": 300, "maxrss_bytes": 2}, Usage("", s, 3, 9)) for s in (3.0, 2.0, 9.0)]
+    return ours, plain
+
+
+def test_speed_is_the_median_and_memory_the_peak() -> None:
+    speed = medians(*runs())
+    assert (speed.runs, speed.seconds, speed.fps, speed.step_seconds) == (3, 50.0, 6.0, {"locate": 25.0})
+    assert (speed.transcode_seconds, speed.transcode_fps, speed.ratio) == (3.0, 100.0, pytest.approx(50 / 3))
+    assert (speed.peak_bytes, speed.peak_process_bytes, speed.transcode_peak_bytes) == (9, 5, 3)
+
+
+def speed_record() -> dict[str, Any]:
+    figures = {"fps": 6.0, "seconds": 50.0, "step_seconds": {"locate": 25.0}, "transcode_fps": 100.0, "ratio": 16.7, "peak_bytes": 2**30}
+    return {"case": {"height": 720, "seconds": 10, "device": "cpu"}, "figures": figures, "stamp": STAMP}
+
+
+def test_the_speed_table() -> None:
+    text = speed_table.markdown([speed_record()])
+    assert "| 720p, 10 s | cpu | **6.0** | 50.0 | 25.0 | 100.0 | 16.7 | 1.00 |" in text
+    assert speed_table.line(speed_record()["case"], speed_record()["figures"]).endswith("peak 1.00 GiB")
+
+
+def test_plots_of_equal_results_are_equal_bytes(tmp_path: Path) -> None:
+    rows = summary.rows([record("moving", scores(25.0)), record("subtitle_chinese", None, envelope=None)])
+    for name in ("a", "b"):
+        plot.plot_quality(rows, tmp_path / f"{name}_quality.svg")
+        plot.plot_speed([speed_record()], tmp_path / f"{name}_speed.svg")
+    for name in ("quality", "speed"):
+        text = (tmp_path / f"a_{name}.svg").read_text()
+        assert text == (tmp_path / f"b_{name}.svg").read_text()
+        assert "<svg" in text
+
+
+def test_results_go_between_the_marks_of_the_readme() -> None:
+    readme = f"# A\n{plot.OPENING}\nold\n{plot.CLOSING}\nrest\n"
+    once = plot.readme_with(readme, ["new"])
+    assert once == f"# A\n{plot.OPENING}\nnew\n{plot.CLOSING}\nrest\n"
+    assert plot.readme_with(once, ["new"]) == once
+    assert plot.readme_with("no marks", ["new"]) == "no marks"

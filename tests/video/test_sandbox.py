@@ -1,0 +1,74 @@
+"""The process for untrusted media: what it may do, and what comes of what it says."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.errors import DecodeFailed, Truncated
+from service.pipeline.sandbox import Child, Line, Message, Task
+
+
+def answer(line: Line, request: Message) -> None:
+    line.send(doubled=2 * request["value"])
+
+
+def report_damage(line: Line, request: Message) -> None:  # noqa: ARG001
+    raise Truncated("the file ends early")
+
+
+def have_a_bug(line: Line, request: Message) -> None:  # noqa: ARG001
+    raise ZeroDivisionError("oh")
+
+
+def take_memory(line: Line, request: Message) -> None:  # noqa: ARG001
+    bytearray(2**30)
+
+
+def write_a_file(line: Line, request: Message) -> None:
+    try:
+        Path(request["path"]).write_text("something")
+    except OSError as error:
+        line.send(refused=type(error).__name__)
+    else:
+        line.send(refused=None)
+
+
+def talk_nonsense(line: Line, request: Message) -> None:  # noqa: ARG001
+    os.write(int(sys.argv[1]), b"\x80\x04this is a pickle.\n")
+
+
+def start(task: Task, **request: object) -> Child:
+    return Child(task, request, work="decoder", failure=DecodeFailed, memory_bytes=512 * 2**20, stall_seconds=60)
+
+
+def test_a_task_answers() -> None:
+    with start(answer, value=21) as child:
+        assert child.receive() == {"doubled": 42}
+
+
+def test_its_errors_keep_their_kind() -> None:
+    with start(report_damage) as child, pytest.raises(Truncated, match="^the file ends early$"):
+        child.receive()
+
+
+def test_its_bugs_come_with_their_traceback() -> None:
+    with start(have_a_bug) as child, pytest.raises(DecodeFailed, match="ZeroDivisionError: oh") as caught:
+        child.receive()
+    assert "have_a_bug" in caught.value.__notes__[0]
+
+
+def test_its_memory_is_limited() -> None:
+    with start(take_memory) as child, pytest.raises(DecodeFailed, match="512 MiB"):
+        child.receive()
+
+
+def test_it_may_not_write(tmp_path: Path) -> None:
+    with start(write_a_file, path=str(tmp_path / "file")) as child:
+        assert child.receive()["refused"] == "OSError"
+
+
+def test_nonsense_is_a_failure() -> None:
+    with start(talk_nonsense) as child, pytest.raises(DecodeFailed, match="cannot be read"):
+        child.receive()
