@@ -9,4 +9,5 @@ VERSION: Final = "0.1.0"
 
 def versions() -> dict[str, str]:
     """What a report says of the software that made it."""
-    return {"cleanplate": VERSION, "python": platform.python_version()} | {name: version(name) for name in ("av", "numpy", "opencv-python-headless")}
+    libraries = {name: version(name) for name in ("av", "numpy", "opencv-python-headless")}
+    return {"cleanplate": VERSION, "python": platform.python_version()} | libraries

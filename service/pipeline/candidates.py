@@ -50,7 +50,7 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
         box = grown(Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom), CONTEXT_PIXELS, info)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
-        probability = np.ascontiguousarray(full[box.slices])
+        probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = stride if timeline.frames > 1 else 0
         found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack))
     return found

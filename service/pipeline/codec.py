@@ -37,10 +37,11 @@ QUALITY = {  # constant quality at which a re-encoded real clip is not told from
     "libsvtav1": {"preset": "8", "crf": "22"},
     "mpeg4": {"qmin": "2", "mbd": "rd", "flags": "+mv4"},
 }
-HEADROOM = 1.25  # of the bit rate over the source's
+HEADROOM = 1.25  # of the size over the source's
 LEAST_BITS_PER_PIXEL = 0.02  # below, a source is so starved that its own rate says nothing about what it needs
 LEAST_BITS_PER_SECOND = 200_000
-BUFFER_SECONDS = 2
+BUFFER_SECONDS = 2.0  # of the steady rate, or a quarter of a short video
+BUFFER_START = 0.9  # how full it is at the first picture, an encoder's default
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,14 @@ def _ends_inside_chroma(info: VideoInfo) -> bool:
 
 
 def _rate_limit(info: VideoInfo, codec: str) -> dict[str, str]:
-    """Options that keep the size near the source's; some encoders take the limit as the rate itself."""
+    """Options that keep the size within HEADROOM of the source's; some encoders take the limit as the rate itself.
+
+    The others may spend a buffer at once that starts almost full, which in a short video is a large part of it and is counted in.
+    """
     floor = max(LEAST_BITS_PER_SECOND, LEAST_BITS_PER_PIXEL * info.width * info.height * float(info.fps))
-    rate = round(max(HEADROOM * info.video_bit_rate, floor))
+    rate = max(HEADROOM * info.video_bit_rate, floor)
     if codec in ("libvpx", "libvpx-vp9", "mpeg4"):
-        return {"b": str(rate)}
-    return {"maxrate": str(rate), "bufsize": str(BUFFER_SECONDS * rate)}
+        return {"b": str(round(rate))}
+    buffer_seconds = min(BUFFER_SECONDS, info.duration_seconds / 4)
+    steady = rate * info.duration_seconds / (info.duration_seconds + BUFFER_START * buffer_seconds)
+    return {"maxrate": str(round(steady)), "bufsize": str(round(buffer_seconds * steady))}

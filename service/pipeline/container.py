@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from service.errors import NotMedia, NoVideoStream, Truncated, UnsupportedFormat
+from service.errors import CleanplateError, DecodeFailed, NotMedia, NoVideoStream, Truncated, UnsupportedFormat
 
 ContainerName = Literal["mp4", "mov", "mkv", "webm", "avi", "image"]
 
@@ -55,8 +55,17 @@ def open_source(path: Path, container: str) -> InputContainer:
     """Open a video for reading; the caller closes it."""
     try:
         return av.open(str(path.absolute()), "r", format=DEMUXERS[container], metadata_errors="replace")
-    except (av.InvalidDataError, av.EOFError) as error:
-        raise Truncated("the file ends early, or its index is broken") from error
+    except av.FFmpegError as error:
+        raise read_error(error, "the file ends early, or its index is broken") from error
+
+
+def read_error(error: av.FFmpegError, damage: str) -> CleanplateError:
+    """Ours for FFmpeg's while reading a file: nearly all of them, whatever their names, are ways for a file to be damaged."""
+    if isinstance(error, MemoryError):
+        return DecodeFailed("the decoder needs more memory than it may have")
+    if isinstance(error, (av.DecoderNotFoundError, av.PatchWelcomeError)):
+        return UnsupportedFormat("the video's codec, or a feature of it, is not supported")
+    return Truncated(damage)
 
 
 def main_video_stream(source: InputContainer) -> VideoStream:

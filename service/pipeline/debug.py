@@ -16,7 +16,7 @@ MOST_SAMPLES = 4
 
 
 class Witness:
-    """Watches the frames go by, keeps the middle ones of the longest placements, and draws them at the end. Does nothing without a folder."""
+    """Watches the frames go by, keeps the middle ones of the longest placements, draws them at the end. Does nothing without a folder."""
 
     def __init__(self, placements: Sequence[Placement], info: VideoInfo, folder: Path | None) -> None:
         longest = sorted(placements, key=lambda p: p.first_frame - p.last_frame)[:MOST_SAMPLES] if folder else []

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import av
 
-from service.errors import DecodeFailed, NoFrames, Truncated, UnsupportedFormat
+from service.errors import DecodeFailed, NoFrames, UnsupportedFormat
 from service.pipeline import still
 from service.pipeline.colour import Planes
-from service.pipeline.container import main_video_stream, open_source
+from service.pipeline.container import main_video_stream, open_source, read_error
 from service.pipeline.pixels import pixel_format_of, planes_of
 from service.pipeline.ring import Layout, Ring
 from service.pipeline.sandbox import THREADS, Child, Line, Message
@@ -80,8 +80,8 @@ def _pictures(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
             for frame in source.decode(stream):
                 _check_unchanged(frame, info)
                 yield times.of(frame), planes_of(frame, info.pixel_format)
-        except (av.InvalidDataError, av.EOFError) as error:
-            raise Truncated(f"the video is damaged after {float((times.last or 0) * info.time_base):.1f} s") from error
+        except av.FFmpegError as error:
+            raise read_error(error, f"the video is damaged after {float((times.last or 0) * info.time_base):.1f} s") from error
 
 
 class _Times:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import INPAINTER_MULTIPLE, padded, reference_frames
+from models.preprocess import FAR_FRAMES, INPAINTER_MULTIPLE, padded, reference_frames
 from service.inference.batcher import run_batched
 from service.inference.session import Arrays, Session
 from service.pipeline.composite import crop_rgb
@@ -40,7 +41,7 @@ class Tile:
 
 
 def tiles(box: Box, size: int = TILE_PIXELS, context: int = TILE_CONTEXT_PIXELS) -> list[Tile]:
-    """Cuts a box into tiles that share `context` pixels with their neighbours; one tile if it is small enough. The kept parts partition the box."""
+    """Cuts a box into tiles that share `context` pixels with their neighbours; one if it is small enough. The kept parts partition it."""
     rows, columns = _spans(box.top, box.bottom, size, context), _spans(box.left, box.right, size, context)
     return [Tile(Box(x[0], y[0], x[1], y[1]), Box(x[2], y[2], x[3], y[3])) for y in rows for x in columns]
 
@@ -52,19 +53,20 @@ def _spans(start: int, stop: int, size: int, context: int) -> list[tuple[int, in
         return [(start, stop, start, stop)]
     count = -(-(length - 2 * context) // (size - 2 * context))
     firsts = [start + round(i * (length - size) / (count - 1)) for i in range(count)]
-    cuts = [start, *((a + size + b) // 2 for a, b in zip(firsts, firsts[1:], strict=False)), stop]
+    cuts = [start, *((a + size + b) // 2 for a, b in pairwise(firsts)), stop]
     return [(first, first + size, cuts[i], cuts[i + 1]) for i, first in enumerate(firsts)]
 
 
 def hole(mask: Floats) -> Floats:
     """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
     side = 2 * HOLE_MARGIN_PIXELS + 1
-    return cv2.dilate((mask > 0.5).astype(np.float32), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.dilate((mask > 0.5).astype(np.float32), disc).astype(np.float32, copy=False)
 
 
 def feathered(hole_mask: Floats) -> Floats:
     """Alpha for pasting: 1 inside the hole, falling over its outermost pixel, 0 outside."""
-    return cv2.GaussianBlur(hole_mask, (3, 3), 0) * hole_mask
+    return (cv2.GaussianBlur(hole_mask, (3, 3), 0) * hole_mask).astype(np.float32, copy=False)
 
 
 class Inpainter:
@@ -101,8 +103,9 @@ class Inpainter:
     def _windows(self, index: int, mark: Measured, frames: Mapping[int, Frame]) -> list[tuple[Tile, Arrays]]:
         """The network's inputs for one mark in one frame, tile by tile; tiles without a marked pixel are left out."""
         placement, box = mark.placement, mark.placement.box
-        wanted = (index, *reference_frames(index, placement.first_frame, placement.last_frame, self._total))
-        crops = np.stack([self._crop(i, mark, frames) for i in wanted])
+        references = reference_frames(index, placement.first_frame, placement.last_frame, self._total)
+        wanted = (index, *(_at_hand(i, index, mark) for i in references))
+        crops = np.stack([self._crop(i, index, mark, frames) for i in wanted])
         looks = [self._look(i, box) for i in wanted]
         masks, opacities, colours = (np.stack([look[k] for look in looks]) for k in range(3))
         found = []
@@ -114,13 +117,11 @@ class Inpainter:
                 found.append((tile, {k: padded(v[:, :, rows, columns], INPAINTER_MULTIPLE) for k, v in parts.items()}))
         return found
 
-    def _crop(self, index: int, mark: Measured, frames: Mapping[int, Frame]) -> Floats:
-        if index in frames:
+    def _crop(self, index: int, target: int, mark: Measured, frames: Mapping[int, Frame]) -> Floats:
+        """From the frame itself if it is near, else as it was kept; which of them depends on the distance, not on the frames held."""
+        if abs(index - target) <= FAR_FRAMES:
             return crop_rgb(frames[index], mark.placement.box, self._info)
-        kept = mark.uncovered.get(index)
-        if kept is None:  # an end that lies farther out than what was kept: the nearest frame at hand serves
-            return crop_rgb(frames[min(frames, key=lambda i: abs(i - index))], mark.placement.box, self._info)
-        return kept.astype(np.float32) / 255
+        return mark.uncovered[index].astype(np.float32) / np.float32(255)
 
     def _look(self, index: int, box: Box) -> tuple[Floats, Floats, Floats]:
         """Hole (1, h, w), opacity (1, h, w) and colour (3, h, w) of all marks that are in the box in that frame."""
@@ -142,6 +143,13 @@ class Inpainter:
             opacity[0][here][own] = placement.opacity[there][own]
             colour[:, here[0], here[1]][:, own] = placement.colour[:, there[0], there[1]][:, own]
         return mask, opacity, colour
+
+
+def _at_hand(reference: int, target: int, mark: Measured) -> int:
+    """The reference, or the frame farthest towards it that is held: its look must be that of the frame that is really shown."""
+    if reference in mark.uncovered:
+        return reference
+    return min(max(reference, target - FAR_FRAMES), target + FAR_FRAMES)
 
 
 def _put(patch: Patch, tile: Tile, clean: Floats) -> None:

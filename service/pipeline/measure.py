@@ -105,7 +105,7 @@ def _overlap(left: Box, right: Box) -> bool:
 
 
 def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networks: Networks) -> list[Measured]:
-    """The candidate's placements: usually one, several where parts of the mark come and go at different times, none where nothing is left."""
+    """The candidate's placements: usually one; several where its parts come and go at different times; none where nothing is left."""
     inside = np.stack([_floats(crops[i]) for i in plan.inside])
     outside = np.stack([_floats(crops[i]) for i in plan.outside]) if plan.outside else inside[:0]
     probability = candidate.probability if candidate.exact_mask else _refined(candidate, inside, networks)
@@ -173,4 +173,4 @@ def _bytes(rgb: Floats) -> Bytes:
 
 
 def _floats(rgb: Bytes) -> Floats:
-    return rgb.astype(np.float32) / 255
+    return rgb.astype(np.float32) / np.float32(255)

@@ -28,13 +28,15 @@ def score(crop: Floats, look: Look) -> float:
 
     The least-squares factor by which the mark's own effect on the filled surroundings, `opacity * (colour - fill)`, explains the crop.
     """
-    hole = cv2.dilate((look.mask > 0.5).astype(np.float32), np.ones((5, 5), np.uint8))
+    hole = cv2.dilate((look.mask > 0.5).astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
     fill = pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1)
     effect = look.opacity * look.mask * (look.colour - fill)
     return float((effect * (crop - fill)).sum() / max(float((effect * effect).sum()), 1e-6))
 
 
-def first_and_last(scores: dict[int, float], inside: tuple[int, int], absent: float, present: float, is_part: bool = False) -> tuple[int, int]:
+def first_and_last(
+    scores: dict[int, float], inside: tuple[int, int], absent: float, present: float, is_part: bool = False
+) -> tuple[int, int]:
     """Walks from the frames known to be inside outwards while the mark is there.
 
     scores: by frame, for the frames around both ends. inside: (first, last) sampled frame that showed the mark; a part of a mark may

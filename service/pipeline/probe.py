@@ -14,9 +14,9 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from service.errors import DecodeFailed, LimitExceeded, NoFrames, Truncated, UnsupportedFormat
+from service.errors import DecodeFailed, LimitExceeded, NoFrames, Truncated
 from service.pipeline import still
-from service.pipeline.container import container_of, main_video_stream, open_source
+from service.pipeline.container import container_of, main_video_stream, open_source, read_error
 from service.pipeline.pixels import colour_of, pixel_format_of
 from service.pipeline.sandbox import Child, Line, Message
 from service.pipeline.video import Limits, VideoInfo
@@ -138,8 +138,8 @@ def _packets(source: InputContainer) -> Iterator["av.Packet[Stream]"]:
                 raise Truncated("the file ends early, or a part of it is damaged")
             if packet.size:
                 yield packet
-    except (av.InvalidDataError, av.EOFError) as error:
-        raise Truncated("the file ends early, or its index is broken") from error
+    except av.FFmpegError as error:
+        raise read_error(error, "the file ends early, or its index is broken") from error
 
 
 def _span(packet: "av.Packet[Stream]") -> tuple[Fraction, Fraction]:
@@ -153,10 +153,8 @@ def _span(packet: "av.Packet[Stream]") -> tuple[Fraction, Fraction]:
 def _first_frame(source: InputContainer, stream: VideoStream) -> av.VideoFrame:
     try:
         frame = next(source.decode(stream), None)
-    except (av.DecoderNotFoundError, av.PatchWelcomeError) as error:
-        raise UnsupportedFormat(f"the codec {stream.codec_context.name} is not supported") from error
-    except av.InvalidDataError as error:
-        raise Truncated("the video's first picture is damaged") from error
+    except av.FFmpegError as error:
+        raise read_error(error, "the video's first picture is damaged") from error
     if frame is None:
         raise NoFrames("the video has no frames that can be decoded")
     return frame

@@ -12,19 +12,21 @@ CHUNK_FRAMES = 4  # restored together, so that their windows share a batch
 Watcher = Callable[[Frame, Frame], None]
 
 
-def remove(frames: Iterable[Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher) -> Iterator[Frame]:
-    """The frames in order, cleaned; `watch` sees each as it was and as it is now."""
+def remove(
+    frames: Iterable[Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher, chunk_frames: int = CHUNK_FRAMES
+) -> Iterator[Frame]:
+    """The frames in order, cleaned; `watch` sees each as it was and as it is now. The chunks' size changes the speed, not the result."""
     held: dict[int, Frame] = {}
     waiting = 0  # the first frame that has not gone out yet
     for frame in frames:
         held[frame.index] = frame
-        if frame.index >= waiting + CHUNK_FRAMES - 1 + FAR_FRAMES:
-            yield from _cleaned(range(waiting, waiting + CHUNK_FRAMES), held, inpainter, info, watch)
-            waiting += CHUNK_FRAMES
+        if frame.index >= waiting + chunk_frames - 1 + FAR_FRAMES:
+            yield from _cleaned(range(waiting, waiting + chunk_frames), held, inpainter, info, watch)
+            waiting += chunk_frames
             held = {index: kept for index, kept in held.items() if index >= waiting - FAR_FRAMES}
     end = max(held, default=-1) + 1
-    for start in range(waiting, end, CHUNK_FRAMES):
-        yield from _cleaned(range(start, min(end, start + CHUNK_FRAMES)), held, inpainter, info, watch)
+    for start in range(waiting, end, chunk_frames):
+        yield from _cleaned(range(start, min(end, start + chunk_frames)), held, inpainter, info, watch)
 
 
 def _cleaned(indices: range, held: dict[int, Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher) -> Iterator[Frame]:

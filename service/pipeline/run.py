@@ -40,7 +40,13 @@ def ignore(_: Progress) -> None:
 
 
 def clean(
-    source: Path, target: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore, debug: Path | None = None
+    source: Path,
+    target: Path,
+    request: Request,
+    networks: Networks,
+    limits: Limits = Limits(),
+    on_progress: Listener = ignore,
+    debug: Path | None = None,
 ) -> Report:
     """Writes the clean plate of `source` to `target`; a video without a mark is copied as it is.
 

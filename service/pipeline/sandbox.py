@@ -13,7 +13,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -172,7 +171,7 @@ def run_task() -> None:
     except MemoryError:
         line.send(error="", message=f"more than {order['memory_bytes'] // 2**20} MiB of memory are needed")
     except Exception as error:  # the child's last words: whatever it was, the parent must be told
-        line.send(error="", message=f"unexpected {type(error).__name__}: {error}", detail=traceback.format_exc())
+        line.send(error="", message=f"unexpected {type(error).__name__}", detail=traceback.format_exc())
 
 
 def _confine(memory_bytes: int, *, may_write: bool) -> None:
@@ -180,8 +179,3 @@ def _confine(memory_bytes: int, *, may_write: bool) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if not may_write:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def absolute(path: Path) -> str:
-    """The path as FFmpeg may have it: absolute, so that no name can be taken for a protocol or an option."""
-    return str(path.absolute())

@@ -57,7 +57,7 @@ def segment(frames: Iterable[Frame], info: VideoInfo, session: Session, classes:
 
 
 def _sightings(group: list[tuple[int, NDArray[np.uint8]]], fresh: int, session: Session, classes: frozenset[Kind]) -> Iterator[Sighting]:
-    pictures = np.stack([picture for _, picture in group]).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    pictures = np.stack([picture for _, picture in group]).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
     probability = mark_probability(pictures, session, classes)
     for (index, _), seen in list(zip(group, probability, strict=True))[-fresh:]:
         yield Sighting(index, seen)
@@ -68,4 +68,5 @@ def mark_probability(pictures: Floats, session: Session, classes: frozenset[Kind
     height, width = pictures.shape[-2:]
     answer = session.run({"frames": padded(pictures, SEGMENTER_MULTIPLE)[None]})["probability"][0]
     wanted = [CLASS_OF[kind] for kind in sorted(classes) if kind in CLASS_OF] or [0]
-    return answer[:, wanted, :height, :width].max(1)
+    likelier: Floats = answer[:, wanted, :height, :width].max(1)
+    return likelier

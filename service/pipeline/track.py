@@ -1,4 +1,4 @@
-"""Step 5, first half: sightings over time to tracks, one for each stay of a mark. Pure, and as long as the number of marks, not of the video."""
+"""Step 5, first half: sightings over time to tracks, one for each stay of a mark. Pure; its memory grows with the marks, not the video."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

