@@ -1,0 +1,86 @@
+"""Small films in memory and on disk, for what lies between decoder and encoder. RGB planes, so that every value is exact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from service.inference.session import Arrays
+from service.pipeline.placement import Box, Placement
+from service.pipeline.video import Colour, Frame, PixelFormat, VideoInfo
+
+Picture = NDArray[np.uint8]  # (h, w, 3) RGB
+
+RGB = PixelFormat("gbrp", 8, 0, 0)
+FPS = 24
+
+
+def described(width: int, height: int, fps: int = FPS, frames: int = 40) -> VideoInfo:
+    """A video of RGB planes."""
+    return VideoInfo(width, height, 0, RGB, Colour(True, 0, 1, 1), Fraction(1, fps), Fraction(fps), frames / fps, frames, "h264", "mp4", 1, 1)
+
+
+def scene(index: int, width: int = 128, height: int = 96) -> Picture:
+    """A soft texture that drifts; nowhere bright."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    columns += 1.5 * index
+    waves = [np.sin(columns / 9 + rows / 17 + k) + np.cos((1 + k) * rows / 21) for k in range(3)]
+    return (90 + 30 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+def marked(picture: Picture, box: Box) -> Picture:
+    """The picture with a white rectangle on it, which the fake networks take for a mark."""
+    copy = picture.copy()
+    copy[box.slices] = 255
+    return copy
+
+
+def film(pictures: Sequence[Picture]) -> list[Frame]:
+    """The pictures as decoded frames."""
+    return [Frame(i, i, (p[..., 1].copy(), p[..., 2].copy(), p[..., 0].copy())) for i, p in enumerate(pictures)]
+
+
+def seen(frame: Frame) -> Picture:
+    """The frame as a picture."""
+    green, blue, red = frame.planes
+    return np.stack([red, green, blue], axis=-1).astype(np.uint8)
+
+
+def placement(first: int, last: int, box: Box, mask: NDArray[np.float32] | None = None) -> Placement:
+    """An opaque white mark; without a mask it fills its box."""
+    whole = np.ones((box.height, box.width), np.float32)
+    return Placement(first, last, box, whole if mask is None else mask, whole, np.ones((3, *whole.shape), np.float32), 1.0)
+
+
+def write_film(path: Path, pictures: Sequence[Picture], fps: int = FPS) -> Path:
+    """H.264 of high quality."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "6", "preset": "veryfast", "threads": "1"})
+        stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def read_film(path: Path) -> list[Picture]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@dataclass
+class BlendOfReferences:
+    """A stand-in for the inpainter whose answer depends on every pixel that it is given; it remembers the shapes."""
+
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        frames, mask = inputs["frames"], inputs["mask"]
+        self.shapes.append(frames.shape)
+        lent = (frames * (1 - 0.9 * mask) * np.arange(1, 6, dtype=np.float32)[:, None, None, None]).sum(1) / 15
+        rest = (inputs["opacity"].mean((1, 2)) + inputs["colour"].mean((1, 2)))[:, None] / 10
+        return {"clean": np.clip(lent + rest, 0, 1).astype(np.float32)}

@@ -1,0 +1,81 @@
+"""Which frames a mark is in: scores, ends, parts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.pipeline.placement import Box
+from service.pipeline.presence import Look, first_and_last, parts, score
+from tests.footage import scene
+
+BOX = Box(12, 10, 40, 24)
+
+
+def look(opacity: float) -> Look:
+    mask = np.zeros((40, 56), np.float32)
+    mask[BOX.slices] = 1
+    return Look(mask, mask * np.float32(opacity), np.ones((3, *mask.shape), np.float32))
+
+
+def crop(index: int, opacity: float) -> np.ndarray:
+    clean = scene(index, 56, 40).transpose(2, 0, 1).astype(np.float32) / 255
+    shown = look(opacity)
+    return (clean * (1 - shown.opacity) + shown.colour * shown.opacity).astype(np.float32)
+
+
+@pytest.mark.parametrize("opacity", [1.0, 0.75, 0.4])
+def test_the_score_is_about_one_with_the_mark_and_about_zero_without(opacity: float) -> None:
+    for index in range(0, 40, 8):
+        assert score(crop(index, opacity), look(opacity)) == pytest.approx(1, abs=0.25)
+        assert score(crop(index, 0), look(opacity)) == pytest.approx(0, abs=0.25)
+
+
+def test_a_fading_mark_scores_in_between() -> None:
+    rising = [score(crop(3, opacity), look(0.8)) for opacity in (0, 0.2, 0.4, 0.6, 0.8)]
+    assert rising == sorted(rising)
+
+
+@given(st.data())
+def test_ends_are_exact_where_the_scores_are_clear(data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, 40))
+    last = data.draw(st.integers(first, 60))
+    known = (data.draw(st.integers(first, last)), data.draw(st.integers(first, last)))
+    inside = (min(known), max(known))
+    scores = {i: float(first <= i <= last) for i in range(70)}
+    assert first_and_last(scores, inside, absent=0.0, present=1.0) == (first, last)
+
+
+@given(st.dictionaries(st.integers(0, 30), st.floats(-1, 2)), st.integers(0, 30), st.integers(0, 30), st.booleans())
+def test_ends_never_leave_the_frames_that_were_looked_at(scores: dict[int, float], one: int, other: int, is_part: bool) -> None:
+    inside = (min(one, other), max(one, other))
+    first, last = first_and_last(scores, inside, 0.0, 1.0, is_part)
+    assert first <= last
+    assert first >= inside[0] or set(range(first, inside[0])) <= scores.keys()
+    assert last <= inside[1] or set(range(inside[1] + 1, last + 1)) <= scores.keys()
+    if not is_part:
+        assert first <= inside[0]
+        assert last >= inside[1]
+
+
+def test_a_part_may_have_gone_before_the_rest() -> None:
+    scores = {i: float(3 <= i <= 7) for i in range(12)}
+    assert first_and_last(scores, (2, 9), 0.0, 1.0, is_part=True) == (3, 7)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30), st.integers(1, 12), st.integers(1, 8)), min_size=1, max_size=6))
+def test_parts_partition_the_mask(rectangles: list[tuple[int, int, int, int]]) -> None:
+    mask = np.zeros((40, 64), bool)
+    for left, top, width, height in rectangles:
+        mask[top : top + height, left : left + width] = True
+    found = parts(mask)
+    np.testing.assert_array_equal(np.sum(found, axis=0), mask)
+
+
+def test_a_word_and_its_logo_are_two_parts_and_a_speck_goes_with_the_nearer() -> None:
+    mask = np.zeros((40, 90), bool)
+    for box in (Box(5, 10, 25, 30), Box(50, 12, 80, 28), Box(84, 12, 86, 14)):
+        mask[box.slices] = True
+    left, right = sorted(parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
+    assert left.sum() == 400
+    assert right.sum() == 30 * 16 + 4

@@ -1,0 +1,116 @@
+"""Sightings over time become tracks: one for each stay of a mark."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.pipeline.placement import Box
+from service.pipeline.segment import Sighting
+from service.pipeline.track import find_regions, iou, track
+
+STRIDE = 4
+SIZE = (60, 100)
+TOP_LEFT, BOTTOM_RIGHT = Box(4, 4, 24, 16), Box(70, 40, 92, 54)
+
+
+def sighting(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Sighting:
+    seen = np.full(SIZE, 0.05, np.float32)
+    for box in boxes:
+        seen[box.slices] = probability
+    return Sighting(index, seen)
+
+
+def story(*stays: tuple[Box, range], samples: int) -> list[Sighting]:
+    """Sightings of boxes, each during a range of samples."""
+    return [sighting(STRIDE * i, [box for box, when in stays if i in when]) for i in range(samples)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10), st.integers(3, 12))
+def test_a_stay_is_one_track_with_its_first_and_last_sample(first: int, length: int) -> None:
+    found = track(story((TOP_LEFT, range(first, first + length)), samples=first + length + 5))
+    assert [(t.first_sample, t.last_sample, t.seen, t.box) for t in found] == [
+        (STRIDE * first, STRIDE * (first + length - 1), length, TOP_LEFT)
+    ]
+    assert found[0].confidence == pytest.approx(0.9)
+
+
+def test_nothing_seen_is_no_track() -> None:
+    assert track(story(samples=10)) == []
+    assert track([]) == []
+
+
+def test_a_mark_that_jumps_makes_a_track_for_each_stay() -> None:
+    found = track(story((TOP_LEFT, range(6)), (BOTTOM_RIGHT, range(6, 12)), samples=12))
+    assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(TOP_LEFT, 0, 20), (BOTTOM_RIGHT, 24, 44)]
+
+
+def test_two_marks_at_once_are_two_tracks() -> None:
+    found = track(story((TOP_LEFT, range(9)), (BOTTOM_RIGHT, range(2, 7)), samples=9))
+    assert {(t.box, t.seen) for t in found} == {(TOP_LEFT, 9), (BOTTOM_RIGHT, 5)}
+
+
+def test_a_line_of_subtitles_ends_where_the_next_begins() -> None:
+    short, long = Box(40, 48, 60, 56), Box(15, 48, 85, 56)
+    found = track(story((short, range(5)), (long, range(5, 11)), samples=11))
+    assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(short, 0, 16), (long, 20, 40)]
+
+
+def test_a_flash_is_no_mark_unless_the_video_is_that_short() -> None:
+    assert track(story((TOP_LEFT, range(3, 5)), samples=12)) == []
+    assert [t.seen for t in track(story((TOP_LEFT, range(2)), samples=2))] == [2]
+    assert [t.seen for t in track([sighting(0, [TOP_LEFT])])] == [1]
+
+
+def test_a_mark_may_be_unseen_for_some_samples() -> None:
+    sightings = story((TOP_LEFT, range(12)), samples=12)
+    for hidden in (4, 5):
+        sightings[hidden] = sighting(STRIDE * hidden, [])
+    (found,) = track(sightings)
+    assert (found.first_sample, found.last_sample, found.seen) == (0, 44, 10)
+
+
+def test_a_mark_lost_a_little_longer_is_still_one_track() -> None:
+    sightings = story((TOP_LEFT, range(14)), samples=14)
+    for hidden in range(4, 9):
+        sightings[hidden] = sighting(STRIDE * hidden, [])
+    (found,) = track(sightings)
+    assert (found.first_sample, found.last_sample) == (0, 52)
+
+
+def test_a_mark_that_was_away_long_makes_a_second_track() -> None:
+    found = track(story((TOP_LEFT, range(5)), (TOP_LEFT, range(15, 20)), samples=20))
+    assert [(t.first_sample, t.last_sample) for t in found] == [(0, 16), (60, 76)]
+
+
+def test_a_doubtful_mark_is_none() -> None:
+    assert track([sighting(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]) == []
+
+
+def test_the_mean_smooths_what_single_sightings_miss() -> None:
+    """A wide word of which each sighting misses another letter is found whole."""
+    letters = [Box(20 + 12 * k, 20, 30 + 12 * k, 32) for k in range(5)]
+    sightings = [sighting(STRIDE * i, [letter for k, letter in enumerate(letters) if k != i % 5]) for i in range(10)]
+    (found,) = track(sightings)
+    assert found.box == Box(20, 20, 78, 32)
+
+
+def test_near_parts_are_one_region_and_far_ones_two() -> None:
+    near = sighting(0, [Box(10, 10, 20, 20), Box(21, 10, 30, 20)])
+    assert len(find_regions(near.probability)) == 1
+    far = sighting(0, [Box(10, 10, 20, 20), Box(40, 10, 50, 20), Box(80, 50, 82, 52)])  # the third is too small for a mark
+    assert sorted(int(r.sum()) for r in find_regions(far.probability)) == [100, 100]
+
+
+masks = st.integers(0, 2**16 - 1).map(lambda bits: np.array([bits >> i & 1 for i in range(16)], bool).reshape(4, 4))
+
+
+@given(masks, masks)
+def test_iou_is_symmetric_and_in_the_unit_interval(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> None:
+    assert iou(left, right) == iou(right, left)
+    assert 0 <= iou(left, right) <= 1
+    assert (iou(left, right) == 1) == bool((left == right).all() and left.any())
