@@ -4,21 +4,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SILU_GAIN = 1.68  # keeps a signal's second moment through SiLU; with PyTorch's default the deep features start 30 times too small
 
-def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    """Convolution and SiLU; halves the size at stride 2."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.SiLU())
+
+def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, norm: bool = False) -> nn.Sequential:
+    """Convolution, batch normalisation if asked for, SiLU; halves the size at stride 2."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not norm)
+    nn.init.normal_(layer.weight, std=SILU_GAIN / (inputs * kernel**2) ** 0.5)
+    if norm:
+        return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.SiLU())
+    zero(layer)
+    return nn.Sequential(layer, nn.SiLU())
+
+
+def zero(layer: nn.Conv2d, weights: bool = False) -> nn.Conv2d:
+    """The layer with its bias, and its weights if asked for, set to zero."""
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    if weights:
+        nn.init.zeros_(layer.weight)
+    return layer
 
 
 class Residual(nn.Module):
     """x + f(x) with two 3x3 convolutions; starts as the identity."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: bool = False) -> None:
         super().__init__()
-        self.first = conv(channels, channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias) if self.second.bias is not None else None
+        self.first = conv(channels, channels, norm=norm)
+        self.second = zero(nn.Conv2d(channels, channels, 3, padding=1), weights=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.first(x))
@@ -32,13 +46,14 @@ def doubled(x: Tensor) -> Tensor:
 class Join(nn.Module):
     """Upsamples the coarse map, joins it with the skip, and mixes."""
 
-    def __init__(self, coarse: int, skip: int, outputs: int) -> None:
+    def __init__(self, coarse: int, skip: int, outputs: int, norm: bool = False) -> None:
         super().__init__()
-        self.reduce = conv(coarse, outputs, kernel=1)
-        self.mix = conv(outputs + skip, outputs)
+        self.reduce = conv(coarse, outputs, kernel=1, norm=norm)
+        self.mix = conv(outputs + skip, outputs, norm=norm)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        return self.mix(torch.cat([doubled(self.reduce(coarse)), skip], 1))
+        mixed: Tensor = self.mix(torch.cat([doubled(self.reduce(coarse)), skip], 1))
+        return mixed
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:

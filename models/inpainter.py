@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.blocks import Join, Residual, conv, correlation, doubled, pull_push, warp
+from models.blocks import Join, Residual, conv, correlation, doubled, pull_push, warp, zero
 
 OPACITY_LIMIT = 0.96  # above it nothing survives H.264's rounding under the mark
 UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels are trusted alike before the network weighs them
@@ -34,6 +34,13 @@ class Restored(NamedTuple):
     clean: Tensor
     borrowed: Tensor  # (B, 3, H, W)
     flows: list[Tensor]  # coarse to fine, each (B * R, 2, H, W) in pixels of the full size
+
+
+def _head(inputs: int, outputs: int, deviation: float) -> nn.Conv2d:
+    """A last convolution that starts small: training begins at the analytic answer."""
+    layer = zero(nn.Conv2d(inputs, outputs, 3, padding=1))
+    nn.init.normal_(layer.weight, std=deviation)
+    return layer
 
 
 class Encoder(nn.Module):
@@ -56,18 +63,16 @@ class Aligner(nn.Module):
     """Features of the target and of a reference at three scales -> flows from target to reference, coarse to fine."""
 
     RADIUS = 4  # at 1/8: motion of up to 32 pixels
+    offsets: Tensor  # (1, 2, (2 * RADIUS + 1) ** 2, 1, 1): the (dx, dy) of each shift
 
     def __init__(self, channels: tuple[int, int, int]) -> None:
         super().__init__()
         a, b, c = channels
         self.sharpness = nn.Parameter(torch.tensor(10.0))
         side = 2 * self.RADIUS + 1
-        self.at8 = nn.Sequential(conv(side**2 + c + 2, 64), conv(64, 32), nn.Conv2d(32, 2, 3, padding=1))
-        self.at4 = nn.Sequential(conv(25 + b + 2, 48), conv(48, 24), nn.Conv2d(24, 2, 3, padding=1))
-        self.at2 = nn.Sequential(conv(9 + a + 2, 24), nn.Conv2d(24, 2, 3, padding=1))
-        for stage in (self.at8, self.at4, self.at2):
-            nn.init.normal_(stage[-1].weight, std=1e-3)
-            nn.init.zeros_(stage[-1].bias)
+        self.at8 = nn.Sequential(conv(side**2 + c + 2, 64), conv(64, 32), _head(32, 2, 1e-3))
+        self.at4 = nn.Sequential(conv(25 + b + 2, 48), conv(48, 24), _head(24, 2, 1e-3))
+        self.at2 = nn.Sequential(conv(9 + a + 2, 24), _head(24, 2, 1e-3))
         offsets = torch.arange(-self.RADIUS, self.RADIUS + 1, dtype=torch.float32)
         dy, dx = torch.meshgrid(offsets, offsets, indexing="ij")
         self.register_buffer("offsets", torch.stack([dx.flatten(), dy.flatten()])[None, :, :, None, None], persistent=False)
@@ -100,9 +105,7 @@ class Fusion(nn.Module):
         self.down4 = nn.Sequential(conv(a, b, 2), Residual(b))
         self.down8 = nn.Sequential(conv(b, c, 2), Residual(c), Residual(c))
         self.up4, self.up2 = Join(c, b, b), Join(b, a, a)
-        self.head = nn.Conv2d(a, 24, 3, padding=1)
-        nn.init.normal_(self.head.weight, std=1e-3)
-        nn.init.zeros_(self.head.bias) if self.head.bias is not None else None
+        self.head = _head(a, 24, 1e-3)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x2 = self.stem(x)
@@ -125,8 +128,9 @@ class Inpainter(nn.Module):
         self.config = config
         self.encoder = Encoder(config.encoder)
         self.aligner = Aligner(config.encoder)
-        self.judge = nn.Sequential(conv(32 + 2 * half, 32), nn.Conv2d(32, 20, 3, padding=1))
-        nn.init.normal_(self.judge[-1].weight, std=1e-2)
+        verdict = nn.Conv2d(32, 20, 3, padding=1)
+        nn.init.normal_(verdict.weight, std=1e-2)
+        self.judge = nn.Sequential(conv(32 + 2 * half, 32), verdict)
         self.fusion = Fusion(68 + 16 + half, config.fusion)
 
     def forward(self, frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor) -> Tensor:

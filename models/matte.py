@@ -28,13 +28,14 @@ class Matte(nn.Module):
         super().__init__()
         a, b, c, d = config.channels
         self.config = config
-        self.stem = conv(MATTE_STATISTICS, a)
-        self.down2 = nn.Sequential(conv(a, b, 2), Residual(b))
-        self.down4 = nn.Sequential(conv(b, c, 2), Residual(c))
-        self.down8 = nn.Sequential(conv(c, d, 2), Residual(d))
+        self.stem = conv(MATTE_STATISTICS, a, norm=True)
+        self.down2 = nn.Sequential(conv(a, b, 2, norm=True), Residual(b, norm=True))
+        self.down4 = nn.Sequential(conv(b, c, 2, norm=True), Residual(c, norm=True))
+        self.down8 = nn.Sequential(conv(c, d, 2, norm=True), Residual(d, norm=True))
         self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.SiLU(), nn.Linear(d, d))
-        self.up4, self.up2, self.up1 = Join(d, c, c), Join(c, b, b), Join(b, a, a)
-        self.head = nn.Sequential(Residual(a), nn.Conv2d(a, 4, 3, padding=1))
+        self.up4, self.up2 = Join(d, c, c, norm=True), Join(c, b, b, norm=True)
+        self.up1 = Join(b, a, a, norm=True)
+        self.head = nn.Sequential(Residual(a, norm=True), nn.Conv2d(a, 4, 3, padding=1))
 
     def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
         x1 = self.stem(statistics)

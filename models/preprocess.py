@@ -15,7 +15,7 @@ MATTE_MULTIPLE = 8
 ANALYSIS_LONG_SIDE_PIXELS = 640
 SEGMENTER_FRAMES = 4
 
-MATTE_STATISTICS = 16
+MATTE_STATISTICS = 21
 
 
 def pull_push(values: Array, valid: Array) -> Array:
@@ -29,9 +29,10 @@ def pull_push(values: Array, valid: Array) -> Array:
         size = ((width + 1) // 2, (height + 1) // 2)
         smaller, small_weight = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (weighted, weight))
         means = smaller.reshape(size[1], size[0], -1) / np.maximum(small_weight, 1e-6)[..., None]
-        filled = pull_push(means, np.minimum(small_weight * 4, 1))
+        filled = pull_push(means.astype(np.float32, copy=False), np.minimum(small_weight * 4, 1).astype(np.float32, copy=False))
         coarse = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
-    return (valid[..., None] * values + (1 - valid[..., None]) * coarse).astype(np.float32)
+    result: Array = (valid[..., None] * values + (1 - valid[..., None]) * coarse).astype(np.float32)
+    return result
 
 
 def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Array:
@@ -40,7 +41,7 @@ def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Arr
     marked: (N, 3, h, w) RGB in [0, 1] crops while the mark stays. probability: (h, w) in [0, 1] of being mark.
     uncovered: (M, 3, h, w) crops of the same place without the mark, M may be 0. Returns (MATTE_STATISTICS, h, w).
     """
-    hole = cv2.dilate((probability > 0.3).astype(np.float32), np.ones((5, 5), np.uint8))
+    hole: Array = cv2.dilate((probability > 0.3).astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
     filled = np.stack([pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1) for crop in marked])
     mean, around = marked.mean(0), filled.mean(0)
     grey, grey_around = marked.mean(1), filled.mean(1)
@@ -57,8 +58,28 @@ def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Arr
         np.full_like(probability, min(len(uncovered), 4) / 4)[None],
         (4 * spread)[None],
         np.clip(passed, -1, 2)[None],
+        *(np.full_like(probability, value)[None] for value in pooled_blend(marked, filled, probability)),
     ]
     return np.concatenate(rows).astype(np.float32)
+
+
+def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[float, float, float, float, float]:
+    """One opacity and one colour for the whole mark, as if it had no more: (opacity, red, green, blue, explained share), each in [0, 1].
+
+    Under a mark I - B = a * w - a * B: the slope of I - B against the filled surroundings B, over all its pixels and frames, is -a.
+    Errors of the fill pull the slope towards -1; the share of the variance that the line explains says how far to believe it.
+    marked, filled: (N, 3, h, w); probability: (h, w).
+    """
+    inside = probability > min(0.6, float(probability.max()) * 0.8)
+    if not inside.any():
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    around, shift = filled[:, :, inside], (marked - filled)[:, :, inside]  # (N, 3, pixels)
+    x, y = around - around.mean((0, 2), keepdims=True), shift - shift.mean((0, 2), keepdims=True)
+    slope = float((x * y).sum() / ((x * x).sum() + 1e-3))
+    opacity = min(max(-slope, 0.0), 1.0)
+    colour = np.clip((shift.mean((0, 2)) + opacity * around.mean((0, 2))) / max(opacity, 0.1), 0, 1)
+    explained = 1 - float(((y - slope * x) ** 2).sum() / ((y * y).sum() + 1e-3))
+    return opacity, float(colour[0]), float(colour[1]), float(colour[2]), max(explained, 0.0)
 
 
 def padded(array: Array, multiple: int) -> Array:

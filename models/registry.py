@@ -25,13 +25,14 @@ class Weights:
 def find(spec: NetworkSpec, manifest: Path = MANIFEST) -> Weights:
     """The network's ONNX file beside the manifest, its sha256 checked. Raises WeightsError."""
     try:
-        entry = tomllib.loads(manifest.read_text())[spec.name]
-        path = manifest.parent / entry["file"]
+        entry = tomllib.loads(manifest.read_text(encoding="utf-8"))[spec.name]
+        file, sha256, version, contract = (entry[key] for key in ("file", "sha256", "version", "contract"))
+        path = manifest.parent / file
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
         raise WeightsError(f"the weights of the {spec.name} are missing: {type(error).__name__}") from error
-    if entry["contract"] != CONTRACT_VERSION:
-        raise WeightsError(f"the weights of the {spec.name} follow contract {entry['contract']}, this version needs {CONTRACT_VERSION}")
-    if digest != entry["sha256"]:
+    if contract != CONTRACT_VERSION:
+        raise WeightsError(f"the weights of the {spec.name} follow contract {contract}, this version needs {CONTRACT_VERSION}")
+    if digest != sha256:
         raise WeightsError(f"the weights of the {spec.name} are damaged: sha256 differs from the manifest")
-    return Weights(path, str(entry["version"]))
+    return Weights(path, str(version))

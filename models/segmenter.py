@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.blocks import Join, Residual, conv
+from models.blocks import Join, Residual, conv, zero
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class OverTime(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(3 * channels, channels, 1)
+        self.mix = zero(nn.Conv2d(3 * channels, channels, 1), weights=True)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
         clip = x.unflatten(0, (-1, frames))  # (B, T, C, h, w)
@@ -41,13 +41,14 @@ class Segmenter(nn.Module):
         super().__init__()
         a, b, c, d, e = config.channels
         self.config = config
-        self.stem = nn.Sequential(conv(28, a), Residual(a))
-        self.down4 = nn.Sequential(conv(a, b, 2), Residual(b))
-        self.down8 = nn.Sequential(conv(b, c, 2), Residual(c))
-        self.down16 = nn.Sequential(conv(c, d, 2), Residual(d), Residual(d))
-        self.down32 = nn.Sequential(conv(d, e, 2), Residual(e), Residual(e))
+        self.stem = nn.Sequential(conv(28, a, norm=True), Residual(a, norm=True))
+        self.down4 = nn.Sequential(conv(a, b, 2, norm=True), Residual(b, norm=True))
+        self.down8 = nn.Sequential(conv(b, c, 2, norm=True), Residual(c, norm=True))
+        self.down16 = nn.Sequential(conv(c, d, 2, norm=True), Residual(d, norm=True), Residual(d, norm=True))
+        self.down32 = nn.Sequential(conv(d, e, 2, norm=True), Residual(e, norm=True), Residual(e, norm=True))
         self.time8, self.time16, self.time32 = OverTime(c), OverTime(d), OverTime(e)
-        self.up16, self.up8, self.up4, self.up2 = Join(e, d, d), Join(d, c, c), Join(c, b, b), Join(b, a, a)
+        self.up16, self.up8 = Join(e, d, d, norm=True), Join(d, c, c, norm=True)
+        self.up4, self.up2 = Join(c, b, b, norm=True), Join(b, a, a, norm=True)
         self.head = nn.Conv2d(a, 8, 3, padding=1)
         nn.init.constant_(self.head.bias, -3.0) if self.head.bias is not None else None
 

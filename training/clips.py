@@ -110,6 +110,6 @@ def cut(clip: Clip, window: Window, rng: np.random.Generator) -> Frames:
         age = index - window.indices[middle]
         scale = 1 + zoom * age
         matrix = np.array([[scale, 0, window.left + speed[1] * age], [0, scale, window.top + speed[0] * age]])
-        size = (window.width, window.height)
-        frames.append(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101))
+        size, flags = (window.width, window.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        frames.append(cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101))
     return np.stack(frames)

@@ -122,8 +122,11 @@ def _resume(config: TrainConfig, network: nn.Module, average: nn.Module, optimis
 
 @torch.no_grad()
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Moves the averaged weights towards the network's; running statistics are averages already and are copied."""
     for kept, new in zip(average.parameters(), network.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
+    for kept, new in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(new)
 
 
 def _log(config: TrainConfig, row: dict[str, float]) -> None:

@@ -23,10 +23,12 @@ DRAWN_FRAMES = 96
 VISIBLE = 0.03  # alpha above this is mark
 
 INPAINTER_KINDS = {
-    "moving": 0.26, "moving_name": 0.1, "corner": 0.11, "faint": 0.1, "tiled": 0.12, "subtitle": 0.1, "subtitle_chinese": 0.07, "badge": 0.14,
+    "moving": 0.26, "moving_name": 0.1, "corner": 0.11, "faint": 0.1, "tiled": 0.12, "subtitle": 0.1, "subtitle_chinese": 0.07,
+    "badge": 0.14,
 }  # fmt: skip
 SEGMENTER_KINDS = {
-    "moving": 0.18, "moving_name": 0.07, "corner": 0.12, "faint": 0.12, "tiled": 0.12, "subtitle": 0.1, "subtitle_chinese": 0.06, "badge": 0.15, "fading": 0.08,
+    "moving": 0.18, "moving_name": 0.07, "corner": 0.12, "faint": 0.12, "tiled": 0.12, "subtitle": 0.1, "subtitle_chinese": 0.06,
+    "badge": 0.15, "fading": 0.08,
 }  # fmt: skip
 
 
@@ -125,7 +127,8 @@ def segmenter_sample(source: Source, index: int, size: int = 160, frames: int = 
     if signs is not None and scene.mark is None:  # under an overlay the sign would have to be drawn first; apart is enough to learn from
         drawn = [watermarks.placed(signs.patches[i], *alpha.shape[1:], top, left) for i in indices]
         sign_alpha = np.stack([a for a, _ in drawn])
-        marked = np.stack([np.rint((1 - a[..., None]) * m + a[..., None] * c * 255).astype(np.uint8) for m, (a, c) in zip(marked, drawn, strict=True)])
+        sign_colour = np.stack([c for _, c in drawn])
+        marked = np.rint((1 - sign_alpha[..., None]) * marked + sign_alpha[..., None] * sign_colour * 255).astype(np.uint8)
     marked, alpha, sign_alpha = (_fitted(x, size) for x in (marked, alpha, sign_alpha))
     pictures = marked.transpose(0, 3, 1, 2).astype(np.float32) / 255
     target = np.stack([alpha > 0.04, sign_alpha > 0.3], 1).astype(np.float32)
@@ -216,7 +219,8 @@ def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
     mean_alpha = np.stack([placed_alpha[rows, columns] for placed_alpha in _stay_mean(scene, wanted, stay, top, left, rendered.alpha)])
     opacity = np.stack([augment.misjudged_opacity(a, rng) for a in mean_alpha])[:, None]
     grown = int(rng.integers(2, 6))
-    mask = np.stack([cv2.dilate((a > VISIBLE).astype(np.float32), np.ones((grown, grown), np.uint8)) for a in np.maximum(mean_alpha, alpha)])[:, None]
+    ever = (np.maximum(mean_alpha, alpha) > VISIBLE).astype(np.float32)
+    mask = np.stack([cv2.dilate(a, np.ones((grown, grown), np.uint8)) for a in ever])[:, None]
     shade = np.clip(colour + rng.normal(0, 0.02, (1, 1, 1, 3)), 0, 1).transpose(0, 3, 1, 2)
     marked, clean = (x[order][:, rows, columns].transpose(0, 3, 1, 2).astype(np.float32) / 255 for x in (rendered.marked, rendered.clean))
     hole = (alpha[:1] > VISIBLE).astype(np.float32)

@@ -1,6 +1,6 @@
 """Trains the inpainter.
 
-    python -m training.train_inpainter training/configs/inpainter.toml [--steps N ...]
+python -m training.train_inpainter training/configs/inpainter.toml [--steps N ...]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Trains the matte head.
 
-    python -m training.train_matte training/configs/matte.toml [--steps N ...]
+python -m training.train_matte training/configs/matte.toml [--steps N ...]
 """
 
 import sys

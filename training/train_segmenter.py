@@ -1,6 +1,6 @@
 """Trains the segmenter.
 
-    python -m training.train_segmenter training/configs/segmenter.toml [--steps N ...]
+python -m training.train_segmenter training/configs/segmenter.toml [--steps N ...]
 """
 
 import sys

@@ -21,7 +21,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Patch:
-    """A drawn mark in one frame. alpha: (h, w) float32 in [0, 1]; colour: (h, w, 3) float32 RGB in [0, 1]; parts may lie outside the frame."""
+    """A drawn mark in one frame, perhaps partly outside of it. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB in [0, 1]."""
 
     left: int
     top: int
@@ -95,6 +95,10 @@ def _word(rng: Rng, vocabulary: Vocabulary, chinese_share: float = 0.2) -> tuple
     return str(rng.choice(vocabulary.words)), vocabulary.latin_fonts[rng.integers(len(vocabulary.latin_fonts))]
 
 
+def _user_name(rng: Rng, vocabulary: Vocabulary) -> str:
+    return "@" + _word(rng, vocabulary, 0.0)[0].lower().replace(" ", "")
+
+
 def _light_or_any(rng: Rng, light_share: float) -> NDArray[np.float32]:
     if rng.random() < light_share:
         return np.full(3, rng.uniform(0.9, 1), np.float32)
@@ -107,7 +111,7 @@ def _moving(rng: Rng, canvas: Canvas, named: bool = False) -> tuple[Patch | None
     lobes, depth, gap = int(rng.integers(3, 9)), rng.uniform(0.03, 0.14), rng.uniform(0.25, 0.38)
     word, font = _word(rng, canvas.vocabulary, 0.1)
     written = glyphs.text(word, font, max(8, round(size * rng.uniform(0.5, 0.68))))
-    name = glyphs.text("@" + _word(rng, canvas.vocabulary, 0.0)[0].lower().replace(" ", ""), font, max(8, round(size * 0.34))) if named else None
+    name = glyphs.text(_user_name(rng, canvas.vocabulary), font, max(8, round(size * 0.34))) if named else None
     stay, phase, first_spot = int(rng.integers(60, 82)), int(rng.integers(0, 80)), int(rng.integers(3))
     states: dict[tuple[int, int, int, int, bool], Patch] = {}
     patches: list[Patch | None] = []
@@ -121,7 +125,8 @@ def _moving(rng: Rng, canvas: Canvas, named: bool = False) -> tuple[Patch | None
         state = (spot, round(frame / stay * 11), _pulse(frame, size), min(3, max(0, 7 - left_in_stay)), left_in_stay > 3)
         if state not in states:
             drawn_face = glyphs.face(state[2], lobes, depth, np.radians(4 * state[1]), float(state[2] >= size), 0.15, gap)
-            states[state] = _face_and_word(canvas, spot, opacity, size, drawn_face, written, name, state[3], state[4])
+            words = (written * state[4], name if state[4] else None)
+            states[state] = _face_and_word(canvas, spot, opacity, size, drawn_face, words, state[3])
         patches.append(states[state])
     return tuple(patches)
 
@@ -134,15 +139,22 @@ def _pulse(frame: int, size: int) -> int:
 
 
 def _face_and_word(
-    canvas: Canvas, spot: int, opacity: float, size: int, drawn_face: tuple[Coverage, Coverage], written: Coverage, name: Coverage | None, sunk: int, has_word: bool
+    canvas: Canvas,
+    spot: int,
+    opacity: float,
+    size: int,
+    drawn: tuple[Coverage, Coverage],
+    words: tuple[Coverage, Coverage | None],
+    sunk: int,
 ) -> Patch:
+    written, name = words
     margin = round(size * 0.07)
     box = int(size * 1.1) + 2
-    body, eyes = (_centred(c, box) for c in drawn_face)
+    body, eyes = (_centred(c, box) for c in drawn)
     body, word = glyphs.beside(body, written, round(size * 0.3), sunk)
     eyes = glyphs.beside(eyes, written, round(size * 0.3), sunk)[0]
-    light = body + (word if has_word else 0)
-    if name is not None and has_word:
+    light = body + word
+    if name is not None:
         extra = np.zeros((name.shape[0] + margin, max(light.shape[1], box + name.shape[1])), np.float32)
         extra[margin:, extra.shape[1] - name.shape[1] :] = name
         light, eyes = (np.pad(c, ((0, 0), (0, extra.shape[1] - c.shape[1]))) for c in (light, eyes))
@@ -165,7 +177,8 @@ def _corner(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
     """An opaque coloured logo and a word, top right, static."""
     size = max(12, round(canvas.short_side * rng.uniform(0.06, 0.12)))
     word, font = _word(rng, canvas.vocabulary)
-    emblem, written = glyphs.beside(glyphs.logo(rng, size), glyphs.text(word, font, max(8, round(size * rng.uniform(0.4, 0.7)))), round(size * 0.15))
+    drawn = glyphs.logo(rng, size)
+    emblem, written = glyphs.beside(drawn, glyphs.text(word, font, max(8, round(size * rng.uniform(0.4, 0.7)))), round(size * 0.15))
     colours = [rng.uniform(0, 1, 3).astype(np.float32), _light_or_any(rng, 0.6)]
     alpha = np.clip(emblem + written, 0, 1)
     colour = np.where((emblem >= written)[..., None], colours[0], colours[1]).astype(np.float32)
@@ -229,8 +242,9 @@ def _badge(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
     outline = int(rng.integers(0, 3)) if rng.random() < 0.3 else 0
     written = glyphs.text(word, font, max(10, round(size * rng.uniform(0.3, 0.7))), outline)
     what = rng.integers(3)
-    coverage = glyphs.logo(rng, size) if what == 0 else written if what == 1 else sum(glyphs.beside(glyphs.logo(rng, size), written, size // 6))
-    coverage = np.clip(np.asarray(coverage, np.float32), 0, 1)
+    coverage = written if what == 1 else glyphs.logo(rng, size)
+    if what == 2:
+        coverage = np.clip(sum(glyphs.beside(coverage, written, size // 6)), 0, 1)
     opacity, colour = rng.uniform(0.25, 1), _light_or_any(rng, 0.5)
     left, top = rng.uniform(0, max(1, canvas.width - coverage.shape[1])), rng.uniform(0, max(1, canvas.height - coverage.shape[0]))
     if rng.random() < 0.3:

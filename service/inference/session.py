@@ -1,5 +1,6 @@
 """The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime is behind it, torch is not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -36,9 +37,17 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime's own errors share no base class
             raise ModelError(f"the {network.name} does not load: {type(error).__name__}") from error
         self._outputs = [output.name for output in network.outputs]
+        if not (_keep(network.inputs, self._session.get_inputs()) and _keep(network.outputs, self._session.get_outputs())):
+            raise ModelError(f"the {network.name} has other inputs or outputs than its contract")
 
     def run(self, inputs: Arrays) -> Arrays:
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+def _keep(contract: Sequence[spec.TensorSpec], tensors: Sequence[ort.NodeArg]) -> bool:
+    """Whether a file's tensors have the names and the fixed dimensions of the contract."""
+    specified = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in contract}
+    return specified == {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors}
 
 
 @dataclass(frozen=True)

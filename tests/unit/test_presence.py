@@ -46,7 +46,12 @@ def test_ends_are_exact_where_the_scores_are_clear(data: st.DataObject) -> None:
     assert first_and_last(scores, inside, absent=0.0, present=1.0) == (first, last)
 
 
-@given(st.dictionaries(st.integers(0, 30), st.floats(-1, 2)), st.integers(0, 30), st.integers(0, 30), st.booleans())
+@given(
+    st.dictionaries(st.integers(0, 30), st.integers(-10, 20).map(lambda tenths: tenths / 10)),
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.booleans(),
+)
 def test_ends_never_leave_the_frames_that_were_looked_at(scores: dict[int, float], one: int, other: int, is_part: bool) -> None:
     inside = (min(one, other), max(one, other))
     first, last = first_and_last(scores, inside, 0.0, 1.0, is_part)

@@ -1,0 +1,162 @@
+"""What ONNX Runtime computes is what torch computes, and the files are those that the contract and the manifest describe."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models import export
+from models.blocks import pull_push as pull_push_torch
+from models.matte import Matte, MatteConfig
+from models.preprocess import pull_push
+from models.registry import MANIFEST
+from models.segmenter import Segmenter, SegmenterConfig
+from models.spec import MATTE, NETWORKS, OPSET, SEGMENTER, NetworkSpec
+from service.inference.session import OnnxSession
+from tests.footage import scene
+
+WEIGHTS = MANIFEST.parent / "weights"
+SIZES = (
+    {"batch": 1, "time": 1, "frames": 2, "height": 2, "width": 2},
+    {"batch": 1, "time": 4, "frames": 5, "height": 2, "width": 5},
+    {"batch": 3, "time": 2, "frames": 3, "height": 4, "width": 2},
+)  # height and width in multiples
+TINY: dict[str, tuple[NetworkSpec, dict[str, Any]]] = {
+    "segmenter": (SEGMENTER, {"channels": (4, 6, 6, 8, 8)}),
+    "matte": (MATTE, {"channels": (4, 6, 6, 8)}),
+}
+
+
+def in_pixels(sizes: dict[str, int], spec: NetworkSpec) -> dict[str, int]:
+    return {**sizes, "height": sizes["height"] * spec.multiple, "width": sizes["width"] * spec.multiple}
+
+
+def random_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Every weight and running statistic drawn anew, so that nothing is hidden by a zero."""
+    generator = torch.Generator().manual_seed(1)
+    state = network.state_dict()
+    for name, value in state.items():
+        if value.is_floating_point():
+            noise = torch.randn(value.shape, generator=generator)
+            state[name] = noise.abs() + 0.5 if name.endswith("running_var") else noise * 0.3
+    return state
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[NetworkSpec, nn.Module, Path]]:
+    """Tiny networks with random weights, exported as the shipped ones are."""
+    folder = tmp_path_factory.mktemp("onnx")
+    made = {}
+    for name, (spec, config) in TINY.items():
+        bare = Segmenter(SegmenterConfig(**config)) if name == "segmenter" else Matte(MatteConfig(**config))
+        network = export.build(spec, config, random_weights(bare))
+        export.export(spec, network, folder / f"{name}.onnx")
+        made[name] = (spec, network, folder / f"{name}.onnx")
+    return made
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("name", TINY)
+def test_torch_equals_onnx(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], name: str, sizes: dict[str, int]) -> None:
+    spec, network, path = exported[name]
+    assert export.largest_difference(spec, network, path, in_pixels(sizes, spec)) < export.TOLERANCE
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_batched_equals_alone(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], name: str) -> None:
+    spec, _, path = exported[name]
+    session = OnnxSession(path, spec, "cpu", threads=1)
+    inputs = {k: v.numpy() for k, v in export.random_inputs(spec, in_pixels(SIZES[2], spec)).items()}
+    together = session.run(inputs)
+    for index in range(3):
+        alone = session.run({k: v[index : index + 1] for k, v in inputs.items()})
+        for output, value in alone.items():
+            np.testing.assert_allclose(together[output][index], value[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_exported_file_keeps_the_contract(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], name: str) -> None:
+    spec, _, path = exported[name]
+    assert_contract(path, spec)
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
+def test_each_shipped_file_keeps_the_contract(spec: NetworkSpec) -> None:
+    assert_contract(WEIGHTS / f"{spec.name}.onnx", spec)
+
+
+def assert_contract(path: Path, spec: NetworkSpec) -> None:
+    """Names, ranks, fixed dimensions, types and operator set; every named dimension is free."""
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for tensors, specified in ((session.get_inputs(), spec.inputs), (session.get_outputs(), spec.outputs)):
+        assert [t.name for t in tensors] == [t.name for t in specified]
+        for tensor, wanted in zip(tensors, specified, strict=True):
+            assert tensor.type == "tensor(float)"
+            assert len(tensor.shape) == len(wanted.shape)
+            for size, dimension in zip(tensor.shape, wanted.shape, strict=True):
+                assert isinstance(size, str) if isinstance(dimension, str) else size == dimension
+    assert {entry.domain: entry.version for entry in onnx.load(path, load_external_data=False).opset_import}[""] == OPSET
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
+def test_each_shipped_file_computes_what_its_checkpoint_computes(spec: NetworkSpec) -> None:
+    checkpoint = WEIGHTS / f"{spec.name}.pt"
+    if not checkpoint.exists():
+        pytest.skip(f"{checkpoint.name} is not here")
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = export.build(spec, state["network_config"], state["average"])
+    for sizes in SIZES[:2]:
+        assert export.largest_difference(spec, network, WEIGHTS / f"{spec.name}.onnx", in_pixels(sizes, spec)) < export.TOLERANCE
+    assert tomllib.loads(MANIFEST.read_text())[spec.name]["steps"] == state["step"]
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
+def test_each_shipped_file_answers_within_the_range(spec: NetworkSpec) -> None:
+    session = OnnxSession(WEIGHTS / f"{spec.name}.onnx", spec, "cpu", threads=1)
+    answer = session.run({k: v.numpy() for k, v in export.random_inputs(spec, in_pixels(SIZES[1], spec)).items()})
+    for output in spec.outputs:
+        assert output.low <= answer[output.name].min() <= answer[output.name].max() <= output.high
+
+
+def test_the_manifest_takes_in_a_network_and_keeps_the_others(tmp_path: Path) -> None:
+    manifest, content = tmp_path / "manifest.toml", b"weights"
+    (tmp_path / "matte.onnx").write_bytes(content)
+    for spec, steps in ((SEGMENTER, 1), (MATTE, 2), (MATTE, 3)):
+        export.enter(spec, tmp_path / "matte.onnx", steps, "abc", manifest)
+    entries = tomllib.loads(manifest.read_text())
+    assert entries.keys() == {"matte", "segmenter"}
+    assert entries["matte"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (entries["matte"]["version"], entries["segmenter"]["version"]) == ("3-abc", "1-abc")
+
+
+def both_fills(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) and (H, W) -> the fill of the pipeline and that of the network's graph, both (H, W, 3)."""
+    tensor = pull_push_torch(torch.from_numpy(values).permute(2, 0, 1)[None], torch.from_numpy(valid)[None, None])
+    return pull_push(values, valid), tensor[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.2, 1.0])
+def test_both_fills_fill_a_flat_ground_flat(level: float) -> None:
+    valid = np.ones((48, 64), np.float32)
+    valid[10:30, 12:50] = 0
+    values = np.where(valid[..., None] > 0, np.float32(level), np.float32(0.5)) * np.ones((1, 1, 3), np.float32)
+    for filled in both_fills(values.astype(np.float32), valid):
+        np.testing.assert_allclose(filled, level, atol=2e-4)  # the graph's divides by weight + 1e-6
+
+
+@pytest.mark.parametrize("hole", [4, 8, 16])
+def test_both_fills_agree_on_a_smooth_ground(hole: int) -> None:
+    """The two pyramids differ in their filters: within 0.06 in the hole, and exactly the picture outside of it."""
+    values = scene(0, 64, 48).astype(np.float32) / 255
+    valid = np.ones((48, 64), np.float32)
+    valid[16 : 16 + hole, 20 : 20 + hole] = 0
+    ours, graphs = both_fills(values, valid)
+    np.testing.assert_allclose(ours[valid > 0], graphs[valid > 0], atol=1e-5)
+    assert np.abs(ours - graphs)[valid == 0].mean() < 0.06

@@ -1,0 +1,142 @@
+"""The training loop: it learns, and a run that was stopped and resumed is a run that was not."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from models.inpainter import Inpainter, InpainterConfig
+from models.matte import Matte, MatteConfig
+from models.segmenter import Segmenter, SegmenterConfig
+from tests.material import small_source
+from training import checkpoint, train_inpainter, train_matte, train_segmenter
+from training.config import TrainConfig
+from training.fit import Sources, Task, collated, fit, learning_rate
+from training.samples import Sample, Source, inpainter_sample, matte_sample, segmenter_sample
+
+SOURCES = Sources(small_source(2), small_source(2))  # of this seed the first segmenter's sample has a mark and the second none
+SMALL: dict[str, Callable[[], Task]] = {
+    "segmenter": lambda: Task(
+        Segmenter(SegmenterConfig((8, 8, 12, 12, 16))), partial(segmenter_sample, size=64), train_segmenter.loss, train_segmenter.score
+    ),
+    "matte": lambda: Task(Matte(MatteConfig((8, 8, 12, 12))), partial(matte_sample, size=48), train_matte.loss, train_matte.score),
+    "inpainter": lambda: Task(
+        Inpainter(InpainterConfig((8, 12, 16), (12, 16, 24))),
+        partial(inpainter_sample, size=48),
+        train_inpainter.loss,
+        train_inpainter.score,
+    ),
+}
+
+
+class PulledPlug(Exception):
+    """The machine goes off in the middle of a run."""
+
+
+def small_task(name: str) -> Task:
+    """A small network, the same for every call."""
+    torch.manual_seed(3)
+    return SMALL[name]()
+
+
+def remembered(task: Task, count: int) -> Task:
+    """The task with only its first `count` samples, drawn once."""
+    samples: dict[int, Sample] = {}
+
+    def sample(source: Source, index: int) -> Sample:
+        if index % count not in samples:
+            samples[index % count] = task.sample(source, index % count)
+        return samples[index % count]
+
+    return replace(task, sample=sample)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        "small",
+        runs=tmp_path,
+        steps=6,
+        batch=2,
+        warmup_steps=1,
+        precision="32-true",
+        accelerator="cpu",
+        validate_every_steps=3,
+        validation_samples=2,
+        checkpoint_every_steps=3,
+    )
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_three_steps_on_one_batch_lower_the_loss(name: str, config: TrainConfig) -> None:
+    task = remembered(small_task(name), config.batch)
+    batch = collated([task.sample(SOURCES.training, i) for i in range(config.batch)])
+    before = float(task.loss(task.network, batch).detach())
+    fit(task, replace(config, steps=3, learning_rate=2e-3, decay_share=0.01), SOURCES)
+    assert float(task.loss(task.network, batch).detach()) < before
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("name", SMALL)
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(name: str, precision: str, config: TrainConfig) -> None:
+    whole, broken = (replace(config, name=run, precision=precision) for run in ("whole", "broken"))
+    samples = remembered(small_task(name), config.batch * config.steps).sample
+    fit(replace(small_task(name), sample=samples), whole, SOURCES)
+
+    def until_the_plug_is_pulled(source: Source, index: int) -> Sample:
+        if source is SOURCES.training and index >= 4 * config.batch:
+            raise PulledPlug
+        return samples(source, index)
+
+    with pytest.raises(PulledPlug):
+        fit(replace(small_task(name), sample=until_the_plug_is_pulled), broken, SOURCES)
+    assert checkpoint.load(broken.folder / "last.pt")["step"] == 3
+    fit(replace(small_task(name), sample=samples), broken, SOURCES)
+    ends = [checkpoint.load(run.folder / "last.pt") for run in (whole, broken)]
+    assert ends[0]["step"] == ends[1]["step"] == config.steps
+    for part in ("network", "average"):
+        assert ends[0][part].keys() == ends[1][part].keys()
+        for key, value in ends[0][part].items():
+            torch.testing.assert_close(ends[1][part][key], value, rtol=0, atol=0, msg=f"{part}: {key}")
+
+
+def test_a_finished_run_is_not_trained_on(config: TrainConfig) -> None:
+    average = fit(remembered(small_task("matte"), 2), replace(config, steps=2), SOURCES)
+    again = fit(remembered(small_task("matte"), 2), replace(config, steps=2), SOURCES)
+    assert same_weights(average, again)
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
+
+
+def test_the_log_has_a_line_per_validation_and_the_checkpoint_explains_itself(config: TrainConfig) -> None:
+    task = remembered(small_task("matte"), 2)
+    fit(task, config, SOURCES)
+    rows = [json.loads(line) for line in (config.folder / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [3, 6]
+    assert all({"loss", "seconds", "opacity_error", "colour_error"} <= row.keys() for row in rows)
+    state = checkpoint.load(config.folder / "last.pt")
+    assert state["train_config"]["learning_rate"] == config.learning_rate
+    rebuilt = Matte(MatteConfig(**{key: tuple(value) for key, value in state["network_config"].items()}))
+    rebuilt.load_state_dict(state["average"])
+
+
+def test_the_rate_warms_up_stays_and_falls_to_zero() -> None:
+    config = TrainConfig("x", steps=1000, warmup_steps=100, decay_share=0.25, learning_rate=1.0)
+    assert learning_rate(0, config) == pytest.approx(0.01)
+    assert learning_rate(99, config) == learning_rate(700, config) == 1.0
+    assert learning_rate(875, config) == pytest.approx(0.5)
+    assert 0 < learning_rate(999, config) < 0.01
+
+
+@pytest.mark.parametrize("module", [train_segmenter, train_matte, train_inpainter])
+def test_the_shipped_networks_start_the_same_from_one_seed(module: object) -> None:
+    one, other = (module.task(TrainConfig("x", seed=5)) for _ in range(2))  # type: ignore[attr-defined]
+    assert same_weights(one.network, other.network)
+    assert sum(p.numel() for p in one.network.parameters()) < 4_000_000

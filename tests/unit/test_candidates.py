@@ -1,0 +1,131 @@
+"""Tracks that were found, boxes and masks that a person gave, all become candidates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from service.errors import RequestError
+from service.pipeline.candidates import Timeline, from_boxes, from_mask, from_tracks, pointed_at
+from service.pipeline.measure import CONTEXT_PIXELS, Candidate, grown
+from service.pipeline.placement import Box
+from service.pipeline.request import Request, TimedBox, parse_box
+from service.pipeline.segment import analysis_size, sampling_stride
+from service.pipeline.track import Track
+from service.pipeline.video import Limits
+from tests.footage import FPS, described, write_film
+
+WIDTH, HEIGHT, FRAMES = 96, 64, 48
+INFO = described(WIDTH, HEIGHT, frames=FRAMES)
+TIMELINE = Timeline(range(FRAMES), INFO.time_base)
+LIMITS = Limits()
+
+
+def white(candidate: Candidate) -> np.ndarray:
+    """The candidate's sure pixels in the whole picture."""
+    picture = np.zeros((HEIGHT, WIDTH), bool)
+    picture[candidate.box.slices] = candidate.probability > 0.5
+    return picture
+
+
+def test_a_box_holds_for_the_frames_of_its_seconds() -> None:
+    always, some = from_boxes([parse_box("8,8,40,24"), parse_box("8,8,40,24@0.5-1.0")], INFO, TIMELINE)
+    assert (always.first_sample, always.last_sample) == (0, FRAMES - 1)
+    assert (some.first_sample, some.last_sample) == (FPS // 2, FPS)
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[8:24, 8:40] = True
+    np.testing.assert_array_equal(white(some), expected)
+    assert some.box == grown(Box(8, 8, 40, 24), CONTEXT_PIXELS, INFO)
+    assert (some.kind, some.slack_frames, some.exact_mask) == ("user", 0, False)
+
+
+def test_times_count_from_the_first_frame_and_follow_a_variable_rate() -> None:
+    timeline = Timeline([100, 110, 150, 151, 160], INFO.time_base)
+    (box,) = from_boxes([TimedBox(0, 0, 1, 1, 10 / FPS, 51 / FPS)], INFO, timeline)
+    assert (box.first_sample, box.last_sample) == (1, 3)
+
+
+def test_a_box_after_the_end_is_refused() -> None:
+    with pytest.raises(RequestError, match="after the end"):
+        from_boxes([parse_box("8,8,40,24@9-10")], INFO, TIMELINE)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(64, 1920), st.integers(64, 1080), st.data())
+def test_a_track_lies_at_native_size_where_it_lay_at_analysis_size(width: int, height: int, data: st.DataObject) -> None:
+    info = described(width, height)
+    small_width, small_height = analysis_size(info)
+    left, top = data.draw(st.integers(0, small_width - 8)), data.draw(st.integers(0, small_height - 8))
+    small = Box(left, top, data.draw(st.integers(left + 4, small_width)), data.draw(st.integers(top + 4, small_height)))
+    total = np.zeros((small_height, small_width), np.float32)
+    total[small.slices] = 3 * 0.9
+    (candidate,) = from_tracks([Track(8, 24, 3, 0, total)], info, TIMELINE, "overlay")
+    scale = width / small_width
+    rows, columns = np.nonzero(candidate.probability > 0.45)
+    found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) + np.tile([candidate.box.left, candidate.box.top], 2)
+    np.testing.assert_allclose(found, np.array([small.left, small.top, small.right, small.bottom]) * scale, atol=scale + 1)
+    assert candidate.probability.shape == (candidate.box.height, candidate.box.width)
+    assert (candidate.first_sample, candidate.last_sample, candidate.slack_frames) == (8, 24, sampling_stride(info))
+    assert candidate.confidence == pytest.approx(0.9)
+
+
+def mask_picture(*boxes: Box) -> np.ndarray:
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for box in boxes:
+        picture[box.slices] = 255
+    return picture
+
+
+def save(picture: np.ndarray, path: Path) -> Path:
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def test_a_mask_picture_holds_for_the_whole_video(tmp_path: Path) -> None:
+    picture = mask_picture(Box(10, 10, 30, 20), Box(60, 40, 80, 50))
+    (candidate,) = from_mask(save(picture, tmp_path / "mask.png"), INFO, TIMELINE, LIMITS)
+    assert (candidate.first_sample, candidate.last_sample, candidate.exact_mask) == (0, FRAMES - 1, True)
+    np.testing.assert_array_equal(white(candidate), picture[:, :, 0] > 0)
+
+
+def test_a_mask_video_holds_frame_by_frame(tmp_path: Path) -> None:
+    early, late = Box(8, 8, 40, 24), Box(48, 32, 88, 56)
+    pictures = [mask_picture(early)] * 5 + [mask_picture()] * 4 + [mask_picture(late)] * 6
+    one, two = from_mask(write_film(tmp_path / "mask.mp4", pictures), INFO, TIMELINE, LIMITS)
+    assert (one.first_sample, one.last_sample, two.first_sample, two.last_sample) == (0, 4, 9, 14)
+    np.testing.assert_array_equal(white(one), mask_picture(early)[:, :, 0] > 0)
+    np.testing.assert_array_equal(white(two), mask_picture(late)[:, :, 0] > 0)
+
+
+def test_a_longer_mask_video_ends_with_the_video(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "mask.mp4", [mask_picture(Box(8, 8, 40, 24))] * 12)
+    (candidate,) = from_mask(path, INFO, Timeline(range(7), INFO.time_base), LIMITS)
+    assert (candidate.first_sample, candidate.last_sample) == (0, 6)
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
+    path = save(np.full((HEIGHT, WIDTH + 2, 3), 255, np.uint8), tmp_path / "mask.png")
+    with pytest.raises(RequestError, match=f"{WIDTH + 2}x{HEIGHT}, the picture {WIDTH}x{HEIGHT}"):
+        from_mask(path, INFO, TIMELINE, LIMITS)
+
+
+def test_a_black_mask_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no white pixel"):
+        from_mask(save(mask_picture(), tmp_path / "mask.png"), INFO, TIMELINE, LIMITS)
+
+
+def test_a_mask_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    path.write_bytes(b"no picture")
+    with pytest.raises(RequestError, match="the mask cannot be read"):
+        from_mask(path, INFO, TIMELINE, LIMITS)
+
+
+def test_boxes_and_mask_come_together(tmp_path: Path) -> None:
+    mask = save(mask_picture(Box(10, 10, 30, 20)), tmp_path / "mask.png")
+    request = Request((parse_box("8,8,40,24"), parse_box("0.5,0.5,1,1")), mask, detect=False)
+    assert [c.exact_mask for c in pointed_at(request, INFO, TIMELINE, LIMITS)] == [False, False, True]
+    assert pointed_at(Request(), INFO, TIMELINE, LIMITS) == []

@@ -1,0 +1,105 @@
+"""A second look at each track: exact pixels, opacity, colour and ends."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.inference import fake
+from service.pipeline.candidates import Timeline, from_tracks
+from service.pipeline.measure import CONTEXT_PIXELS, Candidate, Measured, grown, measure
+from service.pipeline.placement import Box
+from service.pipeline.segment import segment
+from service.pipeline.track import track
+from tests.footage import FPS, Picture, described, film, marked, scene
+
+WIDTH, HEIGHT = 128, 96
+SQUARE = Box(40, 32, 64, 52)
+
+
+def story(total: int, *stays: tuple[int, int, Box]) -> list[Picture]:
+    """White squares, each from its first to its last frame."""
+    pictures = [scene(i, WIDTH, HEIGHT) for i in range(total)]
+    for first, last, box in stays:
+        pictures[first : last + 1] = [marked(picture, box) for picture in pictures[first : last + 1]]
+    return pictures
+
+
+def found(pictures: list[Picture]) -> list[Measured]:
+    """Locate and measure, as a run does."""
+    info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
+    tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
+    candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
+    return measure(film(pictures), info, candidates, networks, total)
+
+
+def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
+    (one,) = found(story(60, (13, 37, SQUARE)))
+    assert (one.placement.first_frame, one.placement.last_frame) == (13, 37)
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[one.placement.box.slices] = one.placement.mask > 0.5
+    expected = np.zeros_like(mask)
+    expected[SQUARE.slices] = True
+    np.testing.assert_array_equal(mask, expected)
+    inside = one.placement.mask > 0.5
+    assert (one.placement.opacity[inside] == 1).all()
+    assert (one.placement.colour[:, inside] == 1).all()
+    assert one.placement.kind == "overlay"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 20), st.integers(12, 40), st.integers(0, 20))
+def test_both_ends_are_exact_to_the_frame(before: int, length: int, after: int) -> None:
+    (one,) = found(story(before + length + after, (before, before + length - 1, SQUARE)))
+    assert (one.placement.first_frame, one.placement.last_frame) == (before, before + length - 1)
+
+
+def test_a_mark_that_jumps_has_two_placements_that_do_not_overlap() -> None:
+    other = Box(84, 60, 108, 80)
+    one, two = (m.placement for m in found(story(60, (0, 29, SQUARE), (30, 59, other))))
+    assert (one.first_frame, one.last_frame, two.first_frame, two.last_frame) == (0, 29, 30, 59)
+
+
+def test_the_uncovered_frames_beside_a_stay_are_kept() -> None:
+    pictures = story(60, (13, 37, SQUARE))
+    (one,) = found(pictures)
+    assert sorted(one.uncovered) == [11, 39]
+    for index, crop in one.uncovered.items():
+        np.testing.assert_array_equal(crop, pictures[index][one.placement.box.slices].transpose(2, 0, 1))
+
+
+def test_no_mark_is_no_placement() -> None:
+    assert found(story(30)) == []
+
+
+def test_one_frame_is_enough() -> None:
+    (one,) = found(story(1, (0, 0, SQUARE)))
+    assert (one.placement.first_frame, one.placement.last_frame) == (0, 0)
+
+
+@pytest.mark.parametrize("stay", [(0, 0), (3, 9), (0, 19)])
+def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) -> None:
+    """What a person pointed at is taken as it is, also where nothing is seen."""
+    info = described(WIDTH, HEIGHT, frames=20)
+    box = Box(10, 10, 40, 30)
+    mask = np.zeros((box.height, box.width), np.float32)
+    mask[5:9, 5:20] = 1
+    candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, exact_mask=True)
+    (one,) = measure(film(story(20)), info, [candidate], fake.networks(), 20)
+    assert (one.placement.first_frame, one.placement.last_frame) == stay
+    np.testing.assert_array_equal(one.placement.mask, mask)
+
+
+@given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))
+def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, height: int, pixels: int) -> None:
+    info = described(WIDTH, HEIGHT)
+    box = grown(Box(left, top, left + width, top + height), pixels, info)
+    assert 0 <= box.left <= left
+    assert 0 <= box.top <= top
+    assert left + width <= box.right <= WIDTH
+    assert top + height <= box.bottom <= HEIGHT
+
+
+def test_the_box_has_context_around_the_mark() -> None:
+    (one,) = found(story(40, (0, 39, SQUARE)))
+    assert one.placement.box == grown(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))

@@ -1,0 +1,124 @@
+"""What is done to pixels before a network sees them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.preprocess import (
+    FAR_FRAMES,
+    MATTE_STATISTICS,
+    REACH_FRAMES,
+    matte_statistics,
+    padded,
+    pooled_blend,
+    pull_push,
+    reference_frames,
+)
+from tests.footage import scene
+
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
+hundredths = st.integers(0, 100).map(lambda share: share / 100)  # no st.floats: ONNX Runtime turns denormal numbers off in its thread
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, hundredths, st.integers(0, 2**32 - 1))
+def test_the_fill_keeps_what_is_known_and_stays_within_its_range(size: tuple[int, int], share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.random((*size, 3)).astype(np.float32)
+    valid = (rng.random(size) < share).astype(np.float32)
+    filled = pull_push(values, valid)
+    assert filled.dtype == np.float32
+    np.testing.assert_array_equal(filled[valid > 0], values[valid > 0])
+    if valid.any():
+        known = values[valid > 0]
+        assert filled.min() >= known.min() - 1e-4
+        assert filled.max() <= known.max() + 1e-4
+    assert np.isfinite(filled).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes, hundredths, st.integers(0, 2**32 - 1))
+def test_a_flat_ground_is_filled_flat(size: tuple[int, int], level: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    valid = (rng.random(size) < 0.4).astype(np.float32)
+    valid.ravel()[rng.integers(valid.size)] = 1
+    values = np.where(valid[..., None] > 0, np.float32(level), rng.random((*size, 3)).astype(np.float32)).astype(np.float32)
+    np.testing.assert_allclose(pull_push(values, valid), level, atol=1e-5)
+
+
+def test_a_smooth_ground_is_filled_nearly_right() -> None:
+    values = scene(0, 96, 64).astype(np.float32) / 255
+    valid = np.ones((64, 96), np.float32)
+    valid[28:36, 40:48] = 0
+    assert np.abs(pull_push(values, valid) - values).max() < 0.1
+
+
+def crops(count: int, opacity: float, mask: np.ndarray) -> np.ndarray:
+    clean = np.stack([scene(3 * i, 48, 40) for i in range(count)]).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    return clean * (1 - opacity * mask) + np.float32(0.9) * opacity * mask
+
+
+@pytest.mark.parametrize(("marked", "uncovered"), [(1, 0), (8, 0), (3, 2), (8, 4)])
+def test_statistics_have_one_shape_however_much_was_seen(marked: int, uncovered: int) -> None:
+    mask = np.zeros((40, 48), np.float32)
+    mask[10:30, 12:36] = 1
+    statistics = matte_statistics(crops(marked, 0.7, mask), mask, crops(uncovered, 0, mask) if uncovered else crops(1, 0, mask)[:0])
+    assert statistics.shape == (MATTE_STATISTICS, 40, 48)
+    assert statistics.dtype == np.float32
+    assert np.isfinite(statistics).all()
+
+
+def test_the_spread_shrinks_under_a_mark_and_the_uncovered_mean_shows_the_difference() -> None:
+    mask = np.zeros((40, 48), np.float32)
+    mask[16:20, 20:28] = 1
+    statistics = matte_statistics(crops(8, 0.75, mask), mask, crops(8, 0, mask))
+    inside = mask > 0
+    assert statistics[15][inside].mean() == pytest.approx(0.25, abs=0.1)  # 1 - opacity passes
+    shown_minus_marked = statistics[10:13].mean(0)[inside].mean()
+    assert shown_minus_marked == pytest.approx(0.75 * (90 / 255 - 0.9), abs=0.05)
+
+
+def test_a_place_where_nothing_is_seen_has_finite_statistics_too() -> None:
+    nothing = np.zeros((40, 48), np.float32)
+    assert np.isfinite(matte_statistics(crops(3, 0, nothing), nothing, crops(1, 0, nothing)[:0])).all()
+
+
+@pytest.mark.parametrize("opacity", [0.3, 0.7])
+def test_one_opacity_and_one_colour_are_found_where_the_ground_is_known(opacity: float) -> None:
+    mask = np.zeros((40, 48), np.float32)
+    mask[10:30, 12:36] = 1
+    found, *colour, explained = pooled_blend(crops(6, opacity, mask), crops(6, 0, mask), mask)
+    assert found == pytest.approx(opacity, abs=0.02)
+    assert colour == pytest.approx([0.9] * 3, abs=0.03)
+    assert explained > 0.95
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 32))
+def test_padding_reaches_the_next_multiple_and_changes_nothing_else(height: int, width: int, multiple: int) -> None:
+    array = np.arange(2 * height * width, dtype=np.float32).reshape(2, height, width)
+    grown = padded(array, multiple)
+    assert grown.shape == (2, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
+    np.testing.assert_array_equal(grown[:, :height, :width], array)
+    assert (grown[:, height:] == grown[:, height - 1 : height]).all()
+
+
+@given(st.data())
+def test_references_lie_in_the_video_and_near_or_uncovered(data: st.DataObject) -> None:
+    total = data.draw(st.integers(1, 300))
+    first = data.draw(st.integers(0, total - 1))
+    last = data.draw(st.integers(first, total - 1))
+    frame = data.draw(st.integers(first, last))
+    references = reference_frames(frame, first, last, total)
+    assert len(references) == 4
+    for index in references:
+        assert 0 <= index < total
+        far = abs(index - frame) > FAR_FRAMES
+        assert not far or index in (first - 2, last + 2)
+        assert abs(index - frame) < REACH_FRAMES + 2
+
+
+def test_uncovered_frames_are_preferred_within_reach() -> None:
+    assert reference_frames(30, 20, 40, 100)[2:] == (18, 42)
+    assert reference_frames(100, 20, 180, 300)[2:] == (88, 112)
+    assert reference_frames(0, 0, 0, 1) == (0, 0, 0, 0)

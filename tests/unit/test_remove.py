@@ -1,0 +1,89 @@
+"""A whole video through the inpainter and the composite: nothing but the mark's pixels changes."""
+
+import weakref
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from service.inference.fake import FakeInpainter
+from service.pipeline.inpaint import Inpainter, hole
+from service.pipeline.measure import Measured
+from service.pipeline.placement import Box
+from service.pipeline.remove import remove
+from service.pipeline.video import Frame
+from tests.footage import Picture, described, film, marked, placement, scene, seen
+
+WIDTH, HEIGHT = 64, 48
+BOX = Box(20, 12, 44, 30)
+
+
+def ignore(before: Frame, after: Frame) -> None:
+    assert before.index == after.index
+
+
+def stay(first: int, last: int, pictures: list[Picture], box: Box = BOX) -> Measured:
+    """A mark in a part of its box, and what was kept of the frames beside its stay."""
+    mask = np.zeros((box.height, box.width), np.float32)
+    mask[4:-4, 4:-4] = 1
+    beside = [i for i in (first - 2, last + 2) if 0 <= i < len(pictures)]
+    return Measured(placement(first, last, box, mask), {i: pictures[i][box.slices].transpose(2, 0, 1) for i in beside})
+
+
+def story(total: int) -> list[Picture]:
+    return [marked(scene(i, WIDTH, HEIGHT), Box(24, 16, 40, 26)) for i in range(total)]
+
+
+def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8) for _ in range(10)]
+    mark = stay(2, 7, pictures)
+    hidden = np.zeros((HEIGHT, WIDTH), bool)
+    hidden[BOX.slices] = hole(mark.placement.mask) > 0
+    info = described(WIDTH, HEIGHT, frames=10)
+    frames = film(pictures)
+    for frame in remove(frames, Inpainter(FakeInpainter(), [mark], info, 10), info, ignore):
+        before, after = pictures[frame.index], seen(frame)
+        np.testing.assert_array_equal(after[~hidden], before[~hidden])
+        if mark.placement.covers(frame.index):
+            inner = np.zeros_like(hidden)
+            inner[BOX.slices] = mark.placement.mask > 0
+            assert set(after[inner].ravel()) == {128}  # half grey, the fake's answer
+
+
+def test_frames_without_the_mark_are_the_very_same() -> None:
+    pictures = story(30)
+    info = described(WIDTH, HEIGHT, frames=30)
+    frames = film(pictures)
+    result = list(remove(frames, Inpainter(FakeInpainter(), [stay(10, 19, pictures)], info, 30), info, ignore))
+    assert [frame.index for frame in result] == list(range(30))
+    assert [i for i in range(30) if result[i] is not frames[i]] == list(range(10, 20))
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 5, 16, 17])
+def test_every_frame_comes_out_once_and_in_order(total: int) -> None:
+    watched = []
+    info = described(WIDTH, HEIGHT, frames=max(1, total))
+    pictures = story(total)
+    marks = [stay(0, total - 1, pictures)] if total else []
+    inpainter = Inpainter(FakeInpainter(), marks, info, total)
+    result = list(remove(film(pictures), inpainter, info, lambda before, after: watched.append((before, after))))
+    assert [frame.index for frame in result] == list(range(total))
+    assert [after for _, after in watched] == result
+
+
+def test_only_the_frames_that_references_need_are_held() -> None:
+    """Frames are let go: the memory does not grow with the video."""
+    info, counts = described(WIDTH, HEIGHT, frames=200), []
+    alive: list[weakref.ref[Frame]] = []
+
+    def source() -> Iterator[Frame]:
+        for frame in film(story(8)) * 25:
+            one = Frame(len(alive), len(alive), frame.planes)
+            alive.append(weakref.ref(one))
+            yield one
+
+    inpainter = Inpainter(FakeInpainter(), [stay(0, 199, story(3))], info, 200)
+    for _ in remove(source(), inpainter, info, ignore):
+        counts.append(sum(reference() is not None for reference in alive))
+    assert max(counts) < 45

@@ -1,0 +1,102 @@
+"""Training samples: shapes, exact truth, and the same sample for the same number."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from models.preprocess import MATTE_STATISTICS, SEGMENTER_FRAMES
+from tests.material import moving_picture, small_source
+from training.augment import compressed
+from training.samples import Sample, Source, inpainter_sample, matte_sample, segmenter_sample
+
+SOURCE = small_source()
+SAMPLERS = (segmenter_sample, matte_sample, inpainter_sample)
+SIZE = 64
+SHAPES = {
+    "segmenter_sample": {"frames": (SEGMENTER_FRAMES, 3), "target": (SEGMENTER_FRAMES, 2)},
+    "matte_sample": {"statistics": (MATTE_STATISTICS,), "opacity": (1,), "colour": (3,), "clean": (3,)},
+    "inpainter_sample": {"frames": (5, 3), "mask": (5, 1), "opacity": (5, 1), "colour": (5, 3), "clean": (5, 3), "hole": (1,)},
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_shapes_and_ranges(sampler: Callable[..., Sample]) -> None:
+    for index in range(12):
+        sample = sampler(SOURCE, index, size=SIZE)
+        assert {key: value.shape for key, value in sample.items()} == {k: (*v, SIZE, SIZE) for k, v in SHAPES[sampler.__name__].items()}
+        for key, value in sample.items():
+            assert value.dtype == np.float32
+            assert np.isfinite(value).all()
+            if key != "statistics":
+                assert 0 <= value.min() <= value.max() <= 1
+
+
+def test_compression_depends_on_the_pictures_alone() -> None:
+    """Whatever the memory held before."""
+    clip = moving_picture(4, 4, 160, 160)
+    answers = set()
+    for seed in range(25):
+        for k in range(1, 8):  # other content in the memory that is used next
+            np.random.default_rng(seed).integers(0, 255, k * 12_800).astype(np.uint8)
+        answers.add(compressed(clip, 20).tobytes())
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_sample_depends_on_its_number_and_the_seed_alone(sampler: Callable[..., Sample]) -> None:
+    forward = [sampler(SOURCE, i, size=SIZE) for i in range(4)]
+    backward = [sampler(SOURCE, i, size=SIZE) for i in reversed(range(4))][::-1]
+    for one, other in zip(forward, backward, strict=True):
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key])
+    another = sampler(Source(SOURCE.clips, SOURCE.vocabulary, 2), 0, size=SIZE)
+    assert any((another[key] != forward[0][key]).any() for key in another)
+
+
+def test_compressed_frames_are_those_that_were_given_nearly() -> None:
+    clip = moving_picture(5, 6, 96, 128)
+    back = compressed(clip, 18)
+    assert back.shape == clip.shape
+    assert np.abs(back.astype(int) - clip).mean() < 4
+    assert np.abs(compressed(clip, 40).astype(int) - clip).mean() > np.abs(back.astype(int) - clip).mean()
+
+
+def test_the_inpainters_frames_are_the_clean_ones_outside_the_marks() -> None:
+    """Up to compression; and the hole, where the target's mark is, lies within the target's mask."""
+    differences = []
+    for index in range(16):
+        sample = inpainter_sample(SOURCE, index, size=SIZE)
+        free = sample["mask"] == 0
+        difference = np.abs(sample["frames"] - sample["clean"]).mean(1, keepdims=True)
+        if free.any():
+            differences.append(float(difference[free].mean()))
+        assert (sample["mask"][0] >= sample["hole"]).all()
+    assert np.mean(differences) < 0.03
+
+
+def test_unblending_with_the_true_opacity_gives_the_clean_picture_nearly() -> None:
+    """The truth of a matte sample explains its own statistics: mean = (1 - a) * clean + a * w."""
+    errors = []
+    for index in range(24):
+        sample = matte_sample(SOURCE, index, size=SIZE)
+        mean = sample["statistics"][1:4] + 0.5
+        explained = (1 - sample["opacity"]) * sample["clean"] + sample["opacity"] * sample["colour"]
+        errors.append(float(np.abs(mean - explained).mean()))
+    assert np.median(errors) < 0.03
+
+
+def test_a_segmenters_target_marks_what_differs_and_some_samples_have_no_mark() -> None:
+    samples = [segmenter_sample(SOURCE, index, size=SIZE) for index in range(40)]
+    empty = sum(not sample["target"].any() for sample in samples)
+    assert 2 <= empty <= 30
+    assert any(sample["target"][:, 1].any() for sample in samples)  # scene text
+    assert sum(sample["target"][:, 0].any() for sample in samples) > 10
+
+
+def test_photos_alone_and_videos_alone_are_enough() -> None:
+    for kept in ([c for c in SOURCE.clips if len(c.frames) == 1], [c for c in SOURCE.clips if len(c.frames) > 1]):
+        source = Source(tuple(kept), SOURCE.vocabulary, 1)
+        for sampler in SAMPLERS:
+            for index in range(4):
+                sampler(source, index, size=SIZE)

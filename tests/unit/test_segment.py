@@ -1,0 +1,88 @@
+"""Sampled frames go to the segmenter in groups; every one of them comes back once."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.preprocess import SEGMENTER_FRAMES, SEGMENTER_MULTIPLE
+from service.inference.fake import FakeSegmenter
+from service.inference.session import Arrays
+from service.pipeline.placement import Box
+from service.pipeline.segment import analysis_size, mark_probability, sampling_stride, segment
+from tests.footage import described, film, marked, scene
+
+OVERLAY = frozenset({"overlay"})
+
+
+@dataclass
+class Remembering:
+    """The fake segmenter, and the shapes that it was given."""
+
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        self.shapes.append(inputs["frames"].shape)
+        return FakeSegmenter().run(inputs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 90), st.sampled_from([10, 24, 30, 60]))
+def test_every_sampled_frame_has_exactly_one_sighting_in_order(count: int, fps: int) -> None:
+    info, session = described(40, 30, fps), Remembering()
+    sightings = list(segment(film([scene(0, 40, 30)] * count), info, session, OVERLAY))
+    stride = sampling_stride(info)
+    assert [s.frame_index for s in sightings] == list(range(0, count, stride))
+    assert all(s.probability.shape == (30, 40) for s in sightings)
+    sampled = len(sightings)
+    assert all(shape[1] == min(SEGMENTER_FRAMES, sampled) for shape in session.shapes)
+    assert len(session.shapes) == -(-sampled // SEGMENTER_FRAMES)
+
+
+def test_a_sighting_shows_the_mark_of_its_own_frame() -> None:
+    boxes = [Box(4 + 2 * i, 6, 20 + 2 * i, 18) for i in range(24)]
+    frames = film([marked(scene(i, 80, 40), box) for i, box in enumerate(boxes)])
+    for sighting in segment(frames, described(80, 40), FakeSegmenter(), OVERLAY):
+        expected = np.zeros((40, 80), np.float32)
+        expected[boxes[sighting.frame_index].slices] = 1
+        np.testing.assert_array_equal(sighting.probability, expected)
+
+
+@given(st.integers(1, 240))
+def test_samples_are_at_most_eight_frames_apart(fps: int) -> None:
+    assert 1 <= sampling_stride(described(64, 48, fps)) <= 8
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000))
+def test_the_analysis_picture_is_small_and_of_the_same_shape(width: int, height: int) -> None:
+    small_width, small_height = analysis_size(described(width, height))
+    assert 1 <= small_width <= min(width, 640)
+    assert 1 <= small_height <= min(height, 640)
+    assert small_width == pytest.approx(width * max(small_width, small_height) / max(width, height), abs=1)
+
+
+@given(st.integers(1, 70), st.integers(1, 70))
+@settings(max_examples=30, deadline=None)
+def test_any_size_is_padded_for_the_network_and_cut_again(width: int, height: int) -> None:
+    session = Remembering()
+    pictures = np.full((2, 3, height, width), 0.99, np.float32)
+    answer = mark_probability(pictures, session, OVERLAY)
+    np.testing.assert_array_equal(answer, np.ones((2, height, width)))
+    assert all(side % SEGMENTER_MULTIPLE == 0 for side in session.shapes[0][-2:])
+
+
+def test_the_likelier_of_the_wanted_classes_counts() -> None:
+    class Both:
+        def run(self, inputs: Arrays) -> Arrays:
+            shape = inputs["frames"].shape
+            probability = np.zeros((shape[0], shape[1], 2, *shape[3:]), np.float32)
+            probability[:, :, 0], probability[:, :, 1] = 0.2, 0.7
+            return {"probability": probability}
+
+    pictures = np.zeros((1, 3, 32, 32), np.float32)
+    assert mark_probability(pictures, Both(), OVERLAY).max() == pytest.approx(0.2)
+    assert mark_probability(pictures, Both(), frozenset({"scene_text"})).max() == pytest.approx(0.7)
+    assert mark_probability(pictures, Both(), frozenset({"overlay", "scene_text"})).max() == pytest.approx(0.7)
+    assert mark_probability(pictures, Both(), frozenset({"user"})).max() == pytest.approx(0.2)
