@@ -1,6 +1,6 @@
 """Makes the bundled sample: a few seconds of a freely licensed clip with a moving, half-transparent mark, as `make demo` cleans it.
 
-    python -m benchmarks.sample CLIP_FOLDER CLIP_NAME samples/marked.mp4
+python -m benchmarks.sample CLIP_FOLDER CLIP_NAME samples/marked.mp4
 """
 
 import shutil

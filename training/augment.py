@@ -15,7 +15,12 @@ def compressed(frames: Frames, crf: int, preset: str = "veryfast") -> Frames:
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
     encoder.time_base = Fraction(1, 30)
-    encoder.options = {"crf": str(crf), "preset": preset, "threads": "1"}
+    encoder.options = {
+        "crf": str(crf),
+        "preset": preset,
+        "threads": "1",
+        "mbtree": "0",
+    }  # macroblock trees read uninitialised memory: other bytes each time
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
     packets, pictures = [], []

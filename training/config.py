@@ -35,6 +35,9 @@ class TrainConfig:
         return self.runs / self.name
 
 
+_ACCEPTED: dict[object, tuple[type, ...]] = {str: (str,), Path: (str,), int: (int,), float: (float, int)}  # of a key's type, in TOML
+
+
 def from_command_line(arguments: list[str], defaults: TrainConfig | None = None) -> TrainConfig:
     """`CONFIG.toml [--key value ...]` -> settings. Exits with a usage message on an unknown key or a wrong value."""
     fields = {f.name: f for f in dataclasses.fields(TrainConfig)}
@@ -46,5 +49,7 @@ def from_command_line(arguments: list[str], defaults: TrainConfig | None = None)
     from_file = tomllib.loads(given.pop("config").read_text())
     if unknown := set(from_file) - set(fields):
         parser.error(f"unknown key in the file: {', '.join(sorted(unknown))}")
+    if wrong := [key for key, value in from_file.items() if not isinstance(value, _ACCEPTED[fields[key].type])]:
+        parser.error(f"wrong type in the file: {', '.join(sorted(wrong))}")
     values = {**(dataclasses.asdict(defaults) if defaults else {}), **from_file, **{k: v for k, v in given.items() if v is not None}}
     return TrainConfig(**{k: Path(v) if fields[k].type is Path else v for k, v in values.items()})

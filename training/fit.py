@@ -106,7 +106,13 @@ def validate(task: Task, network: nn.Module, config: TrainConfig, source: Source
             batch = {k: v.to(device) for k, v in collated([task.sample(source, index)]).items()}
             rows.append(task.score(network, batch))
     network.train()
-    return {key: float(np.nanmean([row[key] for row in rows])) for key in rows[0]}
+    return {key: _mean([row[key] for row in rows]) for key in rows[0]}
+
+
+def _mean(values: list[float]) -> float:
+    """Over the samples that the score applies to; 0 where there are none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _resume(config: TrainConfig, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> int:

@@ -58,6 +58,7 @@ class Networks:
     matte: Session
     inpainter: Session
     versions: dict[str, str]
+    batch_sizes: tuple[int, ...] = (1,)  # on a CPU a larger batch only needs more memory
 
     @classmethod
     def load(cls, device: Device = "auto", threads: int = 0, manifest: Path = registry.MANIFEST) -> "Networks":
@@ -69,7 +70,11 @@ class Networks:
             raise ModelError(str(error)) from error
         sessions = {name: OnnxSession(weights.path, network, chosen, threads) for name, (network, weights) in found.items()}
         versions = {name: weights.version for name, (_, weights) in found.items()}
-        return cls(**sessions, versions=versions | {"onnxruntime": ort.__version__, "device": chosen})
+        return cls(
+            **sessions,
+            versions=versions | {"onnxruntime": ort.__version__, "device": chosen},
+            batch_sizes=(8, 4, 2, 1) if chosen == "cuda" else (1,),
+        )
 
 
 def choose_device(device: Device) -> Literal["cpu", "cuda"]:

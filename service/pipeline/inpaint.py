@@ -1,5 +1,6 @@
 """Step 6: what was behind the marks of one frame. Windows of native crops for the network, and its answers as patches."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import FAR_FRAMES, INPAINTER_MULTIPLE, padded, reference_frames
-from service.inference.batcher import run_batched
+from service.inference.batcher import BATCH_SIZES, run_batched
 from service.inference.session import Arrays, Session
 from service.pipeline.composite import crop_rgb
 from service.pipeline.measure import Measured
@@ -72,33 +73,40 @@ def feathered(hole_mask: Floats) -> Floats:
 class Inpainter:
     """Restores frames of one video. Marks are known for the whole video; frames are given as far as the references reach."""
 
-    def __init__(self, session: Session, marks: Sequence[Measured], info: VideoInfo, total_frames: int) -> None:
+    def __init__(
+        self, session: Session, marks: Sequence[Measured], info: VideoInfo, total_frames: int, batch_sizes: Sequence[int] = BATCH_SIZES
+    ) -> None:
         self._session = session
         self._marks = marks
         self._info = info
         self._total = total_frames
+        self._batch_sizes = batch_sizes
         self._kept: dict[tuple[Box, tuple[int, ...]], tuple[Floats, Floats, Floats]] = {}
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
         """Patches by frame index for the target frames; `frames` holds them and those FAR_FRAMES around them."""
         windows: list[Arrays] = []
-        places: list[tuple[int, int, Tile]] = []
+        places: list[tuple[Patch, Tile]] = []
+        patches: dict[int, list[Patch]] = {index: [] for index in targets}
         for index in targets:
-            for number, mark in enumerate(self._marks):
-                if mark.placement.covers(index):
-                    for tile, window in self._windows(index, mark, frames):
-                        windows.append(window)
-                        places.append((index, number, tile))
-        answers = run_batched(self._session, windows)
-        patches: dict[int, dict[int, Patch]] = {index: {} for index in targets}
-        for (index, number, tile), answer in zip(places, answers, strict=True):
-            patch = patches[index].setdefault(number, self._blank(self._marks[number]))
+            for marks in self._by_box(index):
+                patch = _blank(marks)
+                patches[index].append(patch)
+                longest = max(marks, key=lambda mark: mark.placement.last_frame - mark.placement.first_frame)
+                for tile, window in self._windows(index, longest, frames):
+                    windows.append(window)
+                    places.append((patch, tile))
+        for (patch, tile), answer in zip(places, run_batched(self._session, windows, self._batch_sizes), strict=True):
             _put(patch, tile, answer["clean"])
-        return {index: list(by_mark.values()) for index, by_mark in patches.items()}
+        return patches
 
-    def _blank(self, mark: Measured) -> Patch:
-        box = mark.placement.box
-        return Patch(box, np.zeros((3, box.height, box.width), np.float32), feathered(hole(mark.placement.mask)))
+    def _by_box(self, index: int) -> list[list[Measured]]:
+        """The marks of a frame; parts of one mark, which share a box, are restored at once."""
+        groups: dict[Box, list[Measured]] = defaultdict(list)
+        for mark in self._marks:
+            if mark.placement.covers(index):
+                groups[mark.placement.box].append(mark)
+        return list(groups.values())
 
     def _windows(self, index: int, mark: Measured, frames: Mapping[int, Frame]) -> list[tuple[Tile, Arrays]]:
         """The network's inputs for one mark in one frame, tile by tile; tiles without a marked pixel are left out."""
@@ -150,6 +158,13 @@ def _at_hand(reference: int, target: int, mark: Measured) -> int:
     if reference in mark.uncovered:
         return reference
     return min(max(reference, target - FAR_FRAMES), target + FAR_FRAMES)
+
+
+def _blank(marks: Sequence[Measured]) -> Patch:
+    """A patch for all marks of one box, without its pixels yet."""
+    box = marks[0].placement.box
+    mask = np.logical_or.reduce([hole(mark.placement.mask) > 0 for mark in marks]).astype(np.float32)
+    return Patch(box, np.zeros((3, box.height, box.width), np.float32), feathered(mask))
 
 
 def _put(patch: Patch, tile: Tile, clean: Floats) -> None:

@@ -22,6 +22,11 @@ Bytes = NDArray[np.uint8]
 CONTEXT_PIXELS = 24  # around a mark: what the networks need to see of the scene
 INSIDE_FRAMES = 8  # looked at while the mark is there
 VISIBLE_OPACITY = 0.06
+SURE = 0.5  # probability at native size above which a pixel is mark
+FAINT = 0.25  # and above which it is if the matte agrees
+CONFIDENT = 0.6  # mean probability over its pixels that a mark needs
+COARSE_WEIGHT = 0.2  # native size shows strokes more clearly, the look from afar what resembles a mark but is scene
+LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
 
@@ -110,15 +115,36 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     outside = np.stack([_floats(crops[i]) for i in plan.outside]) if plan.outside else inside[:0]
     probability = candidate.probability if candidate.exact_mask else _refined(candidate, inside, networks)
     opacity, colour = _matte(inside, probability, outside, networks)
-    mask = probability > 0.5 if candidate.exact_mask else (probability > 0.5) | ((probability > 0.25) & (opacity > 2 * VISIBLE_OPACITY))
-    if not mask.any():
+    mask = _pixels(candidate, probability, opacity)
+    if candidate.kind == "user" and not candidate.exact_mask:
+        mask, opacity = _in_box(candidate, mask, opacity)
+    confidence = float(probability[mask].mean()) if mask.any() else 0.0
+    if confidence < (0.0 if candidate.kind == "user" else CONFIDENT) or not mask.any():
         return []
     placements: dict[tuple[int, int], NDArray[np.bool_]] = {}
     split = parts(mask) if candidate.slack_frames else [mask]
     for part in split:
         ends = _ends(candidate, plan, crops, Look(part.astype(np.float32), opacity, colour), is_part=len(split) > 1)
         placements[ends] = placements.get(ends, np.zeros_like(part)) | part
-    return [_placement(candidate, ends, part, opacity, colour, crops) for ends, part in placements.items()]
+    return [
+        _placement(candidate, ends, Look(part.astype(np.float32), opacity, colour), confidence, crops) for ends, part in placements.items()
+    ]
+
+
+def _pixels(candidate: Candidate, probability: Floats, opacity: Floats) -> NDArray[np.bool_]:
+    """The mark's pixels: those seen as mark, and fainter ones that the matte calls covered."""
+    if candidate.exact_mask:
+        return probability > 0.5
+    return (probability > SURE) | ((probability > FAINT) & (opacity > 2 * VISIBLE_OPACITY))
+
+
+def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Inside a person's box: the mark that was found there, or all of it, as opaque, where next to nothing was found."""
+    given = candidate.probability > 0.5
+    found = mask & given
+    if found.sum() >= LEAST_OF_BOX * given.sum():
+        return found, opacity
+    return given, np.ones_like(opacity)
 
 
 def _refined(candidate: Candidate, inside: Floats, networks: Networks) -> Floats:
@@ -126,9 +152,9 @@ def _refined(candidate: Candidate, inside: Floats, networks: Networks) -> Floats
     chosen = inside if len(inside) <= SEGMENTER_FRAMES else np.concatenate([inside[::2], inside[1::2]])
     groups = [chosen[i : i + SEGMENTER_FRAMES] for i in range(0, len(chosen), SEGMENTER_FRAMES)]
     seen = np.concatenate([mark_probability(group, networks.segmenter, frozenset({candidate.kind})) for group in groups]).mean(0)
-    near = cv2.dilate((candidate.probability > 0.3).astype(np.uint8), np.ones((13, 13), np.uint8)) > 0
-    coarse_weight = 0.3  # thin strokes are clearer at native size, but a scene that resembles a mark is clearer from afar
-    return np.where(near, (1 - coarse_weight) * seen + coarse_weight * candidate.probability, 0).astype(np.float32)
+    side = 2 * CONTEXT_PIXELS + 1  # a thin stroke may have been lost in the shrunken picture
+    near = cv2.dilate((candidate.probability > 0.3).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return np.where(near, (1 - COARSE_WEIGHT) * seen + COARSE_WEIGHT * candidate.probability, 0).astype(np.float32)
 
 
 def _matte(inside: Floats, probability: Floats, outside: Floats, networks: Networks) -> tuple[Floats, Floats]:
@@ -152,11 +178,9 @@ def _ends(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], look: Look
     return first_and_last(scores, inside, min(absent, 0.5 * present), present, is_part)
 
 
-def _placement(
-    candidate: Candidate, ends: tuple[int, int], part: NDArray[np.bool_], opacity: Floats, colour: Floats, crops: dict[int, Bytes]
-) -> Measured:
+def _placement(candidate: Candidate, ends: tuple[int, int], look: Look, confidence: float, crops: dict[int, Bytes]) -> Measured:
     first, last = ends
-    placement = Placement(first, last, candidate.box, part.astype(np.float32), opacity, colour, candidate.confidence, candidate.kind)
+    placement = Placement(first, last, candidate.box, look.mask, look.opacity, look.colour, confidence, candidate.kind)
     beside = (first - REFERENCE_GAP_FRAMES, last + REFERENCE_GAP_FRAMES)
     return Measured(placement, {i: crops[i] for i in beside if i in crops})
 
