@@ -6,6 +6,7 @@ The network is wrapped, never changed: the wrapper only turns logits into probab
 """
 
 import hashlib
+import json
 import subprocess
 import sys
 import tomllib
@@ -105,11 +106,20 @@ def main(name: str, checkpoint: Path) -> None:
         difference = largest_difference(spec, network, path, {**sizes, "height": 2 * spec.multiple, "width": 4 * spec.multiple})
         if difference > TOLERANCE:
             raise SystemExit(f"torch and ONNX differ by {difference:.2g}")
+    torch.save({key: state[key] for key in ("step", "network_config", "average")}, path.with_suffix(".pt"))  # to fine-tune from
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    enter(spec, path, int(state["step"]), commit)
+    enter(spec, path, int(state["step"]), commit, figures=_last_figures(checkpoint.with_name("log.jsonl")))
 
 
-def enter(spec: NetworkSpec, path: Path, steps: int, commit: str, manifest: Path = MANIFEST) -> None:
+def _last_figures(log: Path) -> dict[str, float]:
+    """The scores of the run's last validation; none where the run kept no log."""
+    row = json.loads(log.read_text().splitlines()[-1]) if log.exists() else {}
+    return {key: round(value, 4) for key, value in row.items() if key not in {"step", "seconds"}}
+
+
+def enter(
+    spec: NetworkSpec, path: Path, steps: int, commit: str, manifest: Path = MANIFEST, figures: dict[str, float] | None = None
+) -> None:
     """Puts the file's checksum and origin into the manifest; other networks' entries stay."""
     entries = tomllib.loads(manifest.read_text()) if manifest.exists() else {}
     entries[spec.name] = {
@@ -119,6 +129,7 @@ def enter(spec: NetworkSpec, path: Path, steps: int, commit: str, manifest: Path
         "contract": CONTRACT_VERSION,
         "steps": steps,
         "commit": commit,
+        **(figures or {}),
     }
     lines = ["# Written by models/export.py: which files the networks are, and where they come from."]
     for name, entry in sorted(entries.items()):

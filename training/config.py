@@ -15,6 +15,7 @@ class TrainConfig:
     data: Path = Path("../shared/data/train")  # a folder with clips/ and photos/
     cache: Path = Path("build/clips")  # decoded frames are kept here
     runs: Path = Path("build/runs")  # checkpoints and logs
+    start: str = ""  # a checkpoint whose averaged weights a fresh run begins with, such as models/weights/segmenter.pt
     steps: int = 1000
     batch: int = 4
     learning_rate: float = 5e-4

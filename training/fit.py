@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -116,8 +117,12 @@ def _mean(values: list[float]) -> float:
 
 
 def _resume(config: TrainConfig, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    """The step to go on from: the run's own checkpoint's, or 0, with the weights of `config.start` if it is given."""
     path = config.folder / "last.pt"
     if not path.exists():
+        if config.start:
+            for module in (network, average):
+                module.load_state_dict(checkpoint.load(Path(config.start))["average"])
         return 0
     state = checkpoint.load(path)
     network.load_state_dict(state["network"])
