@@ -1,7 +1,7 @@
 """Synthetic marks: what is drawn on clean frames, for training and for the benchmark.
 
-A mark is a list with one patch a frame; a patch is an alpha map and a colour map at a place. The kinds are those that people meet
-(docs: README "What is a mark"): a moving face and word, a corner logo, a faint word, a tiling, subtitles, logos, fading words;
+A mark is a list with one patch a frame; a patch is an alpha map and a colour map at a place. The kinds are those that people meet:
+a moving face and word, a corner logo, a faint word, a tiling, subtitles, logos, fading words;
 and `scene_text`, which is text on a thing in the scene, drifting and in perspective, and not an overlay.
 """
 
