@@ -14,9 +14,9 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 SURE = 0.5  # a pixel is seen as mark above this probability
-CONFIDENT = 0.62  # mean probability over its pixels that a track needs
+CONFIDENT = 0.66  # mean probability over its pixels that a track needs
 SAME_MARK_IOU = 0.4  # between a track and a new region; two lines of subtitles in one place share about 0.3
-JOIN_SHARE = 0.016  # of the long side: parts nearer than this are one mark (its word and its logo)
+JOIN_SHARE = 0.02  # of the long side: parts nearer than this are one mark (its word and its logo)
 SMALLEST_PIXELS = 14  # at analysis size
 MISSES = 2  # samples that a mark may be unseen and still be the same stay
 LEAST_SAMPLES = 3  # a sighting that does not last is no mark, unless the video is that short
