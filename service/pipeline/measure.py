@@ -25,7 +25,7 @@ VISIBLE_OPACITY = 0.06
 SURE = 0.6  # probability at native size above which a pixel is surely mark
 FAINT = 0.3  # and above which it is if the matte sees it too
 EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its edge
-CONFIDENT = 0.785  # mean of the looks from afar and from near: marks of held-out clips have 0.79 to 0.95, what resembles them up to 0.78
+CONFIDENT = 0.815  # of a mark, 0 to 1: marks on held-out clips have 0.82 to 0.96, what resembles them seldom above 0.81
 LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
 COARSE_WEIGHT = 0.2  # native size shows strokes more clearly, the look from afar what resembles a mark but is scene
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
@@ -116,12 +116,14 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     inside = np.stack([_floats(crops[i]) for i in plan.inside])
     outside = np.stack([_floats(crops[i]) for i in plan.outside]) if plan.outside else inside[:0]
     probability = candidate.probability if candidate.exact_mask else _refined(candidate, inside, networks)
+    confidence = _confidence(candidate, probability)
+    if confidence < CONFIDENT:
+        return []
     opacity, colour = _matte(inside, probability, outside, networks)
     mask = _pixels(candidate, probability, opacity)
     if candidate.kind == "user" and not candidate.exact_mask:
         mask, opacity = _in_box(candidate, mask, opacity)
-    confidence = (float(probability[mask].mean()) + candidate.confidence) / 2 if mask.any() else 0.0
-    if not mask.any() or (candidate.kind != "user" and (confidence < CONFIDENT or mask.sum() < least_pixels)):
+    if not mask.any() or (candidate.kind != "user" and mask.sum() < least_pixels):
         return []
     placements: dict[tuple[int, int], NDArray[np.bool_]] = {}
     split = parts(mask) if candidate.slack_frames else [mask]
@@ -131,6 +133,14 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     return [
         _placement(candidate, ends, Look(part.astype(np.float32), opacity, colour), confidence, crops) for ends, part in placements.items()
     ]
+
+
+def _confidence(candidate: Candidate, probability: Floats) -> float:
+    """Mean of the looks from afar and from near, over the pixels that are surely mark; 1 for what a person pointed at."""
+    sure = probability > SURE
+    if candidate.kind == "user":
+        return 1.0
+    return (float(probability[sure].mean()) + candidate.confidence) / 2 if sure.any() else 0.0
 
 
 def _pixels(candidate: Candidate, probability: Floats, opacity: Floats) -> NDArray[np.bool_]:
