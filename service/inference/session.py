@@ -1,5 +1,6 @@
 """The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime is behind it, torch is not."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class OnnxSession:
         options.intra_op_num_threads = threads  # 0: as many as there are cores
         options.log_severity_level = 3
         options.add_session_config_entry("session.set_denormal_as_zero", "1")  # random-looking weights made LaMa 30 times slower without it
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoder and encoder need the cores while we wait
         options.enable_mem_pattern = False  # shapes vary from mark to mark
         providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if device == "cuda" else ["CPUExecutionProvider"]
         try:
@@ -59,6 +61,7 @@ class Networks:
     inpainter: Session
     versions: dict[str, str]
     batch_sizes: tuple[int, ...] = (1,)  # on a CPU a larger batch only needs more memory
+    workers: int = 1  # inpainter calls at a time: on a CPU two calls of one thread each do half as much again as one of two threads
 
     @classmethod
     def load(cls, device: Device = "auto", threads: int = 0, manifest: Path = registry.MANIFEST) -> "Networks":
@@ -68,12 +71,17 @@ class Networks:
             found = {network.name: (network, registry.find(network, manifest)) for network in spec.NETWORKS}
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
-        sessions = {name: OnnxSession(weights.path, network, chosen, threads) for name, (network, weights) in found.items()}
+        workers = (threads or os.cpu_count() or 1) if chosen == "cpu" else 1
+        count = {spec.INPAINTER.name: 1} if chosen == "cpu" else {}
+        sessions = {
+            name: OnnxSession(weights.path, network, chosen, count.get(name, threads)) for name, (network, weights) in found.items()
+        }
         versions = {name: weights.version for name, (_, weights) in found.items()}
         return cls(
             **sessions,
             versions=versions | {"onnxruntime": ort.__version__, "device": chosen},
             batch_sizes=(8, 4, 2, 1) if chosen == "cuda" else (1,),
+            workers=workers,
         )
 
 

@@ -20,6 +20,7 @@ from service.pipeline.segment import sampling_stride
 from service.pipeline.track import Track, iou
 from service.pipeline.video import Limits, VideoInfo
 
+WORD_REACH = 4  # heights of a mark to look for the rest of it on either side
 SAME_MASK_IOU = 0.98  # a video mask stays the same placement while it changes less than its own compression changes it
 
 
@@ -48,12 +49,19 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         scale_y, scale_x = info.height / height, info.width / width
         small = track.box
         right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
-        box = grown(Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom), CONTEXT_PIXELS, info)
+        tight = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
+        box = grown(_widened(tight, info), CONTEXT_PIXELS, info)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = stride if timeline.frames > 1 else 0
         found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack))
     return found
+
+
+def _widened(box: Box, info: VideoInfo) -> Box:
+    """The box and what is beside it: a logo that was seen may have a word next to it that was not."""
+    reach = min(WORD_REACH * box.height, info.width // 6)
+    return Box(max(0, box.left - reach), box.top, min(info.width, box.right + reach), box.bottom)
 
 
 def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> list[Candidate]:

@@ -29,8 +29,8 @@ FAMILIES = {  # what a muxer holds, best substitute first
 ODD_SIZES = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders that take a picture that ends inside a chroma sample
 STATE_PIXEL_SHAPE = ("libx264", "libx264rgb", "libx265", "mpeg4")  # encoders that write the sample aspect ratio into the stream
 QUALITY = {  # constant quality at which a re-encoded real clip is not told from its source
-    "libx264": {"preset": "medium", "crf": "17"},
-    "libx264rgb": {"preset": "medium", "crf": "17"},
+    "libx264": {"preset": "faster", "crf": "17"},
+    "libx264rgb": {"preset": "faster", "crf": "17"},
     "libx265": {"preset": "fast", "crf": "19", "x265-params": "log-level=none"},
     "libvpx": {"deadline": "good", "cpu-used": "4", "crf": "6", "qmin": "0"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "crf": "22", "row-mt": "1"},

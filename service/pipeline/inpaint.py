@@ -14,7 +14,7 @@ from service.inference.batcher import BATCH_SIZES, run_batched
 from service.inference.session import Arrays, Session
 from service.pipeline.composite import crop_rgb
 from service.pipeline.measure import Measured
-from service.pipeline.placement import Box
+from service.pipeline.placement import Box, common, meet
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
@@ -74,13 +74,20 @@ class Inpainter:
     """Restores frames of one video. Marks are known for the whole video; frames are given as far as the references reach."""
 
     def __init__(
-        self, session: Session, marks: Sequence[Measured], info: VideoInfo, total_frames: int, batch_sizes: Sequence[int] = BATCH_SIZES
+        self,
+        session: Session,
+        marks: Sequence[Measured],
+        info: VideoInfo,
+        total_frames: int,
+        batch_sizes: Sequence[int] = BATCH_SIZES,
+        workers: int = 1,
     ) -> None:
         self._session = session
         self._marks = marks
         self._info = info
         self._total = total_frames
         self._batch_sizes = batch_sizes
+        self._workers = workers
         self._kept: dict[tuple[Box, tuple[int, ...]], tuple[Floats, Floats, Floats]] = {}
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
@@ -96,7 +103,7 @@ class Inpainter:
                 for tile, window in self._windows(index, longest, frames):
                     windows.append(window)
                     places.append((patch, tile))
-        for (patch, tile), answer in zip(places, run_batched(self._session, windows, self._batch_sizes), strict=True):
+        for (patch, tile), answer in zip(places, run_batched(self._session, windows, self._batch_sizes, self._workers), strict=True):
             _put(patch, tile, answer["clean"])
         return patches
 
@@ -133,7 +140,7 @@ class Inpainter:
 
     def _look(self, index: int, box: Box) -> tuple[Floats, Floats, Floats]:
         """Hole (1, h, w), opacity (1, h, w) and colour (3, h, w) of all marks that are in the box in that frame."""
-        active = tuple(n for n, m in enumerate(self._marks) if m.placement.covers(index) and _meet(m.placement.box, box))
+        active = tuple(n for n, m in enumerate(self._marks) if m.placement.covers(index) and meet(m.placement.box, box))
         if (box, active) not in self._kept:
             if len(self._kept) > 64:
                 self._kept.clear()
@@ -145,7 +152,7 @@ class Inpainter:
         colour = np.zeros((3, box.height, box.width), np.float32)
         for number in active:
             placement = self._marks[number].placement
-            here, there = _common(box, placement.box)
+            here, there = common(box, placement.box)
             own = hole(placement.mask)[there] > 0
             mask[0][here][own] = 1
             opacity[0][here][own] = placement.opacity[there][own]
@@ -172,17 +179,3 @@ def _put(patch: Patch, tile: Tile, clean: Floats) -> None:
     kept, seen, box = tile.kept, tile.seen, patch.box
     part = clean[:, kept.top - seen.top : kept.bottom - seen.top, kept.left - seen.left : kept.right - seen.left]
     patch.rgb[:, kept.top - box.top : kept.bottom - box.top, kept.left - box.left : kept.right - box.left] = part
-
-
-def _meet(left: Box, right: Box) -> bool:
-    return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom
-
-
-def _common(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The pixels that two boxes share, as an index into each."""
-    top, bottom = max(box.top, other.top), min(box.bottom, other.bottom)
-    left, right = max(box.left, other.left), min(box.right, other.right)
-    return (
-        (slice(top - box.top, bottom - box.top), slice(left - box.left, right - box.left)),
-        (slice(top - other.top, bottom - other.top), slice(left - other.left, right - other.left)),
-    )

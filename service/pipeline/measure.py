@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.preprocess import MATTE_MULTIPLE, REACH_FRAMES, SEGMENTER_FRAMES, matte_statistics, padded
 from service.inference.session import Networks
 from service.pipeline.composite import crop_rgb
-from service.pipeline.placement import Box, Kind, Placement
+from service.pipeline.placement import Box, Kind, Placement, common, meet
 from service.pipeline.presence import Look, first_and_last, parts, score
 from service.pipeline.segment import mark_probability
 from service.pipeline.video import Frame, VideoInfo
@@ -19,16 +19,19 @@ from service.pipeline.video import Frame, VideoInfo
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-CONTEXT_PIXELS = 24  # around a mark: what the networks need to see of the scene
+CONTEXT_PIXELS = 16  # around a mark: what the networks need to see of the scene
 INSIDE_FRAMES = 8  # looked at while the mark is there
 VISIBLE_OPACITY = 0.06
 SURE = 0.6  # probability at native size above which a pixel is surely mark
 FAINT = 0.3  # and above which it is if the matte sees it too
+CERTAIN = 0.85  # and above which it is though the matte sees nothing: eyes and counters that only darken the scene
 EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its edge
 CONFIDENT = 0.815  # of a mark, 0 to 1: marks on held-out clips have 0.82 to 0.96, what resembles them seldom above 0.81
 LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
+BESIDE = 0.7  # probability at native size that counts where the look from afar saw nothing
 COARSE_WEIGHT = 0.2  # native size shows strokes more clearly, the look from afar what resembles a mark but is scene
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
+SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
 
@@ -83,7 +86,25 @@ def measure(frames: Iterable[Frame], info: VideoInfo, candidates: list[Candidate
             if len(crops[number]) == len(plans[number].frames):
                 found += _measured(candidates[number], plans[number], crops[number], networks, LEAST_SHARE * info.width * info.height)
                 crops[number] = {}
-    return sorted(found, key=lambda m: m.placement.first_frame)
+    return sorted(_distinct(found), key=lambda m: m.placement.first_frame)
+
+
+def _distinct(found: list[Measured]) -> list[Measured]:
+    """Without those that another one, longer, already covers: parts of one mark may have been found from each other's side."""
+    kept: list[Measured] = []
+    for mark in sorted(found, key=lambda m: m.placement.first_frame - m.placement.last_frame):
+        if not any(_covers(other.placement, mark.placement) for other in kept):
+            kept.append(mark)
+    return kept
+
+
+def _covers(longer: Placement, other: Placement) -> bool:
+    """Whether most pixels of `other` are the longer one's too, in the same frames."""
+    if longer.first_frame > other.first_frame or longer.last_frame < other.last_frame or not meet(longer.box, other.box):
+        return False
+    here, there = common(longer.box, other.box)
+    shared = (longer.mask[here] > 0.5) & (other.mask[there] > 0.5)
+    return float(shared.sum()) >= SAME_SHARE * float((other.mask > 0.5).sum())
 
 
 def _plan(candidate: Candidate, all_of_them: list[Candidate], total: int) -> _Plan:
@@ -91,13 +112,13 @@ def _plan(candidate: Candidate, all_of_them: list[Candidate], total: int) -> _Pl
     inside = np.unique(np.linspace(first, last, INSIDE_FRAMES).round().astype(int)).tolist()
     around = (
         [
-            *range(first - 2 * slack - REFERENCE_GAP_FRAMES, first + slack),
-            *range(last - slack + 1, last + 2 * slack + REFERENCE_GAP_FRAMES + 1),
+            *range(first - slack - REFERENCE_GAP_FRAMES, first + slack),
+            *range(last - slack + 1, last + slack + REFERENCE_GAP_FRAMES + 1),
         ]
         if slack
         else []
     )
-    others = [c for c in all_of_them if c is not candidate and _overlap(c.box, candidate.box)]
+    others = [c for c in all_of_them if c is not candidate and meet(c.box, candidate.box)]
     away = [first - slack - d for d in (4, 12, 24, REACH_FRAMES)] + [last + slack + d for d in (4, 12, 24, REACH_FRAMES)]
     free = [
         i
@@ -105,10 +126,6 @@ def _plan(candidate: Candidate, all_of_them: list[Candidate], total: int) -> _Pl
         if 0 <= i < total and not any(c.first_sample - c.slack_frames <= i <= c.last_sample + c.slack_frames for c in others)
     ]
     return _Plan(tuple(inside), tuple(free[:2] + free[-2:]) if slack else (), tuple(i for i in around if 0 <= i < total))
-
-
-def _overlap(left: Box, right: Box) -> bool:
-    return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom
 
 
 def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networks: Networks, least_pixels: float) -> list[Measured]:
@@ -130,9 +147,10 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     for part in split:
         ends = _ends(candidate, plan, crops, Look(part.astype(np.float32), opacity, colour), is_part=len(split) > 1)
         placements[ends] = placements.get(ends, np.zeros_like(part)) | part
-    return [
-        _placement(candidate, ends, Look(part.astype(np.float32), opacity, colour), confidence, crops) for ends, part in placements.items()
-    ]
+    box, kept = _shrunk(candidate.box, mask)
+    looks = {ends: Look(part[kept].astype(np.float32), opacity[kept], colour[:, *kept]) for ends, part in placements.items()}
+    smaller = {index: crop[:, *kept] for index, crop in crops.items()}
+    return [_placement(replace(candidate, box=box), ends, look, confidence, smaller) for ends, look in looks.items()]
 
 
 def _confidence(candidate: Candidate, probability: Floats) -> float:
@@ -151,7 +169,7 @@ def _pixels(candidate: Candidate, probability: Floats, opacity: Floats) -> NDArr
     if not sure.any():
         return sure
     visible = max(VISIBLE_OPACITY, EDGE_SHARE * float(np.percentile(opacity[sure], 80)))
-    return (probability > FAINT) & (opacity > visible)
+    return ((probability > FAINT) & (opacity > visible)) | (probability > CERTAIN)
 
 
 def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> tuple[NDArray[np.bool_], Floats]:
@@ -168,9 +186,12 @@ def _refined(candidate: Candidate, inside: Floats, networks: Networks) -> Floats
     chosen = inside if len(inside) <= SEGMENTER_FRAMES else np.concatenate([inside[::2], inside[1::2]])
     groups = [chosen[i : i + SEGMENTER_FRAMES] for i in range(0, len(chosen), SEGMENTER_FRAMES)]
     seen = np.concatenate([mark_probability(group, networks.segmenter, frozenset({candidate.kind})) for group in groups]).mean(0)
-    side = 2 * CONTEXT_PIXELS + 1  # a thin stroke may have been lost in the shrunken picture
-    near = cv2.dilate((candidate.probability > 0.3).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    return np.where(near, (1 - COARSE_WEIGHT) * seen + COARSE_WEIGHT * candidate.probability, 0).astype(np.float32)
+    side = 2 * CONTEXT_PIXELS + 1
+    coarse = (candidate.probability > 0.3).astype(np.uint8)
+    near = cv2.dilate(coarse, np.ones((side, side), np.uint8)) > 0
+    beside = cv2.dilate(coarse, np.ones((side, 2 * coarse.shape[1] + 1), np.uint8)) > 0  # a thin word may be lost in the shrunken picture
+    both = (1 - COARSE_WEIGHT) * seen + COARSE_WEIGHT * candidate.probability
+    return np.where(near, both, np.where(beside & (seen > BESIDE), seen, 0)).astype(np.float32)
 
 
 def _matte(inside: Floats, probability: Floats, outside: Floats, networks: Networks) -> tuple[Floats, Floats]:
@@ -185,10 +206,10 @@ def _ends(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], look: Look
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
     if not slack:
         return inside
-    scores = {i: score(_floats(crops[i]), look) for i in plan.ends}
+    near = [i for i in plan.ends if inside[0] - slack < i < inside[1] + slack]  # the samples beyond did not show it
+    scores = {i: score(_floats(crops[i]), look) for i in near}
     present = float(np.median([score(_floats(crops[i]), look) for i in plan.inside]))
     if present < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
-        near = [i for i in scores if inside[0] - slack < i < inside[1] + slack]
         return min([inside[0], *near]), max([inside[1], *near])
     absent = float(np.median([score(_floats(crops[i]), look) for i in plan.outside])) if plan.outside else 0.0
     return first_and_last(scores, inside, min(absent, 0.5 * present), present, is_part)
@@ -199,6 +220,14 @@ def _placement(candidate: Candidate, ends: tuple[int, int], look: Look, confiden
     placement = Placement(first, last, candidate.box, look.mask, look.opacity, look.colour, confidence, candidate.kind)
     beside = (first - REFERENCE_GAP_FRAMES, last + REFERENCE_GAP_FRAMES)
     return Measured(placement, {i: crops[i] for i in beside if i in crops})
+
+
+def _shrunk(box: Box, mask: NDArray[np.bool_]) -> tuple[Box, tuple[slice, slice]]:
+    """What the mask needs of the box, with context; and the same as an index into arrays of the box."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    top, left = max(0, int(rows[0]) - CONTEXT_PIXELS), max(0, int(columns[0]) - CONTEXT_PIXELS)
+    bottom, right = min(box.height, int(rows[-1]) + 1 + CONTEXT_PIXELS), min(box.width, int(columns[-1]) + 1 + CONTEXT_PIXELS)
+    return Box(box.left + left, box.top + top, box.left + right, box.top + bottom), (slice(top, bottom), slice(left, right))
 
 
 def grown(box: Box, pixels: int, info: VideoInfo) -> Box:

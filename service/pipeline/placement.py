@@ -55,3 +55,18 @@ class Placement:
 
     def covers(self, frame_index: int) -> bool:
         return self.first_frame <= frame_index <= self.last_frame
+
+
+def meet(left: Box, right: Box) -> bool:
+    """Whether two boxes share a pixel."""
+    return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom
+
+
+def common(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The pixels that two boxes share, as an index into each."""
+    top, bottom = max(box.top, other.top), min(box.bottom, other.bottom)
+    left, right = max(box.left, other.left), min(box.right, other.right)
+    return (
+        (slice(top - box.top, bottom - box.top), slice(left - box.left, right - box.left)),
+        (slice(top - other.top, bottom - other.top), slice(left - other.left, right - other.left)),
+    )

@@ -99,7 +99,8 @@ class _Job:
 
     def remove(self, marks: list[Measured], timeline: Timeline, debug: Path | None) -> None:
         """Third look: every frame to the encoder, clean."""
-        inpainter = Inpainter(self.networks.inpainter, marks, self.info, timeline.frames, self.networks.batch_sizes)
+        networks = self.networks
+        inpainter = Inpainter(networks.inpainter, marks, self.info, timeline.frames, networks.batch_sizes, networks.workers)
         witness = Witness([m.placement for m in marks], self.info, debug)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):

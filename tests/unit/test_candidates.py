@@ -63,10 +63,10 @@ def test_a_track_lies_at_native_size_where_it_lay_at_analysis_size(width: int, h
     total = np.zeros((small_height, small_width), np.float32)
     total[small.slices] = 3 * 0.9
     (candidate,) = from_tracks([Track(8, 24, 3, 0, total)], info, TIMELINE, "overlay")
-    scale = width / small_width
+    scales = np.tile([width / small_width, height / small_height], 2)
     rows, columns = np.nonzero(candidate.probability > 0.45)
     found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) + np.tile([candidate.box.left, candidate.box.top], 2)
-    np.testing.assert_allclose(found, np.array([small.left, small.top, small.right, small.bottom]) * scale, atol=scale + 1)
+    np.testing.assert_allclose(found, np.array([small.left, small.top, small.right, small.bottom]) * scales, atol=scales.max() + 1)
     assert candidate.probability.shape == (candidate.box.height, candidate.box.width)
     assert (candidate.first_sample, candidate.last_sample, candidate.slack_frames) == (8, 24, sampling_stride(info))
     assert candidate.confidence == pytest.approx(0.9)
