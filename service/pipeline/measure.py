@@ -32,6 +32,8 @@ BESIDE = 0.7  # probability at native size that counts where the look from afar 
 COARSE_WEIGHT = 0.2  # native size shows strokes more clearly, the look from afar what resembles a mark but is scene
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
+BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark its last part may still be there
+LEVEL_LIMIT = 1.5  # the matte's level is corrected by this factor at most
 UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
 
@@ -112,8 +114,8 @@ def _plan(candidate: Candidate, all_of_them: list[Candidate], total: int) -> _Pl
     inside = np.unique(np.linspace(first, last, INSIDE_FRAMES).round().astype(int)).tolist()
     around = (
         [
-            *range(first - slack - REFERENCE_GAP_FRAMES, first + slack),
-            *range(last - slack + 1, last + slack + REFERENCE_GAP_FRAMES + 1),
+            *range(first - slack - BEYOND_FRAMES - REFERENCE_GAP_FRAMES, first + slack),
+            *range(last - slack + 1, last + slack + BEYOND_FRAMES + REFERENCE_GAP_FRAMES + 1),
         ]
         if slack
         else []
@@ -138,6 +140,7 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
         return []
     opacity, colour = _matte(inside, probability, outside, networks)
     mask = _pixels(candidate, probability, opacity)
+    opacity = _calibrated(inside, Look(mask.astype(np.float32), opacity, colour))
     if candidate.kind == "user" and not candidate.exact_mask:
         mask, opacity = _in_box(candidate, mask, opacity)
     if not mask.any() or (candidate.kind != "user" and mask.sum() < least_pixels):
@@ -170,6 +173,19 @@ def _pixels(candidate: Candidate, probability: Floats, opacity: Floats) -> NDArr
         return sure
     visible = max(VISIBLE_OPACITY, EDGE_SHARE * float(np.percentile(opacity[sure], 80)))
     return ((probability > FAINT) & (opacity > visible)) | (probability > CERTAIN)
+
+
+def _calibrated(inside: Floats, look: Look) -> Floats:
+    """The opacity, scaled so that the mark's effect explains what the crops show: the matte knows its shape better than its level.
+
+    A score (see `presence.score`) is the true effect over the assumed one; errors of the fill average out over pixels and frames.
+    """
+    if not look.mask.any():
+        return look.opacity
+    level = float(np.median([score(crop, look) for crop in inside]))
+    trusted = min(max(level, 1 / LEVEL_LIMIT), LEVEL_LIMIT) if level > UNCLEAR_SCORE else 1.0
+    scaled: Floats = np.minimum(look.opacity * np.float32(trusted), np.float32(1))
+    return scaled
 
 
 def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> tuple[NDArray[np.bool_], Floats]:
@@ -206,7 +222,8 @@ def _ends(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], look: Look
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
     if not slack:
         return inside
-    near = [i for i in plan.ends if inside[0] - slack < i < inside[1] + slack]  # the samples beyond did not show it
+    reach = slack + BEYOND_FRAMES
+    near = [i for i in plan.ends if inside[0] - reach < i < inside[1] + reach]
     scores = {i: score(_floats(crops[i]), look) for i in near}
     present = float(np.median([score(_floats(crops[i]), look) for i in plan.inside]))
     if present < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame

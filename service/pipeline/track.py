@@ -15,6 +15,7 @@ Mask = NDArray[np.bool_]
 
 SURE = 0.5  # a pixel is seen as mark above this probability
 CONFIDENT = 0.66  # mean probability over its pixels that a track needs
+CONFIDENT_AT_ENDS = 0.76  # and that one needs which is seen only in the first or last samples of the video
 SAME_MARK_IOU = 0.4  # between a track and a new region; two lines of subtitles in one place share about 0.3
 JOIN_SHARE = 0.02  # of the long side: parts nearer than this are one mark (its word and its logo)
 SMALLEST_PIXELS = 14  # at analysis size
@@ -58,16 +59,24 @@ def track(sightings: Iterable[Sighting]) -> list[Track]:
     """The marks that stay, in the order in which they end."""
     tracks: list[Track] = []
     done: list[Track] = []
-    samples = 0
+    samples, first_frame, last_frame = 0, 0, 0
     for sighting in sightings:
-        samples += 1
+        samples, last_frame = samples + 1, sighting.frame_index
+        first_frame = first_frame if samples > 1 else last_frame
         regions = find_regions(sighting.probability)
         unmatched = _extend(tracks, regions, sighting)
         done += [t for t in tracks if t.misses > MISSES]
         tracks = [t for t in tracks if t.misses <= MISSES]
         tracks += [Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(r, sighting.probability, 0)) for r in unmatched]
-    least = min(LEAST_SAMPLES, samples)
-    return [t for t in _rejoined(done + tracks) if t.seen >= least and t.confidence >= CONFIDENT and t.mask.sum() >= SMALLEST_PIXELS]
+    return [t for t in _rejoined(done + tracks) if _lasts(t, first_frame, last_frame, samples) and t.mask.sum() >= SMALLEST_PIXELS]
+
+
+def _lasts(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
+    """Whether it was seen often and surely enough. What begins or ends with the video may have been there for longer."""
+    cut_off = track.first_sample == first_frame or track.last_sample == last_frame
+    if cut_off and track.confidence >= CONFIDENT_AT_ENDS:
+        return True
+    return track.seen >= min(LEAST_SAMPLES, samples) and track.confidence >= CONFIDENT
 
 
 def find_regions(probability: Floats) -> list[Mask]:
