@@ -14,7 +14,7 @@ from service.inference.batcher import BATCH_SIZES, run_batched
 from service.inference.session import Arrays, Session
 from service.pipeline.composite import crop_rgb
 from service.pipeline.measure import Measured
-from service.pipeline.placement import Box, common, meet
+from service.pipeline.placement import Box, Placement, common, meet
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
@@ -58,11 +58,16 @@ def _spans(start: int, stop: int, size: int, context: int) -> list[tuple[int, in
     return [(first, first + size, cuts[i], cuts[i + 1]) for i, first in enumerate(firsts)]
 
 
-def hole(mask: Floats) -> Floats:
+def hole(mask: Floats, margin_pixels: int = HOLE_MARGIN_PIXELS) -> Floats:
     """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
-    side = 2 * HOLE_MARGIN_PIXELS + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return cv2.dilate((mask > 0.5).astype(np.float32), disc).astype(np.float32, copy=False)
+    side = 2 * margin_pixels + 1
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.dilate((mask > 0.5).astype(np.float32), ellipse).astype(np.float32, copy=False)
+
+
+def _hole_of(placement: Placement) -> Floats:
+    """A person's box or mask is meant as it is drawn; what was found gets a margin."""
+    return hole(placement.mask, 0 if placement.kind == "user" else HOLE_MARGIN_PIXELS)
 
 
 def feathered(hole_mask: Floats) -> Floats:
@@ -153,7 +158,7 @@ class Inpainter:
         for number in active:
             placement = self._marks[number].placement
             here, there = common(box, placement.box)
-            own = hole(placement.mask)[there] > 0
+            own = _hole_of(placement)[there] > 0
             mask[0][here][own] = 1
             opacity[0][here][own] = placement.opacity[there][own]
             colour[:, here[0], here[1]][:, own] = placement.colour[:, there[0], there[1]][:, own]
@@ -170,7 +175,7 @@ def _at_hand(reference: int, target: int, mark: Measured) -> int:
 def _blank(marks: Sequence[Measured]) -> Patch:
     """A patch for all marks of one box, without its pixels yet."""
     box = marks[0].placement.box
-    mask = np.logical_or.reduce([hole(mark.placement.mask) > 0 for mark in marks]).astype(np.float32)
+    mask = np.logical_or.reduce([_hole_of(mark.placement) > 0 for mark in marks]).astype(np.float32)
     return Patch(box, np.zeros((3, box.height, box.width), np.float32), feathered(mask))
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import MATTE_MULTIPLE, REACH_FRAMES, SEGMENTER_FRAMES, matte_statistics, padded
+from models.preprocess import MATTE_MULTIPLE, REACH_FRAMES, SEGMENTER_FRAMES, matte_statistics, padded, pull_push
 from service.inference.session import Networks
 from service.pipeline.composite import crop_rgb
 from service.pipeline.placement import Box, Kind, Placement, common, meet
@@ -33,6 +33,8 @@ COARSE_WEIGHT = 0.2  # native size shows strokes more clearly, the look from afa
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark its last part may still be there
+UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixels differ
+STRANGE = 4.0  # times as far from the fill as the scene around is: not the scene
 LEVEL_LIMIT = 1.5  # the matte's level is corrected by this factor at most
 UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
@@ -141,6 +143,8 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     opacity, colour = _matte(inside, probability, outside, networks)
     mask = _pixels(candidate, probability, opacity)
     opacity = _calibrated(inside, Look(mask.astype(np.float32), opacity, colour))
+    if mask.any() and not _believable(inside, Look(mask.astype(np.float32), opacity, colour)):
+        opacity = np.ones_like(opacity)  # better filled in than brought back wrong
     if candidate.kind == "user" and not candidate.exact_mask:
         mask, opacity = _in_box(candidate, mask, opacity)
     if not mask.any() or (candidate.kind != "user" and mask.sum() < least_pixels):
@@ -188,10 +192,27 @@ def _calibrated(inside: Floats, look: Look) -> Floats:
     return scaled
 
 
+def _believable(inside: Floats, look: Look) -> bool:
+    """Whether un-blending with this opacity and colour gives something like the scene around the mark.
+
+    The un-blended pixels may differ from a fill of the mark's place as much as the scene beside the mark differs from it, and by noise.
+    """
+    near, wide = (cv2.dilate(look.mask, np.ones((side, side), np.uint8)) for side in (7, 21))
+    ring = (wide > 0) & (near == 0)
+    a = np.minimum(look.opacity, np.float32(0.96))
+    ratios = []
+    for crop in inside:
+        fill = pull_push(crop.transpose(1, 2, 0), 1 - wide).transpose(2, 0, 1)
+        unblended = np.clip((crop - a * look.colour) / (1 - a), 0, 1)
+        beside = float(np.square(crop - fill).mean(0)[ring].mean()) if ring.any() else 0.0
+        ratios.append(float(np.square(unblended - fill).mean(0)[look.mask > 0].mean()) / (beside + UNBLENDED_NOISE))
+    return float(np.median(ratios)) < STRANGE
+
+
 def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> tuple[NDArray[np.bool_], Floats]:
     """Inside a person's box: the mark that was found there, or all of it, as opaque, where next to nothing was found."""
     given = candidate.probability > 0.5
-    found = mask & given
+    found = (cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & given  # H.264 carries a mark beyond its edge
     if found.sum() >= LEAST_OF_BOX * given.sum():
         return found, opacity
     return given, np.ones_like(opacity)
