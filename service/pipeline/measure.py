@@ -197,7 +197,7 @@ def _believable(inside: Floats, look: Look) -> bool:
 
     The un-blended pixels may differ from a fill of the mark's place as much as the scene beside the mark differs from it, and by noise.
     """
-    near, wide = (cv2.dilate(look.mask, np.ones((side, side), np.uint8)) for side in (7, 21))
+    near, wide = (cv2.dilate(look.mask, np.ones((side, side), np.uint8)).astype(np.float32) for side in (7, 21))
     ring = (wide > 0) & (near == 0)
     a = np.minimum(look.opacity, np.float32(0.96))
     ratios = []
