@@ -97,7 +97,7 @@ def _distinct(found: list[Measured]) -> list[Measured]:
     """Without those that another one, longer, already covers: parts of one mark may have been found from each other's side."""
     kept: list[Measured] = []
     for mark in sorted(found, key=lambda m: m.placement.first_frame - m.placement.last_frame):
-        if not any(_covers(other.placement, mark.placement) for other in kept):
+        if mark.placement.kind == "user" or not any(_covers(other.placement, mark.placement) for other in kept):
             kept.append(mark)
     return kept
 
