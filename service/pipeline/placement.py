@@ -40,7 +40,7 @@ class Box:
 class Placement:
     """One stay of a mark at one place, exact to the frame at both ends.
 
-    mask: (h, w) float32 in [0, 1], above 0.5 where the mark is; only there pixels change.
+    mask: (h, w) float32 in [0, 1], above 0.5 where the mark is; pixels change there and, where it was found, in a narrow margin.
     opacity: (h, w) float32 in [0, 1]. colour: (3, h, w) float32 RGB in [0, 1].
     """
 
