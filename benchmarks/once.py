@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import typer
-from service.inference.session import Networks
-from service.pipeline.run import clean
 
 from benchmarks.transcode import transcode
+from service.inference.session import Networks
 from service.pipeline.request import Request
+from service.pipeline.run import clean
 
 
 def timed_clean(source: Path, target: Path, device: str, warm_up: Path | None) -> dict[str, Any]:

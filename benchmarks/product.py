@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Literal, cast
 
 from service.inference.session import Networks
-from service.pipeline.run import clean
-
 from service.pipeline.placement import Placement
 from service.pipeline.request import Request
+from service.pipeline.run import clean
 
 
 def cleaner(device: str) -> Callable[[Path, Path], tuple[Placement, ...]]:
