@@ -35,6 +35,18 @@ def compressed(frames: Frames, crf: int, preset: str = "veryfast") -> Frames:
     return np.stack([p.to_ndarray(format="rgb24") for p in pictures])
 
 
+def recoloured(frames: Frames, rng: np.random.Generator) -> Frames:
+    """(T, H, W, 3) in other light: each channel with its own gain and gamma, sometimes the channels exchanged. Often unchanged."""
+    if rng.random() < 0.4:
+        return frames
+    ramp = np.arange(256, dtype=np.float32) / 255
+    gains, gammas = rng.uniform(0.7, 1.2) * rng.uniform(0.85, 1.15, 3), rng.uniform(0.7, 1.5) * rng.uniform(0.9, 1.1, 3)
+    table = np.stack([np.clip(gain * ramp**gamma, 0, 1) for gain, gamma in zip(gains, gammas, strict=True)], 1)
+    table = np.rint(255 * table).astype(np.uint8)
+    order = rng.permutation(3) if rng.random() < 0.2 else np.arange(3)
+    return np.stack([cv2.LUT(np.ascontiguousarray(frame[..., order]), table[:, None][None].reshape(1, 256, 3)) for frame in frames])
+
+
 def random_crf(rng: np.random.Generator) -> int:
     """Mostly good quality, as people upload it; sometimes poor."""
     return int(rng.choice([14, 16, 18, 18, 20, 22, 24, 27, 30]))

@@ -97,12 +97,17 @@ class Window:
     width: int
 
 
-def cut(clip: Clip, window: Window, rng: np.random.Generator) -> Frames:
-    """(T, height, width, 3) of the clip; a photo is panned and zoomed with a random speed, often none."""
+LEAST_PAN_PIXELS = 0.8  # a frame: what moves more slowly looks as still as an overlay
+
+
+def cut(clip: Clip, window: Window, rng: np.random.Generator, always_moving: bool = False) -> Frames:
+    """(T, height, width, 3) of the clip; a photo is panned and zoomed with a random speed, often none unless `always_moving`."""
     rows, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
     if len(clip.frames) > 1:
         return np.stack([clip.frames[i, rows, columns] for i in window.indices])
-    speed = rng.normal(0, 1.5, 2) * (rng.random() < 0.75)
+    speed = rng.normal(0, 1.5, 2) * (rng.random() < 0.75 or always_moving)
+    if always_moving:
+        speed *= max(1.0, LEAST_PAN_PIXELS / max(float(np.hypot(*speed)), 1e-3))
     zoom = rng.normal(0, 0.002) * (rng.random() < 0.5)
     picture, middle = clip.frames[0], len(window.indices) // 2
     frames = []

@@ -14,9 +14,11 @@ def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
 
 
 def segmentation(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy, heavier on marked pixels, plus soft Dice over the batch's overlay. Both (B, T, 2, H, W)."""
-    weight = 1 + 2 * target
-    entropy = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight).mean()
+    """Cross-entropy plus soft Dice over each sample's overlay. Both (B, T, 2, H, W).
+
+    Marked pixels weigh no more than others: a heavier weight found things of the scene in 1 to 4 % of the pixels of unmarked clips.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, target)
     probability, truth = logits[:, :, 0].sigmoid(), target[:, :, 0]
     overlap = (probability * truth).sum((1, 2, 3))
     dice = 1 - (2 * overlap + 50) / (probability.sum((1, 2, 3)) + truth.sum((1, 2, 3)) + 50)

@@ -3,7 +3,7 @@
 Sample number i is a function of (seed, i) alone, so a resumed run sees what an uninterrupted one would have seen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ SEGMENTER_KINDS = {
     "badge": 0.15, "fading": 0.08,
 }  # fmt: skip
 
+PAINTED_KINDS = ("badge", "badge", "corner", "subtitle", "faint", "scene_text")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -46,13 +48,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip with a mark on it, not rendered yet. `frames` counts the clip's frames, or those a photo is panned for."""
+    """A clip with a mark on it, not rendered yet. `frames` counts the clip's frames, or those a photo is panned for.
+
+    A `painted` photo has things on it that look like marks but move with it.
+    """
 
     clip: Clip
     mark: Mark | None
     height: int
     width: int
     frames: int
+    painted: bool = False
 
 
 def _pick(rng: Rng, kinds: dict[str, float]) -> str:
@@ -97,7 +103,8 @@ class Rendered:
 
 def _render(scene: Scene, indices: list[int], top: int, left: int, size: int, rng: Rng) -> Rendered:
     height, width = min(size, scene.height) // 2 * 2, min(size, scene.width) // 2 * 2
-    clean = cut(scene.clip, Window(tuple(indices), top, left, height, width), rng)
+    clean = cut(scene.clip, Window(tuple(indices), top, left, height, width), rng, always_moving=scene.painted)
+    clean = augment.recoloured(clean, rng)
     patches = [scene.mark.patches[i] if scene.mark else None for i in indices]
     drawn = [watermarks.placed(p, height, width, top, left) for p in patches]
     alpha, colour = np.stack([a for a, _ in drawn]), np.stack([c for _, c in drawn])
@@ -109,17 +116,30 @@ def _visible_frames(mark: Mark) -> list[int]:
     return [i for i, p in enumerate(mark.patches) if p is not None]
 
 
-def segmenter_sample(source: Source, index: int, size: int = 160, frames: int = preprocess.SEGMENTER_FRAMES) -> Sample:
+def _painted(scene: Scene, rng: Rng, vocabulary: Vocabulary) -> Scene:
+    """The scene with some marks painted on its photo: as they move with it, they are things in the scene and no overlays."""
+    if len(scene.clip.frames) > 1:
+        return scene
+    picture = scene.clip.frames[0]
+    for _ in range(int(rng.integers(1, 7))):
+        thing = watermarks.draw(str(rng.choice(PAINTED_KINDS)), rng, scene.width, scene.height, 1, vocabulary).patches[0]
+        picture = watermarks.apply(picture, thing)
+    return replace(scene, clip=Clip(scene.clip.name, picture[None]), painted=True)
+
+
+def segmenter_sample(source: Source, index: int, size: int = 224, frames: int = preprocess.SEGMENTER_FRAMES) -> Sample:
     """frames (T, 3, size, size) in [0, 1]; target (T, 2, size, size): overlay, scene text."""
     rng = source.rng(index)
-    scene = _scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.8 else None, photo_share=0.3)
-    scale = float(rng.choice([1, 1, 1.5, 2]))
+    scene = _scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.7 else None, photo_share=0.35)
+    scale = float(rng.choice([1, 1.5, 2, 2]))  # the clips are twice the analysis size: most see the mark as the first pass does
     native = int(size * scale) // 2 * 2
     stride = int(rng.integers(2, 9)) if rng.random() < 0.9 else 0
+    if stride and rng.random() < 0.4:
+        scene = _painted(scene, rng, source.vocabulary)
     start = int(rng.integers(0, max(1, scene.frames - stride * frames)))
     indices = [min(start + i * stride, scene.frames - 1) for i in range(frames)]
     around = indices[rng.integers(frames)] if rng.random() < 0.8 else int(rng.integers(scene.frames))
-    top, left = _window_on_mark(scene, around, native, rng)
+    top, left = _window_on_mark(scene if rng.random() < 0.75 else replace(scene, mark=None), around, native, rng)
     signs = watermarks.draw("scene_text", rng, scene.width, scene.height, scene.frames, source.vocabulary) if rng.random() < 0.25 else None
     rendered = _render(scene, indices, top, left, native, rng)
     marked, alpha = rendered.marked, rendered.alpha

@@ -18,7 +18,8 @@ from training.samples import segmenter_sample
 def task(config: TrainConfig) -> Task:
     """A fresh segmenter and what it learns from."""
     torch.manual_seed(config.seed)
-    return Task(Segmenter(SegmenterConfig()), segmenter_sample, loss, score)
+    network = Segmenter(SegmenterConfig()).to(memory_format=torch.channels_last)  # a step takes a quarter less on a CPU
+    return Task(network, segmenter_sample, loss, score)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
