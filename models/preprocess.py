@@ -15,7 +15,7 @@ MATTE_MULTIPLE = 8
 ANALYSIS_LONG_SIDE_PIXELS = 640
 SEGMENTER_FRAMES = 4
 
-MATTE_STATISTICS = 21
+MATTE_STATISTICS = 26
 
 
 def pull_push(values: Array, valid: Array) -> Array:
@@ -49,6 +49,8 @@ def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Arr
     together = ((grey - grey.mean(0)) * (grey_around - grey_around.mean(0))).mean(0)
     passed = together / (spread_around**2 + 1e-4)  # 1 - a where the scene moves and the fill is right
     shown = uncovered.mean(0) if len(uncovered) else around
+    level, red, green, blue, explained = pooled_blend(marked, filled, probability)
+    white, pooled = np.ones((3, 1, 1), np.float32), np.array([red, green, blue], np.float32)[:, None, None]
     rows = [
         probability[None],
         mean - 0.5,
@@ -58,9 +60,22 @@ def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Arr
         np.full_like(probability, min(len(uncovered), 4) / 4)[None],
         (4 * spread)[None],
         np.clip(passed, -1, 2)[None],
-        *(np.full_like(probability, value)[None] for value in pooled_blend(marked, filled, probability)),
+        *(np.full_like(probability, value)[None] for value in (level, red, green, blue, explained)),
+        *(opacity_of(colour, marked, filled)[None] for colour in (white, 0 * white, pooled)),
+        *(opacity_of(colour, mean[None], shown[None])[None] for colour in (white, pooled)),
     ]
     return np.concatenate(rows).astype(np.float32)
+
+
+def opacity_of(colour: Array, marked: Array, scene: Array) -> Array:
+    """The opacity (h, w) in [0, 1] by which a mark of this colour (3, 1, 1) explains each pixel best, over all frames (N, 3, h, w).
+
+    Its errors are those of the assumed scene times (1 - a) / a, so that it is sharp where the pooled slope is not.
+    """
+    effect = colour - scene
+    explained = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
+    result: Array = np.clip(explained, 0, 1).astype(np.float32, copy=False)
+    return result
 
 
 def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[float, float, float, float, float]:

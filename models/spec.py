@@ -50,4 +50,4 @@ INPAINTER = NetworkSpec(
 )
 NETWORKS = (SEGMENTER, MATTE, INPAINTER)
 OPSET = 20
-CONTRACT_VERSION = 1  # raised when a shape, range or meaning above changes
+CONTRACT_VERSION = 2  # raised when a shape, range or meaning above changes

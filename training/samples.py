@@ -21,6 +21,7 @@ Sample = dict[str, Array]
 
 DRAWN_FRAMES = 96
 VISIBLE = 0.03  # alpha above this is mark
+COVERED_FRAMES = (1, 2, 4, 8, 12, 12)  # that the matte head is shown; 12 where a stay has them
 
 INPAINTER_KINDS = {
     "moving": 0.26, "moving_name": 0.1, "corner": 0.11, "faint": 0.1, "tiled": 0.12, "subtitle": 0.1, "subtitle_chinese": 0.07,
@@ -173,7 +174,7 @@ def matte_sample(source: Source, index: int, size: int = 96) -> Sample:
     anchor = visible[rng.integers(len(visible))]
     stay = [i for i in visible if _same_place(scene.mark, i, anchor)]
     hidden = [i for i in range(scene.frames) if i not in set(stay)]
-    covered = sorted(rng.choice(stay, min(len(stay), int(rng.integers(1, 9))), replace=False).tolist())
+    covered = sorted(rng.choice(stay, min(len(stay), int(rng.choice(COVERED_FRAMES))), replace=False).tolist())
     uncovered = sorted(rng.choice(hidden, min(len(hidden), int(rng.integers(0, 5))), replace=False).tolist())
     top, left = _window_on_mark(scene, anchor, size + 32, rng)
     rendered = _render(scene, covered + uncovered, top, left, size + 32, rng)

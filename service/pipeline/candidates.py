@@ -13,7 +13,7 @@ from service.errors import InputError, RequestError
 from service.pipeline.composite import shrink_rgb
 from service.pipeline.decode import decode
 from service.pipeline.measure import CONTEXT_PIXELS, Candidate, grown
-from service.pipeline.placement import Box, Kind
+from service.pipeline.placement import Box, Kind, meet
 from service.pipeline.probe import probe
 from service.pipeline.request import Request, TimedBox
 from service.pipeline.segment import sampling_stride
@@ -44,13 +44,13 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
     """Tracks at native size. A mark seen in the first sample began with the video; one seen in the last may go on to its end."""
     stride = sampling_stride(info)
     found: list[Candidate] = []
-    for track in tracks:
+    for track in _joined(tracks, 2 * stride):
         height, width = track.total.shape
         scale_y, scale_x = info.height / height, info.width / width
         small = track.box
         right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
         tight = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
-        box = grown(_widened(tight, info), CONTEXT_PIXELS, info)
+        box = grown(_widened(tight, info.width), CONTEXT_PIXELS, info)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = stride if timeline.frames > 1 else 0
@@ -58,10 +58,34 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
     return found
 
 
-def _widened(box: Box, info: VideoInfo) -> Box:
-    """The box and what is beside it: a logo that was seen may have a word next to it that was not."""
-    reach = min(WORD_REACH * box.height, info.width // 6)
-    return Box(max(0, box.left - reach), box.top, min(info.width, box.right + reach), box.bottom)
+def _joined(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
+    """Tracks that come and go together beside each other, such as a logo and its word, as one."""
+    joined: list[Track] = []
+    for track in sorted(tracks, key=lambda t: t.first_sample):
+        for other in [t for t in joined if _together(t, track, apart_frames)]:
+            joined.remove(other)
+            track = _union(other, track)
+        joined.append(track)
+    return joined
+
+
+def _together(left: Track, right: Track, apart_frames: int) -> bool:
+    if max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample)) > apart_frames:
+        return False
+    width = left.total.shape[1]
+    return meet(_widened(left.box, width), right.box) or meet(_widened(right.box, width), left.box)
+
+
+def _union(left: Track, right: Track) -> Track:
+    seen = max(left.seen, right.seen)
+    first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
+    return Track(first, last, seen, 0, np.maximum(left.mean, right.mean) * np.float32(seen))
+
+
+def _widened(box: Box, width: int) -> Box:
+    """The box and what is beside it in a picture of this width: a logo that was seen may have a word next to it that was not."""
+    reach = min(WORD_REACH * box.height, width // 6)
+    return Box(max(0, box.left - reach), box.top, min(width, box.right + reach), box.bottom)
 
 
 def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> list[Candidate]:

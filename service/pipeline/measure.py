@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import MATTE_MULTIPLE, REACH_FRAMES, SEGMENTER_FRAMES, matte_statistics, padded, pull_push
+from models.preprocess import REACH_FRAMES, SEGMENTER_FRAMES
 from service.inference.session import Networks
 from service.pipeline.composite import crop_rgb
+from service.pipeline.opacity import UNCLEAR_SCORE, believed, matte
 from service.pipeline.placement import Box, Kind, Placement, common, meet
-from service.pipeline.presence import Look, first_and_last, parts, score
+from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
 from service.pipeline.segment import mark_probability
 from service.pipeline.video import Frame, VideoInfo
 
@@ -32,12 +33,10 @@ BESIDE = 0.7  # probability at native size that counts where the look from afar 
 COARSE_WEIGHT = 0.2  # native size shows strokes more clearly, the look from afar what resembles a mark but is scene
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
-BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark its last part may still be there
-UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixels differ
-STRANGE = 4.0  # times as far from the fill as the scene around is: not the scene
-LEVEL_LIMIT = 1.5  # the matte's level is corrected by this factor at most
-UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
+SEARCH_SAMPLES = 3  # beyond the samples that showed a mark to look for its ends: a group's only sample of a new place may miss it
+BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
 REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
+AWAY_FRAMES = (1, 6, 18, REACH_FRAMES)  # beyond the search for the ends: frames that may show what the mark hides
 
 
 @dataclass(frozen=True)
@@ -114,22 +113,21 @@ def _covers(longer: Placement, other: Placement) -> bool:
 def _plan(candidate: Candidate, all_of_them: list[Candidate], total: int) -> _Plan:
     first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
     inside = np.unique(np.linspace(first, last, INSIDE_FRAMES).round().astype(int)).tolist()
-    around = (
-        [
-            *range(first - slack - BEYOND_FRAMES - REFERENCE_GAP_FRAMES, first + slack),
-            *range(last - slack + 1, last + slack + BEYOND_FRAMES + REFERENCE_GAP_FRAMES + 1),
-        ]
-        if slack
-        else []
-    )
+    if not slack:
+        return _Plan(tuple(inside), (), ())
+    reach = SEARCH_SAMPLES * slack
+    around = [
+        *range(first - reach - REFERENCE_GAP_FRAMES, first + slack),
+        *range(last - slack + 1, last + reach + REFERENCE_GAP_FRAMES + 1),
+    ]
     others = [c for c in all_of_them if c is not candidate and meet(c.box, candidate.box)]
-    away = [first - slack - d for d in (4, 12, 24, REACH_FRAMES)] + [last + slack + d for d in (4, 12, 24, REACH_FRAMES)]
+    away = [first - reach - d for d in AWAY_FRAMES] + [last + reach + d for d in AWAY_FRAMES]
     free = [
         i
         for i in away
         if 0 <= i < total and not any(c.first_sample - c.slack_frames <= i <= c.last_sample + c.slack_frames for c in others)
     ]
-    return _Plan(tuple(inside), tuple(free[:2] + free[-2:]) if slack else (), tuple(i for i in around if 0 <= i < total))
+    return _Plan(tuple(inside), tuple(free[:2] + free[-2:]), tuple(i for i in around if 0 <= i < total))
 
 
 def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networks: Networks, least_pixels: float) -> list[Measured]:
@@ -140,11 +138,11 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     confidence = _confidence(candidate, probability)
     if confidence < CONFIDENT:
         return []
-    opacity, colour = _matte(inside, probability, outside, networks)
+    opacity, colour = matte(inside, probability, outside, networks.matte)
     mask = _pixels(candidate, probability, opacity)
-    opacity = _calibrated(inside, Look(mask.astype(np.float32), opacity, colour))
-    if mask.any() and not _believable(inside, Look(mask.astype(np.float32), opacity, colour)):
-        opacity = np.ones_like(opacity)  # better filled in than brought back wrong
+    seen = _Seen(crops, mask)
+    if mask.any():
+        opacity = believed([seen.pair(i) for i in plan.inside], Look(mask.astype(np.float32), opacity, colour))
     if candidate.kind == "user" and not candidate.exact_mask:
         mask, opacity = _in_box(candidate, mask, opacity)
     if not mask.any() or (candidate.kind != "user" and mask.sum() < least_pixels):
@@ -152,12 +150,26 @@ def _measured(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], networ
     placements: dict[tuple[int, int], NDArray[np.bool_]] = {}
     split = parts(mask) if candidate.slack_frames else [mask]
     for part in split:
-        ends = _ends(candidate, plan, crops, Look(part.astype(np.float32), opacity, colour), is_part=len(split) > 1)
+        ends = _ends(candidate, plan, seen, Look(part.astype(np.float32), opacity, colour), is_part=len(split) > 1)
         placements[ends] = placements.get(ends, np.zeros_like(part)) | part
     box, kept = _shrunk(candidate.box, mask)
     looks = {ends: Look(part[kept].astype(np.float32), opacity[kept], colour[:, *kept]) for ends, part in placements.items()}
     smaller = {index: crop[:, *kept] for index, crop in crops.items()}
     return [_placement(replace(candidate, box=box), ends, look, confidence, smaller) for ends, look in looks.items()]
+
+
+class _Seen:
+    """A candidate's crops by frame, and each with the mark's place filled in, which is done once."""
+
+    def __init__(self, crops: dict[int, Bytes], mask: NDArray[np.bool_]) -> None:
+        self._crops, self._mask = crops, mask
+        self._fills: dict[int, Bytes] = {}
+
+    def pair(self, frame: int) -> tuple[Floats, Floats]:
+        crop = _floats(self._crops[frame])
+        if frame not in self._fills:
+            self._fills[frame] = _bytes(filled(crop, self._mask))
+        return crop, _floats(self._fills[frame])
 
 
 def _confidence(candidate: Candidate, probability: Floats) -> float:
@@ -177,36 +189,6 @@ def _pixels(candidate: Candidate, probability: Floats, opacity: Floats) -> NDArr
         return sure
     visible = max(VISIBLE_OPACITY, EDGE_SHARE * float(np.percentile(opacity[sure], 80)))
     return ((probability > FAINT) & (opacity > visible)) | (probability > CERTAIN)
-
-
-def _calibrated(inside: Floats, look: Look) -> Floats:
-    """The opacity, scaled so that the mark's effect explains what the crops show: the matte knows its shape better than its level.
-
-    A score (see `presence.score`) is the true effect over the assumed one; errors of the fill average out over pixels and frames.
-    """
-    if not look.mask.any():
-        return look.opacity
-    level = float(np.median([score(crop, look) for crop in inside]))
-    trusted = min(max(level, 1 / LEVEL_LIMIT), LEVEL_LIMIT) if level > UNCLEAR_SCORE else 1.0
-    scaled: Floats = np.minimum(look.opacity * np.float32(trusted), np.float32(1))
-    return scaled
-
-
-def _believable(inside: Floats, look: Look) -> bool:
-    """Whether un-blending with this opacity and colour gives something like the scene around the mark.
-
-    The un-blended pixels may differ from a fill of the mark's place as much as the scene beside the mark differs from it, and by noise.
-    """
-    near, wide = (cv2.dilate(look.mask, np.ones((side, side), np.uint8)).astype(np.float32) for side in (7, 21))
-    ring = (wide > 0) & (near == 0)
-    a = np.minimum(look.opacity, np.float32(0.96))
-    ratios = []
-    for crop in inside:
-        fill = pull_push(crop.transpose(1, 2, 0), 1 - wide).transpose(2, 0, 1)
-        unblended = np.clip((crop - a * look.colour) / (1 - a), 0, 1)
-        beside = float(np.square(crop - fill).mean(0)[ring].mean()) if ring.any() else 0.0
-        ratios.append(float(np.square(unblended - fill).mean(0)[look.mask > 0].mean()) / (beside + UNBLENDED_NOISE))
-    return float(np.median(ratios)) < STRANGE
 
 
 def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> tuple[NDArray[np.bool_], Floats]:
@@ -231,26 +213,21 @@ def _refined(candidate: Candidate, inside: Floats, networks: Networks) -> Floats
     return np.where(near, both, np.where(beside & (seen > BESIDE), seen, 0)).astype(np.float32)
 
 
-def _matte(inside: Floats, probability: Floats, outside: Floats, networks: Networks) -> tuple[Floats, Floats]:
-    height, width = probability.shape
-    statistics = padded(matte_statistics(inside, probability, outside), MATTE_MULTIPLE)
-    answer = networks.matte.run({"statistics": statistics[None]})
-    return answer["opacity"][0, 0, :height, :width], answer["colour"][0, :, :height, :width]
-
-
-def _ends(candidate: Candidate, plan: _Plan, crops: dict[int, Bytes], look: Look, is_part: bool) -> tuple[int, int]:
+def _ends(candidate: Candidate, plan: _Plan, seen: _Seen, look: Look, is_part: bool) -> tuple[int, int]:
     """(first, last) frame of the mark or of a part of it."""
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
     if not slack:
         return inside
-    reach = slack + BEYOND_FRAMES
-    near = [i for i in plan.ends if inside[0] - reach < i < inside[1] + reach]
-    scores = {i: score(_floats(crops[i]), look) for i in near}
-    present = float(np.median([score(_floats(crops[i]), look) for i in plan.inside]))
+
+    def score_of(frame: int) -> float:
+        return score(*seen.pair(frame), look)
+
+    present = float(np.median([score_of(i) for i in plan.inside]))
     if present < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
+        near = [i for i in plan.ends if inside[0] - slack - BEYOND_FRAMES < i < inside[1] + slack + BEYOND_FRAMES]
         return min([inside[0], *near]), max([inside[1], *near])
-    absent = float(np.median([score(_floats(crops[i]), look) for i in plan.outside])) if plan.outside else 0.0
-    return first_and_last(scores, inside, min(absent, 0.5 * present), present, is_part)
+    absent = float(np.median([score_of(i) for i in plan.outside])) if plan.outside else 0.0
+    return first_and_last(Scores(plan.ends, score_of), inside, min(absent, 0.5 * present), present, is_part)
 
 
 def _placement(candidate: Candidate, ends: tuple[int, int], look: Look, confidence: float, crops: dict[int, Bytes]) -> Measured:

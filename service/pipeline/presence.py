@@ -1,5 +1,6 @@
 """Step 5, second half: in which frames a measured mark is there, exact at both ends. Pure."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +13,9 @@ Floats = NDArray[np.float32]
 
 THERE = 0.4  # between the mean score without the mark (0) and with it (1)
 GONE = 0.25
+MOST_PARTS = 3  # that may come and go by themselves
+GAPS_PIXELS = (5, 9, 13, 19, 27)  # tried from the smallest: letters of a word are nearer to each other than a word to its logo
+SPECK_SHARE = 0.02  # of a mark's pixels: what is smaller is no part
 
 
 @dataclass(frozen=True)
@@ -23,19 +27,48 @@ class Look:
     colour: Floats
 
 
-def score(crop: Floats, look: Look) -> float:
+def filled(crop: Floats, mask: NDArray[np.bool_]) -> Floats:
+    """A crop (3, h, w) with the mask (h, w) and two pixels around it filled in from beyond."""
+    hole = cv2.dilate(mask.astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
+    return pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1)
+
+
+def score(crop: Floats, fill: Floats, look: Look) -> float:
     """How much of the mark a crop (3, h, w) shows: about 1 when it is there, about 0 when it is not.
 
     The least-squares factor by which the mark's own effect on the filled surroundings, `opacity * (colour - fill)`, explains the crop.
     """
-    hole = cv2.dilate((look.mask > 0.5).astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
-    fill = pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1)
     effect = look.opacity * look.mask * (look.colour - fill)
     return float((effect * (crop - fill)).sum() / max(float((effect * effect).sum()), 1e-6))
 
 
+class Scores(Mapping[int, float]):
+    """Scores by frame, each computed when it is first asked for: a walk from the middle outwards ends soon."""
+
+    def __init__(self, frames: Iterable[int], score_of: Callable[[int], float]) -> None:
+        self._frames = dict.fromkeys(frames)
+        self._score_of = score_of
+        self._known: dict[int, float] = {}
+
+    def __getitem__(self, frame: int) -> float:
+        if frame not in self._known:
+            if frame not in self._frames:
+                raise KeyError(frame)
+            self._known[frame] = self._score_of(frame)
+        return self._known[frame]
+
+    def __contains__(self, frame: object) -> bool:
+        return frame in self._frames
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+
 def first_and_last(
-    scores: dict[int, float], inside: tuple[int, int], absent: float, present: float, is_part: bool = False
+    scores: Mapping[int, float], inside: tuple[int, int], absent: float, present: float, is_part: bool = False
 ) -> tuple[int, int]:
     """Walks from the frames known to be inside outwards while the mark is there.
 
@@ -56,16 +89,23 @@ def first_and_last(
     return first, last
 
 
-def parts(mask: NDArray[np.bool_], most: int = 6) -> list[NDArray[np.bool_]]:
-    """A mark's separate parts, each with a tenth of its pixels or more; small ones go with the nearest. One part if there are many."""
-    joined = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8))
-    count, labels, _, centres = cv2.connectedComponentsWithStats(joined)
-    sizes = [int((mask & (labels == label)).sum()) for label in range(count)]
-    large = [label for label in range(1, count) if sizes[label] >= 0.1 * mask.sum()]
-    if not 1 < len(large) <= most:
-        return [mask]
-    found = {label: mask & (labels == label) for label in large}
-    for label in set(range(1, count)) - set(large):
-        nearest = min(large, key=lambda other: float(np.hypot(*(centres[label] - centres[other]))))
-        found[nearest] |= mask & (labels == label)
-    return list(found.values())
+def parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """A mark's separate parts, such as its logo and its word: letters and strokes near each other are one. Specks go with the nearest.
+
+    The gap that separates is the smallest that leaves no more than MOST_PARTS; one part where none does, as in a pattern.
+    """
+    for gap in GAPS_PIXELS:
+        joined = cv2.dilate(mask.astype(np.uint8), np.ones((gap, gap), np.uint8))
+        count, labels, _, centres = cv2.connectedComponentsWithStats(joined)
+        sizes = np.bincount(labels[mask], minlength=count)
+        large = [label for label in range(1, count) if sizes[label] >= SPECK_SHARE * mask.sum()]
+        if len(large) > MOST_PARTS:
+            continue
+        if len(large) < 2:
+            break
+        found = {label: mask & (labels == label) for label in large}
+        for label in set(range(1, count)) - set(large):
+            nearest = min(large, key=lambda other: float(np.hypot(*(centres[label] - centres[other]))))
+            found[nearest] |= mask & (labels == label)
+        return list(found.values())
+    return [mask]

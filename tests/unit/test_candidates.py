@@ -72,6 +72,21 @@ def test_a_track_lies_at_native_size_where_it_lay_at_analysis_size(width: int, h
     assert candidate.confidence == pytest.approx(0.9)
 
 
+def test_a_logo_and_its_word_are_one_candidate_and_what_comes_later_or_lies_elsewhere_is_another() -> None:
+    info = described(320, 180)
+
+    def seen(first: int, last: int, left: int, top: int) -> Track:
+        total = np.zeros((180, 320), np.float32)
+        total[top : top + 20, left : left + 30] = 3 * 0.9
+        return Track(first, last, 3, 0, total)
+
+    logo, word, later, below = seen(0, 40, 20, 20), seen(4, 36, 60, 22), seen(44, 80, 20, 20), seen(0, 40, 20, 120)
+    found = from_tracks([logo, word, later, below], info, TIMELINE, "overlay")
+    assert sorted((c.first_sample, c.last_sample) for c in found) == [(0, 40), (0, 40), (44, 80)]
+    both = max((c for c in found if c.box.top < 100), key=lambda c: int((c.probability > 0.5).sum()))
+    assert int((both.probability > 0.5).sum()) == pytest.approx(2 * 20 * 30, rel=0.1)
+
+
 def mask_picture(*boxes: Box) -> np.ndarray:
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for box in boxes:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.pipeline.placement import Box
-from service.pipeline.presence import Look, first_and_last, parts, score
+from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
 from tests.footage import scene
 
 BOX = Box(12, 10, 40, 24)
@@ -24,15 +24,19 @@ def crop(index: int, opacity: float) -> np.ndarray:
     return (clean * (1 - shown.opacity) + shown.colour * shown.opacity).astype(np.float32)
 
 
+def scored(crop: np.ndarray, shown: Look) -> float:
+    return score(crop, filled(crop, shown.mask > 0), shown)
+
+
 @pytest.mark.parametrize("opacity", [1.0, 0.75, 0.4])
 def test_the_score_is_about_one_with_the_mark_and_about_zero_without(opacity: float) -> None:
     for index in range(0, 40, 8):
-        assert score(crop(index, opacity), look(opacity)) == pytest.approx(1, abs=0.25)
-        assert score(crop(index, 0), look(opacity)) == pytest.approx(0, abs=0.25)
+        assert scored(crop(index, opacity), look(opacity)) == pytest.approx(1, abs=0.25)
+        assert scored(crop(index, 0), look(opacity)) == pytest.approx(0, abs=0.25)
 
 
 def test_a_fading_mark_scores_in_between() -> None:
-    rising = [score(crop(3, opacity), look(0.8)) for opacity in (0, 0.2, 0.4, 0.6, 0.8)]
+    rising = [scored(crop(3, opacity), look(0.8)) for opacity in (0, 0.2, 0.4, 0.6, 0.8)]
     assert rising == sorted(rising)
 
 
@@ -84,3 +88,33 @@ def test_a_word_and_its_logo_are_two_parts_and_a_speck_goes_with_the_nearer() ->
     left, right = sorted(parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
     assert left.sum() == 400
     assert right.sum() == 30 * 16 + 4
+
+
+def test_letters_of_a_word_are_one_part() -> None:
+    mask = np.zeros((40, 160), bool)
+    mask[8:30, 4:26] = True  # a logo
+    for letter in range(7):
+        mask[12:26, 40 + 12 * letter : 47 + 12 * letter] = True  # five pixels apart
+    left, right = sorted(parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
+    assert left.sum() == 22 * 22
+    assert right.sum() == 7 * 14 * 7
+
+
+def test_a_pattern_all_over_the_picture_is_one_part() -> None:
+    mask = np.zeros((300, 300), bool)
+    for top in range(10, 290, 60):
+        for left in range(10, 290, 60):
+            mask[top : top + 12, left : left + 20] = True
+    (one,) = parts(mask)
+    np.testing.assert_array_equal(one, mask)
+
+
+def test_a_walk_outwards_scores_no_frame_beyond_the_first_without_the_mark() -> None:
+    asked = []
+
+    def score_of(frame: int) -> float:
+        asked.append(frame)
+        return float(20 <= frame <= 40)
+
+    assert first_and_last(Scores(range(60), score_of), (25, 35), absent=0.0, present=1.0) == (20, 40)
+    assert sorted(asked) == [*range(19, 25), *range(36, 42)]
