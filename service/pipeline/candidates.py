@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -62,10 +63,9 @@ def _joined(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
     """Tracks that come and go together beside each other, such as a logo and its word, as one."""
     joined: list[Track] = []
     for track in sorted(tracks, key=lambda t: t.first_sample):
-        for other in [t for t in joined if _together(t, track, apart_frames)]:
-            joined.remove(other)
-            track = _union(other, track)
-        joined.append(track)
+        mine = [other for other in joined if _together(other, track, apart_frames)]
+        joined = [other for other in joined if not any(other is one for one in mine)]
+        joined.append(reduce(_union, mine, track))
     return joined
 
 

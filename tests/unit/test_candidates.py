@@ -81,7 +81,7 @@ def test_a_logo_and_its_word_are_one_candidate_and_what_comes_later_or_lies_else
         return Track(first, last, 3, 0, total)
 
     logo, word, later, below = seen(0, 40, 20, 20), seen(4, 36, 60, 22), seen(44, 80, 20, 20), seen(0, 40, 20, 120)
-    found = from_tracks([logo, word, later, below], info, TIMELINE, "overlay")
+    found = from_tracks([below, logo, word, later], info, TIMELINE, "overlay")
     assert sorted((c.first_sample, c.last_sample) for c in found) == [(0, 40), (0, 40), (44, 80)]
     both = max((c for c in found if c.box.top < 100), key=lambda c: int((c.probability > 0.5).sum()))
     assert int((both.probability > 0.5).sum()) == pytest.approx(2 * 20 * 30, rel=0.1)
