@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
 def compressed(frames: Frames, crf: int, preset: str = "veryfast") -> Frames:
@@ -61,12 +62,22 @@ def flipped(arrays: list[NDArray[np.float32]], rng: np.random.Generator) -> list
     return [np.ascontiguousarray(a) for a in arrays]
 
 
-def misjudged_opacity(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The opacity as the matte head would have it: a little wrong in scale, blurred or shifted by a fraction of a pixel. (H, W)."""
+def misjudged(alpha: Floats, colour: Floats, scene: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Opacity (H, W) and colour (H, W, 3) as the matte head would have them; scene (H, W, 3) is the clean picture, all in [0, 1].
+
+    The opacity is blurred or shifted by a fraction of a pixel, and wrong by some percent, more in some places. Mostly the colour errs
+    with it so that the mark's effect on the mean of the scene stays right, which is what the matte head sees.
+    """
     if rng.random() < 0.5:
         alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 0.9))
     if rng.random() < 0.3:
         shift = np.array([[1, 0, rng.normal(0, 0.25)], [0, 1, rng.normal(0, 0.25)]])
         alpha = cv2.warpAffine(alpha, shift, alpha.shape[::-1])
-    noise = cv2.resize(rng.normal(0, 1, (4, 4)).astype(np.float32), alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(alpha * (1 + rng.normal(0, 0.03) + 0.02 * noise), 0, 1).astype(np.float32)
+    coarse = cv2.resize(rng.normal(0, 1, (4, 4)).astype(np.float32), alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    fine = cv2.GaussianBlur(rng.normal(0, 1, alpha.shape).astype(np.float32), (0, 0), 1.5) * 5
+    wrong = rng.choice([0.3, 1, 2]) * (rng.normal(0, 0.04) + 0.04 * coarse + 0.03 * fine)
+    opacity = np.clip(alpha * (1 + wrong), 0, 1).astype(np.float32)
+    if rng.random() < 0.7:
+        usual = cv2.GaussianBlur(scene, (0, 0), 8)
+        colour = usual + (alpha / np.maximum(opacity, 0.05))[..., None] * (colour - usual)
+    return opacity, np.clip(colour + rng.normal(0, 0.02, 3), 0, 1).astype(np.float32)

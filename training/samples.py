@@ -237,23 +237,32 @@ def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
     rows, columns = _inner(rendered.alpha.shape[1:], size)
     order = [indices.index(i) for i in wanted]
     alpha, colour = (x[order][:, rows, columns] for x in (rendered.alpha, rendered.colour))
-    mean_alpha = np.stack([placed_alpha[rows, columns] for placed_alpha in _stay_mean(scene, wanted, stay, top, left, rendered.alpha)])
-    opacity = np.stack([augment.misjudged_opacity(a, rng) for a in mean_alpha])[:, None]
+    mean_alpha = _stay_mean(scene, wanted, stay, top, left, rendered.alpha.shape[1:], (rows, columns))
+    scene_now = rendered.clean[order[0]][rows, columns].astype(np.float32) / 255
+    believed: dict[int, tuple[Array, Array]] = {}  # one opacity and colour for all frames of a stay
+    for mean, shown in zip(mean_alpha, colour, strict=True):
+        if id(mean) not in believed:
+            believed[id(mean)] = augment.misjudged(mean, shown, scene_now, rng)
+    opacity = np.stack([believed[id(mean)][0] for mean in mean_alpha])[:, None]
     grown = int(rng.integers(2, 6))
     ever = (np.maximum(mean_alpha, alpha) > VISIBLE).astype(np.float32)
     mask = np.stack([cv2.dilate(a, np.ones((grown, grown), np.uint8)) for a in ever])[:, None]
-    shade = np.clip(colour + rng.normal(0, 0.02, (1, 1, 1, 3)), 0, 1).transpose(0, 3, 1, 2)
+    shade = np.stack([believed[id(mean)][1] for mean in mean_alpha]).transpose(0, 3, 1, 2)
     marked, clean = (x[order][:, rows, columns].transpose(0, 3, 1, 2).astype(np.float32) / 255 for x in (rendered.marked, rendered.clean))
     hole = (alpha[:1] > VISIBLE).astype(np.float32)
     arrays = augment.flipped([_square(a, size) for a in (marked, mask, opacity, shade, clean, hole)], rng)
     return dict(zip(("frames", "mask", "opacity", "colour", "clean", "hole"), arrays, strict=True))
 
 
-def _stay_mean(scene: Scene, wanted: tuple[int, ...], stay: list[int], top: int, left: int, alpha: Array) -> list[Array]:
-    """The opacity map a placement would have at each wanted frame: the mean over its stay, as animated marks are not still."""
+def _stay_mean(
+    scene: Scene, wanted: tuple[int, ...], stay: list[int], top: int, left: int, shape: tuple[int, ...], inner: tuple[slice, slice]
+) -> list[Array]:
+    """The opacity map a placement would have at each wanted frame: the mean over its stay, as animated marks are not still.
+
+    The same array for all frames of the stay.
+    """
     assert scene.mark is not None
-    shape = alpha.shape[1:]
     some = stay[:: max(1, len(stay) // 6)]
-    mean = np.mean([watermarks.placed(scene.mark.patches[i], *shape, top, left)[0] for i in some], 0, dtype=np.float32)
+    mean = np.mean([watermarks.placed(scene.mark.patches[i], shape[0], shape[1], top, left)[0] for i in some], 0, dtype=np.float32)[inner]
     staying = set(stay)
-    return [mean if i in staying else watermarks.placed(scene.mark.patches[i], *shape, top, left)[0] for i in wanted]
+    return [mean if i in staying else watermarks.placed(scene.mark.patches[i], shape[0], shape[1], top, left)[0][inner] for i in wanted]
