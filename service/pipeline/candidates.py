@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from service.errors import InputError, RequestError
 from service.pipeline.composite import shrink_rgb
 from service.pipeline.decode import decode
-from service.pipeline.measure import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.placement import Box, Kind, meet
+from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.probe import probe
 from service.pipeline.request import Request, TimedBox
 from service.pipeline.segment import sampling_stride
@@ -55,7 +55,7 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = stride if timeline.frames > 1 else 0
-        found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack))
+        found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, sure=track.sure))
     return found
 
 
@@ -70,7 +70,10 @@ def _joined(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
 
 
 def _together(left: Track, right: Track, apart_frames: int) -> bool:
-    if max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample)) > apart_frames:
+    if (
+        left.sure != right.sure
+        or max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample)) > apart_frames
+    ):
         return False
     width = left.total.shape[1]
     return meet(_widened(left.box, width), right.box) or meet(_widened(right.box, width), left.box)
@@ -79,7 +82,7 @@ def _together(left: Track, right: Track, apart_frames: int) -> bool:
 def _union(left: Track, right: Track) -> Track:
     seen = max(left.seen, right.seen)
     first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
-    return Track(first, last, seen, 0, np.maximum(left.mean, right.mean) * np.float32(seen))
+    return Track(first, last, seen, 0, np.maximum(left.mean, right.mean) * np.float32(seen), left.sure)
 
 
 def _widened(box: Box, width: int) -> Box:

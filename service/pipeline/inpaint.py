@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from models.preprocess import FAR_FRAMES, INPAINTER_MULTIPLE, padded, reference_frames
 from service.inference.batcher import BATCH_SIZES, run_batched
 from service.inference.session import Arrays, Session
+from service.pipeline.bound import Measured
 from service.pipeline.composite import crop_rgb
-from service.pipeline.measure import Measured
 from service.pipeline.placement import Box, Placement, common, meet
 from service.pipeline.video import Frame, VideoInfo
 

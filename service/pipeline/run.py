@@ -1,4 +1,4 @@
-"""The path of a video, from a marked file to its clean plate: probe, decode, segment, track, measure, inpaint, composite, encode."""
+"""The path of a video, from a marked file to its clean plate: probe, decode, segment, track, measure, bound, inpaint, composite, encode."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.inference.session import Networks
+from service.pipeline.bound import Measured, bound
 from service.pipeline.candidates import Timeline, from_tracks, pointed_at
 from service.pipeline.debug import Witness
 from service.pipeline.decode import decode
 from service.pipeline.encode import Encoder, copy_untouched
 from service.pipeline.inpaint import Inpainter
-from service.pipeline.measure import Candidate, Measured, measure
+from service.pipeline.measure import Mark, measure
+from service.pipeline.plan import Candidate
 from service.pipeline.probe import probe
 from service.pipeline.remove import remove
 from service.pipeline.report import Report, StepFigures
@@ -25,7 +27,7 @@ from service.version import versions
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step is. Steps: locate, measure, remove."""
+    """How far a step is. Steps: locate, measure, bound, remove."""
 
     step: str
     done_frames: int
@@ -59,7 +61,9 @@ def clean(
     marks: list[Measured] = []
     if candidates:
         with job.step("measure"):
-            marks = job.measure(candidates, timeline)
+            found = job.measure(candidates, timeline)
+        with job.step("bound"):
+            marks = job.bound(found, timeline)
     with job.step("remove" if marks else "copy"):
         if marks:
             job.remove(marks, timeline, debug)
@@ -92,13 +96,18 @@ class _Job:
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
         return from_tracks(tracks, self.info, timeline, kind) + pointed_at(request, self.info, timeline, self.limits), timeline
 
-    def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[Measured]:
-        """Second look: exact pixels, opacity, colour and ends."""
+    def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[Mark]:
+        """Second look: exact pixels, opacity and colour."""
         with decode(self.source, self.info, self.limits) as frames:
             return measure(self._counted("measure", frames, timeline.frames), self.info, candidates, self.networks, timeline.frames)
 
+    def bound(self, marks: list[Mark], timeline: Timeline) -> list[Measured]:
+        """Third look: their first and last frames."""
+        with decode(self.source, self.info, self.limits) as frames:
+            return bound(self._counted("bound", frames, timeline.frames), self.info, marks, timeline.frames)
+
     def remove(self, marks: list[Measured], timeline: Timeline, debug: Path | None) -> None:
-        """Third look: every frame to the encoder, clean."""
+        """Fourth look: every frame to the encoder, clean."""
         networks = self.networks
         inpainter = Inpainter(networks.inpainter, marks, self.info, timeline.frames, networks.batch_sizes, networks.workers)
         witness = Witness([m.placement for m in marks], self.info, debug)

@@ -1,7 +1,7 @@
 """Step 5, first half: sightings over time to tracks, one for each stay of a mark. Pure; its memory grows with the marks, not the video."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -20,10 +20,12 @@ SAME_MARK_IOU = 0.4  # between a track and a new region; two lines of subtitles 
 JOIN_SHARE = 0.02  # of the long side: parts nearer than this are one mark (its word and its logo)
 SMALLEST_PIXELS = 14  # at analysis size
 MISSES = 2  # samples that a mark may be unseen and still be the same stay
+LIKE_SIZE = 2.5  # stays of one mark do not differ more in pixels: at one of them its word may not be seen
+MOST_UNSURE = 24
 LEAST_SAMPLES = 3  # a sighting that does not last is no mark, unless the video is that short
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """A mark that stays in one place while it grows older. Sums are over its samples, at analysis size."""
 
@@ -32,6 +34,7 @@ class Track:
     seen: int
     misses: int
     total: Floats = field(repr=False)  # (h, w) sum of the probabilities
+    sure: bool = True  # seen often and clearly enough to be a mark by itself
 
     @property
     def mean(self) -> Floats:
@@ -68,7 +71,16 @@ def track(sightings: Iterable[Sighting]) -> list[Track]:
         done += [t for t in tracks if t.misses > MISSES]
         tracks = [t for t in tracks if t.misses <= MISSES]
         tracks += [Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(r, sighting.probability, 0)) for r in unmatched]
-    return [t for t in _rejoined(done + tracks) if _lasts(t, first_frame, last_frame, samples) and t.mask.sum() >= SMALLEST_PIXELS]
+    found = [t for t in _rejoined(done + tracks) if t.mask.sum() >= SMALLEST_PIXELS]
+    sure = [t for t in found if _lasts(t, first_frame, last_frame, samples)]
+    return sure + _unsure([t for t in found if not any(t is one for one in sure)], sure)
+
+
+def _unsure(rest: list[Track], sure: list[Track]) -> list[Track]:
+    """Of the other tracks those that may be another stay of a sure one, which will be told by their looks; the clearest first."""
+    sizes = [int(t.mask.sum()) for t in sure]
+    like = [t for t in rest if any(size / LIKE_SIZE < t.mask.sum() < size * LIKE_SIZE for size in sizes)]
+    return [replace(t, sure=False) for t in sorted(like, key=lambda t: -t.confidence)[:MOST_UNSURE]]
 
 
 def _lasts(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:

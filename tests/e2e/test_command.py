@@ -128,7 +128,7 @@ def test_the_report_tells_what_was_done(boxed: Path) -> None:
     (told,) = json.loads((boxed / "report.json").read_text())["files"]
     assert (told["input"], told["output"], told["mark_found"]) == ("marked.mp4", "clean.mp4", True)
     assert told["video"]["frames"] == FRAMES
-    assert [step["name"] for step in told["steps"]] == ["locate", "measure", "remove"]
+    assert [step["name"] for step in told["steps"]] == ["locate", "measure", "bound", "remove"]
     assert told["frames_per_second"] > 0
     assert told["versions"]
     first, last = (told["placements"][index][name] for index, name in ((0, "first_frame"), (-1, "last_frame")))

@@ -55,7 +55,7 @@ def test_a_mark_in_a_part_of_the_video_is_gone_and_the_rest_is_as_it_was(tmp_pat
     report, target = cleaned(source, folder)
     (placement,) = report.placements
     assert (placement.first_frame, placement.last_frame) == (13, 37)
-    assert [step.name for step in report.steps] == ["locate", "measure", "remove"]
+    assert [step.name for step in report.steps] == ["locate", "measure", "bound", "remove"]
     assert report.frames == 54
     before, after = read_film(source), read_film(target)
     inner = Box(SQUARE.left + 2, SQUARE.top + 2, SQUARE.right - 2, SQUARE.bottom - 2)
@@ -182,10 +182,10 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(tmp_path: Path, folder: P
 def test_progress_goes_through_each_step_frame_by_frame(tmp_path: Path, folder: Path) -> None:
     told: list[Progress] = []
     clean(write_film(tmp_path / "in.mp4", story(20)), folder / "out.mp4", FOUND, NETWORKS, on_progress=told.append)
-    for step in ("locate", "measure", "remove"):
+    for step in ("locate", "measure", "bound", "remove"):
         assert [p.done_frames for p in told if p.step == step] == list(range(1, 21))
     assert all(p.done_frames <= p.total_frames for p in told)
-    assert list(dict.fromkeys(p.step for p in told)) == ["locate", "measure", "remove"]
+    assert list(dict.fromkeys(p.step for p in told)) == ["locate", "measure", "bound", "remove"]
 
 
 def test_debug_pictures_are_drawn(tmp_path: Path, folder: Path) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from models.registry import find
 from models.spec import INPAINTER
 from service.inference.session import OnnxSession, Session
+from service.pipeline.bound import Measured
 from service.pipeline.inpaint import Inpainter
-from service.pipeline.measure import Measured
 from service.pipeline.placement import Box
 from service.pipeline.remove import remove
 from service.pipeline.video import Frame

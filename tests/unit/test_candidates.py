@@ -10,8 +10,8 @@ from PIL import Image
 
 from service.errors import RequestError
 from service.pipeline.candidates import Timeline, from_boxes, from_mask, from_tracks, pointed_at
-from service.pipeline.measure import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.placement import Box
+from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.request import Request, TimedBox, parse_box
 from service.pipeline.segment import analysis_size, sampling_stride
 from service.pipeline.track import Track

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from models.preprocess import INPAINTER_MULTIPLE
 from service.inference.fake import FakeInpainter
+from service.pipeline.bound import Measured
 from service.pipeline.inpaint import HOLE_MARGIN_PIXELS, Inpainter, feathered, hole, tiles
-from service.pipeline.measure import Measured
 from service.pipeline.placement import Box
 from tests.footage import BlendOfReferences, described, film, marked, placement, scene
 

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.inference import fake
+from service.pipeline.bound import Measured, bound
 from service.pipeline.candidates import Timeline, from_tracks
-from service.pipeline.measure import CONTEXT_PIXELS, Candidate, Measured, grown, measure
+from service.pipeline.measure import measure
 from service.pipeline.placement import Box
+from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.segment import segment
 from service.pipeline.track import track
 from tests.footage import FPS, Picture, described, film, marked, scene
@@ -30,7 +32,7 @@ def found(pictures: list[Picture]) -> list[Measured]:
     info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
     tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
     candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
-    return measure(film(pictures), info, candidates, networks, total)
+    return bound(film(pictures), info, measure(film(pictures), info, candidates, networks, total), total)
 
 
 def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
@@ -85,9 +87,11 @@ def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) ->
     mask = np.zeros((box.height, box.width), np.float32)
     mask[5:9, 5:20] = 1
     candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, exact_mask=True)
-    (one,) = measure(film(story(20)), info, [candidate], fake.networks(), 20)
+    (one,) = bound(film(story(20)), info, measure(film(story(20)), info, [candidate], fake.networks(), 20), 20)
     assert (one.placement.first_frame, one.placement.last_frame) == stay
-    np.testing.assert_array_equal(one.placement.mask, mask)
+    given, placed = np.zeros((2, HEIGHT, WIDTH), np.float32)
+    given[box.slices], placed[one.placement.box.slices] = mask, one.placement.mask
+    np.testing.assert_array_equal(placed, given)
 
 
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from service.inference.fake import FakeInpainter
+from service.pipeline.bound import Measured
 from service.pipeline.inpaint import Inpainter, hole
-from service.pipeline.measure import Measured
 from service.pipeline.placement import Box
 from service.pipeline.remove import remove
 from service.pipeline.video import Frame

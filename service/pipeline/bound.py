@@ -1,0 +1,109 @@
+"""Step 5, third look at the file: in which frames each mark is there, exact at both ends."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.pipeline.gather import Bytes, Crops, Place, as_bytes, as_floats, gather
+from service.pipeline.measure import Mark
+from service.pipeline.opacity import UNCLEAR_SCORE
+from service.pipeline.placement import Placement, common, meet
+from service.pipeline.plan import REFERENCE_GAP_FRAMES, Plan, plan
+from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
+from service.pipeline.video import Frame, VideoInfo
+
+Floats = NDArray[np.float32]
+
+SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
+BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A placement, and what its place looked like just before and after: crops (3, h, w) uint8 by frame index."""
+
+    placement: Placement
+    uncovered: dict[int, Bytes] = field(repr=False)
+
+
+def bound(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Mark], total_frames: int) -> list[Measured]:
+    """The placements of every mark: usually one; several where its parts come and go at different times."""
+    candidates = [mark.candidate for mark in marks]
+    plans = [plan(candidate, candidates, total_frames) for candidate in candidates]
+    places = [Place(c.box, frozenset(p.inside + p.outside + p.ends)) for c, p in zip(candidates, plans, strict=True)]
+    found: list[Measured] = []
+    for number, crops in gather(frames, info, places):
+        found += _bounded(marks[number], plans[number], crops)
+    return sorted(_distinct(found), key=lambda m: m.placement.first_frame)
+
+
+def _distinct(found: list[Measured]) -> list[Measured]:
+    """Without those that another one, longer, already covers: parts of one mark may have been found from each other's side."""
+    kept: list[Measured] = []
+    for mark in sorted(found, key=lambda m: m.placement.first_frame - m.placement.last_frame):
+        if mark.placement.kind == "user" or not any(_covers(other.placement, mark.placement) for other in kept):
+            kept.append(mark)
+    return kept
+
+
+def _covers(longer: Placement, other: Placement) -> bool:
+    """Whether most pixels of `other` are the longer one's too, in the same frames."""
+    if longer.first_frame > other.first_frame or longer.last_frame < other.last_frame or not meet(longer.box, other.box):
+        return False
+    here, there = common(longer.box, other.box)
+    shared = (longer.mask[here] > 0.5) & (other.mask[there] > 0.5)
+    return float(shared.sum()) >= SAME_SHARE * float((other.mask > 0.5).sum())
+
+
+def _bounded(mark: Mark, looked_at: Plan, crops: Crops) -> list[Measured]:
+    candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
+    stays: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    split = parts(mask) if candidate.slack_frames else [mask]
+    seen = _Seen(crops, mask)
+    for part in split:
+        ends = _ends(mark, looked_at, seen, Look(part.astype(np.float32), look.opacity, look.colour), is_part=len(split) > 1)
+        if ends is not None:
+            stays[ends] = stays.get(ends, np.zeros_like(part)) | part
+    looks = {ends: Look(part.astype(np.float32), look.opacity, look.colour) for ends, part in stays.items()}
+    return [_placement(mark, ends, stay, crops) for ends, stay in looks.items()]
+
+
+class _Seen:
+    """A candidate's crops by frame, and each with the mark's place filled in, which is done once."""
+
+    def __init__(self, crops: Crops, mask: NDArray[np.bool_]) -> None:
+        self._crops, self._mask = crops, mask
+        self._fills: dict[int, Bytes] = {}
+
+    def pair(self, frame: int) -> tuple[Floats, Floats]:
+        crop = as_floats(self._crops[frame])
+        if frame not in self._fills:
+            self._fills[frame] = as_bytes(filled(crop, self._mask))
+        return crop, as_floats(self._fills[frame])
+
+
+def _ends(mark: Mark, looked_at: Plan, seen: _Seen, look: Look, is_part: bool) -> tuple[int, int] | None:
+    """(first, last) frame of the mark or of a part of it; None where an unsure one is not clearly there."""
+    candidate = mark.candidate
+    inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
+    if not slack:
+        return inside
+
+    def score_of(frame: int) -> float:
+        return score(*seen.pair(frame), look)
+
+    present = float(np.median([score_of(i) for i in looked_at.inside]))
+    if present < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
+        near = [i for i in looked_at.ends if inside[0] - slack - BEYOND_FRAMES < i < inside[1] + slack + BEYOND_FRAMES]
+        return (min([inside[0], *near]), max([inside[1], *near])) if candidate.sure else None
+    absent = float(np.median([score_of(i) for i in looked_at.outside])) if looked_at.outside else 0.0
+    return first_and_last(Scores(looked_at.ends, score_of), inside, min(absent, 0.5 * present), present, is_part)
+
+
+def _placement(mark: Mark, ends: tuple[int, int], look: Look, crops: Crops) -> Measured:
+    first, last = ends
+    placement = Placement(first, last, mark.candidate.box, look.mask, look.opacity, look.colour, mark.confidence, mark.candidate.kind)
+    beside = (first - REFERENCE_GAP_FRAMES, last + REFERENCE_GAP_FRAMES)
+    return Measured(placement, {i: crops[i] for i in beside if i in crops})

@@ -1,0 +1,69 @@
+"""What is to be looked at again: a place, the frames that surely show the mark, and those that may tell where it ends. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.preprocess import REACH_FRAMES
+from service.pipeline.placement import Box, Kind, meet
+from service.pipeline.video import VideoInfo
+
+Floats = NDArray[np.float32]
+
+CONTEXT_PIXELS = 16  # around a mark: what the networks need to see of the scene
+INSIDE_FRAMES = 12  # looked at while the mark is there
+SEARCH_SAMPLES = 3  # beyond the samples that showed a mark to look for its ends: a group's only sample of a new place may miss it
+REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
+AWAY_FRAMES = (1, 6, 18, REACH_FRAMES)  # beyond the search for the ends: frames that may show what the mark hides
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place to be measured: box in native pixels with context, probability (h, w) in it, and the frames that surely show the mark."""
+
+    box: Box
+    probability: Floats = field(repr=False)
+    first_sample: int
+    last_sample: int
+    confidence: float
+    kind: Kind
+    slack_frames: int  # from one sample to the next; 0 where a person gave the exact frames
+    exact_mask: bool = False  # the mask was given and is not to be refined
+    sure: bool = True  # a mark by itself; otherwise only if it looks like one that is
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which frames of a candidate are wanted: with the mark, without it, and around both ends."""
+
+    inside: tuple[int, ...]
+    outside: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+def plan(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: int) -> Plan:
+    """The frames of one candidate among all; its place is not bare where another one has it."""
+    first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
+    inside = np.unique(np.linspace(first, last, INSIDE_FRAMES).round().astype(int)).tolist()
+    if not slack:
+        return Plan(tuple(inside), (), ())
+    reach = SEARCH_SAMPLES * slack
+    beyond = reach + REFERENCE_GAP_FRAMES
+    ends = [*range(first - beyond, first + slack), *range(last - slack + 1, last + beyond + 1)]
+    others = [c for c in all_of_them if c is not candidate and meet(c.box, candidate.box)]
+    away = [first - reach - d for d in AWAY_FRAMES] + [last + reach + d for d in AWAY_FRAMES]
+    bare = [
+        i
+        for i in away
+        if 0 <= i < total_frames and not any(c.first_sample - c.slack_frames <= i <= c.last_sample + c.slack_frames for c in others)
+    ]
+    return Plan(tuple(inside), tuple(bare[:2] + bare[-2:]), tuple(i for i in ends if 0 <= i < total_frames))
+
+
+def grown(box: Box, pixels: int, info: VideoInfo) -> Box:
+    """The box with `pixels` around it, as far as the picture goes."""
+    return Box(
+        max(0, box.left - pixels), max(0, box.top - pixels), min(info.width, box.right + pixels), min(info.height, box.bottom + pixels)
+    )
