@@ -113,10 +113,6 @@ def _render(scene: Scene, indices: list[int], top: int, left: int, size: int, rn
     return Rendered(clean, augment.compressed(marked, augment.random_crf(rng)), alpha, colour)
 
 
-def _visible_frames(mark: Mark) -> list[int]:
-    return [i for i, p in enumerate(mark.patches) if p is not None]
-
-
 def _painted(scene: Scene, rng: Rng, vocabulary: Vocabulary) -> Scene:
     """The scene with some marks painted on its photo: as they move with it, they are things in the scene and no overlays."""
     if len(scene.clip.frames) > 1:
@@ -168,11 +164,7 @@ def _fitted(clip: NDArray, size: int) -> NDArray:
 def matte_sample(source: Source, index: int, size: int = 96) -> Sample:
     """statistics (MATTE_STATISTICS, size, size); opacity (1, ...); colour (3, ...); clean (3, ...), the mean of the clean frames."""
     rng = source.rng(index)
-    scene = _scene(source, rng, INPAINTER_KINDS, photo_share=0.3)
-    assert scene.mark is not None
-    visible = _visible_frames(scene.mark)
-    anchor = visible[rng.integers(len(visible))]
-    stay = [i for i in visible if _same_place(scene.mark, i, anchor)]
+    scene, anchor, stay = _stay(source, rng, photo_share=0.3)
     hidden = [i for i in range(scene.frames) if i not in set(stay)]
     covered = sorted(rng.choice(stay, min(len(stay), int(rng.choice(COVERED_FRAMES))), replace=False).tolist())
     uncovered = sorted(rng.choice(hidden, min(len(hidden), int(rng.integers(0, 5))), replace=False).tolist())
@@ -188,6 +180,15 @@ def matte_sample(source: Source, index: int, size: int = 96) -> Sample:
     clean = rendered.clean[: len(covered)].mean(0)[rows, columns].transpose(2, 0, 1).astype(np.float32) / 255
     arrays = augment.flipped([_square(a, size) for a in (statistics, alpha[None], colour, clean)], rng)
     return dict(zip(("statistics", "opacity", "colour", "clean"), arrays, strict=True))
+
+
+def _stay(source: Source, rng: Rng, photo_share: float) -> tuple[Scene, int, list[int]]:
+    """A marked scene, one of its marked frames, and every frame in which the mark is at the same place."""
+    scene = _scene(source, rng, INPAINTER_KINDS, photo_share)
+    assert scene.mark is not None
+    visible = [i for i, patch in enumerate(scene.mark.patches) if patch is not None]
+    anchor = visible[rng.integers(len(visible))]
+    return scene, anchor, [i for i in visible if _same_place(scene.mark, i, anchor)]
 
 
 def _same_place(mark: Mark, frame: int, anchor: int) -> bool:
@@ -225,11 +226,7 @@ def _as_segmented(alpha: Array, rng: Rng) -> Array:
 def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
     """The inpainter's four inputs (1+R, ...), clean (1+R, 3, size, size) and hole (1, size, size): where the target's mark is."""
     rng = source.rng(index)
-    scene = _scene(source, rng, INPAINTER_KINDS, photo_share=0.15)
-    assert scene.mark is not None
-    visible = _visible_frames(scene.mark)
-    target = visible[rng.integers(len(visible))]
-    stay = [i for i in visible if _same_place(scene.mark, i, target)]
+    scene, target, stay = _stay(source, rng, photo_share=0.15)
     wanted = (target, *preprocess.reference_frames(target, min(stay), max(stay), scene.frames))
     indices = sorted({*wanted, *(min(max(i + d, 0), scene.frames - 1) for i in wanted for d in (-1, 1))})
     top, left = _window_on_mark(scene, target, size + 32, rng)

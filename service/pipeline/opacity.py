@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 Pair = tuple[Floats, Floats]  # a crop (3, h, w), and the same with the place of the mark filled in from around
 
 UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixels differ
-STRANGE = 4.0  # times as far from the fill as the scene around is: not the scene
+STRANGE = 12.0  # times as far from the fill as the scene around is: not the scene
 LEVEL_LIMIT = 1.5  # the matte's level is corrected by this factor at most
 UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 

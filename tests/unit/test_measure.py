@@ -94,6 +94,23 @@ def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) ->
     np.testing.assert_array_equal(placed, given)
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
+    info, networks = described(WIDTH, HEIGHT, frames=40), fake.networks()
+    other = Box(84, 60, 108, 80) if same else Box(90, 40, 94, 90)
+    pictures = story(40, (0, 19, SQUARE), (24, 39, other))
+
+    def candidate(box: Box, first: int, last: int, sure: bool) -> Candidate:
+        around = grown(box, CONTEXT_PIXELS, info)
+        probability = np.zeros((HEIGHT, WIDTH), np.float32)
+        probability[box.slices] = 1
+        return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, sure=sure)
+
+    candidates = [candidate(SQUARE, 4, 16, True), candidate(other, 28, 36, False)]
+    placements = [m.placement for m in bound(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)]
+    assert [(p.first_frame, p.last_frame) for p in placements] == ([(0, 19), (24, 39)] if same else [(0, 19)])
+
+
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))
 def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, height: int, pixels: int) -> None:
     info = described(WIDTH, HEIGHT)

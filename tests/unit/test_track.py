@@ -116,3 +116,11 @@ def test_iou_is_symmetric_and_in_the_unit_interval(left: NDArray[np.bool_], righ
     assert iou(left, right) == iou(right, left)
     assert 0 <= iou(left, right) <= 1
     assert (iou(left, right) == 1) == bool((left == right).all() and left.any())
+
+
+def test_a_short_stay_is_unsure_and_kept_only_beside_a_sure_one_of_its_size() -> None:
+    elsewhere, dot = Box(70, 10, 90, 22), Box(40, 30, 44, 34)
+    alone = story((elsewhere, range(5, 6)), samples=12)
+    assert track(alone) == []
+    found = track(story((TOP_LEFT, range(12)), (elsewhere, range(5, 6)), (dot, range(5, 6)), samples=12))
+    assert [(t.box, t.sure) for t in found] == [(TOP_LEFT, True), (elsewhere, False)]
