@@ -77,7 +77,7 @@ def test_three_steps_on_one_batch_lower_the_loss(name: str, config: TrainConfig)
     task = remembered(small_task(name), config.batch)
     batch = collated([task.sample(SOURCES.training, i) for i in range(config.batch)])
     before = float(task.loss(task.network, batch).detach())
-    fit(task, replace(config, steps=3, learning_rate=2e-3, decay_share=0.01), SOURCES)
+    fit(task, replace(config, steps=3, learning_rate=1e-3, decay_share=0.01), SOURCES)
     assert float(task.loss(task.network, batch).detach()) < before
 
 
