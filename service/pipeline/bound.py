@@ -10,7 +10,8 @@ from service.pipeline.gather import Bytes, Crops, Place, as_bytes, as_floats, ga
 from service.pipeline.measure import Mark
 from service.pipeline.opacity import UNCLEAR_SCORE
 from service.pipeline.placement import Placement, common, meet
-from service.pipeline.plan import REFERENCE_GAP_FRAMES, Plan, plan
+from service.pipeline.plan import REFERENCE_GAP_FRAMES, Candidate, Plan, plan
+from service.pipeline.pool import window
 from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
 from service.pipeline.video import Frame, VideoInfo
 
@@ -18,6 +19,11 @@ Floats = NDArray[np.float32]
 
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
+STILL = 0.85  # between the scores without and with the mark: less, and it may have begun to move
+STILL_THERE = 0.6  # between the scores without and with the mark, for one that is shifted as suits it best
+SLIDE_FRAMES = 4
+SLIDE_PIXELS = range(-2, 3)  # from one frame to the next, either way
+LARGEST_SLIDING = 0.25  # of the picture: larger marks are not looked for elsewhere
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ def bound(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Mark], total
     places = [Place(c.box, frozenset(p.inside + p.outside + p.ends)) for c, p in zip(candidates, plans, strict=True)]
     found: list[Measured] = []
     for number, crops in gather(frames, info, places):
-        found += _bounded(marks[number], plans[number], crops)
+        small = places[number].box.width * places[number].box.height < LARGEST_SLIDING * info.width * info.height
+        found += _bounded(marks[number], plans[number], crops, may_slide=small)
     return sorted(_distinct(found), key=lambda m: m.placement.first_frame)
 
 
@@ -57,17 +64,24 @@ def _covers(longer: Placement, other: Placement) -> bool:
     return float(shared.sum()) >= SAME_SHARE * float((other.mask > 0.5).sum())
 
 
-def _bounded(mark: Mark, looked_at: Plan, crops: Crops) -> list[Measured]:
+def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[Measured]:
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
     stays: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    slides: list[tuple[int, Look]] = []
     split = parts(mask) if candidate.slack_frames else [mask]
     seen = _Seen(crops, mask)
     for part in split:
-        ends = _ends(mark, looked_at, seen, Look(part.astype(np.float32), look.opacity, look.colour), is_part=len(split) > 1)
-        if ends is not None:
-            stays[ends] = stays.get(ends, np.zeros_like(part)) | part
-    looks = {ends: Look(part.astype(np.float32), look.opacity, look.colour) for ends, part in stays.items()}
-    return [_placement(mark, ends, stay, crops) for ends, stay in looks.items()]
+        own = Look(part.astype(np.float32), look.opacity, look.colour)
+        levels = _levels(looked_at, seen, own) if candidate.slack_frames else (0.0, 1.0)
+        ends = _ends(candidate, looked_at, seen, own, levels, is_part=len(split) > 1)
+        if ends is None:
+            continue
+        if may_slide and candidate.slack_frames and levels[1] >= UNCLEAR_SCORE:
+            ends, slid = _slides(looked_at, seen, own, ends, levels)
+            slides += slid
+        stays[ends] = stays.get(ends, np.zeros_like(part)) | part
+    looks = [(ends, Look(part.astype(np.float32), look.opacity, look.colour)) for ends, part in stays.items()]
+    return [_placement(mark, ends, stay, crops) for ends, stay in looks + [((frame, frame), off) for frame, off in slides]]
 
 
 class _Seen:
@@ -84,22 +98,58 @@ class _Seen:
         return crop, as_floats(self._fills[frame])
 
 
-def _ends(mark: Mark, looked_at: Plan, seen: _Seen, look: Look, is_part: bool) -> tuple[int, int] | None:
+def _levels(looked_at: Plan, seen: _Seen, look: Look) -> tuple[float, float]:
+    """Scores typical without and with the mark."""
+    present = float(np.median([score(*seen.pair(i), look) for i in looked_at.inside]))
+    absent = float(np.median([score(*seen.pair(i), look) for i in looked_at.outside])) if looked_at.outside else 0.0
+    return min(absent, 0.5 * present), present
+
+
+def _ends(
+    candidate: Candidate, looked_at: Plan, seen: _Seen, look: Look, levels: tuple[float, float], is_part: bool
+) -> tuple[int, int] | None:
     """(first, last) frame of the mark or of a part of it; None where an unsure one is not clearly there."""
-    candidate = mark.candidate
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
     if not slack:
         return inside
-
-    def score_of(frame: int) -> float:
-        return score(*seen.pair(frame), look)
-
-    present = float(np.median([score_of(i) for i in looked_at.inside]))
-    if present < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
+    if levels[1] < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
         near = [i for i in looked_at.ends if inside[0] - slack - BEYOND_FRAMES < i < inside[1] + slack + BEYOND_FRAMES]
         return (min([inside[0], *near]), max([inside[1], *near])) if candidate.sure else None
-    absent = float(np.median([score_of(i) for i in looked_at.outside])) if looked_at.outside else 0.0
-    return first_and_last(Scores(looked_at.ends, score_of), inside, min(absent, 0.5 * present), present, is_part)
+    scores = Scores(looked_at.ends, lambda frame: score(*seen.pair(frame), look))
+    return first_and_last(scores, inside, *levels, is_part)
+
+
+def _slides(
+    looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int], levels: tuple[float, float]
+) -> tuple[tuple[int, int], list[tuple[int, Look]]]:
+    """The frames around both ends in which the mark is some pixels off, as it sinks away or slides in: the ends without them, and them."""
+    still, least = (levels[0] + share * (levels[1] - levels[0]) for share in (STILL, STILL_THERE))
+    edges, found = list(ends), list[tuple[int, Look]]()
+    for k, step in ((0, -1), (1, 1)):
+        edge = ends[k]
+        while (
+            abs(ends[k] - edge) < min(SLIDE_FRAMES, ends[1] - ends[0]) and edge in looked_at.ends and score(*seen.pair(edge), look) < still
+        ):
+            edge -= step
+        top = left = 0
+        for frame in range(edge + step, ends[k] + step * (SLIDE_FRAMES + 1), step):
+            if frame not in looked_at.ends:
+                break
+            pair = seen.pair(frame)
+            shifts = [(top + y, left + x) for y in SLIDE_PIXELS for x in SLIDE_PIXELS]
+            best, y, x = max((score(*pair, _moved(look, y, x)), y, x) for y, x in shifts)
+            if best < least and (frame - ends[k]) * step > 0:
+                break
+            if best >= least:
+                top, left = y, x
+            found.append((frame, _moved(look, top, left)))
+        edges[k] = edge
+    return (min(edges[0], edges[1]), max(edges)), found
+
+
+def _moved(look: Look, top: int, left: int) -> Look:
+    height, width = look.mask.shape
+    return Look(*(window(v, -top, -left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour)))
 
 
 def _placement(mark: Mark, ends: tuple[int, int], look: Look, crops: Crops) -> Measured:

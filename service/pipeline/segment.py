@@ -13,6 +13,7 @@ from service.pipeline.placement import Kind
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
+Sample = tuple[int, NDArray[np.uint8]]  # frame index and picture (h, w, 3)
 
 CLASS_OF: dict[Kind, int] = {"overlay": 0, "scene_text": 1}
 SAMPLES_PER_SECOND = 6
@@ -37,29 +38,42 @@ def analysis_size(info: VideoInfo) -> tuple[int, int]:
     return max(1, round(info.width * scale)), max(1, round(info.height * scale))
 
 
+def sampled(index: int, stride: int, total_frames: int) -> bool:
+    """Whether a frame is looked at: every stride-th, and all at both ends, where a stay may be cut off after a frame."""
+    return index % stride == 0 or _at_an_end(index, total_frames)
+
+
+def _at_an_end(index: int, total_frames: int) -> bool:
+    return index < SEGMENTER_FRAMES or index >= total_frames - SEGMENTER_FRAMES
+
+
 def segment(frames: Iterable[Frame], info: VideoInfo, session: Session, classes: frozenset[Kind]) -> Iterator[Sighting]:
-    """Sightings of every sampled frame, in order. The last group is filled up with earlier samples so that it has time to compare."""
+    """Sightings of every sampled frame, in order. The frames at an end are compared with each other; a group that is not full is filled
+    up with earlier samples so that it has time to compare."""
     width, height = analysis_size(info)
-    stride = sampling_stride(info)
-    group: list[tuple[int, NDArray[np.uint8]]] = []
+    stride, total = sampling_stride(info), info.frames_estimate
+    group: list[Sample] = []
+    recent: list[Sample] = []
     for frame in frames:
-        if frame.index % stride == 0:
-            group.append((frame.index, shrink_rgb(frame, info, width, height)))
-            if len(group) == 2 * SEGMENTER_FRAMES:
-                yield from _sightings(group[:SEGMENTER_FRAMES], SEGMENTER_FRAMES, session, classes)
-                group = group[SEGMENTER_FRAMES:]
-    if len(group) > SEGMENTER_FRAMES:
-        yield from _sightings(group[:SEGMENTER_FRAMES], SEGMENTER_FRAMES, session, classes)
-        fresh = len(group) - SEGMENTER_FRAMES
-        yield from _sightings(group[-SEGMENTER_FRAMES:], fresh, session, classes)
-    elif group:
-        yield from _sightings(group, len(group), session, classes)
+        if frame.index == total - SEGMENTER_FRAMES:
+            yield from _sightings(recent, group, session, classes)
+            group = []
+        if sampled(frame.index, stride, total):
+            sample = frame.index, shrink_rgb(frame, info, width, height)
+            group, recent = [*group, sample], [*recent, sample][-SEGMENTER_FRAMES:]
+        if len(group) == SEGMENTER_FRAMES:
+            yield from _sightings(recent, group, session, classes)
+            group = []
+    yield from _sightings(recent, group, session, classes)
 
 
-def _sightings(group: list[tuple[int, NDArray[np.uint8]]], fresh: int, session: Session, classes: frozenset[Kind]) -> Iterator[Sighting]:
-    pictures = np.stack([picture for _, picture in group]).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+def _sightings(recent: list[Sample], fresh: list[Sample], session: Session, classes: frozenset[Kind]) -> Iterator[Sighting]:
+    """Of the fresh ones among the most recent samples."""
+    if not fresh:
+        return
+    pictures = np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
     probability = mark_probability(pictures, session, classes)
-    for (index, _), seen in list(zip(group, probability, strict=True))[-fresh:]:
+    for (index, _), seen in zip(fresh, probability[-len(fresh) :], strict=True):
         yield Sighting(index, seen)
 
 

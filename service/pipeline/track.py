@@ -23,6 +23,7 @@ MISSES = 2  # samples that a mark may be unseen and still be the same stay
 LIKE_SIZE = 2.5  # stays of one mark do not differ more in pixels: at one of them its word may not be seen
 MOST_UNSURE = 24
 LEAST_SAMPLES = 3  # a sighting that does not last is no mark, unless the video is that short
+LEAST_FRAMES = 6  # from its first to its last sample
 
 
 @dataclass(eq=False)
@@ -88,7 +89,8 @@ def _lasts(track: Track, first_frame: int, last_frame: int, samples: int) -> boo
     cut_off = track.first_sample == first_frame or track.last_sample == last_frame
     if cut_off and track.confidence >= CONFIDENT_AT_ENDS:
         return True
-    return track.seen >= min(LEAST_SAMPLES, samples) and track.confidence >= CONFIDENT
+    lasts = track.last_sample - track.first_sample >= min(LEAST_FRAMES, last_frame - first_frame)
+    return lasts and track.seen >= min(LEAST_SAMPLES, samples) and track.confidence >= CONFIDENT
 
 
 def find_regions(probability: Floats) -> list[Mask]:

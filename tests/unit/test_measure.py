@@ -70,6 +70,19 @@ def test_the_uncovered_frames_beside_a_stay_are_kept() -> None:
         np.testing.assert_array_equal(crop, pictures[index][one.placement.box.slices].transpose(2, 0, 1))
 
 
+def test_a_mark_that_sinks_as_it_goes_is_followed() -> None:
+    sunk = [Box(SQUARE.left, SQUARE.top + d, SQUARE.right, SQUARE.bottom + d) for d in (2, 4, 6)]
+    placements = [m.placement for m in found(story(60, (13, 37, SQUARE), *((38 + i, 38 + i, box) for i, box in enumerate(sunk))))]
+    for frame, box in zip((37, 38, 39, 40), (SQUARE, *sunk), strict=True):
+        covered = np.zeros((HEIGHT, WIDTH), bool)
+        for placement in placements:
+            if placement.covers(frame):
+                covered[placement.box.slices] |= placement.mask > 0.5
+        assert covered[box.slices].mean() > 0.85
+        assert covered.sum() < 1.2 * box.width * box.height
+    assert not any(p.covers(12) or p.covers(41) for p in placements)
+
+
 def test_no_mark_is_no_placement() -> None:
     assert found(story(30)) == []
 

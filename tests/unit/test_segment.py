@@ -31,14 +31,22 @@ class Remembering:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 90), st.sampled_from([10, 24, 30, 60]))
 def test_every_sampled_frame_has_exactly_one_sighting_in_order(count: int, fps: int) -> None:
-    info, session = described(40, 30, fps), Remembering()
+    info, session = described(40, 30, fps, frames=count), Remembering()
     sightings = list(segment(film([scene(0, 40, 30)] * count), info, session, OVERLAY))
-    stride = sampling_stride(info)
-    assert [s.frame_index for s in sightings] == list(range(0, count, stride))
+    stride, end = sampling_stride(info), SEGMENTER_FRAMES
+    expected = [i for i in range(count) if i % stride == 0 or i < end or i >= count - end]
+    assert [s.frame_index for s in sightings] == expected
     assert all(s.probability.shape == (30, 40) for s in sightings)
-    sampled = len(sightings)
-    assert all(shape[1] == min(SEGMENTER_FRAMES, sampled) for shape in session.shapes)
-    assert len(session.shapes) == -(-sampled // SEGMENTER_FRAMES)
+    assert all(shape[1] == min(SEGMENTER_FRAMES, count) for shape in session.shapes)
+    assert len(session.shapes) <= -(-len(expected) // SEGMENTER_FRAMES) + 1
+
+
+@pytest.mark.parametrize(("count", "estimate"), [(50, 47), (50, 60), (50, 0), (3, 0), (3, 9)])
+def test_a_wrong_count_of_frames_loses_no_sample(count: int, estimate: int) -> None:
+    info = described(40, 30, 30, frames=estimate)
+    found = [s.frame_index for s in segment(film([scene(0, 40, 30)] * count), info, FakeSegmenter(), OVERLAY)]
+    assert found == sorted(set(found))
+    assert {*range(min(count, 4)), *range(0, count, sampling_stride(info))} <= set(found)
 
 
 def test_a_sighting_shows_the_mark_of_its_own_frame() -> None:
