@@ -16,7 +16,9 @@ Mask = NDArray[np.bool_]
 SURE = 0.5  # a pixel is seen as mark above this probability
 CONFIDENT = 0.66  # mean probability over its pixels that a track needs
 CONFIDENT_AT_ENDS = 0.76  # and that one needs which is seen only in the first or last samples of the video
-SAME_MARK_IOU = 0.4  # between a track and a new region; two lines of subtitles in one place share about 0.3
+SAME_MARK_IOU = (
+    0.65  # between a track and a new region: a still mark has 0.7 to 1 (mostly over 0.95), two lines of subtitles in one place 0.25 to 0.7
+)
 JOIN_SHARE = 0.02  # of the long side: parts nearer than this are one mark (its word and its logo)
 SMALLEST_PIXELS = 14  # at analysis size
 MISSES = 2  # samples that a mark may be unseen and still be the same stay
@@ -132,7 +134,7 @@ def _rejoined(tracks: list[Track]) -> list[Track]:
     """Tracks of one mark that was lost for some samples and found again, as one."""
     joined: list[Track] = []
     for late in sorted(tracks, key=lambda t: t.first_sample):
-        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and iou(t.mask, late.mask) >= 0.6), None)
+        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and iou(t.mask, late.mask) >= SAME_MARK_IOU), None)
         if early is None:
             joined.append(late)
         else:

@@ -95,7 +95,7 @@ def test_the_mean_smooths_what_single_sightings_miss() -> None:
     rng = np.random.default_rng(1)
     sightings = story((TOP_LEFT, range(12)), samples=12)
     for one in sightings:
-        one.probability[rng.random(SIZE) < 0.2] = 0.1
+        one.probability[rng.random(SIZE) < 0.1] = 0.1
     (found,) = track(sightings)
     assert found.box == TOP_LEFT
     assert found.mask[TOP_LEFT.slices].mean() > 0.97
