@@ -55,7 +55,7 @@ def segment(frames: Iterable[Frame], info: VideoInfo, session: Session, classes:
     group: list[Sample] = []
     recent: list[Sample] = []
     for frame in frames:
-        if frame.index == total - SEGMENTER_FRAMES:
+        if SEGMENTER_FRAMES <= frame.index == total - SEGMENTER_FRAMES:  # the last ones have a group of their own
             yield from _sightings(recent, group, session, classes)
             group = []
         if sampled(frame.index, stride, total):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -263,7 +264,15 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "service", "clean", str(long), "-o", str(tmp_path / "out" / "long.mp4"), "--box", BOX]
     environment = os.environ | {"COLUMNS": "120", "TERM": "xterm"}
-    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True)
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests run in the background inherit that it is ignored
+    )
     os.close(theirs)
     shown = read_until(ours, b"remove")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group gets it
