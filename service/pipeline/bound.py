@@ -66,17 +66,18 @@ def _covers(longer: Placement, other: Placement) -> bool:
 
 def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[Measured]:
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
+    if not candidate.slack_frames:  # the frames were given, or there is but one
+        return [_placement(mark, (candidate.first_sample, candidate.last_sample), look, crops)]
     stays: dict[tuple[int, int], NDArray[np.bool_]] = {}
     slides: list[tuple[int, Look]] = []
-    split = parts(mask) if candidate.slack_frames else [mask]
-    seen = _Seen(crops, mask)
+    split, seen = parts(mask), _Seen(crops, mask)
     for part in split:
         own = Look(part.astype(np.float32), look.opacity, look.colour)
-        levels = _levels(looked_at, seen, own) if candidate.slack_frames else (0.0, 1.0)
+        levels = _levels(looked_at, seen, own)
         ends = _ends(candidate, looked_at, seen, own, levels, is_part=len(split) > 1)
         if ends is None:
             continue
-        if may_slide and candidate.slack_frames and levels[1] >= UNCLEAR_SCORE:
+        if may_slide and levels[1] >= UNCLEAR_SCORE:
             ends, slid = _slides(looked_at, seen, own, ends, levels)
             slides += slid
         stays[ends] = stays.get(ends, np.zeros_like(part)) | part
@@ -110,8 +111,6 @@ def _ends(
 ) -> tuple[int, int] | None:
     """(first, last) frame of the mark or of a part of it; None where an unsure one is not clearly there."""
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
-    if not slack:
-        return inside
     if levels[1] < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
         near = [i for i in looked_at.ends if inside[0] - slack - BEYOND_FRAMES < i < inside[1] + slack + BEYOND_FRAMES]
         return (min([inside[0], *near]), max([inside[1], *near])) if candidate.sure else None

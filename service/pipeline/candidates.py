@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.errors import InputError, RequestError
 from service.pipeline.composite import shrink_rgb
 from service.pipeline.decode import decode
-from service.pipeline.placement import Box, Kind, meet
+from service.pipeline.placement import Box, Kind, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.probe import probe
 from service.pipeline.request import Request, TimedBox
@@ -50,8 +50,8 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         scale_y, scale_x = info.height / height, info.width / width
         small = track.box
         right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
-        tight = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
-        box = grown(_widened(tight, info.width), CONTEXT_PIXELS, info)
+        native = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
+        box = grown(_widened(native, info.width), CONTEXT_PIXELS, info)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = stride if timeline.frames > 1 else 0
@@ -133,9 +133,7 @@ def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -
 
 
 def _exactly(white: NDArray[np.bool_], first: int, last: int, info: VideoInfo) -> Candidate:
-    rows, columns = np.nonzero(white)
-    tight = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-    box = grown(tight, CONTEXT_PIXELS, info)
+    box = grown(tight(white), CONTEXT_PIXELS, info)
     return Candidate(box, white[box.slices].astype(np.float32), first, last, 1.0, "user", 0, exact_mask=True)
 
 

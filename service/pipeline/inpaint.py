@@ -14,6 +14,7 @@ from service.inference.batcher import BATCH_SIZES, run_batched
 from service.inference.session import Arrays, Session
 from service.pipeline.bound import Measured
 from service.pipeline.composite import crop_rgb
+from service.pipeline.gather import as_floats
 from service.pipeline.placement import Box, Placement, common, meet
 from service.pipeline.video import Frame, VideoInfo
 
@@ -141,7 +142,7 @@ class Inpainter:
         """From the frame itself if it is near, else as it was kept; which of them depends on the distance, not on the frames held."""
         if abs(index - target) <= FAR_FRAMES:
             return crop_rgb(frames[index], mark.placement.box, self._info)
-        return mark.uncovered[index].astype(np.float32) / np.float32(255)
+        return as_floats(mark.uncovered[index])
 
     def _look(self, index: int, box: Box) -> tuple[Floats, Floats, Floats]:
         """Hole (1, h, w), opacity (1, h, w) and colour (3, h, w) of all marks that are in the box in that frame."""

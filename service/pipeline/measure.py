@@ -11,7 +11,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.session import Networks, Session
 from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.opacity import believed, matte
-from service.pipeline.placement import Box
+from service.pipeline.placement import Box, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
 from service.pipeline.presence import Look, filled
@@ -89,10 +89,10 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, ses
 
 def _fitted(candidate: Candidate, top: int, left: int, look: Look, confidence: float, info: VideoInfo) -> Mark:
     """The candidate with a box that holds the mask and its context; (0, 0) of the look is the old box's (top, left)."""
-    rows, columns = np.nonzero((look.mask > 0.5).any(1))[0], np.nonzero((look.mask > 0.5).any(0))[0]
+    own = tight(look.mask > 0.5)
     y, x = candidate.box.top + top, candidate.box.left + left  # of the look's corner in the picture
-    first_row, first_column = max(0, y + int(rows[0]) - CONTEXT_PIXELS), max(0, x + int(columns[0]) - CONTEXT_PIXELS)
-    last_row, last_column = y + int(rows[-1]) + 1 + CONTEXT_PIXELS, x + int(columns[-1]) + 1 + CONTEXT_PIXELS
+    first_row, first_column = max(0, y + own.top - CONTEXT_PIXELS), max(0, x + own.left - CONTEXT_PIXELS)
+    last_row, last_column = y + own.bottom + CONTEXT_PIXELS, x + own.right + CONTEXT_PIXELS
     box = Box(
         min(first_column, info.width - 1),
         min(first_row, info.height - 1),

@@ -57,6 +57,12 @@ class Placement:
         return self.first_frame <= frame_index <= self.last_frame
 
 
+def tight(mask: NDArray[np.bool_]) -> Box:
+    """The smallest box around the pixels of a mask (h, w) that has some."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
 def meet(left: Box, right: Box) -> bool:
     """Whether two boxes share a pixel."""
     return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.placement import tight
+
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
@@ -134,13 +136,12 @@ def _in_frame(spot: Spot, frame: Spot) -> Spot:
 
 def _holds(place: Floats, spot: Spot, shape: Floats) -> bool:
     """Whether the whole shape lies inside the place."""
-    rows, columns = np.nonzero((shape > VISIBLE).any(1))[0], np.nonzero((shape > VISIBLE).any(0))[0]
-    if not len(rows):
+    if not (shape > VISIBLE).any():
         return True
+    own = tight(shape > VISIBLE)
     height, width = place.shape
-    return bool(
-        rows[0] + spot.top >= 0 and rows[-1] + spot.top < height and columns[0] + spot.left >= 0 and columns[-1] + spot.left < width
-    )
+    inside_rows = own.top + spot.top >= 0 and own.bottom + spot.top <= height
+    return inside_rows and own.left + spot.left >= 0 and own.right + spot.left <= width
 
 
 def alike(known: Floats, seen: Floats) -> tuple[float, int, int]:
@@ -148,9 +149,9 @@ def alike(known: Floats, seen: Floats) -> tuple[float, int, int]:
     there, here = known > VISIBLE, seen > VISIBLE
     if not there.any() or not here.any() or not 1 / LIKE_SIZE < float(there.sum()) / float(here.sum()) < LIKE_SIZE:
         return 0.0, 0, 0
-    rows, columns = np.nonzero(there.any(1))[0], np.nonzero(there.any(0))[0]
-    top, left = int(rows[0]) - RIM_PIXELS, int(columns[0]) - RIM_PIXELS
-    height, width = int(rows[-1]) + 1 + RIM_PIXELS - top, int(columns[-1]) + 1 + RIM_PIXELS - left
+    own = tight(there)
+    top, left = own.top - RIM_PIXELS, own.left - RIM_PIXELS
+    height, width = own.height + 2 * RIM_PIXELS, own.width + 2 * RIM_PIXELS
     if height > 2 * seen.shape[0] or width > 2 * seen.shape[1]:
         return 0.0, 0, 0
     pad_y, pad_x = height // 2 + 1, width // 2 + 1

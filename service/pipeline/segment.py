@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES, SEGMENTER_MULTIPLE, padded
 from service.inference.session import Session
 from service.pipeline.composite import shrink_rgb
+from service.pipeline.gather import as_floats
 from service.pipeline.placement import Kind
 from service.pipeline.video import Frame, VideoInfo
 
@@ -71,7 +72,7 @@ def _sightings(recent: list[Sample], fresh: list[Sample], session: Session, clas
     """Of the fresh ones among the most recent samples."""
     if not fresh:
         return
-    pictures = np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    pictures = as_floats(np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2))
     probability = mark_probability(pictures, session, classes)
     for (index, _), seen in zip(fresh, probability[-len(fresh) :], strict=True):
         yield Sighting(index, seen)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.placement import Box
+from service.pipeline.placement import Box, tight
 from service.pipeline.segment import Sighting
 
 Floats = NDArray[np.float32]
@@ -57,8 +57,7 @@ class Track:
     @property
     def box(self) -> Box:
         """Of its pixels, at analysis size."""
-        rows, columns = np.nonzero(self.mask)
-        return Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+        return tight(self.mask)
 
 
 def track(sightings: Iterable[Sighting]) -> list[Track]:
