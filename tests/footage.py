@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from service.inference.session import Arrays
+from service.inference.batcher import Arrays
 from service.pipeline.placement import Box, Placement
 from service.pipeline.video import Colour, Frame, PixelFormat, VideoInfo
 

@@ -1,13 +1,16 @@
 """A deterministic stand-in for the networks, for tests of what is around them: every bright pixel is a mark, and turns grey."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from service.inference.session import Arrays, Networks
+from service.inference.batcher import Arrays, Batcher, Session
+from service.inference.session import Networks
 
 BRIGHT = 0.95
 
 
-class FakeSegmenter:
+class FakeSegmenter(Session):
     """Overlay probability 1 where all three channels are above BRIGHT."""
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -15,7 +18,15 @@ class FakeSegmenter:
         return {"probability": np.concatenate([overlay, np.zeros_like(overlay)], 2)}
 
 
-class FakeMatte:
+class BlindSegmenter(Session):
+    """Sees no mark anywhere."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        batch, time, _, height, width = inputs["frames"].shape
+        return {"probability": np.zeros((batch, time, 2, height, width), np.float32)}
+
+
+class FakeMatte(Session):
     """Opaque white wherever the segmenter was sure."""
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -23,7 +34,7 @@ class FakeMatte:
         return {"opacity": opacity, "colour": np.ones_like(opacity).repeat(3, 1)}
 
 
-class FakeInpainter:
+class FakeInpainter(Session):
     """Half grey in the mask."""
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -31,6 +42,12 @@ class FakeInpainter:
         return {"clean": frame + mask * (np.float32(0.5) - frame)}
 
 
-def networks() -> Networks:
-    """All three stand-ins."""
-    return Networks(FakeSegmenter(), FakeMatte(), FakeInpainter(), {"device": "fake"})
+def networks(sizes: Sequence[int] = (1,), workers: int = 1, blind: bool = False) -> Networks:
+    """All three stand-ins, in batches of these sizes. `blind` ones see no mark: the quickest job there is, one look and a copy."""
+    segmenter = BlindSegmenter() if blind else FakeSegmenter()
+    return Networks(
+        Batcher(segmenter, sizes, workers),
+        Batcher(FakeMatte(), sizes, workers),
+        Batcher(FakeInpainter(), sizes, workers),
+        {"device": "fake"},
+    )

@@ -4,26 +4,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from models import registry, spec
 from service.errors import ModelError, RequestError
+from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 
 Device = Literal["auto", "cpu", "cuda"]
-Arrays = dict[str, NDArray[np.float32]]
 
 
-class Session(Protocol):
-    """A loaded network. Inputs and outputs are those of its contract in `models/spec.py`."""
-
-    def run(self, inputs: Arrays) -> Arrays: ...
-
-
-class OnnxSession:
+class OnnxSession(Session):
     """A network in ONNX Runtime, on one device."""
 
     def __init__(self, path: Path, network: spec.NetworkSpec, device: Literal["cpu", "cuda"], threads: int = 0) -> None:
@@ -54,14 +46,12 @@ def _keep(contract: Sequence[spec.TensorSpec], tensors: Sequence[ort.NodeArg]) -
 
 @dataclass(frozen=True)
 class Networks:
-    """The three networks of the pipeline, and what the report says of them."""
+    """The three networks of the pipeline, for all jobs on one device at once, and what the report says of them."""
 
-    segmenter: Session
-    matte: Session
-    inpainter: Session
+    segmenter: Batcher
+    matte: Batcher
+    inpainter: Batcher
     versions: dict[str, str]
-    batch_sizes: tuple[int, ...] = (1,)  # on a CPU a larger batch only needs more memory
-    workers: int = 1  # inpainter calls at a time: on a CPU two calls of one thread each do half as much again as one of two threads
 
     @classmethod
     def load(cls, device: Device = "auto", threads: int = 0, manifest: Path = registry.MANIFEST) -> "Networks":
@@ -71,18 +61,23 @@ class Networks:
             found = {network.name: (network, registry.find(network, manifest)) for network in spec.NETWORKS}
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
-        workers = (threads or os.cpu_count() or 1) if chosen == "cpu" else 1
-        count = {spec.INPAINTER.name: 1} if chosen == "cpu" else {}
-        sessions = {
-            name: OnnxSession(weights.path, network, chosen, count.get(name, threads)) for name, (network, weights) in found.items()
-        }
+        batchers = {name: _batcher(network, weights.path, chosen, threads) for name, (network, weights) in found.items()}
         versions = {name: weights.version for name, (_, weights) in found.items()}
-        return cls(
-            **sessions,
-            versions=versions | {"onnxruntime": ort.__version__, "device": chosen},
-            batch_sizes=(8, 4, 2, 1) if chosen == "cuda" else (1,),
-            workers=workers,
-        )
+        return cls(**batchers, versions=versions | {"onnxruntime": ort.__version__, "device": chosen})
+
+    def close(self) -> None:
+        """Ends the threads of the device, once no job runs any more."""
+        for batcher in (self.segmenter, self.matte, self.inpainter):
+            batcher.close()
+
+
+def _batcher(network: spec.NetworkSpec, path: Path, device: Literal["cpu", "cuda"], threads: int) -> Batcher:
+    """The network with the batches and the threads that suit the device."""
+    if device == "cuda":
+        return Batcher(OnnxSession(path, network, device, threads), BATCH_SIZES)
+    if network is spec.INPAINTER:  # its calls come by the dozen: two of one thread each do half as much again as one of two threads
+        return Batcher(OnnxSession(path, network, device, 1), workers=threads or os.cpu_count() or 1)
+    return Batcher(OnnxSession(path, network, device, threads))  # a larger batch would only need more memory
 
 
 def choose_device(device: Device) -> Literal["cpu", "cuda"]:

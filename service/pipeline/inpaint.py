@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import FAR_FRAMES, INPAINTER_MULTIPLE, padded, reference_frames
-from service.inference.batcher import BATCH_SIZES, run_batched
-from service.inference.session import Arrays, Session
+from service.inference.batcher import Arrays, Batcher
 from service.pipeline.bound import Measured
 from service.pipeline.composite import crop_rgb
 from service.pipeline.gather import as_floats
@@ -79,21 +78,11 @@ def feathered(hole_mask: Floats) -> Floats:
 class Inpainter:
     """Restores frames of one video. Marks are known for the whole video; frames are given as far as the references reach."""
 
-    def __init__(
-        self,
-        session: Session,
-        marks: Sequence[Measured],
-        info: VideoInfo,
-        total_frames: int,
-        batch_sizes: Sequence[int] = BATCH_SIZES,
-        workers: int = 1,
-    ) -> None:
-        self._session = session
+    def __init__(self, network: Batcher, marks: Sequence[Measured], info: VideoInfo, total_frames: int) -> None:
+        self._network = network
         self._marks = marks
         self._info = info
         self._total = total_frames
-        self._batch_sizes = batch_sizes
-        self._workers = workers
         self._kept: dict[tuple[Box, tuple[int, ...]], tuple[Floats, Floats, Floats]] = {}
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
@@ -109,7 +98,7 @@ class Inpainter:
                 for tile, window in self._windows(index, longest, frames):
                     windows.append(window)
                     places.append((patch, tile))
-        for (patch, tile), answer in zip(places, run_batched(self._session, windows, self._batch_sizes, self._workers), strict=True):
+        for (patch, tile), answer in zip(places, self._network.run(windows), strict=True):
             _put(patch, tile, answer["clean"])
         return patches
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import SEGMENTER_FRAMES
-from service.inference.session import Networks, Session
+from service.inference.batcher import Batcher
+from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.opacity import believed, matte
 from service.pipeline.placement import Box, tight
@@ -70,10 +71,10 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
     return Appearance(inside, outside, probability, np.where(probability > FAINT, opacity, 0).astype(np.float32), sure)
 
 
-def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, session: Session) -> list[Mark]:
+def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[Mark]:
     """One mark, whole at each of its places, also where only a part of it was seen."""
     inside, outside = as_floats(pooled.inside), as_floats(pooled.outside)
-    opacity, colour = matte(inside, pooled.probability, outside, session)
+    opacity, colour = matte(inside, pooled.probability, outside, network)
     mask = _pixels(pooled.probability, opacity)
     if not mask.any():
         return []
@@ -103,10 +104,10 @@ def _fitted(candidate: Candidate, top: int, left: int, look: Look, confidence: f
     return Mark(replace(candidate, box=box), Look(*cut), confidence)
 
 
-def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, session: Session) -> Mark:
+def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network: Batcher) -> Mark:
     """A person's box or mask: a mark whatever is seen in it."""
     inside = as_floats(seen.inside)
-    opacity, colour = matte(inside, seen.probability, as_floats(seen.outside), session)
+    opacity, colour = matte(inside, seen.probability, as_floats(seen.outside), network)
     mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, opacity)
     if mask.any():
         opacity = _settled(inside, Look(mask.astype(np.float32), opacity, colour))
@@ -144,7 +145,7 @@ def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> t
     return given, np.ones_like(opacity)
 
 
-def _refined(candidate: Candidate, inside: Floats, segmenter: Session) -> Floats:
+def _refined(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats:
     """Mark probability at native size, averaged over the stay, near where the coarse look saw it."""
     chosen = inside if len(inside) <= SEGMENTER_FRAMES else np.concatenate([inside[::2], inside[1::2]])
     groups = [chosen[i : i + SEGMENTER_FRAMES] for i in range(0, len(chosen), SEGMENTER_FRAMES)]

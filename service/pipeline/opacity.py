@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import MATTE_MULTIPLE, matte_statistics, padded
-from service.inference.session import Session
+from service.inference.batcher import Batcher
 from service.pipeline.presence import Look, filled, score
 
 Floats = NDArray[np.float32]
@@ -19,12 +19,12 @@ LEVEL_LIMIT = 1.5  # the matte's level is corrected by this factor at most
 UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 
 
-def matte(inside: Floats, probability: Floats, outside: Floats, session: Session) -> tuple[Floats, Floats]:
+def matte(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Floats]:
     """Opacity (h, w) and colour (3, h, w) from crops (N, 3, h, w) with the mark and (M, 3, h, w) without."""
     height, width = probability.shape
     statistics = padded(matte_statistics(inside, probability, outside), MATTE_MULTIPLE)
-    answer = session.run({"statistics": statistics[None]})
-    return answer["opacity"][0, 0, :height, :width], answer["colour"][0, :, :height, :width]
+    (answer,) = network.run([{"statistics": statistics}])
+    return answer["opacity"][0, :height, :width], answer["colour"][:, :height, :width]
 
 
 def believed(pairs: Sequence[Pair], look: Look) -> Floats:

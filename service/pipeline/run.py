@@ -108,8 +108,7 @@ class _Job:
 
     def remove(self, marks: list[Measured], timeline: Timeline, debug: Path | None) -> None:
         """Fourth look: every frame to the encoder, clean."""
-        networks = self.networks
-        inpainter = Inpainter(networks.inpainter, marks, self.info, timeline.frames, networks.batch_sizes, networks.workers)
+        inpainter = Inpainter(self.networks.inpainter, marks, self.info, timeline.frames)
         witness = Witness([m.placement for m in marks], self.info, debug)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES, SEGMENTER_MULTIPLE, padded
-from service.inference.session import Session
+from service.inference.batcher import Batcher
 from service.pipeline.composite import shrink_rgb
 from service.pipeline.gather import as_floats
 from service.pipeline.placement import Kind
@@ -48,7 +48,7 @@ def _at_an_end(index: int, total_frames: int) -> bool:
     return index < SEGMENTER_FRAMES or index >= total_frames - SEGMENTER_FRAMES
 
 
-def segment(frames: Iterable[Frame], info: VideoInfo, session: Session, classes: frozenset[Kind]) -> Iterator[Sighting]:
+def segment(frames: Iterable[Frame], info: VideoInfo, network: Batcher, classes: frozenset[Kind]) -> Iterator[Sighting]:
     """Sightings of every sampled frame, in order. The frames at an end are compared with each other; a group that is not full is filled
     up with earlier samples so that it has time to compare."""
     width, height = analysis_size(info)
@@ -57,31 +57,31 @@ def segment(frames: Iterable[Frame], info: VideoInfo, session: Session, classes:
     recent: list[Sample] = []
     for frame in frames:
         if SEGMENTER_FRAMES <= frame.index == total - SEGMENTER_FRAMES:  # the last ones have a group of their own
-            yield from _sightings(recent, group, session, classes)
+            yield from _sightings(recent, group, network, classes)
             group = []
         if sampled(frame.index, stride, total):
             sample = frame.index, shrink_rgb(frame, info, width, height)
             group, recent = [*group, sample], [*recent, sample][-SEGMENTER_FRAMES:]
         if len(group) == SEGMENTER_FRAMES:
-            yield from _sightings(recent, group, session, classes)
+            yield from _sightings(recent, group, network, classes)
             group = []
-    yield from _sightings(recent, group, session, classes)
+    yield from _sightings(recent, group, network, classes)
 
 
-def _sightings(recent: list[Sample], fresh: list[Sample], session: Session, classes: frozenset[Kind]) -> Iterator[Sighting]:
+def _sightings(recent: list[Sample], fresh: list[Sample], network: Batcher, classes: frozenset[Kind]) -> Iterator[Sighting]:
     """Of the fresh ones among the most recent samples."""
     if not fresh:
         return
     pictures = as_floats(np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2))
-    probability = mark_probability(pictures, session, classes)
+    probability = mark_probability(pictures, network, classes)
     for (index, _), seen in zip(fresh, probability[-len(fresh) :], strict=True):
         yield Sighting(index, seen)
 
 
-def mark_probability(pictures: Floats, session: Session, classes: frozenset[Kind]) -> Floats:
+def mark_probability(pictures: Floats, network: Batcher, classes: frozenset[Kind]) -> Floats:
     """(T, 3, h, w) RGB in [0, 1] of one place at several times -> (T, h, w), the likelier of the wanted classes."""
     height, width = pictures.shape[-2:]
-    answer = session.run({"frames": padded(pictures, SEGMENTER_MULTIPLE)[None]})["probability"][0]
+    (answer,) = network.run([{"frames": padded(pictures, SEGMENTER_MULTIPLE)}])
     wanted = [CLASS_OF[kind] for kind in sorted(classes) if kind in CLASS_OF] or [0]
-    likelier: Floats = answer[:, wanted, :height, :width].max(1)
+    likelier: Floats = answer["probability"][:, wanted, :height, :width].max(1)
     return likelier

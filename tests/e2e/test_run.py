@@ -9,7 +9,7 @@ from PIL import Image
 
 from service.errors import LimitExceeded, RequestError
 from service.inference import fake
-from service.inference.session import Arrays
+from service.inference.batcher import Arrays, Batcher
 from service.pipeline.placement import Box
 from service.pipeline.report import Report
 from service.pipeline.request import Request, parse_box
@@ -175,7 +175,7 @@ class Broken:
 def test_a_failure_in_the_middle_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(60))
     with pytest.raises(MemoryError):
-        clean(source, folder / "out.mp4", FOUND, replace(NETWORKS, inpainter=Broken()))
+        clean(source, folder / "out.mp4", FOUND, replace(NETWORKS, inpainter=Batcher(Broken())))
     assert not list(folder.iterdir())
 
 

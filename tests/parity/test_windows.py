@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from models.registry import find
 from models.spec import INPAINTER
-from service.inference.session import OnnxSession, Session
+from service.inference.batcher import BATCH_SIZES, Batcher, Session
+from service.inference.session import OnnxSession
 from service.pipeline.bound import Measured
 from service.pipeline.inpaint import Inpainter
 from service.pipeline.placement import Box
@@ -37,7 +38,7 @@ def ignore(before: Frame, after: Frame) -> None:
 
 def cleaned(pictures: list[Picture], marks: list[Measured], chunk_frames: int, session: Session | None = None) -> list[Picture]:
     info = described(WIDTH, HEIGHT, frames=len(pictures))
-    inpainter = Inpainter(session or BlendOfReferences(), marks, info, len(pictures))
+    inpainter = Inpainter(Batcher(session or BlendOfReferences(), BATCH_SIZES), marks, info, len(pictures))
     return [seen(frame) for frame in remove(film(pictures), inpainter, info, ignore, chunk_frames)]
 
 

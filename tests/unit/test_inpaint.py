@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.preprocess import INPAINTER_MULTIPLE
+from service.inference.batcher import BATCH_SIZES, Batcher
 from service.inference.fake import FakeInpainter
 from service.pipeline.bound import Measured
 from service.pipeline.inpaint import HOLE_MARGIN_PIXELS, Inpainter, feathered, hole, tiles
@@ -62,7 +63,7 @@ def test_the_margin_is_that_wide_and_alpha_is_one_inside() -> None:
 
 def test_patches_are_those_of_the_placements_that_cover_the_frame() -> None:
     early, late = Measured(placement(0, 9, Box(40, 30, 70, 50)), {}), Measured(placement(8, 19, Box(10, 60, 50, 90)), {})
-    patches = Inpainter(FakeInpainter(), [early, late], INFO, TOTAL).patches([7, 8, 12], FRAMES)
+    patches = Inpainter(Batcher(FakeInpainter(), BATCH_SIZES), [early, late], INFO, TOTAL).patches([7, 8, 12], FRAMES)
     boxes = {index: [patch.box for patch in of_frame] for index, of_frame in patches.items()}
     assert boxes == {7: [early.placement.box], 8: [early.placement.box, late.placement.box], 12: [late.placement.box]}
     for patch in patches[8]:
@@ -72,7 +73,7 @@ def test_patches_are_those_of_the_placements_that_cover_the_frame() -> None:
 
 def test_windows_fit_the_network_and_hold_the_target_and_four_references() -> None:
     session = BlendOfReferences()
-    Inpainter(session, [Measured(placement(0, 19, Box(33, 21, 70, 50)), {})], INFO, TOTAL).patches([3, 4, 5], FRAMES)
+    Inpainter(Batcher(session, BATCH_SIZES), [Measured(placement(0, 19, Box(33, 21, 70, 50)), {})], INFO, TOTAL).patches([3, 4, 5], FRAMES)
     for shape in session.shapes:
         assert shape[1:3] == (5, 3)
         assert shape[3] % INPAINTER_MULTIPLE == shape[4] % INPAINTER_MULTIPLE == 0
@@ -87,16 +88,16 @@ def test_tiles_without_a_marked_pixel_are_left_out() -> None:
     session = BlendOfReferences()
     frames = dict(enumerate(film([scene(i, width, HEIGHT) for i in range(3)])))
     mark = Measured(placement(0, 2, Box(0, 0, width, HEIGHT), mask), {})
-    ((patch,),) = Inpainter(session, [mark], info, 3).patches([1], frames).values()
+    ((patch,),) = Inpainter(Batcher(session, BATCH_SIZES), [mark], info, 3).patches([1], frames).values()
     assert [shape[0] for shape in session.shapes] == [1]
     assert (patch.rgb[:, patch.alpha > 0] > 0).any()
 
 
 def test_frames_restored_together_equal_frames_restored_alone() -> None:
     marks = [Measured(placement(0, 19, Box(40, 30, 70, 50)), {}), Measured(placement(4, 15, Box(60, 20, 90, 60)), {})]
-    together = Inpainter(BlendOfReferences(), marks, INFO, TOTAL).patches(range(TOTAL), FRAMES)
+    together = Inpainter(Batcher(BlendOfReferences(), BATCH_SIZES), marks, INFO, TOTAL).patches(range(TOTAL), FRAMES)
     for index in range(TOTAL):
-        alone = Inpainter(BlendOfReferences(), marks, INFO, TOTAL).patches([index], FRAMES)
+        alone = Inpainter(Batcher(BlendOfReferences(), BATCH_SIZES), marks, INFO, TOTAL).patches([index], FRAMES)
         for one, other in zip(together[index], alone[index], strict=True):
             np.testing.assert_allclose(one.rgb, other.rgb, atol=1e-6)
             np.testing.assert_array_equal(one.alpha, other.alpha)
@@ -117,7 +118,7 @@ def test_a_kept_crop_stands_in_for_a_reference_that_is_far_away() -> None:
             assert inputs["mask"][:, 3].max() == 0  # the reference before the stay is uncovered
             return {"clean": inputs["frames"][:, 3]}
 
-    ((patch,),) = Inpainter(LastButOne(), [Measured(mark, kept)], info, total).patches([30], near).values()
+    ((patch,),) = Inpainter(Batcher(LastButOne()), [Measured(mark, kept)], info, total).patches([30], near).values()
     np.testing.assert_allclose(patch.rgb * 255, kept[8], atol=1e-3)
 
 
@@ -134,12 +135,14 @@ def test_a_marked_reference_is_never_shown_as_an_uncovered_one() -> None:
 
     mark = Measured(placement(10, 59, box), {})
     near = {i: frames[i] for i in range(30 - 12, 30 + 13)}
-    Inpainter(Honest(), [mark], described(WIDTH, HEIGHT, frames=total), total).patches([30], near)
+    Inpainter(Batcher(Honest()), [mark], described(WIDTH, HEIGHT, frames=total), total).patches([30], near)
 
 
 @pytest.mark.parametrize("total", [1, 2, 3])
 def test_the_shortest_videos_have_references(total: int) -> None:
     mark = Measured(placement(0, total - 1, Box(40, 30, 70, 50)), {})
     frames = {i: FRAMES[i] for i in range(total)}
-    patches = Inpainter(BlendOfReferences(), [mark], described(WIDTH, HEIGHT, frames=total), total).patches(range(total), frames)
+    patches = Inpainter(Batcher(BlendOfReferences(), BATCH_SIZES), [mark], described(WIDTH, HEIGHT, frames=total), total).patches(
+        range(total), frames
+    )
     assert all(np.isfinite(patch.rgb).all() for (patch,) in patches.values())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from service.inference.batcher import Batcher
 from service.inference.fake import FakeInpainter
 from service.pipeline.bound import Measured
 from service.pipeline.inpaint import Inpainter, hole
@@ -42,7 +43,7 @@ def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
     hidden[BOX.slices] = hole(mark.placement.mask) > 0
     info = described(WIDTH, HEIGHT, frames=10)
     frames = film(pictures)
-    for frame in remove(frames, Inpainter(FakeInpainter(), [mark], info, 10), info, ignore):
+    for frame in remove(frames, Inpainter(Batcher(FakeInpainter()), [mark], info, 10), info, ignore):
         before, after = pictures[frame.index], seen(frame)
         np.testing.assert_array_equal(after[~hidden], before[~hidden])
         if mark.placement.covers(frame.index):
@@ -55,7 +56,7 @@ def test_frames_without_the_mark_are_the_very_same() -> None:
     pictures = story(30)
     info = described(WIDTH, HEIGHT, frames=30)
     frames = film(pictures)
-    result = list(remove(frames, Inpainter(FakeInpainter(), [stay(10, 19, pictures)], info, 30), info, ignore))
+    result = list(remove(frames, Inpainter(Batcher(FakeInpainter()), [stay(10, 19, pictures)], info, 30), info, ignore))
     assert [frame.index for frame in result] == list(range(30))
     assert [i for i in range(30) if result[i] is not frames[i]] == list(range(10, 20))
 
@@ -66,7 +67,7 @@ def test_every_frame_comes_out_once_and_in_order(total: int) -> None:
     info = described(WIDTH, HEIGHT, frames=max(1, total))
     pictures = story(total)
     marks = [stay(0, total - 1, pictures)] if total else []
-    inpainter = Inpainter(FakeInpainter(), marks, info, total)
+    inpainter = Inpainter(Batcher(FakeInpainter()), marks, info, total)
     result = list(remove(film(pictures), inpainter, info, lambda before, after: watched.append((before, after))))
     assert [frame.index for frame in result] == list(range(total))
     assert [after for _, after in watched] == result
@@ -83,7 +84,7 @@ def test_only_the_frames_that_references_need_are_held() -> None:
             alive.append(weakref.ref(one))
             yield one
 
-    inpainter = Inpainter(FakeInpainter(), [stay(0, 199, story(3))], info, 200)
+    inpainter = Inpainter(Batcher(FakeInpainter()), [stay(0, 199, story(3))], info, 200)
     for _ in remove(source(), inpainter, info, ignore):
         counts.append(sum(reference() is not None for reference in alive))
     assert max(counts) < 45

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.preprocess import SEGMENTER_FRAMES, SEGMENTER_MULTIPLE
+from service.inference.batcher import Arrays, Batcher
 from service.inference.fake import FakeSegmenter
-from service.inference.session import Arrays
 from service.pipeline.placement import Box
 from service.pipeline.segment import analysis_size, mark_probability, sampling_stride, segment
 from tests.footage import described, film, marked, scene
@@ -32,7 +32,7 @@ class Remembering:
 @given(st.integers(0, 90), st.sampled_from([10, 24, 30, 60]))
 def test_every_sampled_frame_has_exactly_one_sighting_in_order(count: int, fps: int) -> None:
     info, session = described(40, 30, fps, frames=count), Remembering()
-    sightings = list(segment(film([scene(0, 40, 30)] * count), info, session, OVERLAY))
+    sightings = list(segment(film([scene(0, 40, 30)] * count), info, Batcher(session), OVERLAY))
     stride, end = sampling_stride(info), SEGMENTER_FRAMES
     expected = [i for i in range(count) if i % stride == 0 or i < end or i >= count - end]
     assert [s.frame_index for s in sightings] == expected
@@ -44,7 +44,7 @@ def test_every_sampled_frame_has_exactly_one_sighting_in_order(count: int, fps: 
 @pytest.mark.parametrize(("count", "estimate"), [(50, 47), (50, 60), (50, 0), (3, 0), (3, 9)])
 def test_a_wrong_count_of_frames_loses_no_sample(count: int, estimate: int) -> None:
     info = described(40, 30, 30, frames=estimate)
-    found = [s.frame_index for s in segment(film([scene(0, 40, 30)] * count), info, FakeSegmenter(), OVERLAY)]
+    found = [s.frame_index for s in segment(film([scene(0, 40, 30)] * count), info, Batcher(FakeSegmenter()), OVERLAY)]
     assert found == sorted(set(found))
     assert {*range(min(count, 4)), *range(0, count, sampling_stride(info))} <= set(found)
 
@@ -52,7 +52,7 @@ def test_a_wrong_count_of_frames_loses_no_sample(count: int, estimate: int) -> N
 def test_a_sighting_shows_the_mark_of_its_own_frame() -> None:
     boxes = [Box(4 + 2 * i, 6, 20 + 2 * i, 18) for i in range(24)]
     frames = film([marked(scene(i, 80, 40), box) for i, box in enumerate(boxes)])
-    for sighting in segment(frames, described(80, 40), FakeSegmenter(), OVERLAY):
+    for sighting in segment(frames, described(80, 40), Batcher(FakeSegmenter()), OVERLAY):
         expected = np.zeros((40, 80), np.float32)
         expected[boxes[sighting.frame_index].slices] = 1
         np.testing.assert_array_equal(sighting.probability, expected)
@@ -76,7 +76,7 @@ def test_the_analysis_picture_is_small_and_of_the_same_shape(width: int, height:
 def test_any_size_is_padded_for_the_network_and_cut_again(width: int, height: int) -> None:
     session = Remembering()
     pictures = np.full((2, 3, height, width), 0.99, np.float32)
-    answer = mark_probability(pictures, session, OVERLAY)
+    answer = mark_probability(pictures, Batcher(session), OVERLAY)
     np.testing.assert_array_equal(answer, np.ones((2, height, width)))
     assert all(side % SEGMENTER_MULTIPLE == 0 for side in session.shapes[0][-2:])
 
@@ -89,8 +89,8 @@ def test_the_likelier_of_the_wanted_classes_counts() -> None:
             probability[:, :, 0], probability[:, :, 1] = 0.2, 0.7
             return {"probability": probability}
 
-    pictures = np.zeros((1, 3, 32, 32), np.float32)
-    assert mark_probability(pictures, Both(), OVERLAY).max() == pytest.approx(0.2)
-    assert mark_probability(pictures, Both(), frozenset({"scene_text"})).max() == pytest.approx(0.7)
-    assert mark_probability(pictures, Both(), frozenset({"overlay", "scene_text"})).max() == pytest.approx(0.7)
-    assert mark_probability(pictures, Both(), frozenset({"user"})).max() == pytest.approx(0.2)
+    pictures, both = np.zeros((1, 3, 32, 32), np.float32), Batcher(Both())
+    assert mark_probability(pictures, both, OVERLAY).max() == pytest.approx(0.2)
+    assert mark_probability(pictures, both, frozenset({"scene_text"})).max() == pytest.approx(0.7)
+    assert mark_probability(pictures, both, frozenset({"overlay", "scene_text"})).max() == pytest.approx(0.7)
+    assert mark_probability(pictures, both, frozenset({"user"})).max() == pytest.approx(0.2)

@@ -1,0 +1,89 @@
+"""Jobs that run side by side on one device write the same files as each of them alone."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from service.inference import fake
+from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
+from service.inference.session import Networks
+from service.pipeline.placement import Box
+from service.pipeline.request import Request, parse_box
+from service.pipeline.run import clean
+from tests.footage import BlendOfReferences, marked, scene, write_film
+
+WIDTH, HEIGHT = 96, 64
+DEADLINE_SECONDS = 20
+WITH_A_BOX = Request(boxes=(parse_box("20,12,52,36"),))  # so that all three networks have work, whatever is found
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Path]:
+    """Three films with a white mark in one place, of scenes that differ."""
+    box = Box(24, 16, 48, 32)
+    stories = [[marked(scene(40 * number + i, WIDTH, HEIGHT), box) for i in range(12)] for number in range(3)]
+    return [write_film(tmp_path / f"{number}.mp4", story) for number, story in enumerate(stories)]
+
+
+def cleaned(source: Path, request: Request, networks: Networks, suffix: str) -> bytes:
+    target = source.with_name(f"{source.stem}_{suffix}.mp4")
+    clean(source, target, request, networks)
+    return target.read_bytes()
+
+
+def alone(sources: Sequence[Path], request: Request, networks: Networks) -> list[bytes]:
+    return [cleaned(source, request, networks, "alone") for source in sources]
+
+
+def together(sources: Sequence[Path], request: Request, networks: Networks) -> list[bytes]:
+    with ThreadPoolExecutor(len(sources)) as threads:
+        return list(threads.map(partial(cleaned, request=request, networks=networks, suffix="together"), sources))
+
+
+@dataclass
+class Late(Session):
+    """A network whose first call ends when the windows of two more jobs wait."""
+
+    session: Session
+    sizes: list[int] = field(default_factory=list)
+    batcher: Batcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batcher = Batcher(self, BATCH_SIZES)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        self.sizes.append(len(inputs["frames"]))
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while len(self.sizes) == 1 and self.batcher.figures().waiting < 8:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return self.session.run(inputs)
+
+
+def test_windows_of_two_jobs_share_a_batch_and_no_byte_changes(sources: list[Path]) -> None:
+    """A job has four windows at a time, one for each frame of a chunk."""
+    expected = alone(sources, Request(), replace(fake.networks(), inpainter=Batcher(BlendOfReferences())))
+    late = Late(BlendOfReferences())
+    assert together(sources, Request(), replace(fake.networks(BATCH_SIZES), inpainter=late.batcher)) == expected
+    assert late.sizes[:2] == [4, 8]
+    assert len(set(expected)) == len(sources)
+
+
+@pytest.fixture
+def shipped() -> Iterator[Networks]:
+    networks = Networks.load("cpu", threads=2)
+    yield networks
+    networks.close()
+
+
+def test_two_jobs_with_the_shipped_networks_write_what_each_writes_alone(sources: list[Path], shipped: Networks) -> None:
+    assert together(sources[:2], WITH_A_BOX, shipped) == alone(sources[:2], WITH_A_BOX, shipped)
+    for batcher in (shipped.segmenter, shipped.matte, shipped.inpainter):
+        figures = batcher.figures()
+        assert figures.windows == figures.capacity > 0
+        assert figures.waiting == 0
