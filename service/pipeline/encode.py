@@ -15,9 +15,10 @@ import av
 from av.stream import Stream
 
 from service.errors import EncodeFailed
+from service.media import container_of
 from service.pipeline import still
 from service.pipeline.codec import EncoderSettings, encoder_options, muxer_of
-from service.pipeline.container import container_of, main_video_stream, open_source
+from service.pipeline.container import main_video_stream, open_source
 from service.pipeline.mux import Interleaver, add_copied_stream, add_encoded_stream, copied_packets, copy_description, open_target
 from service.pipeline.pixels import frame_of
 from service.pipeline.ring import Layout, Ring

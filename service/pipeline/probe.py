@@ -14,9 +14,10 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from service.errors import DecodeFailed, LimitExceeded, NoFrames, Truncated
+from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
+from service.media import container_of
 from service.pipeline import still
-from service.pipeline.container import container_of, main_video_stream, open_source, read_error
+from service.pipeline.container import main_video_stream, open_source, read_error
 from service.pipeline.pixels import colour_of, pixel_format_of
 from service.pipeline.sandbox import Child, Line, Message
 from service.pipeline.video import Limits, VideoInfo
@@ -36,7 +37,7 @@ def probe(path: Path, limits: Limits) -> VideoInfo:
     container = container_of(path)
     file_bytes = path.stat().st_size
     if file_bytes > limits.file_bytes:
-        raise LimitExceeded(f"the file has {file_bytes / 2**20:.1f} MiB, the limit is {limits.file_bytes / 2**20:g} MiB")
+        raise TooLarge(f"the file has {file_bytes / 2**20:.1f} MiB, the limit is {limits.file_bytes / 2**20:g} MiB")
     request = {"path": str(path.absolute()), "container": container, "limits": asdict(limits)}
     with Child(
         _describe_in_child,
@@ -178,13 +179,13 @@ def _frame_rate(stream: VideoStream, extent: _Extent) -> Fraction:
 
 def _check_duration(seconds: float, limits: Limits) -> None:
     if seconds > limits.duration_seconds:
-        raise LimitExceeded(f"the video is {seconds:.1f} s long, the limit is {limits.duration_seconds:g} s")
+        raise TooLong(f"the video is {seconds:.1f} s long, the limit is {limits.duration_seconds:g} s")
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
     long, short = max(width, height), min(width, height)
     if long > limits.long_side_pixels or short > limits.short_side_pixels:
         limit = f"{limits.long_side_pixels}x{limits.short_side_pixels}"
-        raise LimitExceeded(f"the picture is {width}x{height} pixels, the limit is {limit}")
+        raise TooManyPixels(f"the picture is {width}x{height} pixels, the limit is {limit}")
     if 0 < short < LEAST_SIDE_PIXELS:
-        raise LimitExceeded(f"the picture is {width}x{height} pixels, each side must have at least {LEAST_SIDE_PIXELS}")
+        raise TooManyPixels(f"the picture is {width}x{height} pixels, each side must have at least {LEAST_SIDE_PIXELS}")

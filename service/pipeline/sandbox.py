@@ -98,7 +98,7 @@ class Child:
             command = [sys.executable, "-P", "-c", ENTRY, str(theirs.fileno())]
             self._process = subprocess.Popen(
                 command,
-                env=os.environ | CHILD_ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+                env=_environment(),
                 pass_fds=(theirs.fileno(), *share),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -153,6 +153,14 @@ class Child:
         if "detail" in message:
             error.add_note(str(message["detail"]))
         return error
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the folders that Python code comes from; libraries are not loaded from the folder that happens to be the current one."""
+    inherited = dict(os.environ)
+    if "LD_LIBRARY_PATH" in inherited:  # OpenCV's import leaves an empty last part
+        inherited["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, inherited["LD_LIBRARY_PATH"].split(os.pathsep)))
+    return inherited | CHILD_ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
 def run_task() -> None:

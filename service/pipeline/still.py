@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from service.errors import LimitExceeded, RequestError, Truncated, UnsupportedFormat
+from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
+from service.media import JPEG, PNG
 from service.pipeline import png
 from service.pipeline.colour import Planes
-from service.pipeline.container import JPEG, PNG
 from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # by the target's suffix
@@ -37,7 +37,7 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
             raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported")
         if image.width * image.height > limits.still_pixels:
             size = f"{image.width}x{image.height} = {image.width * image.height / 1e6:.1f} million"
-            raise LimitExceeded(f"the picture has {size} pixels, the limit is {limits.still_pixels / 1e6:g} million")
+            raise TooManyPixels(f"the picture has {size} pixels, the limit is {limits.still_pixels / 1e6:g} million")
         image.load()
         deep = png.is_deep(path)
         return VideoInfo(
@@ -113,7 +113,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=[format_of(path)]) as image:
             yield image
     except Image.DecompressionBombError:
-        raise LimitExceeded("the picture has absurd dimensions") from None
+        raise TooManyPixels("the picture has absurd dimensions") from None
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise Truncated("the image ends early, or a part of it is damaged") from error
 

@@ -1,0 +1,21 @@
+"""A stranger's host, and the leave to go there."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from service.outside.guard import Reach
+from tests.fixture_host import Host, host
+
+LOOPBACK = Reach.parse("127.0.0.0/8")
+
+
+@pytest.fixture
+def there() -> Iterator[Host]:
+    with host() as running:
+        yield running
+
+
+@pytest.fixture
+def reach() -> Reach:
+    return LOOPBACK

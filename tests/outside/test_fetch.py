@@ -1,0 +1,234 @@
+"""Files from a real host on loopback that behaves well, badly and worse."""
+
+import gzip
+import inspect
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpcore
+import pytest
+
+from service.errors import FetchError, FetchRefused, FetchUnavailable, JobCancelled, StorageError, TooLarge
+from service.outside.exchange import plain_errors
+from service.outside.fetch import Fetched, FetchLimits, fetch
+from service.outside.guard import Reach
+from tests.fixture_host import Host, host
+
+DATA = bytes(range(256)) * 1200  # more than one read from a socket
+LIMITS = FetchLimits(bytes=len(DATA), seconds=20, stall_seconds=10)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Path]:
+    """Where the file goes, and nothing else; a test that expects an error leaves it empty."""
+    yield tmp_path / "video"
+    assert {path.name for path in tmp_path.iterdir()} <= {"video"}
+
+
+def refusal(kind: type[Exception], url: str, target: Path, reach: Reach, limits: FetchLimits = LIMITS) -> str:
+    """The message of the error that a fetch ends with, after which there must be no file."""
+    with pytest.raises(kind) as error:
+        fetch(url, target, reach, limits)
+    assert type(error.value) is kind
+    assert not target.exists()
+    return str(error.value)
+
+
+def test_a_file_comes_whole_with_progress(there: Host, target: Path, reach: Reach) -> None:
+    heard: list[int] = []
+    url = there.serve("/v.mp4", DATA, content_type="Video/MP4; codecs=avc1")
+    assert fetch(url, target, reach, LIMITS, heard.append) == Fetched(len(DATA), "video/mp4", url)
+    assert target.read_bytes() == DATA
+    assert len(heard) > 1
+    assert heard == sorted(heard)
+    assert heard[-1] == len(DATA)
+    assert there.asked[0].headers["Host"] == f"127.0.0.1:{there.port}"
+    assert there.asked[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_a_file_of_unknown_length_comes_whole(there: Host, target: Path, reach: Reach) -> None:
+    assert fetch(there.serve_unmeasured("/v.mp4", DATA), target, reach, LIMITS).bytes == len(DATA)
+    assert target.read_bytes() == DATA
+
+
+def test_too_many_bytes_promised_are_not_begun(there: Host, target: Path, reach: Reach) -> None:
+    url = there.say("/v.mp4", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n")
+    assert "the limit is" in refusal(TooLarge, url, target, reach)
+
+
+def test_too_many_bytes_sent_are_noticed(there: Host, target: Path, reach: Reach) -> None:
+    refusal(TooLarge, there.serve_unmeasured("/v.mp4", DATA + b"x"), target, reach)
+
+
+def test_a_compressed_body_stays_compressed(there: Host, target: Path, reach: Reach) -> None:
+    bomb = gzip.compress(bytes(2**24))
+    url = there.serve("/v.mp4", bomb, headers={"Content-Encoding": "gzip"})
+    assert fetch(url, target, reach, LIMITS).bytes == len(bomb)
+
+
+def test_an_empty_file_is_refused(there: Host, target: Path, reach: Reach) -> None:
+    refusal(FetchRefused, there.serve("/v.mp4", b""), target, reach)
+    refusal(FetchRefused, there.serve("/w.mp4", b"", status=204), target, reach)
+
+
+@pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 410, 451])
+def test_a_no_is_final(there: Host, target: Path, reach: Reach, status: int) -> None:
+    url = there.serve("/v.mp4", b"" if status == 304 else DATA, status=status)
+    assert str(status) in refusal(FetchRefused, url, target, reach)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_a_not_now_is_worth_another_try(there: Host, target: Path, reach: Reach, status: int) -> None:
+    refusal(FetchUnavailable, there.serve("/v.mp4", DATA, status=status), target, reach)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.7\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+    ],
+    ids=["nothing", "another protocol", "half a header", "no length", "two lengths", "endless header", "half a chunk", "no chunk"],
+)
+def test_a_host_that_breaks_off_or_talks_nonsense(there: Host, target: Path, reach: Reach, words: bytes) -> None:
+    refusal(FetchUnavailable, there.say("/v.mp4", words), target, reach)
+
+
+def test_a_body_that_ends_early(there: Host, target: Path, reach: Reach) -> None:
+    refusal(FetchUnavailable, there.cut_off("/v.mp4", DATA[:-1]), target, reach)
+
+
+def test_a_port_where_nobody_listens(target: Path, reach: Reach) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert "connected" in refusal(FetchUnavailable, f"http://127.0.0.1:{port}/v.mp4", target, reach)
+
+
+def test_a_silent_host_is_left(there: Host, target: Path, reach: Reach) -> None:
+    limits = FetchLimits(seconds=20, stall_seconds=0.2)
+    assert "in time" in refusal(FetchUnavailable, there.never_answer("/v.mp4"), target, reach, limits)
+    there.hold("/w.mp4", DATA)
+    refusal(FetchUnavailable, there.url + "/w.mp4", target, reach, limits)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 "])
+def test_a_trickle_ends_at_the_total_time(there: Host, target: Path, reach: Reach, start: bytes) -> None:
+    began = time.monotonic()
+    refusal(FetchUnavailable, there.trickle("/v.mp4", start), target, reach, FetchLimits(seconds=0.4, stall_seconds=0.3))
+    assert time.monotonic() - began < 5
+
+
+def test_the_watcher_ends_it(there: Host, target: Path, reach: Reach) -> None:
+    there.hold("/v.mp4", DATA)
+
+    def cancel(_done_bytes: int) -> None:
+        raise JobCancelled("cancelled")
+
+    with pytest.raises(JobCancelled):
+        fetch(there.url + "/v.mp4", target, reach, LIMITS, cancel)
+    assert not target.exists()
+
+
+def test_a_disk_that_takes_nothing(there: Host, tmp_path: Path, reach: Reach) -> None:
+    with pytest.raises(StorageError) as error:
+        fetch(there.serve("/v.mp4", DATA), tmp_path / "no folder" / "video", reach, LIMITS)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_redirects_are_followed_to_the_fifth(there: Host, target: Path, reach: Reach) -> None:
+    last = there.serve("/6", DATA)
+    for hop, status in zip(range(1, 6), (301, 302, 303, 307, 308), strict=True):
+        there.redirect(f"/{hop}", str(hop + 1) if hop % 2 else f"{there.url}/{hop + 1}", status)
+    there.redirect("/0", "/1")
+    assert fetch(there.url + "/1", target, reach, LIMITS).final_url == last
+    target.unlink()
+    assert "redirects" in refusal(FetchRefused, there.url + "/0", target, reach)
+
+
+@pytest.mark.parametrize(
+    "to", ["file:///etc/passwd", "http://[", "http://u:p@127.0.0.1/", "http://2130706433/", "http://10.0.0.1/", "//169.254.169.254/"]
+)
+def test_redirects_are_checked_like_the_first_address(there: Host, target: Path, reach: Reach, to: str) -> None:
+    refusal(FetchRefused, there.redirect("/v.mp4", to), target, reach)
+
+
+def test_a_redirect_to_a_private_name_is_refused(there: Host, target: Path) -> None:
+    reach = Reach.parse("127.0.0.0/8", lambda _: ["192.168.0.1"])
+    message = refusal(FetchRefused, there.redirect("/v.mp4", "http://router.example.com/"), target, reach)
+    assert "router.example.com" in message
+    assert "192.168" not in message
+
+
+def test_loopback_is_not_reached_unless_allowed(there: Host, target: Path) -> None:
+    url = there.serve("/v.mp4", DATA)
+    refusal(FetchRefused, url, target, Reach())
+    refusal(FetchRefused, url.replace("127.0.0.1", "localhost"), target, Reach())
+    refusal(FetchRefused, url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), target, Reach())
+    assert not there.asked
+
+
+def test_a_name_that_is_bound_anew_leads_nowhere_else(target: Path) -> None:
+    """The name means the allowed host when it is checked, and a forbidden one from then on."""
+    answers = iter([["127.0.0.2"]])
+    resolved: list[str] = []
+
+    def rebinding(name: str) -> list[str]:
+        resolved.append(name)
+        return next(answers, ["127.0.0.1"])
+
+    reach = Reach.parse("127.0.0.2", rebinding)
+    with host("127.0.0.2") as allowed, host("127.0.0.1", allowed.port) as forbidden:
+        allowed.serve("/v.mp4", b"allowed")
+        forbidden.serve("/v.mp4", b"forbidden")
+        url = f"http://rebind.example.com:{allowed.port}/v.mp4"
+        fetch(url, target, reach, LIMITS)
+        assert target.read_bytes() == b"allowed"
+        assert resolved == ["rebind.example.com"]
+        assert allowed.asked[0].headers["Host"] == f"rebind.example.com:{allowed.port}"
+        target.unlink()
+        refusal(FetchRefused, url, target, reach)
+        assert not forbidden.asked
+
+
+def test_the_next_address_is_tried_when_one_is_dead(there: Host, target: Path) -> None:
+    reach = Reach.parse("127.0.0.0/8", lambda _: ["127.0.0.9", "127.0.0.1"])
+    there.serve("/v.mp4", DATA)
+    assert fetch(f"http://two.example.com:{there.port}/v.mp4", target, reach, LIMITS).bytes == len(DATA)
+
+
+def test_no_proxy_of_the_environment_is_asked(there: Host, target: Path, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert fetch(there.serve("/v.mp4", DATA), target, reach, LIMITS).bytes == len(DATA)
+
+
+def test_fetches_run_side_by_side(there: Host, tmp_path: Path, reach: Reach) -> None:
+    releases = [there.hold(f"/{index}", DATA) for index in range(4)]
+    threads = [threading.Thread(target=fetch, args=(f"{there.url}/{index}", tmp_path / str(index), reach, LIMITS)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for release in releases:
+        release.set()
+    for thread in threads:
+        thread.join()
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [DATA] * 4
+
+
+FAULTS = [kind for _, kind in inspect.getmembers(httpcore, inspect.isclass) if issubclass(kind, Exception)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_of_the_wire_has_plain_words(fault: type[Exception]) -> None:
+    with pytest.raises(FetchError) as error, plain_errors("example.com"):
+        raise fault("connect to 10.0.0.1 failed")
+    assert "example.com" in str(error.value)
+    assert "10.0.0.1" not in str(error.value)

@@ -1,0 +1,144 @@
+"""Share links on a host that answers in place of the site that has closed."""
+
+import json
+from typing import Literal
+
+import pytest
+
+from service.errors import FetchRefused, FetchUnavailable
+from service.outside.guard import Reach
+from service.outside.share_link import Post, ShareLinks, is_share_link, post_id_of, read_json, read_page
+from tests.fixture_host import POST_ID, Host
+
+LINK = f"https://sora.chatgpt.com/p/{POST_ID}"
+VIDEO = "https://videos.example.com/raw/a.mp4?sig=a%2Fb&exp=1"
+THUMBNAIL = "https://videos.example.com/thumb.webp"
+PROMPT = 'A "cat" & a dog, 猫 <3'
+
+
+def links(there: Host, reach: Reach, mode: Literal["off", "json", "page"]) -> ShareLinks:
+    return ShareLinks(mode, there.url, reach)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        LINK,
+        LINK + "/",
+        LINK + "?psh=abc",
+        LINK + "/?a=b#c",
+        LINK.upper(),
+        f" {LINK}\n",
+        LINK.replace("chatgpt.", ""),
+        LINK.replace("https", "http"),
+    ],
+)
+def test_share_links_are_known(url: str) -> None:
+    assert is_share_link(url)
+    assert post_id_of(url) == POST_ID
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        VIDEO,
+        LINK[:-1],
+        LINK + "0",
+        LINK + "/more",
+        LINK.replace("s_", "g_"),
+        LINK.replace("/p/", "/d/"),
+        LINK.replace("sora.chatgpt.com", "sora.chatgpt.com.example.com"),
+        LINK.replace("sora.", "evil-sora."),
+        "x" + LINK,
+    ],
+)
+def test_other_addresses_are_no_share_links(there: Host, reach: Reach, url: str) -> None:
+    assert not is_share_link(url)
+    with pytest.raises(FetchRefused):
+        links(there, reach, "page").resolve(url)
+
+
+@pytest.mark.parametrize("place", ["source_wm", "downloadable_url", "source"])
+def test_the_json_endpoint_tells_all(there: Host, reach: Reach, place: Literal["source_wm", "downloadable_url", "source"]) -> None:
+    there.share_json(POST_ID, video_url=VIDEO, prompt=PROMPT, thumbnail_url=THUMBNAIL, place=place)
+    assert links(there, reach, "json").resolve(LINK + "?x=1") == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
+
+
+@pytest.mark.parametrize("place", ["inline", "nested", "og"])
+@pytest.mark.parametrize("mode", ["page", "json"])
+def test_the_page_tells_where_the_endpoint_does_not(
+    there: Host, reach: Reach, mode: Literal["page", "json"], place: Literal["inline", "nested", "og"]
+) -> None:
+    there.share_page(POST_ID, video_url=VIDEO, prompt=PROMPT, thumbnail_url=THUMBNAIL, place=place)
+    if place == "og":
+        there.share_json(POST_ID, video_url=None)  # else the endpoint answers 404
+    assert links(there, reach, mode).resolve(LINK) == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
+
+
+def test_the_marked_original_comes_first() -> None:
+    encodings = {"source": {"path": "https://a/clean"}, "source_wm": {"path": "https://a/marked"}}
+    text = json.dumps({"post": {"attachments": [{"encodings": None}, {"downloadable_url": "https://a/b", "encodings": encodings}]}})
+    assert read_json(POST_ID, text) == Post(POST_ID, None, None, "https://a/marked")
+    assert read_json(POST_ID, '{"post":{"downloadable_url":"https://a/b"}}') == Post(POST_ID, None, None, "https://a/b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", '{"post":[]}', '{"post":{}}', '{"post":{"attachments":[{"downloadable_url":"file:///etc/passwd"}]}}', "[" * 100_000],
+)
+def test_json_that_names_no_video(text: str) -> None:
+    assert read_json(POST_ID, text) is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "<html>",
+        '<meta property="og:video">',
+        '<meta name="og:video" content="javascript:alert(1)">',
+        "<![x",
+        "<!doctype [<![",
+        "\\" * 100_000,
+        '"downloadable_url":"\\ud8"',
+        '"downloadable_url":"' * 20_000,
+        '"downloadable_url":null',
+        '\\"downloadable_url\\":\\"http://a"',
+    ],
+)
+def test_a_page_that_names_no_video(page: str) -> None:
+    assert read_page(POST_ID, page) is None
+
+
+def test_nothing_found_is_final(there: Host, reach: Reach) -> None:
+    with pytest.raises(FetchRefused, match="404"):
+        links(there, reach, "json").resolve(LINK)
+    there.serve(f"/p/{POST_ID}", b"<html>deleted</html>")
+    with pytest.raises(FetchRefused, match="no video"):
+        links(there, reach, "json").resolve(LINK)
+
+
+def test_a_site_in_trouble_is_worth_another_try(there: Host, reach: Reach) -> None:
+    there.serve(f"/backend/project_y/post/{POST_ID}", b"", status=503)
+    with pytest.raises(FetchUnavailable):
+        links(there, reach, "json").resolve(LINK)
+
+
+def test_a_page_without_end_is_left(there: Host, reach: Reach) -> None:
+    there.serve(f"/p/{POST_ID}", b" " * 5_000_001)
+    with pytest.raises(FetchRefused, match="more than is read"):
+        links(there, reach, "page").resolve(LINK)
+
+
+def test_switched_off_nothing_is_asked(there: Host, reach: Reach) -> None:
+    with pytest.raises(FetchRefused, match="not resolved here"):
+        links(there, reach, "off").resolve(LINK)
+    assert not there.asked
+
+
+def test_the_resolver_is_guarded_too(there: Host) -> None:
+    there.share_page(POST_ID, video_url=VIDEO)
+    with pytest.raises(FetchRefused):
+        ShareLinks("page", there.url, Reach()).resolve(LINK)
+    assert not there.asked
