@@ -1,1 +1,1 @@
-"""Durable jobs: credits, retries, the store. They arrive with the service issue."""
+"""Durable jobs: their states, credits, store and workflow."""

@@ -1,0 +1,155 @@
+"""Accounts, their keys and signing secrets."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing, ParameterError
+from service.jobs.database import Database, now_ms
+from service.jobs.tables import ACCOUNTS, API_KEYS, SIGNERS
+from service.jobs.vault import Vault
+
+KEY_PREFIX: Final = "cp_"
+HINT_CHARACTERS: Final = 7
+LONGEST_NAME: Final = 100
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who has credits and owns jobs."""
+
+    id: int
+    name: str
+    banned: bool = False
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """What may be shown of a key: enough to tell it from others, not to use it."""
+
+    hint: str
+    account: str
+    created_ms: int
+    revoked: bool
+
+
+class Accounts:
+    """Creates, bans and recognises accounts. Keys are kept as hashes, signing secrets encrypted."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    def create(self, name: str) -> Account:
+        """A new account without credits; raises ParameterError when the name is taken or none."""
+        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+            raise ParameterError(f"an account's name has 1 to {LONGEST_NAME} printable characters")
+        row = {"name": name, "created_ms": now_ms(), "paid_credits": 0, "one_time_credits": 0, "held_credits": 0}
+        try:
+            with self._database.write() as connection:
+                number = connection.execute(sa.insert(ACCOUNTS).values(row).returning(ACCOUNTS.c.id)).scalar_one()
+        except IntegrityError:
+            raise ParameterError(f"an account {name} exists already") from None
+        return Account(number, name)
+
+    def named(self, name: str) -> Account:
+        """The account of this name; raises AccountMissing."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name, ACCOUNTS.c.deleted_ms.is_(None))).first()
+        if row is None:
+            raise AccountMissing(f"there is no account {name}")
+        return Account(row.id, row.name, row.banned_ms is not None)
+
+    def all(self) -> list[Account]:
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.deleted_ms.is_(None)).order_by(ACCOUNTS.c.id)).all()
+        return [Account(row.id, row.name, row.banned_ms is not None) for row in rows]
+
+    def set_banned(self, account: Account, banned: bool) -> None:
+        self._mark(account, banned_ms=now_ms() if banned else None)
+
+    def delete(self, account: Account) -> None:
+        """Close an account: its keys say so from now on; its jobs and ledger lines stay, its name becomes free."""
+        self._mark(account, deleted_ms=now_ms(), name=f"{account.name} (deleted {account.id})")
+
+    def add_key(self, account: Account, key: str | None = None) -> str:
+        """A new random key (or the one given), returned this once; raises ParameterError when it is in use."""
+        key = key or KEY_PREFIX + secrets.token_urlsafe(32)
+        row = {"hash": _hash(key), "account_id": account.id, "hint": key[:HINT_CHARACTERS], "created_ms": now_ms()}
+        self._insert(API_KEYS, row, "this key is in use")
+        return key
+
+    def keys(self, account: Account | None = None) -> list[KeyInfo]:
+        statement = sa.select(API_KEYS, ACCOUNTS.c.name).join(ACCOUNTS).order_by(API_KEYS.c.created_ms)
+        if account is not None:
+            statement = statement.where(API_KEYS.c.account_id == account.id)
+        with self._database.read() as connection:
+            return [KeyInfo(row.hint, row.name, row.created_ms, row.revoked_ms is not None) for row in connection.execute(statement)]
+
+    def revoke_key(self, key_or_hint: str) -> int:
+        """Revoke the key, or every key that begins with this hint; how many there were."""
+        is_it = sa.or_(API_KEYS.c.hash == _hash(key_or_hint), API_KEYS.c.hint == key_or_hint)
+        with self._database.write() as connection:
+            done = connection.execute(sa.update(API_KEYS).where(is_it, API_KEYS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms()))
+        return done.rowcount
+
+    def of_key(self, key: str) -> Account:
+        """Whose key it is; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
+        if not key:
+            raise KeyMissing("a key is required")
+        statement = sa.select(ACCOUNTS, API_KEYS.c.revoked_ms).join(API_KEYS).where(API_KEYS.c.hash == _hash(key))
+        return self._admitted(statement)[0]
+
+    def add_signer(self, account: Account, name: str, secret: str | None = None) -> str:
+        """A name and a secret for signed requests; the secret is returned this once."""
+        secret = secret or secrets.token_urlsafe(32)
+        row = {"name": name, "account_id": account.id, "secret": self._vault.seal(secret), "created_ms": now_ms()}
+        self._insert(SIGNERS, row, f"a signer {name} exists already")
+        return secret
+
+    def revoke_signer(self, name: str) -> int:
+        with self._database.write() as connection:
+            done = connection.execute(
+                sa.update(SIGNERS).where(SIGNERS.c.name == name, SIGNERS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms())
+            )
+        return done.rowcount
+
+    def of_signer(self, name: str) -> tuple[Account, bytes]:
+        """Who signs under this name, and the secret; raises like `of_key`."""
+        if not name:
+            raise KeyMissing("a name is required")
+        if not name.isprintable():
+            raise KeyInvalid("the key is unknown or revoked")
+        statement = sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).join(SIGNERS).where(SIGNERS.c.name == name)
+        account, row = self._admitted(statement)
+        return account, self._vault.open(row.secret)
+
+    def _admitted(self, statement: sa.Select[Any]) -> tuple[Account, sa.Row[Any]]:
+        with self._database.read() as connection:
+            row = connection.execute(statement).first()
+        if row is None or row.revoked_ms is not None:
+            raise KeyInvalid("the key is unknown or revoked")
+        if row.deleted_ms is not None:
+            raise AccountMissing("the account is gone")
+        if row.banned_ms is not None:
+            raise AccountBanned("the account is banned")
+        return Account(row.id, row.name), row
+
+    def _mark(self, account: Account, **values: object) -> None:
+        with self._database.write() as connection:
+            connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account.id).values(**values))
+
+    def _insert(self, table: sa.Table, row: dict[str, object], message: str) -> None:
+        try:
+            with self._database.write() as connection:
+                connection.execute(sa.insert(table).values(row))
+        except IntegrityError:
+            raise ParameterError(message) from None
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,45 @@
+"""The deliveries of callbacks: at least once each, tried again later and later, then given up."""
+
+import logging
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from service.errors import CleanplateError
+from service.jobs import store
+from service.jobs.database import Database, now_ms
+from service.jobs.end import host_of
+from service.jobs.job import Job
+from service.jobs.queues import Queues
+from service.jobs.retry import callback_delay_seconds
+from service.jobs.tables import DELIVERIES
+
+log = logging.getLogger(__name__)
+
+
+def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable[[Job], None]) -> str:
+    """One attempt: send what the job came to, note the outcome, and put the next attempt in line. Returns the outcome.
+
+    A crash between sending and noting sends again. `send` raises a CleanplateError when it was not delivered.
+    """
+    with database.read() as connection:
+        row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one()
+        job = store.find(connection, row.job_id)
+    if row.outcome != "pending":
+        return str(row.outcome)
+    attempts = row.attempts + 1
+    delay_seconds: float | None = None
+    try:
+        send(job)
+        outcome = "delivered"
+    except CleanplateError as error:
+        delay_seconds = callback_delay_seconds(attempts)
+        outcome = "pending" if delay_seconds is not None else "given_up"
+        log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
+    mine = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
+    with database.write() as connection:
+        noted = connection.execute(mine.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
+        if noted and delay_seconds is not None:
+            line = (job.account_id, host_of(job.callback_url or ""))
+            queues.put_callback(connection, delivery_id, attempts + 1, line, delay_seconds)
+    return outcome

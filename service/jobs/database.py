@@ -1,0 +1,93 @@
+"""The database: SQLite in a file or PostgreSQL, by URL. Ours and the workflows' tables share it, so that a transaction spans both."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from dbos import DBOS
+
+from service.errors import SettingsError
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+BUSY_SECONDS: Final = 30  # how long a writer of another process is waited for
+POOL_CONNECTIONS: Final = 20
+
+
+class Database:
+    """`write()` is one transaction that nobody else's write interleaves with; `read()` sees what is committed."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            raise SettingsError("the database's address is none: sqlite:///file or postgresql+psycopg://user:password@host/name") from None
+        if parsed.get_backend_name() == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        elif parsed.get_backend_name() != "sqlite" or not parsed.database:
+            raise SettingsError(f"the database can be a SQLite file or PostgreSQL, not {parsed.get_backend_name()}")
+        self.url: str = parsed.render_as_string(hide_password=False)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._turn = threading.Lock()  # SQLite's own waiting is unfair and coarse: writers of this process queue here instead
+        self._reader = _engine(parsed, "DEFERRED") if self.is_sqlite else _engine(parsed, None)
+        self._writer = _engine(parsed, "IMMEDIATE") if self.is_sqlite else self._reader
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction; committed at the end of the block, rolled back by an exception."""
+        if not self.is_sqlite:
+            with self._writer.begin() as connection:
+                yield connection
+            return
+        with self._turn, self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        with self._reader.connect() as connection:
+            yield connection
+
+    def migrate(self) -> Self:
+        """Create or upgrade all tables; several processes may do so at once."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7061001)"))  # any number, the same for all
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        DBOS.migrate(self.url)
+        return self
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _engine(url: sa.URL, begin: str | None) -> sa.Engine:
+    """An engine; with `begin`, of SQLite, whose transactions start with that word."""
+    if begin is None:
+        return sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, connect_args={"timeout": BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # no BEGIN by the driver: it would come too late, and without its word
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # what was accepted survives a power cut; 0.2 ms a commit here
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {begin}")
+
+    return engine

@@ -1,0 +1,132 @@
+"""What a facade may ask of the core: who is this, take this job, how far is it, what is left. Sync; one transaction a call."""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
+from service.jobs import credits, figures, ledger, store
+from service.jobs.accounts import Account, Accounts
+from service.jobs.content import AllowAll, ContentCheck
+from service.jobs.credits import Balance
+from service.jobs.database import Database
+from service.jobs.end import Ending
+from service.jobs.job import Job, NewJob, Price, State
+from service.jobs.queues import Queues
+from service.jobs.store import Event
+
+MAINTENANCE_SECONDS = 300  # when to ask again
+FULL_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the desk accepts. `features_off`: names of facades or media that are switched off."""
+
+    price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
+    account_queue_jobs: int = 200  # waiting and running
+    total_queue_jobs: int = 10_000
+    maintenance: bool = False
+    features_off: frozenset[str] = frozenset()
+    content: ContentCheck = field(default_factory=AllowAll)
+
+
+class Desk:
+    """Takes jobs against credits, and tells of them."""
+
+    def __init__(self, database: Database, accounts: Accounts, queues: Queues, ending: Ending, rules: Rules) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._queues = queues
+        self._ending = ending
+        self._rules = rules
+
+    def account_of_key(self, key: str) -> Account:
+        """Whose key it is; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
+        return self._accounts.of_key(key)
+
+    def account_of_signer(self, name: str) -> tuple[Account, bytes]:
+        """Who signs under this name, and the secret; raises like `account_of_key`."""
+        return self._accounts.of_signer(name)
+
+    def submit(self, new: NewJob) -> Job:
+        """Accept a job and hold its price; the job, its credits and its place in the queue are one transaction.
+
+        The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, Content kinds.
+        """
+        self._admit(new)
+        price = self._rules.price_credits[new.wish.media]
+        with self._database.write() as connection:
+            balance = ledger.locked_balance(connection, new.account_id)
+            if new.idempotency_key is not None and (known := store.same_request(connection, new)) is not None:
+                return known
+            self._check_room(connection, new.account_id)
+            entries = credits.reserve(balance, new.id, price)
+            job = store.insert(connection, new, price)
+            ledger.write(connection, new.account_id, entries)
+            if new.idempotency_key is not None:
+                store.remember_request(connection, new)
+            self._queues.put_job(connection, new)
+        return job
+
+    def find(self, account_id: int, job_id: str) -> Job:
+        """The account's job; raises UnknownJob."""
+        with self._database.read() as connection:
+            return store.find(connection, job_id, account_id)
+
+    def jobs(self, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
+        """The account's jobs, newest first."""
+        with self._database.read() as connection:
+            return store.of_account(connection, account_id, limit, before_ms)
+
+    def cancel(self, account_id: int, job_id: str) -> Job:
+        """End a job that waits; ask a running one to stop. One that has ended stays as it is."""
+        with self._database.write() as connection:
+            store.find(connection, job_id, account_id)
+            job = store.locked(connection, job_id)
+            if job.state is State.QUEUED:
+                return self._ending.cancel(connection, job)
+            if not job.ended:
+                store.update(connection, job_id, cancel_asked=True)
+            return store.find(connection, job_id)
+
+    def events(self, account_id: int, job_id: str, after: int = 0) -> list[Event]:
+        """What happened to the job, oldest first, from after this event's number; raises UnknownJob."""
+        with self._database.read() as connection:
+            store.find(connection, job_id, account_id)
+            return store.events(connection, job_id, after)
+
+    def balance(self, account_id: int) -> Balance:
+        with self._database.read() as connection:
+            return ledger.balance(connection, account_id)
+
+    def spent_credits(self, account_id: int) -> int:
+        """What the account's successful jobs cost so far."""
+        with self._database.read() as connection:
+            return ledger.spent_credits(connection, account_id)
+
+    def ready(self) -> None:
+        """Raises StorageError when the database does not answer."""
+        try:
+            with self._database.read() as connection:
+                connection.execute(sa.text("SELECT 1"))
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError("the database does not answer") from error
+
+    def figures(self) -> figures.Figures:
+        """Sums over all accounts, for operators."""
+        with self._database.read() as connection:
+            return figures.read(connection)
+
+    def _admit(self, new: NewJob) -> None:
+        if self._rules.maintenance:
+            raise Maintenance("the service is in maintenance", MAINTENANCE_SECONDS)
+        if off := self._rules.features_off & {new.facade, new.wish.media}:
+            raise FeatureDisabled(f"{', '.join(sorted(off))} is switched off", MAINTENANCE_SECONDS)
+        self._rules.content.check(new.wish)
+
+    def _check_room(self, connection: sa.Connection, account_id: int) -> None:
+        if store.count_open(connection, account_id) >= self._rules.account_queue_jobs:
+            raise QueueFull(f"the account has {self._rules.account_queue_jobs} jobs that have not ended", FULL_SECONDS)
+        if store.count_open(connection) >= self._rules.total_queue_jobs:
+            raise QueueFull("too many jobs are waiting", FULL_SECONDS)

@@ -1,0 +1,184 @@
+"""A job as data: what is wanted, what became of it, and which state may follow which. Pure."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Literal, Self
+
+from service import errors
+from service.errors import CleanplateError, InternalError
+
+Media = Literal["video", "image"]
+Price = Mapping[Media, int]  # credits
+RANDOM_BYTES: Final = 12  # of a job's id: nobody guesses another's
+
+
+class State(StrEnum):
+    """Where a job stands. Every job ends in one of the last three."""
+
+    QUEUED = "queued"  # accepted and paid for, waits for a worker
+    FETCHING = "fetching"
+    CLEANING = "cleaning"
+    PUBLISHING = "publishing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # its credits are back
+    CANCELLED = "cancelled"  # its credits are back
+
+
+FINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+NEXT: Final[dict[State, frozenset[State]]] = {
+    State.QUEUED: frozenset({State.FETCHING, State.FAILED, State.CANCELLED}),
+    State.FETCHING: frozenset({State.CLEANING, State.FAILED, State.CANCELLED}),
+    State.CLEANING: frozenset({State.PUBLISHING, State.FAILED, State.CANCELLED}),
+    State.PUBLISHING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+def may_follow(state: State, following: State) -> bool:
+    """Whether a job in `state` may come to be in `following`."""
+    return following in NEXT[state]
+
+
+@dataclass(frozen=True)
+class PointedBox:
+    """A box to be cleaned whatever is in it: corners as pixels or as fractions 0..1 of the shown picture, for some seconds or all."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    first_seconds: float | None = None
+    last_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a job is to do. Exactly one of `source_url` and `source_key` (an object in our storage) is given; of the mask's at most one."""
+
+    media: Media
+    source_url: str | None = None
+    source_key: str | None = None
+    mask_url: str | None = None
+    mask_key: str | None = None
+    mask_is_smear: bool = False  # strokes of any colour but pure black and white; else white = remove
+    boxes: tuple[PointedBox, ...] = ()
+    classes: tuple[str, ...] = ("overlay",)
+    detect: bool = True
+    remove_audio: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        lists = {"boxes": tuple(PointedBox(**box) for box in data["boxes"]), "classes": tuple(data["classes"])}
+        return cls(**{**data, **lists})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: the name of a kind in `service/errors.py`, and its message."""
+
+    kind: str
+    message: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """An error of ours as it is; anything else as an InternalError that tells nothing."""
+        if isinstance(error, CleanplateError):
+            return cls(type(error).__name__, str(error))
+        return cls(InternalError.__name__, "internal error")
+
+    @property
+    def error_kind(self) -> type[CleanplateError]:
+        kind = getattr(errors, self.kind, InternalError)
+        return kind if isinstance(kind, type) and issubclass(kind, CleanplateError) else InternalError
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a share page tells of its video."""
+
+    post_id: str
+    prompt: str
+    thumbnail_url: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The objects that a job left in storage, and what it found. `frames` counts the source's pictures."""
+
+    clean_key: str
+    source_key: str
+    thumbnail_key: str
+    content_type: str
+    bytes: int
+    frames: int
+    mark_found: bool
+    seconds: float
+    report_key: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job before it is accepted. `request`: what the facade wants back in its answers; it never holds a key."""
+
+    id: str
+    account_id: int
+    facade: str
+    wish: Wish
+    request: Mapping[str, Any] = field(default_factory=dict)
+    callback_url: str | None = None
+    idempotency_key: str | None = None  # of this account; the same key again finds the same job
+    idempotent_seconds: float = 24 * 3600.0
+    priority: int = 100  # smaller goes first, within the account
+
+
+@dataclass(frozen=True)
+class Job:
+    """An accepted job. Times are milliseconds since 1970, UTC."""
+
+    id: str
+    account_id: int
+    facade: str
+    state: State
+    wish: Wish
+    request: Mapping[str, Any]
+    callback_url: str | None
+    price_credits: int
+    progress_percent: int
+    attempts: int
+    created_ms: int
+    updated_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+    failure: Failure | None
+    result: Result | None
+    post: Post | None
+    cancel_asked: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def credits_used(self) -> int:
+        """What it cost: nothing unless it succeeded."""
+        return self.price_credits if self.state is State.SUCCEEDED else 0
+
+    @property
+    def seconds(self) -> float:
+        """From its acceptance to its end, or to the last change."""
+        return ((self.finished_ms or self.updated_ms) - self.created_ms) / 1000
+
+
+def new_id(prefix: str, now_ms: int) -> str:
+    """An unguessable id that sorts by time within its prefix: `job_1765183831860_9f...`."""
+    return f"{prefix}{now_ms}_{secrets.token_hex(RANDOM_BYTES)}"

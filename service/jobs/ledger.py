@@ -1,0 +1,91 @@
+"""The ledger's lines in the database; each call is part of the caller's transaction."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.errors import AccountMissing
+from service.jobs import credits
+from service.jobs.credits import Balance, Entry, Fund, Kind
+from service.jobs.database import now_ms
+from service.jobs.tables import ACCOUNTS, LEDGER
+
+
+def locked_balance(connection: sa.Connection, account_id: int) -> Balance:
+    """The account's balance; nobody else changes it before this transaction ends."""
+    row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == account_id).with_for_update()).first()
+    if row is None:
+        raise AccountMissing("the account is gone")
+    return _balance(row)
+
+
+def balance(connection: sa.Connection, account_id: int) -> Balance:
+    """The account's balance, as last committed."""
+    return _balance(connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == account_id)).one())
+
+
+def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) -> None:
+    """Append lines and move the account's sums with them; a line that exists already is an IntegrityError."""
+    at_ms = now_ms()
+    rows = [_row(account_id, entry, at_ms) for entry in entries]
+    connection.execute(sa.insert(LEDGER), rows)
+    change = credits.balance_of(entries)
+    connection.execute(
+        sa.update(ACCOUNTS)
+        .where(ACCOUNTS.c.id == account_id)
+        .values(
+            paid_credits=ACCOUNTS.c.paid_credits + change.paid_credits,
+            one_time_credits=ACCOUNTS.c.one_time_credits + change.one_time_credits,
+            held_credits=ACCOUNTS.c.held_credits + change.held_credits,
+        )
+    )
+
+
+def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:
+    """The lines of a job's reservation."""
+    rows = connection.execute(sa.select(LEDGER).where(LEDGER.c.job_id == job_id, LEDGER.c.kind == Kind.RESERVE).order_by(LEDGER.c.id))
+    return [entry_of(row) for row in rows]
+
+
+def lines(connection: sa.Connection, account_id: int | None = None) -> list[sa.Row[Any]]:
+    """The ledger, oldest line first."""
+    statement = sa.select(LEDGER).order_by(LEDGER.c.id)
+    return list(connection.execute(statement if account_id is None else statement.where(LEDGER.c.account_id == account_id)))
+
+
+def spent_credits(connection: sa.Connection, account_id: int) -> int:
+    """What the account's successful jobs cost so far."""
+    total = sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))
+    return -int(connection.execute(total.where(LEDGER.c.account_id == account_id, LEDGER.c.kind == Kind.SETTLE)).scalar_one())
+
+
+def entry_of(row: sa.Row[Any]) -> Entry:
+    return Entry(Kind(row.kind), Fund(row.fund), row.free_credits, row.held_credits, row.job_id, row.note)
+
+
+def _row(account_id: int, entry: Entry, at_ms: int) -> dict[str, object]:
+    return {
+        "key": _key(entry),
+        "account_id": account_id,
+        "job_id": entry.job_id,
+        "kind": entry.kind,
+        "fund": entry.fund,
+        "free_credits": entry.free_credits,
+        "held_credits": entry.held_credits,
+        "note": entry.note,
+        "at_ms": at_ms,
+    }
+
+
+def _key(entry: Entry) -> str:
+    """One key for what may happen once: a job is reserved once, and either settled or refunded once."""
+    if entry.kind is Kind.GRANT:
+        return f"grant:{secrets.token_hex(16)}"
+    step = "reserve" if entry.kind is Kind.RESERVE else "end"
+    return f"{step}:{entry.job_id}:{entry.fund}"
+
+
+def _balance(row: sa.Row[Any]) -> Balance:
+    return Balance(row.paid_credits, row.one_time_credits, row.held_credits)

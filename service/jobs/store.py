@@ -1,0 +1,140 @@
+"""Jobs in the database. Every change of state goes through `advance`, which knows which may follow which."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from service.errors import UnknownJob
+from service.jobs.database import now_ms
+from service.jobs.job import FINAL, Failure, Job, NewJob, Post, Result, State, Wish, may_follow
+from service.jobs.tables import EVENTS, IDEMPOTENCY, JOBS
+
+JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A job came to be in a state. Numbers count from 1."""
+
+    number: int
+    state: State
+    at_ms: int
+
+
+def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
+    """Accept a job: it waits."""
+    at_ms = now_ms()
+    row = {
+        "id": new.id,
+        "account_id": new.account_id,
+        "facade": new.facade,
+        "state": State.QUEUED,
+        "ended": False,
+        "wish": new.wish.to_json(),
+        "request": dict(new.request),
+        "callback_url": new.callback_url,
+        "price_credits": price_credits,
+        "priority": new.priority,
+        "progress_percent": 0,
+        "attempts": 0,
+        "cancel_asked": False,
+        "created_ms": at_ms,
+        "updated_ms": at_ms,
+    }
+    inserted = connection.execute(sa.insert(JOBS).values(row).returning(JOBS)).one()
+    connection.execute(sa.insert(EVENTS).values(job_id=new.id, number=1, state=State.QUEUED, at_ms=at_ms))
+    return job_of(inserted)
+
+
+def find(connection: sa.Connection, job_id: str, account_id: int | None = None) -> Job:
+    """The job, if it is this account's; raises UnknownJob."""
+    if not JOB_ID.fullmatch(job_id):  # a NUL, say, which PostgreSQL does not even take as a question
+        raise UnknownJob("there is no such job")
+    statement = sa.select(JOBS).where(JOBS.c.id == job_id)
+    row = connection.execute(statement if account_id is None else statement.where(JOBS.c.account_id == account_id)).first()
+    if row is None:
+        raise UnknownJob("there is no such job")
+    return job_of(row)
+
+
+def locked(connection: sa.Connection, job_id: str) -> Job:
+    """The job, which nobody else changes before this transaction ends."""
+    row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id).with_for_update()).first()
+    if row is None:
+        raise UnknownJob("there is no such job")
+    return job_of(row)
+
+
+def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
+    """Its jobs, newest first."""
+    statement = sa.select(JOBS).where(JOBS.c.account_id == account_id).order_by(JOBS.c.created_ms.desc(), JOBS.c.id.desc()).limit(limit)
+    return [job_of(row) for row in connection.execute(statement if before_ms is None else statement.where(JOBS.c.created_ms < before_ms))]
+
+
+def count_open(connection: sa.Connection, account_id: int | None = None) -> int:
+    """Jobs that have not ended, of an account or in all."""
+    statement = sa.select(sa.func.count()).select_from(JOBS).where(sa.not_(JOBS.c.ended))
+    return int(connection.execute(statement if account_id is None else statement.where(JOBS.c.account_id == account_id)).scalar_one())
+
+
+def advance(connection: sa.Connection, job: Job, state: State, **values: object) -> Job:
+    """Put a locked job into its next state and note the event; asking for the state that it is in changes nothing."""
+    if job.state is state:
+        return job
+    assert may_follow(job.state, state), f"{job.state} -> {state}"
+    at_ms = now_ms()
+    changes: dict[str, object] = {"state": state, "updated_ms": at_ms, **values}
+    if state in FINAL:
+        changes |= {"ended": True, "finished_ms": at_ms}
+    row = connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(changes).returning(JOBS)).one()
+    number = sa.select(sa.func.count() + 1).select_from(EVENTS).where(EVENTS.c.job_id == job.id).scalar_subquery()
+    connection.execute(sa.insert(EVENTS).values(job_id=job.id, number=number, state=state, at_ms=at_ms))
+    return job_of(row)
+
+
+def update(connection: sa.Connection, job_id: str, **values: object) -> None:
+    """Change what is not its state: progress, attempts, what was asked or found."""
+    connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(updated_ms=now_ms(), **values))
+
+
+def events(connection: sa.Connection, job_id: str, after: int = 0) -> list[Event]:
+    """Its events, oldest first, from after this number."""
+    rows = connection.execute(sa.select(EVENTS).where(EVENTS.c.job_id == job_id, EVENTS.c.number > after).order_by(EVENTS.c.number))
+    return [Event(row.number, State(row.state), row.at_ms) for row in rows]
+
+
+def same_request(connection: sa.Connection, new: NewJob) -> Job | None:
+    """The job that this idempotency key stands for: young enough, and not one that came to nothing."""
+    statement = (
+        sa.select(JOBS, IDEMPOTENCY.c.at_ms)
+        .join(IDEMPOTENCY, IDEMPOTENCY.c.job_id == JOBS.c.id)
+        .where(IDEMPOTENCY.c.account_id == new.account_id, IDEMPOTENCY.c.key == new.idempotency_key)
+    )
+    row = connection.execute(statement).first()
+    if row is None or row.at_ms < now_ms() - new.idempotent_seconds * 1000:
+        return None
+    job = job_of(row)
+    return None if job.state in (State.FAILED, State.CANCELLED) else job
+
+
+def remember_request(connection: sa.Connection, new: NewJob) -> None:
+    """From now on the idempotency key stands for this job."""
+    mine = (IDEMPOTENCY.c.account_id == new.account_id, IDEMPOTENCY.c.key == new.idempotency_key)
+    connection.execute(sa.delete(IDEMPOTENCY).where(*mine))
+    connection.execute(sa.insert(IDEMPOTENCY).values(account_id=new.account_id, key=new.idempotency_key, job_id=new.id, at_ms=now_ms()))
+
+
+def job_of(row: sa.Row[Any]) -> Job:
+    data = row._mapping
+    same = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "progress_percent", "attempts", "cancel_asked")
+    times = ("created_ms", "updated_ms", "started_ms", "finished_ms")
+    return Job(
+        **{name: data[name] for name in (*same, *times)},
+        state=State(data["state"]),
+        wish=Wish.from_json(data["wish"]),
+        failure=Failure(data["failure_kind"], data["failure_message"]) if data["failure_kind"] else None,
+        result=Result(**data["result"]) if data["result"] else None,
+        post=Post(**data["post"]) if data["post"] else None,
+    )

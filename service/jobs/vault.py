@@ -1,0 +1,56 @@
+"""The server's one secret, and what is derived from it: encryption of stored secrets, signatures of links."""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from service.errors import SettingsError
+
+LEAST_CHARACTERS: Final = 16
+KEY_FILE: Final = "secret.key"
+
+
+class Vault:
+    """Seals secrets that must be read again. `key`: the server's secret, at least 16 characters."""
+
+    def __init__(self, key: str) -> None:
+        if len(key) < LEAST_CHARACTERS:
+            raise SettingsError(f"CLEANPLATE_SECRET_KEY needs at least {LEAST_CHARACTERS} characters")
+        self._key = key.encode()
+        self._fernet = Fernet(base64.urlsafe_b64encode(self.derive("signing secrets")))
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for one purpose, the same for every process with this key."""
+        return HKDF(hashes.SHA256(), 32, salt=None, info=f"cleanplate {purpose}".encode()).derive(self._key)
+
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def open(self, sealed: str) -> bytes:
+        """The secret; raises SettingsError when it was sealed with another key."""
+        try:
+            return self._fernet.decrypt(sealed.encode())
+        except InvalidToken:
+            raise SettingsError("a stored secret was encrypted with another CLEANPLATE_SECRET_KEY") from None
+
+
+def key_in(folder: Path) -> str:
+    """The key kept in a folder of one machine; made at the first start. Two processes starting at once agree on one."""
+    path = folder / KEY_FILE
+    fresh = path.with_suffix(f".{os.getpid()}")
+    if not path.exists():
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text(encoding="ascii")
