@@ -1,1 +1,1 @@
-"""HTTP facades of the service: one core job model, four vendors' dialects. They arrive with the service issue."""
+"""HTTP facades of the service: one core job model, four vendors' dialects and a native one."""

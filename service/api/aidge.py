@@ -1,0 +1,195 @@
+"""The aidge dialect: removes text from videos; signed requests, answers in one envelope, a query until the task has ended."""
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Callable
+from itertools import product
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from service.api import aidge_docs
+from service.api.aidge_codes import CODES, SUCCESS, envelope, error_body, failure_body
+from service.api.aidge_sign import check_present, check_signature, check_time
+from service.api.facade import Facade, Office, guarded
+from service.api.parameters import flag, read_parameters, required
+from service.api.rates import READ, SUBMIT
+from service.api.source import source_of
+from service.errors import CleanplateError, ParameterError, UnknownJob
+from service.jobs.accounts import Account
+from service.jobs.job import Job, NewJob, PointedBox, State, Wish, new_id
+from service.outside.links import Links
+
+REMOVAL: Final = "/ai/video/removal"  # paths are also the names that version 1 of the signature is over, whatever they are asked under
+RESULT: Final = "/ai/video/removal/result"
+PREFIXES: Final = ("", "/rest")
+FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+LANGUAGES: Final = ("zh", "en")
+MOST_BOXES: Final = 100
+MOST_WRAPPINGS: Final = 4  # text of a list of text of an object
+
+Parameters = dict[str, Any]
+Work = Callable[[Parameters, Account, Office], dict[str, Any]]
+
+
+def router(office: Office) -> APIRouter:
+    """Both endpoints, by GET and POST, and all again under /rest."""
+    routes = APIRouter(route_class=guarded(render_error), tags=["aidge"])
+
+    async def submit(request: Request) -> JSONResponse:
+        return await _answered(request, office, REMOVAL, _submit)
+
+    async def result(request: Request) -> JSONResponse:
+        return await _answered(request, office, RESULT, _result)
+
+    for prefix, method in product(PREFIXES, ("GET", "POST")):
+        routes.add_api_route(prefix + REMOVAL, submit, methods=[method], **aidge_docs.removal(method))
+        routes.add_api_route(prefix + RESULT, result, methods=[method], **aidge_docs.result(method))
+    return routes
+
+
+def render_error(error: CleanplateError) -> JSONResponse:
+    """An error as this dialect says it."""
+    return JSONResponse(error_body(error, _request_id()))
+
+
+def new_task(parameters: Parameters, account_id: int, office: Office) -> NewJob:
+    """The job that the parameters of a removal ask for; raises ParameterError and its kinds."""
+    url = required(parameters, "videoUrl")
+    language = required(parameters, "language").lower()
+    if language not in LANGUAGES:  # a mark of any language is found; the parameter is checked as the vendor does
+        raise ParameterError("language must be zh or en")
+    artificial_only = flag(parameters, "artificialTextOnly", True)
+    # Logos, and plates behind text, are what the segmenter is taught as overlays, and go in any case.
+    colour_blocks = flag(parameters, "colorBlocks", False)
+    boxes = read_boxes(parameters.get("inpaintingBoxes"))
+    remove_audio = flag(parameters, "removeAudio", False)
+    source = source_of(url, account_id, office)
+    return NewJob(
+        id=new_id("aidge_", int(time.time() * 1000)),
+        account_id=account_id,
+        facade=FACADE.name,
+        wish=Wish(
+            "video",
+            source_url=source.url,
+            source_key=source.key,
+            boxes=boxes,
+            classes=("overlay",) if artificial_only else ("overlay", "scene_text"),
+            remove_audio=remove_audio,
+        ),
+        request={"language": language, "colorBlocks": colour_blocks},
+    )
+
+
+def record(job: Job, links: Links, link_seconds: float, request_id: str) -> dict[str, Any]:
+    """A task as its query tells it."""
+    if job.state is State.SUCCEEDED and job.result is not None:
+        url = links.url(job.result.clean_key, int(link_seconds))
+        return envelope(SUCCESS, {"taskId": job.id, "taskStatus": "finished", "videoUrl": url}, request_id)
+    if job.failure is not None:
+        return failure_body(job.failure, {"taskId": job.id, "taskStatus": "failed"}, request_id)
+    return envelope(SUCCESS, {"taskId": job.id, "taskStatus": "processing"}, request_id)
+
+
+def unwrapped(value: object) -> Parameters:
+    """A `paramJson`: an object, JSON text of one, or a list with nothing but one."""
+    for _ in range(MOST_WRAPPINGS):
+        if isinstance(value, str):
+            value = _parsed(value, "paramJson")
+        elif isinstance(value, list) and len(value) == 1:
+            value = value[0]
+    if not isinstance(value, dict):
+        raise ParameterError("paramJson must be an object, JSON text of one, or a list of one")
+    return value
+
+
+def read_boxes(value: object) -> tuple[PointedBox, ...]:
+    """The parameter `inpaintingBoxes`: a list, or JSON text of one."""
+    boxes = _parsed(value.strip() or "[]", "inpaintingBoxes") if isinstance(value, str) else value
+    if not boxes:
+        return ()
+    if not isinstance(boxes, list) or len(boxes) > MOST_BOXES:
+        raise ParameterError(f"inpaintingBoxes must be a list of at most {MOST_BOXES} boxes")
+    return tuple(map(_box, boxes))
+
+
+def _box(value: object) -> PointedBox:
+    told = value if isinstance(value, dict) else {}
+    x1, y1, x2, y2 = _numbers(told.get("box"), 4, "box")
+    if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
+        raise ParameterError("inpaintingBoxes: box must be left, top, right, bottom, from 0 to 1")
+    if told.get("timestamp") is None:
+        return PointedBox(x1, y1, x2, y2)
+    first, last = _numbers(told["timestamp"], 2, "timestamp")
+    if not 0 <= first <= last:
+        raise ParameterError("inpaintingBoxes: timestamp must be the first and the last second")
+    return PointedBox(x1, y1, x2, y2, first, last)
+
+
+def _numbers(value: object, count: int, name: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in value] if isinstance(value, list) else []
+    except (TypeError, ValueError, OverflowError):
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ParameterError(f"inpaintingBoxes: {name} must be {count} numbers")
+    return numbers
+
+
+def _parsed(text: str, name: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ParameterError(f"{name} is not JSON") from None
+
+
+async def _answered(request: Request, office: Office, api_name: str, work: Work) -> JSONResponse:
+    """Who asks, then what: nobody else's parameters are looked at. A signature is over the query and a form, never over a JSON body."""
+    is_form = request.headers.get("content-type", "").lower().startswith(FORMS)
+    signed = await _read(request, office) if is_form else dict(request.query_params)
+    account = await run_in_threadpool(_signer, signed, api_name, office)
+    parameters = signed if is_form else await _read(request, office)
+    return JSONResponse(await run_in_threadpool(work, parameters, account, office))
+
+
+async def _read(request: Request, office: Office) -> Parameters:
+    return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+
+
+def _signer(signed: Parameters, api_name: str, office: Office) -> Account:
+    check_present(signed)
+    check_time(signed["timestamp"], int(time.time() * 1000), office.options.signature_window_seconds)
+    account, secret = office.desk.account_of_signer(signed["app_key"])
+    check_signature(secret, api_name, signed)
+    return account
+
+
+def _submit(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
+    office.rates.count(account.id, SUBMIT)
+    job = office.desk.submit(new_task(_merged(parameters), account.id, office))
+    return envelope(SUCCESS, {"result": {"taskId": job.id}, "taskId": job.id}, _request_id())
+
+
+def _result(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
+    office.rates.count(account.id, READ)
+    job = office.desk.find(account.id, required(_merged(parameters), "taskId", "task_id"))
+    if job.facade != FACADE.name:
+        raise UnknownJob("the task is of another dialect")
+    return record(job, office.links, office.options.result_link_seconds, _request_id())
+
+
+def _merged(parameters: Parameters) -> Parameters:
+    """All parameters on one level; those in `paramJson` win."""
+    inner = parameters.get("paramJson")
+    return parameters | unwrapped(inner) if inner else parameters
+
+
+def _request_id() -> str:
+    return uuid.uuid4().hex
+
+
+FACADE: Final = Facade("aidge", CODES, router)

@@ -1,0 +1,120 @@
+"""A facade as a value: one vendor's dialect over the one core. Facades parse, ask the desk, and render; they own no state."""
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from service.api.rates import Rates
+from service.errors import CleanplateError, InternalError, RateLimited
+from service.jobs.desk import Desk
+from service.jobs.job import Job
+from service.outside.guard import Reach
+from service.outside.links import Links
+from service.outside.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Code:
+    """How a facade says an error. `message` None: the error's own words."""
+
+    code: int
+    message: str | None = None
+
+    def words(self, error: CleanplateError) -> str:
+        return self.message or str(error)
+
+
+Codes = Mapping[type[CleanplateError], Code]
+Render = Callable[[CleanplateError], Response]
+
+
+@dataclass(frozen=True)
+class ApiOptions:
+    """Settings of the facades."""
+
+    result_link_seconds: float = 14 * 86400.0  # how long links in answers hold
+    direct_link_seconds: float = 20 * 60.0  # kie's download-url
+    hold_seconds: float = 300.0  # how long savesora holds a request
+    signature_window_seconds: float = 15 * 60.0  # aidge
+    sora_links_only: bool = False
+    upload_bytes: int = 200 * 2**20
+    body_bytes: int = 32 * 2**20  # of a JSON or form body
+    json_depth: int = 16
+
+
+@dataclass(frozen=True)
+class Office:
+    """What a facade works with; built once, in the composition root."""
+
+    desk: Desk
+    links: Links
+    storage: Storage
+    reach: Reach
+    rates: Rates
+    options: ApiOptions
+
+
+@dataclass(frozen=True)
+class Callback:
+    """What is POSTed when a job ends. `task_id`: what its signature is over."""
+
+    task_id: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facade:
+    """One dialect. `codes` holds a code for every kind of error; `callback` renders an ended job, or None: this facade has no callbacks."""
+
+    name: str
+    codes: Codes
+    router: Callable[[Office], APIRouter]
+    callback: Callable[[Job, Links], Callback] | None = None
+
+
+def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:
+    """The code of an error's kind, or of the nearest kind above it."""
+    return next(codes[base] for base in kind.__mro__ if base in codes)
+
+
+def guarded(render: Render) -> type[APIRoute]:
+    """A route whose handler may raise any error: `render` words ours; what is unforeseen is logged, and told as an InternalError."""
+
+    class GuardedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def answer(request: Request) -> Response:
+                return await _answered(handle, request, render)
+
+            return answer
+
+    return GuardedRoute
+
+
+async def _answered(handle: Callable[[Request], Awaitable[Response]], request: Request, render: Render) -> Response:
+    try:
+        return await handle(request)
+    except RateLimited as error:
+        return too_many_requests(error)
+    except CleanplateError as error:
+        return render(error)
+    except HTTPException:
+        raise
+    except Exception:
+        log.exception("a request failed")
+        return render(InternalError("internal error"))
+
+
+def too_many_requests(error: RateLimited) -> Response:
+    """The one answer that all dialects share."""
+    body = {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}
+    return JSONResponse(body, 429, {"Retry-After": str(error.retry_after_seconds)})

@@ -1,0 +1,173 @@
+"""The kaze dialect: removes watermarks from images, or what strokes cover; a Bearer key, and a query until the task has ended."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
+
+from service import errors
+from service.api.auth import account_of
+from service.api.facade import Code, Codes, Facade, Office, code_of, guarded
+from service.api.kaze_docs import QUOTA, REMOVAL, RESULT
+from service.api.parameters import read_parameters, required, text
+from service.api.picture import Picture, picture_of
+from service.api.rates import READ, SUBMIT
+from service.api.source import Source, source_of
+from service.api.upload import upload_key
+from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing, UnknownJob
+from service.jobs.accounts import Account
+from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
+from service.outside.links import Links
+from service.outside.storage import content_type_of
+
+OTHER_METHODS: Final = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+WRONG_METHOD: Final = {"code": 1001, "message": "invalid HTTP method, only POST is taken", "data": None}
+
+PARAMETER: Final = Code(1000)
+SERVER: Final = Code(1100)
+SOURCE: Final = Code(1101)
+MODEL: Final = Code(1102)
+CODES: Final[Codes] = {
+    errors.InputError: PARAMETER,
+    errors.RequestError: PARAMETER,
+    errors.ParameterError: PARAMETER,
+    errors.ContentRefused: PARAMETER,
+    errors.ContentBlocked: PARAMETER,
+    errors.AccessError: Code(1002),
+    errors.InsufficientCredits: Code(1003),
+    errors.Busy: SERVER,
+    errors.ContentCheckFailed: SERVER,
+    errors.JobCancelled: SERVER,
+    errors.SettingsError: SERVER,
+    errors.InternalError: SERVER,
+    errors.FetchError: SOURCE,
+    errors.StorageError: SOURCE,
+    errors.DecodeFailed: MODEL,
+    errors.ModelError: MODEL,
+    errors.EncodeFailed: MODEL,
+    errors.JobTimeout: Code(1103),
+}
+
+Parameters = dict[str, Any]
+Work = Callable[[Parameters, Account, Office], dict[str, Any]]
+
+
+def router(office: Office) -> APIRouter:
+    """The three endpoints; asked by any other method than POST, they say so in a body like all others."""
+    routes = APIRouter(
+        prefix="/api/ext/v1",
+        route_class=guarded(render_error),
+        tags=["kaze"],
+        dependencies=[Security(HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key."))],
+    )
+
+    async def submit_watermark_removal(request: Request) -> JSONResponse:
+        return await _answered(request, office, _submit)
+
+    async def get_task_result(request: Request) -> JSONResponse:
+        return await _answered(request, office, _result)
+
+    async def get_quota(request: Request) -> JSONResponse:
+        account = await account_of(request, office)
+        return JSONResponse(await run_in_threadpool(_quota, account, office))
+
+    for endpoint, documents in ((submit_watermark_removal, REMOVAL), (get_task_result, RESULT), (get_quota, QUOTA)):
+        routes.add_api_route(f"/{endpoint.__name__}", endpoint, methods=["POST"], **documents)
+        routes.add_api_route(f"/{endpoint.__name__}", wrong_method, methods=OTHER_METHODS, include_in_schema=False)
+    return routes
+
+
+def render_error(error: CleanplateError) -> JSONResponse:
+    """An error as this dialect says it."""
+    code = code_of(CODES, type(error))
+    return JSONResponse({"code": code.code, "message": code.words(error), "data": None})
+
+
+def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
+    """A task as its query tells it. The query itself went well, so what went wrong with the task has its code beside its words."""
+    if job.state is State.SUCCEEDED and job.result is not None:
+        return {"status": "success", "images": [{"url": links.url(job.result.clean_key, int(link_seconds))}], "err_msg": None}
+    if job.failure is None:
+        return {"status": "processing", "images": [], "err_msg": None}
+    return _failed(job.failure)
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    kind = failure.error_kind
+    status = "timeout" if issubclass(kind, JobTimeout) else "failed"
+    return {"status": status, "images": [], "err_msg": failure.message, "err_code": code_of(CODES, kind).code}
+
+
+async def wrong_method() -> JSONResponse:
+    """What any method but POST is answered."""
+    return JSONResponse(WRONG_METHOD)
+
+
+async def _answered(request: Request, office: Office, work: Work) -> JSONResponse:
+    """Who asks, then what: nobody else's parameters are looked at."""
+    account = await account_of(request, office)
+    parameters = await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+    return JSONResponse(await run_in_threadpool(work, parameters, account, office))
+
+
+def _submit(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
+    """Take a task in; what was stored for it is deleted if it is refused."""
+    office.rates.count(account.id, SUBMIT)
+    image, smear = _sent(parameters, "image"), _sent(parameters, "smear")
+    if image is None:
+        raise ParameterMissing("image_url or image_base64 is required")
+    if isinstance(image, Picture) and isinstance(smear, Picture) and image.size != smear.size:
+        raise ParameterError("the smear has another size than the image")
+    with ExitStack() as undo:
+        source = _placed(image, "image", account, office, undo)
+        mask = _placed(smear, "smear", account, office, undo) if smear else Source()
+        # Outside of the strokes nothing changes, so with them nothing is looked for either.
+        wish = Wish("image", source.url, source.key, mask.url, mask.key, mask_is_smear=bool(smear), detect=not smear)
+        job = office.desk.submit(NewJob(new_id("kaze_", int(time.time() * 1000)), account.id, FACADE.name, wish))
+        undo.pop_all()
+    return _success({"task_id": job.id})
+
+
+def _sent(parameters: Parameters, name: str) -> str | Picture | None:
+    """An address, or the image itself; None where neither was sent."""
+    url, encoded = text(parameters, f"{name}_url"), text(parameters, f"{name}_base64")
+    if url and encoded:
+        raise ParameterError(f"{name}_url and {name}_base64 exclude each other")
+    return picture_of(encoded, f"{name}_base64") if encoded else url or None
+
+
+def _placed(sent: str | Picture, name: str, account: Account, office: Office, undo: ExitStack) -> Source:
+    if isinstance(sent, str):
+        return source_of(sent, account.id, office)
+    key = upload_key(account.id, name + sent.suffix)
+    undo.callback(office.storage.delete, key)
+    office.storage.put_bytes(key, sent.data, content_type_of(key))
+    return Source(key=key)
+
+
+def _result(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
+    office.rates.count(account.id, READ)
+    job = office.desk.find(account.id, required(parameters, "task_id"))
+    if job.facade != FACADE.name:
+        raise UnknownJob("the task is of another dialect")
+    return _success(record(job, office.links, office.options.result_link_seconds))
+
+
+def _quota(account: Account, office: Office) -> dict[str, Any]:
+    office.rates.count(account.id, READ)
+    balance = office.desk.balance(account.id)
+    usage = office.desk.spent_credits(account.id) + balance.held_credits
+    quota = {"limit": usage + balance.total_credits, "usage": usage, "remaining": balance.total_credits}
+    return _success(quota, "Success")  # here with the vendor's capital
+
+
+def _success(data: dict[str, Any], message: str = "success") -> dict[str, Any]:
+    return {"code": 0, "message": message, "data": data}
+
+
+FACADE: Final = Facade("kaze", CODES, router)

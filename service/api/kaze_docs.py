@@ -1,0 +1,60 @@
+"""The kaze dialect in the OpenAPI document."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from service.api.openapi import answers, reads
+
+TASK_ID: Final = "kaze_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
+IMAGE: Final = "http://example.com/image.png"
+UNKNOWN: Final = {"code": 1000, "message": "there is no such job", "data": None}
+INCOMPLETE: Final = {"code": 1000, "message": "image_url or image_base64 is required", "data": None}
+DENIED: Final = {"code": 1002, "message": "the key is unknown or revoked", "data": None}
+POOR: Final = {"code": 1003, "message": "1 credits are required, 0 are left", "data": None}
+
+
+class Removal(BaseModel):
+    """An image, and strokes over what is to go: one of each two."""
+
+    image_url: str | None = Field(None, description="The image's address: png, jpg or webp.")
+    image_base64: str | None = Field(None, description="The image itself.")
+    smear_url: str | None = Field(None, description="An image of the same size: black or white but for the strokes, which are neither.")
+    smear_base64: str | None = Field(None, description="The same, itself.")
+
+
+class Task(BaseModel):
+    """A task."""
+
+    task_id: str = Field(description="As the submission answered it.")
+
+
+class Nothing(BaseModel):
+    """No parameters."""
+
+
+def _endpoint(summary: str, model: type[BaseModel], example: dict[str, Any], **examples: object) -> dict[str, Any]:
+    return {"summary": summary, "responses": answers(**examples, denied=DENIED), "openapi_extra": reads(model, example)}
+
+
+REMOVAL: Final = _endpoint(
+    "Remove a watermark from an image",
+    Removal,
+    {"image_url": IMAGE, "smear_url": "http://example.com/smear.png"},
+    submitted={"code": 0, "message": "success", "data": {"task_id": TASK_ID}},
+    incomplete=INCOMPLETE,
+    no_credits=POOR,
+)
+RESULT: Final = _endpoint(
+    "Look at a task",
+    Task,
+    {"task_id": TASK_ID},
+    finished={"code": 0, "message": "success", "data": {"status": "success", "images": [{"url": IMAGE}], "err_msg": None}},
+    unknown=UNKNOWN,
+)
+QUOTA: Final = _endpoint(
+    "Credits used and left",
+    Nothing,
+    {},
+    quota={"code": 0, "message": "Success", "data": {"limit": 500, "usage": 0, "remaining": 500}},
+)

@@ -1,0 +1,212 @@
+"""The kie dialect: asynchronous tasks of one model, a BearerKey, and answers of `code`, `msg` and `data`."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
+
+from service.api import kie_uploads
+from service.api.auth import account_of
+from service.api.facade import ApiOptions, Callback, Facade, Office, code_of, guarded
+from service.api.kie_codes import CODES, MODEL, error_body
+from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
+from service.api.parameters import parse_object, read_parameters, required, text
+from service.api.rates import READ, SUBMIT
+from service.api.source import owns, share_source_of, web_address
+from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownJob, UnknownModel
+from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
+from service.outside.links import Links
+
+MOST_ADDRESS_CHARACTERS: Final = 500
+UPLOAD_METHODS: Final = ("", "s3", "oss")  # where the vendor keeps results; ours are where our storage is
+CALLBACK_LINK_SECONDS: Final = ApiOptions.result_link_seconds
+STATES: Final[dict[State, str]] = {
+    State.QUEUED: "waiting",
+    State.FETCHING: "queuing",
+    State.CLEANING: "generating",
+    State.PUBLISHING: "generating",
+    State.SUCCEEDED: "success",
+    State.FAILED: "fail",
+    State.CANCELLED: "fail",
+}
+
+
+def router(office: Office) -> APIRouter:
+    """All endpoints of the dialect."""
+    routes = APIRouter(
+        route_class=guarded(render_error),
+        tags=["kie"],
+        dependencies=[Security(HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key."))],
+    )
+
+    @routes.post("/api/v1/jobs/createTask", **CREATE_TASK)
+    async def create_task(request: Request) -> JSONResponse:
+        account = await account_of(request, office)
+        office.rates.count(account.id, SUBMIT)
+        parameters = await _read(request, office)
+        job = await run_in_threadpool(lambda: office.desk.submit(new_task(parameters, account.id, office)))
+        return _success({"taskId": job.id})
+
+    @routes.get("/api/v1/jobs/recordInfo", **RECORD_INFO)
+    async def record_info(request: Request) -> JSONResponse:
+        account = await account_of(request, office)
+        office.rates.count(account.id, READ)
+        task_id = request.query_params.get("taskId", "").strip()
+        return JSONResponse(await run_in_threadpool(_found, task_id, account.id, office))
+
+    @routes.get("/api/v1/chat/credit", **CREDIT)
+    async def credit(request: Request) -> JSONResponse:
+        account = await account_of(request, office)
+        office.rates.count(account.id, READ)
+        balance = await run_in_threadpool(office.desk.balance, account.id)
+        return _success(balance.total_credits)
+
+    @routes.post("/api/v1/common/download-url", **DOWNLOAD_URL)
+    async def download_url(request: Request) -> JSONResponse:
+        account = await account_of(request, office)
+        office.rates.count(account.id, READ)
+        parameters = await _read(request, office)
+        return _success(await run_in_threadpool(_direct_link, required(parameters, "url"), account.id, office))
+
+    routes.include_router(kie_uploads.router(office))
+    return routes
+
+
+def render_error(error: CleanplateError) -> JSONResponse:
+    """An error as this dialect says it."""
+    return JSONResponse(error_body(error))
+
+
+def new_task(parameters: dict[str, Any], account_id: int, office: Office) -> NewJob:
+    """The job that createTask's parameters ask for; raises ParameterError and its kinds."""
+    if text(parameters, "model") != MODEL:
+        raise UnknownModel(f"the model must be {MODEL}")
+    wanted = _input(parameters.get("input"), office.options.json_depth)
+    url = text(wanted, "video_url", "videoUrl")
+    if not url:
+        raise MediaAddressInvalid("input.video_url is required")
+    method = text(wanted, "upload_method")
+    if method not in UPLOAD_METHODS:
+        raise ParameterError("input.upload_method must be s3 or oss")
+    callback_url = _callback_address(text(parameters, "callBackUrl"))
+    source = share_source_of(url, account_id, office, MOST_ADDRESS_CHARACTERS)
+    return NewJob(
+        id=new_id(f"task_{MODEL}_", int(time.time() * 1000)),
+        account_id=account_id,
+        facade=FACADE.name,
+        wish=Wish("video", source_url=source.url, source_key=source.key),
+        request=_without_empty({"callBackUrl": callback_url, "input": _without_empty({"video_url": url, "upload_method": method})}),
+        callback_url=callback_url,
+    )
+
+
+def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
+    """A task as recordInfo tells it; times in milliseconds."""
+    fail_code, fail_message = _why(job)
+    return {
+        "taskId": job.id,
+        "model": MODEL,
+        "state": STATES[job.state],
+        "param": _param(job.request),
+        "resultJson": _result(job, links, int(link_seconds)),
+        "failCode": fail_code,
+        "failMsg": fail_message,
+        "costTime": _cost_ms(job),
+        "completeTime": job.finished_ms,
+        "createTime": job.created_ms,
+        "updateTime": job.updated_ms,
+        "progress": job.progress_percent,
+        "creditsConsumed": job.credits_used,
+    }
+
+
+def callback(job: Job, links: Links) -> Callback:
+    """What an ended task's `callBackUrl` is told: its record, but `costTime` in seconds."""
+    done = job.state is State.SUCCEEDED
+    seconds = round((_cost_ms(job) or 0) / 1000)
+    data = record(job, links, CALLBACK_LINK_SECONDS) | {"costTime": seconds, "task_id": job.id}
+    message = "Playground task completed successfully." if done else "Playground task failed."
+    return Callback(job.id, {"code": 200 if done else 501, "msg": message, "data": data})
+
+
+def _success(data: object) -> JSONResponse:
+    return JSONResponse({"code": 200, "msg": "success", "data": data})
+
+
+async def _read(request: Request, office: Office) -> dict[str, Any]:
+    return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+
+
+def _input(value: object, most_depth: int) -> dict[str, Any]:
+    """The task's `input`: an object, or JSON text of one."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        return parse_object(value, most_depth)
+    raise ParameterError("input must be an object")
+
+
+def _callback_address(url: str) -> str | None:
+    try:
+        return web_address(url) if url else None
+    except MediaAddressInvalid as error:
+        raise ParameterError(f"callBackUrl: {error}") from None
+
+
+def _found(task_id: str, account_id: int, office: Office) -> dict[str, Any]:
+    if not task_id:
+        raise ParameterMissing("taskId parameter is required")
+    job = office.desk.find(account_id, task_id)
+    if job.facade != FACADE.name:
+        raise UnknownJob("the task is of another dialect")
+    data = record(job, office.links, office.options.result_link_seconds)
+    return {"code": 200, "msg": "success", "message": "success", "data": data}
+
+
+def _direct_link(url: str, account_id: int, office: Office) -> str:
+    key = office.links.key_of(url)
+    if key is None or not owns(office.desk, account_id, key):
+        raise MediaAddressInvalid("the url is not of a file that this service made for the account")
+    return office.links.url(key, int(office.options.direct_link_seconds))
+
+
+def _param(request: Mapping[str, Any]) -> str:
+    """The request as the vendor gives it back: JSON text within JSON text."""
+    return _json({"model": MODEL, **request, "input": _json(request["input"])})
+
+
+def _result(job: Job, links: Links, link_seconds: int) -> str | None:
+    if job.state is not State.SUCCEEDED or job.result is None:
+        return None
+    clean, source = (links.url(key, link_seconds) for key in (job.result.clean_key, job.result.source_key))
+    return _json({"resultUrls": [clean], "resultWaterMarkUrls": [source]})
+
+
+def _why(job: Job) -> tuple[str, str] | tuple[None, None]:
+    """Code and words of a failure; None unless there is one: clients read even an empty `failCode` as a failure."""
+    if STATES[job.state] != "fail":
+        return None, None
+    failure = job.failure or Failure.of(JobCancelled("the task was cancelled"))
+    code = code_of(CODES, failure.error_kind)
+    return str(code.code), code.message or failure.message
+
+
+def _cost_ms(job: Job) -> int | None:
+    """How long it was worked on; None before its end."""
+    return None if job.finished_ms is None else job.finished_ms - (job.started_ms or job.created_ms)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
+FACADE: Final = Facade("kie", CODES, router, callback)

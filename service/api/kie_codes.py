@@ -1,0 +1,68 @@
+"""The kie dialect's words for errors."""
+
+from typing import Any, Final
+
+from service.api.facade import Code, Codes, code_of
+from service.errors import (
+    AccessError,
+    Busy,
+    CleanplateError,
+    ContentBlocked,
+    ContentCheckFailed,
+    ContentRefused,
+    DecodeFailed,
+    EncodeFailed,
+    FeatureDisabled,
+    FetchError,
+    FetchUnavailable,
+    InputError,
+    InsufficientCredits,
+    InternalError,
+    JobCancelled,
+    JobTimeout,
+    Maintenance,
+    ModelError,
+    ParameterError,
+    ParameterMissing,
+    RateLimited,
+    RequestError,
+    SettingsError,
+    StorageError,
+    UnknownJob,
+)
+
+MODEL: Final = "sora-watermark-remover"
+CODES: Final[Codes] = {
+    AccessError: Code(401, "You do not have access permissions"),
+    ParameterError: Code(422),
+    ParameterMissing: Code(400),
+    UnknownJob: Code(422, "recordInfo is null"),
+    InsufficientCredits: Code(402, "The current credits are insufficient. Please top up."),
+    Busy: Code(429),
+    RateLimited: Code(429, "Rate limit exceeded"),
+    Maintenance: Code(455),
+    FeatureDisabled: Code(505),
+    InputError: Code(422),
+    RequestError: Code(422),
+    ContentRefused: Code(422),
+    ContentBlocked: Code(422),
+    ContentCheckFailed: Code(500),
+    FetchError: Code(400),
+    FetchUnavailable: Code(404),
+    JobTimeout: Code(408),
+    JobCancelled: Code(501),
+    DecodeFailed: Code(501),
+    EncodeFailed: Code(501),
+    ModelError: Code(501),
+    StorageError: Code(500),
+    SettingsError: Code(500),
+    InternalError: Code(500),
+}
+UPLOAD_CODES: Final[Codes] = {**CODES, ParameterError: Code(400), InputError: Code(400), FetchUnavailable: Code(400)}
+
+
+def error_body(error: CleanplateError) -> dict[str, Any]:
+    """An error's answer; that of a wrong key has no `data`, as the vendor's."""
+    code = code_of(CODES, type(error))
+    told = {"code": code.code, "msg": code.words(error)}
+    return told if isinstance(error, AccessError) else told | {"data": None}

@@ -1,0 +1,141 @@
+"""The kie dialect in the OpenAPI document."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from service.api.kie_codes import MODEL
+from service.api.openapi import answers, asks, reads
+
+TASK_ID: Final = "task_sora-watermark-remover_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
+VIDEO: Final = "https://sora.chatgpt.com/p/s_68e83bd7eee88191be79d2ba7158516f"
+RESULT: Final = "http://example.com/files/jobs/1/clean.mp4"
+SOURCE: Final = "http://example.com/files/jobs/1/source.mp4"
+DENIED: Final = {"code": 401, "msg": "You do not have access permissions"}
+PIXEL: Final = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+UPLOADED: Final = {
+    "success": True,
+    "code": 200,
+    "msg": "File uploaded successfully",
+    "data": {
+        "fileName": "pixel.png",
+        "filePath": "images/pixel.png",
+        "downloadUrl": "http://example.com/files/uploads/1/5d41402abc4b2a76b9719d91/images/pixel.png?expires=1766393431&signature=9f86d081",
+        "fileSize": 68,
+        "mimeType": "image/png",
+        "uploadedAt": "2025-12-08T08:50:31.860Z",
+    },
+}
+REFUSED: Final = {"success": False, "code": 400, "msg": "uploadPath is required"}
+
+
+class TaskInput(BaseModel):
+    """What to clean."""
+
+    video_url: str = Field(max_length=500, description="A video's address, a share link, or the `downloadUrl` of an upload.")
+    upload_method: Literal["s3", "oss"] = Field("s3", description="Accepted, and without effect.")
+
+
+class CreateTask(BaseModel):
+    """A new task."""
+
+    model: Literal["sora-watermark-remover"]
+    callBackUrl: str | None = Field(None, description="Where the task's end is POSTed to.")
+    input: Annotated[
+        Any, WithJsonSchema({"anyOf": [TaskInput.model_json_schema(), {"type": "string", "description": "The same as JSON text."}]})
+    ]
+
+
+class FileLink(BaseModel):
+    """A file of ours."""
+
+    url: str = Field(description="A link that this service gave out and that has not expired.")
+
+
+class Named(BaseModel):
+    """Where an upload goes."""
+
+    uploadPath: str = Field(description="A folder of your choice.")
+    fileName: str | None = Field(None, description="The suffix is corrected to that of the file's type.")
+
+
+class StreamUpload(Named):
+    """A file in a form."""
+
+    file: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+class UrlUpload(Named):
+    """A file by its address."""
+
+    fileUrl: str = Field(description="An address that is publicly reachable.")
+
+
+class Base64Upload(Named):
+    """A file in JSON."""
+
+    base64Data: str = Field(description="Base64 text, or a `data:` address.")
+
+
+def _endpoint(summary: str, responses: dict[int | str, dict[str, Any]], extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"summary": summary, "responses": responses, "openapi_extra": extra}
+
+
+RECORD: Final = {
+    "taskId": TASK_ID,
+    "model": MODEL,
+    "state": "success",
+    "param": f'{{"model":"{MODEL}","input":"{{\\"video_url\\":\\"{VIDEO}\\"}}"}}',
+    "resultJson": f'{{"resultUrls":["{RESULT}"],"resultWaterMarkUrls":["{SOURCE}"]}}',
+    "failCode": None,
+    "failMsg": None,
+    "costTime": 15000,
+    "completeTime": 1765183863860,
+    "createTime": 1765183831860,
+    "updateTime": 1765183863860,
+    "progress": 100,
+    "creditsConsumed": 1,
+}
+CREATE_TASK: Final = _endpoint(
+    "Create a task",
+    answers(
+        created={"code": 200, "msg": "success", "data": {"taskId": TASK_ID}},
+        denied=DENIED,
+        no_credits={"code": 402, "msg": "The current credits are insufficient. Please top up.", "data": None},
+    ),
+    reads(CreateTask, {"model": MODEL, "callBackUrl": "https://example.com/callback", "input": {"video_url": VIDEO}}),
+)
+RECORD_INFO: Final = _endpoint(
+    "Look at a task",
+    answers(
+        succeeded={"code": 200, "msg": "success", "message": "success", "data": RECORD},
+        denied=DENIED,
+        unknown={"code": 422, "msg": "recordInfo is null", "data": None},
+    ),
+    asks("taskId", "The task's id.", TASK_ID),
+)
+CREDIT: Final = _endpoint("Credits left", answers(credits={"code": 200, "msg": "success", "data": 100}, denied=DENIED))
+DOWNLOAD_URL: Final = _endpoint(
+    "A link to a file of ours that is good for 20 minutes",
+    answers(
+        link={"code": 200, "msg": "success", "data": RESULT},
+        foreign={"code": 422, "msg": "the url is not of a file that this service made for the account", "data": None},
+        denied=DENIED,
+    ),
+    reads(FileLink, {"url": RESULT}),
+)
+STREAM_UPLOAD: Final = _endpoint(
+    "Upload a file in a form",
+    answers(uploaded=UPLOADED, refused=REFUSED),
+    reads(StreamUpload, {"file": "(the file's bytes)", "uploadPath": "videos", "fileName": "clip.mp4"}, "multipart/form-data"),
+)
+URL_UPLOAD: Final = _endpoint(
+    "Upload a file by its address",
+    answers(uploaded=UPLOADED, refused=REFUSED),
+    reads(UrlUpload, {"fileUrl": "http://example.com/pixel.png", "uploadPath": "images", "fileName": "pixel.png"}),
+)
+BASE64_UPLOAD: Final = _endpoint(
+    "Upload a file as base64",
+    answers(uploaded=UPLOADED, refused=REFUSED),
+    reads(Base64Upload, {"base64Data": PIXEL, "uploadPath": "images", "fileName": "pixel.png"}),
+)

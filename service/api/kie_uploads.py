@@ -1,0 +1,137 @@
+"""The kie dialect's three uploads: a form's file, a file by its address, and one as base64 in JSON."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from service.api.auth import account_of
+from service.api.facade import Office, code_of, guarded
+from service.api.kie_codes import UPLOAD_CODES
+from service.api.kie_docs import BASE64_UPLOAD, STREAM_UPLOAD, URL_UPLOAD
+from service.api.parameters import read_parameters, required, text
+from service.api.rates import READ
+from service.api.source import web_address
+from service.api.upload import TEMPORARY_PREFIX, keep_stream, plain_name, plain_path, read_form, upload_key
+from service.errors import CleanplateError, ParameterError, ParameterMissing, TooLarge
+from service.media import HEAD_BYTES, head_of, suffix_of_head
+from service.outside.fetch import FetchLimits, fetch
+from service.outside.storage import content_type_of
+
+FETCH_SECONDS: Final = 30.0  # the vendor's own limit
+UNNAMED: Final = "upload"
+
+
+def router(office: Office) -> APIRouter:
+    """The three endpoints."""
+    routes = APIRouter(route_class=guarded(render_error), tags=["kie"])
+
+    @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
+    async def stream_upload(request: Request) -> JSONResponse:
+        account_id = await _counted(request, office)
+        async with read_form(request, office.options.upload_bytes) as form:
+            return await run_in_threadpool(_keep_form, form, account_id, office)
+
+    @routes.post("/api/file-url-upload", **URL_UPLOAD)
+    async def url_upload(request: Request) -> JSONResponse:
+        account_id = await _counted(request, office)
+        return await run_in_threadpool(_keep_fetched, await _read(request, office), account_id, office)
+
+    @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
+    async def base64_upload(request: Request) -> JSONResponse:
+        account_id = await _counted(request, office)
+        return await run_in_threadpool(_keep_base64, await _read(request, office), account_id, office)
+
+    return routes
+
+
+def render_error(error: CleanplateError) -> JSONResponse:
+    """An error as the uploads say it."""
+    code = code_of(UPLOAD_CODES, type(error))
+    return JSONResponse({"success": False, "code": code.code, "msg": code.words(error)})
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an upload goes, by the client's wishes: `path` is plain, and its suffix that of the file's bytes."""
+
+    key: str
+    path: str
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any], default_name: str, head: bytes, account_id: int) -> Self:
+        """Raises ParameterMissing, and NotMedia where the bytes are of no type that we take."""
+        folder = plain_path(required(parameters, "uploadPath"))
+        stem = plain_name(PurePosixPath(text(parameters, "fileName") or default_name).stem) or UNNAMED
+        path = str(PurePosixPath(folder, stem + suffix_of_head(head)))
+        return cls(upload_key(account_id, path), path)
+
+
+async def _counted(request: Request, office: Office) -> int:
+    account = await account_of(request, office)
+    office.rates.count(account.id, READ)
+    return account.id
+
+
+async def _read(request: Request, office: Office) -> dict[str, Any]:
+    return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+
+
+def _keep_form(form: FormData, account_id: int, office: Office) -> JSONResponse:
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        raise ParameterMissing("file is required")
+    target = Target.of(dict(form), upload.filename or "", upload.file.read(HEAD_BYTES), account_id)
+    upload.file.seek(0)
+    return _kept(target, keep_stream(office.storage, target.key, upload.file), office)
+
+
+def _keep_fetched(parameters: dict[str, Any], account_id: int, office: Office) -> JSONResponse:
+    url = web_address(required(parameters, "fileUrl"))
+    required(parameters, "uploadPath")  # before the fetch
+    limits = FetchLimits(bytes=office.options.upload_bytes, seconds=FETCH_SECONDS)
+    with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
+        path = Path(folder) / "fetched"
+        fetched = fetch(url, path, office.reach, limits)
+        target = Target.of(parameters, unquote(urlsplit(url).path), head_of(path), account_id)
+        office.storage.put_file(target.key, path, content_type_of(target.key))
+    return _kept(target, fetched.bytes, office)
+
+
+def _keep_base64(parameters: dict[str, Any], account_id: int, office: Office) -> JSONResponse:
+    data = decoded(required(parameters, "base64Data"))
+    if len(data) > office.options.upload_bytes:
+        raise TooLarge(f"the file has more than {office.options.upload_bytes // 2**20} MiB, which is the limit")
+    target = Target.of(parameters, "", data[:HEAD_BYTES], account_id)
+    office.storage.put_bytes(target.key, data, content_type_of(target.key))
+    return _kept(target, len(data), office)
+
+
+def decoded(base64_text: str) -> bytes:
+    """The bytes of base64 text, which may be a `data:` address and have line breaks; raises ParameterError."""
+    digits = base64_text.partition(",")[2] if base64_text.startswith("data:") else base64_text
+    try:
+        return base64.b64decode("".join(digits.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ParameterError("base64Data is not base64") from None
+
+
+def _kept(target: Target, file_bytes: int, office: Office) -> JSONResponse:
+    data = {
+        "fileName": PurePosixPath(target.path).name,
+        "filePath": target.path,
+        "downloadUrl": office.links.url(target.key, int(office.options.result_link_seconds)),
+        "fileSize": file_bytes,
+        "mimeType": content_type_of(target.key),
+        "uploadedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return JSONResponse({"success": True, "code": 200, "msg": "File uploaded successfully", "data": data})

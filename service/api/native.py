@@ -1,0 +1,192 @@
+"""The native API: jobs as resources, ordinary HTTP status codes, problems as RFC 9457 has them."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Self
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from service.api import native_docs as docs
+from service.api.auth import account_of
+from service.api.facade import ApiOptions, Callback, Facade, Office
+from service.api.native_events import HEADERS, EventStream, news, stream
+from service.api.native_models import AccountView, JobPage, JobView
+from service.api.native_order import Order, read_order
+from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute
+from service.api.rates import READ, SUBMIT
+from service.errors import JobCancelled, UnknownJob
+from service.jobs.accounts import Account
+from service.jobs.job import Failure, Job, NewJob, new_id
+from service.outside.links import Links
+
+PREFIX: Final = "job_"
+JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # of all facades; no database is asked for anything else
+CURSOR: Final = r"^\d{1,15}-\d{1,4}$"
+CALLBACK_LINK_SECONDS: Final = int(ApiOptions.result_link_seconds)
+
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200, description="Makes a repeated request find the same job.")]
+LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="The number of the last event that you know.")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the page before.")]
+
+
+def router(office: Office) -> APIRouter:
+    """All endpoints below `/v1`."""
+    # The switch `sora_links_only` is about what vendors document; here any source will do.
+    office = replace(office, options=replace(office.options, sora_links_only=False))
+
+    async def sign_in(request: Request) -> None:
+        request.state.account = await account_of(request, office)
+
+    bearer = HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key.")
+    routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(bearer), Depends(sign_in)])
+    _add_jobs(routes, office)
+    _add_job(routes, office)
+    return routes
+
+
+def _add_jobs(routes: APIRouter, office: Office) -> None:
+    """What is about the account: its jobs and credits."""
+
+    @routes.post("/jobs", **docs.CREATE)
+    async def create(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+        account = _caller(request, office, SUBMIT)
+        order = await read_order(request, account.id, office)
+        job, is_new = await run_in_threadpool(_submit, order, idempotency_key, account.id, office)
+        headers = {"Location": f"/v1/jobs/{job.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
+        return _shown(_view(job, office), 201 if is_new else 200, headers)
+
+    @routes.get("/jobs", **docs.LIST)
+    async def jobs(request: Request, limit: Limit = 20, cursor: After = None) -> Response:
+        account = _caller(request, office, READ)
+        place = Cursor.parse(cursor) if cursor else Cursor()
+        found = await run_in_threadpool(office.desk.jobs, account.id, limit + place.seen + 1, place.before_ms)
+        page = found[place.seen :][:limit]
+        following = place.after(page) if len(found) > place.seen + limit else None
+        return _shown(JobPage(data=[_view(job, office) for job in page], next_cursor=str(following) if following else None))
+
+    @routes.get("/account", **docs.ACCOUNT_OF_KEY)
+    async def account(request: Request) -> Response:
+        account = _caller(request, office, READ)
+        return _shown(await run_in_threadpool(_account, account, office))
+
+
+def _add_job(routes: APIRouter, office: Office) -> None:
+    """What is about one job."""
+
+    @routes.get("/jobs/{job_id}", **docs.FIND)
+    async def find(request: Request, job_id: str) -> Response:
+        return _shown(_view(await _find(request, job_id, office), office))
+
+    @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
+    async def cancel(request: Request, job_id: str) -> Response:
+        job = await _find(request, job_id, office)
+        return _shown(_view(await run_in_threadpool(office.desk.cancel, job.account_id, job.id), office))
+
+    @routes.get("/jobs/{job_id}/events", **docs.STREAM)
+    async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
+        job = await _find(request, job_id, office)
+        job, missed = await run_in_threadpool(news, office.desk, job, last_event_id)
+        if job.ended and not missed:
+            return Response(status_code=204)  # which tells a browser not to come back
+        return EventStream(stream(office.desk, job, last_event_id), headers=HEADERS)
+
+    @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
+    async def result(request: Request, job_id: str) -> Response:
+        job = await _find(request, job_id, office)
+        if not job.ended:
+            raise JobNotEnded(f"the job is {job.state}")
+        if job.result is None or job.failure:
+            return Problem.of_failure(job.failure or Failure.of(JobCancelled("the job was cancelled"))).answer()
+        return RedirectResponse(office.links.url(job.result.clean_key, int(office.options.result_link_seconds)), 303)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in the account's jobs, newest first: before this millisecond, and behind so many of the jobs there. Jobs may share one."""
+
+    before_ms: int | None = None
+    seen: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        before_ms, _, seen = text.partition("-")
+        return cls(int(before_ms), int(seen))
+
+    def after(self, page: Sequence[Job]) -> "Cursor":
+        """The place behind these jobs, which are those that follow this place."""
+        before_ms = page[-1].created_ms + 1
+        seen = sum(job.created_ms + 1 == before_ms for job in page)
+        return Cursor(before_ms, seen + (self.seen if before_ms == self.before_ms else 0))
+
+    def __str__(self) -> str:
+        return f"{self.before_ms}-{self.seen}"
+
+
+def callback(job: Job, links: Links) -> Callback:
+    """What is told of a job's end. The event's id is the same however often it is told."""
+    event: Mapping[str, object] = {
+        "type": f"job.{job.state}",
+        "id": f"evt_{job.id.removeprefix(PREFIX)}",
+        "created": (job.finished_ms or job.updated_ms) // 1000,
+        "data": JobView.of(job, links, CALLBACK_LINK_SECONDS).model_dump(mode="json"),
+    }
+    return Callback(job.id, event)
+
+
+def _caller(request: Request, office: Office, what: str) -> Account:
+    """Who asks; raises RateLimited."""
+    account: Account = request.state.account
+    office.rates.count(account.id, what)
+    return account
+
+
+async def _find(request: Request, job_id: str, office: Office) -> Job:
+    account = _caller(request, office, READ)
+    if not JOB_ID.fullmatch(job_id):
+        raise UnknownJob("there is no such job")
+    return await run_in_threadpool(office.desk.find, account.id, job_id)
+
+
+def _submit(order: Order, idempotency_key: str | None, account_id: int, office: Office) -> tuple[Job, bool]:
+    """The job, and whether it is a new one; files of a request that made none are deleted."""
+    new = NewJob(
+        id=new_id(PREFIX, time.time_ns() // 1_000_000),
+        account_id=account_id,
+        facade=FACADE.name,
+        wish=order.wish,
+        request={"digest": order.digest},
+        callback_url=order.callback_url,
+        idempotency_key=f"{FACADE.name}:{idempotency_key}" if idempotency_key else None,
+        priority=order.priority,
+    )
+    job: Job | None = None
+    try:
+        job = office.desk.submit(new)
+    finally:
+        if order.folder and (job is None or job.id != new.id):
+            office.storage.delete_under(order.folder)
+    if job.id != new.id and job.request.get("digest") != order.digest:
+        raise IdempotencyKeyReused("the Idempotency-Key was sent with another request before")
+    return job, job.id == new.id
+
+
+def _account(account: Account, office: Office) -> AccountView:
+    return AccountView.of(account, office.desk.balance(account.id), office.desk.spent_credits(account.id))
+
+
+def _view(job: Job, office: Office) -> JobView:
+    return JobView.of(job, office.links, int(office.options.result_link_seconds))
+
+
+def _shown(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(view.model_dump(mode="json"), status, headers)
+
+
+FACADE: Final = Facade("native", CODES, router, callback)

@@ -1,0 +1,197 @@
+"""The wire of the native API: what a client may ask of a job, and what it is told of it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from service.api.problems import Problem
+from service.errors import FetchRefused
+from service.jobs.accounts import Account
+from service.jobs.credits import Balance
+from service.jobs.job import Job, Media, PointedBox, Result, State
+from service.outside.guard import address_of
+from service.outside.links import Links
+
+LONGEST_ADDRESS = 2048
+MOST_BOXES = 100
+LARGEST_CORNER_PIXELS = 65_536
+LONGEST_SECONDS = 86_400
+
+
+def _web_address(url: str) -> str:
+    try:
+        address_of(url)
+    except FetchRefused as error:
+        raise ValueError(str(error)) from None
+    return url
+
+
+Address = Annotated[str, Field(min_length=1, max_length=LONGEST_ADDRESS, json_schema_extra={"format": "uri"}), AfterValidator(_web_address)]
+Corner = Annotated[float, Field(ge=0, le=LARGEST_CORNER_PIXELS, allow_inf_nan=False)]
+Second = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+
+
+class Wire(BaseModel):
+    """What a client sends: of exactly these names and types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Box(Wire):
+    """A box to be cleaned whatever is in it. Corners that are all <= 1 are fractions of the shown picture, else pixels."""
+
+    x1: Corner
+    y1: Corner
+    x2: Corner
+    y2: Corner
+    first_seconds: Second | None = None
+    last_seconds: Second | None = None
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.x2 <= self.x1 or self.y2 <= self.y1:
+            raise ValueError("the box is empty: x1, y1 is its top left corner, x2, y2 its bottom right one")
+        if self.first_seconds is not None and self.last_seconds is not None and self.last_seconds < self.first_seconds:
+            raise ValueError("the box ends before it begins")
+        return self
+
+    @property
+    def pointed(self) -> PointedBox:
+        return PointedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds)
+
+
+class Options(Wire):
+    """What may be asked besides the source."""
+
+    media: Media | None = Field(None, description="By default what the source's name or first bytes say; a video if they say nothing.")
+    mask_url: Address | None = Field(None, description="An image or video of what to remove: white = remove.")
+    boxes: list[Box] = Field(default=[], max_length=MOST_BOXES)
+    classes: list[Literal["overlay", "scene_text"]] = Field(
+        default=["overlay"], min_length=1, max_length=2, description="What to look for."
+    )
+    detect: bool | None = Field(None, description="Look for marks. By default true, unless there are boxes or a mask.")
+    remove_audio: bool = False
+    callback_url: Address | None = Field(None, description="Where the job's end is POSTed to, signed.")
+    priority: int = Field(100, ge=1, le=1000, description="Smaller goes first, among your own jobs.")
+
+
+class NewJobBody(Options):
+    """A job from an address."""
+
+    source_url: Address = Field(description="A video's or image's address, a share link, or a link to a file of yours here.")
+
+
+class UploadBody(Wire):
+    """A job from a file. For the document only: a form is read as it streams in."""
+
+    file: str = Field(json_schema_extra={"format": "binary"})
+    mask: str | None = Field(None, json_schema_extra={"format": "binary"})
+    options: str = Field(
+        "{}", json_schema_extra={"contentMediaType": "application/json"}, description="The other fields of a job, as a JSON object."
+    )
+
+
+class ProblemView(BaseModel):
+    """A problem (RFC 9457). `type` never changes its meaning; `detail` is for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class ResultView(BaseModel):
+    """What a job made. The links are signed and expire."""
+
+    url: str
+    source_url: str
+    thumbnail_url: str
+    content_type: str
+    bytes: int
+    frames: int
+    mark_found: bool
+    seconds: float
+
+    @classmethod
+    def of(cls, result: Result, links: Links, link_seconds: int) -> Self:
+        return cls(
+            url=links.url(result.clean_key, link_seconds),
+            source_url=links.url(result.source_key, link_seconds),
+            thumbnail_url=links.url(result.thumbnail_key, link_seconds),
+            content_type=result.content_type,
+            bytes=result.bytes,
+            frames=result.frames,
+            mark_found=result.mark_found,
+            seconds=result.seconds,
+        )
+
+
+class JobView(BaseModel):
+    """A job. Every field is always sent; those that may be null have defaults because FastAPI's document leaves nulls out of examples."""
+
+    id: str
+    state: State
+    progress_percent: int = Field(ge=0, le=100)
+    media: Media
+    source_url: str | None = Field(None, description="Null for a file of ours.")
+    callback_url: str | None = None
+    credits_used: int
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    started_at: str | None = None
+    finished_at: str | None = None
+    error: ProblemView | None = None
+    result: ResultView | None = None
+
+    @classmethod
+    def of(cls, job: Job, links: Links, link_seconds: int) -> Self:
+        return cls(
+            id=job.id,
+            state=job.state,
+            progress_percent=job.progress_percent,
+            media=job.wish.media,
+            source_url=job.wish.source_url,
+            callback_url=job.callback_url,
+            credits_used=job.credits_used,
+            created_at=moment(job.created_ms),
+            started_at=None if job.started_ms is None else moment(job.started_ms),
+            finished_at=None if job.finished_ms is None else moment(job.finished_ms),
+            error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
+            result=None if job.result is None else ResultView.of(job.result, links, link_seconds),
+        )
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first."""
+
+    data: list[JobView]
+    next_cursor: str | None = Field(None, description="For the page of older ones; null on the last.")
+
+
+class AccountView(BaseModel):
+    """Who you are, and what you can spend."""
+
+    name: str
+    paid_credits: int
+    one_time_credits: int
+    total_credits: int
+    held_credits: int = Field(description="Reserved for jobs that have not ended.")
+    spent_credits: int
+
+    @classmethod
+    def of(cls, account: Account, balance: Balance, spent_credits: int) -> Self:
+        return cls(
+            name=account.name,
+            paid_credits=balance.paid_credits,
+            one_time_credits=balance.one_time_credits,
+            total_credits=balance.total_credits,
+            held_credits=balance.held_credits,
+            spent_credits=spent_credits,
+        )
+
+
+def moment(at_ms: int) -> str:
+    """A time as RFC 3339 has it."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,156 @@
+"""For those who run the service: is it alive, is it ready, and what is it doing."""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
+
+from service.api.facade import Office
+from service.errors import CleanplateError, StorageError
+from service.jobs.desk import Desk
+from service.jobs.figures import Figures
+from service.jobs.job import State
+from service.version import VERSION
+
+log = logging.getLogger(__name__)
+
+Check = Callable[[], object]  # raises when its part does not work
+CHECK_SECONDS: Final = 5.0
+FRESH_SECONDS: Final = 2.0  # strangers who ask all the time cause no more work than this
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "healthz": {"status": "ok", "version": VERSION},
+    "readyz": {"status": "ready", "checks": {"database": "ok", "storage": "ok", "model": "ok", "disk": "ok"}},
+}
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What the application knows besides the office. `model` raises when the networks are not there."""
+
+    model: Check
+    folder: Path  # where jobs work
+    least_free_bytes: int
+    registry: CollectorRegistry
+
+
+def router(office: Office, probes: Probes) -> APIRouter:
+    """`/healthz`, `/readyz`, `/metrics`."""
+    routes = APIRouter(tags=["operations"])
+    readiness = Readiness(_checks(office, probes))
+
+    @routes.get("/healthz", summary="Is it alive", responses={200: _told("The process answers.", "healthz")})
+    async def healthz() -> Response:
+        return JSONResponse(EXAMPLES["healthz"])
+
+    @routes.get(
+        "/readyz",
+        summary="Is it ready",
+        responses={200: _told("All parts work.", "readyz"), 503: {"description": "Some part does not work: `checks` says which."}},
+    )
+    async def readyz() -> Response:
+        checks = await readiness.checks()
+        ready = all(outcome == "ok" for outcome in checks.values())
+        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    @routes.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(await run_in_threadpool(generate_latest, probes.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+class Readiness:
+    """Asks each part whether it works; all who ask at about the same time share one answer."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self._turn = asyncio.Lock()
+        self._outcomes: dict[str, str] = {}
+        self._fresh_until = 0.0
+
+    async def checks(self) -> dict[str, str]:
+        """Of each part: `ok`, `failed` or `timed out`. The log knows why."""
+        async with self._turn:
+            if time.monotonic() >= self._fresh_until:
+                outcomes = await asyncio.gather(*(_outcome(name, check) for name, check in self._checks.items()))
+                self._outcomes = dict(zip(self._checks, outcomes, strict=True))
+                self._fresh_until = time.monotonic() + FRESH_SECONDS
+            return self._outcomes
+
+
+async def _outcome(name: str, check: Check) -> str:
+    try:
+        with anyio.fail_after(CHECK_SECONDS):
+            await anyio.to_thread.run_sync(check, abandon_on_cancel=True)
+    except TimeoutError:
+        log.warning("%s did not answer within %g s", name, CHECK_SECONDS)
+        return "timed out"
+    except Exception:
+        log.warning("%s is not ready", name, exc_info=True)
+        return "failed"
+    return "ok"
+
+
+def _checks(office: Office, probes: Probes) -> dict[str, Check]:
+    def disk() -> None:
+        if shutil.disk_usage(probes.folder).free < probes.least_free_bytes:
+            raise StorageError(f"less than {probes.least_free_bytes / 2**20:g} MiB are free")
+
+    return {"database": office.desk.ready, "storage": office.storage.check, "model": probes.model, "disk": disk}
+
+
+def _told(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"example": EXAMPLES[example]}}}
+
+
+class DeskCollector(Collector):
+    """Sums over all jobs, from the database, at each scrape. The application hands it to `metrics.scraped`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # else a registry would ask the database at its start
+
+    def collect(self) -> Iterable[Metric]:
+        """Without a database all that is told is that there is none."""
+        try:
+            self._desk.ready()
+            figures = self._desk.figures()
+        except CleanplateError:
+            yield GaugeMetricFamily("cleanplate_database_up", "Whether the database answers.", 0)
+            return
+        yield GaugeMetricFamily("cleanplate_database_up", "Whether the database answers.", 1)
+        yield from _families(figures)
+
+
+def _families(figures: Figures) -> Iterable[Metric]:
+    jobs = GaugeMetricFamily("cleanplate_jobs", "Jobs that are known, by facade and state.", labels=("facade", "state"))
+    for facade in sorted({facade for facade, _ in figures.jobs}):
+        for state in State:  # those at zero too: an alert on a state that has no line never ends
+            jobs.add_metric((facade, state), figures.jobs.get((facade, state), 0))
+    yield jobs
+    yield GaugeMetricFamily("cleanplate_queue_age_seconds", "How long the oldest waiting job waits.", figures.oldest_queued_seconds)
+    credits = GaugeMetricFamily("cleanplate_credits", "Sums of the ledger's lines, by kind and fund.", labels=("kind", "fund"))
+    for (kind, fund), amount in figures.free_credits.items():
+        credits.add_metric((kind, fund), amount)
+    yield credits
+    yield GaugeMetricFamily("cleanplate_credits_held", "Credits that open jobs hold.", figures.held_credits)
+    callbacks = GaugeMetricFamily("cleanplate_callbacks", "Callbacks that are known, by outcome.", labels=("outcome",))
+    for outcome, count in figures.deliveries.items():
+        callbacks.add_metric((outcome,), count)
+    yield callbacks
+    yield GaugeMetricFamily("cleanplate_workers", "Workers that are alive.", figures.workers)

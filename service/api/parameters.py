@@ -1,0 +1,94 @@
+"""Reads what a client sent, however it was sent: query, form or JSON."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from service.errors import ParameterError, ParameterMissing, TooLarge
+
+TRUE = frozenset({"true", "1", "yes", "on"})
+FALSE = frozenset({"false", "0", "no", "off", ""})
+
+
+async def read_parameters(request: Request, most_bytes: int, most_depth: int) -> dict[str, Any]:
+    """Query parameters, then those of a form or a JSON object, which win. Raises ParameterError, TooLarge."""
+    found: dict[str, Any] = dict(request.query_params)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=100, max_part_size=most_bytes) as form:
+            return found | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+    if kind == "application/x-www-form-urlencoded":
+        return found | dict(parse_qsl((await read_body(request, most_bytes)).decode(errors="replace"), keep_blank_values=True))
+    body = await read_body(request, most_bytes)
+    return found | parse_object(body, most_depth) if body.strip() else found
+
+
+async def read_body(request: Request, most_bytes: int) -> bytes:
+    """The whole body; raises TooLarge as soon as it is more than that."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most_bytes:
+            raise TooLarge(f"the request has more than {most_bytes / 2**20:g} MiB")
+    return bytes(body)
+
+
+def parse_object(body: bytes | str, most_depth: int) -> dict[str, Any]:
+    """A JSON object that is not nested deeper than `most_depth`."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ParameterError("the body is not JSON") from None
+    if not isinstance(data, dict):
+        raise ParameterError("the body is not a JSON object")
+    if _deeper(data, most_depth):
+        raise ParameterError(f"the body is nested deeper than {most_depth} levels")
+    return data
+
+
+def _deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    return levels == 0 or any(_deeper(part, levels - 1) for part in (value.values() if isinstance(value, dict) else value))
+
+
+def text(parameters: dict[str, Any], *names: str) -> str:
+    """The first of these parameters that was sent, as text; empty when none was. Raises ParameterError for another type."""
+    for name in names:
+        value = parameters.get(name)
+        if value is not None and value != "":
+            if not isinstance(value, (str, int)) or isinstance(value, bool):
+                raise ParameterError(f"{name} must be text")
+            return plain(str(value).strip(), name)
+    return ""
+
+
+def plain(value: str, name: str) -> str:
+    """The value, if a database can keep it: no NUL, and no half of a surrogate pair, which JSON can spell. Raises ParameterError."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ParameterError(f"{name} has characters that are none")
+    return value
+
+
+def required(parameters: dict[str, Any], *names: str) -> str:
+    """Like `text`, but raises ParameterMissing, naming the first."""
+    value = text(parameters, *names)
+    if not value:
+        raise ParameterMissing(f"{names[0]} is required")
+    return value
+
+
+def flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
+    """A boolean, which may have been sent as text."""
+    value = parameters.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in TRUE or word in FALSE:
+        return word in TRUE
+    raise ParameterError(f"{name} must be true or false")

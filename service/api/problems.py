@@ -1,0 +1,181 @@
+"""Problem bodies (RFC 9457): how an error is said with ordinary HTTP status codes."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service import errors
+from service.api.facade import Code, Codes, code_of
+from service.errors import CleanplateError, InternalError, ParameterError, ServiceError
+from service.jobs.job import Failure
+
+log = logging.getLogger(__name__)
+Model = TypeVar("Model", bound=BaseModel)
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE: Final = "urn:cleanplate:problem:"
+
+
+class InvalidFields(ParameterError):
+    """Some fields of the request have values that do not fit: each one's name, and what is wrong with it."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{name}: {text}" for name, text in fields))
+        self.fields = fields
+
+    @classmethod
+    def of(cls, found: Sequence[Any]) -> "InvalidFields":
+        """Ours for what pydantic found."""
+        places = (".".join(str(part) for part in each["loc"] if part not in ("body", "query", "header", "path")) for each in found)
+        return cls([(place or "body", _plain(each["msg"])) for place, each in zip(places, found, strict=True)])
+
+
+class IdempotencyKeyReused(ParameterError):
+    """The Idempotency-Key stands for another request."""
+
+
+class JobNotEnded(ServiceError):
+    """The job has no result yet."""
+
+
+CODES: Final[Codes] = {
+    errors.InputError: Code(422),
+    errors.NotMedia: Code(415),
+    errors.UnsupportedFormat: Code(415),
+    errors.TooLarge: Code(413),
+    errors.RequestError: Code(422),
+    errors.DecodeFailed: Code(500),
+    errors.ModelError: Code(500),
+    errors.EncodeFailed: Code(500),
+    errors.SettingsError: Code(500),
+    errors.AccessError: Code(401),
+    errors.AccountBanned: Code(403),
+    errors.ParameterError: Code(400),
+    errors.ParameterMissing: Code(422),
+    errors.MediaAddressInvalid: Code(422),
+    errors.UnknownModel: Code(422),
+    errors.UnknownJob: Code(404),
+    InvalidFields: Code(422),
+    IdempotencyKeyReused: Code(422),
+    JobNotEnded: Code(409),
+    errors.InsufficientCredits: Code(402),
+    errors.Busy: Code(503),
+    errors.RateLimited: Code(429),
+    errors.FetchError: Code(502),
+    errors.FetchRefused: Code(422),
+    errors.StorageError: Code(503),
+    errors.ContentRefused: Code(422),
+    errors.ContentCheckFailed: Code(503),
+    errors.ContentBlocked: Code(403),
+    errors.JobTimeout: Code(504),
+    errors.JobCancelled: Code(409),
+    errors.InternalError: Code(500),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong. `type_uri` stands for the kind of error and never changes; `detail` tells of this one."""
+
+    type_uri: str
+    title: str
+    status: int
+    detail: str
+    more: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: CleanplateError) -> "Problem":
+        return cls.of_kind(type(error), str(error), _more(error))
+
+    @classmethod
+    def of_failure(cls, failure: Failure) -> "Problem":
+        """Why a job failed."""
+        return cls.of_kind(failure.error_kind, failure.message, {})
+
+    @classmethod
+    def of_kind(cls, kind: type[CleanplateError], detail: str, more: Mapping[str, object]) -> "Problem":
+        words = re.findall("[A-Z][a-z]*", kind.__name__)
+        return cls(TYPE + "-".join(words).lower(), " ".join(words).capitalize(), code_of(CODES, kind).code, detail, more)
+
+    @property
+    def body(self) -> dict[str, object]:
+        return {"type": self.type_uri, "title": self.title, "status": self.status, "detail": self.detail, **self.more}
+
+    def answer(self, headers: Mapping[str, str] | None = None) -> Response:
+        return JSONResponse(self.body, self.status, headers, MEDIA_TYPE)
+
+
+def problem(error: CleanplateError) -> Response:
+    """The answer to a request that ended so."""
+    headers = {}
+    if isinstance(error, errors.AccessError):
+        headers["WWW-Authenticate"] = "Bearer" if isinstance(error, errors.KeyMissing) else 'Bearer error="invalid_token"'
+    if isinstance(error, errors.Busy):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return Problem.of(error).answer(headers)
+
+
+async def http_problem(_: Request, error: Exception) -> Response:
+    """The answer to a request that no route takes, or only with another method. For an application's exception handlers."""
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    return Problem("about:blank", title, error.status_code, str(error.detail)).answer(error.headers)
+
+
+class ProblemRoute(APIRoute):
+    """A route whose handler may raise any error: ours are told as problems; what is unforeseen is logged, and told as InternalError."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            return await _answered(handle, request)
+
+        return answer
+
+
+async def _answered(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+    try:
+        return await handle(request)
+    except CleanplateError as error:
+        return problem(error)
+    except RequestValidationError as error:
+        return problem(InvalidFields.of(error.errors()))
+    except HTTPException:
+        raise
+    except ClientDisconnect:  # in the middle of its body: nobody hears the answer
+        return Response(status_code=400)
+    except Exception:
+        log.exception("a request failed")
+        return problem(InternalError("internal error"))
+
+
+def read_as(model: type[Model], data: Mapping[str, Any]) -> Model:
+    """The data as this model; raises InvalidFields."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidFields.of(error.errors()) from None
+
+
+def _more(error: CleanplateError) -> dict[str, object]:
+    if isinstance(error, InvalidFields):
+        return {"errors": [{"field": name, "detail": text} for name, text in error.fields]}
+    if isinstance(error, errors.InsufficientCredits):
+        return {"current_credits": error.current_credits, "required_credits": error.required_credits}
+    return {}
+
+
+def _plain(text: str) -> str:
+    return text.removeprefix("Value error, ").lower()

@@ -1,0 +1,234 @@
+"""The savesora dialect: the key in the body, and one request that is held until the video is clean."""
+
+import asyncio
+import hashlib
+import time
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from service.api.facade import Code, Codes, Facade, Office, code_of, guarded
+from service.api.openapi import answers, reads
+from service.api.parameters import read_parameters, required
+from service.api.rates import READ, SUBMIT
+from service.api.source import share_source_of
+from service.errors import (
+    AccessError,
+    AccountBanned,
+    AccountMissing,
+    Busy,
+    CleanplateError,
+    ContentBlocked,
+    ContentCheckFailed,
+    ContentRefused,
+    DecodeFailed,
+    EncodeFailed,
+    FetchError,
+    InputError,
+    InsufficientCredits,
+    InternalError,
+    JobCancelled,
+    JobTimeout,
+    KeyInvalid,
+    KeyMissing,
+    ModelError,
+    ParameterError,
+    ParameterMissing,
+    RequestError,
+    SettingsError,
+    StorageError,
+)
+from service.jobs.credits import Balance
+from service.jobs.job import Job, NewJob, Result, State, Wish, new_id
+from service.outside.links import Links
+from service.outside.share_link import post_id_of
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 1.0
+PAUSE_GROWTH: Final = 1.5
+CANCEL_SECONDS: Final = 5.0  # how long a worker may take to see that its job is cancelled
+FAILED: Final = Code(5002, "watermark removal failed")
+BROKEN: Final = Code(5001, "internal server error")
+CODES: Final[Codes] = {
+    KeyMissing: Code(4001, "api_key is required"),
+    ParameterMissing: Code(4002, "video_url is required"),
+    AccessError: Code(4003, "invalid api_key"),
+    AccountMissing: Code(4004, "user not found"),
+    AccountBanned: Code(4005, "user account is banned"),
+    ParameterError: Code(4006, "invalid video url"),
+    InsufficientCredits: Code(4007, "insufficient credits"),
+    **dict.fromkeys((Busy, StorageError, SettingsError, InternalError, ContentCheckFailed), BROKEN),
+    **dict.fromkeys((FetchError, InputError, RequestError, DecodeFailed, EncodeFailed, ModelError), FAILED),
+    **dict.fromkeys((ContentRefused, ContentBlocked, JobTimeout, JobCancelled), FAILED),
+}
+
+
+class Download(BaseModel):
+    """A video to be cleaned."""
+
+    api_key: str
+    video_url: str = Field(description="A video's address, or a share link.")
+
+
+class Credits(BaseModel):
+    """Whose credits."""
+
+    api_key: str
+
+
+VIDEO: Final = "https://sora.chatgpt.com/p/s_68dc40f1f5a481919a01594fef247dd4"
+DOWNLOADED: Final = {
+    "code": 200,
+    "msg": "watermark removed successfully",
+    "data": {
+        "post_id": "s_68dc40f1f5a481919a01594fef247dd4",
+        "prompt": "A cinematic shot of...",
+        "thumbnail": "http://example.com/files/jobs/1/thumbnail.jpg",
+        "download_links": {
+            "mp4": "http://example.com/files/jobs/1/clean.mp4",
+            "mp4_source": "http://example.com/files/jobs/1/source.mp4",
+        },
+        "credits_used": 1,
+        "remaining_credits": 99,
+    },
+}
+BALANCE: Final = {"code": 200, "msg": "success", "data": {"paid_credits": 50, "onetime_credits": 50, "total_credits": 100}}
+INVALID_KEY: Final = {"code": 4003, "msg": "invalid api_key", "data": None}
+NO_CREDITS: Final = {"code": 4007, "msg": "insufficient credits", "data": {"current_credits": 0, "required_credits": 1}}
+
+
+def router(office: Office) -> APIRouter:
+    """Both endpoints of the dialect."""
+    routes = APIRouter(route_class=guarded(render_error), tags=["savesora"])
+
+    @routes.post(
+        "/api/v1/download",
+        summary="Clean a video, and wait for it",
+        responses=answers(cleaned=DOWNLOADED, no_credits=NO_CREDITS, invalid_key=INVALID_KEY),
+        openapi_extra=reads(Download, {"api_key": "YOUR_API_KEY", "video_url": VIDEO}),
+    )
+    async def download(request: Request) -> JSONResponse:
+        parameters = await _read(request, office)
+        key, url = _key(parameters), required(parameters, "video_url")
+        account = await run_in_threadpool(office.desk.account_of_key, key)
+        office.rates.count(account.id, SUBMIT)
+        job = await run_in_threadpool(lambda: office.desk.submit(new_download(url, account.id, office)))
+        job = await _held(request, job, office)
+        return JSONResponse(await run_in_threadpool(_told_of, job, office))
+
+    @routes.post(
+        "/api/v1/credits",
+        summary="Credits left",
+        responses=answers(credits=BALANCE, invalid_key=INVALID_KEY),
+        openapi_extra=reads(Credits, {"api_key": "YOUR_API_KEY"}),
+    )
+    async def credits(request: Request) -> JSONResponse:
+        key = _key(await _read(request, office))
+        account = await run_in_threadpool(office.desk.account_of_key, key)
+        office.rates.count(account.id, READ)
+        balance = await run_in_threadpool(office.desk.balance, account.id)
+        return JSONResponse(_success("success", credit_data(balance)))
+
+    return routes
+
+
+def render_error(error: CleanplateError) -> JSONResponse:
+    """An error as this dialect says it."""
+    data = None
+    if isinstance(error, InsufficientCredits):
+        data = {"current_credits": error.current_credits, "required_credits": error.required_credits}
+    return JSONResponse(_failure(code_of(CODES, type(error)), data))
+
+
+def new_download(url: str, account_id: int, office: Office) -> NewJob:
+    """The job of a request. The same address again within a day finds the same job, so a client that lost its connection loses nothing."""
+    source = share_source_of(url, account_id, office)
+    return NewJob(
+        id=new_id("savesora_", int(time.time() * 1000)),
+        account_id=account_id,
+        facade=FACADE.name,
+        wish=Wish("video", source_url=source.url, source_key=source.key),
+        idempotency_key=f"savesora:{hashlib.sha256(url.encode()).hexdigest()}",
+    )
+
+
+def download_data(job: Job, result: Result, links: Links, link_seconds: int, remaining_credits: int) -> dict[str, Any]:
+    """What a cleaned video's request is answered; where no share page told about the video, its id is the job's, and its prompt empty."""
+    page = job.post
+    return {
+        "post_id": page.post_id if page else post_id_of(job.wish.source_url or "") or job.id,
+        "prompt": (page and page.prompt) or "",
+        "thumbnail": (page and page.thumbnail_url) or links.url(result.thumbnail_key, link_seconds),
+        "download_links": {"mp4": links.url(result.clean_key, link_seconds), "mp4_source": links.url(result.source_key, link_seconds)},
+        "credits_used": job.credits_used,
+        "remaining_credits": remaining_credits,
+    }
+
+
+def credit_data(balance: Balance) -> dict[str, int]:
+    """What an account can spend."""
+    return {
+        "paid_credits": balance.paid_credits,
+        "onetime_credits": balance.one_time_credits,
+        "total_credits": balance.total_credits,
+    }
+
+
+async def _held(request: Request, job: Job, office: Office) -> Job:
+    """The job at its end. One that outlasts the wait is cancelled, but not when its client has left, who may ask again."""
+    job = await _ended(request, job, office, office.options.hold_seconds)
+    if job.ended or await request.is_disconnected():
+        return job
+    job = await run_in_threadpool(office.desk.cancel, job.account_id, job.id)
+    return await _ended(request, job, office, CANCEL_SECONDS)
+
+
+async def _ended(request: Request, job: Job, office: Office, most_seconds: float) -> Job:
+    """The job at its end, or as it stands when the time is over or the client leaves."""
+    pause_seconds = FIRST_PAUSE_SECONDS
+    deadline = time.monotonic() + most_seconds
+    while not job.ended and (left_seconds := deadline - time.monotonic()) > 0 and not await request.is_disconnected():
+        await asyncio.sleep(min(pause_seconds, left_seconds))
+        pause_seconds = min(pause_seconds * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+        job = await run_in_threadpool(office.desk.find, job.account_id, job.id)
+    return job
+
+
+def _told_of(job: Job, office: Office) -> dict[str, Any]:
+    if job.state is State.SUCCEEDED and job.result:
+        remaining = office.desk.balance(job.account_id).total_credits
+        data = download_data(job, job.result, office.links, int(office.options.result_link_seconds), remaining)
+        return _success("watermark removed successfully", data)
+    wrong_address = job.failure is not None and issubclass(job.failure.error_kind, ParameterError)
+    return _failure(CODES[ParameterError] if wrong_address else FAILED)
+
+
+async def _read(request: Request, office: Office) -> dict[str, Any]:
+    """The parameters; none where the body is no JSON, for which this dialect has no other words than that the key is missing."""
+    try:
+        return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+    except ParameterError:
+        return {}
+
+
+def _key(parameters: dict[str, Any]) -> str:
+    key = parameters.get("api_key")
+    if not key:
+        raise KeyMissing("api_key is required")
+    if not (isinstance(key, str) and key.isascii()):
+        raise KeyInvalid("api_key must be plain text")
+    return key.strip()
+
+
+def _success(message: str, data: dict[str, Any]) -> dict[str, Any]:
+    return {"code": 200, "msg": message, "data": data}
+
+
+def _failure(code: Code, data: dict[str, int] | None = None) -> dict[str, Any]:
+    return {"code": code.code, "msg": code.message, "data": data}
+
+
+FACADE: Final = Facade("savesora", CODES, router)

@@ -1,0 +1,14 @@
+"""One service for all tests of the facades: each test brings its own account."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.service_process import Service, running
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service with a worker."""
+    with running(tmp_path_factory.mktemp("service"), hold_seconds="60", worker_jobs="2") as running_service:
+        yield running_service

@@ -1,0 +1,395 @@
+"""The aidge dialect over real HTTP: signatures, forms of the parameters, a task from its submission to its video, every refusal."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.aidge import FACADE, read_boxes, unwrapped
+from service.api.aidge_sign import sign_v1, sign_v2
+from service.errors import (
+    ContentBlocked,
+    ContentCheckFailed,
+    ContentRefused,
+    DecodeFailed,
+    EncodeFailed,
+    FetchRefused,
+    FetchUnavailable,
+    JobTimeout,
+    ModelError,
+    NotMedia,
+    ParameterError,
+    RequestError,
+    StorageError,
+    TooLarge,
+    TooLong,
+    TooManyPixels,
+    Truncated,
+    UnsupportedFormat,
+)
+from service.jobs.job import PointedBox, Wish
+from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
+
+REMOVAL = "/ai/video/removal"
+RESULT = "/ai/video/removal/result"
+PARAMETERS = {"videoUrl": "http://127.0.0.1:9/video.mp4", "language": "en"}  # nothing fetches it: there is no worker
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A customer who signs requests."""
+
+    customer: Customer
+    name: str
+    secret: str
+
+    @property
+    def id(self) -> int:
+        return self.customer.id
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
+    with front_desk(tmp_path_factory.mktemp("aidge"), FACADE) as desk:
+        yield desk
+
+
+def signer_at(desk: FrontDesk, credits: int = 10) -> Signer:
+    customer = desk.customer(credits)
+    name = f"app {customer.id}"
+    return Signer(customer, name, desk.accounts.add_signer(customer.account, name))
+
+
+def now() -> str:
+    return str(int(time.time() * 1000))
+
+
+def signed(signer: Signer, **change: str) -> dict[str, str]:
+    """The query of a request, signed by version 2."""
+    timestamp = change.get("timestamp", now())
+    query = {"partner_id": "aidge", "sign_method": "sha256", "sign_ver": "v2", "app_key": signer.name, "timestamp": timestamp}
+    return query | {"sign": sign_v2(signer.secret.encode(), timestamp)} | change
+
+
+def signed_v1(signer: Signer, api_name: str, parameters: dict[str, str]) -> dict[str, str]:
+    """All parameters of a request, signed by version 1."""
+    sent = {"partner_id": "aidge", "sign_method": "sha256", "app_key": signer.name, "timestamp": now(), **parameters}
+    return sent | {"sign": sign_v1(signer.secret.encode(), api_name, sent)}
+
+
+def answer(response: httpx.Response) -> dict[str, Any]:
+    """A body, with what holds for every answer checked."""
+    assert response.status_code == 200
+    body: dict[str, Any] = response.json()
+    assert body["requestId"] == body["request_id"] != ""
+    assert body["success"] is (body["code"] == "0") is (body["resCode"] == 200)
+    return body
+
+
+def submitted(response: httpx.Response) -> str:
+    body = answer(response)
+    task_id = str(body["data"]["taskId"])
+    told = {key: value for key, value in body.items() if key not in ("requestId", "request_id")}
+    data = {"result": {"taskId": task_id}, "taskId": task_id}
+    assert told == {"code": "0", "success": True, "resCode": 200, "resMessage": "success", "data": data}
+    return task_id
+
+
+def refused(response: httpx.Response, code: int, message: str) -> dict[str, Any]:
+    body = answer(response)
+    assert (body["success"], body["resCode"], body["resMessage"], body["code"]) == (False, code, message, str(code))
+    return body
+
+
+def turned_away(response: httpx.Response, code: str) -> dict[str, Any]:
+    body = answer(response)
+    assert (body["type"], body["code"], body["success"]) == ("ISV", code, False)
+    assert body["message"]
+    return body
+
+
+def submit(desk: FrontDesk, signer: Signer, **parameters: object) -> httpx.Response:
+    return desk.client.post(REMOVAL, params=signed(signer), json=PARAMETERS | parameters)
+
+
+def wish_of(desk: FrontDesk, signer: Signer, task_id: str) -> Wish:
+    return desk.office.desk.find(signer.id, task_id).wish
+
+
+@pytest.mark.parametrize("prefix", ["", "/rest"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_task_is_followed_to_its_video(desk: FrontDesk, prefix: str, method: str) -> None:
+    signer = signer_at(desk)
+    if method == "GET":
+        response = desk.client.get(prefix + REMOVAL, params=signed(signer) | PARAMETERS)
+    else:
+        response = desk.client.post(prefix + REMOVAL, params=signed(signer), json=PARAMETERS, headers={"x-iop-trial": "anything"})
+    task_id = submitted(response)
+
+    def look() -> dict[str, Any]:
+        return answer(desk.client.request(method, prefix + RESULT, params=signed(signer) | {"taskId": task_id}))
+
+    assert look()["data"] == {"taskId": task_id, "taskStatus": "processing"}
+    desk.start(task_id)
+    assert look()["data"] == {"taskId": task_id, "taskStatus": "processing"}
+    desk.succeed(task_id)
+    body = look()
+    url = body["data"].pop("videoUrl")
+    assert (body["code"], body["success"], body["resCode"], body["resMessage"]) == ("0", True, 200, "success")
+    assert body["data"] == {"taskId": task_id, "taskStatus": "finished"}
+    video = desk.client.get(url)
+    assert (video.content, video.headers["content-type"]) == (CLEAN, "video/mp4")
+
+
+def test_a_task_is_found_by_either_name_in_query_or_body(desk: FrontDesk) -> None:
+    signer = signer_at(desk)
+    task_id = submitted(submit(desk, signer))
+    for asked in ({"taskId": task_id}, {"task_id": task_id}, {"paramJson": {"taskId": task_id}}):
+        assert answer(desk.client.post(RESULT, params=signed(signer), json=asked))["data"]["taskId"] == task_id
+    assert answer(desk.client.post(RESULT, params=signed(signer), data={"task_id": task_id}))["data"]["taskId"] == task_id
+    assert answer(desk.client.get(RESULT, params=signed(signer) | {"task_id": task_id}))["data"]["taskId"] == task_id
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (TooLong("400.0 s"), 700, "video duration exceeds the limit"),
+        (TooLarge("201 MiB"), 701, "the video file size exceeds the limit"),
+        (UnsupportedFormat("WMV"), 702, "video format not supported"),
+        (NotMedia("words"), 702, "video format not supported"),
+        (Truncated("half of it"), 702, "video format not supported"),
+        (TooManyPixels("4096x2160"), 703, "video resolution is not supported"),
+        (ModelError("none"), 801, "model failed"),
+        (DecodeFailed("died"), 801, "model failed"),
+        (EncodeFailed("full"), 801, "model failed"),
+        (FetchRefused("404"), 900, "tpp url error"),
+        (FetchUnavailable("503"), 900, "tpp url error"),
+        (RequestError("outside"), 400, "invalid input"),
+        (ContentRefused("no"), 1000, "content has sensitive data, please try other input"),
+        (ContentCheckFailed("asleep"), 1001, "content control failed, please retry"),
+        (ContentBlocked("never"), 1002, "content risk filter failed, please contact us"),
+        (StorageError("away"), 500, "system error"),
+        (JobTimeout("too late"), 500, "system error"),
+        (ValueError("unforeseen"), 500, "system error"),
+    ],
+)
+def test_a_failed_task_answers_as_an_error_and_costs_nothing(desk: FrontDesk, error: Exception, code: int, message: str) -> None:
+    signer = signer_at(desk, credits=1)
+    task_id = submitted(submit(desk, signer))
+    desk.fail(task_id, error)
+    body = refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), code, message)
+    assert body["data"] == {"taskId": task_id, "taskStatus": "failed"}
+    assert body["message"] == ("internal error" if isinstance(error, ValueError) else str(error))
+    assert desk.office.desk.balance(signer.id).total_credits == 1
+
+
+def test_a_cancelled_task_has_failed(desk: FrontDesk) -> None:
+    signer = signer_at(desk)
+    task_id = submitted(submit(desk, signer))
+    desk.office.desk.cancel(signer.id, task_id)
+    body = refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), 500, "system error")
+    assert body["data"]["taskStatus"] == "failed"
+
+
+@pytest.mark.parametrize("form", ["query", "form", "json"])
+def test_version_1_signs_the_query_and_a_form(desk: FrontDesk, form: str) -> None:
+    signer = signer_at(desk)
+    if form == "query":
+        response = desk.client.get(f"/rest{REMOVAL}", params=signed_v1(signer, REMOVAL, PARAMETERS))
+    elif form == "form":
+        response = desk.client.post(f"/rest{REMOVAL}", data=signed_v1(signer, REMOVAL, PARAMETERS))
+    else:
+        response = desk.client.post(REMOVAL, params=signed_v1(signer, REMOVAL, {}), json=PARAMETERS)
+    submitted(response)
+
+
+def test_version_1_notices_a_changed_parameter(desk: FrontDesk) -> None:
+    sent = signed_v1(signer_at(desk), REMOVAL, PARAMETERS)
+    turned_away(desk.client.get(REMOVAL, params=sent | {"language": "zh"}), "IncompleteSignature")
+    turned_away(desk.client.get(RESULT, params=sent), "IncompleteSignature")
+
+
+def test_whoever_may_not_ask_is_turned_away_before_the_parameters_are_read(desk: FrontDesk) -> None:
+    signer = signer_at(desk)
+    for missing in ("app_key", "timestamp", "sign"):
+        assert missing in turned_away(desk.client.post(REMOVAL, params=signed(signer, **{missing: ""})), "MissingParameter")["message"]
+    turned_away(desk.client.post(REMOVAL, params=signed(signer, app_key="nobody"), content=b"{"), "InvalidAppKey")
+    turned_away(desk.client.post(REMOVAL, params=signed(signer, sign="0" * 64), content=b"{"), "IncompleteSignature")
+    turned_away(desk.client.post(REMOVAL, params=signed(signer, sign_method="md5")), "IncompleteSignature")
+    turned_away(desk.client.post(REMOVAL, params=signed(signer, timestamp="yesterday")), "InvalidTimestamp")
+    for offset_seconds in (-901, 901):
+        late = str(int(now()) + 1000 * offset_seconds)
+        turned_away(desk.client.get(RESULT, params=signed(signer, timestamp=late)), "InvalidTimestamp")
+    early = str(int(now()) - 1000 * 890)
+    refused(desk.client.get(RESULT, params=signed(signer, timestamp=early)), 400, "invalid input")
+
+
+def test_banned_and_deleted_accounts_are_turned_away(desk: FrontDesk) -> None:
+    banned, gone = signer_at(desk), signer_at(desk)
+    desk.accounts.set_banned(banned.customer.account, True)
+    desk.accounts.delete(gone.customer.account)
+    revoked = signer_at(desk)
+    desk.accounts.revoke_signer(revoked.name)
+    for signer in (banned, gone, revoked):
+        turned_away(submit(desk, signer), "InvalidAppKey")
+
+
+def test_the_secret_and_the_signature_are_never_told(desk: FrontDesk) -> None:
+    signer = signer_at(desk)
+    sent = signed(signer)
+    for response in (desk.client.get(REMOVAL, params=sent), desk.client.get(REMOVAL, params=sent | {"sign": "0" * 64})):
+        assert signer.secret not in response.text
+        assert sent["sign"] not in response.text
+
+
+def test_in_maintenance_nothing_is_taken(desk: FrontDesk) -> None:
+    signer = signer_at(desk)
+    refused(desk.client.post(f"/closed{REMOVAL}", params=signed(signer), json=PARAMETERS), 500, "system error")
+
+
+def test_too_many_submissions_are_told_when_to_come_again(desk: FrontDesk) -> None:
+    signer = signer_at(desk)
+    for _ in range(20):
+        refused(desk.client.post(REMOVAL, params=signed(signer)), 400, "invalid input")
+    response = desk.client.post(REMOVAL, params=signed(signer))
+    assert (response.status_code, response.json()["code"]) == (429, 429)
+    assert 1 <= int(response.headers["retry-after"]) <= 10
+
+
+def test_without_credits_nothing_is_taken(desk: FrontDesk) -> None:
+    signer = signer_at(desk, credits=0)
+    refused(submit(desk, signer), 402, "insufficient credits")
+    assert desk.office.desk.jobs(signer.id, 10) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ({"videoUrl": None}, 400, "invalid input"),
+        ({"language": None}, 400, "invalid input"),
+        ({"language": "fr"}, 400, "invalid input"),
+        ({"artificialTextOnly": "perhaps"}, 400, "invalid input"),
+        ({"removeAudio": 7}, 400, "invalid input"),
+        ({"inpaintingBoxes": [{"box": [0, 0, 300, 200]}]}, 400, "invalid input"),
+        ({"paramJson": "{"}, 400, "invalid input"),
+        ({"videoUrl": "file:///etc/passwd"}, 900, "tpp url error"),
+        ({"videoUrl": "video.mp4"}, 900, "tpp url error"),
+    ],
+)
+def test_a_bad_parameter_is_refused(desk: FrontDesk, change: dict[str, object], code: int, message: str) -> None:
+    signer = signer_at(desk)
+    sent = {name: value for name, value in (PARAMETERS | change).items() if value is not None}
+    refused(desk.client.post(REMOVAL, params=signed(signer), json=sent), code, message)
+    assert desk.office.desk.balance(signer.id).held_credits == 0
+
+
+def test_a_body_that_is_no_json_is_refused(desk: FrontDesk) -> None:
+    refused(desk.client.post(REMOVAL, params=signed(signer_at(desk)), content=b"[1"), 400, "invalid input")
+
+
+def test_unknown_tasks_are_refused_and_so_are_others(desk: FrontDesk) -> None:
+    owner, other = signer_at(desk), signer_at(desk)
+    task_id = submitted(submit(desk, owner))
+    for signer, asked in ((other, task_id), (owner, "aidge_1"), (owner, "")):
+        refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": asked}), 400, "invalid input")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda inner: inner,
+        json.dumps,
+        lambda inner: [inner],
+        lambda inner: json.dumps([inner]),
+        lambda inner: [json.dumps(inner)],
+    ],
+)
+def test_param_json_comes_in_every_wrapping(desk: FrontDesk, wrap: Any) -> None:
+    signer = signer_at(desk)
+    inner = PARAMETERS | {
+        "artificialTextOnly": "false",
+        "removeAudio": "true",
+        "colorBlocks": "true",
+        "inpaintingBoxes": [{"timestamp": [0, 2.5], "box": [0.1, 0.8, 0.9, 0.95]}, {"box": [0, 0, 1, 1]}],
+    }
+    task_id = submitted(desk.client.post(REMOVAL, params=signed(signer), json={"paramJson": wrap(inner)}))
+    wish = wish_of(desk, signer, task_id)
+    assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", PARAMETERS["videoUrl"], True, True)
+    assert wish.classes == ("overlay", "scene_text")
+    assert wish.boxes == (PointedBox(0.1, 0.8, 0.9, 0.95, 0, 2.5), PointedBox(0, 0, 1, 1))
+    assert desk.office.desk.find(signer.id, task_id).request == {"language": "en", "colorBlocks": True}
+
+
+@pytest.mark.parametrize("form", ["query", "form", "multipart"])
+def test_all_parameters_may_be_text(desk: FrontDesk, form: str) -> None:
+    signer = signer_at(desk)
+    sent = {"paramJson": json.dumps(PARAMETERS | {"inpaintingBoxes": json.dumps([{"box": [0, 0, 0.5, 0.5]}])})}
+    if form == "query":
+        response = desk.client.get(REMOVAL, params=signed(signer) | sent)
+    elif form == "form":
+        response = desk.client.post(REMOVAL, params=signed(signer), data=sent)
+    else:
+        parts = {name: (None, value) for name, value in sent.items()}
+        response = desk.client.post(REMOVAL, params=signed(signer), files=parts)
+    wish = wish_of(desk, signer, submitted(response))
+    assert (wish.classes, wish.remove_audio, wish.boxes) == (("overlay",), False, (PointedBox(0, 0, 0.5, 0.5),))
+
+
+def test_other_methods_are_refused(desk: FrontDesk) -> None:
+    assert desk.client.put(REMOVAL, params=signed(signer_at(desk))).status_code == 405
+
+
+fractions = st.floats(0, 1, exclude_min=True)
+
+
+@given(fractions, fractions, fractions, fractions, st.floats(0, 1e4), st.floats(0, 1e4))
+def test_boxes_are_read_as_they_are(x: float, y: float, width: float, height: float, first: float, length: float) -> None:
+    x1, y1, x2, y2 = x / 2, y / 2, x / 2 + width / 2, y / 2 + height / 2
+    told = [{"timestamp": [first, first + length], "box": [x1, y1, x2, y2]}]
+    if x1 < x2 and y1 < y2:
+        assert read_boxes(told) == read_boxes(json.dumps(told)) == (PointedBox(x1, y1, x2, y2, first, first + length),)
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        "[",
+        7,
+        {"box": [0, 0, 1, 1]},
+        [7],
+        [{}],
+        [{"box": "0011"}],
+        [{"box": [0, 0, 1]}],
+        [{"box": [0, 0, 1, "wide"]}],
+        [{"box": [0, 0, 1, None]}],
+        [{"box": [0, 0, 1, 1.5]}],
+        [{"box": [-0.1, 0, 1, 1]}],
+        [{"box": [0.5, 0, 0.5, 1]}],
+        [{"box": [0, 0, 1, float("nan")]}],
+        [{"box": [0, 0, 1, 10**400]}],
+        [{"box": [0, 0, 1, 1], "timestamp": [2, 1]}],
+        [{"box": [0, 0, 1, 1], "timestamp": [1]}],
+        [{"box": [0, 0, 1, 1], "timestamp": [-1, 1]}],
+        [{"box": [0, 0, 1, 1]}] * 101,
+    ],
+)
+def test_boxes_of_another_form_are_refused(boxes: object) -> None:
+    with pytest.raises(ParameterError, match="inpaintingBoxes"):
+        read_boxes(boxes)
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", [], "[]"])
+def test_no_boxes_are_none(nothing: object) -> None:
+    assert read_boxes(nothing) == ()
+
+
+@pytest.mark.parametrize("value", ["", "{", "7", "[]", '"a"', [], [{}, {}], 7, None, "[" * 100_000, [[[[[[{}]]]]]]])
+def test_param_json_of_another_form_is_refused(value: object) -> None:
+    with pytest.raises(ParameterError, match="paramJson"):
+        unwrapped(value)

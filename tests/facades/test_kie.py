@@ -1,0 +1,266 @@
+"""The kie dialect: what its documents show, byte for byte, and every code by its real cause."""
+
+import base64
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.api.kie import FACADE
+from service.errors import FetchRefused
+from tests.fixture_host import Host, host
+from tests.front_desk import CLEAN, SOURCE, Customer, FrontDesk, front_desk
+
+MODEL = "sora-watermark-remover"
+CREATE = "/api/v1/jobs/createTask"
+RECORD = "/api/v1/jobs/recordInfo"
+POST = "https://sora.chatgpt.com/p/s_68e83bd7eee88191be79d2ba7158516f"
+VIDEO = "http://127.0.0.1:9/video.mp4"  # nothing fetches it: there is no worker
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+MP4 = b"\x00\x00\x00\x18ftypmp42 and so on"
+DENIED = '{"code":401,"msg":"You do not have access permissions"}'
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
+    with front_desk(tmp_path_factory.mktemp("kie"), FACADE) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Host]:
+    with host() as there:
+        yield there
+
+
+def task(**values: Any) -> dict[str, Any]:
+    return {"model": MODEL, "input": {"video_url": VIDEO}, **values}
+
+
+def create(desk: FrontDesk, customer: Customer, body: dict[str, Any] | None = None, prefix: str = "") -> dict[str, Any]:
+    answer = desk.client.post(prefix + CREATE, headers=customer.bearer, json=body or task())
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+def created(desk: FrontDesk, customer: Customer, body: dict[str, Any] | None = None) -> str:
+    return str(create(desk, customer, body)["data"]["taskId"])
+
+
+def told(desk: FrontDesk, customer: Customer, task_id: str) -> dict[str, Any]:
+    return dict(desk.client.get(RECORD, headers=customer.bearer, params={"taskId": task_id}).json()["data"])
+
+
+def test_the_documented_request_gets_the_documented_answer(desk: FrontDesk) -> None:
+    body = {"model": MODEL, "callBackUrl": "https://your-domain.com/api/callback", "input": {"video_url": POST}}
+    answer = desk.client.post(CREATE, headers=desk.customer().bearer, json=body)
+    expected = r'\{"code":200,"msg":"success","data":\{"taskId":"task_sora-watermark-remover_\d{13}_[0-9a-f]{24}"\}\}'
+    assert re.fullmatch(expected, answer.text)
+
+
+def test_a_task_from_its_creation_to_its_files(desk: FrontDesk) -> None:
+    customer = desk.customer(credits=3)
+    task_id = created(desk, customer)
+    waiting = told(desk, customer, task_id)
+    assert (waiting["state"], waiting["resultJson"], waiting["failCode"], waiting["failMsg"]) == ("waiting", None, None, None)
+    assert json.loads(json.loads(waiting["param"])["input"]) == {"video_url": VIDEO}
+    desk.start(task_id)
+    assert told(desk, customer, task_id)["state"] == "generating"
+    desk.succeed(task_id)
+    done = told(desk, customer, task_id)
+    assert (done["state"], done["progress"], done["creditsConsumed"], done["failCode"]) == ("success", 100, 1, None)
+    result = json.loads(done["resultJson"])
+    assert [desk.client.get(url).content for url in (*result["resultUrls"], *result["resultWaterMarkUrls"])] == [CLEAN, SOURCE]
+    assert desk.client.get("/api/v1/chat/credit", headers=customer.bearer).text == '{"code":200,"msg":"success","data":2}'
+
+
+def test_a_failed_task_tells_why_and_costs_nothing(desk: FrontDesk) -> None:
+    customer = desk.customer(credits=3)
+    task_id = created(desk, customer)
+    desk.fail(task_id, FetchRefused("the host said 403"))
+    failed = told(desk, customer, task_id)
+    assert (failed["state"], failed["failCode"], failed["failMsg"], failed["creditsConsumed"]) == ("fail", "400", "the host said 403", 0)
+    assert desk.client.get("/api/v1/chat/credit", headers=customer.bearer).json()["data"] == 3
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"videoUrl": VIDEO},
+        json.dumps({"video_url": VIDEO}),
+        {"video_url": VIDEO, "upload_method": "s3"},
+        {"video_url": VIDEO, "upload_method": "oss"},
+    ],
+    ids=["alias", "JSON text", "s3", "oss"],
+)
+def test_spellings_of_the_input(desk: FrontDesk, wanted: object) -> None:
+    customer = desk.customer()
+    assert create(desk, customer, task(input=wanted))["code"] == 200
+    assert desk.job_of(customer).wish.source_url == VIDEO
+
+
+def test_a_form_is_read_too(desk: FrontDesk) -> None:
+    form = {"model": MODEL, "input": json.dumps({"video_url": VIDEO})}
+    assert desk.client.post(CREATE, headers=desk.customer().bearer, data=form).json()["code"] == 200
+
+
+@pytest.mark.parametrize("path", [CREATE, RECORD, "/api/v1/chat/credit", "/api/v1/common/download-url"])
+def test_strangers_are_denied_in_the_documented_words(desk: FrontDesk, path: str) -> None:
+    banned = desk.customer()
+    desk.accounts.set_banned(banned.account, True)
+    method = "GET" if path in (RECORD, "/api/v1/chat/credit") else "POST"
+    for headers in ({}, {"Authorization": "Bearer wrong"}, banned.bearer):
+        answer = desk.client.request(method, path, headers=headers)
+        assert (answer.status_code, answer.text) == (200, DENIED)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        task(model="veo-3"),
+        {"input": {"video_url": VIDEO}},
+        {"model": MODEL},
+        task(input={}),
+        task(input="not JSON"),
+        task(input={"video_url": "ftp://example.com/video.mp4"}),
+        task(input={"video_url": "http://example.com/" + "a" * 500}),
+        task(input={"video_url": VIDEO, "upload_method": "floppy"}),
+        task(callBackUrl="javascript:alert(1)"),
+    ],
+    ids=["other model", "no model", "no input", "no address", "bad JSON", "scheme", "too long", "upload method", "callback"],
+)
+def test_what_is_not_valid_is_422(desk: FrontDesk, body: dict[str, Any]) -> None:
+    answer = create(desk, desk.customer(), body)
+    assert (answer["code"], answer["data"]) == (422, None)
+
+
+def test_a_body_that_is_no_json_is_422(desk: FrontDesk) -> None:
+    assert desk.client.post(CREATE, headers=desk.customer().bearer, content=b"{").json()["code"] == 422
+
+
+def test_no_credits(desk: FrontDesk) -> None:
+    answer = create(desk, desk.customer(credits=0))
+    assert answer == {"code": 402, "msg": "The current credits are insufficient. Please top up.", "data": None}
+
+
+def test_maintenance_and_share_links_only(desk: FrontDesk) -> None:
+    assert create(desk, desk.customer(), prefix="/closed")["code"] == 455
+    assert create(desk, desk.customer(), prefix="/sora")["code"] == 422
+    assert create(desk, desk.customer(), task(input={"video_url": POST}), prefix="/sora")["code"] == 200
+
+
+def test_an_unknown_task_in_the_documented_words(desk: FrontDesk) -> None:
+    someones = created(desk, desk.customer())
+    customer = desk.customer()
+    for task_id in ("task_12345678", someones):
+        answer = desk.client.get(RECORD, headers=customer.bearer, params={"taskId": task_id})
+        assert answer.text == '{"code":422,"msg":"recordInfo is null","data":null}'
+    missing = desk.client.get(RECORD, headers=customer.bearer)
+    assert missing.text == '{"code":400,"msg":"taskId parameter is required","data":null}'
+
+
+def test_twenty_tasks_in_ten_seconds_and_no_more(desk: FrontDesk) -> None:
+    customer = desk.customer(credits=0)
+    answers = [desk.client.post(CREATE, headers=customer.bearer, json=task()) for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    assert answers[-1].json() == {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 10
+
+
+def test_another_method_is_405(desk: FrontDesk) -> None:
+    assert desk.client.get(CREATE).status_code == 405
+
+
+# Uploads.
+
+
+def test_an_upload_in_a_form_becomes_a_task(desk: FrontDesk) -> None:
+    customer = desk.customer()
+    fields = {"uploadPath": "videos/user uploads", "fileName": "my clip.mp4"}
+    answer = desk.client.post("/api/file-stream-upload", headers=customer.bearer, data=fields, files={"file": ("a.mov", MP4)}).json()
+    assert list(answer) == ["success", "code", "msg", "data"]
+    assert (answer["success"], answer["code"], answer["msg"]) == (True, 200, "File uploaded successfully")
+    data = answer["data"]
+    assert list(data) == ["fileName", "filePath", "downloadUrl", "fileSize", "mimeType", "uploadedAt"]
+    assert (data["fileName"], data["filePath"]) == ("my-clip.mp4", "videos/user-uploads/my-clip.mp4")
+    assert (data["fileSize"], data["mimeType"]) == (len(MP4), "video/mp4")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", data["uploadedAt"])
+    assert desk.client.get(data["downloadUrl"]).content == MP4
+    assert create(desk, customer, task(input={"video_url": data["downloadUrl"]}))["code"] == 200
+    key = desk.job_of(customer).wish.source_key
+    assert key is not None
+    assert re.fullmatch(rf"uploads/{customer.id}/[0-9a-f]{{24}}/videos/user-uploads/my-clip.mp4", key)
+
+
+def test_nobody_uses_anothers_upload(desk: FrontDesk) -> None:
+    fields = {"base64Data": base64.b64encode(MP4).decode(), "uploadPath": "videos"}
+    url = desk.client.post("/api/file-base64-upload", headers=desk.customer().bearer, json=fields).json()["data"]["downloadUrl"]
+    assert create(desk, desk.customer(), task(input={"video_url": url}))["code"] == 422
+    answer = desk.client.post("/api/v1/common/download-url", headers=desk.customer().bearer, json={"url": url})
+    assert answer.json()["code"] == 422
+
+
+@pytest.mark.parametrize("header", ["", "data:image/png;base64,"])
+def test_an_upload_as_base64(desk: FrontDesk, header: str) -> None:
+    body = {"base64Data": header + base64.b64encode(PNG).decode(), "uploadPath": "../../images", "fileName": "../secret"}
+    data = desk.client.post("/api/file-base64-upload", headers=desk.customer().bearer, json=body).json()["data"]
+    assert (data["filePath"], data["mimeType"]) == ("images/secret.png", "image/png")
+    assert desk.client.get(data["downloadUrl"]).content == PNG
+
+
+def test_an_upload_by_address(desk: FrontDesk, there: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    body = {"fileUrl": there.serve("/a%20clip.bin", MP4), "uploadPath": "videos"}
+    data = desk.client.post("/api/file-url-upload", headers=desk.customer().bearer, json=body).json()["data"]
+    assert (data["filePath"], data["fileSize"]) == ("videos/a-clip.mp4", len(MP4))
+    assert desk.client.get(data["downloadUrl"]).content == MP4
+    assert not list(tmp_path.iterdir()), "no temporary file is left"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/video.mp4", "file:///etc/passwd", "", "{there}/missing", "{there}/text", "{there}/long", "{there}/broken"]
+)
+def test_an_upload_by_an_address_that_is_no_use(desk: FrontDesk, there: Host, url: str) -> None:
+    there.serve("/text", b"no media at all")
+    there.serve("/long", MP4 + bytes(2**20))
+    there.cut_off("/broken", MP4)
+    body = {"fileUrl": url.format(there=there.url), "uploadPath": "videos"}
+    answer = desk.client.post("/api/file-url-upload", headers=desk.customer().bearer, json=body).json()
+    assert (answer["success"], answer["code"]) == (False, 400)
+    assert "data" not in answer
+
+
+def test_uploads_that_are_refused(desk: FrontDesk) -> None:
+    headers = desk.customer().bearer
+    form, text = "/api/file-stream-upload", "/api/file-base64-upload"
+    refused = [
+        desk.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"file": ("a.mp4", b"no media")}),
+        desk.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"file": ("a.mp4", MP4 + bytes(2**21))}),
+        desk.client.post(form, headers=headers, files={"file": ("a.mp4", MP4)}),
+        desk.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"other": ("a.mp4", MP4)}),
+        desk.client.post(form, headers=headers, json={"uploadPath": "videos"}),
+        desk.client.post(form, headers=headers | {"Content-Type": "multipart/form-data"}, content=b"--"),
+        desk.client.post(text, headers=headers, json={"uploadPath": "videos", "base64Data": "%%%"}),
+        desk.client.post(text, headers=headers, json={"uploadPath": "videos", "base64Data": base64.b64encode(b"no media").decode()}),
+        desk.client.post(text, headers=headers, json={"base64Data": base64.b64encode(MP4).decode()}),
+        desk.client.post(text, headers=headers, json={"uploadPath": "videos"}),
+    ]
+    assert [(answer.status_code, answer.json()["success"], answer.json()["code"]) for answer in refused] == [(200, False, 400)] * 10
+    denied = desk.client.post(form, data={"uploadPath": "videos"}, files={"file": ("a.mp4", MP4)})
+    assert denied.json() == {"success": False, "code": 401, "msg": "You do not have access permissions"}
+
+
+def test_a_direct_link_to_a_result(desk: FrontDesk) -> None:
+    customer = desk.customer()
+    task_id = created(desk, customer)
+    desk.succeed(task_id)
+    url = json.loads(told(desk, customer, task_id)["resultJson"])["resultUrls"][0]
+    answer = desk.client.post("/api/v1/common/download-url", headers=customer.bearer, json={"url": url}).json()
+    assert (answer["code"], answer["msg"]) == (200, "success")
+    assert desk.client.get(answer["data"]).content == CLEAN
+    foreign = desk.client.post("/api/v1/common/download-url", headers=customer.bearer, json={"url": VIDEO}).json()
+    assert (foreign["code"], foreign["data"]) == (422, None)

@@ -1,0 +1,518 @@
+"""The native API as its client sees it, over real HTTP; the worker's part is done by the test."""
+
+import io
+import json
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from service import errors
+from service.api import native_docs
+from service.api.native import FACADE, Cursor, callback
+from service.api.native_models import AccountView, JobPage, JobView
+from service.errors import FetchRefused, TooLong
+from service.jobs import store
+from service.jobs.job import Job, NewJob, PointedBox, State, Wish, new_id
+from service.outside.post import signature
+from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
+from tests.service_process import Service, file
+
+VIDEO = "http://example.com/clip.mp4"
+MP4 = b"\x00\x00\x00\x18ftypmp42 a video"
+PNG = b"\x89PNG\r\n\x1a\n a picture"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
+    with front_desk(tmp_path_factory.mktemp("native"), FACADE) as desk:
+        yield desk
+
+
+@pytest.fixture
+def customer(desk: FrontDesk) -> Customer:
+    return desk.customer(credits=10)
+
+
+def create(desk: FrontDesk, customer: Customer, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+    return desk.client.post("/v1/jobs", headers=customer.bearer | (headers or {}), json={"source_url": VIDEO} | body)
+
+
+def upload(
+    desk: FrontDesk, customer: Customer, options: str = "{}", headers: dict[str, str] | None = None, **files: bytes
+) -> httpx.Response:
+    parts = {name: (f"{name}.bin", io.BytesIO(data)) for name, data in files.items()}
+    return desk.client.post("/v1/jobs", headers=customer.bearer | (headers or {}), data={"options": options}, files=parts)
+
+
+def get(desk: FrontDesk, customer: Customer, path: str, **headers: str) -> httpx.Response:
+    return desk.client.get(path, headers=customer.bearer | headers)
+
+
+def newest(desk: FrontDesk, customer: Customer) -> Job:
+    return desk.job_of(customer)
+
+
+def assert_problem(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["type"] == f"urn:cleanplate:problem:{kind}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+# The life of a job.
+
+
+def test_a_job_from_an_address_to_its_result(desk: FrontDesk, customer: Customer) -> None:
+    created = create(desk, customer)
+    assert created.status_code == 201
+    job = created.json()
+    assert job["state"] == "queued"
+    assert job["source_url"] == VIDEO
+    assert created.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert get(desk, customer, created.headers["location"]).json() == job
+
+    desk.start(job["id"])
+    assert get(desk, customer, f"/v1/jobs/{job['id']}").json()["state"] == "cleaning"
+    assert_problem(get(desk, customer, f"/v1/jobs/{job['id']}/result"), 409, "job-not-ended")
+
+    desk.succeed(job["id"])
+    done = get(desk, customer, f"/v1/jobs/{job['id']}").json()
+    assert (done["state"], done["progress_percent"], done["credits_used"], done["error"]) == ("succeeded", 100, 1, None)
+    assert desk.client.get(done["result"]["url"]).content == CLEAN
+    redirect = get(desk, customer, f"/v1/jobs/{job['id']}/result")
+    assert redirect.status_code == 303
+    assert desk.client.get(redirect.headers["location"]).content == CLEAN
+
+
+def test_a_failed_job_tells_why_and_costs_nothing(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()
+    desk.fail(job["id"], TooLong("the video lasts 400 s, the limit is 360 s"))
+    failed = get(desk, customer, f"/v1/jobs/{job['id']}").json()
+    assert (failed["state"], failed["credits_used"], failed["result"]) == ("failed", 0, None)
+    assert failed["error"] == assert_problem(get(desk, customer, f"/v1/jobs/{job['id']}/result"), 422, "too-long")
+    assert get(desk, customer, "/v1/account").json()["total_credits"] == 10
+
+
+def test_the_account_knows_what_is_held_and_spent(desk: FrontDesk, customer: Customer) -> None:
+    first, second = (create(desk, customer).json()["id"] for _ in range(2))
+    desk.succeed(first)
+    account = get(desk, customer, "/v1/account").json()
+    assert (account["total_credits"], account["held_credits"], account["spent_credits"]) == (8, 1, 1)
+    desk.client.post(f"/v1/jobs/{second}/cancel", headers=customer.bearer)
+    assert get(desk, customer, "/v1/account").json()["held_credits"] == 0
+
+
+def test_a_waiting_job_is_cancelled_at_once(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()
+    cancelled = desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer)
+    assert cancelled.status_code == 200
+    assert cancelled.json()["state"] == "cancelled"
+    assert_problem(get(desk, customer, f"/v1/jobs/{job['id']}/result"), 409, "job-cancelled")
+    assert desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json() == cancelled.json()
+
+
+def test_a_running_job_hears_that_it_is_cancelled(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()
+    desk.start(job["id"])
+    assert desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json()["state"] == "cleaning"
+    assert newest(desk, customer).cancel_asked
+
+
+# What is asked for.
+
+
+def test_options_reach_the_job(desk: FrontDesk, customer: Customer) -> None:
+    box = {"x1": 0.1, "y1": 0.2, "x2": 0.3, "y2": 0.4, "first_seconds": 1, "last_seconds": 2.5}
+    created = create(
+        desk,
+        customer,
+        media="image",
+        boxes=[box],
+        mask_url="http://example.com/mask.png",
+        classes=["scene_text", "overlay"],
+        detect=True,
+        remove_audio=True,
+        callback_url="http://example.com/done",
+        priority=7,
+    )
+    assert created.status_code == 201
+    assert created.json()["callback_url"] == "http://example.com/done"
+    assert newest(desk, customer).wish == Wish(
+        media="image",
+        source_url=VIDEO,
+        mask_url="http://example.com/mask.png",
+        boxes=(PointedBox(0.1, 0.2, 0.3, 0.4, 1, 2.5),),
+        classes=("scene_text", "overlay"),
+        detect=True,
+        remove_audio=True,
+    )
+
+
+@pytest.mark.parametrize(("address", "media"), [("http://example.com/a.PNG?x=1", "image"), ("http://example.com/a", "video")])
+def test_the_address_tells_the_medium(desk: FrontDesk, customer: Customer, address: str, media: str) -> None:
+    assert create(desk, customer, source_url=address).json()["media"] == media
+
+
+def test_boxes_stand_in_for_detection(desk: FrontDesk, customer: Customer) -> None:
+    assert create(desk, customer, boxes=[{"x1": 0, "y1": 0, "x2": 10, "y2": 10}]).status_code == 201
+    assert not newest(desk, customer).wish.detect
+
+
+BOX = {"x1": 0, "y1": 0, "x2": 1, "y2": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"source_url": None}, "source_url"),
+        ({"source_url": "ftp://example.com/clip.mp4"}, "source_url"),
+        ({"source_url": "clip.mp4"}, "source_url"),
+        ({"source_url": "http://user:word@example.com/clip.mp4"}, "source_url"),
+        ({"source_url": "http://example.com/" + "a" * 2048}, "source_url"),
+        ({"source_url": "http://example.com/\x00"}, "source_url"),
+        ({"mask_url": "mask.png"}, "mask_url"),
+        ({"callback_url": "//example.com"}, "callback_url"),
+        ({"media": "sound"}, "media"),
+        ({"boxes": [BOX | {"x2": 0}]}, "boxes.0"),
+        ({"boxes": [BOX, BOX | {"x1": -1}]}, "boxes.1.x1"),
+        ({"boxes": [BOX | {"first_seconds": 2, "last_seconds": 1}]}, "boxes.0"),
+        ({"boxes": [BOX] * 101}, "boxes"),
+        ({"classes": []}, "classes"),
+        ({"classes": ["text"]}, "classes.0"),
+        ({"detect": "yes"}, "detect"),
+        ({"detect": False}, "detect"),
+        ({"priority": 0}, "priority"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(desk: FrontDesk, customer: Customer, body: dict[str, Any], field: str) -> None:
+    problem = assert_problem(create(desk, customer, **body), 422, "invalid-fields")
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert get(desk, customer, "/v1/jobs").json()["data"] == []
+
+
+def test_all_faults_are_told_at_once(desk: FrontDesk, customer: Customer) -> None:
+    problem = assert_problem(create(desk, customer, source_url="x", priority=0), 422, "invalid-fields")
+    assert {error["field"] for error in problem["errors"]} == {"source_url", "priority"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content", "status", "kind"),
+    [
+        ("application/json", b"{", 400, "parameter-error"),
+        ("application/json", b"[]", 400, "parameter-error"),
+        ("application/json", b'{"boxes":' + b"[" * 17 + b"]" * 17 + b"}", 400, "parameter-error"),
+        ("application/json", b" " * (2**20 + 1), 413, "too-large"),
+        ("text/plain", b"{}", 415, "unsupported-format"),
+        ("multipart/form-data", b"{}", 400, "parameter-error"),
+        ("multipart/form-data; boundary=x", b"--y", 400, "parameter-error"),
+    ],
+)
+def test_a_body_that_cannot_be_read(desk: FrontDesk, customer: Customer, content_type: str, content: bytes, status: int, kind: str) -> None:
+    answer = desk.client.post("/v1/jobs", headers=customer.bearer | {"Content-Type": content_type}, content=content)
+    assert_problem(answer, status, kind)
+
+
+def test_a_file_of_ones_own_is_a_source_and_anothers_is_not(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()["id"]
+    desk.succeed(job)
+    link = get(desk, customer, f"/v1/jobs/{job}").json()["result"]["url"]
+    again = create(desk, customer, source_url=link)
+    assert again.status_code == 201
+    assert again.json()["source_url"] is None
+    assert newest(desk, customer).wish.source_key == f"jobs/{job}/clean.mp4"
+    assert_problem(create(desk, desk.customer(), source_url=link), 422, "media-address-invalid")
+
+
+# Uploads.
+
+
+def test_an_upload_and_its_mask_are_stored_by_their_bytes(desk: FrontDesk, customer: Customer) -> None:
+    created = upload(desk, customer, json.dumps({"remove_audio": True}), file=MP4, mask=PNG)
+    assert created.status_code == 201
+    wish = newest(desk, customer).wish
+    assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", None, True, False)
+    assert wish.source_key
+    assert wish.mask_key
+    assert wish.source_key.startswith(f"uploads/{customer.id}/")
+    assert wish.source_key.endswith(".mp4")
+    assert wish.mask_key.endswith(".png")
+    assert desk.storage.get_bytes(wish.source_key) == MP4
+    assert desk.storage.get_bytes(wish.mask_key) == PNG
+
+
+def test_a_picture_is_known_by_its_bytes(desk: FrontDesk, customer: Customer) -> None:
+    assert upload(desk, customer, file=PNG).json()["media"] == "image"
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "status", "kind"),
+    [
+        ("{}", {"file": b"what is this"}, 415, "not-media"),
+        ("{}", {"file": b"GIF89a what is this"}, 415, "unsupported-format"),
+        ("{}", {"file": MP4, "mask": b"what is this"}, 415, "not-media"),
+        ("{}", {"mask": PNG}, 422, "invalid-fields"),
+        ("{}", {"file": MP4, "files": MP4}, 422, "invalid-fields"),
+        ('{"detect": false}', {"file": MP4}, 422, "invalid-fields"),
+        ('{"source_url": "http://example.com/clip.mp4"}', {"file": MP4}, 422, "invalid-fields"),
+        ('{"mask_url": "http://example.com/mask.png"}', {"file": MP4, "mask": PNG}, 422, "invalid-fields"),
+        ("{", {"file": MP4}, 400, "parameter-error"),
+        ("{}", {"file": MP4 + bytes(2**20 + 2**16)}, 413, "too-large"),
+        ("{}", {"file": MP4, "mask": PNG, "more": PNG}, 400, "parameter-error"),
+    ],
+)
+def test_a_refused_upload_leaves_nothing(
+    desk: FrontDesk, customer: Customer, options: str, files: dict[str, Any], status: int, kind: str
+) -> None:
+    assert_problem(upload(desk, customer, options, **files), status, kind)
+    assert not list(desk.storage.list_under(f"uploads/{customer.id}"))
+
+
+def test_an_upload_without_credits_leaves_nothing(desk: FrontDesk) -> None:
+    poor = desk.customer(credits=0)
+    assert_problem(upload(desk, poor, file=MP4), 402, "insufficient-credits")
+    assert not list(desk.storage.list_under(f"uploads/{poor.id}"))
+
+
+# The same request again.
+
+
+def test_a_repeated_request_finds_its_job(desk: FrontDesk, customer: Customer) -> None:
+    key = {"Idempotency-Key": "order 66"}
+    first, again = (create(desk, customer, key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert get(desk, customer, "/v1/account").json()["held_credits"] == 1
+
+
+def test_a_key_stands_for_one_request_of_one_account(desk: FrontDesk, customer: Customer) -> None:
+    key = {"Idempotency-Key": "order 66"}
+    first = create(desk, customer, key)
+    assert_problem(create(desk, customer, key, remove_audio=True), 422, "idempotency-key-reused")
+    assert create(desk, desk.customer(), key).json()["id"] != first.json()["id"]
+
+
+def test_a_repeated_upload_is_kept_once(desk: FrontDesk, customer: Customer) -> None:
+    key = {"Idempotency-Key": "order 66"}
+    first, again = (upload(desk, customer, headers=key, file=MP4) for _ in range(2))
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert_problem(upload(desk, customer, headers=key, file=MP4 + b"!"), 422, "idempotency-key-reused")
+    assert list(desk.storage.list_under(f"uploads/{customer.id}")) == [newest(desk, customer).wish.source_key]
+
+
+def test_what_came_to_nothing_may_be_asked_for_again(desk: FrontDesk, customer: Customer) -> None:
+    key = {"Idempotency-Key": "order 66"}
+    first = create(desk, customer, key).json()["id"]
+    desk.fail(first, FetchRefused("the host says 404"))
+    again = create(desk, customer, key)
+    assert again.status_code == 201
+    assert again.json()["id"] != first
+
+
+# Who asks.
+
+
+def test_a_request_without_a_key(desk: FrontDesk) -> None:
+    answer = desk.client.post("/v1/jobs", content=b"{")  # the key comes before the parameters
+    assert_problem(answer, 401, "key-missing")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs?limit=0", "/v1/account", "/v1/jobs/job_1", "/v1/jobs/job_1/events"])
+def test_a_request_with_a_wrong_key(desk: FrontDesk, path: str) -> None:
+    answer = desk.client.get(path, headers={"Authorization": "Bearer wrong"})
+    assert_problem(answer, 401, "key-invalid")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_banned_and_gone_accounts(desk: FrontDesk, customer: Customer) -> None:
+    desk.accounts.set_banned(customer.account, True)
+    assert_problem(create(desk, customer), 403, "account-banned")
+    desk.accounts.delete(customer.account)
+    assert_problem(create(desk, customer), 401, "account-missing")
+
+
+def test_a_job_is_its_owners_alone(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()["id"]
+    stranger = desk.customer()
+    for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/events", f"/v1/jobs/{job}/result", "/v1/jobs/job_1", "/v1/jobs/%00"):
+        assert_problem(get(desk, stranger, path), 404, "unknown-job")
+    assert_problem(desk.client.post(f"/v1/jobs/{job}/cancel", headers=stranger.bearer), 404, "unknown-job")
+
+
+def test_too_few_credits(desk: FrontDesk) -> None:
+    problem = assert_problem(create(desk, desk.customer(credits=0)), 402, "insufficient-credits")
+    assert (problem["current_credits"], problem["required_credits"]) == (0, 1)
+
+
+def test_too_many_requests(desk: FrontDesk) -> None:
+    customer = desk.customer(credits=20)
+    assert {create(desk, customer).status_code for _ in range(20)} == {201}
+    answer = create(desk, customer)
+    assert_problem(answer, 429, "rate-limited")
+    assert 1 <= int(answer.headers["retry-after"]) <= 10
+
+
+def test_maintenance(desk: FrontDesk, customer: Customer) -> None:
+    answer = desk.client.post("/closed/v1/jobs", headers=customer.bearer, json={"source_url": VIDEO})
+    assert_problem(answer, 503, "maintenance")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+# Lists.
+
+
+def test_pages_show_every_job_once(desk: FrontDesk, customer: Customer) -> None:
+    ids = [submit(desk, customer).id for _ in range(10)]  # some within one millisecond
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = get(desk, customer, f"/v1/jobs?limit=3{cursor and f'&cursor={cursor}'}").json()
+        seen += [job["id"] for job in page["data"]]
+        cursor = page["next_cursor"]
+    assert len(seen) == 10
+    assert set(seen) == set(ids)
+
+
+def test_a_list_holds_the_jobs_of_all_facades(desk: FrontDesk, customer: Customer) -> None:
+    job = submit(desk, customer, "task_")
+    assert [each["id"] for each in get(desk, customer, "/v1/jobs").json()["data"]] == [job.id]
+    assert get(desk, customer, f"/v1/jobs/{job.id}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=many", "cursor=1", "cursor=1-99999", "cursor=%00"])
+def test_a_page_that_does_not_exist(desk: FrontDesk, customer: Customer, query: str) -> None:
+    problem = assert_problem(get(desk, customer, f"/v1/jobs?{query}"), 422, "invalid-fields")
+    assert [error["field"] for error in problem["errors"]] == [query.partition("=")[0]]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(1, 5))
+def test_a_cursor_finds_its_place_among_jobs_of_one_moment(moments: list[int], limit: int) -> None:
+    jobs = [job_at(number, at_ms) for number, at_ms in enumerate(sorted(moments, reverse=True))]
+    seen: list[Job] = []
+    place: Cursor | None = Cursor()
+    while place is not None:
+        before_ms, skipped = place.before_ms, place.seen
+        found = [job for job in jobs if before_ms is None or job.created_ms < before_ms][skipped:]
+        seen += found[:limit]
+        place = Cursor.parse(str(place.after(found[:limit]))) if len(found) > limit else None
+    assert seen == jobs
+
+
+# Events.
+
+
+def follow(desk: FrontDesk, customer: Customer, job_id: str, **headers: str) -> Iterator[dict[str, str]]:
+    """A client of server-sent events."""
+    with desk.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=customer.bearer | headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        while event := dict(line.split(": ", 1) for line in takewhile(bool, lines)):
+            yield event
+
+
+def test_events_tell_the_life_of_a_job(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()["id"]
+    events = follow(desk, customer, job)
+    assert json.loads(next(events)["data"])["state"] == "queued"
+    assert json.loads(next(events)["data"]) == {"progress_percent": 0}
+    desk.start(job)
+    assert [json.loads(next(events)["data"])["state"] for _ in range(2)] == ["fetching", "cleaning"]
+    with desk.database.write() as connection:
+        store.update(connection, job, progress_percent=40)
+    progress = next(events)
+    assert progress["event"] == "progress"
+    assert json.loads(progress["data"]) == {"progress_percent": 40}
+    desk.succeed(job)
+    rest = list(events)
+    assert [(event["id"], json.loads(event["data"])["state"]) for event in rest] == [("4", "publishing"), ("5", "succeeded")]
+
+
+def test_events_go_on_where_a_client_left(desk: FrontDesk, customer: Customer) -> None:
+    job = create(desk, customer).json()["id"]
+    desk.start(job)
+    desk.fail(job, FetchRefused("the host says 404"))
+    ids = [event["id"] for event in follow(desk, customer, job, **{"Last-Event-ID": "2"})]
+    assert ids == ["3", "4"]
+    assert get(desk, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "4"}).status_code == 204
+    assert_problem(get(desk, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "x"}), 422, "invalid-fields")
+
+
+# Callbacks and the document.
+
+
+def test_a_job_with_a_worker_from_its_file_to_its_callback(service: Service) -> None:
+    account = service.account(credits=1)
+    data, _ = file("marked")
+    options = json.dumps({"callback_url": service.host.callback("/native-done")})
+    created = service.client.post("/v1/jobs", headers=account.bearer, files={"file": ("clip", data)}, data={"options": options})
+    assert created.status_code == 201
+    job_id = created.json()["id"]
+    with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=account.bearer) as answer:
+        states = [json.loads(line[6:]).get("state") for line in answer.iter_lines() if line.startswith("data: ")]
+    assert [state for state in states if state] == ["queued", "fetching", "cleaning", "publishing", "succeeded"]
+    clean = service.client.get(f"/v1/jobs/{job_id}/result", headers=account.bearer, follow_redirects=True)
+    assert clean.headers["content-type"] == "video/mp4"
+    assert clean.content[4:8] == b"ftyp"
+
+    (told,) = service.host.wait_for_posts(1, "/native-done")
+    event = json.loads(told.body)
+    job = service.client.get(f"/v1/jobs/{job_id}", headers=account.bearer).json()
+    assert event["type"] == "job.succeeded"
+    assert event["data"] | {"result": None} == job | {"result": None}
+    assert told.headers["X-Webhook-Signature"] == signature("whsec_test", job_id, int(told.headers["X-Webhook-Timestamp"]))
+
+
+def test_a_callback_tells_the_job_and_keeps_its_id(desk: FrontDesk, customer: Customer) -> None:
+    job = desk.succeed(create(desk, customer).json()["id"])
+    told = callback(job, desk.links)
+    assert told.task_id == job.id
+    assert told.body["type"] == "job.succeeded"
+    assert told.body["created"] == (job.finished_ms or 0) // 1000
+    assert told.body["data"]["id"] == job.id
+    assert told.body["id"] == callback(job, desk.links).body["id"]
+    assert told.body["id"] != callback(desk.succeed(create(desk, customer).json()["id"]), desk.links).body["id"]
+
+
+def test_a_callback_of_a_failed_job_says_why(desk: FrontDesk, customer: Customer) -> None:
+    job = desk.fail(create(desk, customer).json()["id"], errors.FetchUnavailable("the host does not answer"))
+    body = callback(job, desk.links).body
+    assert body["type"] == "job.failed"
+    assert body["data"]["error"]["type"] == "urn:cleanplate:problem:fetch-unavailable"
+
+
+def test_the_documents_examples_are_true(desk: FrontDesk, customer: Customer) -> None:
+    assert create(desk, customer, **native_docs.NEW_JOB).status_code == 201
+    for model, example in ((JobView, native_docs.JOB), (JobView, native_docs.DONE), (AccountView, native_docs.ACCOUNT)):
+        assert TypeAdapter(model).validate_python(example).model_dump(mode="json") == example
+    assert JobPage.model_validate({"data": [native_docs.DONE], "next_cursor": None})
+
+
+def test_the_document_stands_alone(desk: FrontDesk) -> None:
+    app = FastAPI()
+    app.include_router(FACADE.router(desk.office))
+    document = json.dumps(app.openapi())
+    assert "#/$defs" not in document
+    assert all(name in app.openapi()["components"]["schemas"] for name in ("JobView", "ProblemView", "AccountView"))
+
+
+def submit(desk: FrontDesk, customer: Customer, prefix: str = "job_") -> Job:
+    return desk.office.desk.submit(NewJob(new_id(prefix, 1), customer.id, "kie", Wish("video", VIDEO)))
+
+
+def job_at(number: int, at_ms: int) -> Job:
+    wish = Wish("video", VIDEO)
+    return Job(str(number), 1, "native", State.QUEUED, wish, {}, None, 1, 0, 0, at_ms, at_ms, None, None, None, None, None)

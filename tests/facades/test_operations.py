@@ -1,0 +1,221 @@
+"""Health, readiness, figures and the log of requests, of a running server."""
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.api import operations
+from service.api.native import FACADE
+from service.api.operations import DeskCollector, Probes
+from service.api.problems import http_problem
+from service.api.requests_log import RequestsLog
+from service.errors import ModelError
+from service.metrics import Meters, scraped
+from service.version import VERSION
+from tests.conftest import ROOT
+from tests.front_desk import Customer, FrontDesk, front_desk, until
+
+MOST_BYTES = 2**20
+
+
+@dataclass
+class Parts:
+    """What may break."""
+
+    model: bool = True
+
+    def check_model(self) -> None:
+        if not self.model:
+            raise ModelError("the weights in /secret/place are damaged")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server with the native API and the operations, behind the log of requests."""
+
+    desk: FrontDesk
+    client: httpx.Client
+    parts: Parts
+    customer: Customer
+    least_free_bytes: int = field(default=0)
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.client.get(path, headers=self.customer.bearer | headers)
+
+    def figure(self, name: str, **labels: str) -> float | None:
+        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        samples = (sample for family in families for sample in family.samples)
+        return next((sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()), None)
+
+
+@contextmanager
+def site(folder: Path, least_free_bytes: int = 0) -> Iterator[Site]:
+    parts = Parts()
+    with front_desk(folder) as desk:
+        meters = Meters(CollectorRegistry())
+        registry = scraped(meters, None, DeskCollector(desk.office.desk))
+        app = FastAPI(exception_handlers={HTTPException: http_problem})
+        app.include_router(FACADE.router(desk.office))
+        app.include_router(operations.router(desk.office, Probes(parts.check_model, folder, least_free_bytes, registry)))
+
+        @app.get("/broken", tags=["native"])
+        def broken() -> Response:
+            raise ZeroDivisionError
+
+        app.add_middleware(RequestsLog, meters=meters, most_bytes=MOST_BYTES)
+        with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+            yield Site(desk, client, parts, desk.customer())
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("operations")) as here:
+        yield here
+
+
+def test_health_tells_the_version(here: Site) -> None:
+    answer = here.client.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "version": VERSION}
+
+
+def test_ready_when_all_parts_are(here: Site) -> None:
+    answer = here.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "checks": dict.fromkeys(("database", "storage", "model", "disk"), "ok")}
+
+
+def test_not_ready_tells_the_part_and_no_more(tmp_path: Path) -> None:
+    with site(tmp_path, least_free_bytes=2**60) as here:
+        here.parts.model = False
+        answer = here.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"database": "ok", "storage": "ok", "model": "failed", "disk": "failed"}
+    assert "secret" not in answer.text
+
+
+def test_figures_of_jobs_credits_and_requests(here: Site) -> None:
+    customer = here.desk.customer(credits=5)
+    before = here.figure("cleanplate_jobs", facade="native", state="succeeded") or 0
+    created = here.client.post("/v1/jobs", headers=customer.bearer, json={"source_url": "http://example.com/clip.mp4"})
+    assert here.figure("cleanplate_jobs", facade="native", state="queued") == 1
+    assert here.figure("cleanplate_credits_held") == 1
+    here.desk.succeed(created.json()["id"])
+    assert here.figure("cleanplate_jobs", facade="native", state="succeeded") == before + 1
+    assert here.figure("cleanplate_jobs", facade="native", state="queued") == 0
+    assert here.figure("cleanplate_queue_age_seconds") == 0
+    assert (here.figure("cleanplate_credits", kind="grant", fund="paid") or 0) >= 5
+    assert here.figure("cleanplate_workers") == 0
+    assert here.figure("cleanplate_database_up") == 1
+    labels = {"facade": "native", "route": "/v1/jobs", "method": "POST", "status": "201"}
+    assert (here.figure("cleanplate_http_requests_total", **labels) or 0) >= 1
+    assert (here.figure("cleanplate_http_request_seconds_count", facade="native", route="/v1/jobs") or 0) >= 1
+
+
+def test_strangers_cannot_make_labels(here: Site) -> None:
+    here.client.get("/v1/jobs/job_1", headers=here.customer.bearer)
+    here.client.get("/wp-login.php")
+    here.client.request("BREW", "/coffee")
+    labels = {"facade": "native", "route": "/v1/jobs/{job_id}", "status": "404"}
+    assert (here.figure("cleanplate_http_requests_total", **labels) or 0) >= 1
+    assert (here.figure("cleanplate_http_requests_total", facade="other", route="other", method="GET") or 0) >= 1
+    assert (here.figure("cleanplate_http_requests_total", facade="other", route="other", method="other") or 0) >= 1
+    assert "wp-login" not in here.client.get("/metrics").text
+
+
+def test_what_no_route_takes_is_a_problem(here: Site) -> None:
+    missing, wrong = here.client.get("/nowhere"), here.client.put("/v1/account")
+    assert (missing.status_code, missing.json()["title"]) == (404, "Not Found")
+    assert (wrong.status_code, wrong.json()["title"], wrong.headers["allow"]) == (405, "Method Not Allowed", "GET")
+    assert {missing.headers["content-type"], wrong.headers["content-type"]} == {"application/problem+json"}
+
+
+def test_a_request_has_an_id_and_a_line(here: Site, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "service.api.requests_log"):
+        given = here.get("/v1/account?api_key=secret", **{"X-Request-ID": "from-the-proxy.1"})
+        made = here.get("/v1/account", **{"X-Request-ID": "not a plain one"})
+        until(lambda: len(caplog.records) >= 2)
+    assert given.headers["x-request-id"] == "from-the-proxy.1"
+    assert len(made.headers["x-request-id"]) == 16
+    told = vars(caplog.records[0])
+    assert (told["method"], told["path"], told["status"], told["facade"]) == ("GET", "/v1/account", 200, "native")
+    assert "secret" not in str(told)
+
+
+def test_a_fault_of_ours_is_counted_as_one(here: Site, caplog: pytest.LogCaptureFixture) -> None:
+    assert here.client.get("/broken").status_code == 500
+    until(lambda: here.figure("cleanplate_http_requests_total", route="/broken", status="500") == 1)
+    caplog.clear()
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_sent(here: Site) -> None:
+    with socket.create_connection((here.client.base_url.host, here.client.base_url.port or 0)) as line:
+        line.settimeout(20)
+        line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n")
+        answer = line.makefile("rb").read()  # until the server hangs up
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:cleanplate:problem:too-large"
+
+
+PROCESSES = """
+import subprocess, sys
+from pathlib import Path
+from prometheus_client import CollectorRegistry, generate_latest
+from service.metrics import Meters, scraped, share
+
+folder = Path(sys.argv[1])
+if len(sys.argv) == 2:
+    share(folder)
+meters = Meters(CollectorRegistry())
+meters.count_frames(10)
+meters.count_batches("inpainter", 2, 5, 8)
+meters.count_batches("inpainter", 3, 9, 12)
+with meters.step("fetch"):
+    pass
+if len(sys.argv) == 2:
+    subprocess.run([sys.executable, "-c", sys.stdin.read(), sys.argv[1], "child"], check=True)
+    print(generate_latest(scraped(meters, folder)).decode())
+"""
+
+
+def test_processes_that_share_a_folder_add_up(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROCESSES, str(tmp_path)]
+    (tmp_path / "counter_1.db").write_bytes(b"of an earlier run")
+    done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), input=PROCESSES, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = {sample.name: sample.value for family in text_string_to_metric_families(done.stdout) for sample in family.samples}
+    assert figures["cleanplate_frames_total"] == 20
+    assert figures["cleanplate_batch_windows_total"] == 18
+    assert figures["cleanplate_batch_capacity_total"] == 24
+    assert figures["cleanplate_step_seconds_count"] == 2

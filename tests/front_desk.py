@@ -1,0 +1,188 @@
+"""The facades over a real desk, database, storage and server, but without a worker: a test does the worker's part, and when.
+
+    with front_desk(tmp_path) as desk:
+        customer = desk.customer(credits=3)
+        desk.client.post("/api/v1/jobs/createTask", headers=customer.bearer, json=...)
+        desk.start(job_id); desk.succeed(job_id)            # or desk.fail(job_id, FetchRefused("..."))
+
+The same facades answer under three more prefixes: `/impatient` holds requests for a moment only, `/sora` takes share links only,
+`/closed` is in maintenance.
+"""
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api import files
+from service.api.facade import ApiOptions, Facade, Office
+from service.api.rates import READ, SUBMIT, Rates
+from service.jobs import credits, ledger, store
+from service.jobs.accounts import Account, Accounts
+from service.jobs.credits import Fund
+from service.jobs.database import Database
+from service.jobs.desk import Desk, Rules
+from service.jobs.end import Ending
+from service.jobs.job import Failure, Job, Post, Result, State
+from service.jobs.queues import Queues
+from service.jobs.vault import Vault
+from service.outside.guard import Reach
+from service.outside.links import Links
+from service.outside.storage import Storage
+
+PATIENCE_SECONDS = 20.0  # for what must come; only a failing test waits this long
+MOMENT_SECONDS = 0.2
+CLEAN, SOURCE = b"\x00\x00\x00\x18ftypmp42 clean", b"\x00\x00\x00\x18ftypmp42 source"
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account and its key."""
+
+    account: Account
+    key: str
+
+    @property
+    def id(self) -> int:
+        return self.account.id
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+class FrontDesk:
+    """See the module."""
+
+    def __init__(self, folder: Path, facades: Sequence[Facade], url: str) -> None:
+        vault = Vault("a secret of this test")
+        self.database = Database(f"sqlite:///{folder / 'test.db'}").migrate()
+        self.accounts = Accounts(self.database, vault)
+        self.queues = Queues(self.database)
+        self.ending = Ending(self.queues, ["kie"])
+        self.storage = Storage.open(str(folder / "files"))
+        self.links = Links(url, vault.derive("links"), self.storage)
+        self.client = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
+        self._names = itertools.count(1)
+        rates = Rates({SUBMIT: "20/10 second", READ: "600/10 second"})
+        options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
+        self.office = Office(self._desk(Rules()), self.links, self.storage, Reach.parse("127.0.0.0/8"), rates, options)
+        self.app = _Counted(self._app(facades))
+
+    def customer(self, credits: int = 10) -> Customer:
+        """A new account with paid credits."""
+        account = self.accounts.create(f"customer {next(self._names)}")
+        if credits:
+            self.grant(account.id, Fund.PAID, credits)
+        return Customer(account, self.accounts.add_key(account))
+
+    def grant(self, account_id: int, fund: Fund, amount_credits: int) -> None:
+        with self.database.write() as connection:
+            ledger.write(connection, account_id, [credits.grant(fund, amount_credits)])
+
+    def job_of(self, customer: Customer) -> Job:
+        """The customer's newest job, as soon as there is one."""
+        until(lambda: self.office.desk.jobs(customer.id, 1))
+        return self.office.desk.jobs(customer.id, 1)[0]
+
+    def start(self, job_id: str) -> None:
+        """The worker's part, until the video is being cleaned."""
+        with self.database.write() as connection:
+            for state in (State.FETCHING, State.CLEANING):
+                store.advance(connection, store.locked(connection, job_id), state)
+
+    def succeed(self, job_id: str, post: Post | None = None) -> Job:
+        """The rest of it, with files as a worker leaves them."""
+        keys = {name: f"jobs/{job_id}/{name}" for name in ("clean.mp4", "source.mp4", "thumbnail.jpg")}
+        for name, key in keys.items():
+            self.storage.put_bytes(key, CLEAN if name == "clean.mp4" else SOURCE, "video/mp4")
+        clean, source, thumbnail = keys.values()
+        result = Result(clean, source, thumbnail, "video/mp4", len(CLEAN), 1, True, 0.1)
+        with self.database.write() as connection:
+            if store.locked(connection, job_id).state is State.QUEUED:
+                store.advance(connection, store.locked(connection, job_id), State.FETCHING)
+                store.advance(connection, store.locked(connection, job_id), State.CLEANING)
+            job = store.advance(connection, store.locked(connection, job_id), State.PUBLISHING)
+            store.update(connection, job_id, result=result.to_json(), post=vars(post) if post else None)
+            return self.ending.succeed(connection, job)
+
+    def fail(self, job_id: str, error: Exception) -> Job:
+        with self.database.write() as connection:
+            return self.ending.fail(connection, store.locked(connection, job_id), Failure.of(error))
+
+    def wait_for_silence(self) -> None:
+        """Until no request is being worked on."""
+        until(lambda: self.app.requests == 0)
+
+    def close(self) -> None:
+        self.client.close()
+        self.queues.close()
+        self.database.close()
+
+    def _desk(self, rules: Rules) -> Desk:
+        return Desk(self.database, self.accounts, self.queues, self.ending, rules)
+
+    def _app(self, facades: Sequence[Facade]) -> FastAPI:
+        options = self.office.options
+        offices = {
+            "": self.office,
+            "/impatient": replace(self.office, options=replace(options, hold_seconds=MOMENT_SECONDS)),
+            "/sora": replace(self.office, options=replace(options, sora_links_only=True)),
+            "/closed": replace(self.office, desk=self._desk(Rules(maintenance=True))),
+        }
+        app = FastAPI()
+        app.include_router(files.router(self.links, self.storage))
+        for prefix, office in offices.items():
+            for facade in facades:
+                app.include_router(facade.router(office), prefix=prefix)
+        return app
+
+
+class _Counted:
+    """Counts the requests that are being worked on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.requests += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.requests -= 1
+
+
+@contextmanager
+def front_desk(folder: Path, *facades: Facade) -> Iterator[FrontDesk]:
+    """A front desk that is open for the length of the block."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    desk = FrontDesk(folder, facades, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server = uvicorn.Server(uvicorn.Config(desk.app, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield desk
+    finally:
+        server.should_exit = True
+        thread.join()
+        desk.close()
+        listener.close()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition; AssertionError if it does not come."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        pause.wait(0.01)

@@ -1,0 +1,425 @@
+"""The small client against the real native API, and against services and networks that misbehave."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service import errors
+from service.api.native import FACADE
+from service.api.problems import problem
+from service.client import Client
+from service.errors import (
+    AccountBanned,
+    Busy,
+    CleanplateError,
+    EncodeFailed,
+    FetchRefused,
+    FetchUnavailable,
+    InsufficientCredits,
+    InternalError,
+    JobCancelled,
+    KeyInvalid,
+    Maintenance,
+    NotMedia,
+    ParameterError,
+    RateLimited,
+    RequestError,
+    TooLong,
+    UnknownJob,
+)
+from service.jobs import store
+from service.jobs.job import PointedBox, State
+from service.pipeline.request import parse_box
+from service.remote_job import RemoteJob, error_of
+from tests.fixture_host import Host, host
+from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
+
+VIDEO = "http://example.com/clip.mp4"
+MP4 = b"\x00\x00\x00\x18ftypmp42 a video"
+PNG = b"\x89PNG\r\n\x1a\n a picture"
+AT_ONCE = (0.0, 0.0)  # pauses; two further tries
+
+QUEUED = {"id": "job_1", "state": "queued", "progress_percent": 0, "error": None, "result": None}
+DONE = QUEUED | {"state": "succeeded", "progress_percent": 100, "result": {"url": "http://example.com/clean.mp4"}}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
+    with front_desk(tmp_path_factory.mktemp("client"), FACADE) as desk:
+        yield desk
+
+
+@pytest.fixture
+def customer(desk: FrontDesk) -> Customer:
+    return desk.customer(credits=5)
+
+
+@pytest.fixture
+def client(desk: FrontDesk, customer: Customer) -> Iterator[Client]:
+    with connected(str(desk.client.base_url), customer.key) as client:
+        yield client
+
+
+@pytest.fixture
+def there() -> Iterator[Host]:
+    with host() as there:
+        yield there
+
+
+def connected(url: str, key: str = "a key") -> Client:
+    return Client(url, key, timeout_seconds=20, pauses_seconds=AT_ONCE)
+
+
+# Handing in.
+
+
+def test_an_address(desk: FrontDesk, customer: Customer, client: Client) -> None:
+    job = client.submit(
+        VIDEO,
+        mask="http://example.com/mask.png",
+        boxes=[parse_box("0.7,0.1,0.9,0.2@1-2")],
+        classes=["scene_text", "overlay"],
+        detect=True,
+        remove_audio=True,
+        callback_url="http://example.com/done",
+    )
+    assert job == RemoteJob(desk.job_of(customer).id, State.QUEUED, 0)
+    kept = desk.job_of(customer)
+    assert (kept.wish.source_url, kept.wish.mask_url) == (VIDEO, "http://example.com/mask.png")
+    assert kept.wish.boxes == (PointedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
+    assert sorted(kept.wish.classes) == ["overlay", "scene_text"]
+    assert (kept.wish.detect, kept.wish.remove_audio, kept.callback_url) == (True, True, "http://example.com/done")
+    assert client.get(job.id) == job
+
+
+def test_files(desk: FrontDesk, customer: Customer, client: Client, tmp_path: Path) -> None:
+    source, mask = tmp_path / "Fête d'été.mp4", tmp_path / "mask.png"
+    source.write_bytes(MP4)
+    mask.write_bytes(PNG)
+    client.submit(str(source), mask=str(mask), remove_audio=True)
+    wish = desk.job_of(customer).wish
+    assert wish.source_key is not None
+    assert wish.mask_key is not None
+    assert (desk.storage.get_bytes(wish.source_key), desk.storage.get_bytes(wish.mask_key)) == (MP4, PNG)
+    assert (wish.detect, wish.remove_audio) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "mask", "message"),
+    [
+        ("clip.mp4", None, "clip.mp4: no such file"),
+        (VIDEO, "mask.png", "mask.png: no such file"),
+        (VIDEO, "there.png", "a mask that is a file goes with a source that is a file; give the mask's address"),
+    ],
+)
+def test_what_cannot_be_sent(client: Client, tmp_path: Path, source: str, mask: str | None, message: str) -> None:
+    (tmp_path / "there.png").write_bytes(PNG)
+    with pytest.raises(RequestError) as caught:
+        client.submit(source if source == VIDEO else str(tmp_path / source), mask=mask and str(tmp_path / mask))
+    assert str(caught.value) == message
+
+
+def test_the_same_key_finds_the_same_job(client: Client) -> None:
+    first = client.submit(VIDEO, idempotency_key="mine")
+    assert client.submit(VIDEO, idempotency_key="mine") == first
+    assert client.submit(VIDEO).id != first.id
+    with pytest.raises(ParameterError, match="another request"):
+        client.submit(VIDEO, remove_audio=True, idempotency_key="mine")
+
+
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_an_answer_that_is_lost_makes_no_second_job(desk: FrontDesk, customer: Customer, tmp_path: Path, *, uploaded: bool) -> None:
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(MP4)
+    with opened(lossy(str(desk.client.base_url), losses=2)) as line, connected(line.url, customer.key) as client:
+        job = client.submit(str(source) if uploaded else VIDEO)
+    assert len(line.paths) == 3
+    assert [kept.id for kept in desk.office.desk.jobs(customer.id, 9)] == [job.id]
+    assert desk.office.desk.balance(customer.id).held_credits == 1
+
+
+# Waiting.
+
+
+def test_waiting_tells_what_happens(desk: FrontDesk, client: Client) -> None:
+    heard: list[tuple[State, int]] = []
+
+    def worker(job: RemoteJob) -> None:
+        heard.append((job.state, job.progress_percent))
+        if job.state is State.QUEUED:
+            desk.start(job.id)
+        elif (job.state, job.progress_percent) == (State.CLEANING, 40):
+            desk.succeed(job.id)
+        elif job.state is State.CLEANING:
+            with desk.database.write() as connection:
+                store.update(connection, job.id, progress_percent=40)
+
+    job = client.wait(client.submit(VIDEO).id, worker)
+    assert (job.state, job.progress_percent, job.error) == (State.SUCCEEDED, 100, None)
+    assert job.result_url is not None
+    assert heard[0] == (State.QUEUED, 0)
+    assert (State.CLEANING, 40) in heard
+    assert heard[-1] == (State.SUCCEEDED, 100)
+    assert heard == sorted(heard, key=lambda each: list(State).index(each[0]))
+
+
+def test_a_job_that_fails(desk: FrontDesk, client: Client, tmp_path: Path) -> None:
+    id = client.submit(VIDEO).id
+    desk.fail(id, TooLong("the video is 400.0 s long, the limit is 360 s"))
+    job = client.wait(id)
+    assert (job.state, job.failure_kind, job.message) == (State.FAILED, "TooLong", "the video is 400.0 s long, the limit is 360 s")
+    with pytest.raises(TooLong, match="the limit is 360 s"):
+        client.download(id, tmp_path / "clean.mp4")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_job_that_is_cancelled(desk: FrontDesk, customer: Customer, client: Client, tmp_path: Path) -> None:
+    id = client.submit(VIDEO).id
+    desk.office.desk.cancel(customer.id, id)
+    assert isinstance(client.wait(id).error, JobCancelled)
+    with pytest.raises(JobCancelled):
+        client.download(id, tmp_path / "clean.mp4")
+
+
+def test_whoever_listens_may_stop_waiting(client: Client) -> None:
+    def leave(_job: RemoteJob) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.wait(client.submit(VIDEO).id, leave)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: state\ndata: no JSON\n\n",
+        b"HTTP/1.1 200 OK\r\n\r\ndata: [1]\n\n",
+        b'HTTP/1.1 200 OK\r\n\r\ndata: {"state": "baking"}\n\n',
+        b'HTTP/1.1 200 OK\r\n\r\ndata: {"progress_percent": null}\n\n',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n: cut off",
+        b"",
+    ],
+)
+def test_without_events_it_looks_now_and_then(events: bytes) -> None:
+    looks = in_turn(told(QUEUED), told(QUEUED), told(DONE))
+    with opened(scripted(job_1=looks, events=in_turn(events))) as line, connected(line.url) as client:
+        assert client.wait("job_1").result_url == "http://example.com/clean.mp4"
+    assert [path.rpartition("/")[2] for path in line.paths] == ["job_1", "events", "job_1", "events", "job_1"]
+
+
+def test_events_of_the_past_do_not_turn_back_the_job() -> None:
+    job = RemoteJob("job_1", State.CLEANING, 40)
+    assert job.after({"state": "queued", "at": "..."}) == job
+    assert job.after({"progress_percent": 50}).progress_percent == 50
+    assert job.after({"state": "publishing", "at": "..."}).state is State.PUBLISHING
+
+
+# Bringing home.
+
+
+def test_the_result_comes_home(desk: FrontDesk, client: Client, tmp_path: Path) -> None:
+    id = client.submit(VIDEO).id
+    with pytest.raises(ParameterError, match="queued"):
+        client.download(id, tmp_path / "clean.mp4")
+    desk.succeed(id)
+    client.download(id, tmp_path / "clean.mp4")
+    assert (tmp_path / "clean.mp4").read_bytes() == CLEAN
+    with pytest.raises(EncodeFailed, match="cannot be written"):
+        client.download(id, tmp_path / "nowhere" / "clean.mp4")
+    assert os.listdir(tmp_path) == ["clean.mp4"]
+
+
+def test_a_download_that_breaks_off_leaves_nothing(there: Host, tmp_path: Path) -> None:
+    there.serve("/v1/jobs/job_1", json.dumps(DONE).encode())
+    there.cut_off("/v1/jobs/job_1/result", b"half of it", missing_bytes=10)
+    with connected(there.url) as client, pytest.raises(FetchUnavailable, match="broke off"):
+        client.download("job_1", tmp_path / "clean.mp4")
+    assert not os.listdir(tmp_path)
+    assert sum(asked.path.endswith("/result") for asked in there.asked) == 3
+
+
+def test_the_key_stays_with_the_service(there: Host, tmp_path: Path) -> None:
+    with host() as bucket:
+        there.serve("/v1/jobs/job_1", json.dumps(DONE).encode())
+        there.redirect("/v1/jobs/job_1/result", bucket.serve("/clean.mp4", CLEAN), 303)
+        with connected(there.url, "a key") as client:
+            client.download("job_1", tmp_path / "clean.mp4")
+        (asked,) = bucket.asked
+    assert (tmp_path / "clean.mp4").read_bytes() == CLEAN
+    assert "Authorization" not in asked.headers
+    assert {asked.headers["Authorization"] for asked in there.asked} == {"Bearer a key"}
+
+
+# What goes wrong.
+
+
+def test_refusals_are_our_errors(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"a text")
+    refused: list[tuple[type[CleanplateError], str, Callable[[], object]]] = [
+        (UnknownJob, "no such job", lambda: client.get("job_2")),
+        (ParameterError, "Not Found", lambda: client.get("../account")),
+        (NotMedia, "supported format", lambda: client.submit(str(tmp_path / "clip.mp4"))),
+        (ParameterError, "classes", lambda: client.submit(VIDEO, classes=["everything"])),
+    ]
+    for kind, words, ask in refused:
+        with pytest.raises(kind, match=words) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+def test_who_may_not_submit(desk: FrontDesk, customer: Customer) -> None:
+    poor, banned = desk.customer(credits=0), desk.customer()
+    desk.accounts.set_banned(banned.account, True)
+    url = str(desk.client.base_url)
+    with connected(url, poor.key) as client, pytest.raises(InsufficientCredits, match="1 credits are required, 0 are left"):
+        client.submit(VIDEO)
+    with connected(url, banned.key) as client, pytest.raises(AccountBanned):
+        client.submit(VIDEO)
+    with connected(url, "another key") as client, pytest.raises(KeyInvalid):
+        client.submit(VIDEO)
+    with connected(f"{url}/closed", customer.key) as client, pytest.raises(Maintenance):
+        client.submit(VIDEO)
+
+
+def test_every_kind_of_error_crosses_the_wire() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CleanplateError)]
+    for kind in kinds:
+        if kind in (CleanplateError, errors.ServiceError):  # roots, which are never raised themselves
+            continue
+        sent = (
+            InsufficientCredits(3, 5)
+            if kind is InsufficientCredits
+            else kind(*(["in plain words", 7] if issubclass(kind, Busy) else ["in plain words"]))
+        )
+        answer = problem(sent)
+        told = error_of(httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body)))
+        assert type(told) is kind
+        assert vars(told) == vars(sent)
+        assert str(told) == str(sent)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message"),
+    [
+        (502, b"<html>Bad gateway</html>", FetchUnavailable, "127.0.0.1 answered with status 502"),
+        (404, b"", ParameterError, "127.0.0.1 answered with status 404"),
+        (400, b'{"type": "urn:cleanplate:problem:of-tomorrow", "detail": "two\\n lines"}', ParameterError, "two lines"),
+        (500, b'{"type": "urn:cleanplate:problem:internal-error", "detail": "internal error"}', InternalError, "internal error"),
+        (418, b'["a list"]', ParameterError, "127.0.0.1 answered with status 418"),
+        (402, b'{"type": "urn:cleanplate:problem:insufficient-credits"}', InsufficientCredits, "0 credits are required, 0 are left"),
+        (301, b"", ParameterError, "127.0.0.1 answered with status 301"),
+        (200, b"<html>Welcome</html>", FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
+        (200, b'{"id": "job_1", "state": "baking"}', FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
+        (200, b"[]", FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
+    ],
+)
+def test_strange_answers(there: Host, status: int, body: bytes, kind: type[CleanplateError], message: str) -> None:
+    there.serve("/v1/jobs/job_1", body, status=status)
+    with connected(there.url) as client, pytest.raises(kind) as caught:
+        client.get("job_1")
+    assert type(caught.value) is kind
+    assert str(caught.value) == message
+    assert len(there.asked) == (3 if kind is FetchUnavailable else 1)
+
+
+def test_a_service_that_is_away() -> None:
+    with host() as gone:
+        url = gone.url
+    with connected(url) as client, pytest.raises(FetchUnavailable, match=r"127\.0\.0\.1 cannot be reached"):
+        client.get("job_1")
+
+
+def test_too_many_requests_are_sent_again() -> None:
+    slower = told({"type": "urn:cleanplate:problem:rate-limited", "detail": "slower"}, 429, "Retry-After: 0\r\n")
+    with opened(scripted(job_1=in_turn(slower, slower, told(DONE), slower))) as line, connected(line.url) as client:
+        assert client.get("job_1").state is State.SUCCEEDED
+        with pytest.raises(RateLimited, match="slower"):
+            client.get("job_1")
+    assert len(line.paths) == 6
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "kind"),
+    [
+        ("example.com", "a key", RequestError),
+        ("ftp://example.com", "a key", RequestError),
+        ("http://example.com:door", "a key", RequestError),
+        ("http://example.com", "two\nlines", KeyInvalid),
+        ("http://example.com", "schlüssel", KeyInvalid),
+    ],
+)
+def test_addresses_and_keys_that_are_none(url: str, key: str, kind: type[CleanplateError]) -> None:
+    with pytest.raises(kind):
+        Client(url, key)
+
+
+def told(body: object, status: int = 200, headers: str = "") -> bytes:
+    """An answer in JSON, as it is on the wire."""
+    content = json.dumps(body).encode()
+    return f"HTTP/1.1 {status} Status\r\nContent-Length: {len(content)}\r\nConnection: close\r\n{headers}\r\n".encode() + content
+
+
+def in_turn(*answers: bytes) -> Callable[[str], bytes]:
+    """These answers one after the other, the last one for ever."""
+    left = list(answers)
+    return lambda _path: left.pop(0) if len(left) > 1 else left[0]
+
+
+class Line:
+    """A host that keeps what it is asked, and answers what `answer` makes of it, byte for byte; no bytes: the line breaks."""
+
+    def __init__(self, answer: Callable[["Line", BaseHTTPRequestHandler, bytes], bytes]) -> None:
+        self.paths: list[str] = []
+        line = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                line.paths.append(self.path)
+                self.close_connection = True
+                self.wfile.write(answer(line, self, body))
+
+            do_POST = do_GET
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Silence."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextmanager
+def opened(line: Line) -> Iterator[Line]:
+    thread = threading.Thread(target=line.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield line
+    finally:
+        line.server.shutdown()
+        thread.join()
+        line.server.server_close()
+
+
+def scripted(**paths: Callable[[str], bytes]) -> Line:
+    """Answers by the last part of the path."""
+    return Line(lambda _line, handler, _body: paths[handler.path.rpartition("/")[2]](handler.path))
+
+
+def lossy(upstream: str, losses: int) -> Line:
+    """Passes requests on to a service, and loses its first answers."""
+
+    def answer(line: Line, handler: BaseHTTPRequestHandler, body: bytes) -> bytes:
+        passed = httpx.post(upstream.rstrip("/") + handler.path, content=body, headers=dict(handler.headers.items()), trust_env=False)
+        return b"" if len(line.paths) <= losses else told(passed.json(), passed.status_code)
+
+    return Line(answer)

@@ -1,0 +1,36 @@
+"""What becomes of the names that clients give their uploads."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.upload import plain_name, plain_path, upload_key
+from service.outside.storage import is_key
+
+TEXT = st.text(max_size=300) | st.text(alphabet="./\\ a-Z0中", max_size=300)
+
+
+@given(TEXT, TEXT)
+def test_any_name_makes_a_key_of_the_account(folder: str, name: str) -> None:
+    path = "/".join(filter(None, (plain_path(folder), (plain_name(name) or "upload") + ".mp4")))
+    key = upload_key(7, path)
+    assert is_key(key)
+    assert key.startswith("uploads/7/")
+    assert ".." not in key.split("/")
+
+
+@given(TEXT)
+def test_a_plain_path_stays_as_it_is(text: str) -> None:
+    assert plain_path(plain_path(text)) == plain_path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("images/user-uploads", "images/user-uploads"), ("/a//b/", "a/b"), ("../../etc", "etc"), ("C:\\my files", "C/my-files"), ("视频", "")],
+)
+def test_a_folder(text: str, plain: str) -> None:
+    assert plain_path(text) == plain
+
+
+def test_no_two_uploads_share_a_key() -> None:
+    assert upload_key(7, "clip.mp4") != upload_key(7, "clip.mp4")
