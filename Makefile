@@ -43,6 +43,6 @@ $(DEV)/.stamp: requirements/dev.lock pyproject.toml
 %/.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit("Cleanplate needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	test -x $*/bin/python || $(PYTHON) -m venv $*
-	$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

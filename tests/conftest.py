@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.postgres_server"]
+
 ROOT = Path(__file__).parent.parent
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -1,4 +1,4 @@
-"""The command line: `cleanplate clean` and `cleanplate version`. It reads options, calls the pipeline and tells how it went."""
+"""`cleanplate clean`: reads options, calls the pipeline and tells how it went."""
 
 import sys
 import traceback
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,16 +15,14 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from service import settings
+from service.commands.failure import fail
+from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
 from service.inference.session import Networks
 from service.pipeline import contact_sheet, run
 from service.pipeline.report import FileResult, Report, to_json
 from service.pipeline.request import CLASSES, Request, parse_box, parse_classes
 from service.pipeline.video import Limits
-from service.targets import target_files
-from service.version import VERSION
-
-INTERRUPTED: Final = 130
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]
@@ -41,37 +39,6 @@ Classes = Annotated[str, typer.Option(help=f"What to look for: {','.join(CLASSES
 ReportFile = Annotated[Path | None, typer.Option("--report", metavar="FILE.json", help="Write placements, figures and versions here.")]
 Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet and a before/after picture here.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell the figures when not on a terminal too; show where an error arose.")]
-
-
-def run_command(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code; every failure is one line on stderr."""
-    try:
-        code = command_line()(args=list(arguments), prog_name="cleanplate", standalone_mode=False)
-    except typer.TyperException as error:
-        message = error.format_message()  # empty where the help was shown in its place
-        return _fail(message, error.exit_code) if message else error.exit_code
-    except CleanplateError as error:
-        return _fail(str(error), error.exit_code)
-    except Exception as error:
-        if {"-v", "--verbose"} & set(arguments):
-            traceback.print_exc()
-        return _fail(f"internal error, --verbose shows where: {type(error).__name__}: {error}", CleanplateError.exit_code)
-    if code == INTERRUPTED:
-        _fail("stopped", INTERRUPTED)
-    return int(code or 0)
-
-
-def command_line() -> typer.Typer:
-    """The two commands."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Removes visible watermarks.")
-    app.command()(clean)
-    app.command()(version)
-    return app
-
-
-def version() -> None:
-    """Print the version."""
-    typer.echo(f"cleanplate {VERSION}")
 
 
 def clean(
@@ -162,7 +129,7 @@ class _Fps(ProgressColumn):
 def _tell(result: FileResult, target: Path, looks: Path | None, verbose: bool) -> None:
     """The outcome of one input: an error always, figures for a person or when asked."""
     if isinstance(result.outcome, CleanplateError):
-        _fail(f"{result.source_name}: {result.outcome}", result.exit_code)
+        fail(f"{result.source_name}: {result.outcome}", result.exit_code)
     elif verbose or sys.stdout.isatty():
         typer.echo("\n".join(_summary(result.outcome, result.source_name, target, looks)))
 
@@ -191,8 +158,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RequestError(f"cannot write {path.name}: {(error.strerror or 'unknown').lower()}") from error
-
-
-def _fail(message: str, exit_code: int) -> int:
-    typer.echo(f"cleanplate: {' '.join(message.split())}", err=True)
-    return exit_code

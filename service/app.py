@@ -1,0 +1,88 @@
+"""The HTTP service: all facades over one desk, as one FastAPI application."""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+
+from models import registry, spec
+from service.api import files, operations
+from service.api.facade import ApiOptions, Office
+from service.api.operations import Check, DeskCollector, Probes
+from service.api.problems import http_problem
+from service.api.rates import READ, SUBMIT, Rates
+from service.api.requests_log import RequestsLog
+from service.core import FACADES, Core
+from service.jobs.content import AllowAll, DenyList
+from service.jobs.desk import Desk, Rules
+from service.metrics import Meters, scraped
+from service.settings import Settings
+from service.version import VERSION
+
+SUMMARY: Final = "Removes visible watermarks, logos and burned-in text from videos and images."
+
+
+def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
+    """The application. `metrics_folder`: where a worker beside it keeps its figures."""
+    settings = core.settings
+    office = open_office(core)
+    meters = Meters(CollectorRegistry())
+    figures = scraped(meters, metrics_folder, DeskCollector(office.desk))
+    probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, figures)
+    app = FastAPI(title="Cleanplate", summary=SUMMARY, version=VERSION, redoc_url=None)
+    for facade in FACADES.values():
+        app.include_router(facade.router(office))
+    app.include_router(files.router(core.links, core.storage))
+    app.include_router(operations.router(office, probes))
+    app.add_exception_handler(HTTPException, http_problem)
+    app.add_middleware(RequestsLog, meters=meters, most_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
+    app.state.office = office
+    return app
+
+
+def open_office(core: Core) -> Office:
+    """What the facades work with."""
+    settings = core.settings
+    rules = Rules(
+        price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
+        account_queue_jobs=settings.account_queue_jobs,
+        total_queue_jobs=settings.total_queue_jobs,
+        maintenance=settings.maintenance,
+        features_off=settings.features_off,
+        content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
+    )
+    return Office(
+        desk=Desk(core.database, core.accounts, core.queues, core.ending, rules),
+        links=core.links,
+        storage=core.storage,
+        reach=core.reach,
+        rates=Rates({SUBMIT: settings.rate_submit, READ: settings.rate_read}, settings.rate_store),
+        options=_options(settings),
+    )
+
+
+def _check_models(settings: Settings) -> Check:
+    """Whether the networks' files are there and whole; they are read once, not at each question."""
+
+    @cache
+    def check() -> None:
+        if settings.networks == "shipped":
+            for network in spec.NETWORKS:
+                registry.find(network)
+
+    return check
+
+
+def _options(settings: Settings) -> ApiOptions:
+    return ApiOptions(
+        result_link_seconds=settings.result_link_seconds,
+        hold_seconds=settings.hold_seconds,
+        signature_window_seconds=settings.signature_window_seconds,
+        sora_links_only=settings.sora_links_only,
+        upload_bytes=settings.upload_bytes,
+        body_bytes=settings.body_bytes,
+        json_depth=settings.json_depth,
+    )

@@ -1,0 +1,1 @@
+"""The commands of `cleanplate`, one a file; only the one that is asked for is imported."""

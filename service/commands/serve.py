@@ -1,0 +1,91 @@
+"""`cleanplate serve` and `cleanplate worker`: the service on one machine, and the parts of a fleet."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Annotated, Final
+
+import typer
+import uvicorn
+
+from service import logs, metrics, settings
+from service.app import create_app
+from service.core import bootstrap, opened
+from service.errors import SettingsError
+from service.scratch import Scratch
+from service.settings import Settings
+from service.supervisor import WorkerProcess
+
+BACKLOG: Final = 1024
+CLOSE_SECONDS: Final = 10  # for answers in progress
+NICENESS: Final = 10  # of a worker beside the service: answering comes first
+
+NoWorker = Annotated[bool, typer.Option("--no-worker", help="Only answer; workers run elsewhere, on the same database and storage.")]
+Beside = Annotated[bool, typer.Option("--beside", hidden=True, help="Stop when standard input ends.")]
+
+
+def serve(no_worker: NoWorker = False) -> None:
+    """Run the service: all APIs, and a worker beside it. Ctrl-C or SIGTERM stops it."""
+    chosen = settings.read()
+    logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
+    with _listening(chosen) as listener:
+        chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
+        scratch = Scratch(chosen.data_dir / "scratch")
+        scratch.begin()
+        shared = None if no_worker else chosen.data_dir / "scratch" / "metrics"
+        if shared is not None:
+            metrics.share(shared)
+        with opened(chosen) as core:
+            _welcome(chosen, bootstrap(core))
+            worker = None if no_worker else WorkerProcess([sys.executable, "-m", "service", "worker", "--beside"])
+            config = uvicorn.Config(
+                create_app(core, shared), log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS
+            )
+            try:
+                uvicorn.Server(config).run(sockets=[listener])
+            finally:
+                if worker is not None:
+                    worker.stop()
+        scratch.end()
+
+
+def worker(beside: Beside = False) -> None:
+    """Run a worker of the fleet: it takes jobs until Ctrl-C or SIGTERM, then finishes or hands back what runs."""
+    from service.worker import work  # a service without a worker has no networks in its memory
+
+    chosen = settings.read()
+    logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
+    until = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: until.set())
+    if beside:
+        os.nice(NICENESS)
+        threading.Thread(target=_until_alone, args=(until,), daemon=True).start()
+    with opened(chosen) as core:
+        work(core, until)
+        sys.stderr.flush()
+        os._exit(0)  # a job that was handed back still has its thread
+
+
+def _until_alone(until: threading.Event) -> None:
+    """The service beside us holds the other end of standard input: it ends with it, however that was."""
+    sys.stdin.buffer.read()
+    until.set()
+
+
+def _listening(chosen: Settings) -> socket.socket:
+    """The socket, before anything else: a port that is taken is one clear line."""
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    try:
+        return socket.create_server((chosen.host, chosen.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {chosen.host} port {chosen.port}: {(error.strerror or 'unknown').lower()}") from None
+
+
+def _welcome(chosen: Settings, key: str | None) -> None:
+    if key is not None:
+        typer.echo(f"key of the first account, shown this once: {key}")
+    typer.echo(f"listening on http://{chosen.host}:{chosen.port}")
+    sys.stdout.flush()

@@ -1,0 +1,119 @@
+"""What every process of the service is built from, by its settings: the database, the storage, and what stands on them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from service.api.aidge import FACADE as AIDGE
+from service.api.facade import Facade
+from service.api.kaze import FACADE as KAZE
+from service.api.kie import FACADE as KIE
+from service.api.native import FACADE as NATIVE
+from service.api.savesora import FACADE as SAVESORA
+from service.errors import ParameterError, SettingsError
+from service.jobs import ledger
+from service.jobs.accounts import Account, Accounts
+from service.jobs.credits import Entry, Fund, grant
+from service.jobs.database import Database
+from service.jobs.end import Ending
+from service.jobs.queues import Queues
+from service.jobs.vault import Vault, key_in
+from service.outside.guard import Reach
+from service.outside.links import Links
+from service.outside.storage import Storage
+from service.settings import Settings
+
+FACADES: Final[dict[str, Facade]] = {facade.name: facade for facade in (SAVESORA, KIE, KAZE, AIDGE, NATIVE)}
+FIRST_ACCOUNT: Final = "first"
+DATABASE_FILE: Final = "cleanplate.sqlite"
+FILES_FOLDER: Final = "files"
+
+
+@dataclass(frozen=True)
+class Core:
+    """The parts, ready for use: the tables are there."""
+
+    settings: Settings
+    database: Database
+    accounts: Accounts
+    queues: Queues
+    ending: Ending
+    storage: Storage
+    links: Links
+    reach: Reach
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Build the parts; raises SettingsError where a setting does not fit the world."""
+        folder = _folder(settings.data_dir)
+        database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}").migrate()
+        vault = Vault(settings.secret_key.get_secret_value() if settings.secret_key else key_in(folder))
+        queues = Queues(database)
+        storage = Storage.open(settings.storage_url or str(folder / FILES_FOLDER))
+        public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+        return cls(
+            settings=settings,
+            database=database,
+            accounts=Accounts(database, vault),
+            queues=queues,
+            ending=Ending(queues, {name for name, facade in FACADES.items() if facade.callback}),
+            storage=storage,
+            links=Links(public_url, vault.derive("links"), storage),
+            reach=Reach.parse(settings.fetch_allow),
+        )
+
+    def close(self) -> None:
+        self.queues.close()
+        self.database.close()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Core]:
+    """The parts, for the length of a block."""
+    core = Core.open(settings)
+    try:
+        yield core
+    finally:
+        core.close()
+
+
+def bootstrap(core: Core) -> str | None:
+    """Where there is no account yet, make the first, with credits; its key, or None when there was one.
+
+    Several processes may start at once: the account's name is unique, and one of them makes it.
+    """
+    if core.accounts.all():
+        return None
+    settings = core.settings
+    try:
+        account = core.accounts.create(FIRST_ACCOUNT)
+    except ParameterError:
+        return None
+    grant_credits(core, account, Fund.ONE_TIME, settings.bootstrap_credits, "first start")
+    if settings.bootstrap_aidge:
+        name, _, secret = settings.bootstrap_aidge.get_secret_value().partition(":")
+        if not (name and secret):
+            raise SettingsError("CLEANPLATE_BOOTSTRAP_AIDGE: is not name:secret")
+        core.accounts.add_signer(account, name, secret)
+    return core.accounts.add_key(account, settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else None)
+
+
+def grant_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
+    """Give credits to an account; raises ParameterError for none or less."""
+    if amount_credits < 0:
+        raise ParameterError("credits are granted, never taken: the amount must be positive")
+    entry = grant(fund, amount_credits, note)
+    with core.database.write() as connection:
+        ledger.locked_balance(connection, account.id)
+        ledger.write(connection, account.id, [entry])
+    return entry
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"CLEANPLATE_DATA_DIR: cannot be made: {(error.strerror or 'unknown').lower()}") from None
+    return path

@@ -1,0 +1,76 @@
+"""Makes the clean plate of a job's source: storage to scratch folder, through the pipeline, and back."""
+
+from pathlib import Path, PurePosixPath
+
+from service.core import Core
+from service.inference.session import Networks
+from service.jobs.job import Job, Result, Wish
+from service.media import head_of
+from service.outside.storage import content_type_of
+from service.pipeline import run
+from service.pipeline.mute import mute
+from service.pipeline.probe import probe
+from service.pipeline.report import FileResult, Report, to_json
+from service.pipeline.request import CLASSES, Request, TimedBox
+from service.pipeline.smear import mask_from_smear
+from service.pipeline.thumbnail import thumbnail
+from service.pipeline.video import Limits
+from service.sources import check_media
+from service.watch import Watch
+
+
+def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: Watch) -> Result:
+    """Clean what lies in the storage under the wish's key; result, thumbnail and report are there too when this ends."""
+    limits = core.settings.limits
+    assert job.wish.source_key is not None
+    source = _local(core, job.wish.source_key, folder / "source")
+    check_media(head_of(source), job.wish.media)
+    request = _request(job.wish, core, source, folder, limits)
+    target = folder / f"clean{source.suffix}"
+    report = run.clean(source, target, request, networks, limits, watch.cleaned)
+    if job.wish.remove_audio and job.wish.media == "video":
+        mute(target, quiet := folder / f"quiet{source.suffix}")
+        target = quiet
+    picture = folder / "thumbnail.jpg"
+    thumbnail(target, picture, limits)
+    return _kept(job, core, target, picture, report)
+
+
+def _request(wish: Wish, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
+    """What the pipeline is asked for; a mask is fetched from the storage, a smear made into one."""
+    mask: Path | None = None
+    if wish.mask_key is not None:
+        mask = _local(core, wish.mask_key, folder / "mask")
+        if wish.mask_is_smear:
+            info = probe(source, limits)
+            mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
+            mask = folder / "strokes.png"
+    boxes = tuple(TimedBox(box.x1, box.y1, box.x2, box.y2, box.first_seconds, box.last_seconds) for box in wish.boxes)
+    return Request(boxes, mask, frozenset(kind for kind in CLASSES if kind in wish.classes), wish.detect)
+
+
+def _kept(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:
+    """Put all that the job made into the storage."""
+    assert job.wish.source_key is not None
+    told = to_json((FileResult(PurePosixPath(job.wish.source_key).name, clean.name, report),))
+    kept = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"), ("report", ".json"))}
+    core.storage.put_file(kept["clean"], clean, content_type_of(kept["clean"]))
+    core.storage.put_file(kept["thumbnail"], picture, content_type_of(kept["thumbnail"]))
+    core.storage.put_bytes(kept["report"], told.encode(), content_type_of(kept["report"]))
+    return Result(
+        clean_key=kept["clean"],
+        source_key=job.wish.source_key,
+        thumbnail_key=kept["thumbnail"],
+        content_type=content_type_of(kept["clean"]),
+        bytes=clean.stat().st_size,
+        frames=report.frames,
+        mark_found=report.mark_found,
+        seconds=round(report.seconds, 3),
+        report_key=kept["report"],
+    )
+
+
+def _local(core: Core, key: str, stem: Path) -> Path:
+    path = stem.with_suffix(PurePosixPath(key).suffix)
+    core.storage.get_file(key, path)
+    return path

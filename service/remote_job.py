@@ -1,0 +1,130 @@
+"""What the native API tells its clients: jobs, events and problems, read with the caution that anything from a wire deserves."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import httpx
+
+from service import errors
+from service.errors import (
+    Busy,
+    CleanplateError,
+    FetchRefused,
+    FetchUnavailable,
+    InsufficientCredits,
+    InternalError,
+    JobCancelled,
+    ParameterError,
+)
+from service.jobs.job import FINAL, State
+
+PROBLEM: Final = "urn:cleanplate:problem:"
+LONGEST_MESSAGE: Final = 500  # characters
+ORDER: Final = tuple(State)  # in which a job goes through them
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """A job as the service tells of it. Of one that failed, `failure_kind` names a kind in `service/errors.py`."""
+
+    id: str
+    state: State
+    progress_percent: int
+    failure_kind: str | None = None
+    message: str | None = None
+    result_url: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def error(self) -> CleanplateError | None:
+        """What to raise for a job that ended without a result."""
+        if self.state is State.FAILED:
+            return _kind_of(self.failure_kind, InternalError)(self.message or "the job failed")
+        return JobCancelled("the job was cancelled") if self.state is State.CANCELLED else None
+
+    def after(self, event: Mapping[str, Any]) -> "RemoteJob":
+        """The job after an event; events of the past, which come first, leave its state. Raises ValueError for what is no event."""
+        state = max(self.state, State(event.get("state", self.state)), key=ORDER.index)
+        return replace(self, state=state, progress_percent=int(event.get("progress_percent", self.progress_percent)))
+
+
+def job_of(response: httpx.Response) -> RemoteJob:
+    """The job in an answer; raises what the answer says went wrong."""
+    if not response.is_success:
+        raise error_of(response)
+    try:
+        body = response.json()
+        failure, result = body["error"] or {}, body["result"] or {}
+        return RemoteJob(
+            id=str(body["id"]),
+            state=State(body["state"]),
+            progress_percent=int(body["progress_percent"]),
+            failure_kind=_kind_name(failure.get("type")),
+            message=_line(failure.get("detail")),
+            result_url=result.get("url"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise FetchRefused(f"{response.url.host} does not answer as this service does; is its address right?") from None
+
+
+def events_of(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """The data of server-sent events; raises ValueError for what is none of ours."""
+    data = ""
+    for line in lines:
+        if line.startswith("data:"):
+            data += line.removeprefix("data:")
+        elif not line and data:
+            event = json.loads(data)
+            if not isinstance(event, dict):
+                raise ValueError("not an event")
+            yield event
+            data = ""
+
+
+def error_of(response: httpx.Response) -> CleanplateError:
+    """The error that an answer tells of: a problem (RFC 9457) of ours, or no more than a status of something on the way."""
+    problem = _problem(response)
+    kind = _kind_of(_kind_name(problem.get("type")), ParameterError if response.status_code < 500 else FetchUnavailable)
+    if issubclass(kind, InsufficientCredits):
+        return kind(_whole_number(problem.get("current_credits")), _whole_number(problem.get("required_credits")))
+    message = _line(problem.get("detail")) or f"{response.url.host} answered with status {response.status_code}"
+    if issubclass(kind, Busy):
+        return kind(message, _whole_number(response.headers.get("Retry-After")))
+    return kind(message)
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _kind_name(problem_type: object) -> str | None:
+    """`TooLarge` for a problem's type that ends in `too-large`."""
+    if not isinstance(problem_type, str) or not problem_type.startswith(PROBLEM):
+        return None
+    return "".join(word.capitalize() for word in problem_type.removeprefix(PROBLEM).split("-"))
+
+
+def _kind_of(name: str | None, default: type[CleanplateError]) -> type[CleanplateError]:
+    """The kind of this name, or the default for a name that this version does not know."""
+    kind = getattr(errors, name or "", default)
+    return kind if isinstance(kind, type) and issubclass(kind, CleanplateError) else default
+
+
+def _line(text: object) -> str | None:
+    """A text for a person as one line of bearable length."""
+    return " ".join(str(text).split())[:LONGEST_MESSAGE] if text else None
+
+
+def _whole_number(value: object) -> int:
+    """A number, 0 if it is none."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() else 0

@@ -1,0 +1,63 @@
+"""Brings a job's source, and its mask, from where they are into our storage."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from service.core import Core
+from service.errors import UnsupportedFormat
+from service.jobs.job import Job, Media, Post, Wish
+from service.media import container_of_head, head_of, suffix_of_head
+from service.outside.fetch import FetchLimits, fetch
+from service.outside.share_link import ShareLinks, is_share_link
+from service.outside.storage import content_type_of
+from service.watch import Watch
+
+
+def bring_source(job: Job, core: Core, folder: Path, watch: Watch) -> tuple[Wish, Post | None]:
+    """The wish, now with keys of our storage, and what a share page told. What is there already, after a crash, is not fetched again."""
+    wish, found = job.wish, job.post
+    bring = _Bringer(job, core, folder, watch.fetched)
+    if wish.source_key is None:
+        assert wish.source_url is not None
+        url = wish.source_url
+        if is_share_link(url):
+            url, found = _resolved(url, core)
+        wish = replace(wish, source_key=bring(url, "source", wish.media))
+    if wish.mask_url is not None and wish.mask_key is None:
+        wish = replace(wish, mask_key=bring(wish.mask_url, "mask", None))
+    return wish, found
+
+
+def _resolved(url: str, core: Core) -> tuple[str, Post]:
+    """A share link's video, and its words."""
+    links = ShareLinks(core.settings.share_links, core.settings.share_links_url, core.reach)
+    post = links.resolve(url)
+    return post.video_url, Post(post.post_id, post.prompt or "", post.thumbnail_url)
+
+
+class _Bringer:
+    """Fetches into a folder, then puts into the storage; the file's bytes decide its type, not its name."""
+
+    def __init__(self, job: Job, core: Core, folder: Path, watch: Callable[[int], None]) -> None:
+        self._job = job
+        self._core = core
+        self._folder = folder
+        self._watch = watch
+
+    def __call__(self, url: str, name: str, media: Media | None) -> str:
+        settings = self._core.settings
+        path = self._folder / name
+        fetch(url, path, self._core.reach, FetchLimits(settings.limits.file_bytes, settings.fetch_seconds), self._watch)
+        head = head_of(path)
+        check_media(head, media)
+        key = f"jobs/{self._job.id}/{name}{suffix_of_head(head)}"
+        self._core.storage.put_file(key, path, content_type_of(key))
+        return key
+
+
+def check_media(head: bytes, media: Media | None) -> None:
+    """Raises UnsupportedFormat when a file with these first bytes is an image where a video was promised, or the reverse."""
+    is_image = container_of_head(head) == "image"
+    if media is not None and is_image != (media == "image"):
+        raise UnsupportedFormat("the file is an image, not a video" if is_image else "the file is a video, not an image")

@@ -1,0 +1,53 @@
+"""Keeps a worker running beside the service: one that dies is started again."""
+
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS: Final = (0.2, 1.0, 5.0, 15.0)  # before the next start, longer after each early death
+STEADY_SECONDS: Final = 60.0  # a worker that lived so long was no early death
+STOP_SECONDS: Final = 60.0  # then it is killed, and its jobs are taken over
+
+
+class WorkerProcess:
+    """A process of its own, so that answering never waits for video; its standard input ends when we do, however that happens."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._stopping = threading.Event()
+        self._process = self._start()
+        self._keeper = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Let it finish or hand back what it runs; returns when it is gone."""
+        self._stopping.set()
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("the worker does not stop, it is killed")
+            self._process.kill()
+            self._process.wait()
+        self._keeper.join()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)  # Ctrl-C is for us, who stop it in order
+
+    def _keep(self) -> None:
+        early = 0
+        while True:
+            started = time.monotonic()
+            code = self._process.wait()
+            if self._stopping.is_set():
+                return
+            early = 0 if time.monotonic() - started > STEADY_SECONDS else min(early + 1, len(AGAIN_SECONDS))
+            log.error("the worker died", extra={"exit_code": code})
+            if self._stopping.wait(AGAIN_SECONDS[max(0, early - 1)]):
+                return
+            self._process = self._start()

@@ -1,0 +1,209 @@
+"""The container's files say what holds: of the project, of its settings and commands, and of each other. Nothing is built here."""
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from service.cli import command_line
+from service.settings import Settings
+from tests.container.dockerfile import context, health_command, ignored, parse, parse_copy, parse_environment, parse_words
+
+ROOT = Path(__file__).parents[2]
+STAGES = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))
+BUILD, IMAGE = STAGES
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+CONTEXT = context(ROOT)
+# One tag, no registry's host, and never `latest`: what is built tomorrow is what was tried today.
+PINNED = re.compile(r"(?:[a-z0-9]+/)?[a-z0-9-]+:(?!latest\b)\d[\w.-]*")
+
+
+def environment() -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for step in IMAGE.steps:
+        if step.name == "ENV":
+            settings |= parse_environment(step.text, settings)
+    return settings
+
+
+def ours() -> list[dict[str, Any]]:
+    return [service for service in SERVICES.values() if service["image"].startswith("cleanplate:")]
+
+
+def assert_command_exists(words: list[str]) -> None:
+    """A command of `cleanplate` with all its options; the values of options are not looked at."""
+    commands: Any = typer.main.get_command(command_line())
+    assert words[0] in commands.commands, words
+    known = {option for parameter in commands.commands[words[0]].params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in words[1:] if word.startswith("-")} <= known, words
+
+
+def texts(value: object) -> Iterator[str]:
+    """All texts in a tree of YAML, keys too."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from (*texts(key), *texts(item))
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    else:
+        yield str(value)
+
+
+def test_the_image_is_made_in_two_stages_of_one_base() -> None:
+    assert (BUILD.name, IMAGE.name) == ("build", None)
+    assert BUILD.image == IMAGE.image
+    assert all(PINNED.fullmatch(stage.image) for stage in STAGES)
+    copies = [parse_copy(step.text) for step in IMAGE.steps if step.name == "COPY"]
+    assert [copy.stage for copy in copies] == ["build"]  # nothing but what the first stage installed
+
+
+def test_only_locked_packages_are_installed() -> None:
+    installs = [part for step in BUILD.steps if step.name == "RUN" for part in step.text.split("&&") if "pip " in part]
+    assert all("--require-hashes" in part or {"--no-deps", "--no-cache-dir"} <= set(part.split()) for part in installs)
+    assert any("--requirement requirements/serve-cuda.lock" in part for part in installs)
+
+
+def test_what_is_copied_is_there_and_the_rest_is_ignored() -> None:
+    sources = [source for step in BUILD.steps if step.name == "COPY" for source in parse_copy(step.text).sources]
+    held = {source: [name for name in CONTEXT if name == source or name.startswith(f"{source}/")] for source in sources}
+    assert not [source for source, names in held.items() if not names]
+    assert sorted(name for names in held.values() for name in names) == CONTEXT
+
+
+def test_the_networks_are_copied_and_nothing_that_only_training_needs() -> None:
+    manifest = tomllib.loads((ROOT / "models" / "manifest.toml").read_text(encoding="utf-8"))
+    assert {f"models/{entry['file']}" for entry in manifest.values()} == {name for name in CONTEXT if name.startswith("models/weights/")}
+    assert not [name for name in CONTEXT if "__pycache__" in name]
+
+
+def test_the_image_runs_without_rights_and_keeps_its_data_apart() -> None:
+    user = IMAGE.last("USER")
+    assert user is not None
+    assert all(int(number) >= 1000 for number in user.split(":"))  # numbers, so that an orchestrator can tell it is not root
+    assert IMAGE.last("VOLUME") == IMAGE.last("WORKDIR") == environment()["CLEANPLATE_DATA_DIR"]
+    names = [step.name for step in IMAGE.steps]
+    assert "RUN" not in names[names.index("USER") :]
+
+
+def test_the_image_serves_and_tells_its_health() -> None:
+    assert IMAGE.last("EXPOSE") == environment()["CLEANPLATE_PORT"]
+    program, *arguments = [*parse_words(IMAGE.last("ENTRYPOINT") or ""), *parse_words(IMAGE.last("CMD") or "")]
+    assert program == "cleanplate"
+    assert_command_exists(arguments)
+    python, option, code = health_command(IMAGE.last("HEALTHCHECK") or "")
+    assert (python, option) == ("python", "-c")
+    compile(code, "HEALTHCHECK", "exec")
+
+
+def test_settings_that_are_set_exist() -> None:
+    known = {f"CLEANPLATE_{name}".upper() for name in Settings.model_fields}
+    fleet = {name for service in ours() for name in service["environment"]}
+    named = {name.split("__")[0] for name in {*environment(), *fleet} if name.startswith("CLEANPLATE_")}
+    referred = set(re.findall(r"\$\{(CLEANPLATE_\w+)", " ".join(texts(COMPOSE))))
+    assert named | referred <= known
+
+
+def test_the_fleet_runs_commands_that_exist() -> None:
+    assert {service["command"][0] for service in ours()} == {"serve", "worker"}
+    for service in ours():
+        assert_command_exists(service["command"])
+    assert "--no-worker" in SERVICES["api"]["command"]
+
+
+def test_the_fleet_waits_for_what_can_tell_its_health() -> None:
+    awaited = {name: waits["condition"] for service in SERVICES.values() for name, waits in service.get("depends_on", {}).items()}
+    assert awaited == {"postgres": "service_healthy", "s3": "service_healthy"}
+    assert all("test" in SERVICES[name]["healthcheck"] for name in awaited)
+
+
+def test_the_fleet_keeps_what_must_last() -> None:
+    mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert mounted == set(COMPOSE["volumes"])
+    assert all(service.get("volumes") for service in SERVICES.values() if service not in ours())
+
+
+def test_the_fleet_asks_a_worker_where_it_answers() -> None:
+    *_, program, option, code = SERVICES["worker"]["healthcheck"]["test"]
+    assert (program, option) == ("python", "-c")
+    compile(code, "healthcheck", "exec")
+    assert SERVICES["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"] in code
+    assert "healthcheck" not in SERVICES["api"]  # the image's own holds
+
+
+def test_the_fleet_is_given_the_time_to_stop() -> None:
+    stop_seconds = Settings.model_fields["stop_seconds"].default
+    assert all(float(service["stop_grace_period"].removesuffix("s")) > stop_seconds for service in ours())
+
+
+def test_the_fleet_agrees_on_ports_bucket_and_database() -> None:
+    database, storage = (ours()[0]["environment"][name] for name in ("CLEANPLATE_DATABASE_URL", "CLEANPLATE_STORAGE_URL"))
+    account = SERVICES["postgres"]["environment"]
+    assert (
+        database == f"postgresql+psycopg://{account['POSTGRES_USER']}:{account['POSTGRES_PASSWORD']}@postgres:5432/{account['POSTGRES_DB']}"
+    )
+    assert f"-bucket={storage.removeprefix('s3://')}" in SERVICES["s3"]["command"]
+    assert SERVICES["api"]["ports"][0].endswith(f":{environment()['CLEANPLATE_PORT']}")
+
+
+def test_the_fleet_has_no_secret_of_its_own() -> None:
+    secret = re.compile(r"PASSWORD|SECRET|_KEY")
+    set_here = {name: value for service in SERVICES.values() for name, value in service["environment"].items() if secret.search(name)}
+    assert set_here
+    assert not {name for name, value in set_here.items() if not re.fullmatch(r"\$\{\w+:[?-]\}", value)}
+
+
+def test_images_of_the_fleet_are_pinned() -> None:
+    assert not [service["image"] for service in SERVICES.values() if service not in ours() and not PINNED.fullmatch(service["image"])]
+    assert all(service["build"] == {"context": ".", "dockerfile": "Dockerfile.cuda"} for service in ours())
+
+
+@pytest.mark.parametrize("script", [".ci/run", ".ci/servers", "tests/container/build_in_chroot.sh"])
+def test_scripts_are_sound(script: str) -> None:
+    path = ROOT / script
+    assert path.stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", path], check=True)
+    assert "set -euo pipefail" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("service/cli.py", False),
+        ("service", False),
+        ("service/jobs/__pycache__/job.pyc", True),
+        ("models/weights/matte.pt", True),
+        ("models/weights/matte.onnx", False),
+        ("requirements/serve-cuda.lock", False),
+        ("requirements/dev.lock", True),
+        (".env", True),
+        ("services.txt", True),
+    ],
+)
+def test_the_last_pattern_that_fits_decides(name: str, left_out: bool) -> None:
+    patterns = ["*", "!requirements/serve-cuda.lock", "!service", "!models", "models/weights/*.pt", "**/__pycache__"]
+    assert ignored(name, patterns) is left_out
+
+
+def test_a_dockerfile_is_read_as_docker_does() -> None:
+    (first, second) = parse(
+        "# head\nFROM a:1 AS one\nRUN x \\\n    # between\n    && y\n\nFROM b:2\nENV P=/q:$P R=${S}\nCOPY --from=one /a b/\n"
+    )
+    assert (first.image, first.name, first.last("RUN")) == ("a:1", "one", "x && y")
+    assert parse_environment(second.last("ENV") or "", {"P": "/p"}) == {"P": "/q:/p", "R": "${S}"}
+    copied = parse_copy(second.last("COPY") or "")
+    assert (copied.stage, copied.sources, copied.target) == ("one", ("/a",), "b/")
+    assert [step.name for step in second.steps] == ["ENV", "COPY"]
+
+
+@pytest.mark.parametrize("text", ["RUN x", "FROM a\nADD x y", "FROM a AS", "FROM a\nONBUILD RUN x"])
+def test_what_is_not_understood_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"stands before|no instruction|not understood"):
+        parse(text)
