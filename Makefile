@@ -5,12 +5,15 @@ DEV := .venv-dev
 UV ?= $(DEV)/bin/uv
 COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
 
-.PHONY: help demo test check format lock quality speed bench
+.PHONY: help demo serve test check format lock quality speed bench load crash container settings
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
-demo: $(SERVE)/.stamp ## clean the bundled sample, tell where the result is and how long each step took
-	@$(SERVE)/bin/cleanplate clean samples/marked.mp4 --output demo-output/clean.mp4 --debug demo-output --report demo-output/report.json --verbose
+demo: $(SERVE)/.stamp ## start the service, clean the bundled sample through it with a callback, download the result, stop
+	@$(SERVE)/bin/python samples/demo.py demo-output
+
+serve: $(SERVE)/.stamp ## run the service until Ctrl-C; its data lies in cleanplate-data
+	@$(SERVE)/bin/cleanplate serve
 
 test: $(DEV)/.stamp ## run all tests
 	$(DEV)/bin/python -m pytest
@@ -37,6 +40,18 @@ speed: $(DEV)/.stamp ## measure fps and memory, against a plain transcode
 	$(DEV)/bin/python -m benchmarks.speed $(OPTIONS)
 
 bench: quality speed ## both
+
+load: $(DEV)/.stamp ## measure the service: submits, queue, memory
+	$(DEV)/bin/python -m benchmarks.load $(OPTIONS)
+
+crash: $(DEV)/.stamp ## kill the service at random moments and look for what was lost
+	$(DEV)/bin/python -m benchmarks.crash $(OPTIONS)
+
+container: ## play Dockerfile.cuda's steps in a chroot (root, debootstrap); OPTIONS=--cpu
+	tests/container/build_in_chroot.sh $(OPTIONS)
+
+settings: $(DEV)/.stamp ## write docs/settings.md anew
+	$(DEV)/bin/cleanplate settings table > docs/settings.md
 
 $(SERVE)/.stamp: requirements/serve-cpu.lock pyproject.toml
 $(DEV)/.stamp: requirements/dev.lock pyproject.toml
