@@ -94,7 +94,11 @@ def test_options_in_the_readme_are_those_of_the_command() -> None:
     options = set(re.findall(r"--[a-z]+", command.stdout)) - {"--help"}
     described = set(re.findall(r"^    (--[a-z]+)", text, re.MULTILINE))
     assert described | {"--output"} == options
-    assert {info.callback.__name__ for info in command_line().registered_commands if info.callback} == {"clean", "version"}
+    app = command_line()
+    named = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    named |= {group.name for group in app.registered_groups if group.name}
+    usage = text.split("## The command")[1].split("```")[1]
+    assert named == {word for line in re.findall(r"^cleanplate ([a-z| ]+?)(?:  |$| INPUT)", usage, re.MULTILINE) for word in line.split(" | ")}
 
 
 def test_exit_codes_in_the_readme_are_those_of_the_errors() -> None:

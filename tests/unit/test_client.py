@@ -17,7 +17,6 @@ from service.api.problems import problem
 from service.client import Client
 from service.errors import (
     AccountBanned,
-    Busy,
     CleanplateError,
     EncodeFailed,
     FetchRefused,
@@ -31,6 +30,7 @@ from service.errors import (
     ParameterError,
     RateLimited,
     RequestError,
+    ServiceError,
     TooLong,
     UnknownJob,
 )
@@ -292,18 +292,13 @@ def test_who_may_not_submit(desk: FrontDesk, customer: Customer) -> None:
 def test_every_kind_of_error_crosses_the_wire() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CleanplateError)]
     for kind in kinds:
-        if kind in (CleanplateError, errors.ServiceError):  # roots, which are never raised themselves
-            continue
-        sent = (
-            InsufficientCredits(3, 5)
-            if kind is InsufficientCredits
-            else kind(*(["in plain words", 7] if issubclass(kind, Busy) else ["in plain words"]))
-        )
-        answer = problem(sent)
-        told = error_of(httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body)))
-        assert type(told) is kind
-        assert vars(told) == vars(sent)
-        assert str(told) == str(sent)
+        sent = InsufficientCredits(3, 5) if kind is InsufficientCredits else kind("in plain words")
+        if kind not in (CleanplateError, ServiceError):  # roots, which are never raised themselves
+            answer = problem(sent)
+            heard = error_of(httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body)))
+            assert type(heard) is kind
+            assert str(heard) == str(sent)
+            assert vars(heard) == vars(sent)
 
 
 @pytest.mark.parametrize(

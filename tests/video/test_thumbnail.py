@@ -32,15 +32,17 @@ def four_corners(width: int = 96, height: int = 64) -> Picture:
     return picture
 
 
-def clip_of(path: Path, picture: Picture, form: str = "yuv420p", matrix: int = 1, **spec: object) -> Path:
+def clip_of(
+    path: Path, picture: Picture, form: str = "yuv420p", matrix: int = 1, *, rotation_degrees: int = 0, aspect: Fraction | None = None
+) -> Path:
     """Two frames: the picture, then black."""
     with av.open(str(path), "w") as target:
         stream = target.add_stream("libx264", rate=25, options={"crf": "4"})
         stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], form
         stream.codec_context.color_range, stream.codec_context.colorspace = 1, matrix
-        if rotation := spec.get("rotation"):
-            stream.set_display_rotation(rotation)
-        if aspect := spec.get("aspect"):
+        if rotation_degrees:
+            stream.set_display_rotation(rotation_degrees)
+        if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
         for shown in (picture, np.zeros_like(picture)):
             frame = av.VideoFrame.from_ndarray(shown, "rgb24").reformat(format=form, dst_colorspace=matrix, dst_color_range=1)
@@ -78,7 +80,7 @@ def test_the_first_frame_in_its_colours(tmp_path: Path, form: str, matrix: int) 
 
 @pytest.mark.parametrize("degrees", [90, 270])
 def test_a_turned_video(tmp_path: Path, degrees: int) -> None:
-    source = clip_of(tmp_path / "source.mp4", four_corners(), rotation=degrees)
+    source = clip_of(tmp_path / "source.mp4", four_corners(), rotation_degrees=degrees)
     assert_alike(made(source), np.rot90(four_corners(), degrees // 90))  # FFmpeg counts counterclockwise, as NumPy does
 
 

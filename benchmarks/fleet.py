@@ -1,0 +1,205 @@
+"""The service as real processes that can be killed: all in one `serve` on SQLite, or `serve --no-worker` and two workers on PostgreSQL.
+
+    with Fleet.running(folder, database_url) as fleet:
+        fleet.kill("worker")        # SIGKILL, no goodbye; `fleet.victims` are the names
+        fleet.mend()                # start again what is dead
+
+The networks are the stand-ins of `service/inference/fake.py`: what is looked at is everything around them.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+import sqlalchemy as sa
+
+from benchmarks.machine import ROOT
+from benchmarks.memory import tree
+from service.core import Core, opened
+from service.jobs.fleet import is_running
+from service.jobs.tables import WORKERS
+from service.settings import PREFIX, Settings
+
+READY_SECONDS = 60.0  # of a machine under load; an idle one takes three
+PAUSE_SECONDS = 0.02
+ALONE = ("serve",)
+APART = ("serve --no-worker", "worker", "worker")
+SETTINGS = {
+    "networks": "fake",
+    "fetch_allow": "127.0.0.0/8",
+    "webhook_key": "whsec_crash",
+    "rate_submit": "100000/10 second",
+    "rate_read": "100000/10 second",
+    "bootstrap_credits": "0",
+    "stop_seconds": "1",  # short, so that a worker whose service was killed hands back more often than it finishes
+    "log_format": "text",
+    "log_level": "info",
+}
+
+
+@dataclass
+class Part:
+    """A process of the fleet, and how to start it again."""
+
+    words: str
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, environment: dict[str, str]) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", *self.words.split()],
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process; None when it is dead."""
+        return self.process.pid if self.process and self.process.poll() is None else None
+
+
+@dataclass
+class Fleet:
+    """The processes, what they share, and the same parts opened here to look at what they do."""
+
+    folder: Path
+    url: str
+    environment: dict[str, str]
+    core: Core
+    parts: list[Part]
+    client: httpx.Client
+    names: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path, database_url: str | None = None, **more: str) -> Iterator[Self]:
+        """A fleet that answers, until the end of the block. Without a database's address it is alone, on SQLite."""
+        values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(_free_port())} | more
+        if database_url:
+            values["database_url"] = database_url
+        url = f"http://127.0.0.1:{values['port']}"
+        parts = [Part(words, folder / f"{number}.log") for number, words in enumerate(APART if database_url else ALONE)]
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = {PREFIX + name.upper(): value for name, value in values.items()}
+        with opened(Settings.model_validate(values)) as core, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            fleet = cls(folder, url, environment, core, parts, client)
+            try:
+                fleet.mend()
+                fleet.wait_until_ready()
+                yield fleet
+            finally:
+                fleet.stop()
+
+    @property
+    def is_alone(self) -> bool:
+        return len(self.parts) == len(ALONE)
+
+    @property
+    def victims(self) -> tuple[str, ...]:
+        return ("api", "worker", "both") if self.is_alone else ("api", "worker", "other worker", "workers", "both")
+
+    def kill(self, victim: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill the API, a worker, or both: on PostgreSQL `workers` are both workers, and `both` all three processes."""
+        for pid in self.pids(victim):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        for part in self.parts:
+            if part.process and victim in ("api", "both") and number == signal.SIGKILL and part.words.startswith("serve"):
+                part.process.wait(10)
+
+    def pids(self, victim: str) -> list[int]:
+        """The processes of a name that run now."""
+        running = [part.pid for part in self.parts]
+        api = running[0]
+        workers = beside(api) if self.is_alone else running[1:]
+        chosen = {"api": [api], "worker": workers[:1], "other worker": workers[1:], "workers": workers, "both": [api, *workers]}
+        return [pid for pid in chosen[victim] if pid is not None]
+
+    def mend(self) -> None:
+        """Start again what is dead. A worker beside the API is the API's to start again."""
+        for part in self.parts:
+            if part.pid is None:
+                part.start(self.environment)
+
+    def wait_until_ready(self) -> None:
+        """Until the API answers and a worker beats; RuntimeError if that does not happen."""
+        if not within(READY_SECONDS, lambda: self._answers() and bool(self.live_workers())):
+            raise RuntimeError(f"the fleet is not ready; its logs are in {self.folder.name}")
+
+    def live_workers(self) -> list[int]:
+        """The processes of the workers that beat and run."""
+        with self.core.database.read() as connection:
+            rows = connection.execute(sa.select(WORKERS)).all()
+        return [row.process_id for row in rows if is_running(row.process_id, row.process_started)]
+
+    def strays(self) -> list[int]:
+        """Processes of this fleet, by their environment, that no running part of it has started."""
+        kept = {member for part in self.parts if part.pid for member in tree(part.pid)} | {os.getpid()}
+        return sorted(members(self.environment[f"{PREFIX}DATA_DIR"]) - kept)
+
+    def stop(self) -> None:
+        """SIGTERM to all; what does not go is killed, and told of."""
+        for part in self.parts:
+            if part.process and part.pid:
+                part.process.terminate()
+        for part in self.parts:
+            if part.process:
+                part.process.wait(90)
+        if not within(30, lambda: not self.strays()):
+            for pid in self.strays():
+                os.kill(pid, signal.SIGKILL)
+            raise RuntimeError("processes were left when the fleet had stopped")
+
+    def _answers(self) -> bool:
+        try:
+            return self.client.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def within(seconds: float, condition: Callable[[], object]) -> bool:
+    """Whether a condition comes true in so long; it is asked again and again."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(PAUSE_SECONDS)
+    return True
+
+
+def beside(api: int | None) -> Sequence[int]:
+    """The worker that a `serve` has started, if there is one now."""
+    return [pid for pid in tree(api)[1:] if "worker" in _read(pid, "cmdline")] if api else []
+
+
+def members(data_folder: str) -> set[int]:
+    """All running processes whose environment names this data folder."""
+    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return {pid for pid in pids if f"{PREFIX}DATA_DIR={data_folder}" in _read(pid, "environ")}
+
+
+def _read(pid: int, name: str) -> list[str]:
+    """The words of a process' command line or environment; none when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,0 +1,151 @@
+"""What the customers of a run order, over four dialects: each order goes to an address of its own, by which its job is known again."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from benchmarks.stranger import Stranger, files
+from service.api.aidge_sign import sign_v2
+from service.core import Core, grant_credits
+from service.jobs.credits import Fund
+
+KINDS = ("kie", "native", "aidge", "kaze", "missing", "cancelled", "upload")
+PATIENCE_SECONDS = 60.0  # with an API that is down
+AGAIN_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account with its secrets."""
+
+    id: int
+    key: str
+    signer: str
+    secret: bytes
+
+    @classmethod
+    def new(cls, core: Core, name: str, credits: int) -> "Customer":
+        """Credits come from both funds, an odd number of one-time ones, so that some jobs are paid from both."""
+        account = core.accounts.create(name)
+        grant_credits(core, account, Fund.ONE_TIME, credits // 2 + 1, "crash")
+        grant_credits(core, account, Fund.PAID, credits, "crash")
+        return cls(account.id, core.accounts.add_key(account), f"app {name}", core.accounts.add_signer(account, f"app {name}").encode())
+
+
+@dataclass(frozen=True)
+class Order:
+    """`mark`: unlike any other order's; the job's source address or request tells it."""
+
+    kind: str
+    mark: str
+    customer: Customer
+    host: Stranger
+    moody: bool = False  # the receiver of its callback refuses the first one
+    longer: bool = False
+
+    @property
+    def source_url(self) -> str:
+        name = {"missing": "missing.mp4", "kaze": "picture.png"}.get(self.kind, "longer.mp4" if self.longer else "marked.mp4")
+        return f"{self.host.url}/{self.mark}/{name}"
+
+    @property
+    def callback_path(self) -> str | None:
+        return f"/{'moody' if self.moody else 'calls'}/{self.mark}" if self.kind in ("kie", "native", "missing", "upload") else None
+
+    @property
+    def callback_url(self) -> str | None:
+        return self.callback_path and self.host.url + self.callback_path
+
+    @property
+    def is_native(self) -> bool:
+        """Native orders carry an Idempotency-Key: the only ones that can be repeated without a second job."""
+        return self.kind in ("native", "missing", "cancelled", "upload")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An order and its job's id; None: the answer was lost, and whether there is a job nobody knows."""
+
+    order: Order
+    job_id: str | None
+
+
+class Refused(Exception):
+    """The service answered, and not as it should."""
+
+
+def place(order: Order, client: httpx.Client) -> Placed:
+    """Submit the order while processes die: again while nobody listens; after a lost answer only where that is safe."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        try:
+            job_id = SUBMIT.get(order.kind, _native)(order, client)
+            if order.kind == "cancelled":
+                client.post(f"/v1/jobs/{job_id}/cancel", headers=_bearer(order))  # it may be lost: then the job runs
+        except httpx.ConnectError:
+            time.sleep(AGAIN_SECONDS)
+        except httpx.TransportError:
+            if not order.is_native:
+                return Placed(order, None)
+            time.sleep(AGAIN_SECONDS)
+        else:
+            return Placed(order, job_id)
+    raise Refused(f"{order.kind}: nobody answered for {PATIENCE_SECONDS:g} s")
+
+
+def _native(order: Order, client: httpx.Client) -> str:
+    wanted = {"source_url": order.source_url, "callback_url": order.callback_url}
+    return _id_of(client.post("/v1/jobs", json=_given(wanted), headers=_bearer(order) | _key(order)), "id")
+
+
+def _upload(order: Order, client: httpx.Client) -> str:
+    sent = {"file": ("clip.mp4", files()["marked.mp4"])}
+    options = {"options": json.dumps({"callback_url": order.callback_url})}
+    return _id_of(client.post("/v1/jobs", files=sent, data=options, headers=_bearer(order) | _key(order)), "id")
+
+
+def _kie(order: Order, client: httpx.Client) -> str:
+    body = {"model": "sora-watermark-remover", "callBackUrl": order.callback_url, "input": {"video_url": order.source_url}}
+    return _id_of(client.post("/api/v1/jobs/createTask", json=body, headers=_bearer(order)), "data", "taskId")
+
+
+def _aidge(order: Order, client: httpx.Client) -> str:
+    customer, timestamp = order.customer, str(int(time.time() * 1000))
+    sign = sign_v2(customer.secret, timestamp)
+    query = {"app_key": customer.signer, "timestamp": timestamp, "sign": sign, "sign_method": "sha256", "sign_ver": "v2"}
+    body = {"videoUrl": order.source_url, "language": "en"}
+    return _id_of(client.post("/ai/video/removal", params=query, json=body), "data", "taskId")
+
+
+def _kaze(order: Order, client: httpx.Client) -> str:
+    answer = client.post("/api/ext/v1/submit_watermark_removal", json={"image_url": order.source_url}, headers=_bearer(order))
+    return _id_of(answer, "data", "task_id")
+
+
+SUBMIT: dict[str, Callable[[Order, httpx.Client], str]] = {"kie": _kie, "aidge": _aidge, "kaze": _kaze, "upload": _upload}
+
+
+def _id_of(answer: httpx.Response, *names: str) -> str:
+    """The job's id, somewhere in the answer."""
+    found: Any = answer.json()
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str):
+        raise Refused(f"{answer.status_code} {answer.text[:200]}")
+    return found
+
+
+def _bearer(order: Order) -> dict[str, str]:
+    return {"Authorization": f"Bearer {order.customer.key}"}
+
+
+def _key(order: Order) -> dict[str, str]:
+    return {"Idempotency-Key": order.mark}
+
+
+def _given(values: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
