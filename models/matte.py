@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.blocks import Join, Residual, conv
-from models.preprocess import MATTE_STATISTICS
+from models.spec import MATTE_STATISTICS
 
 
 @dataclass(frozen=True)

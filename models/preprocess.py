@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-SEGMENTER_MULTIPLE = 32  # H and W of the segmenter's input
-INPAINTER_MULTIPLE = 16
-MATTE_MULTIPLE = 8
 ANALYSIS_LONG_SIDE_PIXELS = 640
 SEGMENTER_FRAMES = 4
-
-MATTE_STATISTICS = 26
 
 
 def pull_push(values: Array, valid: Array) -> Array:

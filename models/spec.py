@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from models.preprocess import INPAINTER_MULTIPLE, MATTE_MULTIPLE, MATTE_STATISTICS, SEGMENTER_MULTIPLE
+SEGMENTER_MULTIPLE = 32  # H and W of the segmenter's input
+INPAINTER_MULTIPLE = 16
+MATTE_MULTIPLE = 8
+MATTE_STATISTICS = 26
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ SECRETS: Final = (
     re.compile(r"\b(cp)(_)[\w-]{16,}"),  # our own keys, wherever they stand
 )
 # Of the libraries: uvicorn's access lines are ours already, with less in them; httpx would tell whole addresses, queries too.
-LEVELS: Final = {"uvicorn.access": "CRITICAL", "httpx": "WARNING", "httpcore": "WARNING", "sqlalchemy": "WARNING", "alembic": "WARNING"}
+LEVELS: Final = dict.fromkeys(("alembic", "dbos", "httpcore", "httpx", "sqlalchemy"), "WARNING") | {"uvicorn.access": "CRITICAL"}
 OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy", "alembic")
 ENGINE: Final = "dbos"  # adds a handler of its own where it finds none
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

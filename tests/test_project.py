@@ -98,7 +98,9 @@ def test_options_in_the_readme_are_those_of_the_command() -> None:
     named = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
     named |= {group.name for group in app.registered_groups if group.name}
     usage = text.split("## The command")[1].split("```")[1]
-    assert named == {word for line in re.findall(r"^cleanplate ([a-z| ]+?)(?:  |$| INPUT)", usage, re.MULTILINE) for word in line.split(" | ")}
+    assert named == {
+        word for line in re.findall(r"^cleanplate ([a-z| ]+?)(?:  |$| INPUT)", usage, re.MULTILINE) for word in line.split(" | ")
+    }
 
 
 def test_exit_codes_in_the_readme_are_those_of_the_errors() -> None:

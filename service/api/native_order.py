@@ -46,7 +46,7 @@ async def read_order(request: Request, account_id: int, office: Office) -> Order
         data = parse_object(await read_body(request, min(JSON_BYTES, office.options.body_bytes)), office.options.json_depth)
         return await run_in_threadpool(_order_of_addresses, read_as(NewJobBody, data), account_id, office)
     if kind == "multipart/form-data":
-        async with read_form(request, office.options.upload_bytes) as form:
+        async with read_form(request, office.options.upload_bytes, most_files=2) as form:
             return await run_in_threadpool(_order_of_files, form, account_id, office)
     raise UnsupportedFormat("the body is neither application/json nor multipart/form-data")
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import FAR_FRAMES, INPAINTER_MULTIPLE, padded, reference_frames
+from models.preprocess import FAR_FRAMES, padded, reference_frames
+from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.bound import Measured
 from service.pipeline.composite import crop_rgb

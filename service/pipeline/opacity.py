@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import MATTE_MULTIPLE, matte_statistics, padded
+from models.preprocess import matte_statistics, padded
+from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.presence import Look, filled, score
 

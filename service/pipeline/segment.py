@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES, SEGMENTER_MULTIPLE, padded
+from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES, padded
+from models.spec import SEGMENTER_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.composite import shrink_rgb
 from service.pipeline.gather import as_floats

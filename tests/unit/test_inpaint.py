@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.preprocess import INPAINTER_MULTIPLE
+from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Batcher
 from service.inference.fake import FakeInpainter
 from service.pipeline.bound import Measured

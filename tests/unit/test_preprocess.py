@@ -5,16 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.preprocess import (
-    FAR_FRAMES,
-    MATTE_STATISTICS,
-    REACH_FRAMES,
-    matte_statistics,
-    padded,
-    pooled_blend,
-    pull_push,
-    reference_frames,
-)
+from models.preprocess import FAR_FRAMES, REACH_FRAMES, matte_statistics, padded, pooled_blend, pull_push, reference_frames
+from models.spec import MATTE_STATISTICS
 from tests.footage import scene
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))

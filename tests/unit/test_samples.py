@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.preprocess import MATTE_STATISTICS, SEGMENTER_FRAMES
+from models.preprocess import SEGMENTER_FRAMES
+from models.spec import MATTE_STATISTICS
 from tests.material import moving_picture, small_source
 from training.augment import compressed
 from training.samples import Sample, Source, inpainter_sample, matte_sample, segmenter_sample

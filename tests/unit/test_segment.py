@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.preprocess import SEGMENTER_FRAMES, SEGMENTER_MULTIPLE
+from models.preprocess import SEGMENTER_FRAMES
+from models.spec import SEGMENTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.inference.fake import FakeSegmenter
 from service.pipeline.placement import Box
