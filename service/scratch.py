@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from service.jobs.fleet import is_running, started
 
+SCRATCH_FOLDER: Final = "scratch"  # of a data folder
 SEPARATOR: Final = "+"
 
 
@@ -19,13 +20,19 @@ class Scratch:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._own = root / SEPARATOR.join((platform.node(), str(os.getpid()), str(started(os.getpid()))))
+        self.own = root / SEPARATOR.join((platform.node(), str(os.getpid()), str(started(os.getpid()))))
 
-    def begin(self) -> None:
-        """Remove what the dead left, and let all temporary files of this process come here, the libraries' too."""
-        self._own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tempfile.tempdir = str(self._own)
+    @contextmanager
+    def begun(self) -> Iterator[Self]:
+        """Remove what the dead left, and let all temporary files of this process come here, the libraries' too; none is left in the end."""
+        self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.tempdir = str(self.own)
         self.sweep()
+        try:
+            yield self
+        finally:
+            tempfile.tempdir = None
+            shutil.rmtree(self.own, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove the folders of processes of this machine that run no more."""
@@ -38,12 +45,8 @@ class Scratch:
     @contextmanager
     def folder(self) -> Iterator[Path]:
         """A folder for the length of a block."""
-        path = Path(tempfile.mkdtemp(dir=self._own))
+        path = Path(tempfile.mkdtemp(dir=self.own))
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
-
-    def end(self) -> None:
-        tempfile.tempdir = None
-        shutil.rmtree(self._own, ignore_errors=True)

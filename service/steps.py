@@ -44,7 +44,7 @@ class JobSteps:
         """Bring the source, and a mask, into our storage, so that any worker can go on from there."""
         with self._step("fetch", job_id):
             job = self._come_to(job_id, State.FETCHING)
-            with self._handing_back(), self.scratch.folder() as folder:
+            with self._handing_back(job), self.scratch.folder() as folder:
                 wish, found = bring_source(job, self.core, folder, self._watch(job).begin())
             with self.core.database.write() as connection:
                 store.update(connection, job_id, wish=wish.to_json(), post=asdict(found) if found else None)
@@ -53,7 +53,7 @@ class JobSteps:
         """Remove the marks; the result is in our storage when this ends."""
         with self._step("clean", job_id):
             job = self._counted(self._come_to(job_id, State.CLEANING))
-            with self._handing_back(), self.scratch.folder() as folder:
+            with self._handing_back(job), self.scratch.folder() as folder:
                 result = clean_source(job, self.core, self.networks, folder, self._watch(job).begin())
             self.meters.count_frames(result.frames)
             with self.core.database.write() as connection:
@@ -126,10 +126,13 @@ class JobSteps:
             yield
 
     @contextmanager
-    def _handing_back(self) -> Iterator[None]:
+    def _handing_back(self, job: Job) -> Iterator[None]:
         """What was begun is cleared away; the process ends before this does, and another worker begins the step again."""
-        try:
-            with self.running.one():
+        with self.running.one():
+            try:
                 yield
-        except HandedBack:
-            threading.Event().wait()
+                return
+            except HandedBack:
+                with self.core.database.write() as connection:
+                    store.update(connection, job.id, attempts=job.attempts)  # it counts those that its worker died of
+        threading.Event().wait()

@@ -1,11 +1,13 @@
 """Keeps a worker running beside the service: one that dies is started again."""
 
 import logging
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self
 
 log = logging.getLogger(__name__)
 
@@ -17,16 +19,19 @@ STOP_SECONDS: Final = 60.0  # then it is killed, and its jobs are taken over
 class WorkerProcess:
     """A process of its own, so that answering never waits for video; its standard input ends when we do, however that happens."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self._command = list(command)
+        self._environment = os.environ | variables
         self._stopping = threading.Event()
+        self._starting = threading.Lock()  # or a worker could start in the moment in which all stops
         self._process = self._start()
         self._keeper = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
         self._keeper.start()
 
     def stop(self) -> None:
         """Let it finish or hand back what it runs; returns when it is gone."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
@@ -36,8 +41,15 @@ class WorkerProcess:
             self._process.wait()
         self._keeper.join()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)  # Ctrl-C is for us, who stop it in order
+        # In a session of its own: Ctrl-C is for us, who stop it in order.
+        return subprocess.Popen(self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True)
 
     def _keep(self) -> None:
         early = 0
@@ -48,6 +60,8 @@ class WorkerProcess:
                 return
             early = 0 if time.monotonic() - started > STEADY_SECONDS else min(early + 1, len(AGAIN_SECONDS))
             log.error("the worker died", extra={"exit_code": code})
-            if self._stopping.wait(AGAIN_SECONDS[max(0, early - 1)]):
-                return
-            self._process = self._start()
+            self._stopping.wait(AGAIN_SECONDS[max(0, early - 1)])
+            with self._starting:
+                if self._stopping.is_set():
+                    return
+                self._process = self._start()

@@ -18,7 +18,7 @@ from service.inference.session import Networks
 from service.jobs import queues, workflow
 from service.jobs.fleet import BEAT_SECONDS, Member
 from service.metrics import Meters
-from service.scratch import Scratch
+from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.steps import JobSteps
 
@@ -28,24 +28,20 @@ TAKE_OVER_SECONDS: Final = 4.0
 MEND_SECONDS: Final = 30.0
 FORGET_SECONDS: Final = 3600.0
 HAND_BACK_SECONDS: Final = 10.0  # for what runs to clear away its files
-SCRATCH_FOLDER: Final = "scratch"
 
 
 def work(core: Core, until: threading.Event, on_ready: Callable[[], None] = lambda: None) -> None:
     """Work until the event is set, then finish or hand back what runs. One worker a process: the engine is one."""
-    scratch = Scratch(core.settings.data_dir / SCRATCH_FOLDER)
-    scratch.begin()
-    networks = load_networks(core.settings)
-    meters = Meters(CollectorRegistry())
-    if core.settings.worker_metrics_port:
-        start_http_server(core.settings.worker_metrics_port, registry=meters.registry)
-    member = Member(core.database, core.queues, core.ending)
-    stopping = threading.Event()
-    with _engine(core, member, JobSteps(core, networks, meters, scratch, stopping)):
-        log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})
-        on_ready()
-        _look_after(_chores(core, member, networks, meters, scratch), until)
-    scratch.end()
+    with Scratch(core.settings.data_dir / SCRATCH_FOLDER).begun() as scratch:
+        networks = load_networks(core.settings)
+        meters = Meters(CollectorRegistry())
+        if core.settings.worker_metrics_port:
+            start_http_server(core.settings.worker_metrics_port, registry=meters.registry)
+        member = Member(core.database, core.queues, core.ending)
+        with _engine(core, member, JobSteps(core, networks, meters, scratch, threading.Event())):
+            log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})
+            on_ready()
+            _look_after(_chores(core, member, networks, meters, scratch), until)
 
 
 def load_networks(settings: Settings) -> Networks:

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import nullcontext
 from typing import Annotated, Final
 
 import typer
@@ -14,13 +15,13 @@ from service import logs, metrics, settings
 from service.app import create_app
 from service.core import bootstrap, opened
 from service.errors import SettingsError
-from service.scratch import Scratch
+from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
 BACKLOG: Final = 1024
 CLOSE_SECONDS: Final = 10  # for answers in progress
-NICENESS: Final = 10  # of a worker beside the service: answering comes first
+WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", "service", "worker", "--beside")  # beside the service: answering comes first
 
 NoWorker = Annotated[bool, typer.Option("--no-worker", help="Only answer; workers run elsewhere, on the same database and storage.")]
 Beside = Annotated[bool, typer.Option("--beside", hidden=True, help="Stop when standard input ends.")]
@@ -30,25 +31,19 @@ def serve(no_worker: NoWorker = False) -> None:
     """Run the service: all APIs, and a worker beside it. Ctrl-C or SIGTERM stops it."""
     chosen = settings.read()
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
-    with _listening(chosen) as listener:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit())  # uvicorn closes in order, then raises the signal again: here, to end in order too
+    with _listening(chosen) as listener, Scratch(chosen.data_dir / SCRATCH_FOLDER).begun() as scratch:
         chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
-        scratch = Scratch(chosen.data_dir / "scratch")
-        scratch.begin()
-        shared = None if no_worker else chosen.data_dir / "scratch" / "metrics"
+        shared = None if no_worker else scratch.own / "metrics"
         if shared is not None:
             metrics.share(shared)
         with opened(chosen) as core:
             _welcome(chosen, bootstrap(core))
-            worker = None if no_worker else WorkerProcess([sys.executable, "-m", "service", "worker", "--beside"])
-            config = uvicorn.Config(
-                create_app(core, shared), log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS
-            )
-            try:
+            app = create_app(core, shared)
+            config = uvicorn.Config(app, log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS)
+            with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}):
                 uvicorn.Server(config).run(sockets=[listener])
-            finally:
-                if worker is not None:
-                    worker.stop()
-        scratch.end()
 
 
 def worker(beside: Beside = False) -> None:
@@ -61,7 +56,6 @@ def worker(beside: Beside = False) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: until.set())
     if beside:
-        os.nice(NICENESS)
         threading.Thread(target=_until_alone, args=(until,), daemon=True).start()
     with opened(chosen) as core:
         work(core, until)
