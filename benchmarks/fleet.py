@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +40,8 @@ SETTINGS = {
     "rate_submit": "100000/10 second",
     "rate_read": "100000/10 second",
     "bootstrap_credits": "0",
+    "price_video_credits": "3",
+    "price_image_credits": "2",
     "stop_seconds": "1",  # short, so that a worker whose service was killed hands back more often than it finishes
     "log_format": "text",
     "log_level": "info",
@@ -82,13 +84,12 @@ class Fleet:
     core: Core
     parts: list[Part]
     client: httpx.Client
-    names: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
     def running(cls, folder: Path, database_url: str | None = None, **more: str) -> Iterator[Self]:
         """A fleet that answers, until the end of the block. Without a database's address it is alone, on SQLite."""
-        values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(_free_port())} | more
+        values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(free_port())} | more
         if database_url:
             values["database_url"] = database_url
         url = f"http://127.0.0.1:{values['port']}"
@@ -114,11 +115,12 @@ class Fleet:
 
     def kill(self, victim: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill the API, a worker, or both: on PostgreSQL `workers` are both workers, and `both` all three processes."""
-        for pid in self.pids(victim):
+        pids = self.pids(victim)
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         for part in self.parts:
-            if part.process and victim in ("api", "both") and number == signal.SIGKILL and part.words.startswith("serve"):
+            if part.process and part.process.pid in pids and number == signal.SIGKILL:
                 part.process.wait(10)
 
     def pids(self, victim: str) -> list[int]:
@@ -136,9 +138,10 @@ class Fleet:
                 part.start(self.environment)
 
     def wait_until_ready(self) -> None:
-        """Until the API answers and a worker beats; RuntimeError if that does not happen."""
-        if not within(READY_SECONDS, lambda: self._answers() and bool(self.live_workers())):
-            raise RuntimeError(f"the fleet is not ready; its logs are in {self.folder.name}")
+        """Until the API answers and a worker beats; RuntimeError if that does not happen, or a process ended by itself."""
+        if not within(READY_SECONDS, lambda: self._ended() or (self._answers() and self.live_workers())) or self._ended():
+            last = [part.log.read_text(errors="replace")[-300:] for part in self.parts if part.log.exists()]
+            raise RuntimeError(f"the fleet is not ready: {last}")
 
     def live_workers(self) -> list[int]:
         """The processes of the workers that beat and run."""
@@ -164,6 +167,9 @@ class Fleet:
                 os.kill(pid, signal.SIGKILL)
             raise RuntimeError("processes were left when the fleet had stopped")
 
+    def _ended(self) -> bool:
+        return any(part.pid is None for part in self.parts)
+
     def _answers(self) -> bool:
         try:
             return self.client.get("/healthz").status_code == 200
@@ -171,13 +177,13 @@ class Fleet:
             return False
 
 
-def within(seconds: float, condition: Callable[[], object]) -> bool:
+def within(seconds: float, condition: Callable[[], object], pause_seconds: float = PAUSE_SECONDS) -> bool:
     """Whether a condition comes true in so long; it is asked again and again."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause_seconds)
     return True
 
 
@@ -200,6 +206,7 @@ def _read(pid: int, name: str) -> list[str]:
         return []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +86,7 @@ def place(order: Order, client: httpx.Client) -> Placed:
         try:
             job_id = SUBMIT.get(order.kind, _native)(order, client)
             if order.kind == "cancelled":
-                client.post(f"/v1/jobs/{job_id}/cancel", headers=_bearer(order))  # it may be lost: then the job runs
+                _cancel(order, job_id, client)
         except httpx.ConnectError:
             time.sleep(AGAIN_SECONDS)
         except httpx.TransportError:
@@ -95,6 +96,12 @@ def place(order: Order, client: httpx.Client) -> Placed:
         else:
             return Placed(order, job_id)
     raise Refused(f"{order.kind}: nobody answered for {PATIENCE_SECONDS:g} s")
+
+
+def _cancel(order: Order, job_id: str, client: httpx.Client) -> None:
+    """Ask once; if that is lost, the job runs."""
+    with suppress(httpx.TransportError):
+        client.post(f"/v1/jobs/{job_id}/cancel", headers=_bearer(order))
 
 
 def _native(order: Order, client: httpx.Client) -> str:

@@ -1,9 +1,9 @@
 """A stranger's host on loopback: files to be fetched, and a receiver of callbacks that remembers all it was told.
 
-    with stranger() as host:
-        host.url + "/7/marked.mp4"      # the last part of the path says which file: see `files`; any other is a 404
-        host.url + "/moody/7"           # the first callback there is answered 503, the next 200; elsewhere 200 at once
-        host.posts("/moody/7")          # the bodies that came
+with stranger() as host:
+    host.url + "/7/marked.mp4"      # the last part of the path says which file: see `files`; any other is a 404
+    host.url + "/moody/7"           # the first callback there is answered 503, the next 200; elsewhere 200 at once
+    host.posts("/moody/7")          # the bodies that came
 """
 
 import io
@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.machine import ROOT
 from benchmarks.media import Picture, Timing, write_video
 
 WIDTH, HEIGHT = 128, 96
 MARK = np.s_[20:36, 20:60]  # white, which the stand-ins of the networks take for a mark
 FRAMES = {"marked.mp4": 25, "longer.mp4": 100}
+SAMPLE = ROOT / "samples" / "marked.mp4"  # as sample.mp4: four seconds of 720p with a real mark
 TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 
 
@@ -72,10 +74,10 @@ def stranger() -> Iterator[Stranger]:
 
 @cache
 def files() -> dict[str, bytes]:
-    """The files by name: two videos and a picture, each with a white box on it."""
+    """The files by name: two videos and a picture, each with a white box on it, and the sample."""
     made = io.BytesIO()
     Image.fromarray(_picture(0)).save(made, "png")
-    found = {"picture.png": made.getvalue()}
+    found = {"picture.png": made.getvalue(), "sample.mp4": SAMPLE.read_bytes()}
     with TemporaryDirectory() as folder:
         for name, frames in FRAMES.items():
             path = Path(folder) / name

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from models import registry, spec
-from service.api import files, operations
+from service.api import docs_page, files, operations
 from service.api.facade import ApiOptions, Office
+from service.api.openapi import DocumentedApp
 from service.api.operations import Check, DeskCollector, Probes
 from service.api.problems import http_problem
 from service.api.rates import READ, SUBMIT, Rates
@@ -23,6 +24,15 @@ from service.settings import Settings
 from service.version import VERSION
 
 SUMMARY: Final = "Removes visible watermarks, logos and burned-in text from videos and images."
+TAGS: Final = {
+    "native": "Cleanplate's own API, for videos and images: jobs as resources, HTTP status codes, problems as RFC 9457 has them.",
+    "kie": "Videos, asynchronous: a task, its record, and a signed callback. Errors come with HTTP 200 and a `code`.",
+    "savesora": "Videos, in one request that waits for the result, with the key in its body. Errors come with HTTP 200 and a `code`.",
+    "aidge": "Videos, asynchronous, by signed requests. Parameters go in the query or the body; errors come with HTTP 200 and a `resCode`.",
+    "kaze": "Images, asynchronous, with strokes over what is to go. Errors come with HTTP 200 and a `code`.",
+    "files": "Results and uploads, by the signed links that the other APIs give out.",
+    "operations": "For those who run the service; no key is needed.",
+}
 
 
 def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
@@ -32,11 +42,13 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     meters = Meters(CollectorRegistry())
     figures = scraped(meters, metrics_folder, DeskCollector(office.desk))
     probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, figures)
-    app = FastAPI(title="Cleanplate", summary=SUMMARY, version=VERSION, redoc_url=None)
+    tags = [{"name": name, "description": description} for name, description in TAGS.items()]
+    app = DocumentedApp(title="Cleanplate", summary=SUMMARY, version=VERSION, openapi_tags=tags, docs_url=None, redoc_url=None)
     for facade in FACADES.values():
         app.include_router(facade.router(office))
     app.include_router(files.router(core.links, core.storage))
     app.include_router(operations.router(office, probes))
+    app.include_router(docs_page.router())
     app.add_exception_handler(HTTPException, http_problem)
     app.add_middleware(RequestsLog, meters=meters, most_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
     app.state.office = office

@@ -1,7 +1,7 @@
 """What every process of the service is built from, by its settings: the database, the storage, and what stands on them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -23,7 +23,7 @@ from service.jobs.vault import Vault, key_in
 from service.outside.guard import Reach
 from service.outside.links import Links
 from service.outside.storage import Storage
-from service.settings import Settings
+from service.settings import Settings, naming
 
 FACADES: Final[dict[str, Facade]] = {facade.name: facade for facade in (SAVESORA, KIE, KAZE, AIDGE, NATIVE)}
 FIRST_ACCOUNT: Final = "first"
@@ -48,10 +48,15 @@ class Core:
     def open(cls, settings: Settings) -> Self:
         """Build the parts; raises SettingsError where a setting does not fit the world."""
         folder = _folder(settings.data_dir)
-        database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}").migrate()
+        with naming("fetch_allow"):
+            reach = Reach.parse(settings.fetch_allow)
+        with naming("database_url"):
+            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}")
+        database.migrate()
         vault = Vault(settings.secret_key.get_secret_value() if settings.secret_key else key_in(folder))
         queues = Queues(database)
-        storage = Storage.open(settings.storage_url or str(folder / FILES_FOLDER))
+        with naming("storage_url"):
+            storage = Storage.open(settings.storage_url or str(folder / FILES_FOLDER))
         public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         return cls(
             settings=settings,
@@ -61,7 +66,7 @@ class Core:
             ending=Ending(queues, {name for name, facade in FACADES.items() if facade.callback}),
             storage=storage,
             links=Links(public_url, vault.derive("links"), storage),
-            reach=Reach.parse(settings.fetch_allow),
+            reach=reach,
         )
 
     def close(self) -> None:
@@ -82,22 +87,22 @@ def opened(settings: Settings) -> Iterator[Core]:
 def bootstrap(core: Core) -> str | None:
     """Where there is no account yet, make the first, with credits; its key, or None when there was one.
 
-    Several processes may start at once: the account's name is unique, and one of them makes it.
+    Several processes may start at once: the account's name is unique, and one of them makes it, all of it at once.
     """
-    if core.accounts.all():
-        return None
     settings = core.settings
-    try:
-        account = core.accounts.create(FIRST_ACCOUNT)
-    except ParameterError:
-        return None
-    grant_credits(core, account, Fund.ONE_TIME, settings.bootstrap_credits, "first start")
+    signer: tuple[str, str] | None = None
     if settings.bootstrap_aidge:
         name, _, secret = settings.bootstrap_aidge.get_secret_value().partition(":")
         if not (name and secret):
             raise SettingsError("CLEANPLATE_BOOTSTRAP_AIDGE: is not name:secret")
-        core.accounts.add_signer(account, name, secret)
-    return core.accounts.add_key(account, settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else None)
+        signer = (name, secret)
+    if core.accounts.all():
+        return None
+    key = settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else None
+    credits = grant(Fund.ONE_TIME, settings.bootstrap_credits, "first start")
+    with suppress(ParameterError):
+        return core.accounts.create_whole(FIRST_ACCOUNT, credits, signer, key)
+    return None
 
 
 def grant_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's own name; child processes inherit it
 REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300)
+STEPS: Final = ("fetch", "clean", "publish", "settle", "notify")
 STEP_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 
 
@@ -29,6 +30,8 @@ class Meters:
         self._step_seconds = Histogram(
             "cleanplate_step_seconds", "How long the steps of jobs took.", ("step",), buckets=STEP_SECONDS, registry=registry
         )
+        for name in STEPS:  # all from the start: no file is opened later, when the service that shares the folder may be dead and swept
+            self._step_seconds.labels(name)
         self._frames = Counter("cleanplate_frames", "Frames cleaned.", registry=registry)
         self._batches = Counter("cleanplate_batches", "Batches that the networks ran.", ("network",), registry=registry)
         self._windows = Counter("cleanplate_batch_windows", "Windows in those batches.", ("network",), registry=registry)

@@ -50,6 +50,6 @@ def _delete_jobs(core: Core) -> int:
         for table in (EVENTS, IDEMPOTENCY, DELIVERIES):
             connection.execute(sa.delete(table).where(table.c.job_id.in_(ids)))
         connection.execute(sa.delete(JOBS).where(JOBS.c.id.in_(ids)))
-    attempts = [f"{row.id}.{attempt}" for row in deliveries for attempt in range(1, row.attempts + 1)]
+    attempts = [f"{row.id}.{attempt}" for row in deliveries for attempt in range(1, row.attempts + 2)]  # the next one too, if it waits
     core.queues.forget(ids + attempts)
     return len(ids)

@@ -1,6 +1,7 @@
 """Settings of the program, read once from `CLEANPLATE_*` variables and passed on as values."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -99,6 +100,15 @@ def read() -> Settings:
         first = error.errors(include_input=False)[0]
         name = PREFIX + NESTED.join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"{name}: {first['msg'].lower()}") from None
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """For a block that makes something of a setting: a SettingsError of it names the variable."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(f"{PREFIX}{name.upper()}: {error}") from None
 
 
 def table() -> str:

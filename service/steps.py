@@ -114,7 +114,7 @@ class JobSteps:
         render = FACADES[job.facade].callback
         assert render is not None
         assert job.callback_url is not None
-        callback = render(job, self.core.links)
+        callback = render(job, self.core.links, self.core.settings.result_link_seconds)
         key = self.core.settings.webhook_key
         headers = signed_headers(key.get_secret_value(), callback.task_id, int(time.time())) if key else {}
         body = json.dumps(callback.body, ensure_ascii=False, separators=(",", ":")).encode()

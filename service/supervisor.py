@@ -13,14 +13,18 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = (0.2, 1.0, 5.0, 15.0)  # before the next start, longer after each early death
 STEADY_SECONDS: Final = 60.0  # a worker that lived so long was no early death
-STOP_SECONDS: Final = 60.0  # then it is killed, and its jobs are taken over
+STOP_SECONDS: Final = 60.0  # beyond what it lets its jobs; then it is killed, and they are taken over
 
 
 class WorkerProcess:
-    """A process of its own, so that answering never waits for video; its standard input ends when we do, however that happens."""
+    """A process of its own, so that answering never waits for video; its standard input ends when we do, however that happens.
 
-    def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
+    `job_seconds`: how long it lets its jobs finish when it is told to stop.
+    """
+
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], job_seconds: float = 0.0) -> None:
         self._command = list(command)
+        self._stop_seconds = job_seconds + STOP_SECONDS
         self._environment = os.environ | variables
         self._stopping = threading.Event()
         self._starting = threading.Lock()  # or a worker could start in the moment in which all stops
@@ -34,7 +38,7 @@ class WorkerProcess:
             self._stopping.set()
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._stop_seconds)
         except subprocess.TimeoutExpired:
             log.error("the worker does not stop, it is killed")
             self._process.kill()

@@ -72,12 +72,12 @@ class Callback:
 
 @dataclass(frozen=True)
 class Facade:
-    """One dialect. `codes` holds a code for every kind of error; `callback` renders an ended job, or None: this facade has no callbacks."""
+    """One dialect. `codes` holds a code for every kind of error; `callback` renders an ended job, with links that hold so many seconds."""
 
     name: str
     codes: Codes
     router: Callable[[Office], APIRouter]
-    callback: Callable[[Job, Links], Callback] | None = None
+    callback: Callable[[Job, Links, float], Callback] | None = None
 
 
 def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:

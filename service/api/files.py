@@ -13,8 +13,8 @@ from service.outside.links import Links
 from service.outside.storage import Storage, content_type_of
 
 Key = Annotated[str, Path(description="The file's key, as the link has it.", examples=["jobs/0f3c/clean.mp4"])]
-Expires = Annotated[int, Query(description="When the link ends, in seconds since 1970.")]
-Signature = Annotated[str, Query(description="Of key, end and file name, in hexadecimal digits.")]
+Expires = Annotated[int, Query(description="When the link ends, in seconds since 1970.", examples=[1766393431])]
+Signature = Annotated[str, Query(description="Of key, end and file name, in hexadecimal digits.", examples=["9f86d081"])]
 Filename = Annotated[str | None, Query(description="Under which name a browser saves the file.")]
 Download = Annotated[bool, Query(description="Have a browser save the file, not show it.")]
 

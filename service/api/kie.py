@@ -1,4 +1,4 @@
-"""The kie dialect: asynchronous tasks of one model, a BearerKey, and answers of `code`, `msg` and `data`."""
+"""The kie dialect: asynchronous tasks of one model, a Bearer key, and answers of `code`, `msg` and `data`."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import kie_uploads
 from service.api.auth import account_of
-from service.api.facade import ApiOptions, Callback, Facade, Office, code_of, guarded
+from service.api.facade import Callback, Facade, Office, code_of, guarded
 from service.api.kie_codes import CODES, MODEL, error_body
 from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
 from service.api.parameters import parse_object, read_parameters, required, text
@@ -24,7 +24,6 @@ from service.outside.links import Links
 
 MOST_ADDRESS_CHARACTERS: Final = 500
 UPLOAD_METHODS: Final = ("", "s3", "oss")  # where the vendor keeps results; ours are where our storage is
-CALLBACK_LINK_SECONDS: Final = ApiOptions.result_link_seconds
 STATES: Final[dict[State, str]] = {
     State.QUEUED: "waiting",
     State.FETCHING: "queuing",
@@ -125,11 +124,11 @@ def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
     }
 
 
-def callback(job: Job, links: Links) -> Callback:
+def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     """What an ended task's `callBackUrl` is told: its record, but `costTime` in seconds."""
     done = job.state is State.SUCCEEDED
     seconds = round((_cost_ms(job) or 0) / 1000)
-    data = record(job, links, CALLBACK_LINK_SECONDS) | {"costTime": seconds, "task_id": job.id}
+    data = record(job, links, link_seconds) | {"costTime": seconds, "task_id": job.id}
     message = "Playground task completed successfully." if done else "Playground task failed."
     return Callback(job.id, {"code": 200 if done else 501, "msg": message, "data": data})
 

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
 from service.api.auth import account_of
-from service.api.facade import ApiOptions, Callback, Facade, Office
+from service.api.facade import Callback, Facade, Office
 from service.api.native_events import HEADERS, EventStream, news, stream
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_order import Order, read_order
@@ -28,7 +28,6 @@ from service.outside.links import Links
 PREFIX: Final = "job_"
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # of all facades; no database is asked for anything else
 CURSOR: Final = r"^\d{1,15}-\d{1,4}$"
-CALLBACK_LINK_SECONDS: Final = int(ApiOptions.result_link_seconds)
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200, description="Makes a repeated request find the same job.")]
 LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="The number of the last event that you know.")]
@@ -129,13 +128,13 @@ class Cursor:
         return f"{self.before_ms}-{self.seen}"
 
 
-def callback(job: Job, links: Links) -> Callback:
+def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     """What is told of a job's end. The event's id is the same however often it is told."""
     event: Mapping[str, object] = {
         "type": f"job.{job.state}",
         "id": f"evt_{job.id.removeprefix(PREFIX)}",
         "created": (job.finished_ms or job.updated_ms) // 1000,
-        "data": JobView.of(job, links, CALLBACK_LINK_SECONDS).model_dump(mode="json"),
+        "data": JobView.of(job, links, int(link_seconds)).model_dump(mode="json"),
     }
     return Callback(job.id, event)
 

@@ -45,6 +45,11 @@ DONE: Final[dict[str, Any]] = JOB | {
     "finished_at": "2025-12-08T08:50:36.300Z",
     "result": RESULT,
 }
+CANCELLED: Final[dict[str, Any]] = JOB | {
+    "state": "cancelled",
+    "finished_at": "2025-12-08T08:50:32.100Z",
+    "error": {"type": "urn:cleanplate:problem:job-cancelled", "title": "Job cancelled", "status": 409, "detail": "the job was cancelled"},
+}
 ACCOUNT: Final = {
     "name": "first",
     "paid_credits": 90,
@@ -119,7 +124,7 @@ FIND: Final[dict[str, Any]] = {"summary": "Look at a job", "responses": {200: sa
 CANCEL: Final[dict[str, Any]] = {
     "summary": "Cancel a job",
     "description": "One that waits ends at once, one that runs as soon as its worker hears of it; one that has ended stays as it is.",
-    "responses": {200: says("The job as it is now.", JobView, JOB)} | problems(404),
+    "responses": {200: says("The job as it is now.", JobView, CANCELLED)} | problems(404),
 }
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",

@@ -83,7 +83,9 @@ class NewJobBody(Options):
 
 
 class UploadBody(Wire):
-    """A job from a file. For the document only: a form is read as it streams in."""
+    """A job from a file."""
+
+    # For the document only: a form is read as it streams in.
 
     file: str = Field(json_schema_extra={"format": "binary"})
     mask: str | None = Field(None, json_schema_extra={"format": "binary"})
@@ -130,7 +132,9 @@ class ResultView(BaseModel):
 
 
 class JobView(BaseModel):
-    """A job. Every field is always sent; those that may be null have defaults because FastAPI's document leaves nulls out of examples."""
+    """A job. Every field is always sent."""
+
+    # Those that may be null have defaults because FastAPI's document leaves nulls out of examples.
 
     id: str
     state: State

@@ -42,7 +42,7 @@ def serve(no_worker: NoWorker = False) -> None:
             _welcome(chosen, bootstrap(core))
             app = create_app(core, shared)
             config = uvicorn.Config(app, log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS)
-            with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}):
+            with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}, chosen.stop_seconds):
                 uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -75,7 +75,8 @@ def _listening(chosen: Settings) -> socket.socket:
     try:
         return socket.create_server((chosen.host, chosen.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {chosen.host} port {chosen.port}: {(error.strerror or 'unknown').lower()}") from None
+        reason = (error.strerror or "unknown").partition(" (")[0].lower()  # Python repeats the address in brackets
+        raise SettingsError(f"cannot listen on {chosen.host} port {chosen.port}: {reason}") from None
 
 
 def _welcome(chosen: Settings, key: str | None) -> None:

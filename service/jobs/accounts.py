@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing, ParameterError
+from service.jobs import ledger
+from service.jobs.credits import Entry
 from service.jobs.database import Database, now_ms
 from service.jobs.tables import ACCOUNTS, API_KEYS, SIGNERS
 from service.jobs.vault import Vault
@@ -16,6 +20,10 @@ from service.jobs.vault import Vault
 KEY_PREFIX: Final = "cp_"
 HINT_CHARACTERS: Final = 7
 LONGEST_NAME: Final = 100
+
+# Built once: they run with every request.
+OF_KEY: Final = sa.select(ACCOUNTS, API_KEYS.c.revoked_ms).join(API_KEYS).where(API_KEYS.c.hash == sa.bindparam("hash"))
+OF_SIGNER: Final = sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).join(SIGNERS).where(SIGNERS.c.name == sa.bindparam("signer"))
 
 
 @dataclass(frozen=True)
@@ -46,15 +54,21 @@ class Accounts:
 
     def create(self, name: str) -> Account:
         """A new account without credits; raises ParameterError when the name is taken or none."""
-        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-            raise ParameterError(f"an account's name has 1 to {LONGEST_NAME} printable characters")
-        row = {"name": name, "created_ms": now_ms(), "paid_credits": 0, "one_time_credits": 0, "held_credits": 0}
-        try:
-            with self._database.write() as connection:
-                number = connection.execute(sa.insert(ACCOUNTS).values(row).returning(ACCOUNTS.c.id)).scalar_one()
-        except IntegrityError:
-            raise ParameterError(f"an account {name} exists already") from None
-        return Account(number, name)
+        _check_name(name)
+        with self._new(f"an account {name} exists already") as connection:
+            return _insert_account(connection, name)
+
+    def create_whole(self, name: str, credits: Entry, signer: tuple[str, str] | None, key: str | None) -> str:
+        """A new account with credits, a signer (name, secret) and a key, or nothing of it; the key. Raises ParameterError."""
+        _check_name(name)
+        key = key or _new_key()
+        with self._new(f"an account {name}, its key or its signer exists already") as connection:
+            account = _insert_account(connection, name)
+            ledger.write(connection, account.id, [credits])
+            connection.execute(sa.insert(API_KEYS).values(_key_row(account, key)))
+            if signer is not None:
+                connection.execute(sa.insert(SIGNERS).values(self._signer_row(account, *signer)))
+        return key
 
     def named(self, name: str) -> Account:
         """The account of this name; raises AccountMissing."""
@@ -78,9 +92,9 @@ class Accounts:
 
     def add_key(self, account: Account, key: str | None = None) -> str:
         """A new random key (or the one given), returned this once; raises ParameterError when it is in use."""
-        key = key or KEY_PREFIX + secrets.token_urlsafe(32)
-        row = {"hash": _hash(key), "account_id": account.id, "hint": key[:HINT_CHARACTERS], "created_ms": now_ms()}
-        self._insert(API_KEYS, row, "this key is in use")
+        key = key or _new_key()
+        with self._new("this key is in use") as connection:
+            connection.execute(sa.insert(API_KEYS).values(_key_row(account, key)))
         return key
 
     def keys(self, account: Account | None = None) -> list[KeyInfo]:
@@ -101,14 +115,13 @@ class Accounts:
         """Whose key it is; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
         if not key:
             raise KeyMissing("a key is required")
-        statement = sa.select(ACCOUNTS, API_KEYS.c.revoked_ms).join(API_KEYS).where(API_KEYS.c.hash == _hash(key))
-        return self._admitted(statement)[0]
+        return self._admitted(OF_KEY, hash=_hash(key))[0]
 
     def add_signer(self, account: Account, name: str, secret: str | None = None) -> str:
         """A name and a secret for signed requests; the secret is returned this once."""
         secret = secret or secrets.token_urlsafe(32)
-        row = {"name": name, "account_id": account.id, "secret": self._vault.seal(secret), "created_ms": now_ms()}
-        self._insert(SIGNERS, row, f"a signer {name} exists already")
+        with self._new(f"a signer {name} exists already") as connection:
+            connection.execute(sa.insert(SIGNERS).values(self._signer_row(account, name, secret)))
         return secret
 
     def revoke_signer(self, name: str) -> int:
@@ -124,13 +137,12 @@ class Accounts:
             raise KeyMissing("a name is required")
         if not name.isprintable():
             raise KeyInvalid("the key is unknown or revoked")
-        statement = sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).join(SIGNERS).where(SIGNERS.c.name == name)
-        account, row = self._admitted(statement)
+        account, row = self._admitted(OF_SIGNER, signer=name)
         return account, self._vault.open(row.secret)
 
-    def _admitted(self, statement: sa.Select[Any]) -> tuple[Account, sa.Row[Any]]:
+    def _admitted(self, statement: sa.Select[Any], **values: str) -> tuple[Account, sa.Row[Any]]:
         with self._database.read() as connection:
-            row = connection.execute(statement).first()
+            row = connection.execute(statement, values).first()
         if row is None or row.revoked_ms is not None:
             raise KeyInvalid("the key is unknown or revoked")
         if row.deleted_ms is not None:
@@ -143,13 +155,41 @@ class Accounts:
         with self._database.write() as connection:
             connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account.id).values(**values))
 
-    def _insert(self, table: sa.Table, row: dict[str, object], message: str) -> None:
+    def _signer_row(self, account: Account, name: str, secret: str) -> dict[str, object]:
+        return {"name": name, "account_id": account.id, "secret": self._vault.seal(secret), "created_ms": now_ms()}
+
+    @contextmanager
+    def _new(self, message: str) -> Iterator[sa.Connection]:
+        """A transaction that inserts; what exists already is a ParameterError."""
         try:
             with self._database.write() as connection:
-                connection.execute(sa.insert(table).values(row))
+                yield connection
         except IntegrityError:
             raise ParameterError(message) from None
 
 
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise ParameterError(f"an account's name has 1 to {LONGEST_NAME} printable characters")
+
+
+def _insert_account(connection: sa.Connection, name: str) -> Account:
+    row = {"name": name, "created_ms": now_ms(), "paid_credits": 0, "one_time_credits": 0, "held_credits": 0}
+    return Account(connection.execute(sa.insert(ACCOUNTS).values(row).returning(ACCOUNTS.c.id)).scalar_one(), name)
+
+
+def _new_key() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def _key_row(account: Account, key: str) -> dict[str, object]:
+    return {"hash": _hash(key), "account_id": account.id, "hint": _hint(key), "created_ms": now_ms()}
+
+
+def _hint(key: str) -> str:
+    """Its first characters; of a short key, which somebody chose, so few that the rest stays a secret."""
+    return key[: min(HINT_CHARACTERS, len(key) // 3)]
+
+
 def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(key.encode()).hexdigest()

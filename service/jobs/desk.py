@@ -126,7 +126,8 @@ class Desk:
         self._rules.content.check(new.wish)
 
     def _check_room(self, connection: sa.Connection, account_id: int) -> None:
-        if store.count_open(connection, account_id) >= self._rules.account_queue_jobs:
+        mine, all_open = store.count_open(connection, account_id)
+        if mine >= self._rules.account_queue_jobs:
             raise QueueFull(f"the account has {self._rules.account_queue_jobs} jobs that have not ended", FULL_SECONDS)
-        if store.count_open(connection) >= self._rules.total_queue_jobs:
+        if all_open >= self._rules.total_queue_jobs:
             raise QueueFull("too many jobs are waiting", FULL_SECONDS)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -12,10 +12,24 @@ from service.jobs.credits import Balance, Entry, Fund, Kind
 from service.jobs.database import now_ms
 from service.jobs.tables import ACCOUNTS, LEDGER
 
+# Built once: they run with every job.
+ACCOUNT: Final = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == sa.bindparam("account_id"))
+ACCOUNT_LOCKED: Final = ACCOUNT.with_for_update()
+INSERT: Final = sa.insert(LEDGER)
+ADD: Final = (
+    sa.update(ACCOUNTS)
+    .where(ACCOUNTS.c.id == sa.bindparam("account_id"))
+    .values(
+        paid_credits=ACCOUNTS.c.paid_credits + sa.bindparam("paid"),
+        one_time_credits=ACCOUNTS.c.one_time_credits + sa.bindparam("one_time"),
+        held_credits=ACCOUNTS.c.held_credits + sa.bindparam("held"),
+    )
+)
+
 
 def locked_balance(connection: sa.Connection, account_id: int) -> Balance:
     """The account's balance; nobody else changes it before this transaction ends."""
-    row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == account_id).with_for_update()).first()
+    row = connection.execute(ACCOUNT_LOCKED, {"account_id": account_id}).first()
     if row is None:
         raise AccountMissing("the account is gone")
     return _balance(row)
@@ -23,24 +37,17 @@ def locked_balance(connection: sa.Connection, account_id: int) -> Balance:
 
 def balance(connection: sa.Connection, account_id: int) -> Balance:
     """The account's balance, as last committed."""
-    return _balance(connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == account_id)).one())
+    return _balance(connection.execute(ACCOUNT, {"account_id": account_id}).one())
 
 
 def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) -> None:
     """Append lines and move the account's sums with them; a line that exists already is an IntegrityError."""
     at_ms = now_ms()
     rows = [_row(account_id, entry, at_ms) for entry in entries]
-    connection.execute(sa.insert(LEDGER), rows)
+    connection.execute(INSERT, rows)
     change = credits.balance_of(entries)
-    connection.execute(
-        sa.update(ACCOUNTS)
-        .where(ACCOUNTS.c.id == account_id)
-        .values(
-            paid_credits=ACCOUNTS.c.paid_credits + change.paid_credits,
-            one_time_credits=ACCOUNTS.c.one_time_credits + change.one_time_credits,
-            held_credits=ACCOUNTS.c.held_credits + change.held_credits,
-        )
-    )
+    sums = {"paid": change.paid_credits, "one_time": change.one_time_credits, "held": change.held_credits}
+    connection.execute(ADD, {"account_id": account_id, **sums})
 
 
 def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:

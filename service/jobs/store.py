@@ -1,6 +1,7 @@
 """Jobs in the database. Every change of state goes through `advance`, which knows which may follow which."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,18 @@ from service.jobs.job import FINAL, Failure, Job, NewJob, Post, Result, State, W
 from service.jobs.tables import EVENTS, IDEMPOTENCY, JOBS
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+LATER: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post")  # what a new job does not have
+
+# Statements of the way that every request goes: built once, as building one costs as much as running it.
+INSERT_JOB: Final = sa.insert(JOBS)
+INSERT_EVENT: Final = sa.insert(EVENTS)
+FIND: Final = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("job_id"))
+FIND_LOCKED: Final = FIND.with_for_update()
+COUNT_OPEN: Final = sa.select(sa.func.sum(sa.case((JOBS.c.account_id == sa.bindparam("account_id"), 1), else_=0)), sa.func.count()).where(
+    sa.not_(JOBS.c.ended)
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,7 @@ class Event:
 def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
     """Accept a job: it waits."""
     at_ms = now_ms()
-    row = {
+    row: dict[str, Any] = {
         "id": new.id,
         "account_id": new.account_id,
         "facade": new.facade,
@@ -43,25 +56,24 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "created_ms": at_ms,
         "updated_ms": at_ms,
     }
-    inserted = connection.execute(sa.insert(JOBS).values(row).returning(JOBS)).one()
-    connection.execute(sa.insert(EVENTS).values(job_id=new.id, number=1, state=State.QUEUED, at_ms=at_ms))
-    return job_of(inserted)
+    connection.execute(INSERT_JOB, row)
+    connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": at_ms})
+    return _job_of(row | dict.fromkeys(LATER))
 
 
 def find(connection: sa.Connection, job_id: str, account_id: int | None = None) -> Job:
     """The job, if it is this account's; raises UnknownJob."""
     if not JOB_ID.fullmatch(job_id):  # a NUL, say, which PostgreSQL does not even take as a question
         raise UnknownJob("there is no such job")
-    statement = sa.select(JOBS).where(JOBS.c.id == job_id)
-    row = connection.execute(statement if account_id is None else statement.where(JOBS.c.account_id == account_id)).first()
-    if row is None:
+    row = connection.execute(FIND, {"job_id": job_id}).first()
+    if row is None or account_id not in (None, row.account_id):
         raise UnknownJob("there is no such job")
     return job_of(row)
 
 
 def locked(connection: sa.Connection, job_id: str) -> Job:
     """The job, which nobody else changes before this transaction ends."""
-    row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id).with_for_update()).first()
+    row = connection.execute(FIND_LOCKED, {"job_id": job_id}).first()
     if row is None:
         raise UnknownJob("there is no such job")
     return job_of(row)
@@ -73,10 +85,10 @@ def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms
     return [job_of(row) for row in connection.execute(statement if before_ms is None else statement.where(JOBS.c.created_ms < before_ms))]
 
 
-def count_open(connection: sa.Connection, account_id: int | None = None) -> int:
-    """Jobs that have not ended, of an account or in all."""
-    statement = sa.select(sa.func.count()).select_from(JOBS).where(sa.not_(JOBS.c.ended))
-    return int(connection.execute(statement if account_id is None else statement.where(JOBS.c.account_id == account_id)).scalar_one())
+def count_open(connection: sa.Connection, account_id: int) -> tuple[int, int]:
+    """Jobs that have not ended: of the account, and in all."""
+    mine, all_open = connection.execute(COUNT_OPEN, {"account_id": account_id}).one()
+    return int(mine or 0), int(all_open)
 
 
 def advance(connection: sa.Connection, job: Job, state: State, **values: object) -> Job:
@@ -127,7 +139,10 @@ def remember_request(connection: sa.Connection, new: NewJob) -> None:
 
 
 def job_of(row: sa.Row[Any]) -> Job:
-    data = row._mapping
+    return _job_of(row._mapping)
+
+
+def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
     same = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "progress_percent", "attempts", "cancel_asked")
     times = ("created_ms", "updated_ms", "started_ms", "finished_ms")
     return Job(

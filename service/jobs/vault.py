@@ -1,6 +1,7 @@
 """The server's one secret, and what is derived from it: encryption of stored secrets, signatures of links."""
 
 import base64
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -42,15 +43,11 @@ class Vault:
 
 def key_in(folder: Path) -> str:
     """The key kept in a folder of one machine; made at the first start. Two processes starting at once agree on one."""
-    path = folder / KEY_FILE
-    fresh = path.with_suffix(f".{os.getpid()}")
-    if not path.exists():
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(32), encoding="ascii")
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text(encoding="ascii")
+    with open(folder / KEY_FILE, "a+", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        key = file.read()
+        if not key:
+            key = secrets.token_urlsafe(32)
+            file.write(key)
+    return key

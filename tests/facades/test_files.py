@@ -173,5 +173,5 @@ def test_the_routes_are_documented(site: Site) -> None:
     operations = site.app.openapi()["paths"]["/files/{key}"]
     assert set(operations) == {"get", "head"}
     for operation in operations.values():
-        assert {"200", "206", "400", "403", "404", "416", "422"} == set(operation["responses"])
+        assert {"200", "206", "307", "400", "403", "404", "416", "422"} == set(operation["responses"])
         assert all(parameter["description"] for parameter in operation["parameters"])

@@ -478,18 +478,18 @@ def test_a_job_with_a_worker_from_its_file_to_its_callback(service: Service) -> 
 
 def test_a_callback_tells_the_job_and_keeps_its_id(desk: FrontDesk, customer: Customer) -> None:
     job = desk.succeed(create(desk, customer).json()["id"])
-    told = callback(job, desk.links)
+    told = callback(job, desk.links, 600)
     assert told.task_id == job.id
     assert told.body["type"] == "job.succeeded"
     assert told.body["created"] == (job.finished_ms or 0) // 1000
     assert told.body["data"]["id"] == job.id
-    assert told.body["id"] == callback(job, desk.links).body["id"]
-    assert told.body["id"] != callback(desk.succeed(create(desk, customer).json()["id"]), desk.links).body["id"]
+    assert told.body["id"] == callback(job, desk.links, 600).body["id"]
+    assert told.body["id"] != callback(desk.succeed(create(desk, customer).json()["id"]), desk.links, 600).body["id"]
 
 
 def test_a_callback_of_a_failed_job_says_why(desk: FrontDesk, customer: Customer) -> None:
     job = desk.fail(create(desk, customer).json()["id"], errors.FetchUnavailable("the host does not answer"))
-    body = callback(job, desk.links).body
+    body = callback(job, desk.links, 600).body
     assert body["type"] == "job.failed"
     assert body["data"]["error"]["type"] == "urn:cleanplate:problem:fetch-unavailable"
 

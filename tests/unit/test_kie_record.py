@@ -54,7 +54,7 @@ def test_a_record_is_as_documented(links: Links) -> None:
 
 
 def test_the_callback_of_a_success(links: Links) -> None:
-    told = callback(JOB, links)
+    told = callback(JOB, links, 600)
     assert told.task_id == TASK_ID
     assert (told.body["code"], told.body["msg"]) == (200, "Playground task completed successfully.")
     assert list(told.body["data"])[-1] == "task_id"
@@ -66,7 +66,7 @@ def test_the_callback_of_a_success(links: Links) -> None:
 )
 def test_the_callback_of_a_failure(links: Links, error: Exception, code: str) -> None:
     failed = replace(JOB, state=State.FAILED, result=None, failure=Failure.of(error))
-    body = callback(failed, links).body
+    body = callback(failed, links, 600).body
     assert (body["code"], body["msg"]) == (501, "Playground task failed.")
     data = body["data"]
     assert (data["state"], data["resultJson"], data["failCode"], data["creditsConsumed"]) == ("fail", None, code, 0)

@@ -1,14 +1,25 @@
-"""Settings from the environment."""
+"""Settings from the environment: their defaults, their document, and one line for each value that does not fit."""
+
+from pathlib import Path
 
 import pytest
 
 from service import settings
-from service.errors import RequestError
+from service.app import create_app
+from service.core import bootstrap, opened
+from service.errors import SettingsError
 from service.pipeline.video import Limits
+from tests.conftest import ROOT, Command
+
+DOCUMENT = ROOT / "docs" / "settings.md"
 
 
-def test_defaults_are_those_of_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _clear(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEANPLATE_DEVICE", raising=False)
+
+
+def test_defaults_are_those_of_the_limits() -> None:
     assert settings.read().limits == Limits()
     assert settings.read().device == "auto"
 
@@ -18,8 +29,89 @@ def test_one_limit_is_set_and_the_others_stay(monkeypatch: pytest.MonkeyPatch) -
     assert settings.read().limits == Limits(duration_seconds=12.5)
 
 
-@pytest.mark.parametrize(("name", "value"), [("CLEANPLATE_LIMITS__FILE_BYTES", "much"), ("CLEANPLATE_DEVICE", "abacus")])
-def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_words_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_FEATURES_OFF", "kie, image,,")
+    assert settings.read().features_off == {"kie", "image"}
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_PORT", "")
+    monkeypatch.setenv("CLEANPLATE_DATABASE_URL", "")
+    assert (settings.read().port, settings.read().database_url) == (8000, None)
+
+
+WRONG = [
+    ("CLEANPLATE_LIMITS__FILE_BYTES", "much"),
+    ("CLEANPLATE_DEVICE", "abacus"),
+    ("CLEANPLATE_PORT", "65536"),
+    ("CLEANPLATE_PORT", "http"),
+    ("CLEANPLATE_NETWORKS", "none"),
+    ("CLEANPLATE_SHARE_LINKS", "maybe"),
+    ("CLEANPLATE_MAINTENANCE", "perhaps"),
+    ("CLEANPLATE_WORKER_JOBS", "0"),
+    ("CLEANPLATE_ACCOUNT_JOBS", "-1"),
+    ("CLEANPLATE_JOB_SECONDS", "0"),
+    ("CLEANPLATE_FETCH_SECONDS", "soon"),
+    ("CLEANPLATE_KEEP_JOBS_SECONDS", "-5"),
+    ("CLEANPLATE_PRICE_VIDEO_CREDITS", "-1"),
+    ("CLEANPLATE_BODY_BYTES", "1.5"),
+    ("CLEANPLATE_LOG_LEVEL", "loud"),
+    ("CLEANPLATE_LOG_FORMAT", "xml"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_names_its_variable_and_is_not_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(RequestError, match=f"^{name}: "):
+    with pytest.raises(SettingsError, match=f"^{name}: ") as wrong:
         settings.read()
+    assert "\n" not in str(wrong.value)
+
+
+def test_a_wrong_value_stops_the_start_with_one_line(cleanplate: Command, tmp_path: Path) -> None:
+    done = cleanplate("serve", CLEANPLATE_DATA_DIR=str(tmp_path), CLEANPLATE_WORKER_JOBS="none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("cleanplate: CLEANPLATE_WORKER_JOBS: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "nonsense", "^CLEANPLATE_DATABASE_URL: "),
+        ("DATABASE_URL", "mysql://localhost/x", "^CLEANPLATE_DATABASE_URL: "),
+        ("STORAGE_URL", "floppy://a", "^CLEANPLATE_STORAGE_URL: "),
+        ("SECRET_KEY", "short", "^CLEANPLATE_SECRET_KEY"),
+        ("FETCH_ALLOW", "300.0.0.0/8", "^CLEANPLATE_FETCH_ALLOW: "),
+        ("BOOTSTRAP_AIDGE", "nameonly", "^CLEANPLATE_BOOTSTRAP_AIDGE: "),
+        ("RATE_SUBMIT", "often", "^rate limits: "),
+        ("RATE_STORE", "nowhere://", "^rate limits: "),
+    ],
+)
+def test_what_does_not_fit_the_world_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv(f"CLEANPLATE_{name}", value)
+    with pytest.raises(SettingsError, match=said) as wrong:
+        start()
+    assert "\n" not in str(wrong.value)
+    assert str(tmp_path) not in str(wrong.value)
+
+
+def start() -> None:
+    """All that a service builds from its settings before it answers."""
+    with opened(settings.read()) as core:
+        bootstrap(core)
+        create_app(core)
+
+
+def test_the_document_is_the_table() -> None:
+    assert settings.table() in DOCUMENT.read_text(encoding="utf-8"), "write it anew: cleanplate settings table"
+
+
+def test_the_table_has_a_row_and_a_meaning_for_every_variable() -> None:
+    rows = [line.split(" | ") for line in settings.table().splitlines()[2:]]
+    assert len(rows) == len(settings.Settings.model_fields) - 1 + len(vars(Limits()))
+    assert all(len(meaning.strip(" |")) > 5 for _, _, meaning in rows)

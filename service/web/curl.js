@@ -1,0 +1,52 @@
+// An operation as a line for a shell.
+
+const ROOT = new URL(".", document.baseURI).href.replace(/\/$/, ""); // of the service, below whatever prefix a proxy gives it
+const KEY_WORD = "YOUR_API_KEY"; // in examples whose body holds the key
+const SHORT_CHARACTERS = 60; // JSON up to here stays on one line
+
+/** The call of an operation, with a body of this type. */
+export function curl(operation, type, { schema, example }) {
+  const { method, security, responses, requestBody } = operation;
+  const options = [];
+  if (method === "HEAD") options.push("--head");
+  else if (method !== "GET" && !requestBody) options.push(`--request ${method}`);
+  else if (responses[303] || responses[307]) options.push("--fail --location --remote-name --remote-header-name");
+  if (responses[200]?.content?.["text/event-stream"]) options.push("--no-buffer");
+  if (security) options.push('--header "Authorization: Bearer $CLEANPLATE_KEY"');
+  if (type === "multipart/form-data") options.push(...parts(schema, example));
+  else if (type) options.push(`--header ${quoted(`Content-Type: ${type}`)}`, `--data ${quoted(written(example))}`);
+  return [`curl ${quoted(address(operation))}`, ...options].join(" \\\n  ");
+}
+
+/** The operation's address, with the parameters that it needs or shows. */
+function address({ path, parameters: all = [] }) {
+  const query = new URLSearchParams();
+  let filled = path;
+  for (const { name, in: place, required, schema, example = schema?.examples?.[0] } of all) {
+    const value = example ?? name.toUpperCase();
+    if (place === "path") filled = filled.replace(`{${name}}`, () => value);
+    else if (place === "query" && (required || example !== undefined)) query.set(name, value);
+  }
+  return `${ROOT}${filled}${query.size ? `?${query}` : ""}`;
+}
+
+function parts(schema, example = {}) {
+  const shown = Object.entries(schema.properties).filter(([name]) => name in example || schema.required.includes(name));
+  return shown.map(([name, field]) => `--form ${quoted(`${name}=${isFile(field) ? "@FILE" : example[name]}`)}`);
+}
+
+export function isFile(schema) {
+  return schema.format === "binary";
+}
+
+/** For a shell; only the key is a variable within. */
+function quoted(text) {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`.replaceAll(KEY_WORD, `'"$CLEANPLATE_KEY"'`);
+}
+
+/** A value as an example shows it: text as it is, else JSON. */
+export function written(value) {
+  if (typeof value === "string") return value;
+  const line = JSON.stringify(value);
+  return line.length <= SHORT_CHARACTERS ? line : JSON.stringify(value, null, 2);
+}

@@ -1,0 +1,237 @@
+"""The service as a process of its own, as a person runs it: its first words, a worker that dies, its end; and as part of a fleet."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import httpx
+import pytest
+
+from service.cli import run_command
+from tests.conftest import ROOT
+from tests.fixture_host import Host, eventually, host
+from tests.s3_server import s3
+from tests.service_process import JOB_SECONDS, file, running
+
+KEY_LINE = re.compile(r"key of the first account, shown this once: (cp_\S+)")
+ADDRESS_LINE = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
+VARIABLES = {
+    "CLEANPLATE_PORT": "0",
+    "CLEANPLATE_NETWORKS": "fake",
+    "CLEANPLATE_FETCH_ALLOW": "127.0.0.0/8",
+    "CLEANPLATE_RATE_SUBMIT": "1000/second",
+    "CLEANPLATE_STOP_SECONDS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """`cleanplate serve`, its first words, and a client with the first account's key, if it was told."""
+
+    process: subprocess.Popen[str]
+    words: list[str]
+    client: httpx.Client
+
+    def worker(self) -> int | None:
+        """The number of the worker's process."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        found = [int(child) for path in children for child in path.read_text(encoding="ascii").split()]
+        return next((child for child in found if b"worker" in Path(f"/proc/{child}/cmdline").read_bytes()), None)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@contextmanager
+def served(folder: Path, **variables: str) -> Iterator[Served]:
+    """The service in a data folder; killed at the end if the test has not stopped it."""
+    environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(folder)} | variables
+    command = [sys.executable, "-m", "service", "serve"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout
+            words: list[str] = []
+            while not (words and ADDRESS_LINE.match(words[-1])):
+                words.append(line := process.stdout.readline())
+                assert line, "it ended before it listened"
+            key = next((match[1] for match in map(KEY_LINE.match, words) if match), "")
+            address = ADDRESS_LINE.match(words[-1])
+            assert address
+            with httpx.Client(
+                base_url=address[1], headers={"Authorization": f"Bearer {key}"}, timeout=JOB_SECONDS, trust_env=False
+            ) as client:
+                yield Served(process, words, client)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Host]:
+    with host() as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("serve") / "data"
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Served]:
+    """The first start in its folder."""
+    with served(folder) as service:
+        yield service
+
+
+def create(service: Served, url: str, **more: str) -> str:
+    answer = service.client.post("/v1/jobs", json={"source_url": url, **more})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def ended(service: Served, job_id: str) -> dict[str, object]:
+    """The job, once it has ended."""
+    found: dict[str, object] = {}
+
+    def over() -> bool:
+        found.update(service.client.get(f"/v1/jobs/{job_id}").json())
+        return found["state"] in ("succeeded", "failed", "cancelled")
+
+    eventually(over, JOB_SECONDS)
+    return found
+
+
+def test_the_first_start_tells_a_key_and_the_address(service: Served) -> None:
+    assert len(service.words) == 2
+    assert KEY_LINE.match(service.words[0])
+    account = service.client.get("/v1/account").json()
+    assert (account["name"], account["total_credits"]) == ("first", 100)
+    assert service.client.get("/healthz").json()["status"] == "ok"
+    assert service.client.get("/readyz").json()["status"] == "ready"
+
+
+def test_a_port_that_is_taken_is_one_line(service: Served, tmp_path: Path) -> None:
+    port = str(service.client.base_url.port)
+    environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(tmp_path), "CLEANPLATE_PORT": port}
+    command = [sys.executable, "-m", "service", "serve"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"cleanplate: cannot listen on 127.0.0.1 port {port}: address already in use\n"
+
+
+def test_a_job_outlives_its_worker(service: Served, there: Host) -> None:
+    release = there.hold("/held.mp4", file("marked")[0])
+    job_id = create(service, f"{there.url}/held.mp4")
+    eventually(lambda: service.client.get(f"/v1/jobs/{job_id}").json()["state"] == "fetching", JOB_SECONDS)
+    first = service.worker()
+    assert first
+    os.kill(first, signal.SIGKILL)
+    release.set()
+    assert ended(service, job_id)["state"] == "succeeded"
+    assert service.worker() not in (first, None)
+    account = service.client.get("/v1/account").json()
+    assert (account["spent_credits"], account["held_credits"]) == (1, 0)
+
+    link = service.client.get(f"/v1/jobs/{job_id}/result")
+    whole = service.client.get(link.headers["location"])
+    assert (whole.headers["accept-ranges"], whole.headers["content-type"]) == ("bytes", "video/mp4")
+    part = service.client.get(link.headers["location"], headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, whole.content[100:200])
+    assert part.headers["content-range"] == f"bytes 100-199/{len(whole.content)}"
+
+
+def test_a_callback_is_tried_again_and_one_that_never_answers_delays_no_other(service: Served, there: Host) -> None:
+    missing = there.serve("/missing.mp4", b"", status=404)  # the quickest end of a job
+    silent = there.never_answer("/silent")
+    for _ in range(3):
+        create(service, missing, callback_url=silent)
+    there.wait_for_posts(3, "/silent")
+    flaky = there.callback("/flaky", 500, 200)
+    job_id = create(service, missing, callback_url=flaky)
+    first, again = there.wait_for_posts(2, "/flaky")  # while the three others still wait for their answer
+    assert first.body == again.body
+    assert json.loads(first.body)["data"]["id"] == job_id
+    eventually(lambda: 'cleanplate_callbacks{outcome="delivered"} 1.0' in service.client.get("/metrics").text)
+
+
+def test_it_stops_in_order_and_starts_again_without_a_key(service: Served, folder: Path) -> None:
+    jobs = service.client.get("/v1/jobs").json()["data"]
+    worker = service.worker()
+    assert service.stop() == 0
+    assert worker
+    assert not Path(f"/proc/{worker}").exists()
+    left = [path for path in (folder / "scratch").rglob("*") if path.is_file()]
+    assert left == []
+    with served(folder) as again:
+        assert len(again.words) == 1
+        answer = again.client.get("/v1/jobs", headers={"Authorization": service.client.headers["Authorization"]})
+        assert [job["id"] for job in answer.json()["data"]] == [job["id"] for job in jobs]
+        assert again.stop() == 0
+
+
+def test_a_fleets_parts_share_a_database_and_a_bucket(database: str, tmp_path: Path) -> None:
+    bucket = s3()
+    with patch.dict(os.environ, bucket.environment):
+        storage = f"{bucket.bucket}/{tmp_path.name}"
+        with running(tmp_path, database_url=database, storage_url=storage, secret_key="the same for the whole fleet") as fleet:
+            account = fleet.account(credits=1)
+            body = {"model": "sora-watermark-remover", "input": {"video_url": fleet.video_url()}}
+            task = fleet.client.post("/api/v1/jobs/createTask", headers=account.bearer, json=body).json()["data"]["taskId"]
+            fleet.wait(account, task)
+            record = fleet.client.get("/api/v1/jobs/recordInfo", headers=account.bearer, params={"taskId": task}).json()["data"]
+            assert record["state"] == "success", record
+            urls = json.loads(record["resultJson"])
+            direct = fleet.client.post("/api/v1/common/download-url", headers=account.bearer, json={"url": urls["resultUrls"][0]})
+            assert direct.json()["data"].startswith(bucket.url), "the bucket's own link, signed for 20 minutes"
+            clean = httpx.get(direct.json()["data"], headers={"Range": "bytes=0-99"}, trust_env=False)
+            assert (clean.status_code, len(clean.content), clean.content[4:8]) == (206, 100, b"ftyp")
+            source = httpx.get(urls["resultWaterMarkUrls"][0], follow_redirects=True, trust_env=False)
+            assert source.content == file("marked")[0]
+            assert not (tmp_path / "files").exists()
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """A command's exit code, and what it said."""
+    code = run_command(arguments)
+    said = capsys.readouterr()
+    return code, said.out.strip(), said.err.strip()
+
+
+def test_accounts_keys_and_credits_are_administered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
+    code, key, _ = told(capsys, "accounts", "create", "ann")
+    assert (code, key[:3]) == (0, "cp_")
+    assert told(capsys, "accounts", "create", "ann") == (7, "", "cleanplate: an account ann exists already")
+    assert told(capsys, "credits", "grant", "ann", "5")[0] == 0
+    assert told(capsys, "credits", "grant", "ann", "7", "--one-time", "--note", "a gift")[0] == 0
+    assert told(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
+    assert told(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0"
+    lines = [line.split("\t") for line in told(capsys, "credits", "ledger", "ann")[1].splitlines()]
+    assert [line[1:5] for line in lines] == [["grant", "paid", "+5", "+0"], ["grant", "one_time", "+7", "+0"]]
+    assert lines[1][-1] == "a gift"
+    assert told(capsys, "accounts", "ban", "ann")[0] == 0
+    assert told(capsys, "accounts", "list")[1].split("\t")[1] == "banned"
+    assert told(capsys, "accounts", "unban", "ann")[0] == 0
+    second = told(capsys, "keys", "create", "ann")[1]
+    assert told(capsys, "keys", "revoke", key)[0] == 0
+    assert told(capsys, "keys", "revoke", key) == (7, "", "cleanplate: there is no such key")
+    listed = told(capsys, "keys", "list", "ann")[1]
+    assert [line.split("\t")[-1] for line in listed.splitlines()] == ["revoked", "active"]
+    assert key not in listed
+    assert second not in listed
+    assert len(told(capsys, "signers", "create", "ann", "app")[1]) > 20
+    assert told(capsys, "signers", "revoke", "app")[0] == 0
+    assert told(capsys, "accounts", "delete", "ann")[0] == 0
+    assert told(capsys, "accounts", "list") == (0, "", "")
+    assert told(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")

@@ -1,0 +1,260 @@
+"""One contract for all four dialects: the same cause, the code that each vendor documents for it; no credit is ever lost."""
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.api.rates import READ, SUBMIT, Rates
+from service.core import FACADES
+from service.errors import CleanplateError, ContentBlocked, ContentCheckFailed, ContentRefused
+from service.jobs.credits import Kind
+from service.jobs.database import now_ms
+from service.jobs.desk import Desk, Rules
+from service.jobs.job import NewJob, Wish, new_id
+from service.jobs.ledger import lines
+from service.outside.post import signature
+from tests.facades.dialects import DIALECTS, Dialect, Outcome, with_wrong_key, without_key
+from tests.service_process import FILE_BYTES, Service, TestAccount, file, running, serving
+
+FILES = {  # what is served for a cause, as a video and as an image; an image has no length
+    "too long": ("long", None),
+    "too large": ("huge", "huge_image"),
+    "wrong format": ("wrong_format", "wrong_format"),
+    "resolution": ("large", "large_image"),
+    "broken": ("broken", "broken_image"),
+    "fetch refused": ("missing", "missing"),
+    "fetch failed": ("down", "down"),
+}
+POLLED = [dialect for dialect in DIALECTS if dialect.name != "savesora"]
+FAULTS = [(dialect, cause) for dialect, cause in product(DIALECTS, FILES) if FILES[cause][dialect.media == "image"]]
+each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+each_polled = pytest.mark.parametrize("dialect", POLLED, ids=lambda dialect: dialect.name)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job on its way, and whose it is."""
+
+    account: TestAccount
+    ending: Future[Outcome]
+
+
+Cases = dict[tuple[str, str], Case]
+
+
+@pytest.fixture(scope="module")
+def cases(service: Service) -> Iterator[Cases]:
+    """A good job and one for each fault, in each dialect, all at once: each test waits for its own."""
+    begun: Cases = {}
+    wanted = [*product(DIALECTS, ["good"]), *FAULTS]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        for dialect, cause in wanted:
+            account = service.account(credits=2)
+            ending = pool.submit(dialect.cleaned, service, account, address(service, dialect, cause))
+            begun[dialect.name, cause] = Case(account, ending)
+        yield begun
+
+
+def address(service: Service, dialect: Dialect, cause: str = "good") -> str:
+    """Of a file that is good, or bad for this cause."""
+    is_image = dialect.media == "image"
+    kind = FILES[cause][is_image] if cause in FILES else "image" if is_image else "marked"
+    if kind in ("huge_image", "broken_image"):
+        data = file("image")[0]
+        return service.host.serve(f"/{kind}.png", data + bytes(FILE_BYTES) if kind == "huge_image" else data[:200])
+    return service.video_url(str(kind))
+
+
+@contextmanager
+def behind(service: Service, rates: Rates | None = None, **rules: Any) -> Iterator[Service]:
+    """The same service behind a desk of other rules."""
+    core, office = service.core, service.office
+    desk = Desk(core.database, core.accounts, core.queues, core.ending, Rules(**rules))
+    app = FastAPI()
+    for facade in FACADES.values():
+        app.include_router(facade.router(replace(office, desk=desk, rates=rates or office.rates)))
+    with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            yield replace(service, url=url, client=client)
+
+
+def assert_refused(dialect: Dialect, answer: httpx.Response, cause: str) -> None:
+    """The documented code in an HTTP 200, and words that tell nothing of the machine."""
+    assert (answer.status_code, dialect.code(answer)) == (200, dialect.codes[cause]), answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert "Traceback" not in answer.text
+    assert "/" not in answer.text.replace("\\/", "/").replace("text/", "")
+
+
+def assert_untouched(service: Service, account: TestAccount, credits: int) -> None:
+    balance = service.office.desk.balance(account.id)
+    assert (balance.total_credits, balance.held_credits) == (credits, 0)
+
+
+# From submission to the end.
+
+
+@each_dialect
+def test_a_job_is_cleaned_charged_once_and_its_files_are_there(service: Service, cases: Cases, dialect: Dialect) -> None:
+    case = cases[dialect.name, "good"]
+    outcome = case.ending.result()
+    assert outcome.code == dialect.success
+    assert outcome.clean_url
+    original = file("image" if dialect.media == "image" else "marked")[0]
+    clean = service.client.get(outcome.clean_url)
+    assert clean.headers["content-type"] == ("image/png" if dialect.media == "image" else "video/mp4")
+    assert len(clean.content) > 500
+    assert clean.content != original
+    if outcome.source_url:
+        assert service.client.get(outcome.source_url).content == original
+    assert_untouched(service, case.account, 1)
+    assert dialect.credits(service, case.account) in (1, None)
+
+
+@pytest.mark.parametrize(("dialect", "cause"), FAULTS, ids=lambda value: value if isinstance(value, str) else value.name)
+def test_a_failed_job_has_the_code_of_its_cause_and_is_refunded(service: Service, cases: Cases, dialect: Dialect, cause: str) -> None:
+    case = cases[dialect.name, cause]
+    assert case.ending.result() == Outcome(dialect.codes[cause])
+    assert_untouched(service, case.account, 2)
+    with service.core.database.read() as connection:
+        assert [row.kind for row in lines(connection, case.account.id)] == [Kind.GRANT, Kind.RESERVE, Kind.REFUND]
+
+
+@each_dialect
+def test_an_address_within_our_own_network_is_not_fetched(service: Service, dialect: Dialect) -> None:
+    account = service.account(credits=1)
+    assert dialect.cleaned(service, account, "http://169.254.169.254/latest/meta-data") == Outcome(dialect.codes["fetch refused"])
+    assert_untouched(service, account, 1)
+
+
+def test_a_job_that_takes_too_long_is_ended_and_refunded(tmp_path: Path) -> None:
+    with running(tmp_path, job_seconds="0.5", hold_seconds="60") as hasty:
+        url = hasty.host.trickle("/endless.mp4")
+        accounts = [hasty.account(credits=1) for _ in DIALECTS]
+        with ThreadPoolExecutor() as pool:
+            ends = [pool.submit(dialect.cleaned, hasty, account, url) for dialect, account in zip(DIALECTS, accounts, strict=True)]
+        assert [end.result() for end in ends] == [Outcome(dialect.codes["timeout"]) for dialect in DIALECTS]
+        for account in accounts:
+            assert_untouched(hasty, account, 1)
+
+
+@each_polled
+def test_a_task_is_its_owners_and_its_dialects_alone(service: Service, dialect: Dialect) -> None:
+    owner, other = service.account(), service.account()
+    native = NewJob(new_id("job_", now_ms()), owner.id, "native", Wish("video", source_url=service.video_url("missing")))
+    service.office.desk.submit(native)
+    task_id = dialect.task(dialect.submit(service, owner, address(service, dialect, "fetch refused")))
+    for account, asked in ((other, task_id), (owner, "no-such-task"), (owner, "a\0b"), (owner, native.id)):
+        assert_refused(dialect, dialect.poll(service, account, asked), "unknown task")
+    assert dialect.poll(service, owner, task_id).status_code == 200
+
+
+# Who may not ask, and what is not taken.
+
+
+@each_dialect
+def test_strangers_are_turned_away(service: Service, dialect: Dialect) -> None:
+    url = address(service, dialect)
+    account, banned, gone = (service.account() for _ in range(3))
+    service.ban(banned)
+    service.delete(gone)
+    who = {"no key": without_key(account), "bad key": with_wrong_key(account), "banned": banned, "deleted": gone}
+    for cause, asking in who.items():
+        assert_refused(dialect, dialect.submit(service, asking, url), cause)
+        assert_untouched(service, account, 100)
+
+
+@each_dialect
+def test_what_cannot_be_done_is_not_taken(service: Service, dialect: Dialect) -> None:
+    account, poor = service.account(), service.account(credits=0)
+    assert_refused(dialect, dialect.submit(service, poor, address(service, dialect)), "no credits")
+    assert_refused(dialect, dialect.submit(service, account, None), "no address")
+    for url in ("ftp://example.com/video.mp4", "video.mp4", "http://", "http://user:word@example.com/video.mp4"):
+        assert_refused(dialect, dialect.submit(service, account, url), "bad address")
+    assert service.office.desk.jobs(account.id, 10) == []
+    assert_untouched(service, account, 100)
+
+
+@dataclass(frozen=True)
+class Censor:
+    """A content check that says this."""
+
+    error: CleanplateError
+
+    def check(self, _wish: Wish) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("rules", "cause"),
+    [
+        ({"maintenance": True}, "maintenance"),
+        ({"features_off": frozenset(FACADES)}, "feature off"),
+        ({"features_off": frozenset({"video", "image"})}, "feature off"),
+        ({"content": Censor(ContentRefused("no"))}, "content refused"),
+        ({"content": Censor(ContentCheckFailed("asleep"))}, "content unanswered"),
+        ({"content": Censor(ContentBlocked("never"))}, "content blocked"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
+def test_a_rule_of_the_house_has_its_code(service: Service, rules: dict[str, Any], cause: str) -> None:
+    with behind(service, **rules) as strict:
+        for dialect in DIALECTS:
+            account = service.account(credits=1)
+            assert_refused(dialect, dialect.submit(strict, account, address(service, dialect)), cause)
+            assert_untouched(service, account, 1)
+
+
+@pytest.mark.parametrize("limit", ["account_queue_jobs", "total_queue_jobs"])
+def test_a_full_queue_takes_no_more(service: Service, limit: str) -> None:
+    release = service.host.hold("/held.mp4", file("marked")[0])
+    with behind(service, **{limit: 1}) as full:
+        for dialect in DIALECTS:
+            account = service.account()
+            held = NewJob(new_id("job_", now_ms()), account.id, "native", Wish("video", source_url=f"{service.host.url}/held.mp4"))
+            service.office.desk.submit(held)
+            assert_refused(dialect, dialect.submit(full, account, address(service, dialect)), "queue full")
+            service.office.desk.cancel(account.id, held.id)
+    release.set()
+
+
+@each_dialect
+def test_who_asks_too_often_is_told_when_to_come_again(service: Service, dialect: Dialect) -> None:
+    account = service.account(credits=0)
+    with behind(service, Rates({SUBMIT: "2/10 second", READ: "600/10 second"})) as slow:
+        answers = [dialect.submit(slow, account, address(service, dialect)) for _ in range(3)]
+        other = dialect.submit(slow, service.account(credits=0), address(service, dialect))
+    assert [answer.status_code for answer in (*answers, other)] == [200, 200, 429, 200]
+    assert answers[2].json() == {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 10
+
+
+# Callbacks: kie's alone.
+
+
+@pytest.mark.parametrize(("cause", "code", "words"), [("good", 200, "completed successfully"), ("fetch refused", 501, "failed")])
+def test_the_end_of_a_task_is_called_back_signed(service: Service, cause: str, code: int, words: str) -> None:
+    kie, account = POLLED[0], service.account()
+    url = service.host.callback(f"/kie-{code}")
+    task_id = kie.task(kie.submit(service, account, address(service, kie, cause), callBackUrl=url))
+    service.wait(account, task_id)
+    (told,) = service.host.wait_for_posts(1, f"/kie-{code}")
+    assert told.headers["X-Webhook-Signature"] == signature("whsec_test", task_id, int(told.headers["X-Webhook-Timestamp"]))
+    body = json.loads(told.body)
+    record = kie.poll(service, account, task_id).json()["data"]
+    assert (body["code"], body["msg"]) == (code, f"Playground task {words}.")
+    same = {"taskId", "model", "state", "param", "failCode", "failMsg", "completeTime", "createTime", "progress", "creditsConsumed"}
+    assert {name: body["data"][name] for name in same} == {name: record[name] for name in same}
+    assert body["data"]["task_id"] == task_id
+    assert body["data"]["costTime"] == round(record["costTime"] / 1000)

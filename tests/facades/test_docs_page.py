@@ -1,0 +1,155 @@
+"""The page at /docs: served with its headers, from files of our own, and the document says all that it draws."""
+
+import re
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.service_process import Service
+
+PAGE = "/docs"
+FILES = {
+    PAGE: "text/html; charset=utf-8",
+    "/docs/docs.js": "text/javascript; charset=utf-8",
+    "/docs/curl.js": "text/javascript; charset=utf-8",
+    "/docs/docs.css": "text/css; charset=utf-8",
+}
+SCRIPTS = [path for path in FILES if path.endswith(".js")]
+APIS = ["native", "kie", "savesora", "aidge", "kaze", "files", "operations"]
+
+each_file = pytest.mark.parametrize("path", FILES)
+
+
+@pytest.fixture
+def document(service: Service) -> dict[str, Any]:
+    """The OpenAPI document, each reference followed, as the page's script does."""
+    whole = service.client.get("/openapi.json").json()
+
+    def linked(value: Any) -> Any:
+        if isinstance(value, list):
+            return [linked(part) for part in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" not in value:
+            return {name: linked(part) for name, part in value.items()}
+        place = whole
+        for name in value["$ref"].removeprefix("#/").split("/"):
+            place = place[name]
+        return linked(place)
+
+    found: dict[str, Any] = linked(whole)
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {f"{method} {path}": operation for path, methods in document["paths"].items() for method, operation in methods.items()}
+
+
+def text(service: Service, path: str) -> str:
+    answer = service.client.get(path)
+    assert answer.status_code == 200
+    return answer.text
+
+
+@each_file
+def test_a_file_comes_with_headers_that_let_nothing_else_in(service: Service, path: str) -> None:
+    answer = service.client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == FILES[path]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert {policy[name] for name in ("script-src", "style-src", "connect-src")} == {"'self'"}
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+@each_file
+def test_head_answers_the_same_without_a_body(service: Service, path: str) -> None:
+    whole, head = service.client.get(path), service.client.head(path)
+    assert head.status_code == 200
+    assert head.content == b""
+    own = {"date", "x-request-id"}
+    assert {name: value for name, value in head.headers.items() if name not in own} == {
+        name: value for name, value in whole.headers.items() if name not in own
+    }
+
+
+@each_file
+def test_a_file_that_the_browser_has_is_not_sent_again(service: Service, path: str) -> None:
+    tag = service.client.get(path).headers["etag"]
+    for known in (tag, f'"another", W/{tag}'):
+        answer = service.client.get(path, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    assert service.client.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+@each_file
+def test_no_file_names_another_host(service: Service, path: str) -> None:
+    assert not re.findall(r"""\w+:/{2}|["'(=]\s*/{2}\w|@import|\burl\(""", text(service, path))
+
+
+def test_whatever_the_page_refers_to_is_there(service: Service) -> None:
+    page = text(service, PAGE)
+    told = set(re.findall(r'(?:src|href)="([^"#]+)"', page)) - {"data:,"}
+    assert told == {"docs/docs.js", "docs/docs.css", "openapi.json"}
+    asked = {urljoin(PAGE, address) for address in told}
+    asked |= {urljoin(path, name) for path in SCRIPTS for name in re.findall(r'from "([^"]+)"', text(service, path))}
+    assert asked == {*FILES, "/openapi.json"} - {PAGE}
+    assert {service.client.get(address).status_code for address in asked} == {200}
+
+
+def test_the_scripts_draw_into_places_that_the_page_has(service: Service) -> None:
+    places = set(re.findall(r'id="([^"]+)"', text(service, PAGE)))
+    asked = {name for path in SCRIPTS for name in re.findall(r'getElementById\("([^"]+)"\)', text(service, path))}
+    assert asked
+    assert asked <= places
+
+
+def test_nothing_needs_what_the_policy_forbids(service: Service) -> None:
+    page = text(service, PAGE)
+    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script>", page)
+    for path in SCRIPTS:
+        assert not re.findall(r"HTML|document\.write|\beval\(|\bFunction\(|cssText", text(service, path)), "the document goes in as text"
+
+
+def test_no_other_page_of_documents_is_left(service: Service) -> None:
+    assert {service.client.get(path).status_code for path in ("/redoc", "/docs/oauth2-redirect")} == {404}
+
+
+def test_each_api_has_a_sentence_and_operations(document: dict[str, Any]) -> None:
+    assert [tag["name"] for tag in document["tags"]] == APIS
+    assert all(tag["description"].endswith(".") for tag in document["tags"])
+    assert {operation["tags"][0] for operation in operations(document).values()} == set(APIS)
+    assert document["info"]["summary"]
+    assert document["info"]["version"]
+
+
+def test_every_operation_says_what_it_is_and_what_it_answers(document: dict[str, Any]) -> None:
+    found = operations(document)
+    assert not [name for name, operation in found.items() if not operation["summary"]]
+    answers = [(name, status, answer) for name, operation in found.items() for status, answer in operation["responses"].items()]
+    assert not [(name, status) for name, status, answer in answers if not (status.isdecimal() and answer["description"])]
+    contents = [content for _, _, answer in answers for content in answer.get("content", {}).values()]
+    assert all("value" in example for content in contents for example in content.get("examples", {}).values())
+
+
+def test_every_parameter_has_a_name_a_place_and_a_type(document: dict[str, Any]) -> None:
+    for operation in operations(document).values():
+        for parameter in operation.get("parameters", []):
+            told = next(iter(parameter["content"].values())) if "content" in parameter else parameter
+            assert parameter["name"]
+            assert parameter["in"] in ("path", "query", "header")
+            assert {"type", "anyOf", "enum"} & told["schema"].keys()
+
+
+def test_every_body_can_be_shown_as_a_call(document: dict[str, Any]) -> None:
+    for name, operation in operations(document).items():
+        for media_type, body in operation.get("requestBody", {}).get("content", {}).items():
+            assert body["schema"]["type"] == "object", name
+            if media_type == "application/json":
+                assert isinstance(body["example"], dict), name
+            else:
+                files = {field for field, told in body["schema"]["properties"].items() if told.get("format") == "binary"}
+                assert media_type == "multipart/form-data"
+                assert set(body["schema"]["required"]) <= files | body.get("example", {}).keys(), name

@@ -1,0 +1,238 @@
+"""Every example of the OpenAPI document is true: each request is sent, each answer is brought about by what it is named after."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+import pytest
+
+from service.api import kie_docs
+from tests.facades.dialects import Aidge, Kaze, Kie, with_wrong_key
+from tests.service_process import Service, TestAccount
+
+Request = dict[str, Any]  # what httpx is told
+JSON = "application/json"
+DONE = {"cleaned", "created", "succeeded", "credits", "link", "uploaded", "submitted", "finished", "quota", "done"}
+MISSING = {"incomplete", "refused"}  # the first parameter that is required is left out
+UNSAID = ("requestId", "request_id")  # differ each time
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who tries out what the document says. `tasks`: one that has ended, by facade."""
+
+    service: Service
+    account: TestAccount
+    tasks: Mapping[str, str]
+    link: str
+    aidge: Aidge = field(default_factory=Aidge)
+
+    def request(self, path: str, method: str, operation: dict[str, Any]) -> Request:
+        """The operation's example, with addresses, tasks and keys that are real."""
+        told = {each["name"]: example_of(each) for each in operation.get("parameters", []) if each["in"] == "query"}
+        body = operation.get("requestBody", {}).get("content", {})
+        request: Request = {"method": method, "url": path, "headers": {"Authorization": f"Bearer {self.account.key}"}}
+        if "removal" in path and path.startswith(("/ai", "/rest")):
+            told |= self.aidge.signed(self.account)
+        request["params"] = {name: self.real(path, name, value) for name, value in told.items() if value is not None}
+        if JSON in body:
+            request["json"] = self.real(path, "", body[JSON]["example"])
+        elif "multipart/form-data" in body:
+            request["data"] = dict(body["multipart/form-data"]["example"])
+            request["files"] = {"file": ("clip.png", kie_pixel())}
+            request["data"].pop("file")
+        return request
+
+    def real(self, path: str, name: str, value: Any) -> Any:
+        """A value of the example, or what stands for it here."""
+        if isinstance(value, dict):
+            return {key: self.real(path, key, part) for key, part in value.items()}
+        picture = "kaze" if "/ext/" in path else ""
+        known: dict[str, Callable[[], str]] = {
+            "api_key": lambda: self.account.key,
+            "taskId": lambda: self.tasks["aidge" if "/ai/" in path else "kie"],
+            "task_id": lambda: self.tasks["kaze"],
+            "callBackUrl": lambda: self.service.host.callback("/example"),
+            "url": lambda: self.link,
+            "fileUrl": lambda: self.service.video_url("image"),
+            "smear_url": lambda: self.service.video_url("smear"),
+            **dict.fromkeys(("video_url", "videoUrl", "source_url"), self.service.video_url),
+            "image_url": lambda: self.service.video_url("image" if picture else "marked"),
+        }
+        return known[name]() if name in known else value if not isinstance(value, bool) else str(value).lower() if path == "" else value
+
+    def ask(self, request: Request) -> httpx.Response:
+        return self.service.client.request(**request)
+
+    def denied(self, request: Request) -> Request:
+        """The same by a stranger."""
+        stranger = with_wrong_key(self.account)
+        body = request.get("json", {})
+        changed = {**request, "headers": {"Authorization": f"Bearer {stranger.key}"}}
+        return changed | ({"json": body | {"api_key": stranger.key}} if "api_key" in body else {})
+
+    def poor(self) -> "Reader":
+        """Somebody without credits."""
+        return replace(self, account=self.service.account(credits=0))
+
+
+def example_of(parameter: dict[str, Any]) -> Any:
+    found = parameter.get("content", {}).get(JSON, parameter).get("example")
+    return json_text(found) if isinstance(found, list) else found
+
+
+def json_text(value: object) -> str:
+    return str(httpx.Request("POST", "http://example.com", json=value).content, "utf-8")
+
+
+def kie_pixel() -> bytes:
+    from service.api.kie_uploads import decoded
+
+    return decoded(kie_docs.PIXEL)
+
+
+def without_first(request: Request, names: list[str]) -> Request:
+    """A request that lacks the first of these parameters."""
+    place = next(place for place in ("json", "data", "params") if any(name in request.get(place, {}) for name in names))
+    first = next(name for name in names if name in request[place])
+    return {**request, place: {name: value for name, value in request[place].items() if name != first}}
+
+
+def shape(value: Any) -> Any:
+    """Names and types, all the way down."""
+    if isinstance(value, dict):
+        return {name: shape(part) for name, part in value.items() if name not in UNSAID}
+    if isinstance(value, list):
+        return [shape(part) for part in value[:1]]
+    return "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+
+
+def said(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in UNSAID}
+
+
+@pytest.fixture(scope="module")
+def reader(service: Service) -> Iterator[Reader]:
+    account = service.account()
+    dialects = {"kie": Kie(), "kaze": Kaze(), "aidge": Aidge()}
+    with ThreadPoolExecutor() as pool:
+        waiting = {
+            name: pool.submit(
+                ended, service, account, dialect.submit, dialect.task, service.video_url("image" if name == "kaze" else "marked")
+            )
+            for name, dialect in dialects.items()
+        }
+    tasks = {name: future.result() for name, future in waiting.items()}
+    link = dialects["kie"].outcome(dialects["kie"].poll(service, account, tasks["kie"]).json()).clean_url
+    assert link
+    yield Reader(service, account, tasks, link)
+
+
+def ended(service: Service, account: TestAccount, submit: Any, task: Any, url: str) -> str:
+    task_id: str = task(submit(service, account, url))
+    service.wait(account, task_id)
+    return task_id
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = service.client.get("/openapi.json").json()
+    return found
+
+
+def test_every_example_of_the_dialects_is_true(reader: Reader, document: dict[str, Any], subtests: pytest.Subtests) -> None:
+    tried = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for name, example in operation["responses"].get("200", {}).get("content", {}).get(JSON, {}).get("examples", {}).items():
+                tried += 1
+                with subtests.test(f"{method} {path}: {name}"):
+                    answer = asked(reader, path, method, operation, name)
+                    assert answer.status_code == 200
+                    check(name, answer.json(), example["value"])
+    assert tried >= 40
+
+
+def asked(reader: Reader, path: str, method: str, operation: dict[str, Any], name: str) -> httpx.Response:
+    """The answer to a request that brings about what the example is named after."""
+    request = reader.request(path, method, operation)
+    if name in ("denied", "invalid_key"):
+        request = reader.denied(request)
+    elif name == "unsigned":
+        request["params"]["sign"] = "0" * 64
+    elif name == "no_credits":
+        request = reader.poor().request(path, method, operation)
+    elif name == "unknown":
+        place = "json" if "json" in request else "params"
+        request[place] = dict.fromkeys(request[place], "no-such-task")
+    elif name == "foreign":
+        request["json"] = operation["requestBody"]["content"][JSON]["example"]
+    elif name in MISSING:
+        schema = operation.get("requestBody", {}).get("content", {})
+        required = next(iter(schema.values()))["schema"].get("required") if schema else None
+        names = [each for each in required or ["image_url", "videoUrl", "taskId"] if each not in ("file", "base64Data", "fileUrl")]
+        request = without_first(request, names or ["image_url"])
+    else:
+        assert name in DONE, f"an example that no test knows: {name}"
+    return reader.ask(request)
+
+
+def check(name: str, answer: dict[str, Any], example: dict[str, Any]) -> None:
+    """The same shape when it went well, else the same words."""
+    if name in DONE:
+        assert shape(answer) == shape(example)
+    else:
+        assert said(answer) == said(example)
+
+
+def test_every_example_of_the_native_api_is_true(reader: Reader, document: dict[str, Any]) -> None:
+    service, paths = reader.service, document["paths"]
+    headers = reader.account.bearer | {"Idempotency-Key": "example"}
+    body = reader.real("/v1", "", paths["/v1/jobs"]["post"]["requestBody"]["content"][JSON]["example"])
+
+    def example(path: str, method: str = "get", status: str = "200") -> Any:
+        return shape(paths[path][method]["responses"][status]["content"][JSON]["example"])
+
+    created = service.client.post("/v1/jobs", headers=headers, json=body)
+    assert (created.status_code, shape(created.json())) == (201, example("/v1/jobs", "post", "201"))
+    again = service.client.post("/v1/jobs", headers=headers, json=body)
+    assert again.status_code == 200
+    job_id = created.json()["id"]
+    with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=reader.account.bearer) as events:
+        lines = {line.partition(":")[0] for line in events.iter_lines() if line and not line.startswith(":")}
+    told = paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]["example"]
+    assert lines == {line.partition(":")[0] for line in told.splitlines() if line}
+    for path, url in (("/v1/jobs/{job_id}", f"/v1/jobs/{job_id}"), ("/v1/jobs", "/v1/jobs?limit=1"), ("/v1/account", "/v1/account")):
+        found = service.client.get(url, headers=reader.account.bearer).json()
+        assert shape(found | ({"next_cursor": None} if "next_cursor" in found else {})) == example(path)
+    assert service.client.get(f"/v1/jobs/{job_id}/result", headers=reader.account.bearer).status_code == 303
+
+
+def test_a_cancelled_job_is_as_the_document_says(reader: Reader, document: dict[str, Any]) -> None:
+    service = reader.service
+    release = service.host.hold("/example.mp4", b"")
+    bearer = reader.account.bearer
+    ids = [
+        service.client.post("/v1/jobs", headers=bearer, json={"source_url": f"{service.host.url}/example.mp4"}).json()["id"]
+        for _ in range(6)
+    ]
+    waiting = service.client.post(f"/v1/jobs/{ids[-1]}/cancel", headers=bearer).json()  # the worker has hands for two
+    release.set()
+    told = document["paths"]["/v1/jobs/{job_id}/cancel"]["post"]["responses"]["200"]["content"][JSON]["example"]
+    assert shape(waiting) == shape(told)
+    assert waiting["error"] == told["error"]
+
+
+def test_what_operators_ask_is_as_the_document_says(service: Service, document: dict[str, Any]) -> None:
+    for path in ("/healthz", "/readyz"):
+        told = document["paths"][path]["get"]["responses"]["200"]["content"][JSON]["example"]
+        assert service.client.get(path).json() == told
+
+
+def test_the_document_keeps_what_is_null(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/api/v1/jobs/recordInfo"]["get"]["responses"]["200"]["content"][JSON]["examples"]
+    assert answers["succeeded"]["value"]["data"] == kie_docs.RECORD
+    assert not re.search(r"#/\$defs", str(document))

@@ -1,0 +1,57 @@
+"""What a machine makes up from the OpenAPI document: never a fault of ours, and never an answer that the document does not tell of."""
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from tests.service_process import Service, TestAccount, running
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+SKIPPED = r"^/(readyz|metrics)$"  # they tell of the machine; test_operations.py asks them
+
+FEW = settings(
+    max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose jobs wait for ever, and which ends a request that waits for one."""
+    with running(tmp_path_factory.mktemp("schemathesis"), worker=False, hold_seconds="0.05", rate_read="100000/second") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def account(quiet: Service) -> TestAccount:
+    return quiet.account(credits=100_000)
+
+
+@pytest.fixture(scope="module")
+def document(quiet: Service) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_dict(quiet.client.get("/openapi.json").json(), config=SchemathesisConfig()).exclude(path_regex=SKIPPED)
+
+
+def test_no_request_is_a_surprise(
+    document: schemathesis.BaseSchema, quiet: Service, account: TestAccount, subtests: pytest.Subtests
+) -> None:
+    for found in document.get_all_operations():
+        operation = found.ok()
+        with subtests.test(operation.label):
+            asked(operation, quiet, account)
+
+
+def asked(operation: schemathesis.APIOperation, quiet: Service, account: TestAccount) -> None:
+    """Ask for one operation in several ways, most of them by an account that exists."""
+
+    @FEW
+    @given(case=operation.as_strategy())
+    def ask(case: schemathesis.Case) -> None:
+        response = case.call(base_url=quiet.url, headers=account.bearer, timeout=30)
+        case.validate_response(response, checks=CHECKS)
+
+    ask()

@@ -1,0 +1,102 @@
+"""The core of the service on a real database, without a worker: a test does the worker's part.
+
+with bench(url) as it:
+    account = it.customer(one_time=1, paid=2)
+    job = it.order(account)
+    it.run(job, State.FETCHING, State.CLEANING)
+    it.succeed(job)                                     # or fail(job); either passes through the states before it
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from service.jobs import credits, ledger, store
+from service.jobs.accounts import Account, Accounts
+from service.jobs.credits import Balance, Entry, Fund, grant
+from service.jobs.database import Database, now_ms
+from service.jobs.desk import Desk, Rules
+from service.jobs.end import Ending
+from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
+from service.jobs.queues import Queues
+from service.jobs.vault import Vault
+
+URL = "http://example.com/video.mp4"
+WAY = (State.FETCHING, State.CLEANING, State.PUBLISHING)
+PRICES = {"video": 3, "image": 1}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """See the module."""
+
+    database: Database
+    accounts: Accounts
+    queues: Queues
+    ending: Ending
+    desk: Desk
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def ruled(self, **rules: Any) -> "Bench":
+        """The same with a desk of other rules."""
+        return replace(self, desk=Desk(self.database, self.accounts, self.queues, self.ending, Rules(**rules)))
+
+    def customer(self, one_time: int = 0, paid: int = 0) -> Account:
+        account = self.accounts.create(f"customer {next(self.numbers)}")
+        self.grant(account, Fund.ONE_TIME, one_time)
+        self.grant(account, Fund.PAID, paid)
+        return account
+
+    def grant(self, account: Account, fund: Fund, amount_credits: int) -> None:
+        if amount_credits:
+            with self.database.write() as connection:
+                ledger.write(connection, account.id, [grant(fund, amount_credits)])
+
+    def new(self, account: Account, **more: Any) -> NewJob:
+        wish = Wish("video", source_url=URL)
+        return NewJob(**{"id": new_id("job_", now_ms()), "account_id": account.id, "facade": "kie", "wish": wish} | more)
+
+    def order(self, account: Account, **more: Any) -> Job:
+        return self.desk.submit(self.new(account, **more))
+
+    def run(self, job: Job, *states: State) -> Job:
+        with self.database.write() as connection:
+            for state in states:
+                job = store.advance(connection, store.locked(connection, job.id), state)
+        return job
+
+    def succeed(self, job: Job) -> Job:
+        now = self.desk.find(job.account_id, job.id)
+        self.run(job, *[state for state in WAY if not now.ended and list(State).index(state) > list(State).index(now.state)])
+        with self.database.write() as connection:
+            return self.ending.succeed(connection, store.locked(connection, job.id))
+
+    def fail(self, job: Job) -> Job:
+        with self.database.write() as connection:
+            return self.ending.fail(connection, store.locked(connection, job.id), Failure("TooLong", "too long"))
+
+    def entries(self, account: Account) -> list[Entry]:
+        with self.database.read() as connection:
+            return [ledger.entry_of(row) for row in ledger.lines(connection, account.id)]
+
+    def balance(self, account: Account) -> Balance:
+        """The account's sums, which must be those of its lines."""
+        balance = self.desk.balance(account.id)
+        assert balance == credits.balance_of(self.entries(account))
+        assert min(balance.paid_credits, balance.one_time_credits, balance.held_credits) >= 0
+        return balance
+
+
+@contextmanager
+def bench(url: str, with_callbacks: Sequence[str] = ("kie",)) -> Iterator[Bench]:
+    """A core on this database, which gets its tables."""
+    database = Database(url).migrate()
+    accounts, queues = Accounts(database, Vault("a secret of this test")), Queues(database)
+    ending = Ending(queues, with_callbacks)
+    try:
+        yield Bench(database, accounts, queues, ending, Desk(database, accounts, queues, ending, Rules(price_credits=PRICES)))
+    finally:
+        queues.close()
+        database.close()

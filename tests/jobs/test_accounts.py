@@ -1,0 +1,94 @@
+"""Accounts, keys and signers: recognised, revoked, banned, deleted; secrets shown once and never kept as they are."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing, ParameterError
+from service.jobs.tables import API_KEYS, SIGNERS
+from tests.jobs.bench import Bench
+
+
+def test_a_key_is_recognised_until_it_is_revoked(either: Bench) -> None:
+    account = either.customer()
+    key, other = either.accounts.add_key(account), either.accounts.add_key(account)
+    assert either.desk.account_of_key(key) == account
+    assert either.accounts.revoke_key(key) == 1
+    assert either.accounts.revoke_key(key) == 0
+    with pytest.raises(KeyInvalid):
+        either.desk.account_of_key(key)
+    assert either.desk.account_of_key(other) == account
+    assert either.accounts.revoke_key(other[:7]) == 1
+    assert [info.revoked for info in either.accounts.keys(account)] == [True, True]
+
+
+@pytest.mark.parametrize("key", ["cp_unknown", "cp_\0", "é"])
+def test_a_key_that_is_none(either: Bench, key: str) -> None:
+    with pytest.raises(KeyInvalid):
+        either.desk.account_of_key(key)
+    with pytest.raises(KeyInvalid):
+        either.desk.account_of_signer(key)
+
+
+def test_no_key_at_all(lite: Bench) -> None:
+    for ask in (lite.desk.account_of_key, lite.desk.account_of_signer):
+        with pytest.raises(KeyMissing):
+            ask("")
+
+
+def test_a_ban_is_lifted_and_a_deletion_is_not(either: Bench) -> None:
+    account = either.customer()
+    key = either.accounts.add_key(account)
+    secret = either.accounts.add_signer(account, f"app {account.id}")
+    either.accounts.set_banned(account, True)
+    with pytest.raises(AccountBanned):
+        either.desk.account_of_key(key)
+    with pytest.raises(AccountBanned):
+        either.desk.account_of_signer(f"app {account.id}")
+    assert either.accounts.named(account.name).banned
+    either.accounts.set_banned(account, False)
+    assert either.desk.account_of_signer(f"app {account.id}") == (account, secret.encode())
+    either.accounts.delete(account)
+    with pytest.raises(AccountMissing):
+        either.desk.account_of_key(key)
+    with pytest.raises(AccountMissing):
+        either.accounts.named(account.name)
+    assert account.name not in [known.name for known in either.accounts.all()]
+    assert either.accounts.create(account.name).id != account.id, "the name is free again"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 101, "\ud800"])
+def test_a_name_that_is_none(either: Bench, name: str) -> None:
+    with pytest.raises(ParameterError):
+        either.accounts.create(name)
+
+
+def test_names_and_keys_are_given_once(either: Bench) -> None:
+    account = either.customer()
+    key = either.accounts.add_key(account, f"a key of one's own choice {account.id}")
+    either.accounts.add_signer(account, f"app {account.id}")
+    for again in (
+        lambda: either.accounts.create(account.name),
+        lambda: either.accounts.add_key(account, key),
+        lambda: either.accounts.add_signer(account, f"app {account.id}"),
+    ):
+        with pytest.raises(ParameterError):
+            again()
+
+
+def test_a_revoked_signer_signs_no_more(either: Bench) -> None:
+    account = either.customer()
+    either.accounts.add_signer(account, f"app {account.id}")
+    assert [either.accounts.revoke_signer(f"app {account.id}") for _ in range(2)] == [1, 0]
+    with pytest.raises(KeyInvalid):
+        either.desk.account_of_signer(f"app {account.id}")
+
+
+def test_no_secret_is_in_the_database(fresh: Bench, tmp_path: Path) -> None:
+    account = fresh.customer()
+    secrets = [fresh.accounts.add_key(account), fresh.accounts.add_key(account, "short"), fresh.accounts.add_signer(account, "app")]
+    with fresh.database.read() as connection:
+        rows = [*connection.execute(sa.select(API_KEYS)), *connection.execute(sa.select(SIGNERS))]
+    kept = repr(rows).encode() + b"".join(path.read_bytes() for path in tmp_path.glob("fresh.sqlite*"))
+    assert not [secret for secret in secrets if secret.encode() in kept]

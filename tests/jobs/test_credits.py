@@ -1,0 +1,57 @@
+"""The arithmetic of credits: what is held is either spent or given back, one-time credits go first, nothing is ever overdrawn."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import InsufficientCredits
+from service.jobs.credits import EMPTY, Balance, Entry, Fund, Kind, balance_of, grant, refund, reserve, settle
+
+CREDITS = st.integers(0, 1000)
+
+
+def after(start: Balance, entries: list[Entry]) -> Balance:
+    """A balance with these lines added."""
+    change = balance_of(entries)
+    return Balance(
+        start.paid_credits + change.paid_credits,
+        start.one_time_credits + change.one_time_credits,
+        start.held_credits + change.held_credits,
+    )
+
+
+@given(paid=CREDITS, one_time=CREDITS, price=CREDITS)
+def test_a_reservation_holds_the_price_or_is_refused(paid: int, one_time: int, price: int) -> None:
+    start = Balance(paid, one_time)
+    if paid + one_time < price:
+        with pytest.raises(InsufficientCredits) as refused:
+            reserve(start, "job", price)
+        assert (refused.value.current_credits, refused.value.required_credits) == (paid + one_time, price)
+        return
+    held = after(start, reserve(start, "job", price))
+    assert (held.held_credits, held.total_credits) == (price, paid + one_time - price)
+    assert min(held.paid_credits, held.one_time_credits) >= 0
+    assert held.one_time_credits == 0 or held.paid_credits == paid, "paid credits were taken while there were one-time ones"
+
+
+@given(paid=CREDITS, one_time=CREDITS, data=st.data())
+def test_what_is_held_is_spent_or_comes_back_where_it_was(paid: int, one_time: int, data: st.DataObject) -> None:
+    start = Balance(paid, one_time)
+    price = data.draw(st.integers(0, paid + one_time))
+    held = reserve(start, "job", price)
+    assert after(start, held + refund(held)) == start
+    spent = after(start, held + settle(held))
+    assert (spent.held_credits, spent.total_credits) == (0, paid + one_time - price)
+    assert all(entry.job_id == "job" for entry in held + settle(held) + refund(held))
+
+
+def test_a_free_job_has_its_lines_too() -> None:
+    assert reserve(EMPTY, "job", 0) == [Entry(Kind.RESERVE, Fund.PAID, 0, 0, "job")]
+
+
+@given(st.lists(st.tuples(st.sampled_from(Fund), CREDITS)))
+def test_grants_add_up_by_fund(grants: list[tuple[Fund, int]]) -> None:
+    balance = balance_of(grant(fund, amount) for fund, amount in grants)
+    for fund in Fund:
+        assert balance.of(fund) == sum(amount for of, amount in grants if of is fund)
+    assert balance.total_credits == sum(amount for _, amount in grants)

@@ -1,0 +1,131 @@
+"""The desk: what it refuses and why, cancelling, callbacks put in line, figures."""
+
+from dataclasses import dataclass
+
+import pytest
+import sqlalchemy as sa
+
+from service.errors import (
+    CleanplateError,
+    ContentBlocked,
+    ContentRefused,
+    FeatureDisabled,
+    InsufficientCredits,
+    Maintenance,
+    QueueFull,
+    StorageError,
+)
+from service.jobs.content import DenyList
+from service.jobs.job import State, Wish
+from service.jobs.tables import DELIVERIES
+from tests.jobs.bench import URL, Bench, bench
+
+
+@dataclass(frozen=True)
+class Strict:
+    """A content check that has had enough."""
+
+    def check(self, _wish: Wish) -> None:
+        raise ContentBlocked("for good")
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind"),
+    [
+        ({"maintenance": True}, Maintenance),
+        ({"features_off": frozenset({"kie"})}, FeatureDisabled),
+        ({"features_off": frozenset({"video"})}, FeatureDisabled),
+        ({"content": DenyList(frozenset({"VIDEO"}))}, ContentRefused),
+        ({"content": Strict()}, ContentBlocked),
+        ({"account_queue_jobs": 0}, QueueFull),
+        ({"total_queue_jobs": 0}, QueueFull),
+        ({"price_credits": {"video": 4, "image": 0}}, InsufficientCredits),
+    ],
+)
+def test_a_refusal_leaves_nothing(lite: Bench, rules: dict[str, object], kind: type[CleanplateError]) -> None:
+    account = lite.customer(paid=3)
+    with pytest.raises(kind):
+        lite.ruled(**rules).order(account)
+    assert lite.desk.jobs(account.id, 10) == []
+    assert lite.balance(account).total_credits == 3
+    assert [entry.kind for entry in lite.entries(account)] == ["grant"]
+
+
+def test_what_is_off_does_not_touch_the_rest(lite: Bench) -> None:
+    account = lite.customer(paid=6)
+    off = lite.ruled(features_off=frozenset({"kaze", "image"}))
+    assert off.order(account).state is State.QUEUED
+    with pytest.raises(FeatureDisabled, match="image is switched off"):
+        off.order(account, wish=Wish("image", source_url=URL))
+
+
+def test_a_full_queue_has_room_again_when_a_job_ends(either: Bench) -> None:
+    account = either.customer(paid=9)
+    full = either.ruled(account_queue_jobs=1)
+    first = full.order(account, idempotency_key="key")
+    with pytest.raises(QueueFull) as refused:
+        full.order(account)
+    assert refused.value.retry_after_seconds > 0
+    assert full.order(account, idempotency_key="key") == first, "a request that is repeated needs no room"
+    either.fail(first)
+    assert full.order(account).state is State.QUEUED
+
+
+def test_a_waiting_job_is_cancelled_at_once_a_running_one_is_asked_to_stop(either: Bench) -> None:
+    account = either.customer(paid=9)
+    waiting, running, done = (either.order(account) for _ in range(3))
+    either.run(running, State.FETCHING)
+    done = either.succeed(done)
+    cancelled = either.desk.cancel(account.id, waiting.id)
+    assert (cancelled.state, cancelled.failure and cancelled.failure.kind) == (State.CANCELLED, "JobCancelled")
+    asked = either.desk.cancel(account.id, running.id)
+    assert (asked.state, asked.cancel_asked) == (State.FETCHING, True)
+    assert either.desk.cancel(account.id, done.id) == done
+    balance = either.balance(account)
+    assert (balance.total_credits, balance.held_credits, either.desk.spent_credits(account.id)) == (3, 3, 3)
+
+
+def test_an_end_puts_one_callback_in_line_where_the_dialect_has_them(either: Bench) -> None:
+    account = either.customer(paid=12)
+    told = either.order(account, callback_url="http://example.com/done")
+    either.order(account)
+    silent = either.order(account, callback_url="http://example.com/done", facade="kaze")
+    odd = either.order(account, callback_url="http://[/")
+    for job in (told, silent, odd):
+        either.fail(job)
+        either.succeed(job)
+    with either.database.read() as connection:
+        mine = sa.select(DELIVERIES.c.id).where(DELIVERIES.c.job_id.in_([told.id, silent.id, odd.id]))
+        assert set(connection.execute(mine).scalars()) == {f"{told.id}.failed", f"{odd.id}.failed"}
+    assert either.queues.over([f"{told.id}.failed.1", told.id, silent.id]) == [], "they are in line, and wait"
+
+
+def test_figures_are_sums_over_all(fresh: Bench) -> None:
+    account = fresh.customer(one_time=3, paid=9)
+    waiting, done, failed = (fresh.order(account, callback_url=URL) for _ in range(3))
+    fresh.succeed(done)
+    fresh.fail(failed)
+    figures = fresh.desk.figures()
+    assert figures.jobs == {("kie", "queued"): 1, ("kie", "succeeded"): 1, ("kie", "failed"): 1}
+    assert figures.oldest_queued_seconds >= 0
+    assert figures.held_credits == waiting.price_credits
+    assert figures.free_credits[("grant", "paid")] == 9
+    assert sum(figures.free_credits.values()) == fresh.balance(account).total_credits
+    assert (figures.deliveries, figures.workers) == ({"pending": 2}, 0)
+
+
+def test_a_database_that_is_away_is_told(database: str) -> None:
+    with bench(database) as found:
+        found.desk.ready()
+        server = sa.create_engine(database.rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with server.connect() as connection:
+            connection.execute(sa.text(f"ALTER DATABASE {database.rpartition('/')[2]} WITH ALLOW_CONNECTIONS false"))
+            connection.execute(
+                sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+                {"name": database.rpartition("/")[2]},
+            )
+        with pytest.raises(StorageError, match="does not answer"):
+            found.desk.ready()
+        with server.connect() as connection:
+            connection.execute(sa.text(f"ALTER DATABASE {database.rpartition('/')[2]} WITH ALLOW_CONNECTIONS true"))
+        found.desk.ready()

@@ -1,0 +1,82 @@
+"""A job as data: which state may follow which, and what goes into the database comes back."""
+
+import json
+from itertools import product
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service import errors
+from service.errors import CleanplateError, FetchRefused, InternalError
+from service.jobs import store
+from service.jobs.job import FINAL, Failure, PointedBox, State, Wish, may_follow, new_id
+from service.jobs.tables import JOBS
+from tests.jobs.bench import Bench
+
+LEGAL = {
+    "queued": {"fetching", "failed", "cancelled"},
+    "fetching": {"cleaning", "failed", "cancelled"},
+    "cleaning": {"publishing", "failed", "cancelled"},
+    "publishing": {"succeeded", "failed", "cancelled"},
+}
+PAIRS = list(product(State, State))
+FRACTIONS = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(("state", "following"), PAIRS)
+def test_the_transition_table(state: State, following: State) -> None:
+    assert may_follow(state, following) == (following in LEGAL.get(state, ()))
+
+
+@pytest.mark.parametrize(("state", "following"), PAIRS)
+def test_the_database_takes_legal_steps_alone(lite: Bench, state: State, following: State) -> None:
+    job = lite.order(lite.customer(paid=3))
+    with lite.database.write() as connection:
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(state=state, ended=state in FINAL))
+        job = store.locked(connection, job.id)
+        if state is not following and following not in LEGAL.get(state, ()):
+            with pytest.raises(AssertionError, match=f"{state} -> {following}"):
+                store.advance(connection, job, following)
+            assert store.find(connection, job.id) == job
+            return
+        moved = store.advance(connection, job, following)
+        told = [event.state for event in store.events(connection, job.id)]
+    assert (moved.state, moved.ended) == (following, following in FINAL)
+    assert (moved.finished_ms is not None) == (state is not following and following in FINAL)
+    assert told == [State.QUEUED] + ([] if state is following else [following])
+
+
+BOXES = st.builds(PointedBox, FRACTIONS, FRACTIONS, FRACTIONS, FRACTIONS, st.none() | FRACTIONS, st.none() | FRACTIONS)
+WISHES = st.builds(
+    Wish,
+    media=st.sampled_from(["video", "image"]),
+    source_url=st.none() | st.text(),
+    mask_key=st.none() | st.text(),
+    boxes=st.lists(BOXES, max_size=3).map(tuple),
+    classes=st.sampled_from([("overlay",), ("overlay", "scene_text")]),
+    detect=st.booleans(),
+)
+
+
+@given(WISHES)
+def test_a_wish_comes_back_from_json_as_it_was(wish: Wish) -> None:
+    assert Wish.from_json(json.loads(json.dumps(wish.to_json()))) == wish
+
+
+def test_a_failure_of_ours_keeps_its_words_and_any_other_tells_nothing() -> None:
+    assert Failure.of(FetchRefused("the host says 404")) == Failure("FetchRefused", "the host says 404")
+    assert Failure.of(KeyError("/root/secret")) == Failure("InternalError", "internal error")
+    assert Failure("TooLong", "").error_kind is errors.TooLong
+    for unknown in ("NoSuchKind", "CleanplateErrors", "__doc__"):
+        assert Failure(unknown, "").error_kind is InternalError
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CleanplateError)]
+    assert all(Failure(kind.__name__, "").error_kind is kind for kind in kinds)
+
+
+def test_ids_differ_and_sort_by_time() -> None:
+    ids = [new_id("job_", at_ms) for at_ms in (1765183831860, 1765183831861) for _ in range(50)]
+    assert len(set(ids)) == 100
+    assert sorted(ids, key=lambda each: each[:17]) == ids
+    assert all(store.JOB_ID.fullmatch(each) and len(each.rpartition("_")[2]) == 24 for each in ids)

@@ -1,0 +1,113 @@
+"""What is forgotten in time: results, uploads, rows. The ledger is not."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import sqlalchemy as sa
+
+from service import retention, settings
+from service.core import Core, grant_credits, opened
+from service.errors import UnknownJob
+from service.jobs import ledger, store
+from service.jobs.accounts import Account
+from service.jobs.credits import Fund
+from service.jobs.database import now_ms
+from service.jobs.desk import Desk, Rules
+from service.jobs.job import Job, NewJob, State, Wish, new_id
+from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
+
+DAY_MS = 86_400_000
+FILES = ("clean.mp4", "source.mp4", "thumbnail.jpg", "report.json")
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
+    with patch.dict(os.environ, {"CLEANPLATE_DATA_DIR": str(tmp_path_factory.mktemp("retention"))}), opened(settings.read()) as core:
+        yield core
+
+
+@pytest.fixture
+def account(core: Core) -> Account:
+    account = core.accounts.create(f"account {time.time_ns()}")
+    grant_credits(core, account, Fund.PAID, 10, "test")
+    return account
+
+
+def desk(core: Core) -> Desk:
+    return Desk(core.database, core.accounts, core.queues, core.ending, Rules())
+
+
+def ended(core: Core, account: Account, days_ago: float) -> Job:
+    """A job that succeeded so long ago, with its files, a callback and a key."""
+    new = NewJob(
+        new_id("job_", now_ms()), account.id, "kie", Wish("video", "http://example.com/"), {}, "http://example.com/", str(days_ago)
+    )
+    desk(core).submit(new)
+    for name in FILES:
+        core.storage.put_bytes(f"jobs/{new.id}/{name}", b"data", "video/mp4")
+    with core.database.write() as connection:
+        job = store.locked(connection, new.id)
+        for state in (State.FETCHING, State.CLEANING, State.PUBLISHING):
+            job = store.advance(connection, job, state)
+        job = core.ending.succeed(connection, job)
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == new.id).values(finished_ms=now_ms() - int(days_ago * DAY_MS)))
+    return job
+
+
+def files(core: Core, job: Job) -> int:
+    return len(list(core.storage.list_under(f"jobs/{job.id}")))
+
+
+def rows(core: Core, job: Job) -> int:
+    """How many rows tell of the job, the ledger's left out."""
+    with core.database.read() as connection:
+        return sum(
+            connection.execute(sa.select(sa.func.count()).select_from(table).where(column == job.id)).scalar_one()
+            for table, column in ((JOBS, JOBS.c.id), *((table, table.c.job_id) for table in (EVENTS, IDEMPOTENCY, DELIVERIES)))
+        )
+
+
+def test_results_go_after_two_weeks_and_rows_after_two_months(core: Core, account: Account) -> None:
+    young, middle, old = (ended(core, account, days) for days in (13.9, 14.1, 60.1))
+    waiting = desk(core).submit(NewJob(new_id("job_", now_ms()), account.id, "kie", Wish("video", "http://example.com/")))
+    retention.forget(core)
+    assert [files(core, job) for job in (young, middle, old)] == [len(FILES), 0, 0]
+    assert [rows(core, job) for job in (young, middle, old)] == [8, 8, 0]  # the job, five events, a key, a delivery
+    assert desk(core).find(account.id, middle.id).state is State.SUCCEEDED
+    with pytest.raises(UnknownJob):
+        desk(core).find(account.id, old.id)
+    assert desk(core).find(account.id, waiting.id) == waiting
+
+
+def test_the_ledger_tells_for_ever(core: Core, account: Account) -> None:
+    job = ended(core, account, 100)
+    with core.database.read() as connection:
+        before = ledger.lines(connection, account.id)
+    retention.forget(core)
+    with core.database.read() as connection:
+        assert ledger.lines(connection, account.id) == before
+    assert (desk(core).balance(account.id).total_credits, desk(core).spent_credits(account.id)) == (9, 1)
+    assert core.queues.over([job.id, f"{job.id}.succeeded.1"]) == [job.id, f"{job.id}.succeeded.1"], "their workflows are gone too"
+
+
+def test_uploads_go_after_two_weeks(core: Core, account: Account) -> None:
+    keys = [f"uploads/{account.id}/{name}/clip.mp4" for name in ("young", "old")]
+    for key in keys:
+        core.storage.put_bytes(key, b"data", "video/mp4")
+    path = core.storage.local_path(keys[1])
+    assert isinstance(path, Path)
+    os.utime(path, (time.time() - 14.1 * 86400,) * 2)
+    retention.forget(core)
+    assert [core.storage.stat(key) is not None for key in keys] == [True, False]
+
+
+def test_a_second_round_finds_nothing_to_do(core: Core, account: Account) -> None:
+    job = ended(core, account, 20)
+    retention.forget(core)
+    before = rows(core, job)
+    retention.forget(core)
+    assert (rows(core, job), files(core, job)) == (before, 0)

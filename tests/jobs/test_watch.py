@@ -1,0 +1,90 @@
+"""A running job is told to end: cancelled, out of time, or handed back; and its progress is told."""
+
+import threading
+
+import pytest
+
+from service.errors import JobCancelled, JobTimeout
+from service.jobs import store
+from service.jobs.database import now_ms
+from service.jobs.job import Job, State
+from service.pipeline.run import Progress
+from service.watch import HandedBack, Running, Watch
+from tests.jobs.bench import Bench
+
+
+@pytest.fixture
+def job(lite: Bench) -> Job:
+    return lite.run(lite.order(lite.customer(paid=3)), State.FETCHING, State.CLEANING)
+
+
+def watch(bench: Bench, job: Job, seconds: float = 60, stopping: threading.Event | None = None) -> Watch:
+    return Watch(bench.database, job, seconds, stopping or threading.Event())
+
+
+def percent(bench: Bench, job: Job) -> int:
+    return bench.desk.find(job.account_id, job.id).progress_percent
+
+
+@pytest.mark.parametrize(
+    ("step", "done", "total", "told"),
+    [("locate", 5, 10, 6), ("measure", 1, 1, 20), ("remove", 10, 20, 61), ("remove", 20, 20, 99), ("remove", 0, 0, 24)],
+)
+def test_progress_is_that_of_the_frames_over_all_steps(lite: Bench, job: Job, step: str, done: int, total: int, told: int) -> None:
+    watch(lite, job).cleaned(Progress(step, done, total))
+    assert percent(lite, job) == told
+
+
+def test_progress_never_goes_back(lite: Bench, job: Job) -> None:
+    watch(lite, job).cleaned(Progress("remove", 10, 20))
+    again = lite.desk.find(job.account_id, job.id)  # as another worker finds it
+    watch(lite, again).cleaned(Progress("locate", 1, 20))
+    assert percent(lite, job) == 61
+
+
+def test_a_cancelled_job_ends(lite: Bench, job: Job) -> None:
+    lite.desk.cancel(job.account_id, job.id)
+    with pytest.raises(JobCancelled):
+        watch(lite, job).begin()
+    with pytest.raises(JobCancelled):
+        watch(lite, job).fetched(1)
+
+
+def test_a_job_that_ended_elsewhere_ends_here(lite: Bench, job: Job) -> None:
+    lite.fail(job)
+    with pytest.raises(JobCancelled):
+        watch(lite, job).begin()
+
+
+def test_time_counts_from_the_first_start(lite: Bench, job: Job) -> None:
+    watch(lite, job, seconds=60).begin()
+    with lite.database.write() as connection:
+        store.update(connection, job.id, started_ms=now_ms() - 61_000)
+    with pytest.raises(JobTimeout, match="longer than it may"):
+        watch(lite, lite.desk.find(job.account_id, job.id), seconds=60).begin()
+
+
+def test_a_worker_that_stops_hands_back_and_no_handler_of_errors_is_in_the_way(lite: Bench, job: Job) -> None:
+    stopping = threading.Event()
+    looks = watch(lite, job, stopping=stopping).begin()
+    stopping.set()
+    with pytest.raises(HandedBack):
+        looks.fetched(1)
+    assert not issubclass(HandedBack, Exception)
+
+
+def test_a_stopping_worker_waits_for_those_who_put_their_files_away() -> None:
+    running, done = Running(), threading.Event()
+    assert running.wait_until_none(0)
+
+    def work() -> None:
+        with running.one():
+            done.wait(20)
+
+    thread = threading.Thread(target=work)
+    with running.one():
+        thread.start()
+        assert not running.wait_until_none(0.01)
+    done.set()
+    assert running.wait_until_none(20)
+    thread.join()
