@@ -23,7 +23,7 @@ import sqlalchemy as sa
 import typer
 
 from benchmarks import results
-from benchmarks.fleet import Fleet, within
+from benchmarks.fleet import READY_SECONDS, Fleet, within
 from benchmarks.invariants import CLEAN_SECONDS, Violation, age_staging_files, check, dead_folders, wait_for_end
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.orders import KINDS, Customer, Order, Placed, place
@@ -185,7 +185,7 @@ def last_look(fleet: Fleet) -> list[Violation]:
     fleet.kill("worker")
     fleet.mend()
     fleet.wait_until_ready()
-    gone = within(CLEAN_SECONDS, lambda: not age_staging_files(fleet.folder))
+    gone = within(READY_SECONDS, lambda: not age_staging_files(fleet.folder))
     return [] if gone else [Violation("file", f"{age_staging_files(fleet.folder)} halves of writes")]
 
 

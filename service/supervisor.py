@@ -59,7 +59,8 @@ class WorkerProcess:
         early = 0
         while True:
             started = time.monotonic()
-            code = self._process.wait()
+            with self._process as process:  # which closes its standard input in the end
+                code = process.wait()
             if self._stopping.is_set():
                 return
             early = 0 if time.monotonic() - started > STEADY_SECONDS else min(early + 1, len(AGAIN_SECONDS))

@@ -219,7 +219,7 @@ def test_a_rule_of_the_house_has_its_code(service: Service, rules: dict[str, Any
 @pytest.mark.parametrize("limit", ["account_queue_jobs", "total_queue_jobs"])
 def test_a_full_queue_takes_no_more(service: Service, limit: str) -> None:
     release = service.host.hold("/held.mp4", file("marked")[0])
-    with behind(service, **{limit: 1}) as full:
+    with behind(service, None, **{limit: 1}) as full:
         for dialect in DIALECTS:
             account = service.account()
             held = NewJob(new_id("job_", now_ms()), account.id, "native", Wish("video", source_url=f"{service.host.url}/held.mp4"))

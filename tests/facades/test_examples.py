@@ -1,7 +1,7 @@
 """Every example of the OpenAPI document is true: each request is sent, each answer is brought about by what it is named after."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from service.api import kie_docs
+from service.api.kie_uploads import decoded
 from tests.facades.dialects import Aidge, Kaze, Kie, with_wrong_key
 from tests.service_process import Service, TestAccount
 
@@ -17,6 +18,7 @@ Request = dict[str, Any]  # what httpx is told
 JSON = "application/json"
 DONE = {"cleaned", "created", "succeeded", "credits", "link", "uploaded", "submitted", "finished", "quota", "done"}
 MISSING = {"incomplete", "refused"}  # the first parameter that is required is left out
+WAITED_FOR = "/api/v1/download"  # of all other submissions only the acceptance is looked at: their jobs end at once
 UNSAID = ("requestId", "request_id")  # differ each time
 
 
@@ -50,7 +52,6 @@ class Reader:
         """A value of the example, or what stands for it here."""
         if isinstance(value, dict):
             return {key: self.real(path, key, part) for key, part in value.items()}
-        picture = "kaze" if "/ext/" in path else ""
         known: dict[str, Callable[[], str]] = {
             "api_key": lambda: self.account.key,
             "taskId": lambda: self.tasks["aidge" if "/ai/" in path else "kie"],
@@ -59,10 +60,12 @@ class Reader:
             "url": lambda: self.link,
             "fileUrl": lambda: self.service.video_url("image"),
             "smear_url": lambda: self.service.video_url("smear"),
-            **dict.fromkeys(("video_url", "videoUrl", "source_url"), self.service.video_url),
-            "image_url": lambda: self.service.video_url("image" if picture else "marked"),
+            "video_url": lambda: self.service.video_url("marked" if path == WAITED_FOR else "missing"),
+            "videoUrl": lambda: self.service.video_url("missing"),
+            "image_url": lambda: self.service.video_url("missing"),
+            "source_url": lambda: self.service.video_url("marked"),
         }
-        return known[name]() if name in known else value if not isinstance(value, bool) else str(value).lower() if path == "" else value
+        return known[name]() if name in known else value
 
     def ask(self, request: Request) -> httpx.Response:
         return self.service.client.request(**request)
@@ -89,8 +92,6 @@ def json_text(value: object) -> str:
 
 
 def kie_pixel() -> bytes:
-    from service.api.kie_uploads import decoded
-
     return decoded(kie_docs.PIXEL)
 
 
@@ -115,24 +116,21 @@ def said(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def reader(service: Service) -> Iterator[Reader]:
+def reader(service: Service) -> Reader:
     account = service.account()
-    dialects = {"kie": Kie(), "kaze": Kaze(), "aidge": Aidge()}
+    kie, dialects = Kie(), (Kie(), Kaze(), Aidge())
     with ThreadPoolExecutor() as pool:
-        waiting = {
-            name: pool.submit(
-                ended, service, account, dialect.submit, dialect.task, service.video_url("image" if name == "kaze" else "marked")
-            )
-            for name, dialect in dialects.items()
-        }
+        waiting = {dialect.name: pool.submit(ended, service, account, dialect) for dialect in dialects}
     tasks = {name: future.result() for name, future in waiting.items()}
-    link = dialects["kie"].outcome(dialects["kie"].poll(service, account, tasks["kie"]).json()).clean_url
+    link = kie.outcome(kie.poll(service, account, tasks["kie"]).json()).clean_url
     assert link
-    yield Reader(service, account, tasks, link)
+    return Reader(service, account, tasks, link)
 
 
-def ended(service: Service, account: TestAccount, submit: Any, task: Any, url: str) -> str:
-    task_id: str = task(submit(service, account, url))
+def ended(service: Service, account: TestAccount, dialect: Kie | Kaze | Aidge) -> str:
+    """A task that has succeeded."""
+    url = service.video_url("image" if dialect.media == "image" else "marked")
+    task_id = dialect.task(dialect.submit(service, account, url))
     service.wait(account, task_id)
     return task_id
 

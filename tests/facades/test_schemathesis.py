@@ -1,6 +1,7 @@
 """What a machine makes up from the OpenAPI document: never a fault of ours, and never an answer that the document does not tell of."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -45,7 +46,7 @@ def test_no_request_is_a_surprise(
             asked(operation, quiet, account)
 
 
-def asked(operation: schemathesis.APIOperation, quiet: Service, account: TestAccount) -> None:
+def asked(operation: schemathesis.APIOperation[Any, Any, Any, Any], quiet: Service, account: TestAccount) -> None:
     """Ask for one operation in several ways, most of them by an account that exists."""
 
     @FEW

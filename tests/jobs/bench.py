@@ -19,13 +19,13 @@ from service.jobs.credits import Balance, Entry, Fund, grant
 from service.jobs.database import Database, now_ms
 from service.jobs.desk import Desk, Rules
 from service.jobs.end import Ending
-from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
+from service.jobs.job import Failure, Job, NewJob, Price, State, Wish, new_id
 from service.jobs.queues import Queues
 from service.jobs.vault import Vault
 
 URL = "http://example.com/video.mp4"
 WAY = (State.FETCHING, State.CLEANING, State.PUBLISHING)
-PRICES = {"video": 3, "image": 1}
+PRICES: Price = {"video": 3, "image": 1}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Bench:
 
     def new(self, account: Account, **more: Any) -> NewJob:
         wish = Wish("video", source_url=URL)
-        return NewJob(**{"id": new_id("job_", now_ms()), "account_id": account.id, "facade": "kie", "wish": wish} | more)
+        values: dict[str, Any] = {"id": new_id("job_", now_ms()), "account_id": account.id, "facade": "kie", "wish": wish}
+        return NewJob(**values | more)
 
     def order(self, account: Account, **more: Any) -> Job:
         return self.desk.submit(self.new(account, **more))
