@@ -1,6 +1,6 @@
 """A queue that is long, and one account's in half of it: how fast is it worked off, is all of it, and who waits for whom?
 
-The account with the backlog comes first, with half of all jobs; the others order what is left, in turns. The networks are the stand-ins.
+The account with the backlog comes first, with half of all jobs; the others order what is left. The networks are the stand-ins.
 """
 
 import asyncio
@@ -26,10 +26,11 @@ SETTINGS = {"networks": "fake", "account_queue_jobs": str(10**6), "total_queue_j
 
 @dataclass(frozen=True)
 class Drain:
-    """Seconds: medians from a job's acceptance to its start, of the account with the backlog and of the others.
+    """Waits: medians from a job's acceptance to its start, of the account with the backlog and of the others; shares are of the whole time.
 
-    `share_big`, `share_small`: the same as shares of the whole. Where each account's line has its turn, they come near to 3/4 and 1/4,
-    and `begun_at_turn`, how many jobs had begun when the last account had begun its first, is near the number of accounts.
+    Where every account's line has its turn the shares come near to 3/4 and 1/4; where the queue is one line, the reverse.
+    `begun_at_turn`: how many jobs had begun when the last account had begun its first. Turns are drawn by lot, so that twenty accounts
+    need about 20 * (1 + 1/2 + ... + 1/20) = 72 draws, and what began before all had ordered comes on top; one line needs more than 500.
     """
 
     jobs: int

@@ -87,8 +87,7 @@ def _jobs() -> None:
         sa.Column("cleared_ms", sa.BigInteger),
     )
     op.create_index("jobs_of_account", "jobs", ["account_id", "created_ms"])
-    is_open = sa.text("NOT ended")
-    op.create_index("jobs_open", "jobs", ["account_id"], sqlite_where=is_open, postgresql_where=is_open)
+    op.create_index("jobs_open", "jobs", ["account_id"], sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended"))
     op.create_index("jobs_finished", "jobs", ["finished_ms"])
 
 

@@ -1,0 +1,161 @@
+"""The load benchmark: its client against a real socket, its arithmetic, and one small round of each question on real processes."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from benchmarks import drain, latency, load, results
+from benchmarks.latency import INTERVAL_SECONDS, Exchange, closed, exchanged, paced, summary
+from benchmarks.orders import Customer
+from benchmarks.wire import ASK, Answer, connected
+from service.jobs.job import Job, State, Wish
+
+CUSTOMER = Customer(1, "cp_key", "app", b"secret")
+OK = Answer(200, b'{"code": 200, "msg": "success"}')
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    """The port of a host that answers a POST with what it was sent."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+class Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        told = json.dumps({"path": self.path, "key": self.headers.get("Authorization"), "body": json.loads(body)}).encode()
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
+
+
+def test_one_connection_carries_requests_of_every_dialect(echo: int) -> None:
+    async def ask_all() -> dict[str, Answer]:
+        async with connected(echo) as connection:
+            return {
+                name: await connection.ask(ask(CUSTOMER, "http://example.com/a.mp4", "http://example.com/a.png"))
+                for name, ask in ASK.items()
+            }
+
+    answers = asyncio.run(ask_all())
+    heard = {name: json.loads(answer.body) for name, answer in answers.items()}
+    assert {answer.status for answer in answers.values()} == {201}
+    assert heard["native"] == {"path": "/v1/jobs", "key": "Bearer cp_key", "body": {"source_url": "http://example.com/a.mp4"}}
+    assert heard["kaze"]["body"] == {"image_url": "http://example.com/a.png"}
+    assert "app_key=app&" in heard["aidge"]["path"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        (OK, True),
+        (Answer(201, b'{"id": "job_1"}'), True),
+        (Answer(200, b'{"code": 0, "message": "success"}'), True),
+        (Answer(200, b'{"code": "0", "success": true, "resCode": 200}'), True),
+        (Answer(200, b'{"code": "501", "success": false, "resCode": 501}'), False),
+        (Answer(200, b'{"code": 402, "msg": "no"}'), False),
+        (Answer(429, b'{"code": 429}'), False),
+        (Answer(500, b"oh"), False),
+    ],
+)
+def test_each_dialect_says_whether_an_order_was_accepted(answer: Answer, accepted: bool) -> None:
+    assert answer.accepted is accepted
+
+
+def test_a_paced_client_orders_once_in_each_interval() -> None:
+    moments = list(paced(100.0, 10.0, random.Random(1)))
+    assert [int((moment - 100) / INTERVAL_SECONDS) for moment in moments] == list(range(20))
+
+
+def test_a_client_that_is_late_counts_the_time_since_it_was_due(echo: int) -> None:
+    due = latency.clock() - 5
+    [late] = asyncio.run(exchanged(echo, lambda: ASK["native"](CUSTOMER, "http://example.com/", ""), iter([due])))
+    assert late.ended - late.began > 5
+
+
+def test_a_closed_client_orders_until_the_time_is_over(echo: int) -> None:
+    start = latency.clock()
+    made = asyncio.run(exchanged(echo, lambda: ASK["native"](CUSTOMER, "http://example.com/", ""), closed(start, 0.1)))
+    assert made
+    assert all(one.began < start + 0.1 for one in made)
+    assert all(before.ended <= after.began for before, after in pairwise(made))
+
+
+def test_latencies_in_milliseconds_and_processor_time_a_request() -> None:
+    exchanges = [Exchange(number / 10, number / 10 + 0.001 * number, OK) for number in range(100)]
+    found = summary([*exchanges, Exchange(9.95, 10.0, Answer(500, b""))], 0.5, 1.25, 0.1)
+    assert (found.requests, found.refused, found.seconds) == (101, 1, 10.0)
+    assert (found.p50_ms, found.most_ms) == (50.0, 99.0)
+    assert found.p95_ms == pytest.approx(95, abs=1)
+    assert found.api_cpu_ms == pytest.approx(1000 * 0.5 * 10 / 101, abs=0.1)
+
+
+def job(account_id: int, started_ms: int, state: State = State.SUCCEEDED) -> Job:
+    return Job(
+        id=f"job_{account_id}_{started_ms}",
+        account_id=account_id,
+        facade="kie",
+        state=state,
+        wish=Wish("video", source_url="http://example.com/"),
+        request={},
+        callback_url=None,
+        price_credits=1,
+        progress_percent=100,
+        attempts=1,
+        cancel_asked=False,
+        created_ms=0,
+        updated_ms=0,
+        started_ms=started_ms,
+        finished_ms=started_ms + 1000,
+        failure=None,
+        result=None,
+        post=None,
+    )
+
+
+def test_a_queue_in_turns_and_one_in_order_are_told_apart() -> None:
+    """Account 1 has eight jobs in line before the two of account 2; one job a second."""
+    in_turns = [job(1, 0), job(2, 1000), job(1, 2000), job(2, 3000), *(job(1, 1000 * second) for second in range(4, 10))]
+    in_order = [*(job(1, 1000 * second) for second in range(8)), job(2, 8000), job(2, 9000)]
+    fair, unfair = drain.summary(in_turns, 1, 10, 0), drain.summary(in_order, 1, 10, 0)
+    assert (fair.lost, fair.per_second, fair.begun_at_turn, unfair.begun_at_turn) == (0, 1.0, 2, 9)
+    assert fair.wait_small_seconds == 2 < fair.wait_big_seconds
+    assert unfair.wait_small_seconds == 8.5 > unfair.wait_big_seconds
+
+
+def test_what_did_not_end_well_is_lost() -> None:
+    found = drain.summary([job(1, 0), job(2, 0), job(2, 5, State.FAILED)], 1, 4, 0)
+    assert (found.jobs, found.lost) == (4, 2)
+
+
+@pytest.mark.slow
+def test_a_small_round_on_real_processes(tmp_path: Path) -> None:
+    path = tmp_path / "load.jsonl"
+    load.main(dialects="kaze", clients=2, seconds=1, drain_dialect="kaze", accounts=2, jobs=4, path=path)
+    found = [(record["case"], record["figures"]) for record in results.read(path)]
+    submits = [figures for case, figures in found if case["question"] == "submit"]
+    [drained] = [figures for case, figures in found if case["question"] == "drain"]
+    starts = {case["start"]: figures for case, figures in found if case["question"] == "idle"}
+    assert len(submits) == 2
+    assert all(figures["requests"] and not figures["refused"] for figures in submits)
+    assert (drained["jobs"], drained["lost"], drained["charged_wrong"]) == (4, 0, 0)
+    assert starts["cold"]["processes"] == starts["warm"]["processes"] == 2
+    assert all(figures["memory_bytes"] > 50 * 2**20 for figures in starts.values())
