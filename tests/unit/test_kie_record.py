@@ -58,7 +58,7 @@ def test_the_callback_of_a_success(links: Links) -> None:
     assert told.task_id == TASK_ID
     assert (told.body["code"], told.body["msg"]) == (200, "Playground task completed successfully.")
     assert list(told.body["data"])[-1] == "task_id"
-    assert told.body["data"] == record(JOB, links, 14 * 86400) | {"costTime": 15, "task_id": TASK_ID}
+    assert told.body["data"] == record(JOB, links, 600) | {"costTime": 15, "task_id": TASK_ID}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import RequestError
-from service.targets import target_files
+from service.commands.targets import target_files
 
 
 def test_one_input_goes_to_a_file_or_a_folder(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from threading import Thread
 
 import pytest
 
-from benchmarks import drain, latency, load, results
+from benchmarks import drain, idle, latency, load, results
 from benchmarks.latency import INTERVAL_SECONDS, Exchange, closed, exchanged, paced, summary
 from benchmarks.orders import Customer
+from benchmarks.stranger import stranger
 from benchmarks.wire import ASK, Answer, connected
 from service.jobs.job import Job, State, Wish
 
@@ -147,15 +148,20 @@ def test_what_did_not_end_well_is_lost() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_round_on_real_processes(tmp_path: Path) -> None:
-    path = tmp_path / "load.jsonl"
-    load.main(dialects="kaze", clients=2, seconds=1, drain_dialect="kaze", accounts=2, jobs=4, path=path)
-    found = [(record["case"], record["figures"]) for record in results.read(path)]
-    submits = [figures for case, figures in found if case["question"] == "submit"]
-    [drained] = [figures for case, figures in found if case["question"] == "drain"]
-    starts = {case["start"]: figures for case, figures in found if case["question"] == "idle"}
-    assert len(submits) == 2
-    assert all(figures["requests"] and not figures["refused"] for figures in submits)
-    assert (drained["jobs"], drained["lost"], drained["charged_wrong"]) == (4, 0, 0)
-    assert starts["cold"]["processes"] == starts["warm"]["processes"] == 2
-    assert all(figures["memory_bytes"] > 50 * 2**20 for figures in starts.values())
+def test_a_small_queue_and_a_few_orders_on_real_processes() -> None:
+    with stranger() as host, load.fresh(None, **drain.SETTINGS) as fleet:
+        drained = drain.measure(fleet, host, "kaze", accounts=2, jobs=4)
+        orders = latency.measure(fleet, host, "kaze", "paced", clients=2, seconds=1)
+    assert (drained.jobs, drained.lost, drained.charged_wrong) == (4, 0, 0)
+    assert (orders.requests > 0, orders.refused) == (True, 0)
+    assert orders.api_cpu_ms > 0
+
+
+@pytest.mark.slow
+def test_an_idle_service_is_measured_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "REST_SECONDS", 0.0)
+    load.main(only="idle", path=tmp_path / "load.jsonl")
+    found = {record["case"]["start"]: record["figures"] for record in results.read(tmp_path / "load.jsonl")}
+    assert set(found) == {"cold", "warm"}
+    assert all(0 < figures["ready_seconds"] <= figures["worker_seconds"] for figures in found.values())
+    assert all(figures["processes"] == 2 and figures["memory_bytes"] > 50 * 2**20 for figures in found.values())
