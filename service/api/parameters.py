@@ -20,9 +20,9 @@ async def read_parameters(request: Request, most_bytes: int, most_depth: int) ->
     if kind == "multipart/form-data":
         async with request.form(max_files=1, max_fields=100, max_part_size=most_bytes) as form:
             return found | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
-    if kind == "application/x-www-form-urlencoded":
-        return found | dict(parse_qsl((await read_body(request, most_bytes)).decode(errors="replace"), keep_blank_values=True))
     body = await read_body(request, most_bytes)
+    if kind == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):  # curl says so of all that it is not told of
+        return found | dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
     return found | parse_object(body, most_depth) if body.strip() else found
 
 

@@ -108,6 +108,12 @@ def test_a_form_is_read_too(desk: FrontDesk) -> None:
     assert desk.client.post(CREATE, headers=desk.customer().bearer, data=form).json()["code"] == 200
 
 
+def test_json_is_read_whatever_it_is_said_to_be(desk: FrontDesk) -> None:
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):  # the first is what curl says when it is told nothing
+        headers = desk.customer().bearer | {"Content-Type": kind}
+        assert desk.client.post(CREATE, headers=headers, content=json.dumps(task())).json()["code"] == 200
+
+
 @pytest.mark.parametrize("path", [CREATE, RECORD, "/api/v1/chat/credit", "/api/v1/common/download-url"])
 def test_strangers_are_denied_in_the_documented_words(desk: FrontDesk, path: str) -> None:
     banned = desk.customer()
