@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import RequestError
 from service.commands.targets import target_files
+from service.errors import RequestError
 
 
 def test_one_input_goes_to_a_file_or_a_folder(tmp_path: Path) -> None:
