@@ -30,7 +30,7 @@ FORGET_SECONDS: Final = 3600.0
 HAND_BACK_SECONDS: Final = 10.0  # for what runs to clear away its files
 
 
-def work(core: Core, until: threading.Event, on_ready: Callable[[], None] = lambda: None) -> None:
+def work(core: Core, until: threading.Event) -> None:
     """Work until the event is set, then finish or hand back what runs. One worker a process: the engine is one."""
     with Scratch(core.settings.data_dir / SCRATCH_FOLDER).begun() as scratch:
         networks = load_networks(core.settings)
@@ -40,7 +40,6 @@ def work(core: Core, until: threading.Event, on_ready: Callable[[], None] = lamb
         member = Member(core.database, core.queues, core.ending)
         with _engine(core, member, JobSteps(core, networks, meters, scratch, threading.Event())):
             log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})
-            on_ready()
             _look_after(_chores(core, member, networks, meters, scratch), until)
 
 

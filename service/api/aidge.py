@@ -19,7 +19,7 @@ from service.api.facade import Facade, Office, guarded
 from service.api.parameters import flag, read_parameters, required
 from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
-from service.errors import CleanplateError, ParameterError, UnknownJob
+from service.errors import CleanplateError, ParameterError
 from service.jobs.accounts import Account
 from service.jobs.job import Job, NewJob, PointedBox, State, Wish, new_id
 from service.outside.links import Links
@@ -150,14 +150,10 @@ def _parsed(text: str, name: str) -> object:
 async def _answered(request: Request, office: Office, api_name: str, work: Work) -> JSONResponse:
     """Who asks, then what: nobody else's parameters are looked at. A signature is over the query and a form, never over a JSON body."""
     is_form = request.headers.get("content-type", "").lower().startswith(FORMS)
-    signed = await _read(request, office) if is_form else dict(request.query_params)
+    signed = await read_parameters(request, office.options) if is_form else dict(request.query_params)
     account = await run_in_threadpool(_signer, signed, api_name, office)
-    parameters = signed if is_form else await _read(request, office)
+    parameters = signed if is_form else await read_parameters(request, office.options)
     return JSONResponse(await run_in_threadpool(work, parameters, account, office))
-
-
-async def _read(request: Request, office: Office) -> Parameters:
-    return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
 
 
 def _signer(signed: Parameters, api_name: str, office: Office) -> Account:
@@ -176,9 +172,7 @@ def _submit(parameters: Parameters, account: Account, office: Office) -> dict[st
 
 def _result(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
     office.rates.count(account.id, READ)
-    job = office.desk.find(account.id, required(_merged(parameters), "taskId", "task_id"))
-    if job.facade != FACADE.name:
-        raise UnknownJob("the task is of another dialect")
+    job = office.task(account.id, required(_merged(parameters), "taskId", "task_id"), FACADE.name)
     return record(job, office.links, office.options.result_link_seconds, _request_id())
 
 

@@ -1,7 +1,7 @@
 """A facade as a value: one vendor's dialect over the one core. Facades parse, ask the desk, and render; they own no state."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from service.api.rates import Rates
-from service.errors import CleanplateError, InternalError, RateLimited
+from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
 from service.jobs.desk import Desk
 from service.jobs.job import Job
 from service.outside.guard import Reach
@@ -34,6 +35,7 @@ class Code:
 
 Codes = Mapping[type[CleanplateError], Code]
 Render = Callable[[CleanplateError], Response]
+Words = Mapping[type[Exception], Callable[[Any], Response]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,13 @@ class Office:
     rates: Rates
     options: ApiOptions
 
+    def task(self, account_id: int, job_id: str, facade: str) -> Job:
+        """The account's job, if it was made in this dialect; raises UnknownJob."""
+        job = self.desk.find(account_id, job_id)
+        if job.facade != facade:
+            raise UnknownJob("the task is of another dialect")
+        return job
+
 
 @dataclass(frozen=True)
 class Callback:
@@ -85,33 +94,40 @@ def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:
     return next(codes[base] for base in kind.__mro__ if base in codes)
 
 
-def guarded(render: Render) -> type[APIRoute]:
-    """A route whose handler may raise any error: `render` words ours; what is unforeseen is logged, and told as an InternalError."""
+def guarded(render: Render, others: Words | None = None) -> type[APIRoute]:
+    """A route whose handler may raise any error: `render` words ours; what is unforeseen is logged, and told as an InternalError.
+
+    `others`: kinds that are answered otherwise; without it that one of which all dialects speak alike.
+    """
+    special: Words = {RateLimited: too_many_requests} if others is None else others
 
     class GuardedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def answer(request: Request) -> Response:
-                return await _answered(handle, request, render)
+                try:
+                    return await handle(request)
+                except HTTPException:
+                    raise
+                except ClientDisconnect:  # in the middle of its body: nobody hears the answer
+                    return Response(status_code=400)
+                except Exception as error:
+                    return _worded(error, render, special)
 
             return answer
 
     return GuardedRoute
 
 
-async def _answered(handle: Callable[[Request], Awaitable[Response]], request: Request, render: Render) -> Response:
-    try:
-        return await handle(request)
-    except RateLimited as error:
-        return too_many_requests(error)
-    except CleanplateError as error:
+def _worded(error: Exception, render: Render, special: Words) -> Response:
+    for kind, word in special.items():
+        if isinstance(error, kind):
+            return word(error)
+    if isinstance(error, CleanplateError):
         return render(error)
-    except HTTPException:
-        raise
-    except Exception:
-        log.exception("a request failed")
-        return render(InternalError("internal error"))
+    log.error("a request failed", exc_info=error)
+    return render(InternalError("internal error"))
 
 
 def too_many_requests(error: RateLimited) -> Response:

@@ -19,7 +19,7 @@ from service.api.picture import Picture, picture_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import Source, source_of
 from service.api.upload import upload_key
-from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing, UnknownJob
+from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing
 from service.jobs.accounts import Account
 from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
 from service.outside.links import Links
@@ -111,7 +111,7 @@ async def wrong_method() -> JSONResponse:
 async def _answered(request: Request, office: Office, work: Work) -> JSONResponse:
     """Who asks, then what: nobody else's parameters are looked at."""
     account = await account_of(request, office)
-    parameters = await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+    parameters = await read_parameters(request, office.options)
     return JSONResponse(await run_in_threadpool(work, parameters, account, office))
 
 
@@ -152,9 +152,7 @@ def _placed(sent: str | Picture, name: str, account: Account, office: Office, un
 
 def _result(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
     office.rates.count(account.id, READ)
-    job = office.desk.find(account.id, required(parameters, "task_id"))
-    if job.facade != FACADE.name:
-        raise UnknownJob("the task is of another dialect")
+    job = office.task(account.id, required(parameters, "task_id"), FACADE.name)
     return _success(record(job, office.links, office.options.result_link_seconds))
 
 

@@ -18,7 +18,7 @@ from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
 from service.api.parameters import parse_object, read_parameters, required, text
 from service.api.rates import READ, SUBMIT
 from service.api.source import owns, share_source_of, web_address
-from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownJob, UnknownModel
+from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownModel
 from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
 from service.outside.links import Links
 
@@ -47,7 +47,7 @@ def router(office: Office) -> APIRouter:
     async def create_task(request: Request) -> JSONResponse:
         account = await account_of(request, office)
         office.rates.count(account.id, SUBMIT)
-        parameters = await _read(request, office)
+        parameters = await read_parameters(request, office.options)
         job = await run_in_threadpool(lambda: office.desk.submit(new_task(parameters, account.id, office)))
         return _success({"taskId": job.id})
 
@@ -69,7 +69,7 @@ def router(office: Office) -> APIRouter:
     async def download_url(request: Request) -> JSONResponse:
         account = await account_of(request, office)
         office.rates.count(account.id, READ)
-        parameters = await _read(request, office)
+        parameters = await read_parameters(request, office.options)
         return _success(await run_in_threadpool(_direct_link, required(parameters, "url"), account.id, office))
 
     routes.include_router(kie_uploads.router(office))
@@ -137,10 +137,6 @@ def _success(data: object) -> JSONResponse:
     return JSONResponse({"code": 200, "msg": "success", "data": data})
 
 
-async def _read(request: Request, office: Office) -> dict[str, Any]:
-    return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
-
-
 def _input(value: object, most_depth: int) -> dict[str, Any]:
     """The task's `input`: an object, or JSON text of one."""
     if isinstance(value, dict):
@@ -160,9 +156,7 @@ def _callback_address(url: str) -> str | None:
 def _found(task_id: str, account_id: int, office: Office) -> dict[str, Any]:
     if not task_id:
         raise ParameterMissing("taskId parameter is required")
-    job = office.desk.find(account_id, task_id)
-    if job.facade != FACADE.name:
-        raise UnknownJob("the task is of another dialect")
+    job = office.task(account_id, task_id, FACADE.name)
     data = record(job, office.links, office.options.result_link_seconds)
     return {"code": 200, "msg": "success", "message": "success", "data": data}
 

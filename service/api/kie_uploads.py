@@ -44,12 +44,12 @@ def router(office: Office) -> APIRouter:
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
         account_id = await _counted(request, office)
-        return await run_in_threadpool(_keep_fetched, await _read(request, office), account_id, office)
+        return await run_in_threadpool(_keep_fetched, await read_parameters(request, office.options), account_id, office)
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
         account_id = await _counted(request, office)
-        return await run_in_threadpool(_keep_base64, await _read(request, office), account_id, office)
+        return await run_in_threadpool(_keep_base64, await read_parameters(request, office.options), account_id, office)
 
     return routes
 
@@ -80,10 +80,6 @@ async def _counted(request: Request, office: Office) -> int:
     account = await account_of(request, office)
     office.rates.count(account.id, READ)
     return account.id
-
-
-async def _read(request: Request, office: Office) -> dict[str, Any]:
-    return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
 
 
 def _keep_form(form: FormData, account_id: int, office: Office) -> JSONResponse:

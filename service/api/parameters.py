@@ -7,23 +7,24 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
+from service.api.facade import ApiOptions
 from service.errors import ParameterError, ParameterMissing, TooLarge
 
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off", ""})
 
 
-async def read_parameters(request: Request, most_bytes: int, most_depth: int) -> dict[str, Any]:
+async def read_parameters(request: Request, options: ApiOptions) -> dict[str, Any]:
     """Query parameters, then those of a form or a JSON object, which win. Raises ParameterError, TooLarge."""
     found: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=100, max_part_size=most_bytes) as form:
+        async with request.form(max_files=1, max_fields=100, max_part_size=options.body_bytes) as form:
             return found | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
-    body = await read_body(request, most_bytes)
+    body = await read_body(request, options.body_bytes)
     if kind == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):  # curl says so of all that it is not told of
         return found | dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-    return found | parse_object(body, most_depth) if body.strip() else found
+    return found | parse_object(body, options.json_depth) if body.strip() else found
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -10,14 +10,12 @@ from typing import Any, Final, TypeVar
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from service import errors
-from service.api.facade import Code, Codes, code_of
-from service.errors import CleanplateError, InternalError, ParameterError, ServiceError
+from service.api.facade import Code, Codes, code_of, guarded
+from service.errors import CleanplateError, ParameterError, ServiceError
 from service.jobs.job import Failure
 
 log = logging.getLogger(__name__)
@@ -133,32 +131,11 @@ async def http_problem(_: Request, error: Exception) -> Response:
     return Problem("about:blank", title, error.status_code, str(error.detail)).answer(error.headers)
 
 
-class ProblemRoute(APIRoute):
-    """A route whose handler may raise any error: ours are told as problems; what is unforeseen is logged, and told as InternalError."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            return await _answered(handle, request)
-
-        return answer
+def _invalid(error: RequestValidationError) -> Response:
+    return problem(InvalidFields.of(error.errors()))
 
 
-async def _answered(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
-    try:
-        return await handle(request)
-    except CleanplateError as error:
-        return problem(error)
-    except RequestValidationError as error:
-        return problem(InvalidFields.of(error.errors()))
-    except HTTPException:
-        raise
-    except ClientDisconnect:  # in the middle of its body: nobody hears the answer
-        return Response(status_code=400)
-    except Exception:
-        log.exception("a request failed")
-        return problem(InternalError("internal error"))
+ProblemRoute: Final = guarded(problem, {RequestValidationError: _invalid})  # its handler may raise any error: all are told as problems
 
 
 def read_as(model: type[Model], data: Mapping[str, Any]) -> Model:

@@ -209,7 +209,7 @@ def _told_of(job: Job, office: Office) -> dict[str, Any]:
 async def _read(request: Request, office: Office) -> dict[str, Any]:
     """The parameters; none where the body is no JSON, for which this dialect has no other words than that the key is missing."""
     try:
-        return await read_parameters(request, office.options.body_bytes, office.options.json_depth)
+        return await read_parameters(request, office.options)
     except ParameterError:
         return {}
 

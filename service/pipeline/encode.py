@@ -1,7 +1,6 @@
 """Frames to file: encoded in a process of its own behind a few slots, published only when it is whole."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +23,7 @@ from service.pipeline.pixels import frame_of
 from service.pipeline.ring import Layout, Ring
 from service.pipeline.sandbox import Child, Line, Message, Task
 from service.pipeline.video import Frame, VideoInfo
+from service.pipeline.whole_file import unfinished_name, whole_file
 from service.pipeline.wire import info_from_message, info_to_message
 
 __all__ = ["Encoder", "EncoderSettings", "copy_untouched", "encoder_options"]
@@ -43,7 +43,7 @@ class Encoder:
 
     def __init__(self, source: Path, target: Path, info: VideoInfo) -> None:
         self._target = target
-        self._unfinished = _unfinished(target)
+        self._unfinished = unfinished_name(target)
         self._ring = Ring(Layout.of(info))
         self._written = 0
         request = {
@@ -87,25 +87,14 @@ class Encoder:
 
 def copy_untouched(source: Path, target: Path) -> None:
     """The source under another name where no mark was found: byte by byte, or its streams moved to another container."""
-    unfinished = _unfinished(target)
     container = container_of(source)
-    try:
+    with whole_file(target) as unfinished:
         if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_FILE[container]):
             shutil.copyfile(source, unfinished)
         else:
             request = {"source": str(source.absolute()), "target": str(target), "unfinished": str(unfinished), "container": container}
             with _start(_copy_in_child, request) as child:
                 child.receive()
-        os.replace(unfinished, target)
-    except OSError as failure:
-        raise EncodeFailed(f"the output cannot be written: {failure.strerror}") from failure
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _unfinished(target: Path) -> Path:
-    """A new hidden name beside the target, on the same file system, so that the last step is one rename."""
-    return target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.part")
 
 
 def _start(task: Task, request: Message, share: tuple[int, ...] = ()) -> Child:

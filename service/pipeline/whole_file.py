@@ -15,7 +15,7 @@ def whole_file(target: Path) -> Iterator[Path]:
 
     Otherwise nothing is left of it, and a fault of the disk is an EncodeFailed.
     """
-    unfinished = target.absolute().with_name(f".{secrets.token_hex(4)}.{target.name}")
+    unfinished = unfinished_name(target)
     try:
         yield unfinished
         os.replace(unfinished, target)
@@ -23,3 +23,8 @@ def whole_file(target: Path) -> Iterator[Path]:
         raise EncodeFailed(f"the output cannot be written: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def unfinished_name(target: Path) -> Path:
+    """A new hidden name beside the target, on the same file system and with its suffix, so that the last step is one rename."""
+    return target.absolute().with_name(f".{secrets.token_hex(4)}.{target.name}")
