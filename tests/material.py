@@ -8,7 +8,7 @@ import numpy as np
 
 from training import vocabulary
 from training.clips import Clip, Frames
-from training.samples import Source
+from training.scenes import Source
 from training.vocabulary import Vocabulary
 
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"

@@ -1,6 +1,7 @@
 """Clean material to draw marks on: real clips and photos, kept decoded on disk so that any frame is at hand.
 
-Clips are read with decord (random access); what its FFmpeg is too old for is read with PyAV. Photos become clips by a slow pan and zoom.
+Clips are read with decord (random access); what its FFmpeg is too old for is read with PyAV. Photos become clips by a
+camera that goes over them (`camera.py`).
 """
 
 import hashlib
@@ -11,6 +12,8 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.camera import Camera, filmed
 
 LONG_SIDE_PIXELS = 1280  # larger clips are scaled down to this before they are kept
 FRAMES_PER_CLIP = 96
@@ -97,24 +100,9 @@ class Window:
     width: int
 
 
-LEAST_PAN_PIXELS = 0.8  # a frame: what moves more slowly looks as still as an overlay
-
-
-def cut(clip: Clip, window: Window, rng: np.random.Generator, always_moving: bool = False) -> Frames:
-    """(T, height, width, 3) of the clip; a photo is panned and zoomed with a random speed, often none unless `always_moving`."""
+def cut(clip: Clip, window: Window, camera: Camera) -> Frames:
+    """(T, height, width, 3) of the clip; `camera` goes over a photo."""
+    if len(clip.frames) == 1:
+        return filmed(clip.frames[0], camera, window.indices, (window.top, window.left, window.height, window.width))
     rows, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
-    if len(clip.frames) > 1:
-        return np.stack([clip.frames[i, rows, columns] for i in window.indices])
-    speed = rng.normal(0, 1.5, 2) * (rng.random() < 0.75 or always_moving)
-    if always_moving:
-        speed *= max(1.0, LEAST_PAN_PIXELS / max(float(np.hypot(*speed)), 1e-3))
-    zoom = rng.normal(0, 0.002) * (rng.random() < 0.5)
-    picture, middle = clip.frames[0], len(window.indices) // 2
-    frames = []
-    for index in window.indices:
-        age = index - window.indices[middle]
-        scale = 1 + zoom * age
-        matrix = np.array([[scale, 0, window.left + speed[1] * age], [0, scale, window.top + speed[0] * age]])
-        size, flags = (window.width, window.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        frames.append(cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101))
-    return np.stack(frames)
+    return np.stack([clip.frames[i, rows, columns] for i in window.indices])

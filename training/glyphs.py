@@ -33,6 +33,43 @@ def fitted_text(words: str, font: Path, width_pixels: float) -> Coverage:
     return text(words, font, max(8, int(100 * width_pixels / max(probe, 1))))
 
 
+@lru_cache(maxsize=4096)
+def covers(font: Path, words: str) -> bool:
+    """Whether the font has a glyph for every letter: one that differs from the box it shows for what it lacks."""
+    face = _font(font, 24)
+    lacking = bytes(face.getmask("\uffff"))
+    return all(letter.isspace() or bytes(face.getmask(letter)) != lacking for letter in words)
+
+
+def lettered(words: str, font: Path, size_pixels: int, spacing_pixels: float = 0.0, small_caps: bool = False) -> Coverage:
+    """One line set letter by letter, with more room between them, or with small capitals for small letters."""
+    small = _font(font, max(6, round(size_pixels * 0.78)))
+    faces = [small if small_caps and letter.islower() else _font(font, size_pixels) for letter in words]
+    letters = words.upper() if small_caps and len(words.upper()) == len(words) else words
+    starts = np.cumsum([0.0] + [face.getlength(letter) + spacing_pixels for letter, face in zip(letters, faces, strict=True)])
+    ascent, descent = _font(font, size_pixels).getmetrics()
+    image = Image.new("L", (int(starts[-1]) + size_pixels, ascent + descent + 8))
+    pen = ImageDraw.Draw(image)
+    for letter, face, start in zip(letters, faces, starts[:-1], strict=True):
+        pen.text((start + size_pixels // 4, ascent + 4), letter, fill=255, font=face, anchor="ls")
+    return cropped(np.asarray(image, np.float32) / 255)
+
+
+def slanted(coverage: Coverage, slope: float) -> Coverage:
+    """Leaning to the right by `slope` pixels a pixel of height."""
+    height, width = coverage.shape
+    lean = np.array([[1, -slope, slope * height], [0, 1, 0]])
+    return cv2.warpAffine(coverage, lean, (width + int(slope * height) + 2, height))
+
+
+def cropped(coverage: Coverage) -> Coverage:
+    """Without the empty rows and columns around, but two pixels; at least one pixel remains."""
+    rows, columns = np.nonzero(coverage.max(1) > 0)[0], np.nonzero(coverage.max(0) > 0)[0]
+    if len(rows) == 0:
+        return coverage[:1, :1]
+    return np.pad(coverage[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 2)
+
+
 def _polar(size_pixels: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """(radius, angle, y, x) over a supersampled square of half-width 1.15."""
     axis = np.linspace(-1.15, 1.15, size_pixels * SUPERSAMPLING, dtype=np.float32)

@@ -7,9 +7,12 @@ import pytest
 
 from models.preprocess import SEGMENTER_FRAMES
 from models.spec import MATTE_STATISTICS
+from tests.footage import texture
 from tests.material import moving_picture, small_source
 from training.augment import compressed
-from training.samples import Sample, Source, inpainter_sample, matte_sample, segmenter_sample
+from training.clips import Clip
+from training.restoration import inpainter_sample
+from training.samples import Sample, Source, matte_sample, segmenter_sample
 
 SOURCE = small_source()
 SAMPLERS = (segmenter_sample, matte_sample, inpainter_sample)
@@ -17,7 +20,15 @@ SIZE = 64
 SHAPES = {
     "segmenter_sample": {"frames": (SEGMENTER_FRAMES, 3), "target": (SEGMENTER_FRAMES, 2)},
     "matte_sample": {"statistics": (MATTE_STATISTICS,), "opacity": (1,), "colour": (3,), "clean": (3,)},
-    "inpainter_sample": {"frames": (5, 3), "mask": (5, 1), "opacity": (5, 1), "colour": (5, 3), "clean": (5, 3), "hole": (1,)},
+    "inpainter_sample": {
+        "frames": (5, 3),
+        "mask": (5, 1),
+        "opacity": (5, 1),
+        "colour": (5, 3),
+        "doubt": (5, 1),
+        "clean": (5, 3),
+        "hole": (1,),
+    },
 }
 
 
@@ -74,6 +85,34 @@ def test_the_inpainters_frames_are_the_clean_ones_outside_the_marks() -> None:
             differences.append(float(difference[free].mean()))
         assert (sample["mask"][0] >= sample["hole"]).all()
     assert np.mean(differences) < 0.03
+
+
+def test_the_inpainters_references_lie_over_the_target() -> None:
+    """On a camera that goes over a photo: half of them are a pixel or two off on purpose, none is elsewhere."""
+    photo = np.rint(255 * texture(1, 320, 240, 3)).astype(np.uint8)
+    source = Source((Clip("photo", photo[None]),), SOURCE.vocabulary, 1)
+    aligned, elsewhere = [], []
+    for index in range(20):
+        clean = inpainter_sample(source, index, size=SIZE)["clean"][..., 8:-8, 8:-8]
+        aligned += np.abs(clean[1:] - clean[0]).mean((1, 2, 3)).tolist()
+        elsewhere.append(float(np.abs(np.roll(clean[0], (6, 6), (1, 2)) - clean[0]).mean()))
+    assert np.median(aligned) < 0.25 * np.mean(elsewhere)
+    assert np.percentile(aligned, 90) < 0.6 * np.mean(elsewhere)
+
+
+def test_doubt_is_larger_where_the_opacity_errs_more() -> None:
+    """Of samples in which the mark does not move, so that the frame itself tells its opacity: doubt is no error, but goes with it."""
+    doubts, errors = [], []
+    for index in range(40):
+        sample = inpainter_sample(SOURCE, index, size=SIZE)
+        hole = sample["hole"][0] > 0
+        opacity, colour = sample["opacity"][0], sample["colour"][0]
+        off = np.abs((1 - opacity) * sample["clean"][0] + opacity * colour - sample["frames"][0]).mean(0)
+        if hole.sum() > 20:
+            doubts.append(float(sample["doubt"][0, 0][hole].mean()))
+            errors.append(float(off[hole].mean()))
+    assert len(doubts) > 8
+    assert np.corrcoef(doubts, errors)[0, 1] > 0.3
 
 
 def test_unblending_with_the_true_opacity_gives_the_clean_picture_nearly() -> None:

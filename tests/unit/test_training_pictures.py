@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.material import small_source
-from training import curves, samples_page
+from training import curves, samples_page, watermarks
 
 
 def log(folder: Path, rows: list[dict[str, float]]) -> Path:
@@ -38,8 +38,12 @@ def test_no_run_is_said(tmp_path: Path) -> None:
         curves.main(tmp_path, tmp_path / "out.png")
 
 
-def test_a_page_shows_rows_of_each_network() -> None:
+def test_a_page_shows_every_kind_and_rows_of_each_network() -> None:
     step = samples_page.CELL_PIXELS + samples_page.GAP_PIXELS
-    sheet = np.asarray(samples_page.page(small_source(), rows_of_each=2))
-    assert sheet.shape == (6 * step, 6 * step, 3)
-    assert all(sheet[step * row : step * row + step - 4].std() > 10 for row in range(6))
+    source = small_source()
+    shown = [*samples_page.marks(source), *samples_page.things(source)]
+    assert [name for name, _ in shown[: len(watermarks.KINDS)]] == [*watermarks.KINDS]
+    sheet = np.asarray(samples_page.page(source, rows_of_each=2))
+    rows = -(-len(shown) // samples_page.COLUMNS) + 6
+    assert sheet.shape == (rows * step, samples_page.COLUMNS * step, 3)
+    assert all(sheet[step * row : step * row + step - 4].std() > 10 for row in range(rows))

@@ -8,11 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.footage import scene
-from tests.material import small_vocabulary
+from tests.material import FONT, small_vocabulary
+from training import captions, glyphs
+from training.benchmark_marks import BENCHMARK_KINDS
+from training.overlays import OVERLAY_KINDS
+from training.vocabulary import Vocabulary
 from training.watermarks import KINDS, Mark, Patch, apply, draw, placed
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 170
 VOCABULARY = small_vocabulary()
+
+# of frames 10 and 45 of the benchmark's marks with fixed words: left, top, height, width, the sum of alpha, the sum of alpha x colour
+FINGERPRINTS: dict[str, list[tuple[float, ...]]] = {
+    "moving": [(238, 90, 17, 66, 122.4, 362.4), (238, 90, 17, 66, 122.2, 361.9)],
+    "moving_name": [(238, 90, 30, 66, 170.4, 506.5), (238, 90, 30, 66, 170.2, 506.0)],
+    "corner": [(247, 7, 18, 66, 179.4, 422.3)] * 2,
+    "faint": [(43, 71, 38, 234, 642.6, 1903.5)] * 2,
+    "tiled": [(0, 0, 180, 320, 974.5, 1022.6)] * 2,
+    "subtitle": [(124, 154, 15, 73, 469.0, 350.5)] * 2,
+    "subtitle_chinese": [(150, 153, 16, 20, 145.2, 96.2)] * 2,
+}
 
 
 def drawn(kind: str, seed: int = 1, frames: int = FRAMES) -> Mark:
@@ -37,7 +52,7 @@ def test_alpha_and_colour_are_in_range_and_the_mark_is_seen(kind: str, size: tup
             assert 0 <= patch.alpha.min() <= patch.alpha.max() <= 1.0001
             assert 0 <= patch.colour.min() <= patch.colour.max() <= 1.0001
             shown = max(shown, float(placed(patch, size[1], size[0], 0, 0)[0].max()))
-        assert shown > 0.01 or kind in ("fading", "scene_text")  # these may be elsewhere or not yet there
+        assert shown > 0.01 or kind in ("fading", "scene_text")  # these may be elsewhere or not there yet
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,6 +63,113 @@ def test_the_same_seed_draws_the_same_mark(kind: str) -> None:
             assert (one.left, one.top) == (other.left, other.top)
             np.testing.assert_array_equal(one.alpha, other.alpha)
             np.testing.assert_array_equal(one.colour, other.colour)
+
+
+@pytest.mark.parametrize("kind", FINGERPRINTS)
+def test_the_benchmarks_marks_never_change(kind: str) -> None:
+    """Or its results of different dates could not be compared. Sums, not bytes: other processors round the last bit differently."""
+    words = Vocabulary(("Alder", "two words"), ("视频",), ("A line of text", "Another line"), ("字幕",), (FONT,), (FONT,))
+    mark = draw(kind, np.random.default_rng(7), WIDTH, HEIGHT, 90, words)
+    for index, expected in zip((10, 45), FINGERPRINTS[kind], strict=True):
+        patch = mark.patches[index]
+        assert patch is not None
+        sums = float(patch.alpha.sum()), float((patch.alpha[..., None] * patch.colour).sum())
+        assert (patch.left, patch.top, *patch.alpha.shape) == expected[:4]
+        assert sums == pytest.approx(expected[4:], rel=2e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_frames_of_a_stay_show_the_mark_at_one_place(kind: str) -> None:
+    for seed in range(4):
+        mark = drawn(kind, seed, frames=60)
+        assert mark.visible() == [i for i, patch in enumerate(mark.patches) if patch is not None]
+        for anchor in mark.visible()[::17]:
+            stay = mark.stay(anchor)
+            assert anchor in stay
+            assert set(stay) <= set(mark.visible())
+            middles = np.array([_middle(mark.patches[i]) for i in stay])
+            room = 20 if kind.startswith("moving") else 4  # its word and name sink and go; other marks tremble by a pixel
+            assert np.ptp(middles, axis=0).max() <= room or kind in ("several", "clock", "crawl")
+
+
+def _middle(patch: Patch | None) -> tuple[float, float]:
+    assert patch is not None
+    return patch.top + patch.alpha.shape[0] / 2, patch.left + patch.alpha.shape[1] / 2
+
+
+def test_the_same_frame_is_the_same_patch_however_it_is_asked_for() -> None:
+    mark = drawn("bouncing", 3)
+    alone, listed, sliced = mark.patches[5], list(mark.patches)[5], mark.patches[4:6][1]
+    assert alone is not None
+    for other in (listed, sliced, mark.patches[5 - FRAMES]):
+        assert other is not None
+        assert (other.left, other.top) == (alone.left, alone.top)
+        np.testing.assert_array_equal(other.alpha, alone.alpha)
+
+
+@pytest.mark.parametrize("kind", OVERLAY_KINDS)
+def test_what_is_drawn_for_training_has_many_opacities_and_colours(kind: str) -> None:
+    """And lies, on the whole, in the picture."""
+    peaks, inside = [], []
+    for seed in range(12):
+        mark = drawn(kind, seed, frames=30)
+        patch = mark.patches[mark.visible()[-1]]
+        assert patch is not None
+        peaks.append(float(patch.alpha.max()))
+        inside.append(float(placed(patch, HEIGHT, WIDTH, 0, 0)[0].sum() / max(float(patch.alpha.sum()), 1e-6)))
+    assert np.ptp(peaks) > 0.1 or kind == "crawl"
+    assert np.median(inside) > 0.95
+
+
+def test_a_bouncing_logo_moves_and_stays_within() -> None:
+    for seed in range(5):
+        mark = drawn("bouncing", seed)
+        places = [(p.left, p.top) for p in mark.patches if p is not None]
+        assert len(set(places)) > 20
+        assert all(-1 <= left <= WIDTH and -1 <= top <= HEIGHT for left, top in places)
+        assert max(abs(b[0] - a[0]) + abs(b[1] - a[1]) for a, b in pairwise(places)) <= 10
+
+
+def test_a_crawling_line_goes_to_the_left() -> None:
+    band = drawn("crawl", 2).patches
+    one, other = band[0], band[1]
+    assert one is not None
+    assert other is not None
+    shifts = [np.abs(one.alpha[:, 8:] * one.colour[:, 8:, 0] - _shifted(other, shift)).mean() for shift in range(8)]
+    assert 1 <= int(np.argmin(shifts)) <= 7
+
+
+def _shifted(patch: Patch, shift: int) -> np.ndarray:
+    shown = patch.alpha * patch.colour[..., 0]
+    return shown[:, 8 - shift : shown.shape[1] - shift]
+
+
+def test_a_clock_goes_on_once_a_second_and_a_counter_of_frames_every_frame() -> None:
+    steps = set()
+    for seed in range(20):
+        readings = captions.clock(np.random.default_rng(seed), 120)
+        steps.add(sum(a != b for a, b in pairwise(readings)))
+        assert readings == sorted(readings) or max(readings) > min(readings)
+    assert min(steps) in (3, 4)
+    assert max(steps) == 119
+
+
+def test_a_font_is_asked_for_its_letters() -> None:
+    assert glyphs.covers(FONT, "Привет Việt")
+    assert not glyphs.covers(FONT, "東京")
+
+
+def test_words_set_wide_are_wider_and_small_capitals_lower() -> None:
+    plain, wide = glyphs.lettered("Harbor", FONT, 40), glyphs.lettered("Harbor", FONT, 40, spacing_pixels=10)
+    assert wide.shape[1] == pytest.approx(plain.shape[1] + 50, abs=2)
+    assert wide.sum() == pytest.approx(plain.sum(), rel=0.02)
+    capitals, small = glyphs.lettered("xxx", FONT, 40, small_caps=False), glyphs.lettered("xxx", FONT, 40, small_caps=True)
+    assert capitals.shape[0] != small.shape[0]
+
+
+def test_every_kind_is_of_the_benchmark_or_for_training_alone() -> None:
+    assert {*BENCHMARK_KINDS}.isdisjoint(OVERLAY_KINDS)
+    assert (*BENCHMARK_KINDS, *OVERLAY_KINDS) == KINDS
 
 
 def test_a_moving_mark_jumps_between_three_spots_and_is_away_for_a_frame() -> None:

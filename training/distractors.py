@@ -1,0 +1,214 @@
+"""Things of the scene that look like marks and are none: signs, scoreboards, clothing, windows, clouds, lights, balls, frames.
+
+They move with the scene: painted into a photo before the camera goes over it, or carried along by a clip's motion. Letterbox bars and
+vignettes stay where they are and are no marks either.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from training import art, captions, emblems, glyphs
+from training.art import Art
+from training.glyphs import Coverage
+from training.patches import Canvas, Patch, cropped, reach
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something of the scene and its place; `text` where it is text, which the segmenter has a class for."""
+
+    patch: Patch
+    text: bool
+
+    def written_over(self, text: Coverage) -> Coverage:
+        """Where there is text in a picture (h, w), with this thing in front: its own at full strength, however pale it is."""
+        text, where = text.copy(), reach(self.patch, *text.shape)
+        if text[where].size:
+            alpha, _ = cropped(self.patch, where)
+            full = alpha / max(float(self.patch.alpha.max()), 1e-3)
+            text[where] = np.maximum(text[where], full) if self.text else text[where] * (1 - alpha)
+        return text
+
+
+def thing(rng: Rng, canvas: Canvas, kind: str | None = None) -> Thing:
+    """A random thing of the kind, somewhere in the picture, perhaps partly outside."""
+    kind = kind or str(rng.choice(list(THINGS)))
+    drawing = THINGS[kind](rng, canvas)
+    height, width = drawing.alpha.shape
+    top, left = rng.uniform(-0.3 * height, canvas.height - 0.7 * height), rng.uniform(-0.3 * width, canvas.width - 0.7 * width)
+    return Thing(Patch(round(left), round(top), drawing.alpha, drawing.colour), kind in TEXTS)
+
+
+def _size(rng: Rng, canvas: Canvas, least: float, most: float) -> int:
+    return max(10, round(canvas.short_side * rng.uniform(least, most)))
+
+
+def in_perspective(rng: Rng, drawing: Art, strength: float = 0.12) -> Art:
+    """As seen from the side, and lit unevenly."""
+    drawing = art.padded(drawing, max(2, int(min(drawing.alpha.shape) * strength)))
+    h, w = drawing.alpha.shape
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * np.abs(rng.normal(0, strength * h, (4, 2))).clip(0, 0.4 * min(h, w))
+    warp = cv2.getPerspectiveTransform(corners, (corners + inwards).astype(np.float32))
+    alpha = cv2.warpPerspective(drawing.alpha, warp, (w, h))
+    colour = cv2.warpPerspective(np.ascontiguousarray(drawing.colour), warp, (w, h), borderMode=cv2.BORDER_REPLICATE)
+    return Art(alpha, _lit(rng, colour))
+
+
+def _lit(rng: Rng, colour: np.ndarray) -> np.ndarray:
+    light = np.linspace(rng.uniform(0.4, 1), rng.uniform(0.4, 1), colour.shape[1], dtype=np.float32)[None, :, None]
+    return (colour * light * (1 - 0.25 * art.cloud(rng, colour.shape[:2])[..., None])).astype(np.float32)
+
+
+def sign(rng: Rng, canvas: Canvas) -> Art:
+    """One to three lines on a board or a wall."""
+    lines = int(rng.integers(1, 4))
+    written = _text(rng, canvas, lines)
+    margin = int(written.shape[0] / lines * rng.uniform(0.2, 0.6)) + 2
+    letters = np.pad(written, margin)
+    ground = rng.uniform(0, 1, 3).astype(np.float32)
+    board = np.full_like(letters, 1.0 if rng.random() < 0.75 else 0.0)
+    return in_perspective(rng, art.over(art.flat(letters, rng.uniform(0, 1, 3)), art.flat(board, ground)))
+
+
+def _text(rng: Rng, canvas: Canvas, lines: int) -> Coverage:
+    size = _size(rng, canvas, 0.03, 0.11)
+    said = [captions.caption(rng, canvas.vocabulary) for _ in range(lines)]
+    drawing = art.flat(glyphs.text(said[0].words, said[0].font, size), np.zeros(3))
+    for c in said[1:]:
+        drawing = art.below(drawing, art.flat(glyphs.text(c.words, c.font, size), np.zeros(3)), size // 4)
+    return drawing.alpha
+
+
+def scoreboard(rng: Rng, canvas: Canvas) -> Art:
+    """Rows of digits on a dark board, in perspective."""
+    size, font = _size(rng, canvas, 0.03, 0.07), captions.latin_font(rng, canvas.vocabulary)
+    rows = [
+        f"{rng.integers(0, 100):02} : {rng.integers(0, 100):02}",
+        captions.code(rng)[:8],
+        f"{rng.integers(0, 60)}:{rng.integers(10, 60)}",
+    ]
+    letters = art.flat(glyphs.text(rows[0], font, size), np.zeros(3))
+    for row in rows[1:]:
+        letters = art.below(letters, art.flat(glyphs.text(row, font, size), np.zeros(3)), size // 3)
+    coverage = np.pad(letters.alpha, size // 2)
+    board = art.flat(np.ones_like(coverage), rng.uniform(0, 0.25, 3))
+    return in_perspective(rng, art.over(art.flat(coverage, rng.choice([[1, 0.7, 0.1], [1, 1, 1], [0.3, 1, 0.4]])), board))
+
+
+def clothing(rng: Rng, canvas: Canvas) -> Art:
+    """Print on cloth: wavy, worn, lit."""
+    coverage = np.pad(_text(rng, canvas, int(rng.integers(1, 3))), 12)
+    height, width = coverage.shape
+    y, x = np.meshgrid(np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32), indexing="ij")
+    wave = 2 * np.pi / (height * rng.uniform(0.8, 2.5))
+    dy, dx = (rng.uniform(1, 4) * np.sin(wave * (along + rng.uniform(0, 99))) for along in (x + 0.3 * y, y + 0.4 * x))
+    waved = cv2.remap(coverage, x + dx.astype(np.float32), y + dy.astype(np.float32), cv2.INTER_LINEAR)
+    worn = waved * np.float32(rng.uniform(0.6, 0.95))
+    drawing = in_perspective(rng, art.uneven(rng, art.flat(worn, rng.uniform(0, 1, 3))), 0.08)
+    folds = 0.75 + 0.25 * np.sin(np.linspace(0, rng.uniform(6, 25), drawing.alpha.shape[1], dtype=np.float32))
+    return Art(drawing.alpha, (drawing.colour * folds[None, :, None]).astype(np.float32))
+
+
+def windows(rng: Rng, canvas: Canvas) -> Art:
+    """A house's windows: a grid of light and dark panes."""
+    rows, columns, pane = int(rng.integers(2, 8)), int(rng.integers(2, 10)), _size(rng, canvas, 0.02, 0.07)
+    gap = max(2, int(pane * rng.uniform(0.2, 0.8)))
+    cell = np.zeros((pane + gap, pane + gap), np.float32)
+    cell[: round(pane * rng.uniform(0.6, 1)), :pane] = 1
+    alpha = np.tile(cell, (rows, columns))
+    shades = rng.uniform(0.1, 1, (rows, columns, 1)) * rng.uniform(0.5, 1, 3)
+    colour = np.kron(shades, np.ones((pane + gap, pane + gap, 1))).astype(np.float32)
+    return in_perspective(rng, Art(alpha * np.float32(rng.uniform(0.7, 1)), colour), 0.04)
+
+
+def cloudlet(rng: Rng, canvas: Canvas) -> Art:
+    """A soft pale blob, as of a cloud, smoke or steam."""
+    width = _size(rng, canvas, 0.15, 0.6)
+    shape = max(10, int(width * rng.uniform(0.4, 0.9))), width
+    y, x = np.meshgrid(np.linspace(-1, 1, shape[0], dtype=np.float32), np.linspace(-1, 1, shape[1], dtype=np.float32), indexing="ij")
+    soft = np.clip(1.2 - np.hypot(x, y) * (1 + art.cloud(rng, shape, 5)), 0, 1) * np.float32(rng.uniform(0.3, 0.9))
+    return art.flat(soft.astype(np.float32), np.full(3, rng.uniform(0.6, 1)))
+
+
+def bokeh(rng: Rng, canvas: Canvas) -> Art:
+    """Lights out of focus: soft translucent discs of one hue."""
+    extent, hue = _size(rng, canvas, 0.3, 0.8), np.array([1, rng.uniform(0.5, 1), rng.uniform(0.2, 1)])
+    drawing = art.flat(np.zeros((extent, extent), np.float32), hue)
+    for _ in range(int(rng.integers(3, 9))):
+        size = max(6, int(extent * rng.uniform(0.08, 0.25)))
+        disc = cv2.GaussianBlur(emblems.filled(emblems.disc(), size), (0, 0), 0.8 + size * rng.uniform(0.02, 0.12))
+        top, left = (int(v) for v in rng.integers(0, extent - size, 2))
+        where = drawing.alpha[top : top + size, left : left + size]
+        np.maximum(where, disc * np.float32(rng.uniform(0.15, 0.7)), out=where)
+    return drawing
+
+
+def flare(rng: Rng, canvas: Canvas) -> Art:
+    """A lens flare: a bright core with rings in a row."""
+    extent = _size(rng, canvas, 0.3, 0.9)
+    y, x = np.meshgrid(np.arange(extent, dtype=np.float32), np.arange(extent, dtype=np.float32), indexing="ij")
+    alpha, step = np.zeros((extent, extent), np.float32), rng.uniform(0.12, 0.2)
+    for i in range(5):
+        distance = np.hypot(y - extent * (0.15 + step * i), x - extent * (0.15 + step * i * 0.9)) / extent
+        radius = 0.12 if i == 0 else rng.uniform(0.02, 0.1)
+        glow = np.exp(-((distance / radius) ** 2)) if i == 0 else 0.4 * np.exp(-(((distance - radius) / 0.012) ** 2))
+        np.maximum(alpha, glow * rng.uniform(0.4, 0.9), out=alpha)
+    return art.flat(alpha.astype(np.float32), np.array([1, rng.uniform(0.8, 1), rng.uniform(0.6, 1)]))
+
+
+def ball(rng: Rng, canvas: Canvas) -> Art:
+    """A round thing, lit from one side: a ball, the moon, fruit."""
+    size = _size(rng, canvas, 0.05, 0.25)
+    y, x = np.meshgrid(np.linspace(-1, 1, size, dtype=np.float32), np.linspace(-1, 1, size, dtype=np.float32), indexing="ij")
+    lit = np.clip(1.1 - 0.7 * np.hypot(x - rng.uniform(-0.5, 0.5), y + rng.uniform(0, 0.5)), 0.05, 1)[..., None]
+    base = np.full(3, rng.uniform(0.7, 1)) if rng.random() < 0.5 else rng.uniform(0, 1, 3)
+    colour = np.clip(lit * base * (1 - 0.3 * art.cloud(rng, (size, size), 12)[..., None]), 0, 1).astype(np.float32)
+    return Art(cv2.GaussianBlur(emblems.filled(emblems.disc(), size), (0, 0), 0.7 + size * 0.01), colour)
+
+
+def lamp(rng: Rng, canvas: Canvas) -> Art:
+    """A light that shines: a bright disc with a halo."""
+    size = _size(rng, canvas, 0.06, 0.3)
+    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    distance = np.hypot(axis[:, None], axis[None])
+    core = np.clip((rng.uniform(0.2, 0.45) - distance) * size / 4, 0, 1)
+    halo = 0.7 * np.clip(1 - distance, 0, 1) ** 2
+    return art.flat(np.maximum(core, halo).astype(np.float32), np.array([1, rng.uniform(0.8, 1), rng.uniform(0.5, 1)]))
+
+
+def picture_frame(rng: Rng, canvas: Canvas) -> Art:
+    """A picture on a wall, or a screen: a piece of another photo with a border."""
+    size = _size(rng, canvas, 0.15, 0.45)
+    drawing = emblems.photo_piece(rng, size, canvas.photos)
+    width = max(2, int(size * rng.uniform(0.03, 0.1)))
+    colour = np.pad(drawing, ((width, width), (width, width), (0, 0)))
+    colour[:width] = colour[-width:] = colour[:, :width] = colour[:, -width:] = rng.uniform(0, 0.9, 3).astype(np.float32)
+    return in_perspective(rng, Art(np.ones(colour.shape[:2], np.float32), colour), 0.06)
+
+
+THINGS: dict[str, Callable[[Rng, Canvas], Art]] = {
+    kind.__name__: kind for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame)
+}
+TEXTS = ("sign", "scoreboard", "clothing")
+
+
+def framing(rng: Rng, canvas: Canvas) -> Patch:
+    """Letterbox bars, side bars or a vignette over the whole picture: fixed, and no mark."""
+    alpha = np.zeros((canvas.height, canvas.width), np.float32)
+    roll = rng.random()
+    if roll < 0.35:
+        bar = round(canvas.height * rng.uniform(0.05, 0.15))
+        alpha[:bar] = alpha[canvas.height - bar :] = 1
+    elif roll < 0.55:
+        bar = round(canvas.width * rng.uniform(0.05, 0.3))
+        alpha[:, :bar] = alpha[:, canvas.width - bar :] = 1
+    else:
+        y, x = np.linspace(-1, 1, canvas.height, dtype=np.float32)[:, None], np.linspace(-1, 1, canvas.width, dtype=np.float32)[None]
+        alpha = np.clip((x * x + y * y) * rng.uniform(0.2, 0.45), 0, 0.9).astype(np.float32)
+    return Patch(0, 0, alpha, np.broadcast_to(np.zeros(3, np.float32), (*alpha.shape, 3)))
