@@ -1,6 +1,8 @@
 """Checkpoints that explain themselves and resume exactly: weights, their average, optimiser, step and the whole configuration."""
 
+import copy
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +11,49 @@ from torch import nn
 
 from training.config import TrainConfig
 
+LAST, BEST = "last.pt", "best.pt"  # in a run's folder: to go on from, and the best that a validation has seen
 
-def save(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int, config: TrainConfig) -> None:
+
+@dataclass
+class Run:
+    """How far a run has come."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    best: float | None = None  # the goal's score in the best validation so far
+    ended: bool = False  # by its steps or by the clock
+
+
+def begun(network: nn.Module, config: TrainConfig) -> Run:
+    """The run as its own last checkpoint left it, or a fresh one, with the weights of `config.start` if it is given."""
+    optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4)
+    run = Run(network, copy.deepcopy(network), optimiser)
+    path = config.folder / LAST
+    if path.exists():
+        state = load(path)
+        network.load_state_dict(state["network"])
+        run.average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        run.step, run.best, run.ended = int(state["step"]), state.get("best"), state.get("ended", False)
+    elif config.start:
+        for module in (network, run.average):
+            module.load_state_dict(load(Path(config.start))["average"])
+    return run
+
+
+def save(path: Path, run: Run, config: TrainConfig) -> None:
     """Writes atomically: a run killed while saving keeps its former checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
-        "step": step,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "network_config": dataclasses.asdict(network.config),  # type: ignore[call-overload]
+        "step": run.step,
+        "best": run.best,
+        "ended": run.ended,
+        "network": run.network.state_dict(),
+        "average": run.average.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "network_config": dataclasses.asdict(run.network.config),  # type: ignore[call-overload]
         "train_config": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(config).items()},
     }
     half = path.with_suffix(".part")

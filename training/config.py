@@ -17,7 +17,7 @@ class TrainConfig:
     runs: Path = Path("build/runs")  # checkpoints and logs
     start: str = ""  # a checkpoint whose averaged weights a fresh run begins with, such as models/weights/segmenter.pt
     steps: int = 1000
-    batch: int = 4
+    batch: int = 4  # samples of a step, for each device
     learning_rate: float = 5e-4
     warmup_steps: int = 100
     decay_share: float = 0.25  # the last part of the run, in which the rate falls to zero
@@ -25,10 +25,16 @@ class TrainConfig:
     clip_norm: float = 1.0
     seed: int = 1
     threads: int = 1
-    precision: str = "bf16-mixed"
+    workers: int = 0  # processes that draw samples in the background; 0: the loop draws them itself
+    precision: str = "auto"  # bf16-mixed where the processor computes with it, else 32-true
     accelerator: str = "auto"
+    devices: int = 1  # -1: all that there are
+    strategy: str = "auto"  # of Fabric, for several devices: ddp
+    minutes: float = 0  # the run ends after this time, its rate falling by the clock; 0: it takes what its steps take
+    log_every_steps: int = 25
     validate_every_steps: int = 250
     validation_samples: int = 48
+    picture_samples: int = 3  # of them, drawn on the page of each validation
     checkpoint_every_steps: int = 250
 
     @property

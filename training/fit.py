@@ -1,39 +1,28 @@
 """The training loop that the three networks share: sample, loss, step, average, validate, checkpoint.
 
 Sample i depends on (seed, i) alone and the step decides which samples are next, so a run that is stopped and resumed ends with
-the same weights as one that was not.
+the same weights as one that was not. With several devices each takes its own samples of a step, and the gradients are averaged.
 """
 
-import copy
-import json
 import time
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from training import checkpoint, clips
+from training.checkpoint import Run
 from training.config import TrainConfig
-from training.samples import Sample, Source
+from training.feed import batches
+from training.journal import Journal
+from training.samples import Source
+from training.task import Task
+from training.validation import Examination
 from training.vocabulary import training_vocabulary
 
-Batch = dict[str, Tensor]
-
 HELD_OUT = ("sam2_blocks", "intel_car", "pexels_dog_eating", "tam_aquarium", "scott_riley", "maple_leaf", "tunnel", "lighthouse", "mr_lee")
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is particular to one network."""
-
-    network: nn.Module
-    sample: Callable[[Source, int], Sample]
-    loss: Callable[[nn.Module, Batch], Tensor]
-    score: Callable[[nn.Module, Batch], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -53,82 +42,86 @@ def open_sources(config: TrainConfig) -> Sources:
 
 
 def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:
-    """Trains until `config.steps`, from the run's last checkpoint if there is one; returns the averaged network."""
+    """Trains until the steps or the minutes are up, from the run's last checkpoint if there is one; returns the averaged network."""
+    started = time.monotonic()
+    fabric = _fabric(config)
+    run = checkpoint.begun(task.network, config)
+    network, optimiser = fabric.setup(run.network, run.optimiser)
+    if hasattr(run.network, "restore"):  # called beside forward, so Fabric must know of it for its precision
+        network.mark_forward_method("restore")
+    run.average.to(fabric.device)
+    examination = Examination(task, sources.validation, config.validation_samples)
+    first_step = config.steps if run.ended and config.minutes else run.step  # what the clock has ended stays so
+    feed = batches(task.sample, sources.training, config, first_step, fabric.global_rank, fabric.world_size)
+    with Journal(config.folder, run.step, config.log_every_steps) if fabric.is_global_zero else nullcontext() as journal:
+        for batch in feed:
+            rate = learning_rate(run.step, config, _position(run.step, config, started, fabric))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            loss = task.loss(network, fabric.to_device(batch))
+            fabric.backward(loss)
+            fabric.clip_gradients(network, optimiser, max_norm=config.clip_norm)
+            optimiser.step()
+            optimiser.zero_grad()
+            run.step += 1
+            _follow(run.average, run.network, min(config.ema_decay, run.step / (run.step + 10)))
+            run.ended = _position(run.step, config, started, fabric) >= config.steps
+            if journal:
+                journal.trained(run.step, loss.detach(), rate)
+                _keep(run, config, examination, journal)
+            if run.ended:
+                break
+    return run.average
+
+
+def learning_rate(step: int, config: TrainConfig, position: float | None = None) -> float:
+    """Warms up, stays, and falls linearly to zero in the last `decay_share` of the run; by `position`, in steps, if the clock is ahead."""
+    left = (config.steps - (step if position is None else position)) / max(1.0, config.steps * config.decay_share)
+    return config.learning_rate * max(0.0, min(1.0, (step + 1) / config.warmup_steps, left))
+
+
+def _fabric(config: TrainConfig) -> Fabric:
+    """Sets up this process, and starts one for each further device."""
     torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
-    fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
-    optimiser = torch.optim.AdamW(task.network.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4)
-    average = copy.deepcopy(task.network)
-    step = _resume(config, task.network, average, optimiser)
-    network, optimiser = fabric.setup(task.network, optimiser)
-    if hasattr(task.network, "restore"):  # called beside forward, so Fabric must know of it for its precision
-        network.mark_forward_method("restore")
-    average.to(fabric.device)
-    started, seen, total = time.monotonic(), 0, 0.0
-    while step < config.steps:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, config)
-        batch = fabric.to_device(collated([task.sample(sources.training, step * config.batch + i) for i in range(config.batch)]))
-        loss = task.loss(network, batch)
-        fabric.backward(loss)
-        fabric.clip_gradients(network, optimiser, max_norm=config.clip_norm)
-        optimiser.step()
-        optimiser.zero_grad()
-        step, seen, total = step + 1, seen + 1, total + float(loss.detach())
-        _follow(average, task.network, min(config.ema_decay, step / (step + 10)))
-        last = step == config.steps
-        if last or step % config.validate_every_steps == 0:
-            scores = validate(task, average, config, sources.validation)
-            _log(config, {"step": step, "loss": total / seen, "seconds": (time.monotonic() - started) / seen, **scores})
-            started, seen, total = time.monotonic(), 0, 0.0
-        if last or step % config.checkpoint_every_steps == 0:
-            checkpoint.save(config.folder / "last.pt", task.network, average, optimiser, step, config)
-    return average
+    torch.backends.cudnn.benchmark = True  # windows have one size
+    fabric = Fabric(
+        accelerator=config.accelerator,
+        strategy=config.strategy,
+        devices=config.devices,
+        precision=_precision(config),  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Warms up, stays, and falls linearly to zero in the last `decay_share` of the run."""
-    left = (config.steps - step) / max(1.0, config.steps * config.decay_share)
-    return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps, left)
+def _precision(config: TrainConfig) -> str:
+    """The precision that "auto" stands for. Without AVX-512 a CPU emulates bfloat16: a step takes 10 to 15 times as long as in float32."""
+    if config.precision != "auto":
+        return config.precision
+    on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
+    fast = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return "bf16-mixed" if fast else "32-true"
 
 
-def collated(samples: list[Sample]) -> Batch:
-    """Stacks samples into tensors (B, ...)."""
-    return {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
+def _position(step: int, config: TrainConfig, started: float, fabric: Fabric) -> float:
+    """How far the run is, in steps; with a limit of minutes, what the clock says if that is further. The same on every device."""
+    if not config.minutes:
+        return step
+    passed = (time.monotonic() - started) / (60 * config.minutes)
+    return fabric.broadcast(max(step, passed * config.steps))
 
 
-def validate(task: Task, network: nn.Module, config: TrainConfig, source: Source) -> dict[str, float]:
-    """Mean scores over fixed samples of the held-out clips, in full precision."""
-    network.eval()
-    device = next(network.parameters()).device
-    rows = []
-    with torch.no_grad():
-        for index in range(config.validation_samples):
-            batch = {k: v.to(device) for k, v in collated([task.sample(source, index)]).items()}
-            rows.append(task.score(network, batch))
-    network.train()
-    return {key: _mean([row[key] for row in rows]) for key in rows[0]}
-
-
-def _mean(values: list[float]) -> float:
-    """Over the samples that the score applies to; 0 where there are none."""
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else 0.0
-
-
-def _resume(config: TrainConfig, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """The step to go on from: the run's own checkpoint's, or 0, with the weights of `config.start` if it is given."""
-    path = config.folder / "last.pt"
-    if not path.exists():
-        if config.start:
-            for module in (network, average):
-                module.load_state_dict(checkpoint.load(Path(config.start))["average"])
-        return 0
-    state = checkpoint.load(path)
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
+def _keep(run: Run, config: TrainConfig, examination: Examination, journal: Journal) -> None:
+    """Validates and writes checkpoints when it is time."""
+    if run.ended or run.step % config.validate_every_steps == 0:
+        scores, goal = examination.scores(run.average), examination.task.goal
+        journal.validated(run.step, scores, examination.sheet(run.average, config.picture_samples))
+        if goal and goal.reached(scores[goal.score], run.best):
+            run.best = scores[goal.score]
+            checkpoint.save(config.folder / checkpoint.BEST, run, config)
+    if run.ended or run.step % config.checkpoint_every_steps == 0:
+        checkpoint.save(config.folder / checkpoint.LAST, run, config)
 
 
 @torch.no_grad()
@@ -138,10 +131,3 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
         kept.lerp_(new, 1 - decay)
     for kept, new in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(new)
-
-
-def _log(config: TrainConfig, row: dict[str, float]) -> None:
-    print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
-    config.folder.mkdir(parents=True, exist_ok=True)
-    with (config.folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")

@@ -25,30 +25,64 @@ def segmentation(logits: Tensor, target: Tensor) -> Tensor:
     return 4 * entropy + 0.5 * dice.mean()
 
 
-def matte(opacity: Tensor, colour: Tensor, sample: dict[str, Tensor]) -> Tensor:
-    """Opacity and colour directly, and what their errors do to the un-blended picture. Opacity (B, 1, H, W), colour (B, 3, H, W)."""
+def matte(opacity: Tensor, colour: Tensor, doubt: Tensor, sample: dict[str, Tensor]) -> Tensor:
+    """The opacity's shape and, lighter, its level; the colour; what their errors do to the un-blended picture; and how well the doubt fits.
+
+    Opacity and doubt (B, 1, H, W), colour (B, 3, H, W). Level and mean colour are set right first, as `models.blend` will do in serving.
+    """
     true_opacity, true_colour, clean = sample["opacity"], sample["colour"], sample["clean"]
-    mark = (true_opacity > 0.03).float()
-    near = F.max_pool2d(mark, 9, 1, 4)
-    covered = mark.sum((1, 2, 3)) + 64
+    near = F.max_pool2d((true_opacity > 0.03).float(), 9, 1, 4)
+    covered = (true_opacity > 0.03).float().sum((1, 2, 3)) + 64
+    levelled, shade = level(opacity, colour, true_opacity, true_colour)
+    shape = charbonnier(levelled - true_opacity) * (0.2 + near)
     direct = charbonnier(opacity - true_opacity) * (0.2 + near)
-    shade = charbonnier(colour - true_colour).mean(1, keepdim=True) * true_opacity
+    tint = charbonnier(shade - true_colour).mean(1, keepdim=True) * true_opacity
     marked = (1 - true_opacity) * clean + true_opacity * true_colour
-    a = opacity.clamp(0, 0.9)
-    unblended = (marked - a * colour) / (1 - a)
+    a = levelled.clamp(0, 0.9)
+    unblended = (marked - a * shade) / (1 - a)
     effect = charbonnier((unblended - clean).clamp(-1, 1)).mean(1, keepdim=True) * near * (true_opacity < 0.9)
-    return ((4 * direct + 2 * shade + 2 * effect).sum((1, 2, 3)) / covered).mean()
+    believed = doubt + 0.005
+    fit = (believed.log() + (levelled - true_opacity).abs().detach() / believed) * near  # likelihood of a Laplace distribution
+    return ((4 * shape + direct + 2 * tint + 2 * effect + 0.1 * fit).sum((1, 2, 3)) / covered).mean()
+
+
+def level(opacity: Tensor, colour: Tensor, true_opacity: Tensor, true_colour: Tensor) -> tuple[Tensor, Tensor]:
+    """The opacity by the factor, and the colour by the shift, that bring them nearest to the true ones."""
+    factor = (opacity * true_opacity).sum((1, 2, 3), keepdim=True) / (opacity.square().sum((1, 2, 3), keepdim=True) + 1e-3)
+    shift = ((true_colour - colour) * true_opacity).sum((2, 3), keepdim=True) / (true_opacity.sum((2, 3), keepdim=True) + 1e-3)
+    return (opacity * factor.clamp(0.2, 3)).clamp(max=1), (colour + shift).clamp(0, 1)
 
 
 def inpainting(restored: Restored, sample: dict[str, Tensor]) -> Tensor:
-    """Error in the hole, in decibels and absolute; and the same, lighter, for what was borrowed and for each flow."""
-    hole, target = sample["hole"], sample["clean"][:, 0]
+    """Error in the hole: in decibels, absolute, of its edges, of its structure; and lighter, of what was borrowed and of each flow."""
+    hole, mask, target = sample["hole"], sample["mask"][:, 0], sample["clean"][:, 0]
     area = hole.sum((1, 2, 3)) * 3 + 64
-    squared = ((restored.clean - target).square() * hole).sum((1, 2, 3)) / area
+    error = restored.clean - target
+    squared = (error.square() * hole).sum((1, 2, 3)) / area
     decibels = 10 * torch.log10(squared + 2e-5)
-    absolute = (charbonnier(restored.clean - target) * sample["mask"][:, 0]).sum((1, 2, 3)) / area
+    absolute = (charbonnier(error) * mask).sum((1, 2, 3)) / area
+    across, down = steps(error)
+    edges = ((charbonnier(across) * mask[..., 1:]).sum((1, 2, 3)) + (charbonnier(down) * mask[..., 1:, :]).sum((1, 2, 3))) / area
     lent = (charbonnier(restored.borrowed - target) * hole).sum((1, 2, 3)) / area
-    return 0.05 * decibels.mean() + 4 * absolute.mean() + lent.mean() + 0.5 * alignment(restored.flows, sample)
+    direct = 0.05 * decibels + 4 * absolute + 2 * edges + 0.3 * unlike(restored.clean, target, hole) + lent
+    return direct.mean() + 0.5 * alignment(restored.flows, sample)
+
+
+def steps(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences to the next pixel, across and down, of (B, C, H, W)."""
+    return picture[..., :, 1:] - picture[..., :, :-1], picture[..., 1:, :] - picture[..., :-1, :]
+
+
+def unlike(picture: Tensor, truth: Tensor, where: Tensor) -> Tensor:
+    """1 - structural similarity (Wang et al. 2004) of the grey values over windows of 7x7 around the pixels of `where`: (B).
+
+    The term that asks for texture: it needs no trained network to judge by.
+    """
+    x, y = picture.mean(1, keepdim=True), truth.mean(1, keepdim=True)
+    mean_x, mean_y, xx, yy, xy = (F.avg_pool2d(v, 7, 1, 3, count_include_pad=False) for v in (x, y, x * x, y * y, x * y))
+    above = (2 * mean_x * mean_y + 1e-4) * (2 * (xy - mean_x * mean_y) + 9e-4)
+    below = (mean_x**2 + mean_y**2 + 1e-4) * ((xx - mean_x**2).clamp(min=0) + (yy - mean_y**2).clamp(min=0) + 9e-4)
+    return ((1 - above / below) * where).sum((1, 2, 3)) / (where.sum((1, 2, 3)) + 16)
 
 
 def alignment(flows: list[Tensor], sample: dict[str, Tensor]) -> Tensor:

@@ -12,24 +12,27 @@ from models.blocks import pull_push
 from models.inpainter import Inpainter, InpainterConfig
 from training import losses
 from training.config import TrainConfig, from_command_line
-from training.fit import Batch, Task, fit, open_sources
-from training.samples import inpainter_sample
+from training.fit import fit, open_sources
+from training.restoration import inpainter_sample
+from training.task import Batch, Goal, Task
+
+GOAL = Goal("over_best", higher=True)
 
 
-def task(config: TrainConfig) -> Task:
+def task(config: TrainConfig, shape: InpainterConfig | None = None) -> Task:
     """A fresh inpainter and what it learns from."""
     torch.manual_seed(config.seed)
-    return Task(Inpainter(InpainterConfig()), inpainter_sample, loss, score)
+    return Task(Inpainter(shape or InpainterConfig()), inpainter_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
-    restored = network.restore(batch["frames"], batch["mask"], batch["opacity"], batch["colour"])
+    restored = network.restore(batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
     return losses.inpainting(restored, batch)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """PSNR in the hole: the network's, and its gain over the pull-push fill and over the better of fill and un-blending."""
-    inputs = (batch["frames"], batch["mask"], batch["opacity"], batch["colour"])
+    inputs = (batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
     filled = pull_push(batch["frames"][:, 0], 1 - batch["mask"][:, 0])
     unblended = Inpainter.candidates(*(x[:, 0] for x in inputs))[0]
     ours, fill, analytic = (_hole_psnr(x, batch) for x in (network(*inputs), filled, unblended))
@@ -40,6 +43,12 @@ def _hole_psnr(picture: Tensor, batch: Batch) -> float:
     hole = batch["hole"]
     error = ((picture - batch["clean"][:, 0]).square() * hole).sum() / (hole.sum() * 3).clamp(min=1)
     return float(-10 * torch.log10(error + 1e-6))
+
+
+def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
+    """The marked frame, the clean one, and the answer."""
+    clean = network(batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
+    return [batch["frames"][0, 0], batch["clean"][0, 0], clean[0]]
 
 
 if __name__ == "__main__":

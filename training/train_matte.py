@@ -11,28 +11,39 @@ from torch import Tensor, nn
 from models.matte import Matte, MatteConfig
 from training import losses
 from training.config import TrainConfig, from_command_line
-from training.fit import Batch, Task, fit, open_sources
+from training.fit import fit, open_sources
 from training.samples import matte_sample
+from training.task import Batch, Goal, Task
+
+GOAL = Goal("shape_error", higher=False)
 
 
-def task(config: TrainConfig) -> Task:
+def task(config: TrainConfig, shape: MatteConfig | None = None) -> Task:
     """A fresh matte head and what it learns from."""
     torch.manual_seed(config.seed)
-    return Task(Matte(MatteConfig()), matte_sample, loss, score)
+    return Task(Matte(shape or MatteConfig()), matte_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
-    opacity, colour = network(batch["statistics"])
-    return losses.matte(opacity.float(), colour.float(), batch)
+    opacity, colour, doubt = (answer.float() for answer in network(batch["statistics"]))
+    return losses.matte(opacity, colour, doubt, batch)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
-    """Mean absolute errors of opacity and colour on the mark's pixels."""
-    opacity, colour = network(batch["statistics"])
+    """Mean absolute errors on the mark's pixels: of the opacity as it is and at the right level, and of the colour."""
+    opacity, colour, _ = network(batch["statistics"])
+    levelled, shade = losses.level(opacity, colour, batch["opacity"], batch["colour"])
     mark = (batch["opacity"] > 0.03).float()
     area = float(mark.sum()) + 1
-    wrong_colour = ((colour - batch["colour"]).abs().mean(1, keepdim=True) * mark).sum()
-    return {"opacity_error": float(((opacity - batch["opacity"]).abs() * mark).sum()) / area, "colour_error": float(wrong_colour) / area}
+    wrong = {"opacity": opacity - batch["opacity"], "shape": levelled - batch["opacity"], "colour": shade - batch["colour"]}
+    return {f"{key}_error": float((error.abs().mean(1, keepdim=True) * mark).sum()) / area for key, error in wrong.items()}
+
+
+def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
+    """The mean that is seen; opacity and coloured mark as they are, and as they were found."""
+    opacity, colour, _ = (answer[0] for answer in network(batch["statistics"]))
+    true_opacity, true_colour = batch["opacity"][0], batch["colour"][0]
+    return [batch["statistics"][0, 1:4] + 0.5, true_opacity, true_opacity * true_colour, opacity, opacity * colour]
 
 
 if __name__ == "__main__":

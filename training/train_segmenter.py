@@ -11,15 +11,18 @@ from torch import Tensor, nn
 from models.segmenter import Segmenter, SegmenterConfig
 from training import losses
 from training.config import TrainConfig, from_command_line
-from training.fit import Batch, Task, fit, open_sources
+from training.fit import fit, open_sources
 from training.samples import segmenter_sample
+from training.task import Batch, Goal, Task
+
+GOAL = Goal("f1", higher=True)
 
 
-def task(config: TrainConfig) -> Task:
+def task(config: TrainConfig, shape: SegmenterConfig | None = None) -> Task:
     """A fresh segmenter and what it learns from."""
     torch.manual_seed(config.seed)
-    network = Segmenter(SegmenterConfig()).to(memory_format=torch.channels_last)  # a step takes a quarter less on a CPU
-    return Task(network, segmenter_sample, loss, score)
+    network = Segmenter(shape or SegmenterConfig()).to(memory_format=torch.channels_last)  # a step takes a quarter less on a CPU
+    return Task(network, segmenter_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
@@ -32,6 +35,12 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     hits, either = float((found & truth).sum()), float(found.sum() + truth.sum())
     marked = bool(truth.any())
     return {"f1": 2 * hits / max(either, 1) if marked else float("nan"), "wrong": float("nan") if marked else float(found.float().mean())}
+
+
+def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
+    """The first and the last frame, where the overlay is on the last, and where it was found."""
+    frames, found = batch["frames"][0], network(batch["frames"])[0, -1, :1].sigmoid()
+    return [frames[0], frames[-1], batch["target"][0, -1, :1], found]
 
 
 if __name__ == "__main__":

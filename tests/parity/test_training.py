@@ -6,32 +6,36 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from models.inpainter import Inpainter, InpainterConfig
+from models.inpainter import InpainterConfig
 from models.matte import Matte, MatteConfig
-from models.segmenter import Segmenter, SegmenterConfig
+from models.segmenter import SegmenterConfig
 from tests.material import small_source
 from training import checkpoint, train_inpainter, train_matte, train_segmenter
 from training.config import TrainConfig
-from training.fit import Sources, Task, collated, fit, learning_rate
-from training.samples import Sample, Source, inpainter_sample, matte_sample, segmenter_sample
+from training.feed import batches, collated
+from training.fit import Sources, fit, learning_rate
+from training.samples import Sample, Source
+from training.task import Batch, Goal, Task
 
 SOURCES = Sources(small_source(2), small_source(2))  # of this seed the first segmenter's sample has a mark and the second none
 SMALL: dict[str, Callable[[], Task]] = {
-    "segmenter": lambda: Task(
-        Segmenter(SegmenterConfig((8, 8, 12, 12, 16))), partial(segmenter_sample, size=64), train_segmenter.loss, train_segmenter.score
-    ),
-    "matte": lambda: Task(Matte(MatteConfig((8, 8, 12, 12))), partial(matte_sample, size=48), train_matte.loss, train_matte.score),
-    "inpainter": lambda: Task(
-        Inpainter(InpainterConfig((8, 12, 16), (12, 16, 24))),
-        partial(inpainter_sample, size=48),
-        train_inpainter.loss,
-        train_inpainter.score,
-    ),
+    "segmenter": lambda: _smaller(train_segmenter.task(SEED, SegmenterConfig((8, 8, 12, 12, 16))), 64),
+    "matte": lambda: _smaller(train_matte.task(SEED, MatteConfig((8, 8, 12, 12))), 48),
+    "inpainter": lambda: _smaller(train_inpainter.task(SEED, InpainterConfig((8, 12), (8, 12, 16, 16))), 48),
 }
+SEED = TrainConfig("small", seed=3)
+
+
+def _smaller(task: Task, size: int) -> Task:
+    """The task on smaller windows."""
+    return replace(task, sample=partial(task.sample, size=size))
 
 
 class PulledPlug(Exception):
@@ -40,7 +44,6 @@ class PulledPlug(Exception):
 
 def small_task(name: str) -> Task:
     """A small network, the same for every call."""
-    torch.manual_seed(3)
     return SMALL[name]()
 
 
@@ -97,12 +100,77 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(name: str, 
         fit(replace(small_task(name), sample=until_the_plug_is_pulled), broken, SOURCES)
     assert checkpoint.load(broken.folder / "last.pt")["step"] == 3
     fit(replace(small_task(name), sample=samples), broken, SOURCES)
-    ends = [checkpoint.load(run.folder / "last.pt") for run in (whole, broken)]
-    assert ends[0]["step"] == ends[1]["step"] == config.steps
+    assert_same_ends(whole, broken)
+
+
+def assert_same_ends(one: TrainConfig, other: TrainConfig) -> None:
+    ends = [checkpoint.load(run.folder / "last.pt") for run in (one, other)]
+    assert ends[0]["step"] == ends[1]["step"] == one.steps
+    assert ends[0]["best"] == ends[1]["best"]
     for part in ("network", "average"):
         assert ends[0][part].keys() == ends[1][part].keys()
         for key, value in ends[0][part].items():
             torch.testing.assert_close(ends[1][part][key], value, rtol=0, atol=0, msg=f"{part}: {key}")
+
+
+@pytest.mark.slow
+def test_workers_in_the_background_change_nothing_even_when_stopped_and_resumed(config: TrainConfig) -> None:
+    alone, helped = replace(config, name="alone"), replace(config, name="helped", workers=2)
+    fit(small_task("matte"), alone, SOURCES)
+    steps = 0
+
+    def until_the_plug_is_pulled(network: nn.Module, batch: Batch) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise PulledPlug
+        return train_matte.loss(network, batch)
+
+    with pytest.raises(PulledPlug):
+        fit(replace(small_task("matte"), loss=until_the_plug_is_pulled), helped, SOURCES)
+    assert checkpoint.load(helped.folder / "last.pt")["step"] == 3
+    fit(small_task("matte"), helped, SOURCES)
+    assert_same_ends(alone, helped)
+
+
+def test_several_devices_share_out_the_samples_of_one(config: TrainConfig) -> None:
+    task, source = small_task("matte"), SOURCES.training
+    alone = next(iter(batches(task.sample, source, replace(config, batch=4, steps=2), first_step=1)))
+    shares = [next(iter(batches(task.sample, source, replace(config, steps=2), 1, rank, ranks=2))) for rank in (0, 1)]
+    for key, value in alone.items():
+        torch.testing.assert_close(torch.cat([share[key] for share in shares]), value, rtol=0, atol=0)
+
+
+def test_the_best_checkpoint_is_that_of_the_best_validation(config: TrainConfig) -> None:
+    """Scores that rise and fall, by the number of the validation."""
+    errors = iter([0.5, 0.2, 0.4, 0.3])
+    task = replace(remembered(small_task("matte"), 2), score=lambda *_: {"error": next(errors)}, goal=Goal("error", higher=False))
+    fit(task, replace(config, steps=4, validate_every_steps=1, validation_samples=1), SOURCES)
+    best, last = (checkpoint.load(config.folder / name) for name in (checkpoint.BEST, checkpoint.LAST))
+    assert (best["step"], best["best"], last["step"], last["best"]) == (2, 0.2, 4, 0.2)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_validation_leaves_a_picture_and_figures_for_tensorboard(name: str, config: TrainConfig) -> None:
+    fit(remembered(small_task(name), 2), replace(config, steps=1, log_every_steps=1), SOURCES)
+    with Image.open(config.folder / "pictures" / "step_0000001.png") as picture:
+        assert np.asarray(picture).std() > 10
+    board = EventAccumulator(str(config.folder)).Reload()
+    goal = small_task(name).goal
+    assert goal is not None
+    assert {"training/loss", "training/learning_rate", "training/seconds_per_step", f"validation/{goal.score}"} <= {
+        *board.Tags()["scalars"]
+    }
+    assert board.Tags()["images"] == ["validation"]
+
+
+def test_a_run_with_a_limit_of_minutes_ends_by_itself_and_is_not_begun_again(config: TrainConfig) -> None:
+    hasty = replace(config, steps=10**4, minutes=1 / 60, validate_every_steps=10**4, checkpoint_every_steps=10**4)
+    ends = []
+    for _ in range(2):
+        fit(remembered(small_task("matte"), 2), hasty, SOURCES)
+        ends.append(checkpoint.load(config.folder / "last.pt")["step"])
+    assert 1 <= ends[0] == ends[1] < hasty.steps
 
 
 def test_a_finished_run_is_not_trained_on(config: TrainConfig) -> None:
@@ -133,6 +201,9 @@ def test_the_rate_warms_up_stays_and_falls_to_zero() -> None:
     assert learning_rate(99, config) == learning_rate(700, config) == 1.0
     assert learning_rate(875, config) == pytest.approx(0.5)
     assert 0 < learning_rate(999, config) < 0.01
+    assert learning_rate(9, config, position=875) == pytest.approx(0.1)  # the clock is ahead: still warming up
+    assert learning_rate(300, config, position=875) == pytest.approx(0.5)
+    assert learning_rate(300, config, position=1200) == 0
 
 
 @pytest.mark.parametrize("module", [train_segmenter, train_matte, train_inpainter])

@@ -42,6 +42,14 @@ def test_an_unknown_key_in_the_file_is_refused(file: Path, capsys: pytest.Captur
     assert "colour" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("folder", ["", "gpu"])
 @pytest.mark.parametrize("name", ["segmenter", "matte", "inpainter"])
-def test_each_shipped_configuration_is_read(name: str) -> None:
-    assert from_command_line([str(CONFIGS / f"{name}.toml")]).name == name
+def test_each_shipped_configuration_is_read(name: str, folder: str) -> None:
+    assert from_command_line([str(CONFIGS / folder / f"{name}.toml")]).name == name
+
+
+def test_the_gpu_runs_end_within_half_an_hour_together() -> None:
+    minutes = [from_command_line([str(path)]).minutes for path in (CONFIGS / "gpu").glob("*.toml")]
+    assert len(minutes) == 3
+    assert all(minutes)
+    assert sum(minutes) <= 27  # what is left is for the pictures, the scores and the export

@@ -1,0 +1,82 @@
+"""Scores of the networks for each kind of mark, as a table and as JSON."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.matte import MatteConfig
+from models.segmenter import SegmenterConfig
+from tests.material import small_source
+from training import evaluate, networks, train_matte, train_segmenter
+from training.config import TrainConfig
+from training.evaluate import OneKind
+from training.samples import matte_sample
+from training.validation import Examination
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A segmenter as it is shipped and a matte head as a run leaves it."""
+    segmenter, matte = SegmenterConfig((8, 8, 12, 12, 16)), MatteConfig((8, 8, 12, 12))
+    places = ((tmp_path / "segmenter.pt", train_segmenter, segmenter), (tmp_path / "matte" / "last.pt", train_matte, matte))
+    for path, module, shape in places:
+        path.parent.mkdir(exist_ok=True)
+        weights = module.task(TrainConfig("x", seed=4), shape).network.state_dict()
+        torch.save({"step": 1, "network_config": dataclasses.asdict(shape), "average": weights}, path)
+    return tmp_path
+
+
+def test_each_kind_has_a_row_and_unmarked_windows_have_one_of_their_own(weights: Path, tmp_path: Path) -> None:
+    tasks = evaluate.tasks_in(weights)
+    assert set(tasks) == {"segmenter", "matte"}
+    rows = evaluate.by_kind(tasks, small_source(2), ("badge", "faint"), samples=3)
+    assert list(rows) == ["badge", "faint", "no mark"]
+    assert {"f1", "opacity_error", "colour_error"} <= rows["badge"].keys()
+    assert "wrong" not in rows["badge"]
+    assert rows["no mark"].keys() == {"wrong"}
+    evaluate.write(rows, tmp_path / "found" / "scores")
+    assert json.loads((tmp_path / "found" / "scores.json").read_text()) == rows
+    lines = (tmp_path / "found" / "scores.md").read_text().splitlines()
+    assert lines[0].startswith("| mark | F1 | wrongly marked | opacity error |")
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith(f"| badge | {rows['badge']['f1']:.3f} | - |")
+
+
+def test_the_scores_are_those_of_the_networks_alone(weights: Path) -> None:
+    tasks, source = evaluate.tasks_in(weights), small_source(2)
+    together = evaluate.examined(tasks, source, 2)
+    for task in tasks.values():
+        alone = Examination(task, source, 2).scores(task.network)
+        assert alone == {key: together[key] for key in alone}
+
+
+def test_samples_of_one_kind_differ_by_kind_alone() -> None:
+    source = small_source()
+    faint, subtitle = (matte_sample(OneKind(source.clips, source.vocabulary, 1, kind=kind), 0, size=64) for kind in ("faint", "subtitle"))
+    assert 0 < faint["opacity"].max() < 0.5 < subtitle["opacity"].max()
+
+
+def test_the_best_of_a_run_is_preferred_and_nothing_is_said(weights: Path, tmp_path: Path) -> None:
+    (weights / "matte" / "best.pt").write_bytes((weights / "matte" / "last.pt").read_bytes())
+    assert networks.checkpoint_in(weights, "matte") == weights / "matte" / "best.pt"
+    assert networks.checkpoint_in(weights, "inpainter") is None
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="no checkpoint"):
+        evaluate.tasks_in(tmp_path / "empty")
+
+
+def test_a_checkpoint_of_another_shape_is_said(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = torch.load(weights / "segmenter.pt", weights_only=True)
+    torch.save({**state, "network_config": {"channels": (8, 8)}}, weights / "segmenter.pt")
+    with pytest.raises(SystemExit, match="of another version of the segmenter"):
+        evaluate.main(["--weights", str(weights)])
+    assert not capsys.readouterr().out
+
+
+def test_unknown_kinds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.main(["--kinds", "faint,loud"])
+    assert "unknown kinds: loud" in capsys.readouterr().err
