@@ -1,8 +1,10 @@
 """Exports a trained network to ONNX, checks that ONNX Runtime computes what torch computes, and enters it in the manifest.
 
-    python -m models.export segmenter build/runs/segmenter/last.pt
+    python -m models.export segmenter build/runs/segmenter/last.pt          # into the shipped weights
+    python -m models.export segmenter build/runs/segmenter/last.pt DIR      # into a folder of one's own: cleanplate models use DIR
 
-The network is wrapped, never changed: the wrapper only turns logits into probabilities.
+The network is wrapped, never changed: the wrapper only turns logits into probabilities. Beside the float32 file NAME.onnx comes
+NAME.fp16.onnx for GPUs, and NAME.pt to fine-tune from.
 """
 
 import hashlib
@@ -11,22 +13,30 @@ import subprocess
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.inpainter import Inpainter, InpainterConfig
 from models.matte import Matte, MatteConfig
-from models.registry import MANIFEST
+from models.operators import refuse_problems
+from models.registry import MANIFEST, MANIFEST_FILE, SHIPPED, VARIANTS
 from models.segmenter import Segmenter, SegmenterConfig
 from models.spec import CONTRACT_VERSION, NETWORKS, OPSET, NetworkSpec
+from models.variants import Arrays, NotWorthIt, make_half
 
 TOLERANCE = 2e-4  # largest difference torch - ONNX Runtime, values in [0, 1]
+TRIED_SIZES = (
+    {"batch": 1, "time": 1, "frames": 2, "height": 2, "width": 4},
+    {"batch": 3, "time": 4, "frames": 5, "height": 2, "width": 4},
+)  # height and width in multiples
 
 
 class Probabilities(nn.Module):
@@ -96,46 +106,108 @@ def largest_difference(spec: NetworkSpec, network: nn.Module, path: Path, sizes:
     return max(float(np.abs(e.numpy() - np.asarray(g)).max()) for e, g in zip(expected, got, strict=True))
 
 
-def main(name: str, checkpoint: Path) -> None:
+def main(name: str, checkpoint: Path, folder: Path = SHIPPED) -> None:
     spec = next(s for s in NETWORKS if s.name == name)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network = build(spec, state["network_config"], state["average"])
-    path = MANIFEST.parent / "weights" / f"{name}.onnx"
+    path = folder / "weights" / f"{name}.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
     export(spec, network, path)
-    for sizes in ({"batch": 1, "time": 1, "frames": 2}, {"batch": 3, "time": 4, "frames": 5}):
-        difference = largest_difference(spec, network, path, {**sizes, "height": 2 * spec.multiple, "width": 4 * spec.multiple})
+    refuse_problems(onnx.load(path))
+    for sizes in TRIED_SIZES:
+        difference = largest_difference(spec, network, path, in_pixels(spec, sizes))
         if difference > TOLERANCE:
             raise SystemExit(f"torch and ONNX differ by {difference:.2g}")
     torch.save({key: state[key] for key in ("step", "network_config", "average")}, path.with_suffix(".pt"))  # to fine-tune from
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    enter(spec, path, int(state["step"]), commit, figures=_last_figures(checkpoint.with_name("log.jsonl")))
+    enter(spec, path, int(state["step"]), commit, folder / MANIFEST_FILE, _figures(checkpoint.with_name("log.jsonl"), int(state["step"])))
+    add_half(spec, path, folder / MANIFEST_FILE)
 
 
-def _last_figures(log: Path) -> dict[str, float]:
-    """The scores of the run's last validation; none where the run kept no log."""
-    row = json.loads(log.read_text().splitlines()[-1]) if log.exists() else {}
+def add_half(spec: NetworkSpec, path: Path, manifest: Path = MANIFEST) -> None:
+    """Makes the half-precision form of a file that is in the manifest, and enters it there; none where it would cost too much."""
+    try:
+        half, cost = make_half(path, list(trial_samples(spec)))
+    except NotWorthIt as reason:
+        warnings.warn(f"{reason}: left out", stacklevel=2)
+    else:
+        enter_variant(spec, half, cost.figures(), manifest)
+
+
+def in_pixels(spec: NetworkSpec, sizes: dict[str, int]) -> dict[str, int]:
+    """The sizes, their height and width, which are in multiples, in pixels."""
+    return {**sizes, "height": sizes["height"] * spec.multiple, "width": sizes["width"] * spec.multiple}
+
+
+def trial_samples(spec: NetworkSpec) -> Iterator[Arrays]:
+    """Random inputs to compare a variant with float32 on, as smooth as pictures are."""
+    for seed, sizes in enumerate(TRIED_SIZES):
+        yield {name: _smooth(value).numpy() for name, value in random_inputs(spec, in_pixels(spec, sizes), seed).items()}
+
+
+def _smooth(values: Tensor) -> Tensor:
+    """(..., H, W): every eighth value, and between them interpolated."""
+    coarse = values[..., ::8, ::8].flatten(0, -3)[None]
+    return functional.interpolate(coarse, size=values.shape[-2:], mode="bilinear").reshape(values.shape)
+
+
+def _figures(log: Path, step: int) -> dict[str, float]:
+    """The scores of the run's validation at that step; none where the run kept no log."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    row: dict[str, float] = next((row for row in map(json.loads, reversed(lines)) if row["step"] == step), {})
     return {key: round(value, 4) for key, value in row.items() if key not in {"step", "seconds"}}
 
 
 def enter(
     spec: NetworkSpec, path: Path, steps: int, commit: str, manifest: Path = MANIFEST, figures: dict[str, float] | None = None
 ) -> None:
-    """Puts the file's checksum and origin into the manifest; other networks' entries stay."""
-    entries = tomllib.loads(manifest.read_text()) if manifest.exists() else {}
+    """Puts the file's checksum and origin into the manifest; other networks' entries stay, variants of the file before are forgotten."""
+    entries = _entries(manifest)
     entries[spec.name] = {
         "file": f"weights/{path.name}",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": _sha256(path),
         "version": f"{steps}-{commit}",
         "contract": CONTRACT_VERSION,
         "steps": steps,
         "commit": commit,
         **(figures or {}),
     }
+    _write(entries, manifest)
+
+
+def enter_variant(spec: NetworkSpec, path: Path, figures: dict[str, float], manifest: Path = MANIFEST) -> None:
+    """Puts a cheaper form of the network that is in the manifest beside it; the file is NAME.PRECISION.onnx."""
+    precision = Path(path.stem).suffix.removeprefix(".")
+    if precision not in VARIANTS:
+        raise ValueError(f"{path.name} is not named NAME.PRECISION.onnx")
+    entries = _entries(manifest)
+    entries[spec.name][precision] = {"file": f"weights/{path.name}", "sha256": _sha256(path), **figures}
+    _write(entries, manifest)
+
+
+def _entries(manifest: Path) -> dict[str, dict[str, Any]]:
+    return tomllib.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(entries: Mapping[str, Mapping[str, Any]], manifest: Path) -> None:
     lines = ["# Written by models/export.py: which files the networks are, and where they come from."]
     for name, entry in sorted(entries.items()):
-        lines += ["", f"[{name}]", *(f'{k} = "{v}"' if isinstance(v, str) else f"{k} = {v}" for k, v in entry.items())]
-    manifest.write_text("\n".join(lines) + "\n")
+        lines += _table(name, entry)
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _table(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a table and, after them, of the tables in it."""
+    yield from ("", f"[{name}]")
+    yield from (f'{k} = "{v}"' if isinstance(v, str) else f"{k} = {v}" for k, v in entry.items() if not isinstance(v, Mapping))
+    for inner, table in entry.items():
+        if isinstance(table, Mapping):
+            yield from _table(f"{name}.{inner}", table)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], *map(Path, sys.argv[2:]))

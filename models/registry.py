@@ -1,13 +1,34 @@
-"""Finds the networks' files and checks that they are the ones the manifest names. No torch."""
+"""Finds the networks' files and checks that they are the ones the manifest names. No torch.
+
+A folder of weights holds `manifest.toml` and the files that it names. A network has a file in float32, and may have cheaper variants of it:
+
+    [matte]
+    file = "weights/matte.onnx"
+    sha256 = "..."
+    version = "2800-668a676"
+    contract = 2
+
+    [matte.fp16]
+    file = "weights/matte.fp16.onnx"
+    sha256 = "..."
+"""
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 from models.spec import CONTRACT_VERSION, NetworkSpec
 
-MANIFEST = Path(__file__).parent / "manifest.toml"
+SHIPPED: Final = Path(__file__).parent
+MANIFEST_FILE: Final = "manifest.toml"
+MANIFEST: Final = SHIPPED / MANIFEST_FILE
+
+Precision = Literal["fp32", "fp16", "int8"]
+VARIANTS: Final[tuple[Precision, ...]] = ("fp16", "int8")
+NO_FIGURES: Final = ("contract", "steps")
 
 
 class WeightsError(Exception):
@@ -20,19 +41,65 @@ class Weights:
 
     path: Path
     version: str
+    sha256: str
+    precision: Precision = "fp32"
+
+    @property
+    def label(self) -> str:
+        """What a report calls them: the version; the precision unless float32; and of weights that are not shipped, which they are."""
+        parts = [self.version]
+        if self.precision != "fp32":
+            parts.append(self.precision)
+        if not self.path.is_relative_to(SHIPPED):
+            parts.append(self.sha256[:12])
+        return "+".join(parts)
 
 
-def find(spec: NetworkSpec, manifest: Path = MANIFEST) -> Weights:
-    """The network's ONNX file beside the manifest, its sha256 checked. Raises WeightsError."""
+@dataclass(frozen=True)
+class Entry:
+    """What a manifest says of one network: each precision's file and its sha256, and the figures of its training run."""
+
+    version: str
+    contract: int
+    files: Mapping[Precision, tuple[Path, str]]
+    figures: Mapping[str, float]
+
+
+def has(spec: NetworkSpec, manifest: Path = MANIFEST) -> bool:
+    """Whether the manifest names the network. Raises WeightsError where there is none that can be read."""
     try:
-        entry = tomllib.loads(manifest.read_text(encoding="utf-8"))[spec.name]
-        file, sha256, version, contract = (entry[key] for key in ("file", "sha256", "version", "contract"))
-        path = manifest.parent / file
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, KeyError, TypeError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
+        return spec.name in tomllib.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
+        raise WeightsError(f"the manifest of the weights is missing: {type(error).__name__}") from error
+
+
+def entry(spec: NetworkSpec, manifest: Path = MANIFEST) -> Entry:
+    """The network's entry; its files are not looked at. Raises WeightsError."""
+    try:
+        table = tomllib.loads(manifest.read_text(encoding="utf-8"))[spec.name]
+        tables = {"fp32": table, **{precision: table[precision] for precision in VARIANTS if precision in table}}
+        return Entry(
+            version=str(table["version"]),
+            contract=table["contract"],
+            files={precision: (manifest.parent / of["file"], of["sha256"]) for precision, of in tables.items()},
+            figures={key: value for key, value in table.items() if isinstance(value, int | float) and key not in NO_FIGURES},
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"the weights of the {spec.name} are missing: {type(error).__name__}") from error
-    if contract != CONTRACT_VERSION:
-        raise WeightsError(f"the weights of the {spec.name} follow contract {contract}, this version needs {CONTRACT_VERSION}")
+
+
+def find(spec: NetworkSpec, manifest: Path = MANIFEST, precision: Precision = "fp32") -> Weights:
+    """The network's ONNX file of this precision beside the manifest, its sha256 checked. Raises WeightsError."""
+    known = entry(spec, manifest)
+    if known.contract != CONTRACT_VERSION:
+        raise WeightsError(f"the weights of the {spec.name} follow contract {known.contract}, this version needs {CONTRACT_VERSION}")
+    if precision not in known.files:
+        raise WeightsError(f"the weights of the {spec.name} are missing: there are none in {precision}")
+    path, sha256 = known.files[precision]
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"the weights of the {spec.name} are missing: {type(error).__name__}") from error
     if digest != sha256:
         raise WeightsError(f"the weights of the {spec.name} are damaged: sha256 differs from the manifest")
-    return Weights(path, str(version))
+    return Weights(path, known.version, digest, precision)

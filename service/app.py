@@ -17,6 +17,7 @@ from service.api.problems import http_problem
 from service.api.rates import READ, SUBMIT, Rates
 from service.api.requests_log import RequestsLog
 from service.core import FACADES, Core
+from service.inference.folder import in_use, manifest_of
 from service.jobs.content import AllowAll, DenyList
 from service.jobs.desk import Desk, Rules
 from service.metrics import Meters, scraped
@@ -83,7 +84,7 @@ def _check_models(settings: Settings) -> Check:
     def check() -> None:
         if settings.networks == "shipped":
             for network in spec.NETWORKS:
-                registry.find(network)
+                registry.find(network, manifest_of(network, in_use(settings.weights)))
 
     return check
 

@@ -15,7 +15,14 @@ INTERRUPTED: Final = 130
 
 # A command, or a group of them, and the module in service/commands that has it under that name.
 COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit"}
-GROUPS: Final = {"accounts": "admin", "keys": "admin", "signers": "admin", "credits": "admin", "settings": "tell"}
+GROUPS: Final = {
+    "models": "models",
+    "accounts": "admin",
+    "keys": "admin",
+    "signers": "admin",
+    "credits": "admin",
+    "settings": "tell",
+}
 
 
 def run_command(arguments: Sequence[str]) -> int:

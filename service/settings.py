@@ -18,6 +18,7 @@ MIB: Final = 2**20
 DAY_SECONDS: Final = 86400.0
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "fp16", "int8"]
 
 
 def _words(value: object) -> object:
@@ -45,6 +46,8 @@ class Settings(BaseSettings):
         None, description="Signs links, encrypts signing secrets; the same for the whole fleet. Else made and kept in the data folder."
     )
     device: Device = Field("auto", description="Where the networks run: auto, cpu or cuda.")
+    precision: Precision = Field("auto", description="Of the networks: fp32, fp16, int8; auto: the cheapest for the device that there is.")
+    weights: Path | None = Field(None, description="Folder with manifest.toml and weights/; else what `cleanplate models use` chose.")
     networks: Literal["shipped", "fake"] = Field(
         "shipped", description="`fake`: stand-ins that find what is white, to try the service alone."
     )

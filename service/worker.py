@@ -44,7 +44,9 @@ def work(core: Core, until: threading.Event) -> None:
 
 
 def load_networks(settings: Settings) -> Networks:
-    return fake.networks(workers=2) if settings.networks == "fake" else Networks.load(settings.device)
+    if settings.networks == "fake":
+        return fake.networks(workers=2)
+    return Networks.load(settings.device, weights=settings.weights, precision=settings.precision, warm=True)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def clean(
     request = _request(box or [], mask, detect, classes)
     targets = target_files(inputs, output, report)
     chosen = settings.read()
-    networks = Networks.load(device or chosen.device)
+    networks = Networks.load(device or chosen.device, weights=chosen.weights, precision=chosen.precision)
     job = _Job(request, networks, chosen.limits, verbose)
     results = []
     for source, target in zip(inputs, targets, strict=True):

@@ -4,38 +4,45 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import onnxruntime as ort
 
 from models import registry, spec
-from service.errors import ModelError, RequestError
+from service.errors import ModelError
+from service.inference import device as devices
+from service.inference import folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
-
-Device = Literal["auto", "cpu", "cuda"]
+from service.inference.device import ChosenDevice, Device, WantedPrecision
 
 
 class OnnxSession(Session):
     """A network in ONNX Runtime, on one device."""
 
-    def __init__(self, path: Path, network: spec.NetworkSpec, device: Literal["cpu", "cuda"], threads: int = 0) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads  # 0: as many as there are cores
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")  # random-looking weights made LaMa 30 times slower without it
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoder and encoder need the cores while we wait
-        options.enable_mem_pattern = False  # shapes vary from mark to mark
-        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if device == "cuda" else ["CPUExecutionProvider"]
+    def __init__(self, path: Path, network: spec.NetworkSpec, device: ChosenDevice, threads: int = 0) -> None:
         try:
-            self._session = ort.InferenceSession(path, options, providers=providers)
+            self._session = ort.InferenceSession(path, devices.session_options(threads), providers=devices.providers(device))
         except Exception as error:  # ONNX Runtime's own errors share no base class
             raise ModelError(f"the {network.name} does not load: {type(error).__name__}") from error
+        self._device = device
         self._outputs = [output.name for output in network.outputs]
         if not (_keep(network.inputs, self._session.get_inputs()) and _keep(network.outputs, self._session.get_outputs())):
             raise ModelError(f"the {network.name} has other inputs or outputs than its contract")
 
     def run(self, inputs: Arrays) -> Arrays:
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        if self._device == "cpu":  # in place: nothing to copy
+            return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        return self.run_bound(inputs)
+
+    def run_bound(self, inputs: Arrays) -> Arrays:
+        """The same by IO binding: each input is copied to the device once, each output stays there until it is copied back once."""
+        binding = self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._device, 0))
+        for name in self._outputs:
+            binding.bind_output(name, self._device)
+        self._session.run_with_iobinding(binding)
+        return dict(zip(self._outputs, binding.copy_outputs_to_cpu(), strict=True))
 
 
 def _keep(contract: Sequence[spec.TensorSpec], tensors: Sequence[ort.NodeArg]) -> bool:
@@ -54,15 +61,23 @@ class Networks:
     versions: dict[str, str]
 
     @classmethod
-    def load(cls, device: Device = "auto", threads: int = 0, manifest: Path = registry.MANIFEST) -> "Networks":
-        """Verifies and loads the shipped networks. Raises ModelError, and RequestError where CUDA is asked for and absent."""
-        chosen = choose_device(device)
-        try:
-            found = {network.name: (network, registry.find(network, manifest)) for network in spec.NETWORKS}
-        except registry.WeightsError as error:
-            raise ModelError(str(error)) from error
-        batchers = {name: _batcher(network, weights.path, chosen, threads) for name, (network, weights) in found.items()}
-        versions = {name: weights.version for name, (_, weights) in found.items()}
+    def load(
+        cls,
+        device: Device = "auto",
+        threads: int = 0,
+        weights: Path | None = None,
+        precision: WantedPrecision = "auto",
+        warm: bool = False,
+    ) -> "Networks":
+        """Verifies and loads the networks of a folder; without one, of the folder that `cleanplate models use` chose, else the shipped.
+
+        `warm`: run each once in its common shapes where the first run of a shape is slow. Raises ModelError, and RequestError where CUDA
+        is asked for and absent.
+        """
+        chosen = devices.choose_device(device)
+        found = {network: find(network, folder.in_use(weights), precision, chosen) for network in spec.NETWORKS}
+        batchers = {network.name: load_batcher(network, of, chosen, threads, warm) for network, of in found.items()}
+        versions = {network.name: of.label for network, of in found.items()}
         return cls(**batchers, versions=versions | {"onnxruntime": ort.__version__, "device": chosen})
 
     def close(self) -> None:
@@ -71,22 +86,32 @@ class Networks:
             batcher.close()
 
 
-def _batcher(network: spec.NetworkSpec, path: Path, device: Literal["cpu", "cuda"], threads: int) -> Batcher:
-    """The network with the batches and the threads that suit the device."""
+def find(network: spec.NetworkSpec, weights: Path, precision: WantedPrecision, device: ChosenDevice) -> registry.Weights:
+    """The file that suits the device and the wish, verified. Raises ModelError."""
+    try:
+        manifest = folder.manifest_of(network, weights)
+        there_are = registry.entry(network, manifest).files
+        return registry.find(network, manifest, devices.choose_precision(precision, device, there_are))
+    except registry.WeightsError as error:
+        hint = "" if weights == registry.SHIPPED else " (not the shipped weights; `cleanplate models use --shipped` goes back to them)"
+        raise ModelError(f"{error}{hint}") from error
+
+
+def load_batcher(
+    network: spec.NetworkSpec, weights: registry.Weights, device: ChosenDevice, threads: int = 0, warm: bool = False
+) -> Batcher:
+    """The network with the batches, the threads and the workers that suit the device. Raises ModelError."""
     if device == "cuda":
-        return Batcher(OnnxSession(path, network, device, threads), BATCH_SIZES)
+        session = OnnxSession(weights.path, network, device, threads)
+        if warm:
+            warm_up(network, session)
+        return Batcher(session, BATCH_SIZES)
     if network is spec.INPAINTER:  # its calls come by the dozen: two of one thread each do half as much again as one of two threads
-        return Batcher(OnnxSession(path, network, device, 1), workers=threads or os.cpu_count() or 1)
-    return Batcher(OnnxSession(path, network, device, threads))  # a larger batch would only need more memory
+        return Batcher(OnnxSession(weights.path, network, device, 1), workers=threads or os.cpu_count() or 1)
+    return Batcher(OnnxSession(weights.path, network, device, threads))  # a larger batch would only need more memory
 
 
-def choose_device(device: Device) -> Literal["cpu", "cuda"]:
-    """CUDA where it is asked for, or possible under `auto`."""
-    if device == "cpu":
-        return "cpu"
-    possible = "CUDAExecutionProvider" in ort.get_available_providers()
-    if possible:
-        ort.preload_dlls()  # the CUDA libraries that came as packages
-    if device == "cuda" and not possible:
-        raise RequestError("CUDA is not available here: install the cuda extra, or use --device cpu")
-    return "cuda" if possible else "cpu"
+def warm_up(network: spec.NetworkSpec, session: Session, sizes: Sequence[int] = BATCH_SIZES) -> None:
+    """Runs the network in its common shape and each batch size, so that a first job does not wait for kernels to be chosen and loaded."""
+    for size in sizes:
+        session.run(trial.inputs(network, trial.common_sizes(network, size)))

@@ -80,7 +80,8 @@ def test_what_is_copied_is_there_and_the_rest_is_ignored() -> None:
 
 def test_the_networks_are_copied_and_nothing_that_only_training_needs() -> None:
     manifest = tomllib.loads((ROOT / "models" / "manifest.toml").read_text(encoding="utf-8"))
-    assert {f"models/{entry['file']}" for entry in manifest.values()} == {name for name in CONTEXT if name.startswith("models/weights/")}
+    tables = [table for entry in manifest.values() for table in (entry, *(v for v in entry.values() if isinstance(v, dict)))]
+    assert {f"models/{table['file']}" for table in tables} == {name for name in CONTEXT if name.startswith("models/weights/")}
     assert not [name for name in CONTEXT if "__pycache__" in name]
 
 

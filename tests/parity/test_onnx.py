@@ -1,6 +1,7 @@
 """What ONNX Runtime computes is what torch computes, and the files are those that the contract and the manifest describe."""
 
 import hashlib
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import export
+from models import export, half, operators, variants
 from models.blocks import pull_push as pull_push_torch
 from models.matte import Matte, MatteConfig
 from models.preprocess import pull_push
-from models.registry import MANIFEST
+from models.registry import MANIFEST, entry, find
 from models.segmenter import Segmenter, SegmenterConfig
-from models.spec import MATTE, NETWORKS, OPSET, SEGMENTER, NetworkSpec
+from models.spec import INPAINTER, MATTE, NETWORKS, OPSET, SEGMENTER, NetworkSpec
 from service.inference.session import OnnxSession
 from tests.footage import scene
 
@@ -32,10 +33,6 @@ TINY: dict[str, tuple[NetworkSpec, dict[str, Any]]] = {
     "segmenter": (SEGMENTER, {"channels": (4, 6, 6, 8, 8)}),
     "matte": (MATTE, {"channels": (4, 6, 6, 8)}),
 }
-
-
-def in_pixels(sizes: dict[str, int], spec: NetworkSpec) -> dict[str, int]:
-    return {**sizes, "height": sizes["height"] * spec.multiple, "width": sizes["width"] * spec.multiple}
 
 
 def random_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -66,14 +63,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Networ
 @pytest.mark.parametrize("name", TINY)
 def test_torch_equals_onnx(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], name: str, sizes: dict[str, int]) -> None:
     spec, network, path = exported[name]
-    assert export.largest_difference(spec, network, path, in_pixels(sizes, spec)) < export.TOLERANCE
+    assert export.largest_difference(spec, network, path, export.in_pixels(spec, sizes)) < export.TOLERANCE
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_batched_equals_alone(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], name: str) -> None:
     spec, _, path = exported[name]
     session = OnnxSession(path, spec, "cpu", threads=1)
-    inputs = {k: v.numpy() for k, v in export.random_inputs(spec, in_pixels(SIZES[2], spec)).items()}
+    inputs = {k: v.numpy() for k, v in export.random_inputs(spec, export.in_pixels(spec, SIZES[2])).items()}
     together = session.run(inputs)
     for index in range(3):
         alone = session.run({k: v[index : index + 1] for k, v in inputs.items()})
@@ -88,8 +85,12 @@ def test_an_exported_file_keeps_the_contract(exported: dict[str, tuple[NetworkSp
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_each_shipped_file_keeps_the_contract(spec: NetworkSpec) -> None:
-    assert_contract(WEIGHTS / f"{spec.name}.onnx", spec)
+def test_each_shipped_file_keeps_the_contract_and_runs_on_a_gpu(spec: NetworkSpec) -> None:
+    files = {precision: path for precision, (path, _) in entry(spec).files.items() if precision != "int8"}
+    assert files.keys() == {"fp32", "fp16"}
+    for path in files.values():
+        assert_contract(path, spec)
+        assert operators.problems(onnx.load(path)) == []
 
 
 def assert_contract(path: Path, spec: NetworkSpec) -> None:
@@ -113,16 +114,41 @@ def test_each_shipped_file_computes_what_its_checkpoint_computes(spec: NetworkSp
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network = export.build(spec, state["network_config"], state["average"])
     for sizes in SIZES[:2]:
-        assert export.largest_difference(spec, network, WEIGHTS / f"{spec.name}.onnx", in_pixels(sizes, spec)) < export.TOLERANCE
+        assert export.largest_difference(spec, network, WEIGHTS / f"{spec.name}.onnx", export.in_pixels(spec, sizes)) < export.TOLERANCE
     assert tomllib.loads(MANIFEST.read_text())[spec.name]["steps"] == state["step"]
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
 def test_each_shipped_file_answers_within_the_range(spec: NetworkSpec) -> None:
     session = OnnxSession(WEIGHTS / f"{spec.name}.onnx", spec, "cpu", threads=1)
-    answer = session.run({k: v.numpy() for k, v in export.random_inputs(spec, in_pixels(SIZES[1], spec)).items()})
+    answer = session.run({k: v.numpy() for k, v in export.random_inputs(spec, export.in_pixels(spec, SIZES[1])).items()})
     for output in spec.outputs:
         assert output.low <= answer[output.name].min() <= answer[output.name].max() <= output.high
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
+def test_each_shipped_half_is_the_half_of_its_file_and_costs_little(spec: NetworkSpec) -> None:
+    """Computed as a GPU does, and as a CPU does."""
+    (single, _), (path, _) = (entry(spec).files[precision] for precision in ("fp32", "fp16"))
+    model = onnx.load(single)
+    assert half.to_half(model).SerializeToString() == path.read_bytes()
+    assert half.half_share(onnx.load(path)) == 1
+    sessions = [
+        ort.InferenceSession(form, providers=["CPUExecutionProvider"]) for form in (single, half.rounded(model).SerializeToString(), path)
+    ]
+    on_gpu, on_cpu = (variants.cost(sessions[0], form, export.trial_samples(spec)) for form in sessions[1:])
+    assert on_gpu.psnr_db > variants.LEAST_PSNR_DB
+    assert on_cpu.psnr_db > on_gpu.psnr_db - 3  # it rounds less
+    assert path.stat().st_size < 0.62 * single.stat().st_size
+
+
+def test_coordinates_are_never_half() -> None:
+    """What GridSample gets was computed in float32 from the flow on, and so was what is divided, logged or summed by Softmax."""
+    model = onnx.load(entry(INPAINTER).files["fp16"][0])
+    of = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    kinds = {node.op_type for node in model.graph.node if any(of.get(name) == onnx.TensorProto.FLOAT16 for name in node.input)}
+    assert "Conv" in kinds
+    assert kinds.isdisjoint({"GridSample", "Div", "Log", "Softmax", "ReduceSum", "ReduceMean", "ReduceL2", "Pow", "Sqrt", "Range"})
 
 
 def test_the_manifest_takes_in_a_network_and_keeps_the_others(tmp_path: Path) -> None:
@@ -134,6 +160,36 @@ def test_the_manifest_takes_in_a_network_and_keeps_the_others(tmp_path: Path) ->
     assert entries.keys() == {"matte", "segmenter"}
     assert entries["matte"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert (entries["matte"]["version"], entries["segmenter"]["version"]) == ("3-abc", "1-abc")
+
+
+def test_a_variant_is_entered_beside_its_network_and_forgotten_with_it(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.toml"
+    (tmp_path / "matte.onnx").write_bytes(b"weights")
+    (tmp_path / "matte.fp16.onnx").write_bytes(b"half")
+    export.enter(MATTE, tmp_path / "matte.onnx", 1, "abc", manifest)
+    export.enter_variant(MATTE, tmp_path / "matte.fp16.onnx", {"psnr_db": 70.5}, manifest)
+    export.enter(SEGMENTER, tmp_path / "matte.onnx", 2, "abc", manifest)
+    table = tomllib.loads(manifest.read_text())["matte"]
+    assert table["version"] == "1-abc"
+    assert table["fp16"] == {"file": "weights/matte.fp16.onnx", "sha256": hashlib.sha256(b"half").hexdigest(), "psnr_db": 70.5}
+    assert set(entry(MATTE, manifest).files) == {"fp32", "fp16"}
+    export.enter(MATTE, tmp_path / "matte.onnx", 3, "abc", manifest)
+    assert set(entry(MATTE, manifest).files) == {"fp32"}
+    with pytest.raises(ValueError, match="not named"):
+        export.enter_variant(MATTE, tmp_path / "matte.onnx", {}, manifest)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_exported_file_gets_its_half(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], tmp_path: Path, name: str) -> None:
+    spec, _, path = exported[name]
+    weights, manifest = tmp_path / "weights", tmp_path / "manifest.toml"
+    weights.mkdir()
+    copy = Path(shutil.copy(path, weights))
+    export.enter(spec, copy, 5, "abc", manifest)
+    export.add_half(spec, copy, manifest)
+    assert find(spec, manifest, "fp16").path == weights / f"{name}.fp16.onnx"
+    assert_contract(weights / f"{name}.fp16.onnx", spec)
+    assert operators.problems(onnx.load(copy)) == []
 
 
 def both_fills(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,54 +11,66 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from models.registry import MANIFEST
-from models.spec import NETWORKS
+from models.registry import MANIFEST, MANIFEST_FILE, SHIPPED, Precision, entry
+from models.spec import INPAINTER, MATTE, NETWORKS, SEGMENTER, NetworkSpec
 from service.errors import ModelError, RequestError
-from service.inference import fake
-from service.inference.session import Networks, OnnxSession, choose_device
+from service.inference import fake, folder, trial
+from service.inference.batcher import BATCH_SIZES, Arrays
+from service.inference.device import CPU, CUDA, ChosenDevice, WantedPrecision, choose_device, choose_precision, providers
+from service.inference.session import Networks, OnnxSession, find, warm_up
+from tests.cuda.placement import picture_nodes, placed
 from tests.unit.test_batcher import TINY, tiny_onnx
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's configuration folder without a choice of weights."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    return home
+
+
 @pytest.fixture
-def manifest(tmp_path: Path) -> Path:
+def weights(tmp_path: Path) -> Path:
     """A copy of the shipped networks that a test may damage."""
-    shutil.copytree(MANIFEST.parent / "weights", tmp_path / "weights", ignore=shutil.ignore_patterns("*.pt"))
-    return Path(shutil.copy(MANIFEST, tmp_path))
+    shutil.copytree(SHIPPED / "weights", tmp_path / "weights", ignore=shutil.ignore_patterns("*.pt"))
+    shutil.copy(MANIFEST, tmp_path)
+    return tmp_path
 
 
 def test_the_shipped_networks_load_and_tell_their_versions() -> None:
-    networks = Networks.load("cpu", threads=1)
+    networks = Networks.load("cpu", threads=1, warm=True)
     assert set(networks.versions) == {"segmenter", "matte", "inpainter", "onnxruntime", "device"}
     assert networks.versions["device"] == "cpu"
 
 
-def files(manifest: Path) -> Iterator[Path]:
-    return (manifest.parent / "weights").glob("*.onnx")
+def files(weights: Path) -> Iterator[Path]:
+    return (weights / "weights" / f"{network.name}.onnx" for network in NETWORKS)
 
 
-def test_a_damaged_file_is_refused(manifest: Path) -> None:
-    weights = sorted(files(manifest))[0]
-    content = bytearray(weights.read_bytes())
+def test_a_damaged_file_is_refused(weights: Path) -> None:
+    damaged = next(files(weights))
+    content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
-    weights.write_bytes(content)
+    damaged.write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
-        Networks.load("cpu", manifest=manifest)
+        Networks.load("cpu", weights=weights)
 
 
-def test_a_missing_file_is_refused(manifest: Path) -> None:
-    sorted(files(manifest))[-1].unlink()
+def test_a_missing_file_is_refused(weights: Path) -> None:
+    list(files(weights))[-1].unlink()
     with pytest.raises(ModelError, match="missing"):
-        Networks.load("cpu", manifest=manifest)
+        Networks.load("cpu", weights=weights)
 
 
-def test_a_file_that_is_no_network_is_refused(manifest: Path) -> None:
+def test_a_file_that_is_no_network_is_refused(weights: Path) -> None:
     """Also where the manifest names its checksum."""
-    weights = manifest.parent / "weights" / "matte.onnx"
-    before = hashlib.sha256(weights.read_bytes()).hexdigest()
-    weights.write_bytes(b"no network at all")
-    manifest.write_text(manifest.read_text().replace(before, hashlib.sha256(weights.read_bytes()).hexdigest()))
+    path, manifest = weights / "weights" / "matte.onnx", weights / MANIFEST_FILE
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(b"no network at all")
+    manifest.write_text(manifest.read_text().replace(before, hashlib.sha256(path.read_bytes()).hexdigest()))
     with pytest.raises(ModelError, match="matte does not load"):
-        Networks.load("cpu", manifest=manifest)
+        Networks.load("cpu", weights=weights)
 
 
 def test_a_network_of_another_contract_is_refused(tmp_path: Path) -> None:
@@ -72,11 +85,128 @@ def test_a_network_of_another_contract_is_refused(tmp_path: Path) -> None:
             OnnxSession(path, other, "cpu", threads=1)
 
 
-def test_errors_name_no_path_of_this_machine(manifest: Path) -> None:
-    manifest.unlink()
-    with pytest.raises(ModelError) as caught:
-        Networks.load("cpu", manifest=manifest)
-    assert str(manifest.parent) not in str(caught.value)
+def test_errors_name_no_path_of_this_machine(weights: Path) -> None:
+    (weights / MANIFEST_FILE).unlink()
+    with pytest.raises(ModelError, match="models use --shipped") as caught:
+        Networks.load("cpu", weights=weights)
+    assert str(weights) not in str(caught.value)
+
+
+def test_a_folder_that_lacks_a_network_takes_the_shipped_one_and_tells_which_are_whose(weights: Path) -> None:
+    only(MATTE, weights)
+    own, shipped = Networks.load("cpu", weights=weights).versions, Networks.load("cpu").versions
+    assert own["matte"] == f"{shipped['matte']}+{tomllib.loads(MANIFEST.read_text())['matte']['sha256'][:12]}"
+    assert {name: own[name] for name in ("segmenter", "inpainter")} == {name: shipped[name] for name in ("segmenter", "inpainter")}
+
+
+def only(network: NetworkSpec, weights: Path) -> None:
+    """Leaves nothing in the folder but this network."""
+    manifest = weights / MANIFEST_FILE
+    table = tomllib.loads(manifest.read_text())[network.name]
+    kept = {key: table[key] for key in ("file", "sha256", "version", "contract")}
+    manifest.write_text(f"[{network.name}]\n" + "".join(f"{key} = {value!r}\n" for key, value in kept.items()))
+
+
+def test_a_chosen_folder_is_loaded_until_it_is_given_up_and_the_setting_wins(weights: Path, tmp_path: Path, home: Path) -> None:
+    only(MATTE, weights)
+    assert folder.in_use(None) == SHIPPED
+    folder.choose(weights)
+    assert folder.in_use(None) == weights.resolve()
+    assert folder.choice_file().is_relative_to(home)
+    assert "+" in Networks.load("cpu").versions["matte"]
+    assert folder.in_use(tmp_path / "other") == tmp_path / "other"
+    folder.choose(None)
+    folder.choose(None)
+    assert folder.in_use(None) == SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "there_are", "chosen"),
+    [
+        ("auto", "cuda", {"fp32", "fp16", "int8"}, "fp16"),
+        ("auto", "cpu", {"fp32", "fp16", "int8"}, "int8"),
+        ("auto", "cpu", {"fp32", "fp16"}, "fp32"),
+        ("auto", "cuda", {"fp32"}, "fp32"),
+        ("fp32", "cuda", {"fp32", "fp16"}, "fp32"),
+        ("fp16", "cpu", {"fp32", "fp16"}, "fp16"),
+        ("int8", "cpu", {"fp32", "fp16"}, "fp32"),
+    ],
+)
+def test_the_precision_is_the_wanted_one_or_the_cheapest_for_the_device(
+    wanted: WantedPrecision, device: ChosenDevice, there_are: set[Precision], chosen: Precision
+) -> None:
+    assert choose_precision(wanted, device, there_are) == chosen
+
+
+def test_int8_is_not_for_cuda() -> None:
+    with pytest.raises(RequestError, match="int8 is for the CPU"):
+        choose_precision("int8", "cuda", {"fp32", "int8"})
+
+
+def test_the_device_decides_which_shipped_file_is_found() -> None:
+    on_cuda, on_cpu = (find(INPAINTER, SHIPPED, "auto", device) for device in ("cuda", "cpu"))
+    assert (on_cuda.precision, on_cuda.path.name) == ("fp16", "inpainter.fp16.onnx")
+    assert on_cpu.path == entry(INPAINTER).files[on_cpu.precision][0]
+
+
+def test_cuda_is_preferred_and_the_cpu_takes_the_rest() -> None:
+    (first, options), second = providers("cuda")
+    assert (first, second) == (CUDA, CPU) == ("CUDAExecutionProvider", "CPUExecutionProvider")
+    assert options["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert all(isinstance(value, str) for value in options.values())
+    assert providers("cpu") == [CPU]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
+def test_io_binding_answers_as_a_plain_run(network: NetworkSpec) -> None:
+    session = OnnxSession(entry(network).files["fp32"][0], network, "cpu", threads=1)
+    inputs = trial.inputs(network, trial.small_sizes(network))
+    strided = {name: np.repeat(array, 2, -1)[..., ::2] for name, array in inputs.items()}
+    plain = session.run(inputs)
+    for given in (inputs, strided):
+        bound = session.run_bound(given)
+        assert bound.keys() == plain.keys()
+        for name, value in bound.items():
+            np.testing.assert_array_equal(value, plain[name])
+
+
+def test_warming_up_runs_the_common_shape_in_every_batch_size() -> None:
+    class Listening:
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, ...]] = []
+
+        def run(self, inputs: Arrays) -> Arrays:
+            self.seen.append(inputs["frames"].shape)
+            return {}
+
+    session = Listening()
+    warm_up(SEGMENTER, session)
+    assert session.seen == [(size, 4, 3, 384, 640) for size in BATCH_SIZES]
+
+
+def test_a_network_that_answers_outside_of_its_contract_is_told() -> None:
+    class Wrong:
+        def __init__(self, value: float, height: int) -> None:
+            self.value, self.height = value, height
+
+        def run(self, inputs: Arrays) -> Arrays:
+            batch, _, _, width = inputs["statistics"].shape
+            shapes = {"opacity": (batch, 1, self.height, width), "colour": (batch, 3, self.height, width)}
+            return {name: np.full(shape, self.value, np.float32) for name, shape in shapes.items()}
+
+    trial.try_out(MATTE, Wrong(0.5, 16))
+    for session, said in ((Wrong(2, 16), "range"), (Wrong(float("nan"), 16), "range"), (Wrong(0.5, 8), "shape")):
+        with pytest.raises(ModelError, match=said):
+            trial.try_out(MATTE, session)
+
+
+def test_where_nodes_run_can_be_told() -> None:
+    """On a CPU all of them; the tests on a GPU rely on it."""
+    path = entry(INPAINTER).files["fp32"][0]
+    pictures = picture_nodes(path)
+    assert {"Conv", "GridSample", "Softmax", "Resize"} <= set(pictures.values())
+    assert "Shape" not in pictures.values()
+    assert pictures.keys() <= placed(path, "cpu")[CPU]
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="CUDA is available")

@@ -1,0 +1,92 @@
+"""`cleanplate models`: which networks are in use, whether they are whole, and the choice of others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from models import registry, spec
+from service import settings
+from service.errors import ModelError, RequestError
+from service.inference import folder as folders
+from service.inference import trial
+from service.inference.session import OnnxSession
+
+models = typer.Typer(help="List, verify and choose the networks' weights.", no_args_is_help=True)
+
+HEADINGS: Final = ("network", "version", "precision", "file", "sha256", "size", "folder", "figures")
+
+Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="A folder with manifest.toml and weights/.", show_default=False)]
+Shipped = Annotated[bool, typer.Option("--shipped", help="Go back to the weights that came with the program.")]
+
+
+@models.command("list")
+def list_models() -> None:
+    """A line for each file: network, version, precision, checksum, size, the folder it comes from, the scores of its training run."""
+    folder = folders.in_use(settings.read().weights)
+    typer.echo(f"in use: {_name(folder)}")
+    rows = [HEADINGS, *_rows(folder)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@models.command("verify")
+def verify(directory: Folder = None) -> None:
+    """Check files, contract and answers of the networks in use, or of DIR's; exit 5 and one line where one is not as it should be."""
+    folder = directory or folders.in_use(settings.read().weights)
+    for line in checked(folder):
+        typer.echo(line)
+
+
+@models.command("use")
+def use(directory: Folder = None, shipped: Shipped = False) -> None:
+    """Verify DIR and load the networks from it from now on; what it lacks comes from the shipped ones. CLEANPLATE_WEIGHTS wins over it."""
+    if (directory is None) is not shipped:
+        raise RequestError("give either a folder or --shipped")
+    if directory is not None:
+        for line in checked(directory):
+            typer.echo(line)
+    folders.choose(directory)
+    typer.echo(f"in use from now on: {_name(directory or registry.SHIPPED)}")
+    if settings.read().weights is not None:
+        typer.echo("but CLEANPLATE_WEIGHTS is set, and wins", err=True)
+
+
+def checked(folder: Path) -> Iterator[str]:
+    """Checks every file that the folder's networks may be loaded from, and tells of each; raises ModelError at the first that is wrong."""
+    for network in spec.NETWORKS:
+        for weights, _ in _files(network, folder):
+            trial.try_out(network, OnnxSession(weights.path, network, "cpu", threads=1))
+            yield f"{network.name} {weights.version} {weights.precision}: whole, and answers within its range"
+
+
+def _files(network: spec.NetworkSpec, folder: Path) -> Iterator[tuple[registry.Weights, registry.Entry]]:
+    """The network's verified files, one of each precision."""
+    try:
+        manifest = folders.manifest_of(network, folder)
+        entry = registry.entry(network, manifest)
+        for precision in entry.files:
+            yield registry.find(network, manifest, precision), entry
+    except registry.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
+    for network in spec.NETWORKS:
+        for weights, entry in _files(network, folder):
+            yield (
+                network.name,
+                weights.version,
+                weights.precision,
+                weights.path.name,
+                weights.sha256[:12],
+                f"{weights.path.stat().st_size / 1e6:.1f} MB",
+                "shipped" if weights.path.is_relative_to(registry.SHIPPED) else "own",
+                " ".join(f"{name}={value:g}" for name, value in entry.figures.items()) if weights.precision == "fp32" else "",
+            )
+
+
+def _name(folder: Path) -> str:
+    return "the shipped weights" if folder == registry.SHIPPED else str(folder)

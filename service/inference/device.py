@@ -1,0 +1,63 @@
+"""Where the networks run and in which precision: the choices, and ONNX Runtime's options for each device."""
+
+from collections.abc import Collection
+from typing import Final, Literal
+
+import onnxruntime as ort
+
+from models.registry import Precision
+from service.errors import RequestError
+
+Device = Literal["auto", "cpu", "cuda"]
+ChosenDevice = Literal["cpu", "cuda"]
+WantedPrecision = Literal["auto", "fp32", "fp16", "int8"]
+Provider = str | tuple[str, dict[str, str]]
+
+CUDA: Final = "CUDAExecutionProvider"
+CPU: Final = "CPUExecutionProvider"
+CHEAPEST: Final[dict[ChosenDevice, Precision]] = {"cuda": "fp16", "cpu": "int8"}
+
+# docs/decisions/0008 has the reasons at length.
+CUDA_OPTIONS: Final = {
+    "cudnn_conv_algo_search": "HEURISTIC",  # windows come in many shapes; EXHAUSTIVE times every algorithm for each new one
+    "use_tf32": "1",  # of float32 products: ten bits of mantissa, as many as half has
+    "do_copy_in_default_stream": "1",  # a stream of its own for copies may race
+    "arena_extend_strategy": "kSameAsRequested",  # doubling would take the memory of whoever shares the GPU
+    "enable_cuda_graph": "0",  # a graph is captured for one shape and its fixed buffers
+}
+
+
+def choose_device(device: Device) -> ChosenDevice:
+    """CUDA where it is asked for, or possible under `auto`. Raises RequestError where it is asked for and absent."""
+    if device == "cpu":
+        return "cpu"
+    possible = CUDA in ort.get_available_providers()
+    if possible:
+        ort.preload_dlls()  # the CUDA libraries that came as packages
+    if device == "cuda" and not possible:
+        raise RequestError("CUDA is not available here: install the cuda extra, or use --device cpu")
+    return "cuda" if possible else "cpu"
+
+
+def choose_precision(wanted: WantedPrecision, device: ChosenDevice, there_are: Collection[Precision]) -> Precision:
+    """The precision of one network: the wanted one, under `auto` the device's cheapest; float32 where the network has no such form."""
+    if wanted == "int8" and device == "cuda":
+        raise RequestError("int8 is for the CPU: use fp16 or auto with CUDA")
+    precision = CHEAPEST[device] if wanted == "auto" else wanted
+    return precision if precision in there_are else "fp32"
+
+
+def providers(device: ChosenDevice) -> list[Provider]:
+    """ONNX Runtime's providers, the preferred one first."""
+    return [(CUDA, dict(CUDA_OPTIONS)), CPU] if device == "cuda" else [CPU]
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """Options on either device; no threads: as many as there are cores."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # random-looking weights made LaMa 30 times slower without it
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoder and encoder need the cores while we wait
+    options.enable_mem_pattern = False  # shapes vary from mark to mark
+    return options
