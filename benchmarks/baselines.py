@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import Scene
-from benchmarks.media import Picture, frames_of, to_rgb
+from benchmarks.media import Picture, frames_of, is_photo, to_rgb
 from service.pipeline.placement import Box
 from training.metrics import Mask, dilated
 from training.watermarks import placed
@@ -26,6 +26,12 @@ MARGIN_PIXELS = 16
 
 FILLS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 BASELINES = (*FILLS, "delogo")
+
+
+def methods(scene: Scene) -> tuple[str, ...]:
+    """The methods that a scene is compared with; delogo is a filter of videos, and the oracle needs something to see through."""
+    names = ("marked", *FILLS) if is_photo(scene.marked) else ("marked", *BASELINES)
+    return (*names, "oracle") if scene.translucent else names
 
 
 def pictures(name: str, scene: Scene) -> Iterator[NDArray[np.uint8] | NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""The cases of the evaluation: one mark of one kind drawn on one clip, encoded as people would meet it."""
+"""The cases of the evaluation: one mark of one kind drawn on one clip or photo, encoded as people would meet it."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -8,20 +8,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.media import Clip, Picture, pictures_of, read_clip, write_video
+from benchmarks.media import Clip, Picture, is_photo, pictures_of, read_clip, read_photo, write_photo, write_video
 from training.vocabulary import Vocabulary
 from training.watermarks import Mark, Patch, apply, draw, placed
 
 MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle", "subtitle_chinese")
 CLEAN = "clean"  # no mark: nothing may be found
 KINDS = (*MARKED_KINDS, CLEAN)
+PHOTO_KINDS = ("moving", "corner", "faint", "tiled", CLEAN)  # a moving mark as its first frame has it
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 OPAQUE = 0.95  # above it a mark lets too little through to be un-blended
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the results. `height`: the short side at most, in pixels."""
+    """One line of the results. `clip`: name of a clip or photo. `height`: the short side at most, in pixels."""
 
     clip: str
     kind: str
@@ -32,6 +33,10 @@ class Case:
     def seed(self) -> int:
         """The same mark for the same clip and kind, whichever cases run."""
         return int.from_bytes(hashlib.sha256(f"{self.clip}/{self.kind}".encode()).digest()[:8], "big")
+
+    @property
+    def is_photo(self) -> bool:
+        return is_photo(Path(self.clip))
 
     def __str__(self) -> str:
         return f"{self.clip} {self.kind}"
@@ -87,16 +92,34 @@ class Scene:
 
 
 def find_cases(folder: Path, clips: Sequence[str], kinds: Sequence[str], frames: int, height: int) -> list[Case]:
-    """Every clip of `folder` (or `folder/clips`) with every kind; `clips` and `kinds` narrow the choice, clips by a part of their name.
+    """Every clip of `folder` (or `folder/clips`) with every kind, and every photo of `folder/photos` with every kind of photos.
 
-    Raises ValueError for an unknown kind or when no clip fits.
+    `clips` and `kinds` narrow the choice, clips and photos by a part of their name. Raises ValueError for an unknown kind or when
+    nothing fits.
     """
     if unknown := set(kinds) - set(KINDS):
         raise ValueError(f"unknown kind {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
-    names = [path.name for path in clip_paths(folder) if not clips or any(part in path.name for part in clips)]
-    if not names:
-        raise ValueError("no clip of that name in the folder")
-    return [Case(name, kind, frames, height) for name in names for kind in KINDS if not kinds or kind in kinds]
+    paths = [path for path in (*clip_paths(folder), *photo_paths(folder)) if not clips or any(part in path.name for part in clips)]
+    if not paths:
+        raise ValueError("no clip and no photo of that name in the folder")
+    return [case for path in paths for case in _cases_on(path, frames, height) if not kinds or case.kind in kinds]
+
+
+def _cases_on(path: Path, frames: int, height: int) -> list[Case]:
+    if is_photo(path):
+        return [Case(path.name, kind, 1, height) for kind in PHOTO_KINDS]
+    return [Case(path.name, kind, frames, height) for kind in KINDS]
+
+
+def thinned(cases: Sequence[Case], every: int) -> list[Case]:
+    """One in `every` cases, such that all kinds and all clips take part."""
+    clips, kinds = (list(dict.fromkeys(names)) for names in zip(*((case.clip, case.kind) for case in cases), strict=True))
+    return [case for case in cases if (clips.index(case.clip) + kinds.index(case.kind)) % every == 0]
+
+
+def listed(text: str) -> list[str]:
+    """The names of a list with commas, as options of the command line have them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def clip_paths(folder: Path) -> list[Path]:
@@ -105,15 +128,35 @@ def clip_paths(folder: Path) -> list[Path]:
     return sorted(path for path in (inner if inner.is_dir() else folder).iterdir() if path.suffix.lower() in SUFFIXES)
 
 
+def photo_paths(folder: Path) -> list[Path]:
+    """The photos of a folder's `photos` folder, by name; none where it has no such folder."""
+    inner = folder / "photos"
+    return sorted(filter(is_photo, inner.iterdir())) if inner.is_dir() else []
+
+
 def prepare(case: Case, folder: Path, vocabulary: Vocabulary, scratch: Path) -> Scene:
-    """Draw the case's mark on its clip and encode the marked file into `scratch`."""
-    path = next(path for path in clip_paths(folder) if path.name == case.clip)
+    """Draw the case's mark on its clip or photo and encode the marked file into `scratch`."""
+    path = next(path for path in (*clip_paths(folder), *photo_paths(folder)) if path.name == case.clip)
+    if case.is_photo:
+        return _prepare_photo(case, path, vocabulary, scratch)
     clean = read_clip(path, case.frames, case.height)
     mark = _mark(case, clean, vocabulary)
     marked = scratch / f"{path.stem}_{case.kind}.mp4"
     pictures = (apply(picture, patch) for picture, patch in zip(clean.pictures, mark.patches, strict=True))
     write_video(marked, pictures, (clean.width, clean.height), clean.timing, audio_of=path)
     return Scene(clean, mark, marked)
+
+
+def _prepare_photo(case: Case, path: Path, vocabulary: Vocabulary, scratch: Path) -> Scene:
+    """The marked file is a PNG or a JPEG, one for each half of the cases."""
+    clean = read_photo(path, case.height)
+    drawn = None
+    if case.kind != CLEAN:  # of two frames, as a moving mark may be away in one
+        patches = draw(case.kind, np.random.default_rng(case.seed), clean.width, clean.height, 2, vocabulary).patches
+        drawn = next(patch for patch in patches if patch is not None)
+    marked = scratch / f"{path.stem}_{case.kind}{('.png', '.jpg')[case.seed % 2]}"
+    write_photo(marked, apply(clean.pictures[0], drawn))
+    return Scene(clean, Mark(case.kind, (drawn,)), marked)
 
 
 def _mark(case: Case, clean: Clip, vocabulary: Vocabulary) -> Mark:

@@ -19,7 +19,6 @@ from training.vocabulary import Vocabulary
 Clean = Callable[[Path, Path], Sequence[Placement]]  # (source, target): cleans the file and says where the mark was
 Transcode = Callable[[Path, Path], object]
 
-REFERENCES = ("marked", *baselines.BASELINES)
 _SCORED_BY = ("baselines.py", "scores.py", "media.py", "../training/metrics.py")  # a change here makes kept scores stale
 
 
@@ -86,7 +85,7 @@ def _measure_one(case: Case, setup: Setup) -> Figures:
 
 def evaluate(scene: Scene, clean: Clean, transcode: Transcode, scratch: Path, cache: Path | None = None) -> Figures:
     """Clean the scene's marked file, and measure the output file and everything to compare it with."""
-    target, plain = scratch / f"{scene.marked.stem}_cleaned.mp4", scratch / f"{scene.marked.stem}_plain.mp4"
+    target, plain = (scratch / f"{scene.marked.stem}_{what}{scene.marked.suffix}" for what in ("cleaned", "plain"))
     began = time.perf_counter()
     placements = clean(scene.marked, target)
     seconds = time.perf_counter() - began
@@ -131,8 +130,7 @@ def reference_scores(scene: Scene, cache: Path | None) -> dict[str, Score]:
     kept = cache / f"{scene.marked.stem}_{_fingerprint(scene)}.json" if cache is not None else None
     if kept is not None and kept.exists():
         return {name: Score(**values) for name, values in json.loads(kept.read_text()).items()}
-    names = (*REFERENCES, "oracle") if scene.translucent else REFERENCES
-    scores = {name: score(baselines.pictures(name, scene), scene) for name in names}
+    scores = {name: score(baselines.pictures(name, scene), scene) for name in baselines.methods(scene)}
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".part")

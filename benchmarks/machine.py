@@ -18,7 +18,8 @@ PACKAGES = ("numpy", "av", "opencv-python-headless", "onnxruntime", "onnxruntime
 
 # What decides a figure. Two commits with equal bytes here measure the same thing.
 MEASURED = ("service/**/*.py", "models/**/*.py", "models/manifest.toml", "models/weights/*", "training/metrics.py", "training/glyphs.py",
-            "training/vocabulary.py", "training/watermarks.py", "benchmarks/*.py")  # fmt: skip
+            "training/vocabulary.py", "training/watermarks.py", "training/benchmark_marks.py", "training/patches.py",
+            "benchmarks/*.py")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Clips of the evaluation as pictures and files: read, encode the marked file, compare streams.
+"""Clips and photos of the evaluation as pictures and files: read, encode the marked file, compare streams.
 
-Pictures are RGB (H, W, 3) uint8. Encoded files are tagged BT.709, limited range, and read back by their tags.
+Pictures are RGB (H, W, 3) uint8; a photo is a clip of one. Encoded files are tagged BT.709, limited range, and read back by their tags.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +15,13 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
+from PIL import Image
 
 Picture = NDArray[np.uint8]
 
-X264 = {"preset": "fast", "crf": "18"}  # of every marked file
+X264 = {"preset": "fast", "crf": "18"}  # of every marked video
+JPEG_QUALITY = 92  # of every marked photo that is not a PNG
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,19 @@ def read_clip(path: Path, frames: int, short_side_pixels: int) -> Clip:
         return Clip(path, pictures, Timing([p - pts[0] for p in pts], stream.time_base, fps))
 
 
+def read_photo(path: Path, short_side_pixels: int) -> Clip:
+    """A photo as a clip of one picture, shrunk like `read_clip`'s."""
+    with Image.open(path) as photo:
+        size = even_size(*photo.size, short_side_pixels)
+        picture = np.asarray(photo.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    return Clip(path, picture[None], Timing([0], Fraction(1, 25), Fraction(25)))
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file's name is that of a photo."""
+    return path.suffix.lower() in PHOTO_SUFFIXES
+
+
 def even_size(width: int, height: int, short_side_pixels: int) -> tuple[int, int]:
     """Width and height scaled down to the short side, each rounded to an even number."""
     scale = min(1.0, short_side_pixels / min(width, height))
@@ -69,7 +85,11 @@ def even_size(width: int, height: int, short_side_pixels: int) -> tuple[int, int
 
 
 def pictures_of(path: Path) -> Iterator[Picture]:
-    """Every picture of a file, in presentation order."""
+    """Every picture of a video, in presentation order, or the one of a photo."""
+    if is_photo(path):
+        with Image.open(path) as photo:
+            yield np.asarray(photo.convert("RGB"))
+        return
     for frame in frames_of(path):
         yield to_rgb(frame)
 
@@ -106,6 +126,11 @@ def write_video(target: Path, pictures: Iterable[Picture], size: tuple[int, int]
         container.mux(video.encode(None))
 
 
+def write_photo(target: Path, picture: Picture) -> None:
+    """Write a picture in the format of the target's suffix."""
+    Image.fromarray(picture).save(target, quality=JPEG_QUALITY)
+
+
 def _tag(context: av.VideoCodecContext) -> None:
     context.color_range = ColorRange.MPEG
     context.colorspace = Colorspace.ITU709
@@ -136,7 +161,9 @@ def _audio_of(source: InputContainer, target: OutputContainer, end_seconds: Frac
 
 
 def video_times(path: Path) -> list[Fraction]:
-    """Presentation time of every frame, in seconds, exact."""
+    """Presentation time of every frame, in seconds, exact; 0 of a photo."""
+    if is_photo(path):
+        return [Fraction(0)]
     return [frame.pts * frame.time_base for frame in frames_of(path)]
 
 

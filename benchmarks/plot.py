@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from benchmarks import results, speed_table, summary
 from benchmarks.machine import RESULTS, ROOT
 from benchmarks.results import Record
-from benchmarks.summary import Row
+from benchmarks.rows import Row, rows_of
 
 OPENING, CLOSING = "<!-- results -->", "<!-- /results -->"  # what is between them in the README is written by this module
 METHODS = {  # field of a row -> (label, colour)
@@ -32,7 +32,7 @@ STABLE = {"svg.hashsalt": "cleanplate", "svg.fonttype": "path", "font.size": 9} 
 def plot_quality(rows: Sequence[Row], target: Path) -> None:
     """Bars of the PSNR inside the mark for each kind and method; a tick for the envelope; the gain as a number."""
     with mpl.rc_context(STABLE):
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        figure = Figure(figsize=(max(9.0, 0.9 * len(rows)), 3.6), layout="constrained")
         axes = figure.add_subplot()
         places, width = np.arange(len(rows)), 0.8 / len(METHODS)
         for index, (name, (label, colour)) in enumerate(METHODS.items()):
@@ -40,7 +40,7 @@ def plot_quality(rows: Sequence[Row], target: Path) -> None:
             axes.bar(places + (index - (len(METHODS) - 1) / 2) * width, heights, width, label=label, color=colour)
         _envelope(axes, rows)
         _gains(axes, rows, width)
-        axes.set_xticks(places, [f"{row.kind.replace('_', chr(10))}\n({row.clips})" for row in rows])
+        axes.set_xticks(places, ["\n".join([*row.label.replace("_", " ").split(" "), f"({row.clips})"]) for row in rows])
         axes.set_ylabel("PSNR inside the mark, dB\n(baselines are given the true mask)")
         _finish(figure, axes, target)
 
@@ -108,7 +108,7 @@ def main(
     """Draw what result files there are."""
     parts: list[str] = []
     if quality := results.latest(results.read(folder / "quality.jsonl")):
-        plot_quality(summary.rows(quality), folder / "quality.svg")
+        plot_quality(rows_of(quality), folder / "quality.svg")
         parts += _kept(summary.markdown(quality), folder / "quality", readme)
     if speed := results.latest(results.read(folder / "speed.jsonl")):
         plot_speed(speed, folder / "speed.svg")

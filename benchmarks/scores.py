@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -44,12 +45,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Found:
-    """How well the mark was located. `masked_share`: share of all pixels masked; `masked_unmarked_share`: of frames without a mark."""
+    """How well the mark was located. `masked_share`: share of all pixels masked; `masked_unmarked_share`: of frames without a mark.
+
+    `longest_miss_frames`: the longest run of consecutive marked frames with F1 below 0.7.
+    """
 
     f1_share: float | None
     f1_mean: float | None
     masked_share: float
     masked_unmarked_share: float | None
+    longest_miss_frames: int | None
 
 
 @dataclass
@@ -112,16 +117,23 @@ def away_from_mark(scene: Scene) -> Mask | None:
 
 def found(placements: Sequence[Placement], scene: Scene) -> Found:
     """Compare the masks of the placements with the true ones, per frame."""
-    hits, qualities, masked, unmarked = Mean(), Mean(), Mean(), Mean()
+    qualities: list[float | None] = []  # F1 by frame; None where there is no mark
+    masked, unmarked = Mean(), Mean()
     for index, alpha in enumerate(scene.alphas()):
         mask, truth = mask_of(placements, index, scene.size), alpha > MARKED
         masked += masked_share(mask)
-        if truth.any():
-            quality = f1(mask, truth)
-            hits, qualities = hits + Mean(quality >= FOUND_F1, 1), qualities + Mean(quality, 1)
-        else:
+        qualities.append(f1(mask, truth) if truth.any() else None)
+        if qualities[-1] is None:
             unmarked += masked_share(mask)
-    return Found(hits.value, qualities.value, masked.value or 0.0, unmarked.value)
+    known = [quality for quality in qualities if quality is not None]
+    share, mean = (float(np.mean(values)) if known else None for values in ([q >= FOUND_F1 for q in known], known))
+    return Found(share, mean, masked.value or 0.0, unmarked.value, longest_miss(qualities) if known else None)
+
+
+def longest_miss(qualities: Sequence[float | None]) -> int:
+    """The longest run of frames whose F1 is below 0.7; a frame without a mark (None) ends a run."""
+    missed = (quality is not None and quality < FOUND_F1 for quality in qualities)
+    return max((len(list(run)) for is_missed, run in groupby(missed) if is_missed), default=0)
 
 
 def mask_of(placements: Sequence[Placement], frame_index: int, size: tuple[int, int]) -> Mask:

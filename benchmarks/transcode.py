@@ -4,6 +4,8 @@ from pathlib import Path
 
 import av
 
+from benchmarks.media import is_photo
+from service.pipeline import still
 from service.pipeline.codec import encoder_options, muxer_of
 from service.pipeline.mux import add_encoded_stream, open_target
 from service.pipeline.probe import probe
@@ -11,7 +13,10 @@ from service.pipeline.video import Limits
 
 
 def transcode(source: Path, target: Path) -> int:
-    """Decode and encode the video of a file, nothing else; the number of frames."""
+    """Decode and encode a video or a photo, nothing else; the number of frames."""
+    if is_photo(source):
+        still.write(target, still.read(source), source, target.name)
+        return 1
     info = probe(source, Limits())
     frames = 0
     with av.open(str(source)) as reader, open_target(target, muxer_of(target.suffix), info.time_base) as writer:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cases import Case, Scene, prepare
-from benchmarks.media import Timing, write_video
+from benchmarks.media import Timing, write_photo, write_video
 from training.vocabulary import Vocabulary
 
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # comes with a package, so it is on every machine
@@ -36,6 +36,16 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_video(folder / "drifting.mp4", drifting, SIZE, timing, audio_of=sound)
     write_video(folder / "smooth.mp4", [np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)] * FRAMES, SIZE, timing)
     sound.unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder without clips and with two photos, `rough.png` and `grey.jpg`."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "photos").mkdir()
+    write_photo(folder / "photos" / "rough.png", texture(SIZE[0]))
+    write_photo(folder / "photos" / "grey.jpg", np.full((SIZE[1], SIZE[0], 3), 90, np.uint8))
     return folder
 
 

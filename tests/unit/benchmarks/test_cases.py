@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks import vocabulary as evaluation
-from benchmarks.cases import KINDS, Case, Scene, find_cases, prepare
-from benchmarks.media import audio_packets, even_size, pictures_of, read_clip, video_times
+from benchmarks.cases import KINDS, PHOTO_KINDS, Case, Scene, find_cases, prepare, thinned
+from benchmarks.media import audio_packets, even_size, pictures_of, read_clip, read_photo, video_times
 from benchmarks.speed import source_video
 from training import vocabulary as training
-from training.metrics import psnr, squared_error
+from training.metrics import PSNR_CEILING_DB, psnr, squared_error
 from training.vocabulary import Vocabulary
 
 MakeScene = Callable[[str, str], Scene]
@@ -33,10 +33,45 @@ def test_clips_are_also_found_one_folder_down(tmp_path: Path) -> None:
     assert [case.clip for case in find_cases(tmp_path, [], ["clean"], 1, 1)] == ["a.mp4"]
 
 
-@pytest.mark.parametrize(("names", "kinds", "message"), [([], ["nonsense"], "unknown kind nonsense"), (["nonsense"], [], "no clip")])
+@pytest.mark.parametrize(
+    ("names", "kinds", "message"), [([], ["nonsense"], "unknown kind nonsense"), (["nonsense"], [], "no clip and no photo")]
+)
 def test_what_is_not_there_is_refused(clips: Path, names: list[str], kinds: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         find_cases(clips, names, kinds, 8, 128)
+
+
+def test_photos_have_the_kinds_that_need_no_time(photos: Path) -> None:
+    cases = find_cases(photos, [], [], 90, 720)
+    assert [case.clip for case in cases] == ["grey.jpg"] * len(PHOTO_KINDS) + ["rough.png"] * len(PHOTO_KINDS)
+    assert {case.frames for case in cases} == {1}
+    assert [case.kind for case in find_cases(photos, ["rough"], ["faint", "subtitle"], 90, 720)] == ["faint"]
+
+
+@pytest.mark.parametrize("kind", PHOTO_KINDS)
+def test_a_marked_photo_is_the_photo_with_the_mark(photos: Path, vocabulary: Vocabulary, tmp_path: Path, kind: str) -> None:
+    made = prepare(Case("rough.png", kind, 1, 128), photos, vocabulary, tmp_path)
+    (marked,), (alpha,), (clean,) = made.pictures(), made.alphas(), read_photo(photos / "photos" / "rough.png", 128).pictures
+    loss = psnr(squared_error(marked, clean, ~made.ever_marked()))
+    assert loss == PSNR_CEILING_DB if made.marked.suffix == ".png" else 30 < (loss or 0) < 60
+    assert made.has_mark == (kind != "clean")
+    if made.has_mark:
+        assert np.abs(marked.astype(int) - clean)[alpha > 0.25].mean() > 10
+
+
+def test_photos_are_saved_in_both_formats(vocabulary: Vocabulary, photos: Path, tmp_path: Path) -> None:
+    scenes = [prepare(case, photos, vocabulary, tmp_path) for case in find_cases(photos, [], [], 1, 32)]
+    assert {made.marked.suffix for made in scenes} == {".png", ".jpg"}
+    assert {made.size for made in scenes} == {(32, 48)}
+
+
+def test_a_thinned_run_has_every_clip_and_every_kind() -> None:
+    everything = [Case(f"{name}.mp4", kind) for name in "abcdefgh" for kind in KINDS]
+    some = thinned(everything, 4)
+    assert len(some) == len(everything) / 4
+    assert {case.clip for case in some} == {case.clip for case in everything}
+    assert {case.kind for case in some} == set(KINDS)
+    assert thinned(everything, 1) == everything
 
 
 def test_seeds_never_change() -> None:

@@ -10,9 +10,10 @@ import av
 import pytest
 
 from benchmarks import results
-from benchmarks.cases import Case, Scene
+from benchmarks.cases import Case, Scene, prepare
 from benchmarks.evaluate import Setup, evaluate, line, measure, reference_scores, rounded
 from benchmarks.machine import stamp
+from benchmarks.transcode import transcode
 from service.errors import DecodeFailed
 from service.pipeline.placement import Placement
 from training.vocabulary import Vocabulary
@@ -56,6 +57,18 @@ def test_the_envelope_is_the_better_of_oracle_and_baseline(scene: MakeScene, tmp
     assert textured.envelope == textured.references["oracle"].hole
     assert opaque.envelope == opaque.best_baseline
     assert "oracle" not in opaque.references
+
+
+def test_a_photo_is_measured_like_a_clip_of_one_frame(photos: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    made = prepare(Case("rough.png", "faint", 1, 128), photos, vocabulary, tmp_path)
+    figures = evaluate(made, copy, transcode, tmp_path)
+    assert figures.ours is not None
+    assert figures.ours.hole == figures.references["marked"].hole
+    assert set(figures.references) == {"marked", "telea", "navier_stokes", "oracle"}
+    assert figures.envelope == figures.references["oracle"].hole
+    assert (figures.ours.flicker, figures.found.longest_miss_frames, figures.frames) == (None, 1, 1)
+    assert figures.plain_outside == pytest.approx(figures.ours.outside, abs=1.5)
+    assert (figures.frames_equal, figures.pts_equal, figures.audio_equal) == (True, True, True)
 
 
 def test_a_lost_frame_and_lost_sound_are_noticed(scene: MakeScene, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cases import Scene
-from benchmarks.scores import away_from_mark, found, mask_of, score
+from benchmarks.scores import away_from_mark, found, longest_miss, mask_of, score
 from service.pipeline.placement import Box, Placement
 from training.metrics import MARKED, PSNR_CEILING_DB
 from training.watermarks import Mark, Patch
@@ -87,13 +87,22 @@ def test_the_true_mask_is_found_and_none_is_not(scene: MakeScene) -> None:
     assert (exact.f1_share, exact.f1_mean, exact.masked_unmarked_share) == (1, 1, None)
     assert (nothing.f1_share, nothing.masked_share) == (0, 0)
     assert half.f1_share == 0.5
+    assert [result.longest_miss_frames for result in (exact, nothing, half)] == [0, 8, 4]
+
+
+@pytest.mark.parametrize(
+    ("qualities", "frames"),
+    [([], 0), ([None], 0), ([0.7, 1.0], 0), ([0.6, 0.6, 1, 0.0], 2), ([1, 0.5, None, 0.1, 0.2, 0.69], 3), ([None, 0.0, None, 0.0], 1)],
+)
+def test_the_longest_miss_is_a_run_of_marked_frames(qualities: list[float | None], frames: int) -> None:
+    assert longest_miss(qualities) == frames
 
 
 def test_what_is_masked_on_a_clean_clip_is_counted(scene: MakeScene) -> None:
     made = scene("smooth", "clean")
     wrong = placement(np.ones((10, 20), bool), Box(5, 5, 25, 15), 2, 3)
     result = found([wrong], made)
-    assert result.f1_share is None
+    assert (result.f1_share, result.f1_mean, result.longest_miss_frames) == (None, None, None)
     assert result.masked_share == result.masked_unmarked_share == pytest.approx(200 * 2 / (8 * 192 * 128))
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plot, speed_table, summary
+from benchmarks import goals, plot, results, speed_table, summary
+from benchmarks.machine import RESULTS
 from benchmarks.memory import Usage
+from benchmarks.rows import clean_row, rows_of
 from benchmarks.speed import medians
 
 STAMP = {"commit": "0123456789abcdef", "dirty": False, "cpu": "a CPU", "cores": 2, "gpu": None, "date": "2025-01-02T03:04:05+00:00"}
@@ -16,20 +18,21 @@ def scores(hole: float | None, flicker: float | None = 1.0, ghost: float | None 
     return {"hole": hole, "outside": 40.0, "flicker": flicker, "ghost": ghost, "ssim": 0.9}
 
 
-def record(kind: str, ours: dict[str, Any] | None, telea: float | None = 20.0, **changes: Any) -> dict[str, Any]:
+def record(kind: str, ours: dict[str, Any] | None, telea: float | None = 20.0, clip: str = "a.mp4", **changes: Any) -> dict[str, Any]:
     references = (
         {} if kind == "clean" else {"marked": scores(10.0), "telea": scores(telea), "navier_stokes": scores(19.0), "delogo": scores(15.0)}
     )
     gain = None if ours is None or ours["hole"] is None else ours["hole"] - 20
     figures = {
-        "references": references, "ours": ours, "gain": gain, "envelope": 30.0, "plain_outside": 40.05, "fps": 6.0,
-        "found": {"f1_share": 1.0, "masked_share": 0.0}, "frames_equal": True, "pts_equal": True, "audio_equal": True,
+        "references": references, "ours": ours, "gain": gain, "best_baseline": 20.0, "envelope": 30.0, "plain_outside": 40.05,
+        "found": {"f1_share": 1.0, "masked_share": 0.0, "longest_miss_frames": 0},
+        "fps": 6.0, "frames_equal": True, "pts_equal": True, "audio_equal": True,
     }  # fmt: skip
-    return {"case": {"clip": "a", "kind": kind}, "figures": figures | changes, "stamp": STAMP}
+    return {"case": {"clip": clip, "kind": kind}, "figures": figures | changes, "stamp": STAMP}
 
 
 def test_a_row_holds_the_means_over_clips() -> None:
-    (row,) = summary.rows([record("faint", scores(24.0, 0.9, -0.2)), record("faint", scores(19.0, None, 0.1), pts_equal=False)])
+    (row,) = rows_of([record("faint", scores(24.0, 0.9, -0.2)), record("faint", scores(19.0, None, 0.1), pts_equal=False)])
     assert (row.clips, row.ours, row.gain, row.worst_gain, row.telea, row.oracle) == (2, 21.5, 1.5, -1.0, 20.0, None)
     assert (row.flicker, row.ghost, row.streams_equal) == (0.9, pytest.approx(0.15), False)
     assert row.outside_loss == pytest.approx(0.05)
@@ -37,18 +40,59 @@ def test_a_row_holds_the_means_over_clips() -> None:
 
 def test_rows_come_in_the_order_of_the_kinds_and_clean_apart() -> None:
     records = [record(kind, scores(None if kind == "clean" else 25.0)) for kind in ("subtitle", "clean", "moving")]
-    assert [row.kind for row in summary.rows(records)] == ["moving", "subtitle"]
-    assert summary.clean_row(records[:1]) is None
+    assert [row.kind for row in rows_of(records)] == ["moving", "subtitle"]
+    assert clean_row(records[:1]) is None
+
+
+def test_photos_have_rows_of_their_own() -> None:
+    records = [record("faint", scores(30.0)), record("faint", scores(20.0), clip="b.jpg"), record("clean", scores(None), clip="b.jpg")]
+    assert [(row.label, row.clips, row.ours) for row in rows_of(records)] == [("faint", 1, 30.0), ("faint, photos", 1, 20.0)]
+    assert clean_row(records) is None
+    assert clean_row(records, photos=True) is not None
+    assert "| faint, photos (1) |" in summary.markdown(records)
+    assert "Clean photos: 0.0000%" in summary.markdown(records)
+
+
+PERFECT = {"moving": 30.5, "moving_name": 30.5, "corner": 22.0, "faint": 30.0, "tiled": 30.5, "subtitle": 26.0, "subtitle_chinese": 26.0}
+
+
+@pytest.mark.parametrize("kind", PERFECT)
+def test_goals_are_reached_from_their_figures_on(kind: str) -> None:
+    def missed(hole: float, **changes: Any) -> list[str]:
+        (row,) = rows_of([record(kind, scores(hole), **changes)])
+        return goals.missed(row)
+
+    least = goals.GOALS[kind].found_share
+    assert missed(PERFECT[kind], found={"f1_share": least, "masked_share": 0.0, "longest_miss_frames": 0}) == []
+    assert missed(PERFECT[kind] - 0.01) == ["PSNR"]
+    assert missed(PERFECT[kind], found={"f1_share": least - 0.001, "masked_share": 0.0, "longest_miss_frames": 1}) == ["found", "misses"]
+    assert missed(PERFECT[kind], gain=-0.1, pts_equal=False) == ["worst clip", "streams"]
+
+
+def test_a_ghost_of_either_sign_and_a_smear_miss_the_goal() -> None:
+    for flicker, ghost, expected in ((0.9, -0.049, []), (1.15, 0.0, []), (0.89, 0.0, ["flicker"]), (1.16, -0.05, ["flicker", "ghost"])):
+        (row,) = rows_of([record("faint", scores(31.0, flicker, ghost))])
+        assert goals.missed(row) == expected
+
+
+def test_a_record_older_than_a_figure_leaves_its_goal_open() -> None:
+    old = record("faint", scores(31.0), found={"f1_share": 1.0, "masked_share": 0.0})
+    assert "| no: misses? |" in summary.markdown([old, record("faint", scores(31.0))])
+
+
+def test_the_results_of_the_past_can_still_be_read() -> None:
+    kept = results.latest(results.read(RESULTS / "quality.jsonl"))
+    assert all(f"| {row.label} ({row.clips}) |" in summary.markdown(kept) for row in rows_of(kept))
 
 
 def test_a_case_without_a_result_leaves_the_others_counting() -> None:
-    (row,) = summary.rows([record("tiled", None, frames_equal=False), record("tiled", scores(23.0))])
+    (row,) = rows_of([record("tiled", None, frames_equal=False), record("tiled", scores(23.0))])
     assert (row.ours, row.gain, row.streams_equal) == (23.0, 3.0, False)
 
 
 def test_clean_clips_are_counted_by_pixels_and_by_clips() -> None:
     shares = (0.0, 0.0, 0.0003)
-    clean = summary.clean_row([record("clean", scores(None), found={"f1_share": None, "masked_share": share}) for share in shares])
+    clean = clean_row([record("clean", scores(None), found={"f1_share": None, "masked_share": share}) for share in shares])
     assert clean is not None
     assert (clean.clips, clean.untouched_clips, clean.masked_share) == (3, 2, pytest.approx(0.0001))
 
@@ -58,9 +102,10 @@ def test_the_table_is_whole_and_says_where_it_was_measured() -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 6
     assert all(len({line.count("|") for line in table}) == 1 for table in (rows[:3], rows[3:]))
-    assert "**25.0** | **+5.0** | +4 | +5.0 |" in text
-    assert "| 100% | -0.05 | 1.00 |" in text
-    assert "0.0000% of the pixels masked, none in 1 of 1 clips." in text
+    assert "**25.0** | **+5.0** | 30.5 | +5.0 |" in text
+    assert "| 100.0% | 0 | -0.05 | 1.00 |" in text
+    assert "| no: PSNR |" in text
+    assert "Clean clips: 0.0000% of the pixels masked, none in 1 of 1 (goal: under 0.005%, reached)." in text
     assert "Measured on 2 cores of a CPU, commit 0123456789, 2025-01-02." in text
 
 
@@ -95,7 +140,7 @@ def test_the_speed_table() -> None:
 
 
 def test_plots_of_equal_results_are_equal_bytes(tmp_path: Path) -> None:
-    rows = summary.rows([record("moving", scores(25.0)), record("subtitle_chinese", None, envelope=None)])
+    rows = rows_of([record("moving", scores(25.0)), record("subtitle_chinese", None, envelope=None)])
     for name in ("a", "b"):
         plot.plot_quality(rows, tmp_path / f"{name}_quality.svg")
         plot.plot_speed([speed_record()], tmp_path / f"{name}_speed.svg")
