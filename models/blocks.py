@@ -17,6 +17,17 @@ def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, norm: bool
     return nn.Sequential(layer, nn.SiLU())
 
 
+def patches(inputs: int, outputs: int, size: int, overlap: int = 0) -> nn.Sequential:
+    """One convolution over patches of `size` pixels, each seen with `overlap` pixels around it, then SiLU; H and W shrink by `size`.
+
+    What unshuffling the pixels and a convolution would compute, without moving them first.
+    """
+    kernel = size + 2 * overlap
+    layer = zero(nn.Conv2d(inputs, outputs, kernel, size, overlap))
+    nn.init.normal_(layer.weight, std=SILU_GAIN / (inputs * kernel**2) ** 0.5)
+    return nn.Sequential(layer, nn.SiLU())
+
+
 def zero(layer: nn.Conv2d, weights: bool = False) -> nn.Conv2d:
     """The layer with its bias, and its weights if asked for, set to zero."""
     if layer.bias is not None:

@@ -22,7 +22,11 @@ class MatteConfig:
 
 
 class Matte(nn.Module):
-    """Statistics (B, MATTE_STATISTICS, H, W), H and W divisible by 8 -> opacity (B, 1, H, W) and colour (B, 3, H, W), both in [0, 1]."""
+    """Statistics (B, MATTE_STATISTICS, H, W), H and W divisible by 8 -> opacity (B, 1, H, W), colour (B, 3, H, W), doubt (B, 1, H, W).
+
+    All in [0, 1]; the doubt is the opacity's likely error. The opacity's level is found afterwards (`models.blend`): what counts here is
+    its shape.
+    """
 
     def __init__(self, config: MatteConfig) -> None:
         super().__init__()
@@ -35,9 +39,9 @@ class Matte(nn.Module):
         self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.SiLU(), nn.Linear(d, d))
         self.up4, self.up2 = Join(d, c, c, norm=True), Join(c, b, b, norm=True)
         self.up1 = Join(b, a, a, norm=True)
-        self.head = nn.Sequential(Residual(a, norm=True), nn.Conv2d(a, 4, 3, padding=1))
+        self.head = nn.Sequential(Residual(a, norm=True), nn.Conv2d(a, 5, 3, padding=1))
 
-    def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x1 = self.stem(statistics)
         x2 = self.down2(x1)
         x4 = self.down4(x2)
@@ -46,4 +50,4 @@ class Matte(nn.Module):
         inside = (x8 * weight).sum((2, 3)) / weight.sum((2, 3))
         x8 = x8 + self.whole(torch.cat([inside, x8.mean((2, 3))], 1))[:, :, None, None]
         out = self.head(self.up1(self.up2(self.up4(x8, x4), x2), x1)).sigmoid()
-        return out[:, :1], out[:, 1:]
+        return out[:, :1], out[:, 1:4], out[:, 4:]

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.blend import detail_pixels, explain, local_scene
+
 Array = NDArray[np.float32]
 
 ANALYSIS_LONG_SIDE_PIXELS = 640
@@ -58,8 +60,27 @@ def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Arr
         *(np.full_like(probability, value)[None] for value in (level, red, green, blue, explained)),
         *(opacity_of(colour, marked, filled)[None] for colour in (white, 0 * white, pooled)),
         *(opacity_of(colour, mean[None], shown[None])[None] for colour in (white, pooled)),
+        *tentative_blend(marked, probability),
     ]
     return np.concatenate(rows).astype(np.float32)
+
+
+def tentative_blend(marked: Array, probability: Array) -> list[Array]:
+    """What `models.blend` says if the mark is all that the segmenter sees, and one colour: eight maps (1, h, w).
+
+    The opacity by which that colour explains each pixel against the local scene, in itself and over the mark's level; then the level, its
+    error, how wrong such opacities are beside the mark, where they should be 0, and the colour.
+    """
+    blend = explain(marked, probability, np.ones((3, *probability.shape), np.float32), start=0.4)
+    colour = np.clip(1 + blend.shift, 0, 1).astype(np.float32)[:, None, None]
+    _, scene = local_scene(marked, np.minimum(blend.scale * probability, 1), colour, detail_pixels(probability))
+    effect = colour - scene
+    explained = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
+    beside = (probability < 0.02) & (cv2.dilate(probability, np.ones((25, 25), np.uint8)) > 0.3)
+    noise = float(np.sqrt(np.mean(np.square(explained[beside])))) if beside.any() else 1.0
+    levels = (blend.scale, 10 * blend.error, noise, *(float(c) for c in colour[:, 0, 0]))
+    maps = [np.clip(explained, -0.5, 1.5), np.clip(explained / max(blend.scale, 0.05), -0.5, 2)]
+    return [m[None] for m in maps] + [np.full_like(probability, np.clip(level, 0, 3))[None] for level in levels]
 
 
 def opacity_of(colour: Array, marked: Array, scene: Array) -> Array:
@@ -97,24 +118,3 @@ def padded(array: Array, multiple: int) -> Array:
     height, width = array.shape[-2:]
     grow = [(0, 0)] * (array.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]
     return np.pad(array, grow, mode="edge")
-
-
-NEAR_FRAMES = 3  # a neighbour: the same mark, the scene moved a little
-FAR_FRAMES = 12  # the scene moved enough to show what was hidden
-REACH_FRAMES = 48  # an uncovered frame farther away shows another scene as likely as not
-
-
-def reference_frames(frame: int, first: int, last: int, total: int) -> tuple[int, int, int, int]:
-    """The four frames that help to restore `frame` of a placement that covers [first, last] of a video of `total` frames.
-
-    Two neighbours and, on each side, the nearest uncovered frame within reach or else a frame some way off. Depends on nothing
-    but the frame, so that a video cleaned in windows equals the video cleaned whole.
-    """
-    before = first - 2 if first >= 2 and frame - first < REACH_FRAMES else frame - FAR_FRAMES
-    after = last + 2 if last + 2 < total and last - frame < REACH_FRAMES else frame + FAR_FRAMES
-
-    def inside(index: int) -> int:
-        mirrored = index if 0 <= index < total else 2 * frame - index
-        return min(max(mirrored, 0), total - 1)
-
-    return inside(frame - NEAR_FRAMES), inside(frame + NEAR_FRAMES), inside(before), inside(after)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 SEGMENTER_MULTIPLE = 32  # H and W of the segmenter's input
 INPAINTER_MULTIPLE = 16
 MATTE_MULTIPLE = 8
-MATTE_STATISTICS = 26
+MATTE_STATISTICS = 34
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,11 @@ SEGMENTER = NetworkSpec(
 MATTE = NetworkSpec(
     "matte",
     (TensorSpec("statistics", ("batch", MATTE_STATISTICS, "height", "width"), -2.0, 4.0),),  # models.preprocess.matte_statistics
-    (TensorSpec("opacity", ("batch", 1, "height", "width")), TensorSpec("colour", ("batch", 3, "height", "width"))),
+    (
+        TensorSpec("opacity", ("batch", 1, "height", "width")),
+        TensorSpec("colour", ("batch", 3, "height", "width")),
+        TensorSpec("doubt", ("batch", 1, "height", "width")),  # likely error of the opacity
+    ),
     MATTE_MULTIPLE,
 )
 INPAINTER = NetworkSpec(
@@ -47,10 +51,11 @@ INPAINTER = NetworkSpec(
         TensorSpec("mask", ("batch", "frames", 1, "height", "width")),
         TensorSpec("opacity", ("batch", "frames", 1, "height", "width")),
         TensorSpec("colour", ("batch", "frames", 3, "height", "width")),
+        TensorSpec("doubt", ("batch", "frames", 1, "height", "width")),  # likely error of the opacity
     ),
     (TensorSpec("clean", ("batch", 3, "height", "width")),),
     INPAINTER_MULTIPLE,
 )
 NETWORKS = (SEGMENTER, MATTE, INPAINTER)
 OPSET = 20
-CONTRACT_VERSION = 2  # raised when a shape, range or meaning above changes
+CONTRACT_VERSION = 3  # raised when a shape, range or meaning above changes

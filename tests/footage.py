@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +53,20 @@ def seen(frame: Frame) -> Picture:
     return np.stack([red, green, blue], axis=-1).astype(np.uint8)
 
 
+def texture(seed: int, width: int, height: int, blur_pixels: float = 2) -> NDArray[np.float32]:
+    """(height, width, 3) random in [0, 0.7], no place like another."""
+    noise = np.random.default_rng(seed).standard_normal((height, width, 3)).astype(np.float32)
+    soft = cv2.GaussianBlur(noise, (0, 0), blur_pixels)
+    return np.clip(0.35 + 0.12 * soft / soft.std(), 0, 0.7).astype(np.float32)
+
+
+def pan(seed: int, frames: int, step: tuple[int, int], width: int = 128, height: int = 96) -> list[Picture]:
+    """A camera that goes over a texture by whole pixels (down, right) a frame."""
+    whole = np.rint(255 * texture(seed, width + abs(step[1]) * frames, height + abs(step[0]) * frames)).astype(np.uint8)
+    tops, lefts = (np.arange(frames) * s if s >= 0 else (np.arange(frames) - frames) * s for s in step)
+    return [whole[top : top + height, left : left + width] for top, left in zip(tops, lefts, strict=True)]
+
+
 def placement(first: int, last: int, box: Box, mask: NDArray[np.float32] | None = None) -> Placement:
     """An opaque white mark; without a mask it fills its box."""
     whole = np.ones((box.height, box.width), np.float32)
@@ -84,5 +99,5 @@ class BlendOfReferences:
         frames, mask = inputs["frames"], inputs["mask"]
         self.shapes.append(frames.shape)
         lent = (frames * (1 - 0.9 * mask) * np.arange(1, 6, dtype=np.float32)[:, None, None, None]).sum(1) / 15
-        rest = (inputs["opacity"].mean((1, 2)) + inputs["colour"].mean((1, 2)))[:, None] / 10
+        rest = sum(inputs[name].mean((1, 2)) for name in ("opacity", "colour", "doubt"))[:, None] / 10
         return {"clean": np.clip(lent + rest, 0, 1).astype(np.float32)}

@@ -1,22 +1,23 @@
 """Step 5, third look at the file: in which frames each mark is there, exact at both ends."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.gather import Bytes, Crops, Place, as_bytes, as_floats, gather
 from service.pipeline.measure import Mark
-from service.pipeline.opacity import UNCLEAR_SCORE
 from service.pipeline.placement import Placement, common, meet
-from service.pipeline.plan import REFERENCE_GAP_FRAMES, Candidate, Plan, plan
+from service.pipeline.plan import Candidate, Plan, plan
 from service.pipeline.pool import window
 from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
 
+UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
 STILL = 0.85  # between the scores without and with the mark: less, and it may have begun to move
@@ -26,32 +27,33 @@ SLIDE_PIXELS = range(-2, 3)  # from one frame to the next, either way
 LARGEST_SLIDING = 0.25  # of the picture: larger marks are not looked for elsewhere
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A placement, and what its place looked like just before and after: crops (3, h, w) uint8 by frame index."""
-
-    placement: Placement
-    uncovered: dict[int, Bytes] = field(repr=False)
-
-
-def bound(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Mark], total_frames: int) -> list[Measured]:
+def bound(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Mark], total_frames: int) -> list[Placement]:
     """The placements of every mark: usually one; several where its parts come and go at different times."""
     candidates = [mark.candidate for mark in marks]
     plans = [plan(candidate, candidates, total_frames) for candidate in candidates]
     places = [Place(c.box, frozenset(p.inside + p.outside + p.ends)) for c, p in zip(candidates, plans, strict=True)]
-    found: list[Measured] = []
+    found: list[_Stay] = []
     for number, crops in gather(frames, info, places):
         small = places[number].box.width * places[number].box.height < LARGEST_SLIDING * info.width * info.height
         found += _bounded(marks[number], plans[number], crops, may_slide=small)
-    return sorted(_distinct(found), key=lambda m: m.placement.first_frame)
+    kept = [placement for stay in _distinct(found) for placement in (stay.placement, *stay.slides)]
+    return sorted(kept, key=lambda placement: placement.first_frame)
 
 
-def _distinct(found: list[Measured]) -> list[Measured]:
+@dataclass(frozen=True)
+class _Stay:
+    """A stay, and the frames just before and after it in which the mark slides."""
+
+    placement: Placement
+    slides: tuple[Placement, ...] = ()
+
+
+def _distinct(found: list[_Stay]) -> list[_Stay]:
     """Without those that another one, longer, already covers: parts of one mark may have been found from each other's side."""
-    kept: list[Measured] = []
-    for mark in sorted(found, key=lambda m: m.placement.first_frame - m.placement.last_frame):
-        if mark.placement.kind == "user" or not any(_covers(other.placement, mark.placement) for other in kept):
-            kept.append(mark)
+    kept: list[_Stay] = []
+    for stay in sorted(found, key=lambda s: s.placement.first_frame - s.placement.last_frame):
+        if stay.placement.kind == "user" or not any(_covers(other.placement, stay.placement) for other in kept):
+            kept.append(stay)
     return kept
 
 
@@ -64,25 +66,31 @@ def _covers(longer: Placement, other: Placement) -> bool:
     return float(shared.sum()) >= SAME_SHARE * float((other.mask > 0.5).sum())
 
 
-def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[Measured]:
+def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[_Stay]:
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
     if not candidate.slack_frames:  # the frames were given, or there is but one
-        return [_placement(mark, (candidate.first_sample, candidate.last_sample), look, crops)]
+        return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look))]
     stays: dict[tuple[int, int], NDArray[np.bool_]] = {}
-    slides: list[tuple[int, Look]] = []
+    slides: dict[tuple[int, int], list[tuple[int, Look]]] = defaultdict(list)
     split, seen = parts(mask), _Seen(crops, mask)
     for part in split:
-        own = Look(part.astype(np.float32), look.opacity, look.colour)
+        own = replace(look, mask=part.astype(np.float32))
         levels = _levels(looked_at, seen, own)
         ends = _ends(candidate, looked_at, seen, own, levels, is_part=len(split) > 1)
         if ends is None:
             continue
+        slid: list[tuple[int, Look]] = []
         if may_slide and levels[1] >= UNCLEAR_SCORE:
             ends, slid = _slides(looked_at, seen, own, ends, levels)
-            slides += slid
         stays[ends] = stays.get(ends, np.zeros_like(part)) | part
-    looks = [(ends, Look(part.astype(np.float32), look.opacity, look.colour)) for ends, part in stays.items()]
-    return [_placement(mark, ends, stay, crops) for ends, stay in looks + [((frame, frame), off) for frame, off in slides]]
+        slides[ends] += slid
+    return [
+        _Stay(
+            _placement(mark, ends, replace(look, mask=part.astype(np.float32))),
+            tuple(_placement(mark, (frame, frame), off) for frame, off in slides[ends]),
+        )
+        for ends, part in stays.items()
+    ]
 
 
 class _Seen:
@@ -148,11 +156,9 @@ def _slides(
 
 def _moved(look: Look, top: int, left: int) -> Look:
     height, width = look.mask.shape
-    return Look(*(window(v, -top, -left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour)))
+    return Look(*(window(v, -top, -left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.doubt)))
 
 
-def _placement(mark: Mark, ends: tuple[int, int], look: Look, crops: Crops) -> Measured:
-    first, last = ends
-    placement = Placement(first, last, mark.candidate.box, look.mask, look.opacity, look.colour, mark.confidence, mark.candidate.kind)
-    beside = (first - REFERENCE_GAP_FRAMES, last + REFERENCE_GAP_FRAMES)
-    return Measured(placement, {i: crops[i] for i in beside if i in crops})
+def _placement(mark: Mark, ends: tuple[int, int], look: Look) -> Placement:
+    candidate = mark.candidate
+    return Placement(*ends, candidate.box, look.mask, look.opacity, look.colour, mark.confidence, candidate.kind, look.doubt)

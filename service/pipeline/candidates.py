@@ -22,6 +22,7 @@ from service.pipeline.track import Track, iou
 from service.pipeline.video import Limits, VideoInfo
 
 WORD_REACH = 4  # heights of a mark to look for the rest of it on either side
+LEAST_WORDS = 4  # and no farther than this part of the picture's width
 SAME_MASK_IOU = 0.98  # a video mask stays the same placement while it changes less than its own compression changes it
 
 
@@ -54,9 +55,16 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         box = grown(_widened(native, info.width), CONTEXT_PIXELS, info)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
-        slack = stride if timeline.frames > 1 else 0
+        slack = _slack(track, stride, timeline.frames)
         found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, sure=track.sure))
     return found
+
+
+def _slack(track: Track, stride: int, total_frames: int) -> int:
+    """How far beyond its samples a mark may reach: to the next sample; one that stands, to the ends of the video."""
+    if total_frames == 1:
+        return 0
+    return max(stride, track.first_sample, total_frames - 1 - track.last_sample) if track.standing else stride
 
 
 def _joined(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
@@ -82,12 +90,13 @@ def _together(left: Track, right: Track, apart_frames: int) -> bool:
 def _union(left: Track, right: Track) -> Track:
     seen = max(left.seen, right.seen)
     first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
-    return Track(first, last, seen, 0, np.maximum(left.mean, right.mean) * np.float32(seen), left.sure)
+    mean = np.maximum(left.mean, right.mean)
+    return Track(first, last, seen, 0, mean * np.float32(seen), left.sure, left.standing or right.standing)
 
 
 def _widened(box: Box, width: int) -> Box:
     """The box and what is beside it in a picture of this width: a logo that was seen may have a word next to it that was not."""
-    reach = min(WORD_REACH * box.height, width // 6)
+    reach = min(WORD_REACH * box.height, width // LEAST_WORDS)
     return Box(max(0, box.left - reach), box.top, min(width, box.right + reach), box.bottom)
 
 

@@ -11,11 +11,11 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import believed, matte
+from service.pipeline.opacity import completed, matte, settled
 from service.pipeline.placement import Box, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
-from service.pipeline.presence import Look, filled
+from service.pipeline.presence import Look
 from service.pipeline.segment import mark_probability
 from service.pipeline.video import Frame, VideoInfo
 
@@ -25,6 +25,10 @@ VISIBLE_OPACITY = 0.06
 SURE = 0.6  # probability at native size above which a pixel is surely mark
 FAINT = 0.3  # and above which it is if the matte sees it too
 CERTAIN = 0.85  # and above which it is though the matte sees nothing: eyes and counters that only darken the scene
+OVERLOOKED_SHARE = (
+    0.6  # of the mark's own opacity: with that much of it the matte, if it has little doubt, finds what the segmenter overlooked
+)
+OVERLOOKED_DOUBT = 0.4  # of the opacity
 EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its edge
 CONFIDENT = 0.77  # of a mark, 0 to 1: on held-out clips nothing else has more than 0.76, and few marks have less
 LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
@@ -66,7 +70,7 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
     if candidate.exact_mask:
         return Appearance(inside, outside, candidate.probability, candidate.probability)
     probability = _refined(candidate, as_floats(inside), networks.segmenter)
-    opacity, _ = matte(as_floats(inside), probability, as_floats(outside), networks.matte)
+    opacity, _, _ = matte(as_floats(inside), probability, as_floats(outside), networks.matte)
     sure = candidate.sure and _confidence(candidate.confidence, probability) >= CONFIDENT
     return Appearance(inside, outside, probability, np.where(probability > FAINT, opacity, 0).astype(np.float32), sure)
 
@@ -74,12 +78,11 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
 def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[Mark]:
     """One mark, whole at each of its places, also where only a part of it was seen."""
     inside, outside = as_floats(pooled.inside), as_floats(pooled.outside)
-    opacity, colour = matte(inside, pooled.probability, outside, network)
-    mask = _pixels(pooled.probability, opacity)
+    probability, look = completed(inside, pooled.probability, outside, network)
+    mask = _pixels(probability, look)
     if not mask.any():
         return []
-    opacity = _settled(inside, Look(mask.astype(np.float32), opacity, colour))
-    look = Look(mask.astype(np.float32), opacity, colour)
+    look = settled(inside, replace(look, mask=mask.astype(np.float32)))
     marks = []
     for spot in pooled.spots:
         candidate = candidates[spot.number]
@@ -100,25 +103,20 @@ def _fitted(candidate: Candidate, top: int, left: int, look: Look, confidence: f
         min(max(last_column, first_column + 1), info.width),
         min(max(last_row, first_row + 1), info.height),
     )
-    cut = (window(v, box.top - y, box.left - x, box.height, box.width, False) for v in (look.mask, look.opacity, look.colour))
+    cut = (window(v, box.top - y, box.left - x, box.height, box.width, False) for v in (look.mask, look.opacity, look.colour, look.doubt))
     return Mark(replace(candidate, box=box), Look(*cut), confidence)
 
 
 def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network: Batcher) -> Mark:
     """A person's box or mask: a mark whatever is seen in it."""
     inside = as_floats(seen.inside)
-    opacity, colour = matte(inside, seen.probability, as_floats(seen.outside), network)
-    mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, opacity)
+    opacity, colour, doubt = matte(inside, seen.probability, as_floats(seen.outside), network)
+    look = Look(seen.probability, opacity, colour, doubt)
+    mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, look)
+    look = replace(look, mask=mask.astype(np.float32))
     if mask.any():
-        opacity = _settled(inside, Look(mask.astype(np.float32), opacity, colour))
-    if not candidate.exact_mask:
-        mask, opacity = _in_box(candidate, mask, opacity)
-    return _fitted(candidate, 0, 0, Look(mask.astype(np.float32), opacity, colour), 1.0, info)
-
-
-def _settled(inside: Floats, look: Look) -> Floats:
-    """The opacity, checked against the crops (N, 3, h, w); see `opacity.believed`."""
-    return believed([(crop, filled(crop, look.mask > 0.5)) for crop in inside], look)
+        look = settled(inside, look)
+    return _fitted(candidate, 0, 0, look if candidate.exact_mask else _in_box(candidate, look), 1.0, info)
 
 
 def _confidence(from_afar: float, probability: Floats) -> float:
@@ -127,22 +125,24 @@ def _confidence(from_afar: float, probability: Floats) -> float:
     return (float(probability[sure].mean()) + from_afar) / 2 if sure.any() else 0.0
 
 
-def _pixels(probability: Floats, opacity: Floats) -> NDArray[np.bool_]:
-    """The mark's pixels: where the segmenter looks and the matte, whose edges are sharper, sees something."""
+def _pixels(probability: Floats, look: Look) -> NDArray[np.bool_]:
+    """The mark's pixels: where the segmenter looks and the matte, whose edges are sharper, sees something; or where that one is sure."""
     sure = probability > SURE
     if not sure.any():
         return sure
-    visible = max(VISIBLE_OPACITY, EDGE_SHARE * float(np.percentile(opacity[sure], 80)))
-    return ((probability > FAINT) & (opacity > visible)) | (probability > CERTAIN)
+    level = float(np.percentile(look.opacity[sure], 80))
+    seen = (probability > FAINT) & (look.opacity > max(VISIBLE_OPACITY, EDGE_SHARE * level))
+    overlooked = (look.opacity > OVERLOOKED_SHARE * level) & (look.doubt < OVERLOOKED_DOUBT * look.opacity)
+    return seen | overlooked | (probability > CERTAIN)
 
 
-def _in_box(candidate: Candidate, mask: NDArray[np.bool_], opacity: Floats) -> tuple[NDArray[np.bool_], Floats]:
+def _in_box(candidate: Candidate, look: Look) -> Look:
     """Inside a person's box: the mark that was found there, or all of it, as opaque, where next to nothing was found."""
     given = candidate.probability > 0.5
-    found = (cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & given  # H.264 carries a mark beyond its edge
+    found = (cv2.dilate(look.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & given  # H.264 carries a mark beyond its edge
     if found.sum() >= LEAST_OF_BOX * given.sum():
-        return found, opacity
-    return given, np.ones_like(opacity)
+        return replace(look, mask=found.astype(np.float32))
+    return replace(look, mask=given.astype(np.float32), opacity=np.ones_like(look.opacity))
 
 
 def _refined(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats:

@@ -1,51 +1,75 @@
 """Step 5 in between: how opaque a measured mark is and of what colour, from the matte head, and whether that can be true."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.blend import explain
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
-from service.pipeline.presence import Look, filled, score
+from service.pipeline.presence import Look, filled
 
 Floats = NDArray[np.float32]
-Pair = tuple[Floats, Floats]  # a crop (3, h, w), and the same with the place of the mark filled in from around
 
 UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixels differ
 STRANGE = 12.0  # times as far from the fill as the scene around is: not the scene
-LEVEL_LIMIT = 1.5  # the matte's level is corrected by this factor at most
-UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
+LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
+LOOKS = 3  # each completes what the one before saw
+OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
 
-def matte(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Floats]:
-    """Opacity (h, w) and colour (3, h, w) from crops (N, 3, h, w) with the mark and (M, 3, h, w) without."""
+def matte(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Floats, Floats]:
+    """Opacity (h, w), colour (3, h, w) and doubt (h, w) from crops (N, 3, h, w) with the mark and (M, 3, h, w) without."""
     height, width = probability.shape
     statistics = padded(matte_statistics(inside, probability, outside), MATTE_MULTIPLE)
     (answer,) = network.run([{"statistics": statistics}])
-    return answer["opacity"][0, :height, :width], answer["colour"][:, :height, :width]
+    opacity, colour, doubt = (answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt"))
+    return opacity[0], colour, doubt[0]
 
 
-def believed(pairs: Sequence[Pair], look: Look) -> Floats:
-    """The opacity (h, w) at the level that explains the crops; 1 where un-blending could not be believed: better filled than wrong."""
-    opacity = calibrated(pairs, look)
-    return opacity if believable([crop for crop, _ in pairs], Look(look.mask, opacity, look.colour)) else np.ones_like(opacity)
+def completed(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Look]:
+    """The probability with what the segmenter overlooked, and the look of it all (its mask is that probability).
 
-
-def calibrated(pairs: Sequence[Pair], look: Look) -> Floats:
-    """The opacity, scaled so that the mark's effect explains what the crops show: the matte knows its shape better than its level.
-
-    A score (see `presence.score`) is the true effect over the assumed one; errors of the fill average out over pixels and frames.
+    What the head is surer of than not counts as seen in its next look, so that a word is completed letter by letter.
     """
-    level = float(np.median([score(crop, fill, look) for crop, fill in pairs]))
-    trusted = min(max(level, 1 / LEVEL_LIMIT), LEVEL_LIMIT) if level > UNCLEAR_SCORE else 1.0
-    scaled: Floats = np.minimum(look.opacity * np.float32(trusted), np.float32(1))
-    return scaled
+    for _ in range(LOOKS):
+        look = Look(probability, *matte(inside, probability, outside, network))
+        sure = probability > 0.6
+        if not sure.any():
+            break
+        level = max(float(np.percentile(look.opacity[sure], 80)), 1e-3)
+        believed = np.clip(look.opacity / level, 0, 1) * np.clip(2 - 2.5 * look.doubt / np.maximum(look.opacity, 1e-3), 0, 1)
+        probability = np.maximum(probability, believed).astype(np.float32)
+    return probability, look
 
 
-def believable(inside: Sequence[Floats], look: Look) -> bool:
+def settled(inside: Floats, look: Look) -> Look:
+    """The look at the level that explains the crops (N, 3, h, w); opaque where that cannot be believed: better filled than wrong."""
+    explained = levelled(inside, look)
+    if believable(inside, explained):
+        return explained
+    return replace(look, opacity=np.ones_like(look.opacity))
+
+
+def levelled(inside: Floats, look: Look) -> Look:
+    """The opacity by the factor, and the colour by the shift, that explain the crops: the matte knows a mark's shape, not its level."""
+    own = look.mask > 0.5
+    if float(np.percentile(look.opacity[own], 90)) > OPAQUE:
+        return look
+    blend = explain(inside, look.opacity * look.mask, look.colour)
+    if not 1 / LEVEL_LIMIT <= blend.scale <= LEVEL_LIMIT:
+        return look
+    opacity = np.minimum(look.opacity * np.float32(blend.scale), np.float32(1))
+    colour = np.clip(look.colour + blend.shift[:, None, None], 0, 1).astype(np.float32)
+    doubt = np.minimum(np.hypot(blend.scale * look.doubt, blend.error * opacity), 1).astype(np.float32)
+    return Look(look.mask, opacity, colour, doubt)
+
+
+def believable(inside: Iterable[Floats], look: Look) -> bool:
     """Whether un-blending with this opacity and colour gives something like the scene around the mark.
 
     The un-blended pixels may differ from a fill of the mark's place as much as the scene beside the mark differs from it, and by noise.

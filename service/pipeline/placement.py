@@ -41,7 +41,7 @@ class Placement:
     """One stay of a mark at one place, exact to the frame at both ends.
 
     mask: (h, w) float32 in [0, 1], above 0.5 where the mark is; pixels change there and, where it was found, in a narrow margin.
-    opacity: (h, w) float32 in [0, 1]. colour: (3, h, w) float32 RGB in [0, 1].
+    opacity: (h, w) float32 in [0, 1]. colour: (3, h, w) float32 RGB in [0, 1]. doubt: likely error of the opacity, (h, w) or one for all.
     """
 
     first_frame: int
@@ -52,6 +52,7 @@ class Placement:
     colour: NDArray[np.float32] = field(repr=False)
     confidence: float
     kind: Kind = "overlay"
+    doubt: NDArray[np.float32] | float = field(default=0.0, repr=False)
 
     def covers(self, frame_index: int) -> bool:
         return self.first_frame <= frame_index <= self.last_frame

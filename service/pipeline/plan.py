@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import REACH_FRAMES
+from models.references import REACH_FRAMES
 from service.pipeline.placement import Box, Kind, meet
 from service.pipeline.video import VideoInfo
 
@@ -15,7 +15,6 @@ Floats = NDArray[np.float32]
 CONTEXT_PIXELS = 16  # around a mark: what the networks need to see of the scene
 INSIDE_FRAMES = 12  # looked at while the mark is there
 SEARCH_SAMPLES = 3  # beyond the samples that showed a mark to look for its ends: a group's only sample of a new place may miss it
-REFERENCE_GAP_FRAMES = 2  # as in models.preprocess.reference_frames
 AWAY_FRAMES = (1, 6, 18, REACH_FRAMES)  # beyond the search for the ends: frames that may show what the mark hides
 
 
@@ -50,8 +49,7 @@ def plan(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: i
     if not slack:
         return Plan(tuple(inside), (), ())
     reach = SEARCH_SAMPLES * slack
-    beyond = reach + REFERENCE_GAP_FRAMES
-    ends = [*range(first - beyond, first + slack), *range(last - slack + 1, last + beyond + 1)]
+    ends = [*range(first - reach, first + slack), *range(last - slack + 1, last + reach + 1)]
     others = [c for c in all_of_them if c is not candidate and meet(c.box, candidate.box)]
     away = [first - reach - d for d in AWAY_FRAMES] + [last + reach + d for d in AWAY_FRAMES]
     bare = [

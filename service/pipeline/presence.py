@@ -20,11 +20,12 @@ SPECK_SHARE = 0.02  # of a mark's pixels: what is smaller is no part
 
 @dataclass(frozen=True)
 class Look:
-    """A part of a mark: mask (h, w) of 0 and 1, opacity (h, w), colour (3, h, w)."""
+    """A part of a mark: mask (h, w) of 0 and 1, opacity (h, w), colour (3, h, w), and the opacity's likely error (h, w)."""
 
     mask: Floats
     opacity: Floats
     colour: Floats
+    doubt: Floats
 
 
 def filled(crop: Floats, mask: NDArray[np.bool_]) -> Floats:

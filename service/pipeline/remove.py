@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from models.preprocess import FAR_FRAMES
+from models.references import REACH_FRAMES
 from service.pipeline.composite import paste
 from service.pipeline.inpaint import Inpainter
 from service.pipeline.video import Frame, VideoInfo
@@ -20,10 +20,10 @@ def remove(
     waiting = 0  # the first frame that has not gone out yet
     for frame in frames:
         held[frame.index] = frame
-        if frame.index >= waiting + chunk_frames - 1 + FAR_FRAMES:
+        if frame.index >= waiting + chunk_frames - 1 + REACH_FRAMES:
             yield from _cleaned(range(waiting, waiting + chunk_frames), held, inpainter, info, watch)
             waiting += chunk_frames
-            held = {index: kept for index, kept in held.items() if index >= waiting - FAR_FRAMES}
+            held = {index: kept for index, kept in held.items() if index >= waiting - REACH_FRAMES}
     end = max(held, default=-1) + 1
     for start in range(waiting, end, chunk_frames):
         yield from _cleaned(range(start, min(end, start + chunk_frames)), held, inpainter, info, watch)

@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.inference.session import Networks
-from service.pipeline.bound import Measured, bound
+from service.pipeline.bound import bound
 from service.pipeline.candidates import Timeline, from_tracks, pointed_at
 from service.pipeline.debug import Witness
 from service.pipeline.decode import decode
 from service.pipeline.encode import Encoder, copy_untouched
 from service.pipeline.inpaint import Inpainter
 from service.pipeline.measure import Mark, measure
+from service.pipeline.placement import Placement
 from service.pipeline.plan import Candidate
 from service.pipeline.probe import probe
 from service.pipeline.remove import remove
 from service.pipeline.report import Report, StepFigures
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.segment import segment
+from service.pipeline.stand import Spread, merged, standing
 from service.pipeline.track import track
 from service.pipeline.video import Frame, Limits, VideoInfo
 from service.version import versions
@@ -58,7 +60,7 @@ def clean(
     job = _Job(source, target, info, limits, networks, on_progress)
     with job.step("locate"):
         candidates, timeline = job.locate(request)
-    marks: list[Measured] = []
+    marks: list[Placement] = []
     if candidates:
         with job.step("measure"):
             found = job.measure(candidates, timeline)
@@ -69,7 +71,7 @@ def clean(
             job.remove(marks, timeline, debug)
         else:
             copy_untouched(source, target)
-    return Report(info, tuple(m.placement for m in marks), timeline.frames, job.figures(timeline.frames), versions() | networks.versions)
+    return Report(info, tuple(marks), timeline.frames, job.figures(timeline.frames), versions() | networks.versions)
 
 
 @dataclass
@@ -86,12 +88,13 @@ class _Job:
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """First look: what there is to measure, and when each frame is shown."""
-        pts: list[int] = []
+        pts, spread, network = list[int](), Spread(), self.networks.segmenter
         with decode(self.source, self.info, self.limits) as frames:
             watched = _timed(self._counted("locate", frames, self.info.frames_estimate), pts)
-            tracks = track(segment(watched, self.info, self.networks.segmenter, request.classes)) if request.detect else []
+            tracks = track(segment(watched, self.info, network, request.classes, spread.add)) if request.detect else []
             for _ in watched:  # without detection the frames are only counted
                 pass
+        tracks = merged(tracks, standing(spread, network, request.classes))
         timeline = Timeline(pts, self.info.time_base)
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
         return from_tracks(tracks, self.info, timeline, kind) + pointed_at(request, self.info, timeline, self.limits), timeline
@@ -101,15 +104,15 @@ class _Job:
         with decode(self.source, self.info, self.limits) as frames:
             return measure(self._counted("measure", frames, timeline.frames), self.info, candidates, self.networks, timeline.frames)
 
-    def bound(self, marks: list[Mark], timeline: Timeline) -> list[Measured]:
+    def bound(self, marks: list[Mark], timeline: Timeline) -> list[Placement]:
         """Third look: their first and last frames."""
         with decode(self.source, self.info, self.limits) as frames:
             return bound(self._counted("bound", frames, timeline.frames), self.info, marks, timeline.frames)
 
-    def remove(self, marks: list[Measured], timeline: Timeline, debug: Path | None) -> None:
+    def remove(self, marks: list[Placement], timeline: Timeline, debug: Path | None) -> None:
         """Fourth look: every frame to the encoder, clean."""
-        inpainter = Inpainter(self.networks.inpainter, marks, self.info, timeline.frames)
-        witness = Witness([m.placement for m in marks], self.info, debug)
+        inpainter = Inpainter(self.networks.inpainter, marks, self.info)
+        witness = Witness(marks, self.info, debug)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):
                 encoder.write(frame)

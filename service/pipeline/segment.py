@@ -1,6 +1,6 @@
 """Step 4: where marks may be. Sampled frames at analysis size, a few at a time, to sightings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,27 +49,34 @@ def _at_an_end(index: int, total_frames: int) -> bool:
     return index < SEGMENTER_FRAMES or index >= total_frames - SEGMENTER_FRAMES
 
 
-def segment(frames: Iterable[Frame], info: VideoInfo, network: Batcher, classes: frozenset[Kind]) -> Iterator[Sighting]:
-    """Sightings of every sampled frame, in order. The frames at an end are compared with each other; a group that is not full is filled
-    up with earlier samples so that it has time to compare."""
+def segment(
+    frames: Iterable[Frame],
+    info: VideoInfo,
+    network: Batcher,
+    classes: frozenset[Kind],
+    keep: Callable[[Sample], object] = lambda sample: None,
+) -> Iterator[Sighting]:
+    """Sightings of every sampled frame, in order; `keep` gets every sample. The frames at an end are compared with each other; a group
+    that is not full is filled up with earlier samples so that it has time to compare."""
     width, height = analysis_size(info)
     stride, total = sampling_stride(info), info.frames_estimate
     group: list[Sample] = []
     recent: list[Sample] = []
     for frame in frames:
         if SEGMENTER_FRAMES <= frame.index == total - SEGMENTER_FRAMES:  # the last ones have a group of their own
-            yield from _sightings(recent, group, network, classes)
+            yield from sightings_of(recent, group, network, classes)
             group = []
         if sampled(frame.index, stride, total):
             sample = frame.index, shrink_rgb(frame, info, width, height)
+            keep(sample)
             group, recent = [*group, sample], [*recent, sample][-SEGMENTER_FRAMES:]
         if len(group) == SEGMENTER_FRAMES:
-            yield from _sightings(recent, group, network, classes)
+            yield from sightings_of(recent, group, network, classes)
             group = []
-    yield from _sightings(recent, group, network, classes)
+    yield from sightings_of(recent, group, network, classes)
 
 
-def _sightings(recent: list[Sample], fresh: list[Sample], network: Batcher, classes: frozenset[Kind]) -> Iterator[Sighting]:
+def sightings_of(recent: Sequence[Sample], fresh: Sequence[Sample], network: Batcher, classes: frozenset[Kind]) -> Iterator[Sighting]:
     """Of the fresh ones among the most recent samples."""
     if not fresh:
         return

@@ -234,6 +234,13 @@ def test_a_bad_file_is_one_line_exit_3_and_no_output(kind: str, clip: Path, clea
     assert [path.name for path in tmp_path.iterdir()] == ["bad.mp4"]
 
 
+@pytest.mark.parametrize(("variable", "value", "code"), [("WEIGHTS", "elsewhere", 5), ("PRECISION", "fp64", 2)])
+def test_the_networks_are_those_that_are_set(clip: Path, cleanplate: Command, tmp_path: Path, variable: str, value: str, code: int) -> None:
+    done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", **{f"CLEANPLATE_{variable}": value})
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sound_alone_has_no_video_stream(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
     with av.open(clip) as source, av.open(tmp_path / "tone.mp4", "w") as target:
         stream = target.add_stream_from_template(source.streams.audio[0])

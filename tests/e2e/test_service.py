@@ -52,10 +52,10 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **variables: str) -> Iterator[Served]:
+def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
     """The service in a data folder; killed at the end if the test has not stopped it."""
     environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(folder)} | variables
-    command = [sys.executable, "-m", "service", "serve"]
+    command = [sys.executable, "-m", "service", "serve", *options]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout
@@ -126,6 +126,19 @@ def test_a_port_that_is_taken_is_one_line(service: Served, tmp_path: Path) -> No
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"cleanplate: cannot listen on 127.0.0.1 port {port}: address already in use\n"
+
+
+@pytest.mark.parametrize(("weights", "status"), [("", 200), ("elsewhere", 503)])
+def test_it_is_ready_if_the_networks_that_are_to_be_used_are_there(tmp_path: Path, weights: str, status: int) -> None:
+    chosen = {"CLEANPLATE_WEIGHTS": str(tmp_path / weights)} if weights else {"XDG_CONFIG_HOME": str(tmp_path)}
+    with served(tmp_path / "data", "--no-worker", CLEANPLATE_NETWORKS="shipped", **chosen) as answering:
+        answer = answering.client.get("/readyz")
+        assert answer.status_code == status, answer.text
+
+
+def test_what_only_answers_loads_neither_the_networks_runtime_nor_opencv() -> None:
+    code = "import sys, service.app; sys.exit(any(name in sys.modules for name in ('onnxruntime', 'cv2', 'torch')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_job_outlives_its_worker(service: Served, there: Host) -> None:

@@ -1,17 +1,23 @@
 """Windows of native crops for the inpainter, and its answers as patches."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.references import REFERENCES
 from models.spec import INPAINTER_MULTIPLE
-from service.inference.batcher import BATCH_SIZES, Batcher
+from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.fake import FakeInpainter
-from service.pipeline.bound import Measured
-from service.pipeline.inpaint import HOLE_MARGIN_PIXELS, Inpainter, feathered, hole, tiles
-from service.pipeline.placement import Box
-from tests.footage import BlendOfReferences, described, film, marked, placement, scene
+from service.pipeline.inpaint import Inpainter, feathered
+from service.pipeline.looks import HOLE_MARGIN_PIXELS, hole
+from service.pipeline.placement import Box, Placement
+from service.pipeline.tiles import tiles
+from service.pipeline.video import VideoInfo
+from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene
 
 WIDTH, HEIGHT, TOTAL = 128, 96, 20
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
@@ -61,11 +67,15 @@ def test_the_margin_is_that_wide_and_alpha_is_one_inside() -> None:
     assert (feathered(hole(mask))[10:20, 10:20] == 1).all()
 
 
+def inpainter(marks: Sequence[Placement], session: Session, info: VideoInfo = INFO) -> Inpainter:
+    return Inpainter(Batcher(session, BATCH_SIZES), marks, info)
+
+
 def test_patches_are_those_of_the_placements_that_cover_the_frame() -> None:
-    early, late = Measured(placement(0, 9, Box(40, 30, 70, 50)), {}), Measured(placement(8, 19, Box(10, 60, 50, 90)), {})
-    patches = Inpainter(Batcher(FakeInpainter(), BATCH_SIZES), [early, late], INFO, TOTAL).patches([7, 8, 12], FRAMES)
+    early, late = placement(0, 9, Box(40, 30, 70, 50)), placement(8, 19, Box(10, 60, 50, 90))
+    patches = inpainter([early, late], FakeInpainter()).patches([7, 8, 12], FRAMES)
     boxes = {index: [patch.box for patch in of_frame] for index, of_frame in patches.items()}
-    assert boxes == {7: [early.placement.box], 8: [early.placement.box, late.placement.box], 12: [late.placement.box]}
+    assert boxes == {7: [early.box], 8: [early.box, late.box], 12: [late.box]}
     for patch in patches[8]:
         assert patch.rgb.shape == (3, patch.box.height, patch.box.width)
         np.testing.assert_allclose(patch.rgb[:, patch.alpha > 0], 0.5)
@@ -73,76 +83,90 @@ def test_patches_are_those_of_the_placements_that_cover_the_frame() -> None:
 
 def test_windows_fit_the_network_and_hold_the_target_and_four_references() -> None:
     session = BlendOfReferences()
-    Inpainter(Batcher(session, BATCH_SIZES), [Measured(placement(0, 19, Box(33, 21, 70, 50)), {})], INFO, TOTAL).patches([3, 4, 5], FRAMES)
+    inpainter([placement(0, 19, Box(33, 21, 70, 50))], session).patches([3, 4, 5], FRAMES)
     for shape in session.shapes:
-        assert shape[1:3] == (5, 3)
+        assert shape[1:3] == (1 + REFERENCES, 3)
         assert shape[3] % INPAINTER_MULTIPLE == shape[4] % INPAINTER_MULTIPLE == 0
     assert sum(shape[0] for shape in session.shapes) == 3
 
 
 def test_tiles_without_a_marked_pixel_are_left_out() -> None:
     width = 700
-    info = described(width, HEIGHT, frames=3)
     mask = np.zeros((HEIGHT, width), np.float32)
     mask[20:40, 10:60] = 1
     session = BlendOfReferences()
     frames = dict(enumerate(film([scene(i, width, HEIGHT) for i in range(3)])))
-    mark = Measured(placement(0, 2, Box(0, 0, width, HEIGHT), mask), {})
-    ((patch,),) = Inpainter(Batcher(session, BATCH_SIZES), [mark], info, 3).patches([1], frames).values()
+    mark = placement(0, 2, Box(0, 0, width, HEIGHT), mask)
+    ((patch,),) = inpainter([mark], session, described(width, HEIGHT, frames=3)).patches([1], frames).values()
     assert [shape[0] for shape in session.shapes] == [1]
     assert (patch.rgb[:, patch.alpha > 0] > 0).any()
 
 
 def test_frames_restored_together_equal_frames_restored_alone() -> None:
-    marks = [Measured(placement(0, 19, Box(40, 30, 70, 50)), {}), Measured(placement(4, 15, Box(60, 20, 90, 60)), {})]
-    together = Inpainter(Batcher(BlendOfReferences(), BATCH_SIZES), marks, INFO, TOTAL).patches(range(TOTAL), FRAMES)
+    marks = [placement(0, 19, Box(40, 30, 70, 50)), placement(4, 15, Box(60, 20, 90, 60))]
+    together = inpainter(marks, BlendOfReferences()).patches(range(TOTAL), FRAMES)
     for index in range(TOTAL):
-        alone = Inpainter(Batcher(BlendOfReferences(), BATCH_SIZES), marks, INFO, TOTAL).patches([index], FRAMES)
+        alone = inpainter(marks, BlendOfReferences()).patches([index], FRAMES)
         for one, other in zip(together[index], alone[index], strict=True):
             np.testing.assert_allclose(one.rgb, other.rgb, atol=1e-6)
             np.testing.assert_array_equal(one.alpha, other.alpha)
 
 
-def test_a_kept_crop_stands_in_for_a_reference_that_is_far_away() -> None:
-    """A stay of 40 frames: its uncovered frame just before lies beyond the frames at hand, and what was kept of it is used."""
-    box, total = Box(40, 30, 70, 50), 60
-    info = described(WIDTH, HEIGHT, frames=total)
-    pictures = [scene(i) if i < 10 else marked(scene(i), box) for i in range(total)]
-    frames = dict(enumerate(film(pictures)))
-    mark = placement(10, 59, box)
-    near = {i: frames[i] for i in range(30 - 12, 30 + 13)}
-    kept = {8: pictures[8][box.slices].transpose(2, 0, 1)}
+def test_parts_of_one_mark_are_restored_at_once() -> None:
+    box, session = Box(40, 30, 70, 50), BlendOfReferences()
+    left, right = np.zeros((2, box.height, box.width), np.float32)
+    left[5:15, 3:10], right[5:15, 20:27] = 1, 1
+    ((patch,),) = inpainter([placement(0, 9, box, left), placement(4, 19, box, right)], session).patches([6], FRAMES).values()
+    assert session.shapes[0][0] == 1
+    np.testing.assert_array_equal(patch.alpha > 0, hole(left + right) > 0)
 
-    class LastButOne:
-        def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            assert inputs["mask"][:, 3].max() == 0  # the reference before the stay is uncovered
-            return {"clean": inputs["frames"][:, 3]}
 
-    ((patch,),) = Inpainter(Batcher(LastButOne()), [Measured(mark, kept)], info, total).patches([30], near).values()
-    np.testing.assert_allclose(patch.rgb * 255, kept[8], atol=1e-3)
+@dataclass
+class Remembers:
+    """An inpainter that answers with the target and keeps what it was given."""
+
+    windows: list[Arrays] = field(default_factory=list)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        self.windows += [{name: value[i] for name, value in inputs.items()} for i in range(len(inputs["frames"]))]
+        return {"clean": inputs["frames"][:, 0]}
+
+
+@pytest.mark.parametrize("jump", [10, 3])
+def test_an_uncovered_frame_across_a_jump_is_chosen(jump: int) -> None:
+    """Up to there the mark was elsewhere, and nothing moves: what it hides now is seen there."""
+    before, after, target, total = Box(120, 84, 184, 132), Box(16, 16, 80, 64), 30, 60
+    still = pan(1, 1, (0, 0), 192, 144)[0]
+    mask = np.zeros((after.height, after.width), np.float32)
+    mask[16:-16, 16:-16] = 1
+    inner = [Box(box.left + 16, box.top + 16, box.right - 16, box.bottom - 16) for box in (before, after)]
+    frames = dict(enumerate(film([marked(still, inner[i >= jump]) for i in range(total)])))
+    marks, network = [placement(0, jump - 1, before, mask), placement(jump, total - 1, after, mask)], Remembers()
+    inpainter(marks, network, described(192, 144, frames=total)).patches([target], frames)
+    (window,) = network.windows
+    uncovered = window["mask"].max((1, 2, 3)) == 0
+    assert uncovered.any()
+    for shown in window["frames"][uncovered]:
+        np.testing.assert_allclose(shown * 255, still[after.slices].transpose(2, 0, 1), atol=0.01)
 
 
 def test_a_marked_reference_is_never_shown_as_an_uncovered_one() -> None:
-    """Where nothing was kept of the frame before the stay, a frame at hand serves, and its mask says that it is marked."""
-    box, total = Box(40, 30, 70, 50), 60
-    frames = dict(enumerate(film([scene(i) if i < 10 else marked(scene(i), box) for i in range(total)])))
-
-    class Honest:
-        def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            white = inputs["frames"].min(2, keepdims=True) > 0.99
-            assert not (white & (inputs["mask"] == 0)).any()
-            return {"clean": inputs["frames"][:, 0]}
-
-    mark = Measured(placement(10, 59, box), {})
-    near = {i: frames[i] for i in range(30 - 12, 30 + 13)}
-    Inpainter(Batcher(Honest()), [mark], described(WIDTH, HEIGHT, frames=total), total).patches([30], near)
+    """Also where the scene is followed beyond the picture's edge."""
+    box, network = Box(0, 8, 48, 40), Remembers()
+    frames = dict(enumerate(film([marked(picture, box) for picture in pan(1, 60, (0, 2))])))
+    marks, info = [placement(0, 59, box)], described(WIDTH, HEIGHT, frames=60)
+    inpainter(marks, network, info).patches(range(20, 40, 5), frames)
+    assert network.windows
+    for window in network.windows:
+        white = window["frames"].min(1, keepdims=True) > 0.99
+        assert white.any()
+        assert (window["mask"][white] == 1).all()
+        assert (window["opacity"][white] == 1).all()
 
 
 @pytest.mark.parametrize("total", [1, 2, 3])
 def test_the_shortest_videos_have_references(total: int) -> None:
-    mark = Measured(placement(0, total - 1, Box(40, 30, 70, 50)), {})
-    frames = {i: FRAMES[i] for i in range(total)}
-    patches = Inpainter(Batcher(BlendOfReferences(), BATCH_SIZES), [mark], described(WIDTH, HEIGHT, frames=total), total).patches(
-        range(total), frames
-    )
+    mark = placement(0, total - 1, Box(40, 30, 70, 50))
+    frames, info = {i: FRAMES[i] for i in range(total)}, described(WIDTH, HEIGHT, frames=total)
+    patches = inpainter([mark], BlendOfReferences(), info).patches(range(total), frames)
     assert all(np.isfinite(patch.rgb).all() for (patch,) in patches.values())

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.inference import fake
-from service.pipeline.bound import Measured, bound
+from service.pipeline.bound import bound
 from service.pipeline.candidates import Timeline, from_tracks
 from service.pipeline.measure import measure
-from service.pipeline.placement import Box
+from service.pipeline.placement import Box, Placement
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.segment import segment
 from service.pipeline.track import track
@@ -27,7 +27,7 @@ def story(total: int, *stays: tuple[int, int, Box]) -> list[Picture]:
     return pictures
 
 
-def found(pictures: list[Picture]) -> list[Measured]:
+def found(pictures: list[Picture]) -> list[Placement]:
     """Locate and measure, as a run does."""
     info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
     tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
@@ -37,42 +37,34 @@ def found(pictures: list[Picture]) -> list[Measured]:
 
 def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
     (one,) = found(story(60, (13, 37, SQUARE)))
-    assert (one.placement.first_frame, one.placement.last_frame) == (13, 37)
+    assert (one.first_frame, one.last_frame) == (13, 37)
     mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[one.placement.box.slices] = one.placement.mask > 0.5
+    mask[one.box.slices] = one.mask > 0.5
     expected = np.zeros_like(mask)
     expected[SQUARE.slices] = True
     np.testing.assert_array_equal(mask, expected)
-    inside = one.placement.mask > 0.5
-    assert (one.placement.opacity[inside] == 1).all()
-    assert (one.placement.colour[:, inside] == 1).all()
-    assert one.placement.kind == "overlay"
+    inside = one.mask > 0.5
+    assert (one.opacity[inside] == 1).all()
+    assert (one.colour[:, inside] == 1).all()
+    assert one.kind == "overlay"
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 20), st.integers(12, 40), st.integers(0, 20))
 def test_both_ends_are_exact_to_the_frame(before: int, length: int, after: int) -> None:
     (one,) = found(story(before + length + after, (before, before + length - 1, SQUARE)))
-    assert (one.placement.first_frame, one.placement.last_frame) == (before, before + length - 1)
+    assert (one.first_frame, one.last_frame) == (before, before + length - 1)
 
 
 def test_a_mark_that_jumps_has_two_placements_that_do_not_overlap() -> None:
     other = Box(84, 60, 108, 80)
-    one, two = (m.placement for m in found(story(60, (0, 29, SQUARE), (30, 59, other))))
+    one, two = found(story(60, (0, 29, SQUARE), (30, 59, other)))
     assert (one.first_frame, one.last_frame, two.first_frame, two.last_frame) == (0, 29, 30, 59)
-
-
-def test_the_uncovered_frames_beside_a_stay_are_kept() -> None:
-    pictures = story(60, (13, 37, SQUARE))
-    (one,) = found(pictures)
-    assert sorted(one.uncovered) == [11, 39]
-    for index, crop in one.uncovered.items():
-        np.testing.assert_array_equal(crop, pictures[index][one.placement.box.slices].transpose(2, 0, 1))
 
 
 def test_a_mark_that_sinks_as_it_goes_is_followed() -> None:
     sunk = [Box(SQUARE.left, SQUARE.top + d, SQUARE.right, SQUARE.bottom + d) for d in (2, 3, 4)]
-    placements = [m.placement for m in found(story(60, (13, 37, SQUARE), *((38 + i, 38 + i, box) for i, box in enumerate(sunk))))]
+    placements = found(story(60, (13, 37, SQUARE), *((38 + i, 38 + i, box) for i, box in enumerate(sunk))))
     for frame, box in zip((37, 38, 39, 40), (SQUARE, *sunk), strict=True):
         covered = np.zeros((HEIGHT, WIDTH), bool)
         for placement in placements:
@@ -89,7 +81,7 @@ def test_no_mark_is_no_placement() -> None:
 
 def test_one_frame_is_enough() -> None:
     (one,) = found(story(1, (0, 0, SQUARE)))
-    assert (one.placement.first_frame, one.placement.last_frame) == (0, 0)
+    assert (one.first_frame, one.last_frame) == (0, 0)
 
 
 @pytest.mark.parametrize("stay", [(0, 0), (3, 9), (0, 19)])
@@ -101,9 +93,9 @@ def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) ->
     mask[5:9, 5:20] = 1
     candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, exact_mask=True)
     (one,) = bound(film(story(20)), info, measure(film(story(20)), info, [candidate], fake.networks(), 20), 20)
-    assert (one.placement.first_frame, one.placement.last_frame) == stay
+    assert (one.first_frame, one.last_frame) == stay
     given, placed = np.zeros((2, HEIGHT, WIDTH), np.float32)
-    given[box.slices], placed[one.placement.box.slices] = mask, one.placement.mask
+    given[box.slices], placed[one.box.slices] = mask, one.mask
     np.testing.assert_array_equal(placed, given)
 
 
@@ -120,7 +112,7 @@ def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
         return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, sure=sure)
 
     candidates = [candidate(SQUARE, 4, 16, True), candidate(other, 28, 36, False)]
-    placements = [m.placement for m in bound(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)]
+    placements = bound(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)
     assert [(p.first_frame, p.last_frame) for p in placements] == ([(0, 19), (24, 39)] if same else [(0, 19)])
 
 
@@ -136,4 +128,4 @@ def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, heigh
 
 def test_the_box_has_context_around_the_mark() -> None:
     (one,) = found(story(40, (0, 39, SQUARE)))
-    assert one.placement.box == grown(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))
+    assert one.box == grown(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.preprocess import FAR_FRAMES, REACH_FRAMES, matte_statistics, padded, pooled_blend, pull_push, reference_frames
+from models.preprocess import matte_statistics, padded, pooled_blend, pull_push, tentative_blend
 from models.spec import MATTE_STATISTICS
 from tests.footage import scene
 
@@ -86,6 +86,18 @@ def test_one_opacity_and_one_colour_are_found_where_the_ground_is_known(opacity:
     assert explained > 0.95
 
 
+@pytest.mark.parametrize("opacity", [0.3, 0.5])
+def test_the_tentative_blend_tells_the_level_the_colour_and_each_pixels_opacity(opacity: float) -> None:
+    mask = np.zeros((40, 48), np.float32)
+    mask[14:26:4, 10:38] = mask[14:26, 10:38:6] = 1
+    explained, share, level, _, beside, *colour = tentative_blend(crops(8, opacity, mask), mask)
+    assert level[0, 0, 0] == pytest.approx(opacity, abs=0.04)
+    assert [float(c[0, 0, 0]) for c in colour] == pytest.approx([0.9] * 3, abs=0.06)
+    assert explained[0][mask > 0].mean() == pytest.approx(opacity, abs=0.08)
+    assert share[0][mask > 0].mean() == pytest.approx(1, abs=0.2)
+    assert beside[0, 0, 0] < 0.1
+
+
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 32))
 def test_padding_reaches_the_next_multiple_and_changes_nothing_else(height: int, width: int, multiple: int) -> None:
     array = np.arange(2 * height * width, dtype=np.float32).reshape(2, height, width)
@@ -93,24 +105,3 @@ def test_padding_reaches_the_next_multiple_and_changes_nothing_else(height: int,
     assert grown.shape == (2, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
     np.testing.assert_array_equal(grown[:, :height, :width], array)
     assert (grown[:, height:] == grown[:, height - 1 : height]).all()
-
-
-@given(st.data())
-def test_references_lie_in_the_video_and_near_or_uncovered(data: st.DataObject) -> None:
-    total = data.draw(st.integers(1, 300))
-    first = data.draw(st.integers(0, total - 1))
-    last = data.draw(st.integers(first, total - 1))
-    frame = data.draw(st.integers(first, last))
-    references = reference_frames(frame, first, last, total)
-    assert len(references) == 4
-    for index in references:
-        assert 0 <= index < total
-        far = abs(index - frame) > FAR_FRAMES
-        assert not far or index in (first - 2, last + 2)
-        assert abs(index - frame) < REACH_FRAMES + 2
-
-
-def test_uncovered_frames_are_preferred_within_reach() -> None:
-    assert reference_frames(30, 20, 40, 100)[2:] == (18, 42)
-    assert reference_frames(100, 20, 180, 300)[2:] == (88, 112)
-    assert reference_frames(0, 0, 0, 1) == (0, 0, 0, 0)

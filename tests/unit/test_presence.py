@@ -15,7 +15,7 @@ BOX = Box(12, 10, 40, 24)
 def look(opacity: float) -> Look:
     mask = np.zeros((40, 56), np.float32)
     mask[BOX.slices] = 1
-    return Look(mask, mask * np.float32(opacity), np.ones((3, *mask.shape), np.float32))
+    return Look(mask, mask * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(mask))
 
 
 def crop(index: int, opacity: float) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Which frames show what a mark hides, and where: a camera that pans, a mark that stays."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from models.references import OFFSETS, REACH_FRAMES, REFERENCES, Reference
+from service.pipeline.borrow import Borrower
+from service.pipeline.looks import Looks
+from service.pipeline.placement import Box, Placement
+from service.pipeline.view import View
+from tests.footage import Picture, described, film, marked, pan, placement
+
+WIDTH, HEIGHT, TOTAL = 192, 144, 70
+BOX = Box(56, 40, 120, 96)
+INNER = Box(72, 56, 104, 80)  # the mark; around it is what the networks need to see of the scene
+INFO = described(WIDTH, HEIGHT, frames=TOTAL)
+
+
+def stay(first: int = 0, last: int = TOTAL - 1) -> Placement:
+    mask = np.zeros((BOX.height, BOX.width), np.float32)
+    mask[16:-16, 16:-16] = 1
+    return placement(first, last, BOX, mask)
+
+
+def borrower(marks: Sequence[Placement]) -> Borrower:
+    return Borrower(BOX, Looks(marks, INFO), INFO)
+
+
+def crop(picture: Picture, reference: Reference) -> np.ndarray:
+    """The box's pixels, moved with the scene, (height, width, 3) float."""
+    view = View.of(BOX).moved(reference.dy, reference.dx)
+    inner = view.inner(WIDTH, HEIGHT)
+    assert inner is not None
+    return view.padded(picture[inner.slices].transpose(2, 0, 1), inner).transpose(1, 2, 0).astype(float)
+
+
+@pytest.mark.parametrize("step", [(0, 2), (-1, 1), (1, 0), (-2, -3)])
+def test_in_a_pan_references_show_what_the_mark_hides(step: tuple[int, int]) -> None:
+    clean, target = pan(1, TOTAL, step, WIDTH, HEIGHT), 35
+    frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
+    looks = Looks([stay()], INFO)
+    references = Borrower(BOX, looks, INFO).references(target, frames)
+    truth, shown = crop(clean[target], Reference(target, 0, 0)), np.zeros((BOX.height, BOX.width), bool)
+    for reference in references:
+        way = reference.frame - target
+        assert abs(reference.dy + way * step[0]) <= 1
+        assert abs(reference.dx + way * step[1]) <= 1
+        seen = ~looks.covered(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        difference = np.abs(crop(marked(clean[reference.frame], INNER), reference) - truth).mean(2)
+        assert difference[seen].mean() < 8  # a pixel to the side it is about that
+        shown |= seen
+    assert shown.mean() > 0.9
+
+
+def test_a_camera_and_a_mark_that_stand_still_have_references_nearby() -> None:
+    still = [marked(pan(1, 1, (0, 0), WIDTH, HEIGHT)[0], INNER)] * TOTAL
+    references = borrower([stay()]).references(35, dict(enumerate(film(still))))
+    assert {(r.dy, r.dx) for r in references} == {(0, 0)}
+    assert [r.frame for r in references[:2]] == [33, 37]
+
+
+@pytest.mark.parametrize("step", [(0, 0), (0, 1)])
+def test_a_mark_that_jumps_is_no_cut(step: tuple[int, int]) -> None:
+    clean = pan(1, TOTAL, step, WIDTH, HEIGHT)
+    frames = dict(enumerate(film([marked(picture, INNER) if i >= 22 else picture for i, picture in enumerate(clean)])))
+    references = borrower([stay(22)]).references(35, frames)
+    assert any(reference.frame < 22 for reference in references)
+
+
+def test_no_reference_lies_beyond_a_cut() -> None:
+    cut = 30
+    clean = [*pan(1, cut, (0, 2), WIDTH, HEIGHT), *pan(2, TOTAL - cut, (1, 0), WIDTH, HEIGHT)]
+    frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
+    one = borrower([stay()])
+    for target in range(cut - 6, cut + 8):
+        assert {reference.frame < cut for reference in one.references(target, frames)} == {target < cut}
+
+
+def test_in_windows_the_references_are_those_of_the_whole_video() -> None:
+    """One that goes through the video with the frames at hand; another one for each frame, with all of them."""
+    clean = [*pan(1, 45, (0, 2), WIDTH, HEIGHT), *pan(2, TOTAL - 45, (1, 1), WIDTH, HEIGHT)]
+    frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
+    moving = borrower([stay()])
+    for target in range(0, TOTAL, 7):
+        at_hand = {i: frames[i] for i in frames if abs(i - target) <= REACH_FRAMES}
+        assert moving.references(target, at_hand) == borrower([stay()]).references(target, frames)
+
+
+@pytest.mark.parametrize("total", [1, 2, 4])
+def test_short_videos_fill_up_with_the_target(total: int) -> None:
+    frames = dict(enumerate(film([marked(picture, INNER) for picture in pan(1, total, (0, 2), WIDTH, HEIGHT)])))
+    references = borrower([stay()]).references(0, frames)
+    assert len(references) == REFERENCES
+    assert {r.frame for r in references} <= {0, *(offset for offset in OFFSETS if offset < total)}

@@ -1,0 +1,75 @@
+"""What is known of all marks in a window, by brute force on the whole picture."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.pipeline.looks import KEPT_COVERS, KEPT_DRAWINGS, Looks, hole_of
+from service.pipeline.placement import Box, Kind, Placement
+from service.pipeline.view import View
+from tests.footage import described
+
+WIDTH, HEIGHT, TOTAL = 40, 30, 12
+INFO = described(WIDTH, HEIGHT, frames=TOTAL)
+
+views = st.builds(View, st.integers(-20, 40), st.integers(-20, 50), st.integers(4, 24), st.integers(4, 24))
+kinds: st.SearchStrategy[Kind] = st.sampled_from(["overlay", "user"])
+
+
+@st.composite
+def placements(draw: st.DrawFn) -> Placement:
+    left, top = draw(st.integers(0, WIDTH - 4)), draw(st.integers(0, HEIGHT - 4))
+    box = Box(left, top, draw(st.integers(left + 4, WIDTH)), draw(st.integers(top + 4, HEIGHT)))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    mask = (rng.random((box.height, box.width)) > 0.8).astype(np.float32)
+    opacity, *colour = rng.random((4, box.height, box.width)).astype(np.float32)
+    first = draw(st.integers(0, TOTAL - 1))
+    doubt = draw(st.sampled_from([0.25, opacity / 2]))
+    return Placement(first, draw(st.integers(first, TOTAL - 1)), box, mask, opacity, np.stack(colour), 1.0, draw(kinds), doubt)
+
+
+def whole(marks: list[Placement], index: int) -> NDArray[np.float32]:
+    """mask, opacity, doubt, red, green, blue (6, 3 * HEIGHT, 3 * WIDTH) of a frame, the picture in the middle, marked outside."""
+    planes = np.zeros((6, 3 * HEIGHT, 3 * WIDTH), np.float32)
+    planes[:2] = 1
+    planes[:2, HEIGHT : 2 * HEIGHT, WIDTH : 2 * WIDTH] = 0
+    for mark in (mark for mark in marks if mark.covers(index)):
+        for y, x in zip(*np.nonzero(hole_of(mark)), strict=True):
+            doubt = mark.doubt if isinstance(mark.doubt, float) else mark.doubt[y, x]
+            planes[:, HEIGHT + mark.box.top + y, WIDTH + mark.box.left + x] = [1, mark.opacity[y, x], doubt, *mark.colour[:, y, x]]
+    return planes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(placements(), max_size=4), views, st.integers(0, TOTAL - 1))
+def test_drawn_and_covered_are_pieces_of_the_whole_picture(marks: list[Placement], view: View, index: int) -> None:
+    looks = Looks(marks, INFO)
+    far = np.pad(whole(marks, index), [(0, 0), (60, 60), (60, 60)], mode="edge")
+    piece = far[:, HEIGHT + 60 + view.top :, WIDTH + 60 + view.left :][:, : view.height, : view.width]
+    for _ in range(2):  # once drawn, then remembered
+        drawn = looks.drawn(index, view)
+        assert drawn.colour.shape == (3, view.height, view.width)
+        np.testing.assert_array_equal(np.concatenate([drawn.mask, drawn.opacity, drawn.doubt, drawn.colour]), piece)
+        np.testing.assert_array_equal(looks.covered(index, view), piece[0] > 0)
+    assert looks.active(index) == tuple(n for n, mark in enumerate(marks) if mark.first_frame <= index <= mark.last_frame)
+
+
+def test_a_persons_mask_is_meant_as_it_is_drawn() -> None:
+    mask = np.zeros((20, 20), np.float32)
+    mask[8:12, 8:12] = 1
+    plain = np.ones((20, 20), np.float32)
+    of = {kind: Placement(0, 1, Box(0, 0, 20, 20), mask, plain, np.stack([plain] * 3), 1.0, kind) for kind in ("overlay", "user")}
+    np.testing.assert_array_equal(hole_of(of["user"]), mask)
+    assert hole_of(of["overlay"]).sum() > mask.sum()
+
+
+def test_many_windows_and_moments_answer_alike_after_they_were_forgotten() -> None:
+    """More of both than are kept."""
+    mark = np.ones((4, 4), np.float32)
+    colour = np.stack([mark] * 3)
+    marks = [Placement(i, i, Box(i, i, i + 4, i + 4), mark, mark, colour, 1.0) for i in range(max(KEPT_COVERS, TOTAL) + 4)]
+    looks, all_views = Looks(marks, INFO), [View(i % 7, i, 12, 12) for i in range(KEPT_DRAWINGS + 8)]
+    for view in [*all_views, *all_views]:
+        for index in (0, 5, 11):
+            np.testing.assert_array_equal(looks.drawn(index, view).mask[0] > 0, Looks(marks, INFO).covered(index, view))

@@ -1,0 +1,155 @@
+"""Where a piece of the scene lies in another frame, and which frames are laid beside the one that is restored."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.references import (
+    FAR_FRAMES,
+    NEAR_FRAMES,
+    OFFSETS,
+    REACH_FRAMES,
+    REFERENCES,
+    Array,
+    Mask,
+    Reference,
+    choose,
+    shift_between,
+    shrunk,
+)
+from tests.footage import texture
+
+HEIGHT, WIDTH = 96, 128
+TARGET = 40
+
+
+def grey(seed: int, top: int = 0, left: int = 0) -> Array:
+    """A window on a random texture, at full size; (0, 0) is in its middle."""
+    whole = texture(seed, WIDTH + 80, HEIGHT + 80, 3).mean(2)
+    return whole[40 + top : 40 + top + HEIGHT, 40 + left : 40 + left + WIDTH]
+
+
+def everywhere(one: Array) -> Array:
+    return np.ones_like(one)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 50), st.integers(-28, 28), st.integers(-28, 28))
+def test_shifts_are_found_to_a_pixel(seed: int, dy: int, dx: int) -> None:
+    """Motion is measured at half the size: an odd shift is half a pixel there."""
+    one, other = shrunk(grey(seed)), shrunk(grey(seed, -dy, -dx))
+    shift = shift_between(one, other, everywhere(one))
+    assert shift.alike
+    assert (shift.dy, shift.dx) == (pytest.approx(dy, abs=0.5), pytest.approx(dx, abs=0.5))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 50), st.integers(-10, 10), st.integers(-10, 10))
+def test_there_and_back_is_nowhere(seed: int, dy: int, dx: int) -> None:
+    one, other = shrunk(grey(seed)), shrunk(grey(seed, -dy, -dx))
+    there, back = shift_between(one, other, everywhere(one)), shift_between(other, one, everywhere(one))
+    assert (there.dy + back.dy, there.dx + back.dx) == (pytest.approx(0, abs=0.5), pytest.approx(0, abs=0.5))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 50), st.integers(-10, 10), st.integers(-10, 10), st.sampled_from([0, 0, 18]))
+def test_what_is_not_known_to_be_scene_is_left_out(seed: int, dy: int, dx: int, jump: int) -> None:
+    """A white mark over a part of either frame; it stands still while the scene moves, or has jumped."""
+    first, second = np.zeros((2, HEIGHT, WIDTH), np.float32)
+    first[34:58, 40:84] = 1
+    second[34 + jump : 58 + jump, 40:84] = 1
+    one, other = np.maximum(grey(seed), first), np.maximum(grey(seed, -dy, -dx), second)
+    known, shown = ((shrunk(1 - mark) > 0.99).astype(np.float32) for mark in (first, second))
+    shift = shift_between(shrunk(one), shrunk(other), known, shown)
+    assert shift.alike
+    assert (shift.dy, shift.dx) == (pytest.approx(dy, abs=1), pytest.approx(dx, abs=1))
+
+
+def test_another_scene_is_not_alike() -> None:
+    for seed in range(20):
+        one, other = shrunk(grey(seed)), shrunk(grey(seed + 100))
+        assert not shift_between(one, other, everywhere(one)).alike
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_flat_picture_stands_still(level: float) -> None:
+    rng = np.random.default_rng(1)
+    flat = np.full((HEIGHT // 2, WIDTH // 2), level, np.float32)
+    for noise in (0, 0.002):
+        one, other = (flat + noise * rng.standard_normal(flat.shape).astype(np.float32) for _ in range(2))
+        shift = shift_between(one, other, everywhere(one))
+        assert shift.alike
+        assert max(abs(shift.dy), abs(shift.dx)) < 1.5
+
+
+def test_where_nothing_is_known_nothing_is_alike() -> None:
+    one = shrunk(grey(1))
+    assert not shift_between(one, one, np.zeros_like(one)).alike
+
+
+HOLE = np.ones((6, 8), bool)
+masks = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random(HOLE.shape) < 0.7)
+
+
+def chosen(covers: dict[int, Mask], hole: Mask = HOLE) -> list[int]:
+    """The frames beside the target, of those with what they cover of the hole."""
+    candidates = [Reference(frame, 0, 0) for frame in covers]
+    return [reference.frame for reference in choose(TARGET, hole, candidates, lambda r: covers[r.frame])]
+
+
+def half(left: bool) -> Mask:
+    covered = HOLE.copy()
+    covered[:, :4] = not left
+    covered[:, 4:] = left
+    return covered
+
+
+ALL = {TARGET + side * offset: HOLE for offset in OFFSETS for side in (-1, 1)}
+
+
+def test_where_nothing_is_uncovered_there_are_two_neighbours_and_two_from_farther_off() -> None:
+    assert chosen(ALL) == [TARGET - NEAR_FRAMES, TARGET + NEAR_FRAMES, TARGET - FAR_FRAMES, TARGET + FAR_FRAMES]
+
+
+def test_what_uncovers_comes_first_also_from_far_away() -> None:
+    far = TARGET + REACH_FRAMES
+    assert chosen(ALL | {far: ~HOLE})[2] == far
+    assert chosen(ALL | {far: half(True), TARGET - REACH_FRAMES: half(False)})[2:] == [TARGET - REACH_FRAMES, far]
+
+
+def test_of_equals_the_nearer_one_is_taken_also_where_it_shows_a_little_less() -> None:
+    assert chosen(ALL | {TARGET + 23: ~HOLE, TARGET + 14: ~HOLE, TARGET - 28: ~HOLE})[2] == TARGET + 14
+    little_less = ~HOLE
+    little_less[0, :4] = True  # 44 of 48 pixels are shown
+    assert chosen(ALL | {TARGET + 23: ~HOLE, TARGET + 14: little_less})[2] == TARGET + 14
+    assert chosen(ALL | {TARGET + 23: ~HOLE, TARGET + 14: half(True)})[2] == TARGET + 23
+
+
+def test_what_was_shown_already_is_no_gain() -> None:
+    """The left half is seen in two frames, a column of the right half in another."""
+    column = HOLE.copy()
+    column[:, 5] = False
+    assert chosen(ALL | {TARGET - 14: half(True), TARGET + 18: half(True), TARGET - 28: column})[2:] == [TARGET - 14, TARGET - 28]
+
+
+def test_next_to_nothing_is_not_worth_the_distance() -> None:
+    wide = np.ones((10, 10), bool)
+    pixels = {count: np.arange(100).reshape(10, 10) >= count for count in (2, 4)}
+    far, everything = TARGET - REACH_FRAMES, dict.fromkeys(ALL, wide)
+    assert far not in chosen(everything | {far: pixels[2]}, wide)
+    assert far in chosen(everything | {far: pixels[4]}, wide)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ALL)), masks, max_size=18), masks, st.randoms())
+def test_there_are_always_as_many_and_no_order_counts(covers: dict[int, Mask], hole: Mask, random: np.random.Generator) -> None:
+    frames = chosen(covers, hole)
+    assert len(frames) == REFERENCES
+    assert set(frames) <= set(covers) | {TARGET}
+    mixed = list(covers)
+    random.shuffle(mixed)
+    assert chosen({frame: covers[frame] for frame in mixed}, hole) == frames
+
+
+def test_alone_a_frame_is_its_own_reference() -> None:
+    assert chosen({}) == [TARGET] * REFERENCES
