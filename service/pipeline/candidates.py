@@ -56,7 +56,8 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = _slack(track, stride, timeline.frames)
-        found.append(Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, sure=track.sure))
+        seen = track.first_sample, track.last_sample, track.confidence
+        found.append(Candidate(box, probability, *seen, kind, slack, sure=track.sure, scale=width / info.width))
     return found
 
 

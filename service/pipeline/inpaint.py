@@ -76,7 +76,9 @@ class Inpainter:
 
     def _window(self, index: int, box: Box, frames: Mapping[int, Frame]) -> Arrays:
         """The network's inputs for one tile: the frame itself first, then its references."""
-        borrower = self._borrowers.setdefault(box, Borrower(box, self._looks, self._info))
+        if box not in self._borrowers:
+            self._borrowers[box] = Borrower(box, self._looks, self._info)
+        borrower = self._borrowers[box]
         rows = [Reference(index, 0, 0), *borrower.references(index, frames)]
         views = [View.of(box).moved(row.dy, row.dx) for row in rows]
         drawn = [self._looks.drawn(row.frame, view) for row, view in zip(rows, views, strict=True)]

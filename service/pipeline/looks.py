@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ Mask = NDArray[np.bool_]
 HOLE_MARGIN_PIXELS = 2  # H.264 carries a mark a little beyond its edge
 KEPT_DRAWINGS = 64
 KEPT_COVERS = 12  # as large as the picture
+KEPT_FRAMES = 256
 
 
 def hole(mask: Floats, margin_pixels: int = HOLE_MARGIN_PIXELS) -> Floats:
@@ -48,12 +50,16 @@ class Looks:
         self._marks = marks
         self._holes = [hole_of(mark) > 0 for mark in marks]
         self._size = info.width, info.height
+        self._active: dict[int, tuple[int, ...]] = {}
         self._drawings: dict[Hashable, Drawing] = {}
         self._covers: dict[Hashable, Mask] = {}
 
     def active(self, index: int) -> tuple[int, ...]:
         """The numbers of the marks that are there in a frame."""
-        return tuple(n for n, mark in enumerate(self._marks) if mark.covers(index))
+        if index not in self._active:
+            self._active[index] = tuple(n for n, mark in enumerate(self._marks) if mark.covers(index))
+            _forget(self._active, KEPT_FRAMES)
+        return self._active[index]
 
     def covered(self, index: int, view: View) -> Mask:
         """(h, w): the pixels of the view that are marked in the frame or lie outside of the picture."""
@@ -102,7 +108,7 @@ class Looks:
         return Drawing(mask, opacity, colour, doubt)
 
 
-def _forget(kept: dict[Hashable, Drawing] | dict[Hashable, Mask], most: int) -> None:
+def _forget(kept: dict[Any, Any], most: int) -> None:
     """Lets the oldest go."""
     while len(kept) > most:
         del kept[next(iter(kept))]

@@ -1,0 +1,71 @@
+"""Marks that stand through a whole video are seen in frames far apart, and take in what was seen of them nearby in time."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.inference.batcher import Batcher
+from service.inference.fake import FakeSegmenter
+from service.pipeline.placement import Box
+from service.pipeline.segment import Sample
+from service.pipeline.stand import LEAST_KEPT, MOST_KEPT, Spread, merged, standing
+from service.pipeline.track import Track
+from tests.footage import marked, scene
+
+OVERLAY = frozenset({"overlay"})
+WIDTH, HEIGHT = 96, 64
+BOX = Box(20, 20, 50, 32)
+
+
+def spread_of(pictures: list[np.ndarray], stride: int = 5) -> Spread:
+    spread = Spread()
+    for index, picture in enumerate(pictures):
+        spread.add((index * stride, picture))
+    return spread
+
+
+def seen(box: Box, first: int, last: int, *, sure: bool = True) -> Track:
+    total = np.zeros((HEIGHT, WIDTH), np.float32)
+    total[box.slices] = 0.9
+    return Track(first, last, 1, 0, total, sure)
+
+
+@given(st.integers(0, 700))
+def test_few_samples_are_kept_evenly_and_the_first_always(count: int) -> None:
+    spread = Spread()
+    samples: list[Sample] = [(5 * i, np.zeros((1, 1, 3), np.uint8)) for i in range(count)]
+    for sample in samples:
+        spread.add(sample)
+    kept = [index for index, _ in spread.kept]
+    assert len(kept) <= MOST_KEPT
+    assert len(kept) >= min(count, MOST_KEPT // 2)
+    assert kept[:1] == [0][:count]
+    assert len(set(np.diff(kept))) <= 1
+
+
+def test_a_mark_in_every_kept_sample_stands_and_one_that_goes_does_not() -> None:
+    there = [marked(scene(9 * i, WIDTH, HEIGHT), BOX) for i in range(40)]
+    (mark,) = standing(spread_of(there), Batcher(FakeSegmenter()), OVERLAY)
+    np.testing.assert_array_equal(mark.mask, marked(np.zeros((HEIGHT, WIDTH, 3), np.uint8), BOX)[..., 0] > 0)
+    gone = [*there[:25], *(scene(9 * i, WIDTH, HEIGHT) for i in range(25, 40))]
+    assert standing(spread_of(gone), Batcher(FakeSegmenter()), OVERLAY) == []
+
+
+def test_a_short_video_has_no_frames_far_apart() -> None:
+    there = [marked(scene(9 * i, WIDTH, HEIGHT), BOX) for i in range(LEAST_KEPT - 1)]
+    assert standing(spread_of(there), Batcher(FakeSegmenter()), OVERLAY) == []
+
+
+def test_parts_of_a_standing_mark_become_it_and_other_marks_stay() -> None:
+    part, beyond, other = seen(Box(20, 20, 30, 32), 0, 40), seen(Box(40, 20, 54, 32), 60, 195), seen(Box(70, 40, 90, 50), 10, 90)
+    (kept, whole) = merged([part, other, beyond], [seen(BOX, 5, 190)])
+    assert kept is other
+    assert whole.standing
+    assert (whole.first_sample, whole.last_sample) == (0, 195)
+    np.testing.assert_array_equal(whole.mask, seen(BOX, 0, 0).mask | beyond.mask)
+
+
+def test_what_is_not_sure_adds_nothing_to_a_standing_mark() -> None:
+    (whole,) = merged([seen(Box(40, 20, 54, 32), 0, 9, sure=False)], [seen(BOX, 5, 190)])
+    np.testing.assert_array_equal(whole.mask, seen(BOX, 0, 0).mask)
+    assert whole.first_sample == 5
