@@ -8,19 +8,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.blend import local_mean
 from models.preprocess import padded
 from models.references import Reference
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.borrow import Borrower
 from service.pipeline.composite import crop_rgb
-from service.pipeline.looks import Looks, hole_of
+from service.pipeline.looks import Drawing, Looks, hole_of
 from service.pipeline.placement import Box, Placement
 from service.pipeline.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
 from service.pipeline.view import View
 
 Floats = NDArray[np.float32]
+
+LEAST_SHOWN_PIXELS = 64
+MOST_CHANGE = 0.1  # of the brightness, in [0, 1]: more is another scene
+LIGHT_PIXELS = 41  # side of the square over which a change of light is measured
+LIGHT_INERTIA = 0.02  # share of the square below which the whole window tells
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,9 @@ class Inpainter:
         rows = [Reference(index, 0, 0), *borrower.references(index, frames)]
         views = [View.of(box).moved(row.dy, row.dx) for row in rows]
         drawn = [self._looks.drawn(row.frame, view) for row, view in zip(rows, views, strict=True)]
+        crops = [self._crop(frames[row.frame], view) for row, view in zip(rows, views, strict=True)]
         parts = {
-            "frames": [self._crop(frames[row.frame], view) for row, view in zip(rows, views, strict=True)],
+            "frames": [crops[0], *(in_light_of(crops[0], drawn[0], *other) for other in zip(crops[1:], drawn[1:], strict=True))],
             "mask": [look.mask for look in drawn],
             "opacity": [look.opacity for look in drawn],
             "colour": [look.colour for look in drawn],
@@ -101,6 +108,22 @@ class Inpainter:
         last = max(targets, default=0)
         here = {tile.seen for mark in self._marks if mark.last_frame >= last for tile in tiles(mark.box)}
         self._borrowers = {box: borrower for box, borrower in self._borrowers.items() if box in here}
+
+
+def in_light_of(target: Floats, here: Drawing, crop: Floats, there: Drawing) -> Floats:
+    """A reference's crop (3, h, w) as bright as the target, channel by channel and place by place: light changes with time.
+
+    Measured where both show the scene and continued from there. Under a mark of the reference only what passes through it is changed.
+    """
+    shown = ((here.mask[0] < 0.5) & (there.mask[0] < 0.5)).astype(np.float32)
+    if shown.sum() < LEAST_SHOWN_PIXELS:
+        return crop
+    difference = (target - crop) * shown
+    overall = difference.sum((1, 2), keepdims=True) / shown.sum()
+    change = (local_mean(difference, LIGHT_PIXELS) + LIGHT_INERTIA * overall) / (local_mean(shown, LIGHT_PIXELS) + LIGHT_INERTIA)
+    change = np.clip(change, -MOST_CHANGE, MOST_CHANGE).astype(np.float32)
+    lit: Floats = np.clip(crop + change * (1 - there.opacity * there.mask), 0, 1)
+    return lit
 
 
 def _blank(marks: Sequence[Placement]) -> Patch:

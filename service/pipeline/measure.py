@@ -33,7 +33,7 @@ EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its ed
 CONFIDENT = 0.77  # of a mark, 0 to 1: on held-out clips nothing else has more than 0.76, and few marks have less
 LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
 BESIDE = 0.7  # probability at native size that counts where the look from afar saw nothing
-COARSE_WEIGHT = 0.5  # times the scale of the look from afar: native size shows strokes more clearly, the whole picture what is scene
+LEAST_COARSE_WEIGHT = 0.25  # native size shows strokes more clearly, the whole picture what is scene; 1 where that was at native size
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 
 
@@ -154,6 +154,6 @@ def _refined(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats
     coarse = (candidate.probability > 0.3).astype(np.uint8)
     near = cv2.dilate(coarse, np.ones((side, side), np.uint8)) > 0
     beside = cv2.dilate(coarse, np.ones((side, 2 * coarse.shape[1] + 1), np.uint8)) > 0  # a thin word may be lost in the shrunken picture
-    coarse_weight = COARSE_WEIGHT * candidate.scale
+    coarse_weight = max(LEAST_COARSE_WEIGHT, 1.5 * candidate.scale - 0.5)
     both = (1 - coarse_weight) * seen + coarse_weight * candidate.probability
     return np.where(near, both, np.where(beside & (seen > BESIDE), seen, 0)).astype(np.float32)

@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 
 MOST_KEPT = 4 * SEGMENTER_FRAMES  # frames, evenly over the video
 LEAST_KEPT = 2 * SEGMENTER_FRAMES  # in a shorter video the groups of neighbouring samples are far enough apart
+SEEN_SHARE = 0.8  # of the kept samples that must show it
 PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
 NEXT_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it
 
@@ -51,7 +52,8 @@ def standing(spread: Spread, network: Batcher, classes: frozenset[Kind]) -> list
         seen += sightings_of(group, group, network, classes)
     seen.sort(key=lambda sighting: sighting.frame_index)
     first_frame, last_frame = seen[0].frame_index, seen[-1].frame_index
-    return [t for t in track(seen) if t.sure and t.first_sample == first_frame and t.last_sample == last_frame]
+    found = [t for t in track(seen) if t.sure and t.seen >= SEEN_SHARE * len(seen)]
+    return [t for t in found if t.first_sample == first_frame and t.last_sample == last_frame]
 
 
 def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
