@@ -57,7 +57,7 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = _slack(track, stride, timeline.frames)
         seen = track.first_sample, track.last_sample, track.confidence
-        found.append(Candidate(box, probability, *seen, kind, slack, sure=track.sure, scale=width / info.width))
+        found.append(Candidate(box, probability, *seen, kind, slack, sure=track.sure, scale=width / info.width, standing=track.standing))
     return found
 
 

@@ -12,10 +12,10 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.opacity import completed, matte, settled
-from service.pipeline.placement import Box, tight
+from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
-from service.pipeline.presence import Look
+from service.pipeline.presence import Look, filled, score
 from service.pipeline.segment import mark_probability
 from service.pipeline.video import Frame, VideoInfo
 
@@ -34,10 +34,14 @@ CONFIDENT = 0.77  # of a mark, 0 to 1: on held-out clips nothing else has more t
 LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
 BESIDE = 0.7  # probability at native size that counts where the look from afar saw nothing
 LEAST_COARSE_WEIGHT = 0.25  # native size shows strokes more clearly, the whole picture what is scene; 1 where that was at native size
+ABSENT = 0.3  # of its usual score: a standing mark is not there
+MOST_ABSENT = 1  # of the frames looked at
+PART_SHARE = 0.6  # of a mark's pixels that are a standing mark's, or next to them: it is the same
+PART_PIXELS = 9
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mark:
     """A candidate that is a mark, its box fitted to it with context around; its look there, and the mean probability of its pixels."""
 
@@ -61,7 +65,21 @@ def measure(frames: Iterable[Frame], info: VideoInfo, candidates: Sequence[Candi
             found += _marks(pooled, candidates, info, networks.matte)
     for pooled in pool.rest():
         found += _marks(pooled, candidates, info, networks.matte)
-    return [mark for mark in found if mark.candidate.kind == "user" or mark.look.mask.sum() >= least_pixels]
+    return _whole([mark for mark in found if mark.candidate.kind == "user" or mark.look.mask.sum() >= least_pixels])
+
+
+def _whole(marks: list[Mark]) -> list[Mark]:
+    """Without what was seen for a time of a mark that stands throughout."""
+    standing = [mark for mark in marks if mark.candidate.standing]
+    return [mark for mark in marks if mark.candidate.kind == "user" or mark in standing or not any(_part(mark, of) for of in standing)]
+
+
+def _part(mark: Mark, of: Mark) -> bool:
+    if not meet(mark.candidate.box, of.candidate.box):
+        return False
+    here, there = common(mark.candidate.box, of.candidate.box)
+    near = cv2.dilate(of.look.mask, np.ones((PART_PIXELS, PART_PIXELS), np.uint8))
+    return float((mark.look.mask[here] * near[there]).sum()) >= PART_SHARE * float(mark.look.mask.sum())
 
 
 def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Networks) -> Appearance:
@@ -70,9 +88,17 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
     if candidate.exact_mask:
         return Appearance(inside, outside, candidate.probability, candidate.probability)
     probability = _refined(candidate, as_floats(inside), networks.segmenter)
-    opacity, _, _ = matte(as_floats(inside), probability, as_floats(outside), networks.matte)
+    opacity, colour, doubt = matte(as_floats(inside), probability, as_floats(outside), networks.matte)
+    if candidate.standing and not _stands(as_floats(inside), Look((probability > SURE).astype(np.float32), opacity, colour, doubt)):
+        return Appearance(inside, outside, probability, np.zeros_like(probability), sure=False)
     sure = candidate.sure and _confidence(candidate.confidence, probability) >= CONFIDENT
     return Appearance(inside, outside, probability, np.where(probability > FAINT, opacity, 0).astype(np.float32), sure)
+
+
+def _stands(inside: Floats, look: Look) -> bool:
+    """Whether the crops (N, 3, h, w) all show the mark: among frames far apart the segmenter sees one of some of them in all of them."""
+    scores = [score(crop, filled(crop, look.mask > 0.5), look) for crop in inside]
+    return sum(value < ABSENT * float(np.median(scores)) for value in scores) <= MOST_ABSENT
 
 
 def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[Mark]:

@@ -32,6 +32,7 @@ class Candidate:
     exact_mask: bool = False  # the mask was given and is not to be refined
     sure: bool = True  # a mark by itself; otherwise only if it looks like one that is
     scale: float = 1.0  # of the picture in which it was seen, to the video's
+    standing: bool = False  # seen in frames far apart only
 
 
 @dataclass(frozen=True)

@@ -57,14 +57,12 @@ def standing(spread: Spread, network: Batcher, classes: frozenset[Kind]) -> list
 
 
 def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
-    """All tracks, without those that are parts of a standing mark; and that mark, with what its parts showed of it."""
+    """All tracks, and the standing marks with what tracks showed of them: which of the two is right, a nearer look will tell."""
     rest = list(tracks)
     whole: list[Track] = []
     for mark in stand:
         near = cv2.dilate(mark.mask.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
-        mine = [t for t in rest if _part(t.mask, near)]
-        rest = [t for t in rest if not any(t is one for one in mine)]
-        both = [mark, *(t for t in mine if t.sure)]
+        both = [mark, *(t for t in rest if t.sure and _part(t.mask, near))]
         mean = np.maximum.reduce([t.mean for t in both])
         first, last = min(t.first_sample for t in both), max(t.last_sample for t in both)
         whole.append(Track(first, last, mark.seen, 0, mean * np.float32(mark.seen), standing=True))

@@ -12,12 +12,12 @@ from models.references import REFERENCES
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.fake import FakeInpainter
-from service.pipeline.inpaint import Inpainter, feathered
-from service.pipeline.looks import HOLE_MARGIN_PIXELS, hole
+from service.pipeline.inpaint import Inpainter, feathered, in_light_of
+from service.pipeline.looks import HOLE_MARGIN_PIXELS, Drawing, hole
 from service.pipeline.placement import Box, Placement
 from service.pipeline.tiles import tiles
 from service.pipeline.video import VideoInfo
-from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene
+from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene, texture
 
 WIDTH, HEIGHT, TOTAL = 128, 96, 20
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
@@ -170,3 +170,27 @@ def test_the_shortest_videos_have_references(total: int) -> None:
     frames, info = {i: FRAMES[i] for i in range(total)}, described(WIDTH, HEIGHT, frames=total)
     patches = inpainter([mark], BlendOfReferences(), info).patches(range(total), frames)
     assert all(np.isfinite(patch.rgb).all() for (patch,) in patches.values())
+
+
+def drawing(mask: np.ndarray, opacity: float = 1.0) -> Drawing:
+    plane = mask[None].astype(np.float32)
+    return Drawing(plane, plane * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(plane))
+
+
+@pytest.mark.parametrize("change", [-0.06, 0.0, 0.05])
+def test_a_reference_is_shown_in_the_light_of_the_target(change: float) -> None:
+    target = np.float32(0.15) + texture(1, 80, 60).transpose(2, 0, 1)  # nothing is clipped
+    hidden, nothing = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
+    hidden[20:40, 25:55] = True
+    lit = in_light_of(target * ~hidden, drawing(hidden), np.clip(target + np.float32(change), 0, 1), drawing(nothing))
+    np.testing.assert_allclose(lit, target, atol=0.004)
+
+
+def test_under_an_opaque_mark_of_the_reference_nothing_changes_and_a_small_view_is_left_alone() -> None:
+    target = texture(2, 80, 60).transpose(2, 0, 1)
+    covered, everywhere = np.zeros((60, 80), bool), np.ones((60, 80), bool)
+    covered[10:30, 10:30] = True
+    crop = np.clip(target + np.float32(0.05), 0, 1)
+    lit = in_light_of(target, drawing(np.zeros_like(covered)), crop, drawing(covered))
+    np.testing.assert_array_equal(lit[:, covered], crop[:, covered])
+    np.testing.assert_array_equal(in_light_of(target, drawing(everywhere), crop, drawing(covered)), crop)

@@ -56,16 +56,16 @@ def test_a_short_video_has_no_frames_far_apart() -> None:
     assert standing(spread_of(there), Batcher(FakeSegmenter()), OVERLAY) == []
 
 
-def test_parts_of_a_standing_mark_become_it_and_other_marks_stay() -> None:
+def test_a_standing_mark_takes_in_what_tracks_showed_of_it_and_all_tracks_stay() -> None:
     part, beyond, other = seen(Box(20, 20, 30, 32), 0, 40), seen(Box(40, 20, 54, 32), 60, 195), seen(Box(70, 40, 90, 50), 10, 90)
-    (kept, whole) = merged([part, other, beyond], [seen(BOX, 5, 190)])
-    assert kept is other
+    *kept, whole = merged([part, other, beyond], [seen(BOX, 5, 190)])
+    assert kept == [part, other, beyond]
     assert whole.standing
     assert (whole.first_sample, whole.last_sample) == (0, 195)
     np.testing.assert_array_equal(whole.mask, seen(BOX, 0, 0).mask | beyond.mask)
 
 
 def test_what_is_not_sure_adds_nothing_to_a_standing_mark() -> None:
-    (whole,) = merged([seen(Box(40, 20, 54, 32), 0, 9, sure=False)], [seen(BOX, 5, 190)])
+    *_, whole = merged([seen(Box(40, 20, 54, 32), 0, 9, sure=False)], [seen(BOX, 5, 190)])
     np.testing.assert_array_equal(whole.mask, seen(BOX, 0, 0).mask)
     assert whole.first_sample == 5
