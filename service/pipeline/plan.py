@@ -31,7 +31,7 @@ class Candidate:
     slack_frames: int  # from one sample to the next; 0 where a person gave the exact frames
     exact_mask: bool = False  # the mask was given and is not to be refined
     sure: bool = True  # a mark by itself; otherwise only if it looks like one that is
-    scale: float = 1.0  # of the picture in which it was seen, to the video's
+    scale: float = 0.0  # of the picture in which it was seen, to the video's; 0 where a person pointed at it
     standing: bool = False  # seen in frames far apart only
 
 

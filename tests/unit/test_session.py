@@ -191,7 +191,11 @@ def test_a_network_that_answers_outside_of_its_contract_is_told() -> None:
 
         def run(self, inputs: Arrays) -> Arrays:
             batch, _, _, width = inputs["statistics"].shape
-            shapes = {"opacity": (batch, 1, self.height, width), "colour": (batch, 3, self.height, width)}
+            shapes = {
+                "opacity": (batch, 1, self.height, width),
+                "colour": (batch, 3, self.height, width),
+                "doubt": (batch, 1, self.height, width),
+            }
             return {name: np.full(shape, self.value, np.float32) for name, shape in shapes.items()}
 
     trial.try_out(MATTE, Wrong(0.5, 16))
