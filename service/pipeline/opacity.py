@@ -11,7 +11,7 @@ from models.blend import explain
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
-from service.pipeline.presence import Look, filled
+from service.pipeline.presence import Look, filled, score
 
 Floats = NDArray[np.float32]
 
@@ -19,6 +19,7 @@ UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixe
 STRANGE = 12.0  # times as far from the fill as the scene around is: not the scene
 LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
+DENSE = 0.6  # above it a mark is levelled by its area, below it by its outline
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
 
@@ -58,8 +59,11 @@ def settled(inside: Floats, look: Look) -> Look:
 def levelled(inside: Floats, look: Look) -> Look:
     """The opacity by the factor, and the colour by the shift, that explain the crops: the matte knows a mark's shape, not its level."""
     own = look.mask > 0.5
-    if float(np.percentile(look.opacity[own], 90)) > OPAQUE:
+    level = float(np.percentile(look.opacity[own], 90))
+    if level > OPAQUE:
         return look
+    if level > DENSE:
+        return _levelled_by_area(inside, look)
     blend = explain(inside, look.opacity * look.mask, look.colour)
     if not 1 / LEVEL_LIMIT <= blend.scale <= LEVEL_LIMIT:
         return look
@@ -67,6 +71,18 @@ def levelled(inside: Floats, look: Look) -> Look:
     colour = np.clip(look.colour + blend.shift[:, None, None], 0, 1).astype(np.float32)
     doubt = np.minimum(np.hypot(blend.scale * look.doubt, blend.error * opacity), 1).astype(np.float32)
     return Look(look.mask, opacity, colour, doubt)
+
+
+def _levelled_by_area(inside: Floats, look: Look) -> Look:
+    """The opacity by the factor with which the whole of the mark, not its outline, explains the crops against a fill of its place.
+
+    Under a dense mark little of the scene is left to compare its outline with, and dense marks are often animated: an outline that turns
+    goes with no one shape, and would make the level too low.
+    """
+    found = float(np.median([score(crop, filled(crop, look.mask > 0.5), look) for crop in inside]))
+    if not 1 / LEVEL_LIMIT <= found <= LEVEL_LIMIT:
+        return look
+    return replace(look, opacity=np.minimum(look.opacity * np.float32(found), np.float32(1)))
 
 
 def believable(inside: Iterable[Floats], look: Look) -> bool:
