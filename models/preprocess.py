@@ -74,8 +74,7 @@ def tentative_blend(marked: Array, probability: Array) -> list[Array]:
     blend = explain(marked, probability, np.ones((3, *probability.shape), np.float32), start=0.4)
     colour = np.clip(1 + blend.shift, 0, 1).astype(np.float32)[:, None, None]
     _, scene = local_scene(marked, np.minimum(blend.scale * probability, 1), colour, detail_pixels(probability))
-    effect = colour - scene
-    explained = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
+    explained = _explaining_opacity(colour, marked, scene)
     beside = (probability < 0.02) & (cv2.dilate(probability, np.ones((25, 25), np.uint8)) > 0.3)
     noise = float(np.sqrt(np.mean(np.square(explained[beside])))) if beside.any() else 1.0
     levels = (blend.scale, 10 * blend.error, noise, *(float(c) for c in colour[:, 0, 0]))
@@ -88,10 +87,15 @@ def opacity_of(colour: Array, marked: Array, scene: Array) -> Array:
 
     Its errors are those of the assumed scene times (1 - a) / a, so that it is sharp where the pooled slope is not.
     """
-    effect = colour - scene
-    explained = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
-    result: Array = np.clip(explained, 0, 1).astype(np.float32, copy=False)
+    result: Array = np.clip(_explaining_opacity(colour, marked, scene), 0, 1).astype(np.float32, copy=False)
     return result
+
+
+def _explaining_opacity(colour: Array, marked: Array, scene: Array) -> Array:
+    """The same, outside of [0, 1] too."""
+    effect = colour - scene
+    explained: Array = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
+    return explained
 
 
 def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[float, float, float, float, float]:

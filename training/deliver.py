@@ -13,8 +13,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from models import export
 from models.spec import NETWORKS, NetworkSpec
 
-SIZES = ({"batch": 1, "time": 1, "frames": 2}, {"batch": 3, "time": 4, "frames": 5})  # of the comparison with torch
-
 
 def deliver(name: str, network: nn.Module, folder: Path, steps: int, origin: str, figures: dict[str, float], like: Path) -> None:
     """Writes the ONNX file, the checkpoint to fine-tune from and the manifest's entry into the folder.
@@ -65,5 +63,5 @@ def _named_as_in(places: set[str], network: nn.Module) -> dict[str, Tensor]:
 
 def _agrees(spec: NetworkSpec, network: nn.Module, path: Path) -> bool:
     """Whether ONNX Runtime computes what torch computes."""
-    shapes = ({**sizes, "height": 2 * spec.multiple, "width": 4 * spec.multiple} for sizes in SIZES)
+    shapes = (export.in_pixels(spec, sizes) for sizes in export.TRIED_SIZES)
     return all(export.largest_difference(spec, network, path, shape) <= export.TOLERANCE for shape in shapes)

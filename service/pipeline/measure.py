@@ -11,18 +11,18 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import completed, matte, settled
+from service.pipeline.opacity import SURE, completed, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
 from service.pipeline.presence import Look, filled, score
 from service.pipeline.segment import mark_probability
+from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
 
 VISIBLE_OPACITY = 0.06
-SURE = 0.6  # probability at native size above which a pixel is surely mark
 FAINT = 0.3  # and above which it is if the matte sees it too
 CERTAIN = 0.85  # and above which it is though the matte sees nothing: eyes and counters that only darken the scene
 OVERLOOKED_SHARE = (
@@ -36,8 +36,6 @@ BESIDE = 0.7  # probability at native size that counts where the look from afar 
 LEAST_COARSE_WEIGHT = 0.25  # native size shows strokes more clearly, the whole picture what is scene; 1 where that was at native size
 ABSENT = 0.3  # of its usual score: a standing mark is not there
 MOST_ABSENT = 1  # of the frames looked at
-PART_SHARE = 0.6  # of a mark's pixels that are a standing mark's, or next to them: it is the same
-PART_PIXELS = 9
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 
 
@@ -78,7 +76,7 @@ def _part(mark: Mark, of: Mark) -> bool:
     if not meet(mark.candidate.box, of.candidate.box):
         return False
     here, there = common(mark.candidate.box, of.candidate.box)
-    near = cv2.dilate(of.look.mask, np.ones((PART_PIXELS, PART_PIXELS), np.uint8))
+    near = cv2.dilate(of.look.mask, np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8))
     return float((mark.look.mask[here] * near[there]).sum()) >= PART_SHARE * float(mark.look.mask.sum())
 
 
@@ -87,9 +85,10 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
     outside = np.stack([crops[i] for i in frames.outside]) if frames.outside else inside[:0]
     if candidate.exact_mask:
         return Appearance(inside, outside, candidate.probability, candidate.probability)
-    probability = _refined(candidate, as_floats(inside), networks.segmenter)
-    opacity, colour, doubt = matte(as_floats(inside), probability, as_floats(outside), networks.matte)
-    if candidate.standing and not _stands(as_floats(inside), Look((probability > SURE).astype(np.float32), opacity, colour, doubt)):
+    shown = as_floats(inside)
+    probability = _refined(candidate, shown, networks.segmenter)
+    opacity, colour, doubt = matte(shown, probability, as_floats(outside), networks.matte)
+    if candidate.standing and not _stands(shown, Look((probability > SURE).astype(np.float32), opacity, colour, doubt)):
         return Appearance(inside, outside, probability, np.zeros_like(probability), sure=False)
     sure = candidate.sure and _confidence(candidate.confidence, probability) >= CONFIDENT
     return Appearance(inside, outside, probability, np.where(probability > FAINT, opacity, 0).astype(np.float32), sure)

@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 
 UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixels differ
 STRANGE = 12.0  # times as far from the fill as the scene around is: not the scene
+SURE = 0.6  # probability at native size above which a pixel is surely mark
 LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
 DENSE = 0.6  # above it a mark is levelled by its area, below it by its outline
@@ -39,7 +40,7 @@ def completed(inside: Floats, probability: Floats, outside: Floats, network: Bat
     """
     for _ in range(LOOKS):
         look = Look(probability, *matte(inside, probability, outside, network))
-        sure = probability > 0.6
+        sure = probability > SURE
         if not sure.any():
             break
         level = max(float(np.percentile(look.opacity[sure], 80)), 1e-3)
