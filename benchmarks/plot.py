@@ -1,6 +1,6 @@
 """Result files as pictures and tables for the README.
 
-python -m benchmarks.plot            # quality.svg, quality.md, speed.svg and speed.md beside the result files, and the README
+python -m benchmarks.plot            # quality.svg, quality.md, speed.svg, speed.md and load.svg beside the result files, and the README
 """
 
 import os
@@ -88,6 +88,32 @@ def plot_speed(records: Sequence[Record], target: Path) -> None:
         _finish(figure, axes, target)
 
 
+def plot_load(records: Sequence[Record], target: Path) -> None:
+    """How long an order waits to be accepted: median, and how far the slowest 5 and 1 in 100 reach beyond it, for each dialect."""
+    with mpl.rc_context(STABLE):
+        figure = Figure(figsize=(9, 0.9 + 0.4 * len(records)), layout="constrained")
+        axes = figure.add_subplot()
+        places = np.arange(len(records))
+        for name, label, colour in (
+            ("p99_ms", "99 of 100", METHODS["delogo"][1]),
+            ("p95_ms", "95 of 100", METHODS["navier_stokes"][1]),
+            ("p50_ms", "half of them", METHODS["ours"][1]),
+        ):
+            axes.barh(places, [record["figures"][name] for record in records], 0.6, label=label, color=colour)
+        for place, record in zip(places, records, strict=True):
+            said = ", ".join(f"{record['figures'][name]:.0f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
+            axes.annotate(said, (record["figures"]["p99_ms"], place), xytext=(4, 0), textcoords="offset points", va="center")
+        axes.set_yticks(places, ["{dialect}, {database}".format(**record["case"]) for record in records])
+        axes.invert_yaxis()
+        axes.set_xlabel("milliseconds until an order is accepted, at 100 orders a second")
+        _finish(figure, axes, target)
+
+
+def paced(records: Sequence[Record]) -> list[Record]:
+    """Those of orders that come at a steady pace, as they do in life."""
+    return [record for record in records if record["case"].get("question") == "submit" and record["case"]["pace"] == "paced"]
+
+
 def _finish(figure: Figure, axes: Axes, target: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=5, frameon=False)
@@ -102,7 +128,7 @@ def readme_with(readme: str, parts: Sequence[str]) -> str:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Where quality.jsonl and speed.jsonl are.", exists=True)] = RESULTS,
+    folder: Annotated[Path, typer.Argument(help="Where quality.jsonl, speed.jsonl and load.jsonl are.", exists=True)] = RESULTS,
     readme: Annotated[Path, typer.Option(help="The results are put into it.", exists=True)] = ROOT / "README.md",
 ) -> None:
     """Draw what result files there are."""
@@ -113,8 +139,11 @@ def main(
     if speed := results.latest(results.read(folder / "speed.jsonl")):
         plot_speed(speed, folder / "speed.svg")
         parts += _kept(speed_table.markdown(speed), folder / "speed", readme)
+    if load := paced(results.latest(results.read(folder / "load.jsonl"))):
+        plot_load(load, folder / "load.svg")
+        parts += [f"![load]({os.path.relpath(folder / 'load.svg', readme.parent)})", ""]
     readme.write_text(readme_with(readme.read_text(encoding="utf-8"), parts), encoding="utf-8")
-    print(f"{len(quality)} quality cases, {len(speed)} speed cases")
+    print(f"{len(quality)} quality cases, {len(speed)} speed cases, {len(load)} load cases")
 
 
 def _kept(table: str, place: Path, readme: Path) -> list[str]:

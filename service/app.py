@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from models import registry, spec
-from service.api import docs_page, files, operations
+from service.api import docs_page, files, operations, page
 from service.api.facade import ApiOptions, Office
 from service.api.openapi import DocumentedApp
 from service.api.operations import Check, DeskCollector, Probes
@@ -20,7 +20,7 @@ from service.core import FACADES, Core
 from service.inference.folder import in_use, manifest_of
 from service.jobs.content import AllowAll, DenyList
 from service.jobs.desk import Desk, Rules
-from service.metrics import Meters, scraped
+from service.metrics import Disk, Meters, scraped
 from service.settings import Settings
 from service.version import VERSION
 
@@ -41,7 +41,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     settings = core.settings
     office = open_office(core)
     meters = Meters(CollectorRegistry())
-    figures = scraped(meters, metrics_folder, DeskCollector(office.desk))
+    figures = scraped(meters, metrics_folder, DeskCollector(office.desk), Disk(settings.data_dir))
     probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, figures)
     tags = [{"name": name, "description": description} for name, description in TAGS.items()]
     app = DocumentedApp(title="Cleanplate", summary=SUMMARY, version=VERSION, openapi_tags=tags, docs_url=None, redoc_url=None)
@@ -50,6 +50,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     app.include_router(files.router(core.links, core.storage))
     app.include_router(operations.router(office, probes))
     app.include_router(docs_page.router())
+    app.include_router(page.router(core.links))
     app.add_exception_handler(HTTPException, http_problem)
     app.add_middleware(RequestsLog, meters=meters, most_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
     app.state.office = office

@@ -14,7 +14,7 @@ from service.version import VERSION
 INTERRUPTED: Final = 130
 
 # A command, or a group of them, and the module in service/commands that has it under that name.
-COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit"}
+COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit", "verify": "verify"}
 GROUPS: Final = {
     "models": "models",
     "accounts": "admin",

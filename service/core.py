@@ -12,6 +12,7 @@ from service.api.kaze import FACADE as KAZE
 from service.api.kie import FACADE as KIE
 from service.api.native import FACADE as NATIVE
 from service.api.savesora import FACADE as SAVESORA
+from service.certificate import service_signer
 from service.errors import ParameterError, SettingsError
 from service.jobs import ledger
 from service.jobs.accounts import Account, Accounts
@@ -23,6 +24,7 @@ from service.jobs.vault import Vault, key_in
 from service.outside.guard import Reach
 from service.outside.links import Links
 from service.outside.storage import Storage
+from service.pipeline.signer import Signer
 from service.settings import Settings, naming
 
 FACADES: Final[dict[str, Facade]] = {facade.name: facade for facade in (SAVESORA, KIE, KAZE, AIDGE, NATIVE)}
@@ -43,6 +45,7 @@ class Core:
     storage: Storage
     links: Links
     reach: Reach
+    signer: Signer | None
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -67,6 +70,7 @@ class Core:
             storage=storage,
             links=Links(public_url, vault.derive("links"), storage),
             reach=reach,
+            signer=service_signer(settings),
         )
 
     def close(self) -> None:

@@ -1,15 +1,19 @@
 """What a process counts for Prometheus: requests, steps, frames, batches. Sums over all jobs come from the database, when asked."""
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, values
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+from service.version import VERSION
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's own name; child processes inherit it
 REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300)
@@ -22,6 +26,7 @@ class Meters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        _tell_of_this_process(registry)
         asked = ("facade", "route", "method", "status")
         self._requests = Counter("cleanplate_http_requests", "Requests answered.", asked, registry=registry)
         self._request_seconds = Histogram(
@@ -63,6 +68,45 @@ class Meters:
         self._told[network] = so_far
 
 
+class Family(Collector):
+    """This process with all that it started: decoders, encoders and the worker beside a service are processes of their own."""
+
+    def collect(self) -> Iterable[Metric]:
+        version = GaugeMetricFamily("cleanplate_version", "Always 1; the label tells the version.", labels=("version",))
+        version.add_metric((VERSION,), 1)
+        yield version
+        told = "Resident memory of this process and of all that it started; what they share counts in each."
+        yield GaugeMetricFamily("cleanplate_memory_bytes", told, resident_bytes(os.getpid()))
+
+
+class Disk(Collector):
+    """The room where this process keeps its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        usage = shutil.disk_usage(self._folder)
+        yield GaugeMetricFamily("cleanplate_disk_free_bytes", "Free space where files are worked on.", usage.free)
+        yield GaugeMetricFamily("cleanplate_disk_bytes", "All space where files are worked on.", usage.total)
+
+
+def resident_bytes(process_id: int) -> int:
+    """Of a process and of those that it started, and so on; 0 when it is gone."""
+    here = Path(f"/proc/{process_id}")
+    try:
+        pages = int((here / "statm").read_text(encoding="ascii").split()[1])
+        children = {int(child) for task in (here / "task").iterdir() for child in (task / "children").read_text(encoding="ascii").split()}
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(resident_bytes, children))
+
+
+def _tell_of_this_process(registry: CollectorRegistry) -> None:
+    ProcessCollector(registry=registry)
+    registry.register(Family())
+
+
 def share(folder: Path) -> None:
     """Keep the figures of this process and of its children in files of this folder; call it before any Meters is built."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +121,7 @@ def scraped(meters: Meters, folder: Path | None, *collectors: Collector) -> Coll
     registry = meters.registry
     if folder is not None:  # there the files hold all figures, of this process too
         registry = CollectorRegistry()
+        _tell_of_this_process(registry)
         MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     for collector in collectors:
         registry.register(collector)

@@ -1,6 +1,11 @@
 """Makes the clean plate of a job's source: storage to scratch folder, through the pipeline, and back."""
 
+import filecmp
+import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from service.core import Core
 from service.inference.session import Networks
@@ -10,13 +15,19 @@ from service.outside.storage import content_type_of
 from service.pipeline import run
 from service.pipeline.mute import mute
 from service.pipeline.probe import probe
+from service.pipeline.provenance import SOUND_REMOVED, mark_removed, signed
 from service.pipeline.report import FileResult, Report, to_json
+from service.pipeline.report_page import to_html
 from service.pipeline.request import CLASSES, Request, TimedBox
 from service.pipeline.smear import mask_from_smear
 from service.pipeline.thumbnail import thumbnail
 from service.pipeline.video import Limits
 from service.sources import check_media
 from service.watch import Watch
+
+log = logging.getLogger(__name__)
+
+REPORTS: Final[dict[str, Callable[[tuple[FileResult]], str]]] = {".json": to_json, ".html": to_html}
 
 
 def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: Watch) -> Result:
@@ -28,9 +39,12 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: 
     request = _request(job.wish, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     report = run.clean(source, target, request, networks, limits, watch.cleaned)
+    edits = [mark_removed(report.placements, report.info)] if report.mark_found else []
     if job.wish.remove_audio and job.wish.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
+        edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
         target = quiet
+    report = replace(report, provenance=signed(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
     return _kept(job, core, target, picture, report)
@@ -52,11 +66,10 @@ def _request(wish: Wish, core: Core, source: Path, folder: Path, limits: Limits)
 def _kept(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:
     """Put all that the job made into the storage."""
     assert job.wish.source_key is not None
-    told = to_json((FileResult(PurePosixPath(job.wish.source_key).name, clean.name, report),))
-    kept = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"), ("report", ".json"))}
+    told = FileResult(PurePosixPath(job.wish.source_key).name, clean.name, report)
+    kept = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
     core.storage.put_file(kept["clean"], clean, content_type_of(kept["clean"]))
     core.storage.put_file(kept["thumbnail"], picture, content_type_of(kept["thumbnail"]))
-    core.storage.put_bytes(kept["report"], told.encode(), content_type_of(kept["report"]))
     return Result(
         clean_key=kept["clean"],
         source_key=job.wish.source_key,
@@ -66,8 +79,21 @@ def _kept(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> R
         frames=report.frames,
         mark_found=report.mark_found,
         seconds=round(report.seconds, 3),
-        report_key=kept["report"],
+        report_key=_kept_report(".json", told, job, core),
+        report_page_key=_kept_report(".html", told, job, core),
     )
+
+
+def _kept_report(suffix: str, told: FileResult, job: Job, core: Core) -> str | None:
+    """The key of a report in the storage; None for one that could not be made, which is no reason to lose what it tells of."""
+    key = f"jobs/{job.id}/report{suffix}"
+    try:
+        text = REPORTS[suffix]((told,))
+    except Exception:
+        log.exception("the report of job %s could not be made", job.id)
+        return None
+    core.storage.put_bytes(key, text.encode(), content_type_of(key))
+    return key
 
 
 def _local(core: Core, key: str, stem: Path) -> Path:

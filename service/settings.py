@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
+from service.pipeline.signer import Algorithm
 from service.pipeline.video import Limits
 
 PREFIX: Final = "CLEANPLATE_"
@@ -29,6 +30,20 @@ def _words(value: object) -> object:
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+
+
+class ContentCredentials(BaseModel):
+    """Who signs what is published. Without a certificate a development chain of this machine does, which nobody else trusts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="Sign outputs, and keep their source's Content Credentials in them.")
+    certificate: Path | None = Field(
+        None, description="PEM chain that signs outputs; else one for development, made and kept in the data folder."
+    )
+    private_key: Path | None = Field(None, description="PEM key of the certificate, without a password.")
+    algorithm: Algorithm = Field("es256", description="Of the key: es256, es384, es512, ps256, ps384, ps512 or ed25519.")
+    timestamp_url: str | None = Field(None, description="RFC 3161 authority that dates each signature; else none is asked.")
 
 
 class Settings(BaseSettings):
@@ -52,6 +67,7 @@ class Settings(BaseSettings):
         "shipped", description="`fake`: stand-ins that find what is white, to try the service alone."
     )
     limits: Limits = Field(Limits(), description="Limits of an input.")
+    c2pa: ContentCredentials = Field(ContentCredentials(), description="Content Credentials of the outputs.")
 
     fetch_allow: str = Field("", description="More networks and hosts to be reached by fetches and callbacks: 127.0.0.0/8,*.example.com.")
     fetch_seconds: Seconds = Field(120, description="Time for fetching a source.")
@@ -123,11 +139,14 @@ def table() -> str:
 
 def _rows() -> Iterator[tuple[str, str, str]]:
     for name, field in Settings.model_fields.items():
-        if name != "limits":
+        if name == "limits":
+            for limit, value in vars(Limits()).items():
+                yield f"{PREFIX}LIMITS{NESTED}{limit.upper()}", f"{value:g}" if isinstance(value, float) else str(value), "Of an input."
+        elif name == "c2pa":
+            for part, of_part in ContentCredentials.model_fields.items():
+                yield f"{PREFIX}C2PA{NESTED}{part.upper()}", _default(of_part), of_part.description or ""
+        else:
             yield PREFIX + name.upper(), _default(field), field.description or ""
-            continue
-        for limit, value in vars(Limits()).items():
-            yield f"{PREFIX}LIMITS{NESTED}{limit.upper()}", f"{value:g}" if isinstance(value, float) else str(value), "Of an input."
 
 
 def _default(field: FieldInfo) -> str:

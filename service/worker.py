@@ -17,7 +17,7 @@ from service.inference import fake
 from service.inference.session import Networks
 from service.jobs import queues, workflow
 from service.jobs.fleet import BEAT_SECONDS, Member
-from service.metrics import Meters
+from service.metrics import Disk, Meters, scraped
 from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.steps import JobSteps
@@ -36,7 +36,8 @@ def work(core: Core, until: threading.Event) -> None:
         networks = load_networks(core.settings)
         meters = Meters(CollectorRegistry())
         if core.settings.worker_metrics_port:
-            start_http_server(core.settings.worker_metrics_port, registry=meters.registry)
+            figures = scraped(meters, None, Disk(core.settings.data_dir))
+            start_http_server(core.settings.worker_metrics_port, registry=figures)
         member = Member(core.database, core.queues, core.ending)
         with _engine(core, member, JobSteps(core, networks, meters, scratch, threading.Event())):
             log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})

@@ -2,6 +2,7 @@
 
 import os
 from http import HTTPStatus
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -20,6 +21,11 @@ Download = Annotated[bool, Query(description="Have a browser save the file, not 
 
 # Strangers' bytes on our own origin: whatever they pretend to be, no browser may run them.
 HEADERS = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+PAGE = ".html"  # a job's report: pictures of strangers in a page of ours
+PAGE_HEADERS = HEADERS | {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+    "Referrer-Policy": "no-referrer",  # its address is a signed link
+}
 REDIRECT_SECONDS = 3600.0  # a player seeks, and goes on with the bucket's link, while it plays
 PROBLEM: dict[str, Any] = {"content": {MEDIA_TYPE: {}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -51,19 +57,20 @@ def router(links: Links, storage: Storage) -> APIRouter:
         path = storage.local_path(key)
         if path is None:
             return _problem(404, "the file is gone")
-        return _file(path, filename or path.name, content_type_of(key), "attachment" if download else "inline")
+        return _file(path, filename or path.name, "attachment" if download else "inline")
 
     return routes
 
 
-def _file(path: os.PathLike[str], filename: str, content_type: str, disposition: str) -> Response:
+def _file(path: FilePath, filename: str, disposition: str) -> Response:
+    is_page = path.suffix == PAGE
+    headers = PAGE_HEADERS if is_page else HEADERS
     try:
         found = os.stat(path)
     except FileNotFoundError:  # deleted in this moment
         return _problem(404, "the file is gone")
-    return FileResponse(
-        path, headers=HEADERS, media_type=content_type, filename=filename, stat_result=found, content_disposition_type=disposition
-    )
+    kind = content_type_of(path.name)
+    return FileResponse(path, headers=headers, media_type=kind, filename=filename, stat_result=found, content_disposition_type=disposition)
 
 
 def _problem(status: int, detail: str) -> Response:

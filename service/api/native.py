@@ -18,11 +18,12 @@ from service.api.facade import Callback, Facade, Office
 from service.api.native_events import HEADERS, EventStream, news, stream
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_order import Order, read_order
+from service.api.native_report import ReportMissing
 from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute
 from service.api.rates import READ, SUBMIT
 from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
-from service.jobs.job import Failure, Job, NewJob, new_id
+from service.jobs.job import Failure, Job, NewJob, Result, new_id
 from service.outside.links import Links
 
 PREFIX: Final = "job_"
@@ -98,12 +99,17 @@ def _add_job(routes: APIRouter, office: Office) -> None:
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        job = await _find(request, job_id, office)
-        if not job.ended:
-            raise JobNotEnded(f"the job is {job.state}")
-        if job.result is None or job.failure:
-            return Problem.of_failure(job.failure or Failure.of(JobCancelled("the job was cancelled"))).answer()
-        return RedirectResponse(office.links.url(job.result.clean_key, int(office.options.result_link_seconds)), 303)
+        found = _result(await _find(request, job_id, office))
+        if isinstance(found, Failure):
+            return Problem.of_failure(found).answer()
+        return RedirectResponse(office.links.url(found.clean_key, int(office.options.result_link_seconds)), 303)
+
+    @routes.get("/jobs/{job_id}/report", **docs.REPORT)
+    async def report(request: Request, job_id: str) -> Response:
+        found = _result(await _find(request, job_id, office))
+        if isinstance(found, Failure):
+            return Problem.of_failure(found).answer()
+        return Response(await run_in_threadpool(_report, found, office), media_type="application/json")
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,7 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, office: 
         callback_url=order.callback_url,
         idempotency_key=f"{FACADE.name}:{idempotency_key}" if idempotency_key else None,
         priority=order.priority,
+        rights=order.rights,
     )
     job: Job | None = None
     try:
@@ -174,6 +181,21 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, office: 
     if job.id != new.id and job.request.get("digest") != order.digest:
         raise IdempotencyKeyReused("the Idempotency-Key was sent with another request before")
     return job, job.id == new.id
+
+
+def _result(job: Job) -> Result | Failure:
+    """What became of a job; raises JobNotEnded."""
+    if not job.ended:
+        raise JobNotEnded(f"the job is {job.state}")
+    if job.result is None or job.failure:
+        return job.failure or Failure.of(JobCancelled("the job was cancelled"))
+    return job.result
+
+
+def _report(result: Result, office: Office) -> bytes:
+    if result.report_key is None or office.storage.stat(result.report_key) is None:
+        raise ReportMissing("the job left no report, or its files have been deleted")
+    return office.storage.get_bytes(result.report_key)
 
 
 def _account(account: Account, office: Office) -> AccountView:

@@ -8,15 +8,21 @@ from pydantic import BaseModel
 
 from service.api.native_events import EventStream
 from service.api.native_models import AccountView, JobPage, JobView, NewJobBody, UploadBody
+from service.api.native_report import EXAMPLE, ReportView
 from service.api.problems import MEDIA_TYPE
 
 SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
 JOB_ID: Final = "job_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
-NEW_JOB: Final[dict[str, Any]] = {"source_url": "http://example.com/clip.mp4", "boxes": [{"x1": 0.7, "y1": 0.05, "x2": 0.98, "y2": 0.2}]}
+NEW_JOB: Final[dict[str, Any]] = {
+    "source_url": "http://example.com/clip.mp4",
+    "boxes": [{"x1": 0.7, "y1": 0.05, "x2": 0.98, "y2": 0.2}],
+    "rights": "owner",
+}
 RESULT: Final = {
     "url": "http://example.com/files/jobs/1/clean.mp4",
     "source_url": "http://example.com/files/jobs/1/source.mp4",
     "thumbnail_url": "http://example.com/files/jobs/1/thumbnail.jpg",
+    "report_page_url": "http://example.com/files/jobs/1/report.html",
     "content_type": "video/mp4",
     "bytes": 1048576,
     "frames": 240,
@@ -31,6 +37,7 @@ JOB: Final[dict[str, Any]] = {
     "source_url": "http://example.com/clip.mp4",
     "callback_url": None,
     "credits_used": 0,
+    "rights": "owner",
     "created_at": "2025-12-08T08:50:31.860Z",
     "started_at": None,
     "finished_at": None,
@@ -47,6 +54,7 @@ DONE: Final[dict[str, Any]] = JOB | {
 }
 CANCELLED: Final[dict[str, Any]] = JOB | {
     "state": "cancelled",
+    "rights": None,
     "finished_at": "2025-12-08T08:50:32.100Z",
     "error": {"type": "urn:cleanplate:problem:job-cancelled", "title": "Job cancelled", "status": 409, "detail": "the job was cancelled"},
 }
@@ -57,6 +65,8 @@ ACCOUNT: Final = {
     "total_credits": 100,
     "held_credits": 1,
     "spent_credits": 4,
+    "rights": None,
+    "digital_source_type": None,
 }
 EVENTS: Final = (
     'id: 2\nevent: state\ndata: {"state": "fetching", "at": "2025-12-08T08:50:32.100Z"}\n\n'
@@ -99,7 +109,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 BODY: Final = {
     "application/json": {"schema": inlined(NewJobBody), "example": NEW_JOB},
-    "multipart/form-data": {"schema": inlined(UploadBody)},
+    "multipart/form-data": {"schema": inlined(UploadBody), "example": {"file": "(the file's bytes)"}},
 }
 CREATE: Final[dict[str, Any]] = {
     "summary": "Create a job",
@@ -141,6 +151,11 @@ DOWNLOAD: Final[dict[str, Any]] = {
     "status_code": 303,
     "response_class": RedirectResponse,
     "responses": {303: {"description": "To the file: a signed link that expires."}} | problems(404, 409, 413, 415, 502, 504),
+}
+REPORT: Final[dict[str, Any]] = {
+    "summary": "Read a job's report",
+    "description": "Where marks were found, when, and how they look; the figures of each step. `report_page_url` shows the same.",
+    "responses": {200: says("What was done.", ReportView, EXAMPLE)} | problems(404, 409, 413, 415, 502, 504),
 }
 ACCOUNT_OF_KEY: Final[dict[str, Any]] = {
     "summary": "Look at the account",

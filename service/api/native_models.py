@@ -9,7 +9,7 @@ from service.api.problems import Problem
 from service.errors import FetchRefused
 from service.jobs.accounts import Account
 from service.jobs.credits import Balance
-from service.jobs.job import Job, Media, PointedBox, Result, State
+from service.jobs.job import Job, Media, PointedBox, Result, Rights, State
 from service.outside.guard import address_of
 from service.outside.links import Links
 
@@ -74,6 +74,9 @@ class Options(Wire):
     remove_audio: bool = False
     callback_url: Address | None = Field(None, description="Where the job's end is POSTed to, signed.")
     priority: int = Field(100, ge=1, le=1000, description="Smaller goes first, among your own jobs.")
+    rights: Rights | None = Field(
+        None, description="Whether the picture is yours, or its owner lets you change it; by default your account's."
+    )
 
 
 class NewJobBody(Options):
@@ -83,11 +86,13 @@ class NewJobBody(Options):
 
 
 class UploadBody(Wire):
-    """A job from a file."""
+    """A job from a file, or with a mask that is one: then the options may have the `source_url`."""
 
     # For the document only: a form is read as it streams in.
 
-    file: str = Field(json_schema_extra={"format": "binary"})
+    model_config = ConfigDict(json_schema_extra={"required": []})  # said, as readers of a form look for it
+
+    file: str | None = Field(None, json_schema_extra={"format": "binary"})
     mask: str | None = Field(None, json_schema_extra={"format": "binary"})
     options: str = Field(
         "{}", json_schema_extra={"contentMediaType": "application/json"}, description="The other fields of a job, as a JSON object."
@@ -111,6 +116,7 @@ class ResultView(BaseModel):
     url: str
     source_url: str
     thumbnail_url: str
+    report_page_url: str | None = Field(None, description="A page that shows what was done; null where there is none.")
     content_type: str
     bytes: int
     frames: int
@@ -123,6 +129,7 @@ class ResultView(BaseModel):
             url=links.url(result.clean_key, link_seconds),
             source_url=links.url(result.source_key, link_seconds),
             thumbnail_url=links.url(result.thumbnail_key, link_seconds),
+            report_page_url=links.url(result.report_page_key, link_seconds) if result.report_page_key else None,
             content_type=result.content_type,
             bytes=result.bytes,
             frames=result.frames,
@@ -143,6 +150,7 @@ class JobView(BaseModel):
     source_url: str | None = Field(None, description="Null for a file of ours.")
     callback_url: str | None = None
     credits_used: int
+    rights: Rights | None = Field(None, description="What was said of the right to change it; null where nobody said.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     started_at: str | None = None
     finished_at: str | None = None
@@ -159,6 +167,7 @@ class JobView(BaseModel):
             source_url=job.wish.source_url,
             callback_url=job.callback_url,
             credits_used=job.credits_used,
+            rights=job.rights,
             created_at=moment(job.created_ms),
             started_at=None if job.started_ms is None else moment(job.started_ms),
             finished_at=None if job.finished_ms is None else moment(job.finished_ms),
@@ -183,6 +192,8 @@ class AccountView(BaseModel):
     total_credits: int
     held_credits: int = Field(description="Reserved for jobs that have not ended.")
     spent_credits: int
+    rights: Rights | None = Field(None, description="Of jobs that do not say.")
+    digital_source_type: str | None = Field(None, description="What results are declared to be, where their source does not say.")
 
     @classmethod
     def of(cls, account: Account, balance: Balance, spent_credits: int) -> Self:
@@ -193,6 +204,8 @@ class AccountView(BaseModel):
             total_credits=balance.total_credits,
             held_credits=balance.held_credits,
             spent_credits=spent_credits,
+            rights=account.rights,
+            digital_source_type=account.digital_source_type,
         )
 
 

@@ -18,7 +18,7 @@ from service.api.problems import InvalidFields, read_as
 from service.api.source import Source, source_of
 from service.api.upload import keep_stream, read_form, upload_key
 from service.errors import UnsupportedFormat
-from service.jobs.job import Media, Wish
+from service.jobs.job import Media, Rights, Wish
 from service.media import HEAD_BYTES, suffix_of_head
 
 JSON_BYTES: Final = 2**20
@@ -36,6 +36,7 @@ class Order:
     callback_url: str | None
     priority: int
     digest: str
+    rights: Rights | None
     folder: str | None = None
 
 
@@ -54,21 +55,23 @@ async def read_order(request: Request, account_id: int, office: Office) -> Order
 def _order_of_addresses(wanted: NewJobBody, account_id: int, office: Office) -> Order:
     source = source_of(wanted.source_url, account_id, office)
     mask = Source() if wanted.mask_url is None else source_of(wanted.mask_url, account_id, office)
-    return Order(_wish(wanted, source, mask), wanted.callback_url, wanted.priority, _digest(wanted.model_dump_json()))
+    return Order(_wish(wanted, source, mask), wanted.callback_url, wanted.priority, _digest(wanted.model_dump_json()), wanted.rights)
 
 
 def _order_of_files(form: FormData, account_id: int, office: Office) -> Order:
     wanted, file, mask = _parts(form, office.options.json_depth)
     folder = str(PurePosixPath(upload_key(account_id, "source")).parent)
-    source_key = f"{folder}/source{_suffix(file)}"
-    mask_key = f"{folder}/mask{_suffix(mask)}" if mask else None
-    mask_source = source_of(wanted.mask_url, account_id, office) if wanted.mask_url else Source(key=mask_key)
-    wish = _wish(wanted, Source(key=source_key), mask_source)
+    source_url = wanted.source_url if isinstance(wanted, NewJobBody) else None
+    source, mask_source = (
+        source_of(url, account_id, office) if url else Source(key=f"{folder}/{name}{_suffix(part)}" if part else None)
+        for name, url, part in (("source", source_url, file), ("mask", wanted.mask_url, mask))
+    )
+    wish = _wish(wanted, source, mask_source)
     digest = _digest(wanted.model_dump_json(), *(_digest_of(part) for part in (file, mask) if part))
-    keep_stream(office.storage, source_key, file.file)  # last: a request that is refused leaves nothing behind
-    if mask and mask_key:
-        keep_stream(office.storage, mask_key, mask.file)
-    return Order(wish, wanted.callback_url, wanted.priority, digest, folder)
+    for part, place in ((file, source), (mask, mask_source)):  # last: a request that is refused leaves nothing behind
+        if part and place.key:
+            keep_stream(office.storage, place.key, part.file)
+    return Order(wish, wanted.callback_url, wanted.priority, digest, wanted.rights, folder)
 
 
 def _wish(wanted: Options, source: Source, mask: Source) -> Wish:
@@ -95,15 +98,19 @@ def _media_of(source: Source) -> Media:
     return "image" if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES else "video"
 
 
-def _parts(form: FormData, most_depth: int) -> tuple[Options, UploadFile, UploadFile | None]:
+def _parts(form: FormData, most_depth: int) -> tuple[Options, UploadFile | None, UploadFile | None]:
+    """The options, the file and the mask. Without a file the options are those of a job from an address."""
     if unknown := sorted(set(form) - FORM_FIELDS):
         raise InvalidFields([(name, "no such field") for name in unknown])
     file, mask, options = (form.get(name) for name in ("file", "mask", "options"))
-    if not isinstance(file, UploadFile):
-        raise InvalidFields([("file", "a file is required")])
+    if isinstance(file, str):
+        raise InvalidFields([("file", "must be a file")])
     if isinstance(mask, str) or isinstance(options, UploadFile):
         raise InvalidFields([("mask", "must be a file")] if isinstance(mask, str) else [("options", "must be json")])
-    wanted = read_as(Options, parse_object(options or json.dumps({}), most_depth))
+    told = parse_object(options or json.dumps({}), most_depth)
+    if file is None and "source_url" not in told:
+        raise InvalidFields([("file", "a file is required, or a source_url among the options")])
+    wanted = read_as(NewJobBody if file is None else Options, told)
     if mask and wanted.mask_url:
         raise InvalidFields([("mask", "there is a mask_url as well")])
     return wanted, file, mask

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ import anyio
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
@@ -21,8 +21,8 @@ from starlette.concurrency import run_in_threadpool
 from service.api.facade import Office
 from service.errors import CleanplateError, StorageError
 from service.jobs.desk import Desk
-from service.jobs.figures import Figures
-from service.jobs.job import State
+from service.jobs.figures import BOUNDS_SECONDS, OUTCOMES, Figures, Recent, Spread
+from service.jobs.job import FINAL, State
 from service.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -138,19 +138,44 @@ class DeskCollector(Collector):
 
 
 def _families(figures: Figures) -> Iterable[Metric]:
-    jobs = GaugeMetricFamily("cleanplate_jobs", "Jobs that are known, by facade and state.", labels=("facade", "state"))
-    for facade in sorted({facade for facade, _ in figures.jobs}):
-        for state in State:  # those at zero too: an alert on a state that has no line never ends
-            jobs.add_metric((facade, state), figures.jobs.get((facade, state), 0))
-    yield jobs
+    # Those at zero are told too: an alert on what has no line never ends.
+    yield _gauge("jobs", "Jobs that are known, by facade and state.", ("facade", "state"), _by_state(figures.jobs, State))
+    yield GaugeMetricFamily("cleanplate_queue_jobs", "Jobs that wait for a worker.", figures.queued_jobs)
     yield GaugeMetricFamily("cleanplate_queue_age_seconds", "How long the oldest waiting job waits.", figures.oldest_queued_seconds)
-    credits = GaugeMetricFamily("cleanplate_credits", "Sums of the ledger's lines, by kind and fund.", labels=("kind", "fund"))
-    for (kind, fund), amount in figures.free_credits.items():
-        credits.add_metric((kind, fund), amount)
-    yield credits
+    yield _gauge("credits", "Sums of the ledger's lines, by kind and fund.", ("kind", "fund"), figures.free_credits.items())
     yield GaugeMetricFamily("cleanplate_credits_held", "Credits that open jobs hold.", figures.held_credits)
-    callbacks = GaugeMetricFamily("cleanplate_callbacks", "Callbacks that are known, by outcome.", labels=("outcome",))
-    for outcome, count in figures.deliveries.items():
-        callbacks.add_metric((outcome,), count)
-    yield callbacks
+    yield _gauge("callbacks", "Callbacks that are known, by outcome.", ("outcome",), _by_outcome(figures.deliveries))
     yield GaugeMetricFamily("cleanplate_workers", "Workers that are alive.", figures.workers)
+    yield from _recent_families(figures.recent)
+
+
+def _recent_families(recent: Recent) -> Iterable[Metric]:
+    yield _gauge("recent_jobs", "Jobs that ended in the last hour.", ("facade", "state"), _by_state(recent.jobs, sorted(FINAL)))
+    failures = (((kind,), count) for kind, count in recent.failures.items())
+    yield _gauge("recent_failures", "Jobs that failed in the last hour, by kind of error.", ("kind",), failures)
+    yield _gauge("recent_callbacks", "Callbacks last tried in the last hour, by outcome.", ("outcome",), _by_outcome(recent.deliveries))
+    yield _spread("recent_job_seconds", "From submit to success, of jobs that ended in the last hour.", recent.seconds)
+    yield _spread("recent_wait_seconds", "From submit to start, of jobs that ended in the last hour.", recent.wait_seconds)
+
+
+def _gauge(name: str, told: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], int]]) -> Metric:
+    gauge = GaugeMetricFamily(f"cleanplate_{name}", told, labels=labels)
+    for label_values, value in values:
+        gauge.add_metric(label_values, value)
+    return gauge
+
+
+def _spread(name: str, told: str, spread: Spread) -> Metric:
+    """Of a time window, not since a start: a quantile needs no `rate()`."""
+    bounds = [*(f"{bound:g}" for bound in BOUNDS_SECONDS), "+Inf"]
+    return GaugeHistogramMetricFamily(f"cleanplate_{name}", told, list(zip(bounds, spread.counts, strict=True)), spread.total_seconds)
+
+
+def _by_state(jobs: Mapping[tuple[str, str], int], states: Iterable[State]) -> Iterator[tuple[Sequence[str], int]]:
+    """With all these states, of the facades that have jobs."""
+    for facade in sorted({facade for facade, _ in jobs}):
+        yield from (((facade, state), jobs.get((facade, state), 0)) for state in states)
+
+
+def _by_outcome(deliveries: Mapping[str, int]) -> Iterator[tuple[Sequence[str], int]]:
+    return (((outcome,), deliveries.get(outcome, 0)) for outcome in OUTCOMES)

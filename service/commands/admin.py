@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from service.core import Core, grant_credits, opened
 from service.errors import ParameterError
 from service.jobs import ledger
 from service.jobs.credits import Fund
+from service.jobs.job import Rights
+from service.source_type import parse_source_type, short_name
 
 accounts = typer.Typer(help="Create, list, ban and delete accounts.", no_args_is_help=True)
 keys = typer.Typer(help="Create, list and revoke keys.", no_args_is_help=True)
@@ -19,6 +21,8 @@ signers = typer.Typer(help="Names and secrets of signed requests (aidge).", no_a
 credits = typer.Typer(help="Grant credits, show balances and the ledger.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
+RightsOption = Annotated[Rights | None, typer.Option(help="Of its jobs that do not say: the pictures are its own, or their owner lets it.")]
+SourceType = Annotated[str | None, typer.Option(help="What its sources are, where they do not say: trainedAlgorithmicMedia, ...")]
 
 
 @contextmanager
@@ -28,20 +32,43 @@ def _core() -> Iterator[Core]:
 
 
 @accounts.command("create")
-def create(name: Name) -> None:
+def create(name: Name, rights: RightsOption = None, digital_source_type: SourceType = None) -> None:
     """Make an account; prints a first key, which is shown this once."""
+    declared = parse_source_type(digital_source_type) if digital_source_type else None
     with _core() as core:
-        typer.echo(core.accounts.add_key(core.accounts.create(name)))
+        account = core.accounts.declare(core.accounts.create(name), rights, declared)
+        typer.echo(core.accounts.add_key(account))
+
+
+@accounts.command("set")
+def declare(
+    name: Name,
+    rights: Annotated[
+        Literal["owner", "licensed", "none"] | None, typer.Option(help="Of its jobs that do not say; none: they stay without.")
+    ] = None,
+    digital_source_type: Annotated[str | None, typer.Option(help="What its sources are, where they do not say; none: nothing.")] = None,
+) -> None:
+    """Change what the account's jobs are recorded with from now on; what is not given stays."""
+    with _core() as core:
+        account = core.accounts.named(name)
+        said = account.rights if rights is None else None if rights == "none" else rights
+        kind = account.digital_source_type
+        if digital_source_type is not None:
+            kind = None if digital_source_type == "none" else parse_source_type(digital_source_type)
+        core.accounts.declare(account, said, kind)
 
 
 @accounts.command("list")
 def list_accounts() -> None:
-    """Name, state, one-time, paid and held credits of every account."""
+    """Name, state, one-time, paid and held credits, rights and digital source type of every account."""
     with _core() as core, core.database.read() as connection:
         for account in core.accounts.all():
             balance = ledger.balance(connection, account.id)
             state = "banned" if account.banned else "active"
-            typer.echo(f"{account.name}\t{state}\t{balance.one_time_credits}\t{balance.paid_credits}\t{balance.held_credits}")
+            credits_left = (str(sum_) for sum_ in (balance.one_time_credits, balance.paid_credits, balance.held_credits))
+            typer.echo(
+                "\t".join((account.name, state, *credits_left, account.rights or "-", short_name(account.digital_source_type or "-")))
+            )
 
 
 @accounts.command("ban")

@@ -4,7 +4,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +15,19 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from service import settings
+from service.certificate import command_signer
 from service.commands.failure import fail
+from service.commands.report_file import check_report, write_report
 from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
 from service.inference.session import Networks
 from service.pipeline import contact_sheet, run
-from service.pipeline.report import FileResult, Report, to_json
+from service.pipeline.provenance import mark_removed, signed
+from service.pipeline.report import FileResult, Report
 from service.pipeline.request import CLASSES, Request, parse_box, parse_classes
+from service.pipeline.signer import Signer
 from service.pipeline.video import Limits
+from service.pipeline.whole_file import whole_file
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]
@@ -36,7 +41,10 @@ Boxes = Annotated[
 Mask = Annotated[Path | None, typer.Option(help="Image or video of what to remove, white = remove, instead of looking for marks.")]
 Detect = Annotated[bool, typer.Option("--detect", help="Look for marks as well, beside --box and --mask.")]
 Classes = Annotated[str, typer.Option(help=f"What to look for: {','.join(CLASSES)}.")]
-ReportFile = Annotated[Path | None, typer.Option("--report", metavar="FILE.json", help="Write placements, figures and versions here.")]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write what was done here: .html to read, .png to look at (of one input), .json."),
+]
 Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet and a before/after picture here.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell the figures when not on a terminal too; show where an error arose.")]
 
@@ -56,9 +64,11 @@ def clean(
     """Remove visible marks from videos and images. An existing OUTPUT is replaced, an INPUT never."""
     request = _request(box or [], mask, detect, classes)
     targets = target_files(inputs, output, report)
+    if report:
+        check_report(report, inputs)
     chosen = settings.read()
     networks = Networks.load(device or chosen.device, weights=chosen.weights, precision=chosen.precision)
-    job = _Job(request, networks, chosen.limits, verbose)
+    job = _Job(request, networks, chosen.limits, command_signer(chosen), verbose)
     results = []
     for source, target in zip(inputs, targets, strict=True):
         looks = debug / source.name if debug and len(inputs) > 1 else debug
@@ -66,7 +76,7 @@ def clean(
         results.append(FileResult(source.name, target.name, outcome))
         _tell(results[-1], target, looks, verbose)
     if report:
-        _write(report, to_json(tuple(results)))
+        write_report(report, tuple(results))
     return next((result.exit_code for result in results if result.exit_code), 0)
 
 
@@ -77,6 +87,7 @@ class _Job:
     request: Request
     networks: Networks
     limits: Limits
+    signer: Signer | None
     verbose: bool
 
 
@@ -93,8 +104,10 @@ def _clean_file(source: Path, target: Path, job: _Job, looks: Path | None) -> Re
         if not source.is_file():
             raise RequestError("no such file")
         _make_folder(target.parent)
-        with _progress_bar(source.name) as on_progress:
-            return run.clean(source, target, job.request, job.networks, job.limits, on_progress, looks)
+        with _progress_bar(source.name) as on_progress, whole_file(target) as unsigned:
+            report = run.clean(source, unsigned, job.request, job.networks, job.limits, on_progress, looks)
+            edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
+            return replace(report, provenance=signed(source, unsigned, edits, job.signer))
     except CleanplateError as error:
         if job.verbose:
             traceback.print_exc()
@@ -141,6 +154,8 @@ def _summary(report: Report, name: str, target: Path, looks: Path | None) -> Ite
         yield f"  {step.name:<15}{step.seconds:8.2f} s {step.frames_per_second:8.1f} fps"
     yield f"  {'end to end':<15}{report.seconds:8.2f} s {report.frames_per_second:8.1f} fps"
     yield f"  clean file     {target}"
+    if report.provenance:
+        yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
     pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
     yield from (f"  {what:<15}{looks / file}" for what, file in pictures if looks and (looks / file).is_file())
 
@@ -150,11 +165,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"cannot make the folder {folder.name}: {(error.strerror or 'unknown').lower()}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    _make_folder(path.parent)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RequestError(f"cannot write {path.name}: {(error.strerror or 'unknown').lower()}") from error

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing
 from service.jobs import ledger
 from service.jobs.credits import Entry
 from service.jobs.database import Database, now_ms
+from service.jobs.job import Rights
 from service.jobs.tables import ACCOUNTS, API_KEYS, SIGNERS
 from service.jobs.vault import Vault
 
@@ -28,11 +29,13 @@ OF_SIGNER: Final = sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).j
 
 @dataclass(frozen=True)
 class Account:
-    """Who has credits and owns jobs."""
+    """Who has credits and owns jobs. `rights` and `digital_source_type` are what its jobs are recorded with."""
 
     id: int
     name: str
     banned: bool = False
+    rights: Rights | None = None
+    digital_source_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,15 +79,20 @@ class Accounts:
             row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name, ACCOUNTS.c.deleted_ms.is_(None))).first()
         if row is None:
             raise AccountMissing(f"there is no account {name}")
-        return Account(row.id, row.name, row.banned_ms is not None)
+        return _account_of(row)
 
     def all(self) -> list[Account]:
         with self._database.read() as connection:
             rows = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.deleted_ms.is_(None)).order_by(ACCOUNTS.c.id)).all()
-        return [Account(row.id, row.name, row.banned_ms is not None) for row in rows]
+        return [_account_of(row) for row in rows]
 
     def set_banned(self, account: Account, banned: bool) -> None:
         self._mark(account, banned_ms=now_ms() if banned else None)
+
+    def declare(self, account: Account, rights: Rights | None, digital_source_type: str | None) -> Account:
+        """What its jobs are recorded with from now on; those that are accepted already stay as they are."""
+        self._mark(account, rights=rights, digital_source_type=digital_source_type)
+        return replace(account, rights=rights, digital_source_type=digital_source_type)
 
     def delete(self, account: Account) -> None:
         """Close an account: its keys say so from now on; its jobs and ledger lines stay, its name becomes free."""
@@ -149,7 +157,7 @@ class Accounts:
             raise AccountMissing("the account is gone")
         if row.banned_ms is not None:
             raise AccountBanned("the account is banned")
-        return Account(row.id, row.name), row
+        return _account_of(row), row
 
     def _mark(self, account: Account, **values: object) -> None:
         with self._database.write() as connection:
@@ -166,6 +174,10 @@ class Accounts:
                 yield connection
         except IntegrityError:
             raise ParameterError(message) from None
+
+
+def _account_of(row: sa.Row[Any]) -> Account:
+    return Account(row.id, row.name, row.banned_ms is not None, row.rights, row.digital_source_type)
 
 
 def _check_name(name: str) -> None:

@@ -10,6 +10,7 @@ from service import errors
 from service.errors import CleanplateError, InternalError
 
 Media = Literal["video", "image"]
+Rights = Literal["owner", "licensed"]  # by which the customer may change the picture: it is theirs, or its owner lets them
 Price = Mapping[Media, int]  # credits
 RANDOM_BYTES: Final = 12  # of a job's id: nobody guesses another's
 
@@ -121,6 +122,7 @@ class Result:
     mark_found: bool
     seconds: float
     report_key: str | None = None
+    report_page_key: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,6 +141,7 @@ class NewJob:
     idempotency_key: str | None = None  # of this account; the same key again finds the same job
     idempotent_seconds: float = 24 * 3600.0
     priority: int = 100  # smaller goes first, within the account
+    rights: Rights | None = None  # none said: the account's
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,8 @@ class Job:
     result: Result | None
     post: Post | None
     cancel_asked: bool = False
+    rights: Rights | None = None  # null where neither the request nor the account said
+    digital_source_type: str | None = None  # as the account declared it when the job was accepted
 
     @property
     def ended(self) -> bool:

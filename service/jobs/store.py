@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from service.errors import UnknownJob
 from service.jobs.database import now_ms
 from service.jobs.job import FINAL, Failure, Job, NewJob, Post, Result, State, Wish, may_follow
-from service.jobs.tables import EVENTS, IDEMPOTENCY, JOBS
+from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
@@ -18,7 +18,15 @@ JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 LATER: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post")  # what a new job does not have
 
 # Statements of the way that every request goes: built once, as building one costs as much as running it.
-INSERT_JOB: Final = sa.insert(JOBS)
+OF_ACCOUNT: Final = {
+    column.name: sa.select(column).where(ACCOUNTS.c.id == sa.bindparam("owner_id")).scalar_subquery()
+    for column in (ACCOUNTS.c.rights, ACCOUNTS.c.digital_source_type)
+}
+INSERT_JOB: Final = (
+    sa.insert(JOBS)
+    .values(OF_ACCOUNT | {"rights": sa.func.coalesce(sa.bindparam("said_rights", type_=sa.Text), OF_ACCOUNT["rights"])})
+    .returning(JOBS.c.rights, JOBS.c.digital_source_type)
+)
 INSERT_EVENT: Final = sa.insert(EVENTS)
 FIND: Final = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("job_id"))
 FIND_LOCKED: Final = FIND.with_for_update()
@@ -37,7 +45,7 @@ class Event:
 
 
 def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
-    """Accept a job: it waits."""
+    """Accept a job: it waits. What it does not say of rights, its account does."""
     at_ms = now_ms()
     row: dict[str, Any] = {
         "id": new.id,
@@ -56,9 +64,9 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "created_ms": at_ms,
         "updated_ms": at_ms,
     }
-    connection.execute(INSERT_JOB, row)
+    declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "said_rights": new.rights}).one()
     connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": at_ms})
-    return _job_of(row | dict.fromkeys(LATER))
+    return _job_of(row | dict(declared._mapping) | dict.fromkeys(LATER))
 
 
 def find(connection: sa.Connection, job_id: str, account_id: int | None = None) -> Job:
@@ -144,9 +152,10 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
     same = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "progress_percent", "attempts", "cancel_asked")
+    declared = ("rights", "digital_source_type")
     times = ("created_ms", "updated_ms", "started_ms", "finished_ms")
     return Job(
-        **{name: data[name] for name in (*same, *times)},
+        **{name: data[name] for name in (*same, *declared, *times)},
         state=State(data["state"]),
         wish=Wish.from_json(data["wish"]),
         failure=Failure(data["failure_kind"], data["failure_message"]) if data["failure_kind"] else None,

@@ -19,6 +19,8 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("paid_credits", sa.BigInteger, sa.CheckConstraint("paid_credits >= 0"), nullable=False),
     sa.Column("one_time_credits", sa.BigInteger, sa.CheckConstraint("one_time_credits >= 0"), nullable=False),
     sa.Column("held_credits", sa.BigInteger, sa.CheckConstraint("held_credits >= 0"), nullable=False),
+    sa.Column("rights", sa.Text),  # of its jobs that do not say
+    sa.Column("digital_source_type", sa.Text),  # what it declares its sources to be; an address of IPTC's or C2PA's list
 )
 
 API_KEYS: Final = sa.Table(
@@ -81,6 +83,8 @@ JOBS: Final = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("post", sa.JSON(none_as_null=True)),
     sa.Column("cleared_ms", sa.BigInteger),  # its objects are gone from storage
+    sa.Column("rights", sa.Text),  # owner | licensed: what the customer said, kept with the job
+    sa.Column("digital_source_type", sa.Text),
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     # Each condition as SQLAlchemy writes it in a query: SQLite uses a partial index for the very same words alone.
     sa.Index("jobs_open", "account_id", sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended")),

@@ -41,6 +41,7 @@ CONTENT_TYPES: Final = {
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
     ".json": "application/json",
+    ".html": "text/html",
 }
 # A request may take 30 s in all, its body too: parts keep each one short, and so few at once leave each its share of the line.
 PART_BYTES: Final = 8 * 2**20

@@ -15,7 +15,7 @@ from av.stream import Stream
 
 from service.errors import EncodeFailed
 from service.media import container_of
-from service.pipeline import still
+from service.pipeline import still, xmp
 from service.pipeline.codec import EncoderSettings, encoder_options, muxer_of
 from service.pipeline.container import main_video_stream, open_source
 from service.pipeline.mux import Interleaver, add_copied_stream, add_encoded_stream, copied_packets, copy_description, open_target
@@ -120,6 +120,7 @@ def _encode_in_child(line: Line, request: Message) -> None:
             next(frames, None)  # the end
         else:
             _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info)
+            xmp.keep(Path(request["source"]), unfinished)
     line.send(end=True)
 
 
@@ -163,6 +164,7 @@ def _copy_in_child(line: Line, request: Message) -> None:
             still.write(unfinished, still.read(source_path), source_path, request["target"])
         else:
             _remux(source_path, request["container"], unfinished, target_path.suffix)
+            xmp.keep(source_path, unfinished)
     line.send(end=True)
 
 

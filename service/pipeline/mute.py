@@ -9,6 +9,7 @@ from av.container import InputContainer
 
 from service.errors import EncodeFailed
 from service.media import container_of
+from service.pipeline import xmp
 from service.pipeline.codec import muxer_of
 from service.pipeline.container import main_video_stream, open_source
 from service.pipeline.encode import DEFAULT_TIME_BASE, MEMORY_BYTES, STALL_SECONDS, copy_untouched
@@ -49,6 +50,7 @@ def _mute_in_child(line: Line, request: Message) -> None:
         if sound:
             try:
                 _copy_all_but_audio(source, Path(request["unfinished"]))
+                xmp.keep(Path(request["source"]), Path(request["unfinished"]))
             except (av.FFmpegError, OSError) as error:
                 raise EncodeFailed(f"the output cannot be written: {error.strerror}") from error
     line.send(written=sound)

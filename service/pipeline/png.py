@@ -13,6 +13,7 @@ from service.errors import EncodeFailed, Truncated
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DEPTH_OFFSET = 24  # of the bit depth in the file: signature, chunk header, width, height
+XMP_KEYWORD = "XML:com.adobe.xmp"  # of the text chunk that holds XMP
 KEPT_CHUNKS = (b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME")
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from service.inference.session import Networks
 from service.pipeline.bound import bound
 from service.pipeline.candidates import Timeline, from_tracks, pointed_at
-from service.pipeline.debug import Witness
+from service.pipeline.contact_sheet import Sample
+from service.pipeline.debug import Witness, draw
 from service.pipeline.decode import decode
 from service.pipeline.encode import Encoder, copy_untouched
 from service.pipeline.inpaint import Inpainter
@@ -61,6 +62,7 @@ def clean(
     with job.step("locate"):
         candidates, timeline = job.locate(request)
     marks: list[Placement] = []
+    samples: tuple[Sample, ...] = ()
     if candidates:
         with job.step("measure"):
             found = job.measure(candidates, timeline)
@@ -68,10 +70,12 @@ def clean(
             marks = job.bound(found, timeline)
     with job.step("remove" if marks else "copy"):
         if marks:
-            job.remove(marks, timeline, debug)
+            samples = job.remove(marks, timeline)
         else:
             copy_untouched(source, target)
-    return Report(info, tuple(marks), timeline.frames, job.figures(timeline.frames), versions() | networks.versions)
+    if debug:
+        draw(samples, debug)
+    return Report(info, tuple(marks), timeline, job.figures(timeline.frames), versions() | networks.versions, samples)
 
 
 @dataclass
@@ -109,14 +113,14 @@ class _Job:
         with decode(self.source, self.info, self.limits) as frames:
             return bound(self._counted("bound", frames, timeline.frames), self.info, marks, timeline.frames)
 
-    def remove(self, marks: list[Placement], timeline: Timeline, debug: Path | None) -> None:
-        """Fourth look: every frame to the encoder, clean."""
+    def remove(self, marks: list[Placement], timeline: Timeline) -> tuple[Sample, ...]:
+        """Fourth look: every frame to the encoder, clean; a few of them are kept, small, to be looked at."""
         inpainter = Inpainter(self.networks.inpainter, marks, self.info)
-        witness = Witness(marks, self.info, debug)
+        witness = Witness(marks, self.info)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):
                 encoder.write(frame)
-        witness.write()
+        return witness.samples
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

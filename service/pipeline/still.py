@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
 from service.media import JPEG, PNG
@@ -92,6 +92,13 @@ def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> No
     path.write_bytes(data)
 
 
+def xmp_of(path: Path) -> bytes | None:
+    """The image's XMP packet."""
+    with _opened(path) as image:
+        packet = image.info.get("xmp")
+    return packet.encode() if isinstance(packet, str) else packet
+
+
 def format_of(path: Path) -> str:
     """Pillow's name for the file format of an image that `container_of` recognised."""
     with path.open("rb") as file:
@@ -134,7 +141,7 @@ def _options(source: Image.Image, source_path: Path, target_format: str) -> dict
     same_format = source_format == target_format
     kept = {key: source.info[key] for key in ("exif", "icc_profile", "xmp", "comment") if key in source.info}
     if target_format == "PNG":
-        return {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept}
+        return {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept} | _told(kept.get("xmp"))
     if target_format == "WEBP":
         lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
         return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
@@ -144,6 +151,14 @@ def _options(source: Image.Image, source_path: Path, target_format: str) -> dict
     progressive = bool(source.info.get("progressive"))
     sampling = JpegImagePlugin.get_sampling(source)
     return kept | {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
+
+
+def _told(xmp: bytes | None) -> dict[str, Any]:
+    """What Pillow's PNG writer is told of a packet of XMP."""
+    texts = PngImagePlugin.PngInfo()
+    if xmp is not None:
+        texts.add_itxt(png.XMP_KEYWORD, xmp.decode(errors="replace"))
+    return {"pnginfo": texts}
 
 
 def _is_lossless_webp(path: Path) -> bool:

@@ -22,7 +22,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encod
 SERVICES: dict[str, Any] = COMPOSE["services"]
 CONTEXT = context(ROOT)
 # One tag, no registry's host, and never `latest`: what is built tomorrow is what was tried today.
-PINNED = re.compile(r"(?:[a-z0-9]+/)?[a-z0-9-]+:(?!latest\b)\d[\w.-]*")
+PINNED = re.compile(r"(?:[a-z0-9]+/)?[a-z0-9-]+:(?!latest\b)v?\d[\w.-]*")
 
 
 def environment() -> dict[str, str]:
@@ -121,13 +121,14 @@ def test_the_fleet_runs_commands_that_exist() -> None:
 
 def test_the_fleet_waits_for_what_can_tell_its_health() -> None:
     awaited = {name: waits["condition"] for service in SERVICES.values() for name, waits in service.get("depends_on", {}).items()}
-    assert awaited == {"postgres": "service_healthy", "s3": "service_healthy"}
-    assert all("test" in SERVICES[name]["healthcheck"] for name in awaited)
+    assert awaited == dict.fromkeys(("postgres", "s3", "prometheus"), "service_healthy")
+    assert all("test" in service["healthcheck"] for service in SERVICES.values() if service is not SERVICES["api"])  # it has its image's
 
 
 def test_the_fleet_keeps_what_must_last() -> None:
-    mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert mounted == set(COMPOSE["volumes"])
+    mounted = [volume.split(":") for service in SERVICES.values() for volume in service.get("volumes", [])]
+    assert {source for source, *_ in mounted if not source.startswith("./")} == set(COMPOSE["volumes"])
+    assert all((ROOT / source).is_dir() and options == ["ro"] for source, _, *options in mounted if source.startswith("./"))
     assert all(service.get("volumes") for service in SERVICES.values() if service not in ours())
 
 
@@ -156,9 +157,17 @@ def test_the_fleet_agrees_on_ports_bucket_and_database() -> None:
 
 def test_the_fleet_has_no_secret_of_its_own() -> None:
     secret = re.compile(r"PASSWORD|SECRET|_KEY")
-    set_here = {name: value for service in SERVICES.values() for name, value in service["environment"].items() if secret.search(name)}
-    assert set_here
+    set_here = {
+        name: value for service in SERVICES.values() for name, value in service.get("environment", {}).items() if secret.search(name)
+    }
+    assert "GF_SECURITY_ADMIN_PASSWORD" in set_here
     assert not {name for name, value in set_here.items() if not re.fullmatch(r"\$\{\w+:[?-]\}", value)}
+
+
+def test_the_fleet_is_reached_where_customers_and_operators_come() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(ports) == {"api", "s3", "grafana"}
+    assert ports["grafana"] == ["${GRAFANA_PORT:-127.0.0.1:3000}:3000"]
 
 
 def test_images_of_the_fleet_are_pinned() -> None:

@@ -137,6 +137,12 @@ def test_the_report_tells_what_was_done(boxed: Path) -> None:
     assert str(boxed.parent) not in (boxed / "report.json").read_text()
 
 
+def test_a_report_that_cannot_be_is_refused_before_the_work(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
+    done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", "--report", tmp_path / "report.txt")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_pictures_to_look_at_are_there_and_nothing_else(boxed: Path) -> None:
     for name in ("contact_sheet.png", "before_after.png"):
         with Image.open(boxed / "looks" / name) as picture:
@@ -159,8 +165,10 @@ def test_a_box_for_some_seconds_leaves_the_others_alone(clip: Path, cleanplate: 
 
 def test_a_mask_image_says_what_to_remove(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
     Image.fromarray(np.where(mark() > 0.05, 255, 0).astype(np.uint8)).save(tmp_path / "mask.png")
-    done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", "--mask", tmp_path / "mask.png")
+    report = tmp_path / "report.html"
+    done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", "--mask", tmp_path / "mask.png", "--report", report)
     assert (done.returncode, done.stderr) == (0, "")
+    assert f"Marks removed from {FRAMES} of {FRAMES} frames, in 1 stay." in report.read_text()
     truth, hole = [scene(index) for index in range(FRAMES)], mark() > 0.05
     assert psnr(read_clip(tmp_path / "out.mp4"), truth, hole) >= psnr(read_clip(clip), truth, hole) + 10
 
@@ -181,8 +189,10 @@ def test_a_box_outside_the_picture_is_refused(clip: Path, cleanplate: Command, t
 
 def test_an_image_is_cleaned_and_its_other_pixels_are_the_same(cleanplate: Command, tmp_path: Path) -> None:
     Image.fromarray(marked(0)).save(tmp_path / "in.png")
-    done = cleanplate("clean", tmp_path / "in.png", "-o", tmp_path / "out.png", "--box", BOX)
+    done = cleanplate("clean", tmp_path / "in.png", "-o", tmp_path / "out.png", "--box", BOX, "--report", tmp_path / "report.png")
     assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(tmp_path / "report.png") as sheet:
+        assert sheet.width > 4 * WIDTH
     with Image.open(tmp_path / "out.png") as opened:
         result = np.asarray(opened.convert("RGB"))
     left, top, right, bottom = map(int, BOX.split(","))

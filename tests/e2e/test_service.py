@@ -229,7 +229,7 @@ def test_accounts_keys_and_credits_are_administered(
     assert told(capsys, "credits", "grant", "ann", "5")[0] == 0
     assert told(capsys, "credits", "grant", "ann", "7", "--one-time", "--note", "a gift")[0] == 0
     assert told(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
-    assert told(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0"
+    assert told(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0\t-\t-"
     lines = [line.split("\t") for line in told(capsys, "credits", "ledger", "ann")[1].splitlines()]
     assert [line[1:5] for line in lines] == [["grant", "paid", "+5", "+0"], ["grant", "one_time", "+7", "+0"]]
     assert lines[1][-1] == "a gift"

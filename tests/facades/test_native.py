@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -17,6 +18,7 @@ from service import errors
 from service.api import native_docs
 from service.api.native import FACADE, Cursor, callback
 from service.api.native_models import AccountView, JobPage, JobView
+from service.api.native_report import EXAMPLE, ReportView
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
 from service.jobs.job import Job, NewJob, PointedBox, State, Wish, new_id
@@ -113,6 +115,18 @@ def test_the_account_knows_what_is_held_and_spent(desk: FrontDesk, customer: Cus
     assert get(desk, customer, "/v1/account").json()["held_credits"] == 0
 
 
+def test_a_job_tells_what_was_said_of_rights(desk: FrontDesk, customer: Customer) -> None:
+    assert create(desk, customer).json()["rights"] is None
+    assert create(desk, customer, rights="licensed").json()["rights"] == "licensed"
+    uploaded = upload(desk, customer, json.dumps({"rights": "owner"}), file=MP4)
+    assert uploaded.json()["rights"] == "owner"
+    assert newest(desk, customer).rights == "owner"
+    desk.accounts.declare(customer.account, "licensed", None)
+    assert create(desk, customer).json()["rights"] == "licensed"
+    assert get(desk, customer, "/v1/account").json()["rights"] == "licensed"
+    assert_problem(create(desk, customer, rights="stolen"), 422, "invalid-fields")
+
+
 def test_a_waiting_job_is_cancelled_at_once(desk: FrontDesk, customer: Customer) -> None:
     job = create(desk, customer).json()
     cancelled = desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer)
@@ -127,6 +141,49 @@ def test_a_running_job_hears_that_it_is_cancelled(desk: FrontDesk, customer: Cus
     desk.start(job["id"])
     assert desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json()["state"] == "cleaning"
     assert newest(desk, customer).cancel_asked
+
+
+# Reports.
+
+
+def test_a_report_is_told_and_shown(desk: FrontDesk, customer: Customer) -> None:
+    job_id = create(desk, customer).json()["id"]
+    assert_problem(get(desk, customer, f"/v1/jobs/{job_id}/report"), 409, "job-not-ended")
+    report, page = json.dumps(EXAMPLE).encode(), b"<!doctype html><title>Report</title>"
+    succeed_with(desk, job_id, {"report_key": (".json", report), "report_page_key": (".html", page)})
+    told = get(desk, customer, f"/v1/jobs/{job_id}/report")
+    assert (told.status_code, told.headers["content-type"], told.content) == (200, "application/json", report)
+    shown = desk.client.get(get(desk, customer, f"/v1/jobs/{job_id}").json()["result"]["report_page_url"])
+    assert (shown.content, shown.headers["content-type"]) == (page, "text/html; charset=utf-8")
+    assert shown.headers["content-security-policy"] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+    assert shown.headers["x-content-type-options"] == "nosniff"
+    assert_problem(get(desk, desk.customer(), f"/v1/jobs/{job_id}/report"), 404, "unknown-job")
+
+    desk.storage.delete_under(f"jobs/{job_id}")
+    assert_problem(get(desk, customer, f"/v1/jobs/{job_id}/report"), 404, "report-missing")
+
+
+def test_a_job_without_a_report(desk: FrontDesk, customer: Customer) -> None:
+    older, failed, cancelled = (create(desk, customer).json()["id"] for _ in range(3))
+    desk.succeed(older)
+    assert get(desk, customer, f"/v1/jobs/{older}").json()["result"]["report_page_url"] is None
+    assert_problem(get(desk, customer, f"/v1/jobs/{older}/report"), 404, "report-missing")
+    desk.fail(failed, TooLong("the video lasts 400 s, the limit is 360 s"))
+    assert_problem(get(desk, customer, f"/v1/jobs/{failed}/report"), 422, "too-long")
+    desk.client.post(f"/v1/jobs/{cancelled}/cancel", headers=customer.bearer)
+    assert_problem(get(desk, customer, f"/v1/jobs/{cancelled}/report"), 409, "job-cancelled")
+
+
+def succeed_with(desk: FrontDesk, job_id: str, reports: dict[str, tuple[str, bytes]]) -> None:
+    """The worker's part, with reports: name of the result's field -> suffix and bytes."""
+    result = desk.succeed(job_id).result
+    assert result is not None
+    for name, (suffix, data) in reports.items():
+        key = f"jobs/{job_id}/report{suffix}"
+        desk.storage.put_bytes(key, data, "")
+        result = replace(result, **{name: key})
+    with desk.database.write() as connection:
+        store.update(connection, job_id, result=result.to_json())
 
 
 # What is asked for.
@@ -471,6 +528,11 @@ def test_a_job_with_a_worker_from_its_file_to_its_callback(service: Service) -> 
     (told,) = service.host.wait_for_posts(1, "/native-done")
     event = json.loads(told.body)
     job = service.client.get(f"/v1/jobs/{job_id}", headers=account.bearer).json()
+    report = ReportView.model_validate(service.client.get(f"/v1/jobs/{job_id}/report", headers=account.bearer).json())
+    assert (report.files[0].mark_found, report.files[0].placements[0].matte) == (True, 0)
+    page = service.client.get(job["result"]["report_page_url"])
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "data:image/jpeg" in page.text
     assert event["type"] == "job.succeeded"
     assert event["data"] | {"result": None} == job | {"result": None}
     assert told.headers["X-Webhook-Signature"] == signature("whsec_test", job_id, int(told.headers["X-Webhook-Timestamp"]))
@@ -498,6 +560,7 @@ def test_the_documents_examples_are_true(desk: FrontDesk, customer: Customer) ->
     assert create(desk, customer, **native_docs.NEW_JOB).status_code == 201
     for model, example in ((JobView, native_docs.JOB), (JobView, native_docs.DONE), (AccountView, native_docs.ACCOUNT)):
         assert TypeAdapter(model).validate_python(example).model_dump(mode="json") == example
+    assert TypeAdapter(ReportView).validate_python(EXAMPLE).model_dump(mode="json") == EXAMPLE
     assert JobPage.model_validate({"data": [native_docs.DONE], "next_cursor": None})
 
 

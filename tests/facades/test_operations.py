@@ -28,7 +28,7 @@ from service.api.operations import DeskCollector, Probes
 from service.api.problems import http_problem
 from service.api.requests_log import RequestsLog
 from service.errors import ModelError
-from service.metrics import Meters, scraped
+from service.metrics import Meters, resident_bytes, scraped
 from service.version import VERSION
 from tests.conftest import ROOT
 from tests.front_desk import Customer, FrontDesk, front_desk, until
@@ -142,6 +142,44 @@ def test_figures_of_jobs_credits_and_requests(here: Site) -> None:
     labels = {"facade": "native", "route": "/v1/jobs", "method": "POST", "status": "201"}
     assert (here.figure("cleanplate_http_requests_total", **labels) or 0) >= 1
     assert (here.figure("cleanplate_http_request_seconds_count", facade="native", route="/v1/jobs") or 0) >= 1
+
+
+def test_figures_of_the_last_hour(here: Site) -> None:
+    customer = here.desk.customer(credits=5)
+    order = {"source_url": "http://example.com/clip.mp4"}
+    done, failed = (here.client.post("/v1/jobs", headers=customer.bearer, json=order).json()["id"] for _ in range(2))
+    waiting = here.figure("cleanplate_queue_jobs") or 0
+    assert waiting >= 2
+    succeeded = here.figure("cleanplate_recent_jobs", facade="native", state="succeeded") or 0
+    counted = here.figure("cleanplate_recent_job_seconds_gcount") or 0
+    assert here.figure("cleanplate_recent_failures", kind="ModelError") is None
+    here.desk.succeed(done)
+    here.desk.fail(failed, ModelError("gone"))
+    assert here.figure("cleanplate_queue_jobs") == waiting - 2
+    assert here.figure("cleanplate_recent_jobs", facade="native", state="succeeded") == succeeded + 1
+    assert here.figure("cleanplate_recent_failures", kind="ModelError") == 1
+    assert here.figure("cleanplate_recent_job_seconds_gcount") == counted + 1
+    assert here.figure("cleanplate_recent_job_seconds_bucket", le="3600") == counted + 1
+    assert (here.figure("cleanplate_recent_wait_seconds_gsum") or 0) >= 0
+    assert {here.figure(name, outcome="given_up") for name in ("cleanplate_callbacks", "cleanplate_recent_callbacks")} == {0}
+
+
+def test_figures_of_the_process_and_its_disk(here: Site) -> None:
+    assert here.figure("cleanplate_version", version=VERSION) == 1
+    assert (here.figure("cleanplate_memory_bytes") or 0) >= (here.figure("process_resident_memory_bytes") or 0) / 2 > 0
+    assert 0 < (here.figure("cleanplate_disk_free_bytes") or 0) <= (here.figure("cleanplate_disk_bytes") or 0)
+
+
+def test_the_memory_of_a_process_holds_its_children() -> None:
+    asleep = "import sys; sys.stdin.read()"
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {asleep!r}])"
+    with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE) as parent:
+        until(lambda: Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text(encoding="ascii"))
+        with subprocess.Popen([sys.executable, "-c", asleep], stdin=subprocess.PIPE) as alone:
+            until(lambda: resident_bytes(parent.pid) > 1.5 * resident_bytes(alone.pid) > 2**20)
+            alone.communicate()
+        parent.communicate()
+    assert resident_bytes(parent.pid) == 0
 
 
 def test_strangers_cannot_make_labels(here: Site) -> None:

@@ -9,6 +9,8 @@ from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing
 from service.jobs.tables import API_KEYS, SIGNERS
 from tests.jobs.bench import Bench
 
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
 
 def test_a_key_is_recognised_until_it_is_revoked(either: Bench) -> None:
     account = either.customer()
@@ -83,6 +85,22 @@ def test_a_revoked_signer_signs_no_more(either: Bench) -> None:
     assert [either.accounts.revoke_signer(f"app {account.id}") for _ in range(2)] == [1, 0]
     with pytest.raises(KeyInvalid):
         either.desk.account_of_signer(f"app {account.id}")
+
+
+def test_what_an_account_declares_is_kept_with_its_jobs(either: Bench) -> None:
+    account = either.customer(paid=9)
+    before = either.order(account)
+    told = either.accounts.declare(account, "licensed", SOURCE_TYPE)
+    assert told == either.accounts.named(account.name) == either.desk.account_of_key(either.accounts.add_key(account))
+    silent, said = either.order(account), either.order(account, rights="owner")
+    either.accounts.declare(account, None, None)
+    assert [(job.rights, job.digital_source_type) for job in (before, silent, said)] == [
+        (None, None),
+        ("licensed", SOURCE_TYPE),
+        ("owner", SOURCE_TYPE),
+    ]
+    assert [either.desk.find(account.id, job.id) for job in (before, silent, said)] == [before, silent, said], "whatever was declared later"
+    assert either.accounts.named(account.name) == account
 
 
 def test_no_secret_is_in_the_database(fresh: Bench, tmp_path: Path) -> None:

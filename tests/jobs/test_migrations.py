@@ -44,6 +44,20 @@ def test_a_second_migration_changes_nothing(fresh: Bench) -> None:
     assert fresh.order(account).price_credits == 3
 
 
+def test_jobs_of_an_older_version_stay(tmp_path: Path) -> None:
+    with bench(f"sqlite:///{tmp_path / 'old.sqlite'}") as old:
+        account = old.customer(paid=6)
+        job = old.order(account)
+        with old.database.write() as connection:  # back to what the first version had
+            for table in ("jobs", "accounts"):
+                for column in ("rights", "digital_source_type"):
+                    connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        old.database.migrate()
+        assert old.desk.find(account.id, job.id) == job
+        assert old.order(account, rights="owner").rights == "owner"
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_processes_that_start_at_once_all_find_the_tables(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.sqlite'}" if kind == "sqlite" else request.getfixturevalue("database")

@@ -1,20 +1,28 @@
 """The report as a value and as the JSON that `--report` writes."""
 
+import base64
+import io
 import json
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
+from service.api.native_report import ReportView
 from service.errors import Truncated
+from service.pipeline.candidates import Timeline
 from service.pipeline.placement import Box, Placement
-from service.pipeline.report import FileResult, Report, StepFigures, to_json
+from service.pipeline.report import MATTE_BYTES, MOST_MATTES, FileResult, Report, StepFigures, to_json
 from service.pipeline.video import Colour, PixelFormat, VideoInfo
 
 INFO = VideoInfo(
     width=64,
     height=48,
-    rotation_degrees=90,
+    rotation_degrees=0,
     pixel_format=PixelFormat("yuv420p", 8, 1, 1),
     colour=Colour(full_range=False, matrix=1, primaries=1, transfer=1),
     time_base=Fraction(1, 90000),
@@ -26,6 +34,8 @@ INFO = VideoInfo(
     file_bytes=1000,
     video_bit_rate=4000,
 )
+TIMELINE = Timeline(range(900, 900 + 60 * 3003, 3003), INFO.time_base)
+NOISE = np.random.default_rng(1).random((10, 20), np.float32)
 STEPS = (StepFigures("locate", 1.0, 60), StepFigures("measure", 0.5, 60), StepFigures("remove", 2.5, 60))
 
 
@@ -40,7 +50,7 @@ def placement(mask_pixels: int) -> Placement:
 
 
 def test_figures_are_frames_by_seconds() -> None:
-    report = Report(INFO, (), 60, STEPS, {})
+    report = Report(INFO, (), TIMELINE, STEPS, {})
     assert report.seconds == 4.0
     assert report.frames_per_second == 15.0
     assert [step.frames_per_second for step in STEPS] == [60.0, 120.0, 24.0]
@@ -48,10 +58,12 @@ def test_figures_are_frames_by_seconds() -> None:
 
 
 def test_json_tells_placements_steps_and_versions() -> None:
-    report = Report(INFO, (placement(50),), 60, STEPS, {"segmenter": "1"})
+    report = Report(INFO, (placement(50),), TIMELINE, STEPS, {"segmenter": "1"})
     (told,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
     assert (told["input"], told["output"], told["mark_found"]) == ("in.mp4", "out.mp4", True)
+    ReportView.model_validate({"files": [told]}, strict=True)
     (stay,) = told["placements"]
+    assert (stay["first_seconds"], stay["last_seconds"]) == (0.1, 0.4)
     assert (stay["first_frame"], stay["last_frame"], stay["box"], stay["kind"]) == (3, 12, [4, 5, 24, 15], "overlay")
     assert (stay["mask_pixels"], stay["confidence"]) == (50, 0.9)
     assert stay["opacity"] == pytest.approx(0.75)
@@ -66,22 +78,70 @@ def test_the_mean_colour_weighs_by_opacity() -> None:
     mask, opacity = np.ones((1, 2), np.float32), np.array([[0.9, 0.1]], np.float32)
     colour = np.array([[[1.0, 0.0]]] * 3, np.float32)
     mark = Placement(0, 0, Box(0, 0, 2, 1), mask, opacity, colour, confidence=1.0)
-    (told,) = json.loads(to_json((FileResult("a", "b", Report(INFO, (mark,), 1, STEPS, {})),)))["files"]
+    (told,) = json.loads(to_json((FileResult("a", "b", Report(INFO, (mark,), TIMELINE, STEPS, {})),)))["files"]
     assert told["placements"][0]["colour"] == [0.9, 0.9, 0.9]
 
 
 def test_an_empty_mask_gives_numbers_not_nan() -> None:
-    text = to_json((FileResult("a.mp4", "b.mp4", Report(INFO, (placement(0),), 60, STEPS, {})),))
+    text = to_json((FileResult("a.mp4", "b.mp4", Report(INFO, (placement(0),), TIMELINE, STEPS, {})),))
     assert "NaN" not in text
     assert json.loads(text)["files"][0]["placements"][0]["mask_pixels"] == 0
 
 
 def test_a_failed_input_tells_its_error_and_names_no_output() -> None:
     results = (
-        FileResult("good.mp4", "good.mp4", Report(INFO, (), 60, STEPS, {})),
+        FileResult("good.mp4", "good.mp4", Report(INFO, (), TIMELINE, STEPS, {})),
         FileResult("bad.mp4", "bad.mp4", Truncated("ends after 3 of 60 frames")),
     )
     good, bad = json.loads(to_json(results))["files"]
     assert good["mark_found"] is False
     assert bad == {"input": "bad.mp4", "error": "Truncated", "message": "ends after 3 of 60 frames"}
     assert [result.exit_code for result in results] == [0, 3]
+
+
+def told_of(*placements: Placement, rotation_degrees: int = 0) -> dict[str, Any]:
+    report = Report(replace(INFO, rotation_degrees=rotation_degrees), placements, TIMELINE, STEPS, {})
+    (told,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
+    return told  # type: ignore[no-any-return]
+
+
+def picture_at(address: str) -> NDArray[np.uint8]:
+    head, _, data = address.partition(",")
+    assert head == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        assert picture.mode == "L"
+        return np.asarray(picture)
+
+
+def test_a_matte_is_what_the_mark_hides_and_is_told_once() -> None:
+    told = told_of(placement(50), replace(placement(50), first_frame=20, last_frame=30), placement(60))
+    assert [stay["matte"] for stay in told["placements"]] == [0, 0, 1]
+    expected = np.zeros((10, 20), np.uint8)
+    expected.ravel()[:50] = 191  # three quarters
+    np.testing.assert_array_equal(picture_at(told["mattes"][0]), expected)
+
+
+def test_a_turned_video_is_told_as_it_is_shown() -> None:
+    told, plain = told_of(placement(50), rotation_degrees=90), told_of(placement(50))
+    assert (told["video"]["width"], told["video"]["height"], told["video"]["rotation_degrees"]) == (48, 64, 90)
+    assert told["placements"][0]["box"] == [5, 64 - 24, 15, 64 - 4]
+    np.testing.assert_array_equal(picture_at(told["mattes"][0]), np.rot90(picture_at(plain["mattes"][0])))
+
+
+def test_mattes_are_not_too_many() -> None:
+    told = told_of(
+        *(placement(pixels) for pixels in range(MOST_MATTES)), placement(3), *(placement(1), replace(placement(1), opacity=NOISE))
+    )
+    assert [stay["matte"] for stay in told["placements"]] == [*range(MOST_MATTES), 3, 1, None]
+
+
+def test_mattes_are_not_too_large() -> None:
+    rng = np.random.default_rng(1)
+    size = (1000, 1000)  # about a megabyte each
+    marks = [
+        Placement(0, 9, Box(0, 0, *size), np.ones(size, np.float32), rng.random(size, np.float32), np.ones((3, *size), np.float32), 1.0)
+        for _ in range(3)
+    ]
+    told = told_of(*marks, placement(50))
+    assert [stay["matte"] for stay in told["placements"]] == [0, None, None, 1]
+    assert sum(map(len, told["mattes"])) <= MATTE_BYTES

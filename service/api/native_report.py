@@ -1,0 +1,131 @@
+"""The report of a job, as the native API tells it: what `service/pipeline/report.py` writes, for the document."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import UnknownJob
+
+
+class ReportMissing(UnknownJob):
+    """The job left no report: it is older than reports, or its files have been deleted."""
+
+
+class PlacementView(BaseModel):
+    """A look of a mark at one place. An animated mark has several at once, each for the frames that show it."""
+
+    kind: Literal["overlay", "scene_text", "user"]
+    first_frame: int
+    last_frame: int
+    first_seconds: float
+    last_seconds: float = Field(description="When the last frame begins to be shown.")
+    box: list[int] = Field(min_length=4, max_length=4, description="Left, top, right, bottom in pixels of the picture as it is shown.")
+    mask_pixels: int
+    opacity: float = Field(ge=0, le=1)
+    colour: list[float] = Field(min_length=3, max_length=3, description="Red, green, blue, 0 to 1.")
+    confidence: float
+    matte: int | None = Field(None, description="Of `mattes`, from 0; null where they would become too many or too large.")
+
+
+class VideoView(BaseModel):
+    """The source; an image has one frame. Width and height are those of the picture as it is shown."""
+
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation_degrees: int
+    frames: int
+    frames_per_second: float
+    duration_seconds: float
+
+
+class StepView(BaseModel):
+    """A step of the work."""
+
+    name: str
+    seconds: float
+    frames: int
+    frames_per_second: float
+
+
+class ProvenanceView(BaseModel):
+    """What became of the Content Credentials that the source came with, and of its digital source type."""
+
+    signed_by: str | None = None
+    reason: str | None = Field(None, description="Why the output is not signed.")
+    source_state: str | None = None
+    source_problems: list[str]
+    digital_source_type: str | None = None
+    told_by: Literal["credentials", "metadata", "account"] | None = None
+
+
+class FileReportView(BaseModel):
+    """What was done to the file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    input: str
+    output: str
+    mark_found: bool
+    video: VideoView
+    placements: list[PlacementView]
+    mattes: list[str] = Field(description="Grey PNG pictures as `data:` addresses: how much the mark hides, 255 = all.")
+    seconds: float
+    frames_per_second: float
+    steps: list[StepView]
+    versions: dict[str, str]
+    provenance: ProvenanceView | None = None
+
+
+class ReportView(BaseModel):
+    """A report; that of a job tells of one file."""
+
+    files: list[FileReportView]
+
+
+PLACEMENT: Final[dict[str, Any]] = {
+    "kind": "overlay",
+    "first_frame": 0,
+    "last_frame": 47,
+    "first_seconds": 0.0,
+    "last_seconds": 1.958,
+    "box": [1000, 40, 1216, 112],
+    "mask_pixels": 5120,
+    "opacity": 0.62,
+    "colour": [1.0, 1.0, 1.0],
+    "confidence": 0.97,
+    "matte": 0,
+}
+FILE: Final[dict[str, Any]] = {
+    "input": "source.mp4",
+    "output": "clean.mp4",
+    "mark_found": True,
+    "video": {
+        "container": "mp4",
+        "codec": "h264",
+        "pixel_format": "yuv420p",
+        "width": 1280,
+        "height": 720,
+        "rotation_degrees": 0,
+        "frames": 240,
+        "frames_per_second": 24.0,
+        "duration_seconds": 10.0,
+    },
+    "placements": [PLACEMENT],
+    "mattes": ["data:image/png;base64,iVBORw0KGgo="],
+    "seconds": 4.2,
+    "frames_per_second": 57.14,
+    "steps": [{"name": "remove", "seconds": 2.5, "frames": 240, "frames_per_second": 96.0}],
+    "versions": {"cleanplate": "0.1.0"},
+    "provenance": {
+        "signed_by": "Cleanplate",
+        "reason": None,
+        "source_state": None,
+        "source_problems": [],
+        "digital_source_type": None,
+        "told_by": None,
+    },
+}
+EXAMPLE: Final = {"files": [FILE]}

@@ -1,0 +1,35 @@
+"""The file that `--report` names: its suffix says in which form."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from service.errors import RequestError
+from service.pipeline.report import FileResult, to_json
+from service.pipeline.report_page import to_html
+from service.pipeline.report_picture import write_png
+
+Results = tuple[FileResult, ...]
+
+WRITERS: Final[dict[str, Callable[[Path, Results], object]]] = {
+    ".json": lambda path, results: path.write_text(to_json(results), encoding="utf-8"),
+    ".html": lambda path, results: path.write_text(to_html(results), encoding="utf-8"),
+    ".png": lambda path, results: write_png(results[0], path),
+}
+
+
+def check_report(path: Path, inputs: Sequence[Path]) -> None:
+    """Raises RequestError for a report that could not be written in the end."""
+    if path.suffix.lower() not in WRITERS:
+        raise RequestError(f"--report {path.name}: a report is one of {', '.join(WRITERS)}")
+    if path.suffix.lower() == ".png" and len(inputs) > 1:
+        raise RequestError(f"--report {path.name}: a picture shows one input, there are {len(inputs)}; choose .html or .json")
+
+
+def write_report(path: Path, results: Results) -> None:
+    """Raises RequestError where the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        WRITERS[path.suffix.lower()](path, results)
+    except OSError as error:
+        raise RequestError(f"cannot write {path.name}: {(error.strerror or 'unknown').lower()}") from error

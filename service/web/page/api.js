@@ -1,0 +1,78 @@
+// The service's own API, as far as the page needs it. The key goes in a header and nowhere else.
+
+import { keptInTab } from "./kept.js";
+
+const TYPE = "urn:cleanplate:problem:";
+
+/** What went wrong. `kind`: as the API names it, `network` if there was no answer, else empty; `detail`: the service's own words. */
+export class Problem extends Error {
+  constructor({ kind = "", status = 0, detail = "", more = {} }) {
+    super(detail || kind);
+    Object.assign(this, { kind, status, detail, more });
+  }
+
+  static of(body, status) {
+    const { type = "", detail = "", ...more } = body ?? {};
+    return new Problem({ kind: type.startsWith(TYPE) ? type.slice(TYPE.length) : "", status, detail, more });
+  }
+}
+
+export const key = () => keptInTab("key") ?? "";
+export const address = (path) => new URL(path, document.baseURI).href;
+export const authorization = () => ({ Authorization: `Bearer ${key()}` });
+
+export const account = () => call("v1/account");
+export const listed = (cursor) => call(`v1/jobs?limit=12${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+export const find = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
+export const cancel = (id) => call(`v1/jobs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+export const report = (id) => call(`v1/jobs/${encodeURIComponent(id)}/report`);
+
+/** A job from an address. */
+export function create(order) {
+  return call("v1/jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) });
+}
+
+/** A job's events, one after the other, until the stream ends; `after`: the number of the last that is known. */
+export async function* events(id, after, signal) {
+  const headers = after ? { "Last-Event-ID": after } : {};
+  const answer = await request(`v1/jobs/${encodeURIComponent(id)}/events`, { headers, signal });
+  if (!answer.body) return;
+  let text = "";
+  for await (const part of parts(answer.body)) {
+    const blocks = (text + part).split("\n\n");
+    text = blocks.pop();
+    for (const block of blocks) if (!block.startsWith(":")) yield event(block);
+  }
+}
+
+function event(block) {
+  const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s)));
+  return { number: fields.id, name: fields.event, data: JSON.parse(fields.data) };
+}
+
+async function* parts(body) { // not every browser can loop over a stream
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value;
+  } catch (error) {
+    if (error.name !== "AbortError") throw new Problem({ kind: "network" });
+  }
+}
+
+async function call(path, options) {
+  const answer = await request(path, options);
+  return answer.json();
+}
+
+/** The answer; anything but a good one is a Problem. */
+async function request(path, { headers, ...options } = {}) {
+  let answer;
+  try {
+    answer = await fetch(address(path), { ...options, headers: { ...headers, ...authorization() } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ kind: "network" });
+  }
+  if (!answer.ok) throw Problem.of(await answer.json().catch(() => null), answer.status);
+  return answer;
+}

@@ -1,0 +1,28 @@
+// What the browser keeps: choices for good, the key and names of files for as long as the tab is open. One that keeps nothing will do.
+
+export const kept = (name) => attempt(() => localStorage.getItem(`cleanplate.${name}`));
+export const keep = (name, value) => attempt(() => localStorage.setItem(`cleanplate.${name}`, value));
+
+const forTab = new Map();
+
+export function keptInTab(name) {
+  return forTab.get(name) ?? attempt(() => sessionStorage.getItem(`cleanplate.${name}`));
+}
+
+export function keepInTab(name, value) {
+  forTab.set(name, value);
+  attempt(() => sessionStorage.setItem(`cleanplate.${name}`, value));
+}
+
+export function forgetInTab() {
+  forTab.clear();
+  attempt(() => sessionStorage.clear());
+}
+
+function attempt(access) {
+  try {
+    return access();
+  } catch { // storage is switched off
+    return null;
+  }
+}

@@ -1,0 +1,39 @@
+// A new job: a file that is dropped or chosen, or an address.
+
+import { byId } from "./dom.js";
+import { keep, kept } from "./kept.js";
+
+/** The choices that go with every job. */
+export function chosen() {
+  const classes = byId("scene-text").checked ? ["overlay", "scene_text"] : ["overlay"];
+  return { rights: byId("rights").value, remove_audio: byId("silent").checked, classes };
+}
+
+/** What an account says of its jobs stands, until somebody chooses. */
+export function preset(rights) {
+  byId("rights").value = kept("rights") ?? rights ?? "owner";
+}
+
+/** `onFile` gets a file, `onAddress` an address. */
+export function listenToOrder(onFile, onAddress) {
+  const drop = byId("drop");
+  byId("rights").addEventListener("change", () => keep("rights", byId("rights").value));
+  byId("file").addEventListener("change", ({ target }) => { take(target.files, onFile); target.value = ""; });
+  byId("order").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (byId("address").value.trim()) onAddress(byId("address").value.trim());
+    else byId("address").focus();
+  });
+  for (const name of ["dragenter", "dragover"]) addEventListener(name, (event) => hover(event, true));
+  for (const name of ["dragleave", "drop"]) addEventListener(name, (event) => hover(event, false));
+  addEventListener("drop", (event) => take(event.dataTransfer.files, onFile)); // anywhere: who misses the field loses nothing
+  addEventListener("paste", (event) => take(event.clipboardData.files, onFile));
+  function hover(event, over) {
+    event.preventDefault();
+    drop.classList.toggle("over", over);
+  }
+}
+
+function take(files, onFile) {
+  if (files.length) onFile(files[0]);
+}

@@ -1,0 +1,58 @@
+// What was removed, laid over the picture: each mark's matte in one colour, and the box it was in.
+
+import { make } from "./dom.js";
+
+const ALL_OF = 255;
+const STRENGTH = 0.8; // of the tint where the mark is densest: the picture stays visible
+
+/** Whether a placement is there at a time; an image's are always. */
+export function isThere({ first_seconds: first, last_seconds: last }, seconds) {
+  return seconds === null || (first <= seconds && seconds <= last);
+}
+
+export class Overlay {
+  /** `file`: of a report; `size`: of the shown picture in pixels. */
+  constructor(canvas, file, size) {
+    Object.assign(this, { canvas, placements: file.placements, mattes: [] });
+    Object.assign(canvas, size);
+    this.colour = getComputedStyle(canvas).color;
+    this.ready = Promise.all(file.mattes.map(tinted(this.colour))).then((mattes) => { this.mattes = mattes; });
+  }
+
+  /** Draw what is there at a time; null: all. */
+  draw(seconds) {
+    const pen = this.canvas.getContext("2d");
+    pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    pen.strokeStyle = this.colour;
+    pen.lineWidth = Math.max(1, this.canvas.width / 640);
+    for (const { box, matte } of this.placements.filter((placement) => isThere(placement, seconds))) {
+      const [left, top, right, bottom] = box;
+      if (this.mattes[matte]) pen.drawImage(this.mattes[matte], left, top, right - left, bottom - top);
+      pen.strokeRect(left, top, right - left, bottom - top);
+    }
+  }
+}
+
+/** A grey picture of opacities as a picture of one colour, as dense as the grey is light. */
+function tinted(colour) {
+  return async (address) => {
+    const image = make("img", { src: address });
+    await image.decode();
+    const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
+    toAlpha(pixels.data);
+    pen.putImageData(pixels, 0, 0);
+    pen.globalCompositeOperation = "source-in";
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    return canvas;
+  };
+}
+
+function toAlpha(bytes) {
+  let densest = 1;
+  for (let place = 0; place < bytes.length; place += 4) densest = Math.max(densest, bytes[place]);
+  for (let place = 0; place < bytes.length; place += 4) bytes[place + 3] = (bytes[place] / densest) * STRENGTH * ALL_OF;
+}

@@ -1,0 +1,45 @@
+// Errors as sentences that say what to do.
+
+import { Problem } from "./api.js";
+import { byId, make } from "./dom.js";
+import { has, say } from "./i18n.js";
+
+const BY_STATUS = {
+  401: "key-invalid",
+  403: "account-banned",
+  404: "unknown-job",
+  413: "too-large",
+  415: "not-media",
+  422: "invalid-fields",
+  429: "rate-limited",
+  502: "fetch-unavailable",
+  503: "queue-full",
+};
+const SPOKEN = new Set([
+  "invalid-fields", "parameter-error", "request-error", "too-long", "too-many-pixels", "fetch-refused", "fetch-unavailable", "unknown",
+]);
+
+/** The name of the sentence for a problem. */
+export function sentence({ kind, status }) {
+  const known = [kind, BY_STATUS[status]].map((name) => `problem.${name}`).find(has);
+  return known ?? "problem.unknown";
+}
+
+/** Show a problem; the service's own words too where they hold what ours cannot know. Anything but a Problem is a fault of the page. */
+export function complain(error) {
+  if (!(error instanceof Problem)) console.error(error);
+  const problem = error instanceof Problem ? error : new Problem({ detail: String(error?.message ?? error) });
+  const values = { current: problem.more.current_credits, required: problem.more.required_credits };
+  const words = sentence(problem);
+  const detail = SPOKEN.has(words.replace("problem.", "")) && problem.detail;
+  const box = byId("alert");
+  box.hidden = false;
+  box.replaceChildren(say(make("p"), words, values));
+  if (detail) box.append(make("p", { className: "hint", lang: "en" }, detail));
+  box.scrollIntoView({ block: "nearest" });
+}
+
+export function calm() {
+  byId("alert").hidden = true;
+  byId("alert").replaceChildren();
+}

@@ -1,0 +1,18 @@
+"""Which metrics an expression of PromQL asks for. As much of the language as deploy/ uses; Prometheus itself parses the rest."""
+
+import re
+from typing import Final
+
+# What may hold words that are no metrics: texts, conditions on labels, lists of labels, times, comments.
+ASIDE: Final = re.compile(
+    r"\"[^\"]*\"|\{[^}]*\}|\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)|\[[^\]]*\]|\boffset\s+\w+|#.*"
+)
+WORD: Final = re.compile(r"[a-zA-Z_:][\w:]*")
+OPERATORS: Final = frozenset({"and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring"})
+
+
+def metric_names(expression: str) -> set[str]:
+    """`sum by (state) (rate(a_total{b="c"}[5m])) > 3` asks for `a_total`."""
+    plain = ASIDE.sub(" ", re.sub(r"\"[^\"]*\"", " ", expression))
+    found = {match[0] for match in WORD.finditer(plain) if not re.match(r"\s*\(", plain[match.end() :])}
+    return found - OPERATORS

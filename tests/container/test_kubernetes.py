@@ -1,0 +1,221 @@
+"""The manifests of deploy/kubernetes fit the service, the image, the fleet of compose.yaml, and each other. No cluster is asked."""
+
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.commands.serve import CLOSE_SECONDS
+from service.core import opened
+from service.settings import Settings
+from service.worker import HAND_BACK_SECONDS
+from tests.container.kustomize import Manifest, build, find
+from tests.container.test_files import IMAGE, SERVICES, assert_command_exists, environment
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("cpu", "gpu")
+CPU, GPU = (build(FOLDER / "overlays" / name) for name in OVERLAYS)
+BASE = build(FOLDER / "base")
+API_VERSIONS = {
+    "Deployment": "apps/v1",
+    "Service": "v1",
+    "ConfigMap": "v1",
+    "PodDisruptionBudget": "policy/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "ScaledObject": "keda.sh/v1alpha1",
+}
+PART = "app.kubernetes.io/part-of"
+
+
+def deployments(manifests: list[Manifest]) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
+
+
+def pod(name: str, manifests: list[Manifest] = BASE) -> dict[str, Any]:
+    return dict(find(manifests, "Deployment", f"cleanplate-{name}")["spec"]["template"]["spec"])
+
+
+def container(name: str, manifests: list[Manifest] = BASE) -> dict[str, Any]:
+    (only,) = pod(name, manifests)["containers"]
+    return dict(only)
+
+
+def config() -> dict[str, str]:
+    return dict(find(BASE, "ConfigMap", "cleanplate")["data"])
+
+
+def variables(name: str, manifests: list[Manifest]) -> dict[str, str]:
+    """What the container is told openly."""
+    return config() | {entry["name"]: entry["value"] for entry in container(name, manifests)["env"]} if name == "worker" else config()
+
+
+def files() -> list[Path]:
+    return sorted(FOLDER.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kubectl_builds_the_same(overlay: str) -> None:
+    """Where there is one; what is built here is looked at below in any case."""
+    if not (kubectl := shutil.which("kubectl")):
+        pytest.skip("kubectl is not installed")
+    built = subprocess.run([kubectl, "kustomize", FOLDER / "overlays" / overlay], capture_output=True, text=True, check=True)
+    assert not built.stderr
+    told = re.sub(r"\bcleanplate-[a-z0-9]{10}\b", "cleanplate", built.stdout)  # the hash in a generated name
+    assert by_name(yaml.safe_load_all(told)) == by_name(iter(CPU if overlay == "cpu" else GPU))
+
+
+def by_name(manifests: Iterator[Manifest]) -> dict[tuple[str, str], Manifest]:
+    return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
+
+
+def test_every_file_is_built_into_an_overlay() -> None:
+    built = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in (*CPU, *GPU)}
+    written = [manifest for path in files() if path.name != "kustomization.yaml" for manifest in yaml.safe_load_all(path.read_text())]
+    assert {(manifest["kind"], manifest["metadata"]["name"]) for manifest in written} <= built
+    assert {manifest["kind"]: manifest["apiVersion"] for manifest in (*CPU, *GPU)} == API_VERSIONS
+
+
+def test_settings_that_are_set_exist_and_are_taken(tmp_path: Path) -> None:
+    for manifests in (CPU, GPU):
+        for name in ("api", "worker"):
+            told = {
+                key.removeprefix("CLEANPLATE_").lower(): value for key, value in variables(name, manifests).items() if "CLEANPLATE" in key
+            }
+            assert set(told) <= set(Settings.model_fields)
+            settings = Settings.model_validate(told | {"data_dir": tmp_path, "storage_url": str(tmp_path / "files")})
+            with opened(settings) as core:
+                assert core.settings.public_url == config()["CLEANPLATE_PUBLIC_URL"]
+    fleet = SERVICES["api"]["environment"]
+    assert {key for key in config() if key.startswith("AWS_")} <= set(fleet)
+    assert config()["CLEANPLATE_STORAGE_URL"] == fleet["CLEANPLATE_STORAGE_URL"]
+
+
+def test_images_and_commands_are_those_of_compose() -> None:
+    for name in ("api", "worker"):
+        assert container(name)["image"] == SERVICES[name]["image"]
+        assert container(name)["args"] == SERVICES[name]["command"]
+        assert_command_exists(container(name)["args"])
+    tags = {container(name, manifests)["image"] for name in ("api", "worker") for manifests in (CPU, GPU)}
+    assert tags == {"registry.example.com/" + SERVICES["api"]["image"]}
+
+
+def test_pods_run_as_the_image_does_and_can_do_nothing_more() -> None:
+    user, _, group = (IMAGE.last("USER") or "").partition(":")
+    for name in ("api", "worker"):
+        rights = pod(name)["securityContext"]
+        assert (rights["runAsNonRoot"], rights["runAsUser"], rights["runAsGroup"], rights["fsGroup"]) == (
+            True,
+            int(user),
+            int(group),
+            int(group),
+        )
+        assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod(name)["automountServiceAccountToken"] is False
+        locked = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        assert container(name)["securityContext"] == locked
+        mounts = {mount["mountPath"]: mount["name"] for mount in container(name)["volumeMounts"]}
+        assert set(mounts) == {environment()["CLEANPLATE_DATA_DIR"], "/tmp"}
+        assert {volume["name"]: set(volume["emptyDir"]) for volume in pod(name)["volumes"]} == {
+            name: {"sizeLimit"} for name in mounts.values()
+        }
+        assert "memory" in container(name)["resources"]["limits"]
+
+
+def test_ports_are_those_that_the_programs_listen_on() -> None:
+    assert container("api")["ports"] == [{"name": "http", "containerPort": int(environment()["CLEANPLATE_PORT"])}]
+    metrics = {entry["name"]: entry["value"] for entry in container("worker")["env"]}["CLEANPLATE_WORKER_METRICS_PORT"]
+    assert container("worker")["ports"] == [{"name": "metrics", "containerPort": int(metrics)}]
+    assert metrics == SERVICES["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"]
+    for name in ("api", "worker"):
+        (port,) = container(name)["ports"]
+        notes = find(BASE, "Deployment", f"cleanplate-{name}")["spec"]["template"]["metadata"]["annotations"]
+        assert notes["prometheus.io/port"] == str(port["containerPort"])
+        probes = [probe["httpGet"] for key, probe in container(name).items() if key.endswith("Probe")]
+        assert len(probes) >= 2
+        assert {probe["port"] for probe in probes} == {port["name"]}
+    (service,) = find(BASE, "Service", "cleanplate-api")["spec"]["ports"]
+    assert service["targetPort"] == "http"
+
+
+def test_a_stopping_pod_has_the_time_that_its_program_takes() -> None:
+    stop_seconds = float(config()["CLEANPLATE_STOP_SECONDS"])
+    assert pod("worker")["terminationGracePeriodSeconds"] > stop_seconds + HAND_BACK_SECONDS
+    *_, leaving_seconds = container("api")["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod("api")["terminationGracePeriodSeconds"] > float(leaving_seconds) + CLOSE_SECONDS
+
+
+def test_selectors_find_what_they_are_for() -> None:
+    labels = {manifest["metadata"]["name"]: manifest["spec"]["template"]["metadata"]["labels"] for manifest in deployments(GPU)}
+    for manifest in deployments(GPU):
+        name, spec = manifest["metadata"]["name"], manifest["spec"]
+        assert selected(spec["selector"]["matchLabels"], labels) == {name}
+    assert selected(find(GPU, "Service", "cleanplate-api")["spec"]["selector"], labels) == {"cleanplate-api"}
+    assert selected(find(GPU, "PodDisruptionBudget", "cleanplate-api")["spec"]["selector"]["matchLabels"], labels) == {"cleanplate-api"}
+    policies = {manifest["metadata"]["name"]: manifest["spec"] for manifest in GPU if manifest["kind"] == "NetworkPolicy"}
+    found = {name: selected(spec["podSelector"]["matchLabels"], labels) for name, spec in policies.items()}
+    assert found.pop("cleanplate-closed") == found.pop("cleanplate-out") == set(labels)
+    assert found == {"cleanplate-api": {"cleanplate-api"}, "cleanplate-worker": {"cleanplate-worker"}}
+    assert find(GPU, "ScaledObject", "cleanplate-worker")["spec"]["scaleTargetRef"]["name"] in labels
+
+
+def selected(selector: dict[str, str], labels: dict[str, dict[str, str]]) -> set[str]:
+    return {name for name, those in labels.items() if selector.items() <= those.items()}
+
+
+def test_private_networks_are_shut() -> None:
+    from ipaddress import ip_address, ip_network
+
+    closed = find(BASE, "NetworkPolicy", "cleanplate-closed")["spec"]
+    assert (closed["policyTypes"], "ingress" in closed, "egress" in closed) == (["Ingress", "Egress"], False, False)
+    rules = find(BASE, "NetworkPolicy", "cleanplate-out")["spec"]["egress"]
+    blocks = [to["ipBlock"] for rule in rules for to in rule["to"] if "ipBlock" in to]
+
+    def reached(address: str) -> bool:
+        return any(
+            ip_address(address) in ip_network(block["cidr"]) and not any(ip_address(address) in ip_network(net) for net in block["except"])
+            for block in blocks
+        )
+
+    assert all(map(reached, ("93.184.216.34", "2606:2800:220:1::1")))
+    assert not any(
+        map(reached, ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "100.64.0.1", "fd00::1", "fe80::1"))
+    )
+
+
+def test_a_gpu_worker_has_one_gpu_and_the_cpu_one_none() -> None:
+    assert container("worker", GPU)["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert "nvidia.com/gpu" not in container("worker", CPU)["resources"]["limits"]
+    devices = [variables("worker", manifests)["CLEANPLATE_DEVICE"] for manifests in (CPU, GPU)]
+    assert devices == ["cpu", "cuda"]
+
+
+def test_workers_are_scaled_by_the_queue_and_none_is_stopped_amid_its_work() -> None:
+    assert "replicas" not in find(GPU, "Deployment", "cleanplate-worker")["spec"], "KEDA alone says how many"
+    assert find(CPU, "Deployment", "cleanplate-worker")["spec"]["replicas"] >= 1
+    scaled = find(GPU, "ScaledObject", "cleanplate-worker")["spec"]
+    age, running = scaled["triggers"]
+    assert [trigger["type"] for trigger in scaled["triggers"]] == ["prometheus"] * 2
+    assert {trigger["metricType"] for trigger in scaled["triggers"]} == {"AverageValue"}
+    assert running["metadata"]["threshold"] == config()["CLEANPLATE_WORKER_JOBS"]
+    assert scaled["maxReplicaCount"] * int(config()["CLEANPLATE_WORKER_JOBS"]) <= int(config()["CLEANPLATE_ACCOUNT_JOBS"])
+
+    def workers(age_seconds: float, jobs: int) -> int:
+        asked = max(math.ceil(age_seconds / float(age["metadata"]["threshold"])), math.ceil(jobs / float(running["metadata"]["threshold"])))
+        return int(min(max(asked, scaled["minReplicaCount"]), scaled["maxReplicaCount"]))
+
+    assert [workers(seconds, jobs) for seconds, jobs in ((0, 0), (0, 8), (61, 2), (240, 4), (3600, 16))] == [1, 4, 2, 4, 8]
+
+
+def test_there_is_no_secret_in_the_manifests() -> None:
+    assert not [manifest for manifest in (*CPU, *GPU) if manifest["kind"] == "Secret"]
+    secret = re.compile(r"PASSWORD|SECRET|_KEY|DATABASE_URL")
+    assert not [key for name in ("api", "worker") for key in variables(name, GPU) if secret.search(key)]
+    assert {"secretRef": {"name": "cleanplate"}} in container("api")["envFrom"]
+    assert container("api")["envFrom"] == container("worker")["envFrom"]

@@ -1,0 +1,197 @@
+"""The documents are true: what they tell to type is typed, against a running service; what cannot be is there at least."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from typer.main import get_command
+
+from service import settings
+from service.cli import command_line
+from tests.conftest import ROOT
+from tests.docs.markdown import Block, anchors, blocks, links
+from tests.service_process import TestAccount, file, running
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OWN_FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "build", "cleanplate-", "demo-")))
+EVERY_MARKDOWN = [*sorted(ROOT.glob("*.md")), *(path for folder in OWN_FOLDERS for path in sorted(folder.rglob("*.md")))]
+RUN = {"sh", "python"}
+QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # of what is shown, not typed
+CLIENT_VARIABLES = {"CLEANPLATE_URL", "CLEANPLATE_KEY", "CLEANPLATE_TEST_POSTGRES", "CLEANPLATE_TEST_PROMETHEUS", "CLEANPLATE_TEST_BROWSER"}
+BLOCK_SECONDS = 180  # only a failing test waits so long, or a busy machine
+# Variables that a block sets are known to those after it, as in one terminal.
+TERMINAL = "set -eu -o pipefail\nif [ -f .state ]; then . ./.state; fi\nset -a\n{}\nset +a\nexport -p > .state\n"
+
+
+def names(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks_of(path: Path) -> list[Block]:
+    return blocks(path.read_text(encoding="utf-8"))
+
+
+TYPED = [(path, block) for path in DOCUMENTS for block in blocks_of(path) if block.language in RUN and not block.marked]
+NOT_TYPED = [(path, block) for path in DOCUMENTS for block in blocks_of(path) if block.marked]
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables of a person's terminal, beside a running service whose first account is theirs."""
+    data = tmp_path_factory.mktemp("data")
+    with running(data) as service:
+        yield _variables(data, service.url, service.account(name="first"))
+
+
+def _variables(data: Path, url: str, account: TestAccount) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEANPLATE_")}
+    return inherited | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CONFIG_HOME": str(data / "config"),
+        "NO_PROXY": "127.0.0.1",
+        "CLEANPLATE_URL": url,
+        "CLEANPLATE_KEY": account.key,
+        "CLEANPLATE_DATA_DIR": str(data),
+        "CLEANPLATE_WEBHOOK_KEY": "whsec_test",
+        "CLEANPLATE_LOG_LEVEL": "warning",
+    }
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """A folder for each document, with the files that they name."""
+    made = {document: tmp_path_factory.mktemp(document.stem) for document in DOCUMENTS}
+    for folder in made.values():
+        (folder / "samples").mkdir()
+        for name, kind in {"samples/marked.mp4": "marked", "picture.png": "image", "smear.png": "smear"}.items():
+            (folder / name).write_bytes(file(kind)[0])
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("document", "block"), TYPED, ids=[f"{names(document)}:{block.line}" for document, block in TYPED])
+def test_what_is_to_be_typed_runs(document: Path, block: Block, terminal: dict[str, str], folders: dict[Path, Path]) -> None:
+    """In order: what a block leaves behind, files and variables, those after it in the same document find."""
+    folder, script = folders[document], block.text
+    if block.language == "python":
+        (folder / "example.py").write_text(block.text, encoding="utf-8")
+        script = "python example.py"
+    command = ["bash", "-c", TERMINAL.format(script)]
+    done = subprocess.run(command, cwd=folder, env=terminal, capture_output=True, text=True, timeout=BLOCK_SECONDS, check=False)
+    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_blocks_say_what_they_are(document: Path) -> None:
+    assert {block.language for block in blocks_of(document)} <= RUN | QUOTED
+    assert all(block.language in RUN for block in blocks_of(document) if block.marked)
+
+
+def test_what_is_not_run_is_there() -> None:
+    missing = [f"{names(path)}, line {block.line}: {word}" for path, block in NOT_TYPED for word in _missing(block)]
+    assert not missing
+
+
+def _missing(block: Block) -> Iterator[str]:
+    """Chores, modules, options and files of ours that the block names and that do not exist."""
+    for words in block.commands() if block.language == "sh" else ():
+        yield from (word for word in words if _is_ours(word) and not (ROOT / word).exists())
+        known = _known_options(tuple(words))
+        if known is None:
+            yield " ".join(words[:3])
+            continue
+        yield from (word for word in words if word.startswith("--") and known and word.partition("=")[0] not in known)
+
+
+def _is_ours(word: str) -> bool:
+    """A path that begins in one of our folders and holds nothing to fill in."""
+    return word.partition("/")[0] in {folder.name for folder in OWN_FOLDERS} and "/" in word and not re.search(r"[*$<]|[A-Z]{2}", word)
+
+
+def _known_options(words: tuple[str, ...]) -> frozenset[str] | None:
+    """The options of a command of ours; empty for anybody else's; None where there is no such command."""
+    program = Path(words[0]).name
+    if program == "make":
+        return frozenset() if set(words[1:2]) <= _chores() else None
+    if program in ("python", "python3") and words[1:2] == ("-m",):
+        return _options_of_module(words[2])
+    return _options_of_cleanplate(words[1:3]) if program == "cleanplate" else frozenset()
+
+
+@cache
+def _chores() -> frozenset[str]:
+    return frozenset(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _options_of_module(name: str) -> frozenset[str] | None:
+    """Those that its text names, as its `--help` would: that alone takes seconds, as torch comes with it."""
+    found = find_spec(name)
+    return frozenset(re.findall(r"--[a-z][a-z-]+", Path(found.origin).read_text(encoding="utf-8"))) if found and found.origin else None
+
+
+def _options_of_cleanplate(words: tuple[str, ...]) -> frozenset[str] | None:
+    command: Any = get_command(command_line())
+    for word in words:
+        command = command.commands.get(word) if hasattr(command, "commands") else command
+    return frozenset(option for parameter in command.params for option in parameter.opts) if command else None
+
+
+@pytest.mark.parametrize("path", EVERY_MARKDOWN, ids=names)
+def test_links_lead_somewhere(path: Path) -> None:
+    dead = []
+    for link in links(path.read_text(encoding="utf-8")):
+        target, _, anchor = link.partition("#")
+        there = (path.parent / target).resolve() if target else path
+        if re.match(r"[a-z]+:", link):
+            continue
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            dead.append(link)
+    assert not dead
+
+
+def test_every_document_is_in_the_index() -> None:
+    listed = {link.partition("#")[0] for link in links((ROOT / "docs" / "README.md").read_text(encoding="utf-8"))}
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+
+
+def test_every_variable_that_is_named_exists() -> None:
+    known = set(re.findall(r"`(CLEANPLATE_\w+)`", settings.table())) | CLIENT_VARIABLES
+    named = {name for path in EVERY_MARKDOWN for name in re.findall(r"CLEANPLATE_[A-Z0-9_]*[A-Z0-9]", path.read_text(encoding="utf-8"))}
+    assert {name for name in named if not any(one == name or one.startswith(f"{name}__") for one in known)} == set()
+
+
+def test_figures_of_the_limits_are_those_that_were_measured() -> None:
+    """The row of a kind in docs/limits.md: as marked, classical, ours, found; in the README the second is the best of two columns."""
+    measured = _rows(ROOT / "README.md")
+    told = [row for key, row in _rows(ROOT / "docs" / "limits.md").items() if row[-1].endswith("%")]
+    assert len(told) == 5
+    for row in told:
+        quality = next(found for found in measured.values() if found[0] == row[0] and len(found) > 9)
+        assert row[1] == max(quality[1:3], key=float)
+        assert row[2] == quality[6]
+        assert any(found[0] == row[3] for found in measured.values())
+
+
+def _rows(path: Path) -> dict[str, list[str]]:
+    """The figures of each table row that has some, by its line."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    cells = {line: [cell.strip(" *") for cell in line.split("|")[2:-1]] for line in lines}
+    return {line: figures for line, row in cells.items() if (figures := [cell for cell in row if re.fullmatch(r"-|[+-]?[\d.]+%?", cell)])}
+
+
+@pytest.mark.parametrize("drawing", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=names)
+def test_drawings_have_a_title_two_lights_and_need_no_other_host(drawing: Path) -> None:
+    text = drawing.read_text(encoding="utf-8")
+    title = ElementTree.fromstring(text).find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text
+    assert "prefers-color-scheme: dark" in text
+    assert not re.findall(r"(?:href|src|url)\W+https?:", text)
