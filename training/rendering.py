@@ -15,6 +15,7 @@ Array = NDArray[np.float32]
 Rng = np.random.Generator
 
 SURE = 0.15  # the peak of a phase correlation above which its shift is believed
+STILL_PIXELS = 3  # a scene that goes less far than this stands still: nothing tells a thing in it from a mark but that it is writing
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ def blended(clean: Frames, alpha: Array, colour: Array) -> Frames:
 
 
 def _carried(clean: Frames, things: tuple[Thing, ...], window: Window, rng: Rng) -> tuple[Frames, Array]:
-    """The frames with the things in them, which move as the clip does: (frames, text coverage)."""
+    """The frames with the things in them, which move as the clip does: (frames, text coverage). In a still one only writing is put."""
     text = np.zeros(clean.shape[:3], np.float32)
-    frames = []
-    for index, (frame, (dy, dx)) in enumerate(zip(clean, motion(clean, window.indices, rng), strict=True)):
-        for thing in things:
+    frames, shifts = [], motion(clean, window.indices, rng)
+    still = np.ptp(shifts, axis=0).max() < STILL_PIXELS
+    for index, (frame, (dy, dx)) in enumerate(zip(clean, shifts, strict=True)):
+        for thing in (t for t in things if t.text or not still):
             patch = replace(thing.patch, top=thing.patch.top - window.top + dy, left=thing.patch.left - window.left + dx)
             frame = watermarks.apply(frame, patch)
             text[index] = replace(thing, patch=patch).written_over(text[index])

@@ -21,6 +21,7 @@ Sample = dict[str, Array]
 
 TEXT = 0.3  # coverage above this is scene text
 COVERED_FRAMES = (1, 2, 4, 8, 12, 12)  # that the matte head is shown; 12 where a stay has them
+THINGS_SHARE, PAINTED_SHARE = 0.25, 0.25  # of the segmenter's scenes, and of its photos: with more it grew shy of marks in still scenes
 LEAST_STRIDE_FRAMES, MOST_STRIDE_FRAMES = 2, 24  # of the segmenter's frames: serving looks at long stretches
 
 INPAINTER_KINDS = {
@@ -29,9 +30,9 @@ INPAINTER_KINDS = {
     "sticker": 0.03, "plate": 0.03, "handle": 0.04, "stamp": 0.03, "clock": 0.02, "crawl": 0.01, "bouncing": 0.02,
 }  # fmt: skip
 SEGMENTER_KINDS = {
-    "moving": 0.06, "moving_name": 0.03, "corner": 0.08, "faint": 0.10, "tiled": 0.10, "subtitle": 0.05, "subtitle_chinese": 0.03,
-    "badge": 0.04, "fading": 0.03, "emblem": 0.08, "diagonal": 0.06, "grid": 0.05, "logo": 0.06, "wordmark": 0.05, "bug": 0.05,
-    "several": 0.03, "sticker": 0.03, "plate": 0.03, "handle": 0.02, "stamp": 0.02, "crawl": 0.01, "clock": 0.02, "bouncing": 0.01,
+    "moving": 0.09, "moving_name": 0.04, "corner": 0.11, "faint": 0.13, "tiled": 0.11, "subtitle": 0.05, "subtitle_chinese": 0.03,
+    "badge": 0.03, "fading": 0.02, "emblem": 0.07, "diagonal": 0.05, "grid": 0.03, "logo": 0.06, "wordmark": 0.04, "bug": 0.04,
+    "several": 0.02, "sticker": 0.02, "plate": 0.02, "handle": 0.02, "stamp": 0.02, "crawl": 0.01, "clock": 0.01, "bouncing": 0.01,
 }  # fmt: skip
 
 
@@ -53,9 +54,9 @@ def _watched(source: Source, rng: Rng, frames: int) -> tuple[Scene, list[int]]:
     """A scene with or without a mark, with things in it that are none, and the frames of it to look at."""
     scene = scenes.scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.7 else None, photo_share=0.4)
     stride = _stride(rng)
-    if scene.other is None and rng.random() < 0.35:
+    if scene.other is None and rng.random() < THINGS_SHARE:
         scene = scenes.with_things(scene, rng, source)
-    if stride and scene.other is None and rng.random() < 0.4:
+    if stride and scene.other is None and rng.random() < PAINTED_SHARE:
         scene = scenes.with_painted_marks(scene, rng, source)
     if rng.random() < 0.08:
         scene = scenes.with_framing(scene, rng, source)

@@ -17,6 +17,7 @@ from service.pipeline.borrow import Borrower
 from service.pipeline.composite import crop_rgb
 from service.pipeline.looks import Drawing, Looks, hole_of
 from service.pipeline.placement import Box, Placement
+from service.pipeline.steady import Steady
 from service.pipeline.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
 from service.pipeline.view import View
@@ -52,11 +53,12 @@ class Inpainter:
         self._info = info
         self._looks = Looks(marks, info)
         self._borrowers: dict[Box, Borrower] = {}
+        self._steady = Steady()
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
-        """Patches by frame index for the target frames; `frames` holds them and those REACH_FRAMES around them."""
+        """Patches by frame index for the target frames, which come in order; `frames` holds them and those REACH_FRAMES around them."""
         windows: list[Arrays] = []
-        places: list[tuple[Patch, Tile]] = []
+        places: list[tuple[int, Patch, Tile]] = []
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
         for index in targets:
             for marks in self._by_box(index):
@@ -66,9 +68,10 @@ class Inpainter:
                     view = View.of(tile.seen)
                     if self._looks.drawn(index, view).mask.any():
                         windows.append(self._window(index, tile.seen, frames))
-                        places.append((patch, tile))
-        for (patch, tile), answer in zip(places, self._network.run(windows), strict=True):
-            _put(patch, tile, answer["clean"])
+                        places.append((index, patch, tile))
+        for (index, patch, tile), window, answer in zip(places, windows, self._network.run(windows), strict=True):
+            mask, opacity = window["mask"][0, 0], window["opacity"][0, 0]
+            _put(patch, tile, self._steady.steadied(index, tile.seen, answer["clean"], mask, opacity))
         self._forget(targets)
         return patches
 
@@ -108,6 +111,7 @@ class Inpainter:
         last = max(targets, default=0)
         here = {tile.seen for mark in self._marks if mark.last_frame >= last for tile in tiles(mark.box)}
         self._borrowers = {box: borrower for box, borrower in self._borrowers.items() if box in here}
+        self._steady.forget(here)
 
 
 def in_light_of(target: Floats, here: Drawing, crop: Floats, there: Drawing) -> Floats:
