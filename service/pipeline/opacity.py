@@ -21,6 +21,7 @@ SURE = 0.6  # probability at native size above which a pixel is surely mark
 LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
 DENSE = 0.6  # above it a mark is levelled by its area, below it by its outline
+NEARLY_OPAQUE = 0.85  # above it a mark whose area asks for a level lower than this share of its own is taken for an opaque one
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
 
@@ -64,7 +65,7 @@ def levelled(inside: Floats, look: Look) -> Look:
     if level > OPAQUE:
         return look
     if level > DENSE:
-        return _levelled_by_area(inside, look)
+        return _levelled_by_area(inside, look, level)
     blend = explain(inside, look.opacity * look.mask, look.colour)
     if not 1 / LEVEL_LIMIT <= blend.scale <= LEVEL_LIMIT:
         return look
@@ -74,13 +75,15 @@ def levelled(inside: Floats, look: Look) -> Look:
     return Look(look.mask, opacity, colour, doubt)
 
 
-def _levelled_by_area(inside: Floats, look: Look) -> Look:
+def _levelled_by_area(inside: Floats, look: Look, level: float) -> Look:
     """The opacity by the factor with which the whole of the mark, not its outline, explains the crops against a fill of its place.
 
     Under a dense mark little of the scene is left to compare its outline with, and dense marks are often animated: an outline that turns
     goes with no one shape, and would make the level too low.
     """
     found = float(np.median([score(crop, filled(crop, look.mask > 0.5), look) for crop in inside]))
+    if level > NEARLY_OPAQUE > found:  # a logo of several colours on a still scene: un-blending what hides all leaves it in the picture
+        return replace(look, opacity=np.ones_like(look.opacity))
     if not 1 / LEVEL_LIMIT <= found <= LEVEL_LIMIT:
         return look
     return replace(look, opacity=np.minimum(look.opacity * np.float32(found), np.float32(1)))

@@ -3,7 +3,7 @@
 import { Problem, account, create, find, key } from "./api.js";
 import { listenToDivider } from "./compare.js";
 import { announce, byId, view } from "./dom.js";
-import { showExamples } from "./examples.js";
+import { forgetExamples, showExamples } from "./examples.js";
 import { ended } from "./follow.js";
 import { count } from "./format.js";
 import { choose, language, preferred, say, speak, t } from "./i18n.js";
@@ -44,6 +44,7 @@ async function signIn() {
 function signOut() {
   forgetInTab();
   forgetJobs();
+  forgetExamples();
   leave();
   hideResult();
   view("key");

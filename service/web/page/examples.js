@@ -29,6 +29,11 @@ export async function showExamples() {
   draw();
 }
 
+/** The calls hold the key: they go with it. */
+export function forgetExamples() {
+  byId("calls").replaceChildren();
+}
+
 function choice(name) {
   const input = make("input", { type: "radio", name: "api", value: name, checked: name === page.api });
   input.addEventListener("change", () => { page.api = name; draw(); });

@@ -1,0 +1,99 @@
+"""How the page presents itself: on a small screen, in the dark, in three languages, and to those who listen to it."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.visitor import Visit, Visitor, words
+from tests.service_process import Service, TestAccount
+
+LANGUAGES = ("en", "zh", "vi")
+NARROW = {"width": 360, "height": 740}
+GRAVE = {"serious", "critical"}
+NAME = re.compile(r"\b(?:" + "|".join({name.partition(".")[0] for name in words() if "." in name}) + r")\.[a-z][a-zA-Z-]+\b")
+CONTROLS = "button:visible:not(.stay, .job), a.primary:visible, a.secondary:visible"
+CUT = "all => all.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
+GROUND = "() => getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
+
+Views = Callable[[Visitor], Iterator[str]]
+
+
+@pytest.fixture
+def views(service: Service, resident: TestAccount, cleaned_video: str) -> Views:
+    """Goes through the page, and stops at each of its views."""
+
+    def go(visitor: Visitor) -> Iterator[str]:
+        visitor.find("#key").fill("cp_wrong")
+        visitor.find("#key").press("Enter")
+        expect(visitor.page.get_by_role("alert")).to_be_visible()
+        yield "key, and an error"
+        visitor.enter(resident, cleaned_video)
+        yield "result"
+        visitor.find("#show-mask").check()
+        visitor.mark()
+        visitor.find("#add-box").click()
+        yield "marking"
+        visitor.find("#result .again").click()
+        expect(visitor.find("#new-job")).to_be_visible()
+        yield "start, jobs and examples"
+        visitor.find("input[value=aidge]").check()
+        visitor.find("#address").fill(service.host.trickle("/a-clip-with-a-rather-long-name-that-goes-on-and-on.mp4"))
+        visitor.find("#address").press("Enter")
+        expect(visitor.find("#work")).to_be_visible()
+        yield "work"
+        visitor.find("#cancel").click()
+
+    return go
+
+
+@pytest.mark.parametrize("light", ["light", "dark"])
+def test_nothing_grave_is_found_by_axe(visit: Visit, views: Views, light: str) -> None:
+    visitor = visit(color_scheme=light)
+    assert (max(visitor.page.evaluate(GROUND)) < 128) == (light == "dark")
+    found = {view: grave_findings(visitor) for view in views(visitor)}
+    assert {view: findings for view, findings in found.items() if findings} == {}
+
+
+def grave_findings(visitor: Visitor) -> list[str]:
+    violations = Axe().run(visitor.page).response["violations"]
+    return [f"{each['id']}: {node['html']}" for each in violations if each["impact"] in GRAVE for node in each["nodes"]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_is_complete_and_fits_a_small_screen(visit: Visit, views: Views, language: str) -> None:
+    visitor = visit(viewport=NARROW, has_touch=True)
+    visitor.page.get_by_role("combobox", name=words()["nav.language"]).select_option(language)
+    expect(visitor.find("html")).to_have_attribute("lang", language)
+    for view in views(visitor):
+        assert visitor.find("html").get_attribute("lang") == language
+        assert visitor.page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], view
+        assert visitor.find(CONTROLS).evaluate_all(CUT) == [], view
+        assert NAME.findall(said(visitor)) == [], view
+        assert foreign(visitor, language) == [], view
+
+
+def said(visitor: Visitor) -> str:
+    """All that is read or heard."""
+    heard = visitor.find("[aria-label]").evaluate_all("all => all.map((each) => each.ariaLabel)")
+    return "\n".join([visitor.find("body").inner_text(), *heard])
+
+
+def foreign(visitor: Visitor, language: str) -> list[str]:
+    """What is said by name, but not in these words."""
+    told = visitor.find("[data-i18n]").evaluate_all("all => all.map((each) => [each.dataset.i18n, each.textContent])")
+    known = words(language)
+    patterns = {name: re.sub(r"\\\{\w+\\\}", ".*", re.escape(known[name])) for name, _ in told}
+    return [text for name, text in told if not re.fullmatch(patterns[name], text, re.DOTALL)]
+
+
+@pytest.mark.parametrize(("locale", "language"), [("vi-VN", "vi"), ("zh-TW", "zh"), ("fr-FR", "en")])
+def test_the_browsers_language_is_spoken_until_another_is_chosen(visit: Visit, locale: str, language: str) -> None:
+    visitor = visit(locale=locale)
+    for spoken in (language, "vi"):
+        expect(visitor.find("#language")).to_have_value(spoken)
+        expect(visitor.find("h1").first).to_have_text(words(spoken)["hero.title"])
+        visitor.find("#language").select_option("vi")
+        visitor.page.reload()

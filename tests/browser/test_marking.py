@@ -1,0 +1,106 @@
+"""What is left after a run is marked on the picture, and goes with the order of the next one."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from service.jobs.job import Wish
+from tests.browser.visitor import Visit, Visitor, words
+from tests.service_process import Service, TestAccount
+
+EN = words()
+LEAST_WHITE, MOST_BLACK = 200, 50  # of 255: between them are a stroke's soft edges
+
+
+@pytest.fixture
+def marking(visit: Visit, resident: TestAccount, cleaned_video: str) -> Visitor:
+    """Somebody who sees something left in their result."""
+    visitor = visit()
+    visitor.enter(resident, cleaned_video)
+    visitor.mark()
+    return visitor
+
+
+def run_again(visitor: Visitor, service: Service, account: TestAccount) -> Wish:
+    """What the new job is to do."""
+    before = visitor.job_id
+    visitor.button(EN["draw.run"]).click()
+    expect(visitor.page).not_to_have_url(f"{service.url}/#{before}")
+    job = service.office.desk.find(account.id, visitor.job_id)
+    assert job.wish.media == "video"
+    assert job.wish.source_key == service.office.desk.find(account.id, before).result.source_key
+    return job.wish
+
+
+def test_a_box_that_is_drawn_arrives(marking: Visitor, service: Service, resident: TestAccount) -> None:
+    expect(marking.button(EN["draw.run"])).to_be_disabled()
+    marking.draw((0.75, 0.5), (0.5, 0.125))  # upwards: a box has no direction
+    left, top, right, bottom = marking.find("#boxes input").evaluate_all("all => all.slice(0, 4).map((each) => each.valueAsNumber)")
+    assert (left, top, right, bottom) == pytest.approx((50, 12.5, 75, 50), abs=0.5)
+    wish = run_again(marking, service, resident)
+    (box,) = wish.boxes
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((0.5, 0.125, 0.75, 0.5), abs=0.005)
+    assert (box.first_seconds, box.last_seconds) == (None, None)
+    assert wish.detect
+    assert wish.mask_key is None
+    marking.see_result()
+    assert "user" in {placement["kind"] for placement in marking.report()["placements"]}
+
+
+def test_a_box_by_numbers_holds_for_some_seconds(marking: Visitor, service: Service, resident: TestAccount) -> None:
+    marking.button(EN["draw.add"]).click()
+    for name, value in {"left": "10", "top": "20", "right": "30.5", "bottom": "40", "from": "0.5", "to": "1.25"}.items():
+        marking.page.get_by_label(EN[f"draw.{name}"]).fill(value)
+    marking.page.get_by_label(EN["draw.detect"]).uncheck()
+    wish = run_again(marking, service, resident)
+    (box,) = wish.boxes
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((0.1, 0.2, 0.305, 0.4))
+    assert (box.first_seconds, box.last_seconds) == (0.5, 1.25)
+    assert not wish.detect
+
+
+def test_an_empty_box_is_not_sent(marking: Visitor) -> None:
+    marking.button(EN["draw.add"]).click()
+    marking.page.get_by_label(EN["draw.right"]).fill("10")
+    marking.button(EN["draw.run"]).click()
+    right = marking.page.get_by_label(EN["draw.right"])
+    assert EN["draw.empty"] in marking.find("#boxes input").evaluate_all("all => all.map((each) => each.validationMessage)")
+    right.fill("70")
+    assert marking.find("#marking").evaluate("form => form.checkValidity()")
+    expect(marking.find("#result")).to_be_visible()
+
+
+def test_a_smear_arrives_as_a_mask_that_is_white_where_it_was_painted(marking: Visitor, service: Service, resident: TestAccount) -> None:
+    marking.page.get_by_role("radio", name=EN["draw.brush"]).check()
+    marking.slider(EN["draw.size"]).fill("10")
+    marking.draw((0.25, 0.5), (0.75, 0.5))
+    wish = run_again(marking, service, resident)
+    assert wish.boxes == ()
+    assert wish.mask_key
+    mask = np.asarray(Image.open(io.BytesIO(service.core.storage.get_bytes(wish.mask_key))).convert("L"))
+    assert mask.shape == (96, 128)
+    rows, columns = np.nonzero(mask > LEAST_WHITE)
+    painted = (columns.min() / 128, columns.max() / 128, rows.min() / 96, rows.max() / 96)
+    thick = 0.05 * 128 / 96  # half of the brush, in heights
+    assert painted == pytest.approx((0.2, 0.8, 0.5 - thick, 0.5 + thick), abs=0.02)
+    assert (mask[:, 32:96][40:56] > LEAST_WHITE).mean() > 0.7
+    assert (mask[:30] < MOST_BLACK).all()
+
+
+def test_what_was_drawn_can_be_taken_back(marking: Visitor) -> None:
+    marking.draw((0.1, 0.1), (0.3, 0.3))
+    marking.draw((0.5, 0.5), (0.9, 0.9))
+    marking.draw((0.2, 0.2), (0.2, 0.2))  # a click is no box
+    expect(marking.find("#boxes li")).to_have_count(2)
+    marking.button(EN["draw.undo"]).click()
+    expect(marking.find("#boxes li")).to_have_count(1)
+    marking.find("#boxes").get_by_role("button", name=EN["draw.remove"]).click()
+    expect(marking.button(EN["draw.run"])).to_be_disabled()
+    marking.draw((0.1, 0.1), (0.3, 0.3))
+    marking.button(EN["draw.clear"]).click()
+    expect(marking.find("#boxes li")).to_have_count(0)
+    for name in ("undo", "clear", "run"):
+        expect(marking.button(EN[f"draw.{name}"])).to_be_disabled()
