@@ -39,7 +39,7 @@ from tests.fixture_host import Host, eventually, host
 from tests.footage import Box, marked, scene
 from tests.video.clips import Spec, make_clip
 
-JOB_SECONDS = 60.0  # a job takes two; a machine under load takes its time
+JOB_SECONDS = 120.0  # a job takes two; a machine under load takes its time
 FILE_BYTES = 200_000  # limits of the service under test
 DURATION_SECONDS = 2.0
 MARK = Box(20, 20, 60, 36)

@@ -25,7 +25,14 @@ OWN_FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not pa
 EVERY_MARKDOWN = [*sorted(ROOT.glob("*.md")), *(path for folder in OWN_FOLDERS for path in sorted(folder.rglob("*.md")))]
 RUN = {"sh", "python"}
 QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # of what is shown, not typed
-CLIENT_VARIABLES = {"CLEANPLATE_URL", "CLEANPLATE_KEY", "CLEANPLATE_TEST_POSTGRES", "CLEANPLATE_TEST_PROMETHEUS", "CLEANPLATE_TEST_BROWSER"}
+CLIENT_VARIABLES = {
+    "CLEANPLATE_URL",
+    "CLEANPLATE_KEY",
+    "CLEANPLATE_TEST_POSTGRES",
+    "CLEANPLATE_TEST_PROMETHEUS",
+    "CLEANPLATE_TEST_BROWSER",
+    "CLEANPLATE_SCREENSHOT",
+}
 BLOCK_SECONDS = 180  # only a failing test waits so long, or a busy machine
 # Variables that a block sets are known to those after it, as in one terminal.
 TERMINAL = "set -eu -o pipefail\nif [ -f .state ]; then . ./.state; fi\nset -a\n{}\nset +a\nexport -p > .state\n"

@@ -28,7 +28,7 @@ from service.api.operations import DeskCollector, Probes
 from service.api.problems import http_problem
 from service.api.requests_log import RequestsLog
 from service.errors import ModelError
-from service.metrics import Meters, resident_bytes, scraped
+from service.metrics import Disk, Meters, resident_bytes, scraped
 from service.version import VERSION
 from tests.conftest import ROOT
 from tests.front_desk import Customer, FrontDesk, front_desk, until
@@ -71,7 +71,7 @@ def site(folder: Path, least_free_bytes: int = 0) -> Iterator[Site]:
     parts = Parts()
     with front_desk(folder) as desk:
         meters = Meters(CollectorRegistry())
-        registry = scraped(meters, None, DeskCollector(desk.office.desk))
+        registry = scraped(meters, None, DeskCollector(desk.office.desk), Disk(folder))
         app = FastAPI(exception_handlers={HTTPException: http_problem})
         app.include_router(FACADE.router(desk.office))
         app.include_router(operations.router(desk.office, Probes(parts.check_model, folder, least_free_bytes, registry)))
