@@ -73,6 +73,17 @@ def local_mean(values: Array, width: int) -> Array:
     return np.stack([local_mean(value, width) for value in values])
 
 
+def mean_of_known(values: Array, known: Array, width: int, inertia: float) -> Array:
+    """(..., h, w) averaged over the known pixels, `known` (h, w) being 1, of squares of `width`; of all known ones where a square has few.
+
+    `inertia`: the share of a square below which the others tell.
+    """
+    weighed = values * known
+    overall = weighed.sum((-2, -1), keepdims=True) / max(float(known.sum()), 1.0)
+    mean: Array = (local_mean(weighed, width) + inertia * overall) / (local_mean(known, width) + inertia)
+    return mean.astype(np.float32, copy=False)
+
+
 def _around(opacity: Array, width: int) -> Array | None:
     """(h, w) of 0 and 1: the mark and what is near it; None if there is no mark."""
     mask = (opacity > 0.02).astype(np.float32)

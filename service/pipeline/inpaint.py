@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import local_mean
+from models.blend import mean_of_known
 from models.preprocess import padded
 from models.references import Reference
 from models.spec import INPAINTER_MULTIPLE
@@ -122,10 +122,7 @@ def in_light_of(target: Floats, here: Drawing, crop: Floats, there: Drawing) -> 
     shown = ((here.mask[0] < 0.5) & (there.mask[0] < 0.5)).astype(np.float32)
     if shown.sum() < LEAST_SHOWN_PIXELS:
         return crop
-    difference = (target - crop) * shown
-    overall = difference.sum((1, 2), keepdims=True) / shown.sum()
-    change = (local_mean(difference, LIGHT_PIXELS) + LIGHT_INERTIA * overall) / (local_mean(shown, LIGHT_PIXELS) + LIGHT_INERTIA)
-    change = np.clip(change, -MOST_CHANGE, MOST_CHANGE).astype(np.float32)
+    change = np.clip(mean_of_known(target - crop, shown, LIGHT_PIXELS, LIGHT_INERTIA), -MOST_CHANGE, MOST_CHANGE)
     lit: Floats = np.clip(crop + change * (1 - there.opacity * there.mask), 0, 1)
     return lit
 

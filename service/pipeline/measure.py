@@ -15,7 +15,7 @@ from service.pipeline.opacity import SURE, completed, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
-from service.pipeline.presence import Look, filled, score
+from service.pipeline.presence import Look, scores
 from service.pipeline.segment import mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
 from service.pipeline.video import Frame, VideoInfo
@@ -96,8 +96,8 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
 
 def _stands(inside: Floats, look: Look) -> bool:
     """Whether the crops (N, 3, h, w) all show the mark: among frames far apart the segmenter sees one of some of them in all of them."""
-    scores = [score(crop, filled(crop, look.mask > 0.5), look) for crop in inside]
-    return sum(value < ABSENT * float(np.median(scores)) for value in scores) <= MOST_ABSENT
+    found = scores(inside, look)
+    return sum(value < ABSENT * float(np.median(found)) for value in found) <= MOST_ABSENT
 
 
 def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[Mark]:

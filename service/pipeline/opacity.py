@@ -11,7 +11,7 @@ from models.blend import explain
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
-from service.pipeline.presence import Look, filled, score
+from service.pipeline.presence import Look, filled, scores
 
 Floats = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ def _levelled_by_area(inside: Floats, look: Look, level: float) -> Look:
     Under a dense mark little of the scene is left to compare its outline with, and dense marks are often animated: an outline that turns
     goes with no one shape, and would make the level too low.
     """
-    found = float(np.median([score(crop, filled(crop, look.mask > 0.5), look) for crop in inside]))
+    found = float(np.median(scores(inside, look)))
     if level > NEARLY_OPAQUE > found:  # a logo of several colours on a still scene: un-blending what hides all leaves it in the picture
         return replace(look, opacity=np.ones_like(look.opacity))
     if not 1 / LEVEL_LIMIT <= found <= LEVEL_LIMIT:

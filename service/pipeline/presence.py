@@ -43,6 +43,11 @@ def score(crop: Floats, fill: Floats, look: Look) -> float:
     return float((effect * (crop - fill)).sum() / max(float((effect * effect).sum()), 1e-6))
 
 
+def scores(crops: Iterable[Floats], look: Look) -> list[float]:
+    """The score of each crop (3, h, w) against a fill of its own."""
+    return [score(crop, filled(crop, look.mask > 0.5), look) for crop in crops]
+
+
 class Scores(Mapping[int, float]):
     """Scores by frame, each computed when it is first asked for: a walk from the middle outwards ends soon."""
 

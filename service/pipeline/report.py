@@ -191,7 +191,12 @@ def png_address(picture: Picture) -> str:
     """A grey picture (h, w) uint8 as a `data:` address."""
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG", compress_level=QUICK)
-    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
+    return data_address("image/png", data.getvalue())
+
+
+def data_address(media_type: str, data: bytes) -> str:
+    """The data itself as an address."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _step(step: StepFigures) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """The report as a page of its own: pictures and drawings are inside it, it runs no script and asks no host for anything."""
 
-import base64
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from PIL import Image
 from service.errors import CleanplateError
 from service.pipeline.chart import Bar, Chart, chart, clock, end_seconds
 from service.pipeline.contact_sheet import Picture, Sample, View
-from service.pipeline.report import FileResult, Look, Report, png_address
+from service.pipeline.report import FileResult, Look, Report, data_address, png_address
 from service.pipeline.shown import shown_box, shown_size
 from service.pipeline.stays import Stay, stays
 
@@ -199,4 +198,4 @@ def _address(picture: Picture) -> str:
         return png_address(np.ascontiguousarray(picture))
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
+    return data_address("image/jpeg", data.getvalue())

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import local_mean
+from models.blend import mean_of_known
 from service.pipeline.placement import Box
 
 Floats = NDArray[np.float32]
@@ -53,8 +53,7 @@ def averaged(now: Floats, before: Floats, mask: Floats, mask_before: Floats, opa
     """Pixels (3, h, w) of a frame, restored where `mask` (h, w) is 1, nearer to those of the frame before where all is still."""
     change = np.abs(now - before).mean(0)
     shown = (1 - mask) * (1 - mask_before)
-    overall = float((change * shown).sum()) / max(float(shown.sum()), 1.0)
-    ring = (local_mean(change * shown, RING_PIXELS) + RING_INERTIA * overall) / (local_mean(shown, RING_PIXELS) + RING_INERTIA)
+    ring = mean_of_known(change, shown, RING_PIXELS, RING_INERTIA)
     patch = cv2.blur(change, (PATCH_PIXELS, PATCH_PIXELS))
     still = np.exp(-np.square(ring / MOVING) - np.square(patch / CHANGED))
     weight = INERTIA * opacity * still * mask * mask_before
