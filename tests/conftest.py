@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
+import onnxruntime as ort
 import pytest
+
+from models import registry
+from models.spec import MATTE
 
 hypothesis.settings.register_profile("busy", deadline=None)  # two cores that also do other work: time is no property of the code
 hypothesis.settings.load_profile("busy")
@@ -24,6 +28,20 @@ def _nothing_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _first_session() -> None:
+    """ONNX Runtime's first session decides for its thread whether subnormal numbers become zero. Ours want that; Hypothesis needs them."""
+    ort.InferenceSession(registry.find(MATTE).path, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_numbers_stay() -> Iterator[None]:
+    """A training run wants them to become zero too."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
