@@ -18,7 +18,15 @@ from service.media import container_of
 from service.pipeline import still, xmp
 from service.pipeline.codec import EncoderSettings, encoder_options, muxer_of
 from service.pipeline.container import main_video_stream, open_source
-from service.pipeline.mux import Interleaver, add_copied_stream, add_encoded_stream, copied_packets, copy_description, open_target
+from service.pipeline.mux import (
+    Interleaver,
+    add_copied_stream,
+    add_encoded_stream,
+    copied_packets,
+    copy_description,
+    open_target,
+    start_encoders,
+)
 from service.pipeline.pixels import frame_of
 from service.pipeline.ring import Layout, Ring
 from service.pipeline.sandbox import Child, Line, Message, Task
@@ -147,6 +155,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
             elif (copy := add_copied_stream(target, template, suffix)) is not None:
                 copies[template.index] = copy
         copy_description(source, target)
+        start_encoders(target)
         copied = Interleaver(copied_packets(source, copies), target)
         for frame in frames:
             copied.mux_until(frame.pts * info.time_base)

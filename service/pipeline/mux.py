@@ -1,5 +1,6 @@
 """The file that is written: its container, the streams that are copied into it, its metadata and chapters."""
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -47,6 +48,17 @@ def add_encoded_stream(target: OutputContainer, info: VideoInfo, settings: Encod
     tags = {key: value for key, value in template.metadata.items() if not key.startswith(MEASURED_TAGS)}
     _describe(stream, template, tags)
     return stream
+
+
+def start_encoders(target: OutputContainer) -> None:
+    """Open the encoders of all streams, and let the machine's other work run beside them.
+
+    SVT-AV1, where root runs it, gives its caller and its threads the highest real-time priority: nothing else gets a processor then.
+    """
+    target.start_encoding()
+    for thread in Path("/proc/self/task").glob("*"):
+        if os.sched_getscheduler(int(thread.name)) == os.SCHED_FIFO:
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def add_copied_stream(target: OutputContainer, template: Stream, suffix: str) -> Stream | None:

@@ -12,6 +12,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.stream import Stream
 
+from service.pipeline.mux import start_encoders
+
 SAMPLE_RATE = 48_000
 
 
@@ -49,6 +51,7 @@ def make_clip(path: Path, spec: Spec | None = None) -> Path:
             video.codec_context.sample_aspect_ratio = spec.aspect
         audio = target.add_stream(spec.audio, rate=SAMPLE_RATE) if spec.audio else None
         subtitles = target.add_mux_stream(spec.subtitles, time_base=Fraction(1, 1000)) if spec.subtitles else None
+        start_encoders(target)
         for index, pts in enumerate(spec.pts):
             target.mux(video.encode(_picture(spec, index, pts)))
         target.mux(video.encode(None))

@@ -274,6 +274,12 @@ def test_the_encoder_is_of_the_sources_family_where_it_can_be(codec: str, form: 
     assert encoder_options(described(codec, form), suffix).codec == expected
 
 
+def test_av1_leaves_the_processors_to_others_too(tmp_path: Path) -> None:
+    """The encoder takes real-time priority where root runs it, as in many containers and in this project's own tests there."""
+    make_clip(tmp_path / "clip.mkv", Spec(codec="libsvtav1", options=(("preset", "12"),)))
+    assert {os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()} == {os.SCHED_OTHER}
+
+
 def test_a_pixel_shape_that_would_be_lost_changes_the_codec() -> None:
     anamorphic = replace(described("vp9"), sample_aspect_ratio=Fraction(4, 3))
     assert encoder_options(anamorphic, ".mkv").codec == "libx264"
