@@ -15,8 +15,8 @@ demo: $(SERVE)/.stamp ## start the service, clean the bundled sample through it 
 serve: $(SERVE)/.stamp ## run the service until Ctrl-C; its data lies in cleanplate-data
 	@$(SERVE)/bin/cleanplate serve
 
-test: $(DEV)/.stamp ## run all tests
-	$(DEV)/bin/python -m pytest
+test: $(DEV)/.stamp ## run all tests, two files at a time
+	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV)/.stamp ## format, lint, types, import contracts
 	$(DEV)/bin/ruff format --check .
