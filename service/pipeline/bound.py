@@ -17,7 +17,9 @@ from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
 
-UNCLEAR_SCORE = 0.25  # a mark's own frames score about 1; below this the score says nothing
+CLEAR_SCORE = 0.25  # a mark's own frames score about 1; where they score less the score may say nothing
+LEAST_SCORE = 0.05
+CLEAR_SPREADS = 6.0  # between the scores without and with the mark: then a lower one, of a mark taken for too opaque, is clear as well
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
 STILL = 0.85  # between the scores without and with the mark: less, and it may have begun to move
@@ -80,7 +82,7 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
         if ends is None:
             continue
         slid: list[tuple[int, Look]] = []
-        if may_slide and levels[1] >= UNCLEAR_SCORE:
+        if may_slide and levels.clear:
             ends, slid = _slides(looked_at, seen, own, ends, levels)
         stays[ends] = stays.get(ends, np.zeros_like(part)) | part
         slides[ends] += slid
@@ -107,30 +109,38 @@ class _Seen:
         return crop, as_floats(self._fills[frame])
 
 
-def _levels(looked_at: Plan, seen: _Seen, look: Look) -> tuple[float, float]:
-    """Scores typical without and with the mark."""
-    present = float(np.median([score(*seen.pair(i), look) for i in looked_at.inside]))
-    absent = float(np.median([score(*seen.pair(i), look) for i in looked_at.outside])) if looked_at.outside else 0.0
-    return min(absent, 0.5 * present), present
+@dataclass(frozen=True)
+class _Levels:
+    """Scores typical without and with the mark, and whether they tell the one from the other."""
+
+    absent: float
+    present: float
+    clear: bool
 
 
-def _ends(
-    candidate: Candidate, looked_at: Plan, seen: _Seen, look: Look, levels: tuple[float, float], is_part: bool
-) -> tuple[int, int] | None:
+def _levels(looked_at: Plan, seen: _Seen, look: Look) -> _Levels:
+    inside, outside = ([score(*seen.pair(i), look) for i in frames] for frames in (looked_at.inside, looked_at.outside))
+    present, absent = float(np.median(inside)), float(np.median(outside)) if outside else 0.0
+    spread = max(float(np.median(np.abs(np.subtract(of, level)))) for of, level in ((inside, present), (outside or [0.0], absent)))
+    clear = present >= CLEAR_SCORE or (present >= LEAST_SCORE and present - absent >= CLEAR_SPREADS * spread)
+    return _Levels(min(absent, 0.5 * present), present, clear)
+
+
+def _ends(candidate: Candidate, looked_at: Plan, seen: _Seen, look: Look, levels: _Levels, is_part: bool) -> tuple[int, int] | None:
     """(first, last) frame of the mark or of a part of it; None where an unsure one is not clearly there."""
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
-    if levels[1] < UNCLEAR_SCORE:  # a mark that hardly differs from the scene: rather too long than one marked frame
+    if not levels.clear:  # a mark that hardly differs from the scene: rather too long than one marked frame
         near = [i for i in looked_at.ends if inside[0] - slack - BEYOND_FRAMES < i < inside[1] + slack + BEYOND_FRAMES]
         return (min([inside[0], *near]), max([inside[1], *near])) if candidate.sure else None
     scores = Scores(looked_at.ends, lambda frame: score(*seen.pair(frame), look))
-    return first_and_last(scores, inside, *levels, is_part)
+    return first_and_last(scores, inside, levels.absent, levels.present, is_part)
 
 
 def _slides(
-    looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int], levels: tuple[float, float]
+    looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int], levels: _Levels
 ) -> tuple[tuple[int, int], list[tuple[int, Look]]]:
     """The frames around both ends in which the mark is some pixels off, as it sinks away or slides in: the ends without them, and them."""
-    still, least = (levels[0] + share * (levels[1] - levels[0]) for share in (STILL, STILL_THERE))
+    still, least = (levels.absent + share * (levels.present - levels.absent) for share in (STILL, STILL_THERE))
     edges, found = list(ends), list[tuple[int, Look]]()
     for k, step in ((0, -1), (1, 1)):
         edge = ends[k]
