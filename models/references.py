@@ -25,6 +25,7 @@ GOOD_SHARE = 0.9  # of the best reference's new pixels: a nearer frame that show
 LEAST_SHARE = 0.03  # of the hole that a reference must uncover to be worth its distance
 LEAST_SHARED = 0.1  # of the surroundings that must be shown by both frames for a shift to be believed
 STRANGE = 0.5  # of the surroundings' own spread: a difference above it is another scene, a cut lies between
+CHANGED = 1.0  # the same for frames far apart: above it something has come into the scene or gone
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def shrunk(grey: Array) -> Array:
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
 
 
-def shift_between(one: Array, other: Array, known: Array, shown: Array | None = None, reach: int = REACH_PIXELS // SHRINK) -> Shift:
+def shift_between(
+    one: Array, other: Array, known: Array, shown: Array | None = None, reach: int = REACH_PIXELS // SHRINK, strange: float = STRANGE
+) -> Shift:
     """Where the content of `one` lies in `other`, both (h, w) shrunk greys of the same box.
 
     `known` and `shown` (h, w) are 1 where `one` and `other` show the scene; without `shown` all of `other` does. The mean squared
@@ -74,7 +77,7 @@ def shift_between(one: Array, other: Array, known: Array, shown: Array | None = 
     errors += _reluctance(reach) * np.float32(1e-5 + 0.02 * spread)
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
     least = float(errors[y, x])
-    alike = least < STRANGE**2 * spread + 2e-4
+    alike = least < strange**2 * spread + 2e-4
     return Shift(SHRINK * (y - reach + _vertex(errors[:, x], y)), SHRINK * (x - reach + _vertex(errors[y], x)), alike)
 
 

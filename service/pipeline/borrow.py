@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from models.preprocess import pull_push
 from models.references import (
-    NEAR_FRAMES,
+    CHANGED,
     OFFSETS,
-    REACH_PIXELS,
     SHRINK,
     Reference,
     Shift,
@@ -45,8 +44,13 @@ class Borrower:
         self._forget(target)
         hole = self._looks.covered(target, self._view)
         candidates = [*self._followed(target, frames, -1), *self._followed(target, frames, 1)]
-        chosen = choose(target, hole, candidates, lambda r: self._looks.covered(r.frame, self._view.moved(r.dy, r.dx)))
-        return tuple(self._refined(target, reference, frames) for reference in chosen)
+        while True:
+            chosen = choose(target, hole, candidates, lambda r: self._looks.covered(r.frame, self._view.moved(r.dy, r.dx)))
+            refined = [self._refined(target, reference, frames) for reference in chosen]
+            strange = {reference for reference, fine in zip(chosen, refined, strict=True) if fine is None}
+            if not strange:
+                return tuple(fine for fine in refined if fine is not None)
+            candidates = [candidate for candidate in candidates if candidate not in strange]
 
     def _followed(self, target: int, frames: Mapping[int, Frame], side: int) -> list[Reference]:
         """On one side, the frames at the offsets, as far as the scene can be followed from frame to frame."""
@@ -77,15 +81,15 @@ class Borrower:
             self._steps[frame] = shift_between(one, other, known, shown)
         return self._steps[frame]
 
-    def _refined(self, target: int, reference: Reference, frames: Mapping[int, Frame]) -> Reference:
-        """The sum of many steps, set right by a look at both ends."""
-        if abs(reference.frame - target) <= NEAR_FRAMES:
+    def _refined(self, target: int, reference: Reference, frames: Mapping[int, Frame]) -> Reference | None:
+        """The sum of steps, set right by a look at both ends; None where something has come into the scene or gone in between."""
+        if reference.frame == target:
             return reference
         one, known = self._grey(target, frames)
         other, shown = self._seen(reference.frame, self._region.moved(reference.dy, reference.dx), frames)
-        fine = shift_between(one, other, known, shown, FINE_PIXELS // SHRINK)
-        if not fine.alike or max(abs(fine.dy), abs(fine.dx)) > REACH_PIXELS:
-            return reference
+        fine = shift_between(one, other, known, shown, FINE_PIXELS // SHRINK, CHANGED)
+        if not fine.alike:
+            return None
         return Reference(reference.frame, reference.dy + round(fine.dy), reference.dx + round(fine.dx))
 
     def _grey(self, frame: int, frames: Mapping[int, Frame]) -> tuple[Floats, Floats]:

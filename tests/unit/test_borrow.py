@@ -69,6 +69,20 @@ def test_a_mark_that_jumps_is_no_cut(step: tuple[int, int]) -> None:
     assert any(reference.frame < 22 for reference in references)
 
 
+def test_what_is_found_at_another_place_is_no_reference() -> None:
+    """A soft slope that brightens seems to move, from frame to frame; at the end of that way lies something else."""
+    slope = np.repeat(np.repeat(np.linspace(40, 120, WIDTH, dtype=np.float32)[None, :, None], HEIGHT, axis=0), 3, axis=2)
+    pictures = []
+    for index in range(TOTAL):
+        picture = (slope + 5 * (index - 35)).clip(1, 254).astype(np.uint8)
+        picture[::8, : BOX.left - 26] = picture[::8, BOX.right + 26 :] = 255
+        pictures.append(marked(picture, INNER))
+    looks = Looks([stay()], INFO)
+    for reference in Borrower(BOX, looks, INFO).references(35, dict(enumerate(film(pictures)))):
+        covered = looks.covered(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        assert crop(pictures[reference.frame], reference)[~covered].max() < 255
+
+
 def test_no_reference_lies_beyond_a_cut() -> None:
     cut = 30
     clean = [*pan(1, cut, (0, 2), WIDTH, HEIGHT), *pan(2, TOTAL - cut, (1, 0), WIDTH, HEIGHT)]
