@@ -11,7 +11,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import SURE, completed, matte, settled
+from service.pipeline.opacity import SURE, animated, completed, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
@@ -107,7 +107,7 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
     mask = _pixels(probability, look)
     if not mask.any():
         return []
-    look = settled(inside, replace(look, mask=mask.astype(np.float32)))
+    look = animated(inside, settled(inside, replace(look, mask=mask.astype(np.float32))))
     marks = []
     for spot in pooled.spots:
         candidate = candidates[spot.number]
@@ -140,8 +140,9 @@ def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network
     mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, look)
     look = replace(look, mask=mask.astype(np.float32))
     if mask.any():
-        look = settled(inside, look)
-    return _fitted(candidate, 0, 0, look if candidate.exact_mask else _in_box(candidate, look), 1.0, info)
+        look = animated(inside, settled(inside, look))
+    look = replace(look, mask=mask.astype(np.float32)) if candidate.exact_mask else _in_box(candidate, look)
+    return _fitted(candidate, 0, 0, look, 1.0, info)
 
 
 def _confidence(from_afar: float, probability: Floats) -> float:

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import explain
+from models.blend import explain, mean_of_known
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
+from service.pipeline.looks import CHANGING, SWING_PIXELS
 from service.pipeline.presence import Look, filled, scores
 
 Floats = NDArray[np.float32]
@@ -22,6 +23,13 @@ LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
 DENSE = 0.6  # above it a mark is levelled by its area, below it by its outline
 NEARLY_OPAQUE = 0.85  # above it a mark whose area asks for a level lower than this share of its own is taken for an opaque one
+NEAR_PIXELS = 5  # beyond a mark's outline, where it may be at times
+RING_PIXELS = 31  # side of the square around a pixel that tells how far a fill of the place errs, and whether the mark is there
+RING_INERTIA = 0.02  # share of the square below which all surroundings tell
+RING = (RING_PIXELS, RING_PIXELS)
+THERE = 0.5  # of what the mark does to that square: with less, this part of it is not in the frame
+LEAST_TIMES = 8  # frames that tell whether a mark changes
+FILL_NOISE = 4.0  # times a fill's error: what changes by less is the scene
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
 
@@ -87,6 +95,52 @@ def _levelled_by_area(inside: Floats, look: Look, level: float) -> Look:
     if not 1 / LEVEL_LIMIT <= found <= LEVEL_LIMIT:
         return look
     return replace(look, opacity=np.minimum(look.opacity * np.float32(found), np.float32(1)))
+
+
+def animated(inside: Floats, look: Look) -> Look:
+    """The look with more doubt where the mark changes from frame to frame, and beside these pixels, which it covers at times."""
+    found = changes(inside, look)
+    swing = cv2.dilate(np.where(found > CHANGING, found, np.float32(0)), np.ones((2 * SWING_PIXELS + 1, 2 * SWING_PIXELS + 1), np.uint8))
+    doubt = np.minimum(np.hypot(look.doubt, np.where(look.mask > 0, found, swing)), 1)
+    return replace(look, doubt=doubt.astype(np.float32, copy=False))
+
+
+def changes(inside: Floats, look: Look) -> Floats:
+    """By how much (h, w) the opacity differs from frame to frame, as that of an animated mark does at its outline: a standard deviation.
+
+    The median of what is seen at several times: a scene that crosses the mark once is no animation.
+    """
+    seen = [_changes(times, look) for times in np.array_split(inside, max(1, len(inside) // LEAST_TIMES))]
+    result: Floats = np.quantile(np.stack(seen), 0.5, axis=0, method="lower")
+    return result
+
+
+def _changes(inside: Floats, look: Look) -> Floats:
+    """In each frame the opacity that explains it, the scene being a fill of the mark's place, differs from that of the look.
+
+    Of the variance of that difference only what a fill's own error cannot make counts. That error is known from the un-blended pixels all
+    around, of which most do not change.
+    """
+    wide = cv2.dilate(look.mask, np.ones((4 * NEAR_PIXELS + 1, 4 * NEAR_PIXELS + 1), np.uint8)) > 0
+    opacity = np.minimum(look.opacity * look.mask, np.float32(0.96))
+    known = np.square(1 - opacity) * wide
+    weights, total, squares, noise = np.zeros((4, *look.mask.shape), np.float32)
+    for crop in inside:
+        fill = filled(crop, wide)
+        effect = look.colour - fill
+        power = np.square(effect).sum(0) + UNBLENDED_NOISE
+        left = crop - fill - opacity * effect
+        offset = cv2.GaussianBlur((left * effect).sum(0) / power, (3, 3), 0)
+        error = np.sqrt(np.square(left).sum(0)) / (1 - opacity)
+        rough = mean_of_known(np.sqrt(error), known, RING_PIXELS, RING_INERTIA) ** 4  # of roots: the few that do change hardly count
+        here, usual = cv2.blur(((crop - fill) * opacity * effect).sum(0), RING), cv2.blur(np.square(opacity * effect).sum(0), RING)
+        there = here > THERE * usual
+        weights, total, squares = weights + there * power, total + there * power * offset, squares + there * power * np.square(offset)
+        noise = noise + there * (np.square(1 - opacity) * rough + UNBLENDED_NOISE)
+    weights = np.maximum(weights, np.float32(1e-6))
+    variance = squares / weights - np.square(total / weights) - FILL_NOISE * noise / weights
+    result: Floats = np.sqrt(np.maximum(variance, 0))
+    return result
 
 
 def believable(inside: Iterable[Floats], look: Look) -> bool:

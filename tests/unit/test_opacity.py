@@ -1,0 +1,61 @@
+"""What an animated mark does to the doubt about it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.pipeline.looks import SWING_PIXELS
+from service.pipeline.opacity import animated, changes
+from service.pipeline.presence import Look
+from tests.footage import pan, scene
+
+Floats = NDArray[np.float32]
+
+HEIGHT, WIDTH, FRAMES, SMALL, LARGE = 64, 80, 8, 11, 15  # pixels, frames, radii of the disc
+AWAY = np.hypot(*(np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT // 2, WIDTH // 2])[:, None, None]))  # from the middle of the disc
+OUTLINE = (AWAY > SMALL + 1) & (AWAY < LARGE - 1)
+
+
+def disc(radius: float, opacity: float = 0.8) -> Floats:
+    return cv2.GaussianBlur((radius > AWAY).astype(np.float32) * opacity, (3, 3), 0)
+
+
+def shown(scenes: list[NDArray[np.uint8]], opacities: list[Floats]) -> Floats:
+    """(N, 3, h, w): a white mark over the scenes."""
+    return np.stack([s.transpose(2, 0, 1) / np.float32(255) * (1 - a) + a for s, a in zip(scenes, opacities, strict=True)])
+
+
+def believed(opacity: Floats) -> Look:
+    white = np.ones((3, HEIGHT, WIDTH), np.float32)
+    return Look((opacity > 0.3).astype(np.float32), opacity, white, np.full_like(opacity, 0.02))
+
+
+SMOOTH = [scene(i, WIDTH, HEIGHT) // 12 + np.uint8(70) for i in range(FRAMES)]  # a fill of the place comes near it
+PULSING = [disc(SMALL if i % 4 else LARGE) for i in range(FRAMES)]
+
+
+def test_the_outline_of_a_pulsing_mark_is_doubted_its_middle_is_not() -> None:
+    look = believed(np.mean(PULSING, 0))
+    found = animated(shown(SMOOTH, PULSING), look)
+    assert np.median(found.doubt[OUTLINE]) > 0.25  # 0.8 in a quarter of the frames deviates by 0.35
+    assert found.doubt[AWAY < SMALL - 3].max() < 0.06
+    assert np.array_equal(found.opacity, look.opacity)
+    assert np.array_equal(found.mask, look.mask)
+
+
+def test_what_only_some_frames_mark_is_doubted_beyond_the_outline() -> None:
+    doubt = animated(shown(SMOOTH, PULSING), believed(disc(SMALL))).doubt
+    assert np.median(doubt[OUTLINE]) > 0.25
+    assert doubt[AWAY > LARGE + SWING_PIXELS + 2].max() < 0.06
+
+
+def test_a_mark_that_does_not_change_is_left_as_it_is() -> None:
+    """Neither the scene that moves behind it nor the error of its opacity is a change."""
+    for scenes in (SMOOTH, pan(3, FRAMES, (5, 7), WIDTH, HEIGHT)):
+        look = believed(disc(SMALL) * np.float32(0.95))
+        found = animated(shown(scenes, [disc(SMALL)] * FRAMES), look)
+        assert np.median(found.doubt[look.mask > 0]) < 0.03
+
+
+def test_one_frame_tells_no_change() -> None:
+    assert changes(shown(SMOOTH[:1], PULSING[:1]), believed(disc(SMALL))).max() < 0.01
