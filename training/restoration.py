@@ -21,7 +21,9 @@ Rng = np.random.Generator
 Slices = tuple[slice, slice]
 
 LOOKED_AT = 4  # distances that are looked at, on both sides: fewer than in serving, for the time it takes
-UNSURE_PIXELS = 2  # by which a frame's motion is sometimes wrong
+UNSURE_PIXELS = 2  # by which a frame's motion is often wrong
+LOST_PIXELS = 28  # by which it is now and then: what is there belongs to another place, and is to be refused
+LOST_SHARE = 0.08
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _looked_at(target: int, total: int, rng: Rng) -> list[int]:
 
 
 def _found_again(rendered: Rendered, frames: list[int], now: int, rng: Rng) -> list[Reference]:
-    """The frames in which the surroundings of the target were found again, and where; sometimes found a little wrong."""
+    """The frames in which the surroundings of the target were found again, and where; often a little wrong, now and then quite."""
     greys = [references.shrunk(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255) for frame in rendered.clean]
     known = references.shrunk(1 - _grown(rendered.alpha[now] > VISIBLE, 7).astype(np.float32))
     found = []
@@ -70,7 +72,8 @@ def _found_again(rendered: Rendered, frames: list[int], now: int, rng: Rng) -> l
         if place == now:
             continue
         shift = references.shift_between(greys[now], greys[place], (known > 0.9).astype(np.float32))
-        error = rng.integers(-UNSURE_PIXELS, UNSURE_PIXELS + 1, 2) if rng.random() < 0.5 else np.zeros(2, int)
+        most = LOST_PIXELS if rng.random() < LOST_SHARE else UNSURE_PIXELS if rng.random() < 0.5 else 0
+        error = rng.integers(-most, most + 1, 2)
         dy, dx = round(shift.dy) + int(error[0]), round(shift.dx) + int(error[1])
         if shift.alike and max(abs(dy), abs(dx)) <= references.REACH_PIXELS:
             found.append(Reference(frame, dy, dx))
