@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 HOLE_MARGIN_PIXELS = 2  # H.264 carries a mark a little beyond its edge
-CHANGING = 0.15  # doubt about an opacity that comes of a mark's movement: nothing else makes it so large
+CHANGING = 0.15  # change of the opacity, from frame to frame, by which an outline swings; beyond a mask no other doubt is so large
 SWING_PIXELS = 6  # as far from there the mark may come
 KEPT_DRAWINGS = 64
 KEPT_COVERS = 12  # as large as the picture
@@ -34,8 +34,8 @@ def hole_of(placement: Placement) -> Floats:
     """A person's box or mask is meant as it is drawn; what was found gets a margin, a wider one where its outline is not at rest."""
     if placement.kind == "user":
         return hole(placement.mask, 0)
-    restless = placement.mask * (np.asarray(placement.doubt) > CHANGING)
-    return np.maximum(hole(placement.mask), hole(restless, SWING_PIXELS))
+    swing = (placement.mask < 0.5) & (np.asarray(placement.doubt) > CHANGING)
+    return np.maximum(hole(placement.mask), swing.astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,15 @@ def _levelled_by_area(inside: Floats, look: Look, level: float) -> Look:
 
 
 def animated(inside: Floats, look: Look) -> Look:
-    """The look with more doubt where the mark changes from frame to frame, and beside these pixels, which it covers at times."""
+    """The look with more doubt where the mark changes from frame to frame, and beside these pixels, which it covers at times.
+
+    Beyond the mask nothing else is doubted as much as CHANGING.
+    """
     found = changes(inside, look)
-    swing = cv2.dilate(np.where(found > CHANGING, found, np.float32(0)), np.ones((2 * SWING_PIXELS + 1, 2 * SWING_PIXELS + 1), np.uint8))
-    doubt = np.minimum(np.hypot(look.doubt, np.where(look.mask > 0, found, swing)), 1)
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SWING_PIXELS + 1, 2 * SWING_PIXELS + 1))
+    swing = cv2.dilate(np.where(found > CHANGING, found, np.float32(0)), reach)
+    within, beyond = np.hypot(look.doubt, found), np.maximum(swing, np.minimum(look.doubt, 0.9 * CHANGING))
+    doubt = np.minimum(np.where(look.mask > 0, within, beyond), 1)
     return replace(look, doubt=doubt.astype(np.float32, copy=False))
 
 
