@@ -25,6 +25,7 @@ Floats = NDArray[np.float32]
 
 RING_PIXELS = 24  # around a window: its motion is that of what is near
 STEPS_A_PIXEL = 16  # positions are whole sixteenths of a pixel, so that a sum of steps does not depend on where it begins
+UNSURE_FRAMES = 2  # before and after a mark's stay, which may still show it: nothing is borrowed from there
 FINE_PIXELS = 6  # by which the sum of many steps may be wrong
 
 
@@ -45,7 +46,7 @@ class Borrower:
         hole = self._looks.covered(target, self._view)
         candidates = [*self._followed(target, frames, -1), *self._followed(target, frames, 1)]
         while True:
-            chosen = choose(target, hole, candidates, lambda r: self._looks.covered(r.frame, self._view.moved(r.dy, r.dx)))
+            chosen = choose(target, hole, candidates, lambda r: self._looks.covered(r.frame, self._view.moved(r.dy, r.dx), UNSURE_FRAMES))
             refined = [self._refined(target, reference, frames) for reference in chosen]
             strange = {reference for reference, fine in zip(chosen, refined, strict=True) if fine is None}
             if not strange:

@@ -66,9 +66,9 @@ class Looks:
             _forget(self._active, KEPT_FRAMES)
         return self._active[index]
 
-    def covered(self, index: int, view: View) -> Mask:
-        """(h, w): the pixels of the view that are marked in the frame or lie outside of the picture."""
-        active = self.active(index)
+    def covered(self, index: int, view: View, around_frames: int = 0) -> Mask:
+        """(h, w): the pixels of the view that are marked in the frame, or in the few around it, or lie outside of the picture."""
+        active = tuple(sorted({n for i in range(index - around_frames, index + around_frames + 1) for n in self.active(i)}))
         if active not in self._covers:
             self._covers[active] = self._cover(active)
             _forget(self._covers, KEPT_COVERS)

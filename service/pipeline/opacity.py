@@ -12,7 +12,7 @@ from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.looks import CHANGING, SWING_PIXELS
-from service.pipeline.presence import Look, filled, scores
+from service.pipeline.presence import Look, filled, parts, scores
 
 Floats = NDArray[np.float32]
 
@@ -59,7 +59,20 @@ def completed(inside: Floats, probability: Floats, outside: Floats, network: Bat
 
 
 def settled(inside: Floats, look: Look) -> Look:
-    """The look at the level that explains the crops (N, 3, h, w); opaque where that cannot be believed: better filled than wrong."""
+    """The look at the level that explains the crops (N, 3, h, w), each part of the mark, such as its logo and its word, at its own."""
+    pieces = [piece.astype(np.float32) for piece in parts(look.mask > 0.5)]
+    found = [_settled(inside, replace(look, mask=piece)) for piece in pieces]
+    away = [cv2.distanceTransform((piece == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for piece in pieces]
+    nearest = np.argmin(np.stack(away), axis=0)
+    opacity, colour, doubt = (
+        np.select([nearest == number for number in range(len(found))], [getattr(one, name) for one in found])
+        for name in ("opacity", "colour", "doubt")
+    )
+    return Look(look.mask, opacity, colour, doubt)
+
+
+def _settled(inside: Floats, look: Look) -> Look:
+    """The look at the level that explains the crops; opaque where that cannot be believed: better filled than wrong."""
     explained = levelled(inside, look)
     if believable(inside, explained):
         return explained
@@ -113,9 +126,11 @@ def animated(inside: Floats, look: Look) -> Look:
 def changes(inside: Floats, look: Look) -> Floats:
     """By how much (h, w) the opacity differs from frame to frame, as that of an animated mark does at its outline: a standard deviation.
 
-    The median of what is seen at several times: a scene that crosses the mark once is no animation.
+    The median of what is seen at several times: a scene that crosses the mark once is no animation. Of few crops nothing is told.
     """
-    seen = [_changes(times, look) for times in np.array_split(inside, max(1, len(inside) // LEAST_TIMES))]
+    if len(inside) < 2 * LEAST_TIMES:
+        return np.zeros_like(look.mask)
+    seen = [_changes(times, look) for times in np.array_split(inside, len(inside) // LEAST_TIMES)]
     result: Floats = np.quantile(np.stack(seen), 0.5, axis=0, method="lower")
     return result
 
