@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 CONTEXT_PIXELS = 16  # around a mark: what the networks need to see of the scene
 INSIDE_FRAMES = 12  # looked at while the mark is there
-SEARCH_SAMPLES = 3  # beyond the samples that showed a mark to look for its ends: a group's only sample of a new place may miss it
+SEARCH_SAMPLES = 6  # beyond the samples that showed a mark to look for its ends: some may have missed it before a busy scene
 AWAY_FRAMES = (1, 6, 18, REACH_FRAMES)  # beyond the search for the ends: frames that may show what the mark hides
 
 
