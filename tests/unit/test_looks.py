@@ -1,11 +1,13 @@
 """What is known of all marks in a window, by brute force on the whole picture."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.looks import KEPT_COVERS, KEPT_DRAWINGS, Looks, hole_of
+from service.pipeline.looks import CHANGING, KEPT_COVERS, KEPT_DRAWINGS, Looks, hole, hole_of
 from service.pipeline.placement import Box, Kind, Placement
 from service.pipeline.view import View
 from tests.footage import described
@@ -62,6 +64,15 @@ def test_a_persons_mask_is_meant_as_it_is_drawn() -> None:
     of = {kind: Placement(0, 1, Box(0, 0, 20, 20), mask, plain, np.stack([plain] * 3), 1.0, kind) for kind in ("overlay", "user")}
     np.testing.assert_array_equal(hole_of(of["user"]), mask)
     assert hole_of(of["overlay"]).sum() > mask.sum()
+
+
+def test_what_a_swinging_outline_covers_at_times_is_in_the_hole_but_not_in_the_mask() -> None:
+    mask, doubt = np.zeros((2, 32, 32), np.float32)
+    mask[12:20, 12:20], doubt[8:24, 8:24] = 1, 2 * CHANGING
+    swinging = Placement(0, 9, Box(0, 0, 32, 32), mask, mask, np.ones((3, 32, 32), np.float32), 1.0, "overlay", doubt)
+    np.testing.assert_array_equal(hole_of(swinging), doubt > 0)
+    np.testing.assert_array_equal(hole_of(replace(swinging, doubt=0.1 * doubt)), hole(mask))
+    np.testing.assert_array_equal(hole_of(replace(swinging, kind="user")), mask)
 
 
 def test_many_windows_and_moments_answer_alike_after_they_were_forgotten() -> None:
