@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,8 +58,9 @@ def start_encoders(target: OutputContainer) -> None:
     """
     target.start_encoding()
     for thread in Path("/proc/self/task").glob("*"):
-        if os.sched_getscheduler(int(thread.name)) == os.SCHED_FIFO:
-            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            if os.sched_getscheduler(int(thread.name)) == os.SCHED_FIFO:
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def add_copied_stream(target: OutputContainer, template: Stream, suffix: str) -> Stream | None:
