@@ -6,16 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from models.references import (
-    CHANGED,
-    OFFSETS,
-    SHRINK,
-    Reference,
-    Shift,
-    choose,
-    shift_between,
-    shrunk,
-)
+from models.references import CHANGED, OFFSETS, SHRINK, Reference, Shift, choose, shift_between, shrunk
 from service.pipeline.looks import Looks
 from service.pipeline.placement import Box
 from service.pipeline.video import Frame, VideoInfo
@@ -45,13 +36,14 @@ class Borrower:
         self._forget(target)
         hole = self._looks.covered(target, self._view)
         candidates = [*self._followed(target, frames, -1), *self._followed(target, frames, 1)]
+        refined: dict[Reference, Reference | None] = {}
         while True:
             chosen = choose(target, hole, candidates, lambda r: self._looks.covered(r.frame, self._view.moved(r.dy, r.dx), UNSURE_FRAMES))
-            refined = [self._refined(target, reference, frames) for reference in chosen]
-            strange = {reference for reference, fine in zip(chosen, refined, strict=True) if fine is None}
-            if not strange:
-                return tuple(fine for fine in refined if fine is not None)
-            candidates = [candidate for candidate in candidates if candidate not in strange]
+            refined |= {reference: self._refined(target, reference, frames) for reference in chosen if reference not in refined}
+            found = [fine for reference in chosen if (fine := refined[reference]) is not None]
+            if len(found) == len(chosen):
+                return tuple(found)
+            candidates = [candidate for candidate in candidates if refined.get(candidate, candidate) is not None]
 
     def _followed(self, target: int, frames: Mapping[int, Frame], side: int) -> list[Reference]:
         """On one side, the frames at the offsets, as far as the scene can be followed from frame to frame."""

@@ -18,7 +18,7 @@ from service.pipeline.video import Frame, VideoInfo
 Floats = NDArray[np.float32]
 
 CLEAR_SCORE = 0.25  # a mark's own frames score about 1; where they score less the score may say nothing
-LEAST_SCORE = 0.05
+LEAST_SCORE = 0.05  # of a mark that can be told at all
 CLEAR_SPREADS = 6.0  # between the scores without and with the mark: then a lower one, of a mark taken for too opaque, is clear as well
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen

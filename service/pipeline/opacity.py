@@ -23,7 +23,7 @@ LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
 DENSE = 0.6  # above it a mark is levelled by its area, below it by its outline
 NEARLY_OPAQUE = 0.85  # above it a mark whose area asks for a level lower than this share of its own is taken for an opaque one
-NEAR_PIXELS = 5  # beyond a mark's outline, where it may be at times
+WIDE_PIXELS = 10  # beyond a mark's outline that are filled too: it may be there at times
 RING_PIXELS = 31  # side of the square around a pixel that tells how far a fill of the place errs, and whether the mark is there
 RING_INERTIA = 0.02  # share of the square below which all surroundings tell
 RING = (RING_PIXELS, RING_PIXELS)
@@ -141,7 +141,7 @@ def _changes(inside: Floats, look: Look) -> Floats:
     Of the variance of that difference only what a fill's own error cannot make counts. That error is known from the un-blended pixels all
     around, of which most do not change.
     """
-    wide = cv2.dilate(look.mask, np.ones((4 * NEAR_PIXELS + 1, 4 * NEAR_PIXELS + 1), np.uint8)) > 0
+    wide = cv2.dilate(look.mask, np.ones((2 * WIDE_PIXELS + 1, 2 * WIDE_PIXELS + 1), np.uint8)) > 0
     opacity = np.minimum(look.opacity * look.mask, np.float32(0.96))
     known = np.square(1 - opacity) * wide
     weights, total, squares, noise = np.zeros((4, *look.mask.shape), np.float32)

@@ -92,12 +92,12 @@ def test_the_inpainters_references_lie_over_the_target() -> None:
     photo = np.rint(255 * texture(1, 320, 240, 3)).astype(np.uint8)
     source = Source((Clip("photo", photo[None]),), SOURCE.vocabulary, 1)
     aligned, elsewhere = [], []
-    for index in range(20):
+    for index in range(40):
         clean = inpainter_sample(source, index, size=SIZE)["clean"][..., 8:-8, 8:-8]
         aligned += np.abs(clean[1:] - clean[0]).mean((1, 2, 3)).tolist()
         elsewhere.append(float(np.abs(np.roll(clean[0], (6, 6), (1, 2)) - clean[0]).mean()))
-    assert np.median(aligned) < 0.3 * np.mean(elsewhere)
-    assert np.percentile(aligned, 85) < 0.6 * np.mean(elsewhere)
+    assert np.median(aligned) < 0.25 * np.mean(elsewhere)
+    assert np.percentile(aligned, 85) < 0.6 * np.mean(elsewhere) < np.percentile(aligned, 95)
 
 
 def test_doubt_is_larger_where_the_opacity_errs_more() -> None:
