@@ -1,4 +1,4 @@
-"""Things of the scene that look like marks and are none: signs, scoreboards, clothing, windows, clouds, lights, balls, frames.
+"""Things of the scene that look like marks and are none: signs, scoreboards, clothing, windows, clouds, lights, balls, frames, vessels.
 
 They move with the scene: painted into a photo before the camera goes over it, or carried along by a clip's motion. Letterbox bars and
 vignettes stay where they are and are no marks either.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training import art, captions, emblems, glyphs
+from training import art, captions, cutouts, emblems, glyphs
 from training.art import Art
 from training.glyphs import Coverage
 from training.patches import Canvas, Patch, cropped, reach
@@ -20,10 +20,11 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Thing:
-    """Something of the scene and its place; `text` where it is text, which the segmenter has a class for."""
+    """Something of the scene and its place. `text`: it is text, for which the segmenter has a class; `solid`: it looks like no logo."""
 
     patch: Patch
     text: bool
+    solid: bool = False
 
     def written_over(self, text: Coverage) -> Coverage:
         """Where there is text in a picture (h, w), with this thing in front: its own at full strength, however pale it is."""
@@ -37,11 +38,11 @@ class Thing:
 
 def thing(rng: Rng, canvas: Canvas, kind: str | None = None) -> Thing:
     """A random thing of the kind, somewhere in the picture, perhaps partly outside."""
-    kind = kind or str(rng.choice(list(THINGS)))
+    kind = kind or str(rng.choice(list(THINGS), p=np.array(SHARES) / sum(SHARES)))
     drawing = THINGS[kind](rng, canvas)
     height, width = drawing.alpha.shape
-    top, left = rng.uniform(-0.3 * height, canvas.height - 0.7 * height), rng.uniform(-0.3 * width, canvas.width - 0.7 * width)
-    return Thing(Patch(round(left), round(top), drawing.alpha, drawing.colour), kind in TEXTS)
+    top, left = (rng.uniform(*sorted((-0.3 * own, of - 0.7 * own))) for own, of in ((height, canvas.height), (width, canvas.width)))
+    return Thing(Patch(round(left), round(top), drawing.alpha, drawing.colour), kind in TEXTS, kind in SOLID)
 
 
 def _size(rng: Rng, canvas: Canvas, least: float, most: float) -> int:
@@ -192,10 +193,72 @@ def picture_frame(rng: Rng, canvas: Canvas) -> Art:
     return in_perspective(rng, Art(np.ones(colour.shape[:2], np.float32), colour), 0.06)
 
 
+def objects(rng: Rng, canvas: Canvas) -> Art:
+    """One thing of the world, or several alike in a row: an animal, a fruit, a tool; a vessel where no cut-outs are installed."""
+    picture = cutouts.load(canvas.cutouts[rng.integers(len(canvas.cutouts))]) if canvas.cutouts else None
+    if picture is None:
+        return vessels(rng, canvas)
+    scale = _size(rng, canvas, 0.08, 0.5) / max(picture.shape[:2])
+    drawing = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    drawing = drawing[:, ::-1] if rng.random() < 0.5 else drawing
+    lit = (drawing[..., :3].astype(np.float32) / 255) ** np.float32(rng.uniform(0.7, 1.5)) * np.float32(rng.uniform(0.6, 1))
+    return _in_row(rng, Art(drawing[..., 3].astype(np.float32) / 255, lit))
+
+
+def vessels(rng: Rng, canvas: Canvas) -> Art:
+    """Cups, bottles or vases in a row: turned bodies of one colour, shaded, with a highlight, rims and grooves."""
+    height = _size(rng, canvas, 0.1, 0.4)
+    width = max(8, int(height * rng.uniform(0.4, 1.1)))
+    y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)[None]
+    knots = np.sort(rng.uniform(0.55, 0.97, 2)) if rng.random() < 0.6 else rng.uniform(0.35, 0.97, int(rng.integers(2, 6)))
+    radius = np.interp(y[:, 0], np.linspace(0, 1, len(knots)), knots[:: int(rng.choice([-1, 1]))]).astype(np.float32)[:, None]
+    across = x / radius
+    alpha = np.clip((1 - np.abs(across)) * radius * width / 2, 0, 1) * (y < 1 - 0.06 * across**2) * (y > 0.03 * (1 - across**2))
+    shade = np.sqrt(np.clip(1 - (across * 0.9 - rng.uniform(-0.5, 0.5)) ** 2, 0.05, 1))
+    light = rng.uniform(0.3, 0.6) + rng.uniform(0.3, 0.7) * shade
+    for at in rng.uniform(0, 1, int(rng.integers(0, 5))):  # grooves and rims
+        light = light * (1 + rng.uniform(-0.4, 0.4) * np.exp(-(((y - at - 0.04 * across**2) / rng.uniform(0.005, 0.03)) ** 2)))
+    gleam = rng.uniform(0, 0.8) * np.exp(-(((across - rng.uniform(-0.6, 0.6)) / rng.uniform(0.05, 0.2)) ** 2)) * np.ones_like(y)
+    colour = np.clip(light[..., None] * rng.uniform(0, 1, 3) + gleam[..., None], 0, 1).astype(np.float32)
+    if rng.random() < 0.5:  # a light rim
+        colour[: max(1, height // 20)] = rng.uniform(0.7, 1)
+    flipped = slice(None, None, -1 if rng.random() < 0.5 else 1)
+    soft = cv2.GaussianBlur(np.pad(alpha.astype(np.float32)[flipped], 2), (0, 0), 0.6 + height * 0.004)
+    return _in_row(rng, Art(soft, np.pad(colour[flipped], ((2, 2), (2, 2), (0, 0)), mode="edge")))
+
+
+def _in_row(rng: Rng, drawing: Art) -> Art:
+    """The thing, or up to four of it beside each other, on their shadows."""
+    row = drawing
+    for _ in range(int(rng.choice([0, 0, 0, 1, 2, 3]))):
+        row = art.beside(row, drawing, int(drawing.alpha.shape[1] * rng.uniform(0.05, 1.2)))
+    return art.shadowed(rng, row) if rng.random() < 0.6 else row
+
+
+def weave(rng: Rng, canvas: Canvas) -> Art:
+    """Cloth, a net, a grille or a shelf: rows of holes, stitches or slats, alike and a little bent."""
+    extent = _size(rng, canvas, 0.25, 0.9), _size(rng, canvas, 0.25, 0.9)
+    y, x = np.meshgrid(np.arange(extent[0], dtype=np.float32), np.arange(extent[1], dtype=np.float32), indexing="ij")
+    bend = _size(rng, canvas, 0.0, 0.03) * art.cloud(rng, extent, 4)
+    across, along = rng.uniform(0.004, 0.03) * canvas.short_side, rng.uniform(0.008, 0.05) * canvas.short_side
+    rows = np.sin(2 * np.pi * (y + bend) / max(3.0, along) + rng.uniform(0, 6)) * rng.uniform(0.3, 1)
+    holes = np.sin(2 * np.pi * (x + 0.5 * bend) / max(2.5, across)) * (
+        np.sin(2 * np.pi * (y + bend) / max(6.0, 4 * along)) > rng.uniform(-1, 0.8)
+    )
+    pattern = (0.5 + 0.25 * rows + 0.25 * holes * rng.uniform(0, 1) + 0.15 * (art.cloud(rng, extent, 60) - 0.5))[..., None]
+    light, dark = rng.uniform(0.3, 1, 3), rng.uniform(0, 0.4, 3)
+    shape = cv2.resize(emblems.filled(emblems.disc(), max(extent)), extent[::-1]) if rng.random() < 0.4 else np.ones(extent, np.float32)
+    colour = np.clip(pattern * light + (1 - pattern) * dark, 0, 1).astype(np.float32)
+    return Art(cv2.GaussianBlur(shape, (0, 0), rng.uniform(0.7, 3)), _lit(rng, colour))
+
+
 THINGS: dict[str, Callable[[Rng, Canvas], Art]] = {
-    kind.__name__: kind for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame)
+    kind.__name__: kind
+    for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave)
 }
+SHARES = (2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 5, 2, 2)
 TEXTS = ("sign", "scoreboard", "clothing")
+SOLID = ("objects", "vessels", "weave")  # that look like none of the marks, so that they may stand still in a clip that does
 
 
 def framing(rng: Rng, canvas: Canvas) -> Patch:

@@ -15,6 +15,7 @@ from torch import nn
 from training import checkpoint, clips
 from training.checkpoint import Run
 from training.config import TrainConfig
+from training.cutouts import cutouts_under
 from training.feed import batches
 from training.journal import Journal
 from training.samples import Source
@@ -38,7 +39,8 @@ def open_sources(config: TrainConfig) -> Sources:
     everything, vocabulary = clips.load(config.data, config.cache), training_vocabulary()
     held = tuple(c for c in everything if c.name.rsplit(".", 1)[0] in HELD_OUT)
     rest = tuple(c for c in everything if c not in held)
-    return Sources(Source(rest, vocabulary, config.seed), Source(held or rest, vocabulary, 10**6 + config.seed))
+    things = cutouts_under()
+    return Sources(Source(rest, vocabulary, config.seed, things), Source(held or rest, vocabulary, 10**6 + config.seed, things))
 
 
 def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -86,13 +87,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Canvas:
-    """What a kind needs to know to draw itself. `photos`: (H, W, 3) uint8 pictures that stickers may be cut from."""
+    """What a kind needs to know to draw itself. `photos`: (H, W, 3) uint8 pictures that stickers may be cut from; `cutouts`: of things."""
 
     width: int
     height: int
     frames: int
     vocabulary: Vocabulary
     photos: Sequence[NDArray[np.uint8]] = ()
+    cutouts: Sequence[Path] = ()
 
     @property
     def short_side(self) -> int:

@@ -66,12 +66,12 @@ def blended(clean: Frames, alpha: Array, colour: Array) -> Frames:
 
 
 def _carried(clean: Frames, things: tuple[Thing, ...], window: Window, rng: Rng) -> tuple[Frames, Array]:
-    """The frames with the things in them, which move as the clip does: (frames, text coverage). In a still one only writing is put."""
+    """The frames with the things in them, which move as the clip does: (frames, text coverage). A still one gets none like a logo."""
     text = np.zeros(clean.shape[:3], np.float32)
     frames, shifts = [], motion(clean, window.indices, rng)
     still = np.ptp(shifts, axis=0).max() < STILL_PIXELS
     for index, (frame, (dy, dx)) in enumerate(zip(clean, shifts, strict=True)):
-        for thing in (t for t in things if t.text or not still):
+        for thing in (t for t in things if t.text or t.solid or not still):
             patch = replace(thing.patch, top=thing.patch.top - window.top + dy, left=thing.patch.left - window.left + dx)
             frame = watermarks.apply(frame, patch)
             text[index] = replace(thing, patch=patch).written_over(text[index])
@@ -111,17 +111,28 @@ def _cut_to(other: Clip, clean: Frames, text: Array, window: Window, rng: Rng) -
 
 
 def _passed_by(clean: Frames, text: Array, picture: NDArray[np.uint8], window: Window, rng: Rng) -> tuple[Frames, Array]:
-    """A soft-edged piece of the picture goes through the window, behind any mark."""
+    """A soft-edged piece of the picture, or the thing cut out of it, goes through the window, behind any mark, and may rest."""
     size = max(8, int(min(window.height, window.width) * rng.uniform(0.25, 0.7)))
-    coverage = cv2.GaussianBlur(np.pad(emblems.filled(emblems.outline(rng), size - 4), 2), (0, 0), 1 + size / 60)
-    drawing = art.Art(coverage, emblems.photo_piece(rng, size, (picture,)))
+    drawing = _cut_out(picture, size) if picture.shape[2] == 4 else _piece(picture, size, rng)
     span, middle = max(1, max(window.indices) - min(window.indices)), (max(window.indices) + min(window.indices)) / 2
     speed = rng.uniform(-1.5, 1.5, 2) * (window.height, window.width) / span
     centre = rng.uniform(0.25, 0.75, 2) * (window.height, window.width) - size / 2
+    rests = rng.choice([(-np.inf, np.inf), (-np.inf, np.inf), (0, np.inf), (-np.inf, 0)])
     frames, free = [], np.ones_like(text)
     for position, (frame, index) in enumerate(zip(clean, window.indices, strict=True)):
-        top, left = np.rint(centre + speed * (index - middle)).astype(int)
+        top, left = np.rint(centre + speed * np.clip(index - middle, *rests)).astype(int)
         patch = watermarks.Patch(int(left), int(top), drawing.alpha, drawing.colour)
         frames.append(watermarks.apply(frame, patch))
         free[position] -= watermarks.placed(patch, window.height, window.width, 0, 0)[0]
     return np.stack(frames), text * free
+
+
+def _piece(picture: NDArray[np.uint8], size: int, rng: Rng) -> art.Art:
+    coverage = cv2.GaussianBlur(np.pad(emblems.filled(emblems.outline(rng), size - 4), 2), (0, 0), 1 + size / 60)
+    return art.Art(coverage, emblems.photo_piece(rng, size, (picture,)))
+
+
+def _cut_out(picture: NDArray[np.uint8], size: int) -> art.Art:
+    scale = size / max(picture.shape[:2])
+    drawing = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return art.Art(cv2.GaussianBlur(drawing[..., 3], (0, 0), 0.7), np.ascontiguousarray(drawing[..., :3]))

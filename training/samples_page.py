@@ -92,7 +92,7 @@ def _marked(source: Source, kind: str, picture: Picture, rng: Rng) -> Picture:
 
 
 def _with_thing(source: Source, kind: str, picture: Picture, rng: Rng) -> Picture:
-    canvas = Canvas(picture.shape[1], picture.shape[0], 1, source.vocabulary, source.pictures)
+    canvas = Canvas(picture.shape[1], picture.shape[0], 1, source.vocabulary, source.pictures, source.cutouts)
     patch = distractors.framing(rng, canvas) if kind == "framing" else distractors.thing(rng, canvas, kind).patch
     return watermarks.apply(picture, patch)
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training import camera, distractors, watermarks
+from training import camera, cutouts, distractors, watermarks
 from training.camera import Camera
 from training.clips import Clip
 from training.distractors import Thing
@@ -18,6 +19,7 @@ Array = NDArray[np.float32]
 Rng = np.random.Generator
 
 DRAWN_FRAMES = 96
+PASSER_SHARE = 0.15
 VISIBLE = 0.03  # alpha above this is mark
 PAINTED_TEXTS = ("wordmark", "plate", "subtitle", "stamp", "scene_text", "faint")
 PAINTED_KINDS = (*PAINTED_TEXTS, "badge", "badge", "logo", "sticker")
@@ -30,6 +32,7 @@ class Source:
     clips: tuple[Clip, ...]
     vocabulary: Vocabulary
     seed: int
+    cutouts: tuple[Path, ...] = ()
 
     def rng(self, index: int) -> Rng:
         return np.random.default_rng([self.seed, index])
@@ -59,7 +62,8 @@ class Scene:
     """A clip with a mark on it, not rendered yet. `frames` counts the clip's frames, or those a photo is filmed for.
 
     `things` are painted on a photo, where `text` (H, W) covers their writing, or are carried along by a clip's motion; `framing` is
-    fixed. Somewhere there is a cut to `other`. A piece of the picture `passer` goes through the scene, behind the mark.
+    fixed. Somewhere there is a cut to `other`. A piece of the picture `passer` (H, W, 3), or all of it where it has alpha (H, W, 4), goes
+    through the scene, behind the mark.
     """
 
     clip: Clip
@@ -88,12 +92,19 @@ def scene(source: Source, rng: Rng, kinds: Mapping[str, float] | None, photo_sha
     height, width = clip.frames.shape[1:3]
     mark = source.mark(rng, kinds, width, height, frames) if kinds else None
     other = source.clips[rng.integers(len(source.clips))] if rng.random() < 0.08 else None
-    passer = source.pictures[rng.integers(len(source.pictures))] if rng.random() < 0.12 else None
+    passer = _passer(source, rng) if rng.random() < PASSER_SHARE else None
     return Scene(clip, mark, height, width, frames, camera.random_camera(rng), other=other, passer=passer)
 
 
+def _passer(source: Source, rng: Rng) -> NDArray[np.uint8] | None:
+    """A picture to cut something out of, or something that is cut out."""
+    if source.cutouts and rng.random() < 0.6:
+        return cutouts.load(source.cutouts[rng.integers(len(source.cutouts))])
+    return source.pictures[rng.integers(len(source.pictures))]
+
+
 def canvas(plain: Scene, source: Source) -> Canvas:
-    return Canvas(plain.width, plain.height, plain.frames, source.vocabulary, source.pictures)
+    return Canvas(plain.width, plain.height, plain.frames, source.vocabulary, source.pictures, source.cutouts)
 
 
 def with_things(plain: Scene, rng: Rng, source: Source) -> Scene:

@@ -22,8 +22,10 @@ LEAST_SCORE = 0.05  # of a mark that can be told at all
 CLEAR_SPREADS = 6.0  # between the scores without and with the mark: then a lower one, of a mark taken for too opaque, is clear as well
 SAME_SHARE = 0.7  # of a mark's pixels that another one has too, where both are the same
 BEYOND_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
-STILL = 0.85  # between the scores without and with the mark: less, and it may have begun to move
-STILL_THERE = 0.6  # between the scores without and with the mark, for one that is shifted as suits it best
+STILL = 0.92  # between the scores without and with the mark: less, and it may have begun to move
+ELSEWHERE = 0.9  # between the same, for one that is shifted as suits it best, in frames in which it was seen
+SLIDE_GAIN = 0.7  # of what is missing at its place, that the shift must bring
+STILL_THERE = 0.6  # between the scores without and with the mark, shifted likewise, in frames beyond
 SLIDE_FRAMES = 4
 SLIDE_PIXELS = range(-2, 3)  # from one frame to the next, either way
 LARGEST_SLIDING = 0.25  # of the picture: larger marks are not looked for elsewhere
@@ -72,19 +74,20 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
     if not candidate.slack_frames:  # the frames were given, or there is but one
         return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look))]
-    stays: dict[tuple[int, int], NDArray[np.bool_]] = {}
-    slides: dict[tuple[int, int], list[tuple[int, Look]]] = defaultdict(list)
     split, seen = parts(mask), _Seen(crops, mask)
+    found: list[_Part] = []
     for part in split:
         own = replace(look, mask=part.astype(np.float32))
         levels = _levels(looked_at, seen, own)
-        ends = _ends(candidate, looked_at, seen, own, levels, is_part=len(split) > 1)
-        if ends is None:
-            continue
-        slid: list[tuple[int, Look]] = []
-        if may_slide and levels.clear:
-            ends, slid = _slides(looked_at, seen, own, ends, levels)
-        stays[ends] = stays.get(ends, np.zeros_like(part)) | part
+        if (ends := _ends(candidate, looked_at, seen, own, levels)) is not None:
+            found.append(_Part(own, levels, ends))
+    stays: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    slides: dict[tuple[int, int], list[tuple[int, Look]]] = defaultdict(list)
+    for each in found:
+        ends, slid = _agreed(each, found, candidate), list[tuple[int, Look]]()
+        if may_slide and each.levels.clear:
+            ends, slid = _slides(looked_at, seen, each.look, ends, each.levels)
+        stays[ends] = stays.get(ends, np.zeros_like(mask)) | (each.look.mask > 0.5)
         slides[ends] += slid
     return [
         _Stay(
@@ -93,6 +96,21 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
         )
         for ends, part in stays.items()
     ]
+
+
+def _agreed(part: "_Part", parts_of_it: Sequence["_Part"], candidate: Candidate) -> tuple[int, int]:
+    """The part's ends. Where none of the samples next to them showed the mark, it is taken to be there only if all of its parts are.
+
+    A logo and its word do not come or go at the very same time: a few frames in between are left to them.
+    """
+    first, last = part.ends
+    clear = [other.ends for other in parts_of_it if other.levels.clear] or [part.ends]
+    latest, earliest = max(ends[0] for ends in clear), min(ends[1] for ends in clear)
+    if first < min(latest - SLIDE_FRAMES, candidate.first_sample - candidate.slack_frames):
+        first = latest
+    if last > max(earliest + SLIDE_FRAMES, candidate.last_sample + candidate.slack_frames):
+        last = earliest
+    return first, max(first, last)
 
 
 class _Seen:
@@ -118,6 +136,15 @@ class _Levels:
     clear: bool
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A part of a mark, such as its word: its look, how it is told, and its first and last frame."""
+
+    look: Look
+    levels: _Levels
+    ends: tuple[int, int]
+
+
 def _levels(looked_at: Plan, seen: _Seen, look: Look) -> _Levels:
     inside, outside = ([score(*seen.pair(i), look) for i in frames] for frames in (looked_at.inside, looked_at.outside))
     present, absent = float(np.median(inside)), float(np.median(outside)) if outside else 0.0
@@ -126,42 +153,58 @@ def _levels(looked_at: Plan, seen: _Seen, look: Look) -> _Levels:
     return _Levels(min(absent, 0.5 * present), present, clear)
 
 
-def _ends(candidate: Candidate, looked_at: Plan, seen: _Seen, look: Look, levels: _Levels, is_part: bool) -> tuple[int, int] | None:
+def _ends(candidate: Candidate, looked_at: Plan, seen: _Seen, look: Look, levels: _Levels) -> tuple[int, int] | None:
     """(first, last) frame of the mark or of a part of it; None where an unsure one is not clearly there."""
     inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
     if not levels.clear:  # a mark that hardly differs from the scene: rather too long than one marked frame
         near = [i for i in looked_at.ends if inside[0] - slack - BEYOND_FRAMES < i < inside[1] + slack + BEYOND_FRAMES]
         return (min([inside[0], *near]), max([inside[1], *near])) if candidate.sure else None
     scores = Scores(looked_at.ends, lambda frame: score(*seen.pair(frame), look))
-    return first_and_last(scores, inside, levels.absent, levels.present, is_part)
+    return first_and_last(scores, inside, levels.absent, levels.present)
 
 
 def _slides(
     looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int], levels: _Levels
 ) -> tuple[tuple[int, int], list[tuple[int, Look]]]:
     """The frames around both ends in which the mark is some pixels off, as it sinks away or slides in: the ends without them, and them."""
-    still, least = (levels.absent + share * (levels.present - levels.absent) for share in (STILL, STILL_THERE))
     edges, found = list(ends), list[tuple[int, Look]]()
     for k, step in ((0, -1), (1, 1)):
-        edge = ends[k]
-        while (
-            abs(ends[k] - edge) < min(SLIDE_FRAMES, ends[1] - ends[0]) and edge in looked_at.ends and score(*seen.pair(edge), look) < still
-        ):
-            edge -= step
-        top = left = 0
-        for frame in range(edge + step, ends[k] + step * (SLIDE_FRAMES + 1), step):
-            if frame not in looked_at.ends:
-                break
-            pair = seen.pair(frame)
-            shifts = [(top + y, left + x) for y in SLIDE_PIXELS for x in SLIDE_PIXELS]
-            best, y, x = max((score(*pair, _moved(look, y, x)), y, x) for y, x in shifts)
-            if best < least and (frame - ends[k]) * step > 0:
-                break
-            if best >= least:
-                top, left = y, x
-            found.append((frame, _moved(look, top, left)))
-        edges[k] = edge
-    return (min(edges[0], edges[1]), max(edges)), found
+        edges[k], slid = _slide(looked_at, seen, look, ends, step, levels)
+        found += slid
+    if edges[0] > edges[1]:
+        return ends, []
+    return (edges[0], edges[1]), found
+
+
+def _slide(
+    looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int], step: int, levels: _Levels
+) -> tuple[int, list[tuple[int, Look]]]:
+    """At one end, the last frame in which the mark is still at rest, and those in which it is not, with where it is in them.
+
+    It slides only if it is clearly found better elsewhere in every frame until it has gone: a score that sinks may be the scene's.
+    """
+    still, elsewhere, least = (levels.absent + share * (levels.present - levels.absent) for share in (STILL, ELSEWHERE, STILL_THERE))
+    end = ends[0] if step < 0 else ends[1]
+    edge = end
+    while abs(end - edge) < min(SLIDE_FRAMES, ends[1] - ends[0]) and edge in looked_at.ends and score(*seen.pair(edge), look) < still:
+        edge -= step
+    found, top, left = list[tuple[int, Look]](), 0, 0
+    for frame in range(edge + step, end + step * (SLIDE_FRAMES + 1), step):
+        if frame not in looked_at.ends:
+            break
+        pair, beyond = seen.pair(frame), (frame - end) * step > 0
+        shifts = [(top + y, left + x) for y in SLIDE_PIXELS for x in SLIDE_PIXELS]
+        best, y, x = max((score(*pair, _moved(look, y, x)), y, x) for y, x in shifts)
+        if not (found or beyond or y or x):  # still at rest
+            edge = frame
+            continue
+        if beyond and (best < least or not found):
+            break
+        if not beyond and (best < elsewhere or best - (here := score(*pair, look)) < SLIDE_GAIN * (levels.present - here)):
+            return end, []
+        top, left = y, x
+        found.append((frame, _moved(look, top, left)))
+    return edge, found
 
 
 def _moved(look: Look, top: int, left: int) -> Look:

@@ -51,7 +51,7 @@ def plan(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: i
     if not slack:
         return Plan(tuple(inside), (), ())
     reach = SEARCH_SAMPLES * slack
-    ends = [*range(first - reach, first + slack), *range(last - slack + 1, last + reach + 1)]
+    ends = [*range(first - reach, first + 2 * slack), *range(last - 2 * slack + 1, last + reach + 1)]
     others = [c for c in all_of_them if c is not candidate and meet(c.box, candidate.box)]
     away = [first - reach - d for d in AWAY_FRAMES] + [last + reach + d for d in AWAY_FRAMES]
     bare = [

@@ -12,7 +12,7 @@ from models.preprocess import pull_push
 Floats = NDArray[np.float32]
 
 THERE = 0.4  # between the mean score without the mark (0) and with it (1)
-GONE = 0.25
+GONE = 0.35
 MOST_PARTS = 3  # that may come and go by themselves
 GAPS_PIXELS = (5, 9, 13, 19, 27)  # tried from the smallest: letters of a word are nearer to each other than a word to its logo
 SPECK_SHARE = 0.02  # of a mark's pixels: what is smaller is no part
@@ -73,20 +73,19 @@ class Scores(Mapping[int, float]):
         return len(self._frames)
 
 
-def first_and_last(
-    scores: Mapping[int, float], inside: tuple[int, int], absent: float, present: float, is_part: bool = False
-) -> tuple[int, int]:
+def first_and_last(scores: Mapping[int, float], inside: tuple[int, int], absent: float, present: float) -> tuple[int, int]:
     """Walks from the frames known to be inside outwards while the mark is there.
 
-    scores: by frame, for the frames around both ends. inside: (first, last) sampled frame that showed the mark; a part of a mark may
-    have gone before the rest of it. absent, present: scores typical without and with it. Returns (first, last).
+    scores: by frame, for the frames around both ends. inside: (first, last) sampled frame that showed the mark, or was taken to: the
+    segmenter sees several frames at once, and a part of a mark may have gone before the rest of it. absent, present: scores typical
+    without and with it. Returns (first, last).
     """
     there = absent + THERE * (present - absent)
     gone = absent + GONE * (present - absent)
     first, last = inside
-    while is_part and first < last and scores.get(first, present) < gone:
+    while first < last and scores.get(first, present) < gone:
         first += 1
-    while is_part and last > first and scores.get(last, present) < gone:
+    while last > first and scores.get(last, present) < gone:
         last -= 1
     while first - 1 in scores and scores[first - 1] > there:
         first -= 1

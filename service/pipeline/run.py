@@ -14,6 +14,7 @@ from service.pipeline.debug import Witness, draw
 from service.pipeline.decode import decode
 from service.pipeline.encode import Encoder, copy_untouched
 from service.pipeline.inpaint import Inpainter
+from service.pipeline.join import joined
 from service.pipeline.measure import Mark, measure
 from service.pipeline.placement import Placement
 from service.pipeline.plan import Candidate
@@ -65,7 +66,7 @@ def clean(
     samples: tuple[Sample, ...] = ()
     if candidates:
         with job.step("measure"):
-            found = job.measure(candidates, timeline)
+            found = joined(job.measure(candidates, timeline))
         with job.step("bound"):
             marks = job.bound(found, timeline)
     with job.step("remove" if marks else "copy"):
