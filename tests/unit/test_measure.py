@@ -75,6 +75,17 @@ def test_a_mark_that_sinks_as_it_goes_is_followed() -> None:
     assert not any(p.covers(12) or p.covers(41) for p in placements)
 
 
+def test_a_mark_that_fades_out_at_its_place_does_not_slide() -> None:
+    """Its score sinks as that of one that moves away does, but nowhere else is it found any better."""
+    plain, pictures = story(60), story(60, (13, 43, SQUARE))
+    for frame, share in zip(range(38, 44), (0.85, 0.7, 0.6, 0.5, 0.3, 0.1), strict=True):
+        mixed = share * pictures[frame].astype(np.float32) + (1 - share) * plain[frame]
+        pictures[frame] = np.rint(mixed).astype(np.uint8)
+    (one,) = found(pictures)
+    assert one.first_frame == 13
+    assert 39 <= one.last_frame <= 42
+
+
 def test_no_mark_is_no_placement() -> None:
     assert found(story(30)) == []
 
