@@ -98,7 +98,8 @@ class Borrower:
             return flat, flat
         luma = view.padded(frames[frame].planes[0][inner.slices], inner).astype(np.float32) / (2**self._info.pixel_format.bit_depth - 1)
         known = (shrunk(1 - self._looks.covered(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
-        return pull_push(shrunk(luma)[..., None], known)[..., 0], known
+        small = shrunk(luma)
+        return small if known.all() else pull_push(small[..., None], known)[..., 0], known
 
     def _forget(self, target: int) -> None:
         """What no later target needs."""

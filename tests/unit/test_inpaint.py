@@ -28,16 +28,24 @@ FRAMES = dict(enumerate(film([marked(scene(i), Box(40, 30, 70, 50)) for i in ran
 def test_the_kept_parts_of_tiles_partition_the_box(left: int, top: int, width: int, height: int, size: int, context: int) -> None:
     box = Box(left, top, left + width, top + height)
     covered = np.zeros((height, width), int)
-    for tile in tiles(box, size, context):
+    found = tiles(box, size, context)
+    assert len({(tile.seen.width, tile.seen.height) for tile in found}) == 1
+    for tile in found:
         kept, seen = tile.kept, tile.seen
         covered[kept.top - top : kept.bottom - top, kept.left - left : kept.right - left] += 1
         assert box.left <= seen.left <= kept.left < kept.right <= seen.right <= box.right
         assert box.top <= seen.top <= kept.top < kept.bottom <= seen.bottom <= box.bottom
-        assert seen.width == min(width, size)
-        assert seen.height == min(height, size)
+        assert seen.width <= min(width, size)
+        assert seen.height <= min(height, size)
         assert kept.left == box.left or kept.left - seen.left >= context - 1
         assert kept.right == box.right or seen.right - kept.right >= context - 1
     assert (covered == 1).all()
+
+
+def test_tiles_are_no_larger_than_their_number_needs() -> None:
+    """A box a little too large for one tile takes two halves with their context, not two whole tiles."""
+    widths = [tile.seen.width for tile in tiles(Box(0, 0, 260, 80), size=256, context=24)]
+    assert widths == [154, 154]
 
 
 def test_a_small_box_is_one_tile() -> None:
