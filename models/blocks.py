@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RELAXATIONS, FINE_RELAXATIONS = 6, 2  # of a fill, on each level of its pyramid, and at full size, where they cost most
 SILU_GAIN = 1.68  # keeps a signal's second moment through SiLU; with PyTorch's default the deep features start 30 times too small
 
 
@@ -86,9 +87,11 @@ def correlation(left: Tensor, right: Tensor, radius: int) -> Tensor:
 
 
 def pull_push(values: Tensor, valid: Tensor, levels: int = 4) -> Tensor:
-    """Fills (N, C, H, W) where `valid` (N, 1, H, W) is 0 from ever coarser averages of the valid pixels.
+    """Fills (N, C, H, W) where `valid` (N, 1, H, W) is 0 by a smooth surface through the valid pixels around.
 
-    H and W divisible by 2**levels. Pyramid scattered-data interpolation: Gortler et al., "The Lumigraph", 1996.
+    H and W divisible by 2**levels. Ever coarser averages of the valid pixels (pyramid scattered-data interpolation: Gortler et al., "The
+    Lumigraph", 1996), relaxed on the way back towards Laplace's equation, as multigrid methods do: without that, the fill shows
+    the pyramid's blocks, and is 1 to 5 dB worse under an opaque mark.
     """
     sums, weights = [values * valid], [valid]
     for _ in range(levels):
@@ -99,5 +102,8 @@ def pull_push(values: Tensor, valid: Tensor, levels: int = 4) -> Tensor:
         if level < levels:
             filled = doubled(filled)
         known = (weights[level] * 8).clamp(0.0, 1.0)
-        filled = known * (sums[level] / (weights[level] + 1e-6)) + (1 - known) * filled
+        own, free = known * sums[level] / (weights[level] + 1e-6), 1 - known
+        filled = own + free * filled
+        for _ in range(RELAXATIONS if level else FINE_RELAXATIONS):
+            filled = own + free * F.avg_pool2d(filled, 3, 1, 1, count_include_pad=False)
     return filled

@@ -1,7 +1,7 @@
 """The inpainter: what was behind the mark in one frame, from that frame and reference frames of the same piece of the scene.
 
 Candidates first, invention last. For each frame two analytic candidates are computed in the graph: the un-blended pixels
-`(I - a*w) / (1 - a)`, whose noise grows with 1 / (1 - a) and with the doubt about the opacity, and a pull-push fill of the surroundings.
+`(I - a*w) / (1 - a)`, whose noise grows with 1 / (1 - a) and with the doubt about the opacity, and a smooth fill from the surroundings.
 References come roughly aligned; what is left of the motion is found coarse to fine (a cost volume at 1/8, refined at 1/4: the scheme of
 Sun et al., "PWC-Net", CVPR 2018), they are warped and judged, and the fusion network mixes un-blended, filled and borrowed pixels and adds
 a correction. No state is kept, so a frame's result does not depend on the window it came in.
@@ -159,7 +159,7 @@ class Inpainter(nn.Module):
 
     @staticmethod
     def candidates(frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, ...) -> un-blended pixels, pull-push fill, and how far the first is to be trusted, in [0, 1]."""
+        """(N, ...) -> un-blended pixels, a smooth fill, and how far the first is to be trusted, in [0, 1]."""
         a = (opacity * mask).clamp(0.0, OPACITY_LIMIT)
         unblended = ((frames - a * colour) / (1 - a)).clamp(0.0, 1.0)
         filled = pull_push(frames, 1 - mask)

@@ -136,5 +136,5 @@ def misjudged(alpha: Floats, spread: Floats, colour: Floats, scene: Floats, rng:
         colour = usual + (alpha / np.maximum(opacity, 0.05))[..., None] * (colour - usual)
     colour = np.clip(colour + rng.normal(0, 0.02 * min(scale, 1), 3), 0, 1).astype(np.float32)
     likely = np.sqrt((0.064 * scale * alpha) ** 2 + spread**2 + (0.7 * (alpha - true)) ** 2)
-    doubt = cv2.GaussianBlur(likely, (0, 0), 1.0) * np.exp(rng.normal(0, 0.3))
+    doubt = cv2.GaussianBlur(likely, (0, 0), 1.0) * np.exp(rng.normal(0.15, 0.5))  # the head doubts faint marks too much
     return opacity, colour, np.clip(doubt, 0, 1).astype(np.float32)

@@ -16,6 +16,7 @@ from service.pipeline.decode import decode
 from service.pipeline.placement import Box, Kind, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.probe import probe
+from service.pipeline.repeat import Pattern
 from service.pipeline.request import Request, TimedBox
 from service.pipeline.segment import sampling_stride
 from service.pipeline.track import Track, iou
@@ -59,6 +60,16 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         seen = track.first_sample, track.last_sample, track.confidence
         found.append(Candidate(box, probability, *seen, kind, slack, sure=track.sure, scale=width / info.width, standing=track.standing))
     return found
+
+
+def from_pattern(pattern: Pattern, seen: tuple[int, int], info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
+    """A mark that repeats over the picture, at native size; `seen`: the first and last sample that showed it."""
+    height, width = pattern.shape.shape
+    shape = np.asarray(cv2.resize(pattern.shape, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
+    one, other = ((y * info.height / height, x * info.width / width) for y, x in pattern.steps)
+    slack = max(sampling_stride(info), seen[0], timeline.frames - 1 - seen[1])
+    box = Box(0, 0, info.width, info.height)
+    return Candidate(box, shape, *seen, 1.0, kind, slack, scale=width / info.width, standing=True, steps=(one, other))
 
 
 def _slack(track: Track, stride: int, total_frames: int) -> int:

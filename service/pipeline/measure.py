@@ -16,6 +16,7 @@ from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
 from service.pipeline.presence import Look, scores
+from service.pipeline.repeat import Step, folded
 from service.pipeline.segment import mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
 from service.pipeline.video import Frame, VideoInfo
@@ -36,6 +37,7 @@ BESIDE = 0.7  # probability at native size that counts where the look from afar 
 LEAST_COARSE_WEIGHT = 0.25  # native size shows strokes more clearly, the whole picture what is scene; 1 where that was at native size
 ABSENT = 0.3  # of its usual score: a standing mark is not there
 MOST_ABSENT = 1  # of the frames looked at
+SURE_DOUBT = 0.02  # of the opacity: less doubt does not make a word count more
 LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 
 
@@ -105,6 +107,9 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
     inside, outside = as_floats(pooled.inside), as_floats(pooled.outside)
     probability, look = completed(inside, pooled.probability, outside, network)
     mask = _pixels(probability, look)
+    if steps := candidates[pooled.spots[0].number].steps:
+        look = _folded(look, steps)
+        mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
     look = animated(inside, settled(inside, replace(look, mask=mask.astype(np.float32))))
@@ -114,6 +119,13 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
         confidence = _confidence(candidate.confidence, pooled.probability)
         marks.append(_fitted(candidate, spot.top, spot.left, look, confidence, info))
     return [mark for mark in marks if mark.look.mask.any()]
+
+
+def _folded(look: Look, steps: tuple[Step, Step]) -> Look:
+    """The look of a mark that repeats: what is sure of one of its words is so of all."""
+    weight = (1 / (np.square(look.doubt) + SURE_DOUBT**2)).astype(np.float32)
+    opacity, colour, doubt = (folded(values, steps, weight) for values in (look.opacity, look.colour, look.doubt))
+    return Look(look.mask, opacity, colour, doubt)
 
 
 def _fitted(candidate: Candidate, top: int, left: int, look: Look, confidence: float, info: VideoInfo) -> Mark:
@@ -182,4 +194,6 @@ def _refined(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats
     beside = cv2.dilate(coarse, np.ones((side, 2 * coarse.shape[1] + 1), np.uint8)) > 0  # a thin word may be lost in the shrunken picture
     coarse_weight = max(LEAST_COARSE_WEIGHT, 1.5 * candidate.scale - 0.5)
     both = (1 - coarse_weight) * seen + coarse_weight * candidate.probability
+    if candidate.steps:  # its words are told by each other
+        both = np.maximum(seen * near, candidate.probability)
     return np.where(near, both, np.where(beside & (seen > BESIDE), seen, 0)).astype(np.float32)

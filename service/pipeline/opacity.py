@@ -54,7 +54,10 @@ def completed(inside: Floats, probability: Floats, outside: Floats, network: Bat
             break
         level = max(float(np.percentile(look.opacity[sure], 80)), 1e-3)
         believed = np.clip(look.opacity / level, 0, 1) * np.clip(2 - 2.5 * look.doubt / np.maximum(look.opacity, 1e-3), 0, 1)
-        probability = np.maximum(probability, believed).astype(np.float32)
+        seen = np.maximum(probability, believed).astype(np.float32)
+        if ((seen > SURE) == sure).all():  # the next look would see the same
+            break
+        probability = seen
     return probability, look
 
 

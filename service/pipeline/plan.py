@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from models.references import REACH_FRAMES
 from service.pipeline.placement import Box, Kind, meet
+from service.pipeline.repeat import Step
 from service.pipeline.video import VideoInfo
 
 Floats = NDArray[np.float32]
 
 CONTEXT_PIXELS = 16  # around a mark: what the networks need to see of the scene
 INSIDE_FRAMES = 12  # looked at while the mark is there
+LEAST_INSIDE_FRAMES, MOST_INSIDE_PIXELS = 4, 6_000_000  # of a mark as large as the picture, whose crops memory has to hold
 SEARCH_SAMPLES = 6  # beyond the samples that showed a mark to look for its ends: some may have missed it before a busy scene
 AWAY_FRAMES = (1, 6, 18, REACH_FRAMES)  # beyond the search for the ends: frames that may show what the mark hides
 
@@ -33,6 +35,7 @@ class Candidate:
     sure: bool = True  # a mark by itself; otherwise only if it looks like one that is
     scale: float = 0.0  # of the picture in which it was seen, to the video's; 0 where a person pointed at it
     standing: bool = False  # seen in frames far apart only
+    steps: tuple[Step, Step] | None = None  # in native pixels, of a mark that repeats over the picture
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Plan:
 def plan(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: int) -> Plan:
     """The frames of one candidate among all; its place is not bare where another one has it."""
     first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
-    inside = np.unique(np.linspace(first, last, INSIDE_FRAMES).round().astype(int)).tolist()
+    count = min(INSIDE_FRAMES, max(LEAST_INSIDE_FRAMES, MOST_INSIDE_PIXELS // (candidate.box.width * candidate.box.height)))
+    inside = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
     if not slack:
         return Plan(tuple(inside), (), ())
     reach = SEARCH_SAMPLES * slack

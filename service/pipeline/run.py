@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.inference.session import Networks
 from service.pipeline.bound import bound
-from service.pipeline.candidates import Timeline, from_tracks, pointed_at
+from service.pipeline.candidates import Timeline, from_pattern, from_tracks, pointed_at
 from service.pipeline.contact_sheet import Sample
 from service.pipeline.debug import Witness, draw
 from service.pipeline.decode import decode
@@ -20,6 +20,7 @@ from service.pipeline.placement import Placement
 from service.pipeline.plan import Candidate
 from service.pipeline.probe import probe
 from service.pipeline.remove import remove
+from service.pipeline.repeat import beside, repeated
 from service.pipeline.report import Report, StepFigures
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.segment import segment
@@ -99,10 +100,14 @@ class _Job:
             tracks = track(segment(watched, self.info, network, request.classes, spread.add)) if request.detect else []
             for _ in watched:  # without detection the frames are only counted
                 pass
-        tracks = merged(tracks, standing(spread, network, request.classes))
+        pattern = repeated(spread.kept) if "overlay" in request.classes else None
+        tracks = beside(merged(tracks, standing(spread, network, request.classes)), pattern)
         timeline = Timeline(pts, self.info.time_base)
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
-        return from_tracks(tracks, self.info, timeline, kind) + pointed_at(request, self.info, timeline, self.limits), timeline
+        found = from_tracks(tracks, self.info, timeline, kind) + pointed_at(request, self.info, timeline, self.limits)
+        if pattern:
+            found.append(from_pattern(pattern, (spread.kept[0][0], spread.kept[-1][0]), self.info, timeline, kind))
+        return found, timeline
 
     def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[Mark]:
         """Second look: exact pixels, opacity and colour."""

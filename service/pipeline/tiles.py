@@ -18,7 +18,7 @@ class Tile:
 
 
 def tiles(box: Box, size: int = TILE_PIXELS, context: int = TILE_CONTEXT_PIXELS) -> list[Tile]:
-    """Cuts a box into tiles that show `context` pixels beyond what is kept of them; one if it is small enough. The kept parts partition it."""
+    """Cuts a box into tiles that share `context` pixels and more with their neighbours, or into one. The kept parts partition it."""
     rows, columns = _spans(box.top, box.bottom, size, context), _spans(box.left, box.right, size, context)
     return [Tile(Box(x[0], y[0], x[1], y[1]), Box(x[2], y[2], x[3], y[3])) for y in rows for x in columns]
 

@@ -1,0 +1,106 @@
+"""A mark that repeats over the whole picture is found by its repetition, however faint; what repeats in the scene alone is not."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.pipeline.repeat import Step, beside, folded, repeated
+from service.pipeline.segment import Sample
+from service.pipeline.track import Track
+from tests.material import moving_picture
+
+HEIGHT, WIDTH, FRAMES = 216, 320, 12
+
+
+def word() -> np.ndarray:
+    """Strokes, (18, 52) of 0 and 1."""
+    return np.kron(np.random.default_rng(5).random((6, 13)) > 0.55, np.ones((3, 4))).astype(np.float32)
+
+
+def pattern(steps: tuple[Step, Step]) -> np.ndarray:
+    """The word at every sum of the steps, (h, w)."""
+    alpha = np.zeros((3 * HEIGHT, 3 * WIDTH), np.float32)
+    for i in range(-12, 13):
+        for j in range(-12, 13):
+            top, left = (round(HEIGHT + 7 + i * steps[0][0] + j * steps[1][0]), round(WIDTH + 5 + i * steps[0][1] + j * steps[1][1]))
+            if 0 <= top < len(alpha) - 18 and 0 <= left < alpha.shape[1] - 52:
+                alpha[top : top + 18, left : left + 52] = word()
+    return alpha[HEIGHT : 2 * HEIGHT, WIDTH : 2 * WIDTH]
+
+
+def textured(seed: int, moves: bool = True) -> np.ndarray:
+    """(T, h, w, 3): blots with fine grain that glide, or stand still."""
+    glide = moving_picture(seed, FRAMES, HEIGHT, WIDTH)
+    grain = np.random.default_rng(seed).normal(0, 12, (HEIGHT, WIDTH, 1))
+    frames = [np.clip(frame + np.roll(grain, 5 * i, 1), 0, 255) for i, frame in enumerate(glide if moves else glide[:1].repeat(FRAMES, 0))]
+    return np.stack(frames if moves else frames[:1] * FRAMES).astype(np.float32)
+
+
+def samples(frames: np.ndarray, alpha: np.ndarray | None = None, level: float = 0.2, colour: float = 255) -> list[Sample]:
+    a = 0 if alpha is None else level * alpha[None, ..., None]
+    return [(5 * i, np.rint(frame).astype(np.uint8)) for i, frame in enumerate((1 - a) * frames + a * colour)]
+
+
+@pytest.mark.parametrize("steps", [((0, 80), (45, 40)), ((48, -60), (48, 60)), ((50, 0), (0, 90)), ((60, 12), (-10, 85))])
+@pytest.mark.parametrize(("level", "colour"), [(0.3, 255), (0.6, 90)])
+def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(steps: tuple[Step, Step], level: float, colour: float) -> None:
+    """A grey one is darker than some parts of the scene and lighter than others."""
+    alpha = pattern(steps)
+    found = repeated(samples(textured(1), alpha, level, colour))
+    assert found is not None
+    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
+    assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
+    area = abs(steps[0][0] * steps[1][1] - steps[0][1] * steps[1][0])
+    (y, x), (v, u) = found.steps
+    assert abs(y * u - x * v) / area == pytest.approx(round(abs(y * u - x * v) / area), abs=0.08)  # one cell, or some of them
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_scene_alone_has_no_pattern(moves: bool) -> None:
+    for seed in range(4):
+        assert repeated(samples(textured(seed, moves))) is None
+
+
+def test_one_word_is_no_pattern() -> None:
+    alpha = np.zeros((HEIGHT, WIDTH), np.float32)
+    alpha[90:108, 120:172] = word()
+    assert repeated(samples(textured(1), alpha, 0.5)) is None
+
+
+def test_a_fence_in_a_part_of_the_picture_is_no_pattern() -> None:
+    alpha = pattern(((0, 80), (45, 40)))
+    alpha[:, 150:] = 0
+    alpha[120:] = 0
+    assert repeated(samples(textured(1), alpha, 0.6)) is None
+
+
+def test_a_few_samples_tell_nothing() -> None:
+    assert repeated(samples(textured(1), pattern(((0, 80), (45, 40))), 0.6)[:3]) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(st.integers(-30, 30), st.integers(8, 60)), st.tuples(st.integers(8, 40), st.integers(-8, 8)), st.integers(0, 99))
+def test_folding_keeps_what_repeats_and_the_mean_of_the_rest(one: Step, other: Step, seed: int) -> None:
+    if abs(one[0] * other[1] - one[1] * other[0]) < 60:
+        return
+    y, x = np.mgrid[:70, :90]
+    matrix = np.linalg.inv(np.array([one, other], float).T)
+    phase = np.einsum("ij,jhw->ihw", matrix, np.stack([y, x]).astype(float))  # whole numbers a step apart
+    repeats = (np.cos(2 * np.pi * phase[0]) + np.sin(2 * np.pi * phase[1])).astype(np.float32)
+    np.testing.assert_allclose(folded(repeats, (one, other)), repeats, atol=1e-3)
+    noise = np.random.default_rng(seed).random((70, 90)).astype(np.float32)
+    assert folded(noise, (one, other)).std() < noise.std()
+    assert noise.min() <= folded(noise, (one, other)).min() <= folded(noise, (one, other)).max() <= noise.max() + 1e-6
+
+
+def test_tracks_that_are_pieces_of_the_pattern_are_dropped() -> None:
+    alpha = pattern(((0, 80), (45, 40)))
+    found = repeated(samples(textured(1), alpha, 0.5))
+    piece, logo = np.zeros((2, HEIGHT, WIDTH), np.float32)
+    piece[:, 100:150] = alpha[:, 100:150]
+    logo[10:60, 200:300] = 1
+    tracks = [Track(0, 50, 10, 0, 10 * mask) for mask in (piece, logo)]
+    assert beside(tracks, found) == tracks[1:]
+    assert beside(tracks, None) == tracks
