@@ -1,6 +1,6 @@
 """Step 5 in between: how opaque a measured mark is and of what colour, from the matte head, and whether that can be true."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -30,6 +30,14 @@ RING = (RING_PIXELS, RING_PIXELS)
 THERE = 0.5  # of what the mark does to that square: with less, this part of it is not in the frame
 LEAST_TIMES = 8  # frames that tell whether a mark changes
 FILL_NOISE = 4.0  # times a fill's error: what changes by less is the scene
+HIDDEN = (
+    0.08  # share of the scene's changes that shows through: the logos of opaque marks have up to 0.06, marks of opacity 0.75 from 0.27 on
+)
+STRENGTH_WEIGHT = 0.4  # of their strength, which a fill makes too small, beside what it knows of them
+CODEC_NOISE = 0.008  # of the brightness in [0, 1]: by that much an opaque mark changes too
+CHANGING_SCENE = 0.015  # standard deviation over time, of the brightness in [0, 1]: a stiller scene tells nothing
+LIKE_LEVEL = 0.2  # of two parts of a mark, by the head: then both hide the scene if one does
+LEAST_CORE_PIXELS = 30  # without its rim, which shows the scene beside the mark
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
 
@@ -63,9 +71,9 @@ def completed(inside: Floats, probability: Floats, outside: Floats, network: Bat
 
 def settled(inside: Floats, look: Look) -> Look:
     """The look at the level that explains the crops (N, 3, h, w), each part of the mark, such as its logo and its word, at its own."""
-    pieces = [piece.astype(np.float32) for piece in parts(look.mask > 0.5)]
-    found = [_settled(inside, replace(look, mask=piece)) for piece in pieces]
-    away = [cv2.distanceTransform((piece == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for piece in pieces]
+    pieces = [replace(look, mask=piece.astype(np.float32)) for piece in parts(look.mask > 0.5)]
+    found = [_settled(inside, piece, hides) for piece, hides in zip(pieces, _opaque(inside, look, pieces), strict=True)]
+    away = [cv2.distanceTransform((piece.mask == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for piece in pieces]
     nearest = np.argmin(np.stack(away), axis=0)
     opacity, colour, doubt = (
         np.select([nearest == number for number in range(len(found))], [getattr(one, name) for one in found])
@@ -74,18 +82,48 @@ def settled(inside: Floats, look: Look) -> Look:
     return Look(look.mask, opacity, colour, doubt)
 
 
-def _settled(inside: Floats, look: Look) -> Look:
-    """The look at the level that explains the crops; opaque where that cannot be believed: better filled than wrong."""
-    explained = levelled(inside, look)
-    if believable(inside, explained):
+def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> list[bool]:
+    """Which parts hide the scene: those that show nothing of its changes, and those that the head takes for about as opaque."""
+    levels = [_level(piece) for piece in pieces]
+    if max(levels) < DENSE:
+        return [False] * len(pieces)
+    fills = np.stack([filled(crop, look.mask > 0.5) for crop in inside])
+    hiding = [level > DENSE and passed(inside, fills, piece.mask > 0.5) < HIDDEN for level, piece in zip(levels, pieces, strict=True)]
+    least = min((level for level, hides in zip(levels, hiding, strict=True) if hides), default=np.inf)
+    return [level > max(DENSE, least - LIKE_LEVEL) for level in levels]
+
+
+def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float:
+    """How much of the scene's changes over time shows through the mask's pixels, as a share; 1 where the scene hardly changes.
+
+    inside: crops (N, 3, h, w); fills: the same, the mark's place filled. The larger of two shares: of what the fill knows of the changes,
+    which is too little where it knows little of them, and of their strength, less what a codec alone makes.
+    """
+    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    core = core if core.sum() >= LEAST_CORE_PIXELS else mask
+    seen, around = ((values - values.mean(0))[:, :, core] for values in (inside, fills))
+    power = float(np.square(around).mean())
+    if power < CHANGING_SCENE**2:
+        return 1.0
+    strength = max(0.0, float(np.square(seen).mean()) - CODEC_NOISE**2) / power
+    return max(float((seen * around).mean()) / power, STRENGTH_WEIGHT * float(np.sqrt(strength)))
+
+
+def _level(look: Look) -> float:
+    return float(np.percentile(look.opacity[look.mask > 0.5], 90))
+
+
+def _settled(inside: Floats, look: Look, hides: bool) -> Look:
+    """The look at the level that explains the crops; opaque where it hides the scene, or where that level cannot be believed."""
+    explained = look if hides else levelled(inside, look)
+    if not hides and believable(inside, explained):  # better filled than wrong
         return explained
     return replace(look, opacity=np.ones_like(look.opacity))
 
 
 def levelled(inside: Floats, look: Look) -> Look:
     """The opacity by the factor, and the colour by the shift, that explain the crops: the matte knows a mark's shape, not its level."""
-    own = look.mask > 0.5
-    level = float(np.percentile(look.opacity[own], 90))
+    level = _level(look)
     if level > OPAQUE:
         return look
     if level > DENSE:

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.looks import SWING_PIXELS
-from service.pipeline.opacity import animated, changes
-from service.pipeline.presence import Look
+from service.pipeline.opacity import HIDDEN, animated, changes, passed, settled
+from service.pipeline.presence import Look, filled
 from tests.footage import pan, scene
 
 Floats = NDArray[np.float32]
@@ -59,3 +59,31 @@ def test_a_mark_that_does_not_change_is_left_as_it_is() -> None:
 
 def test_few_frames_tell_no_change() -> None:
     assert changes(shown(SMOOTH[:8], PULSING[:8]), believed(disc(SMALL))).max() == 0
+
+
+def passing(opacity: float, frames: int = 12) -> float:
+    scenes = pan(3, frames, (5, 7), WIDTH, HEIGHT)
+    crops = shown(scenes, [disc(LARGE, opacity)] * frames)
+    mask = disc(LARGE) > 0.4
+    return passed(crops, np.stack([filled(crop, mask) for crop in crops]), mask)
+
+
+def test_what_passes_through_falls_with_the_opacity_and_is_nothing_under_an_opaque_mark() -> None:
+    shares = [passing(opacity) for opacity in (0.3, 0.5, 0.75, 1.0)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] < HIDDEN / 4
+    assert shares[-2] > 2 * HIDDEN
+
+
+def test_a_scene_at_rest_tells_nothing_of_what_passes() -> None:
+    crops = shown([scene(0, WIDTH, HEIGHT)] * 12, [disc(LARGE, 1.0)] * 12)
+    assert passed(crops, crops, disc(LARGE) > 0.4) == 1.0
+
+
+def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() -> None:
+    scenes = pan(3, 12, (5, 7), WIDTH, HEIGHT)
+    for true in (1.0, 0.75):
+        look = settled(shown(scenes, [disc(LARGE, true)] * 12), believed(disc(LARGE, 0.75)))
+        level = float(np.median(look.opacity[look.mask > 0]))
+        assert (level == 1.0) == (true == 1.0)
+        assert abs(level - true) < 0.1
