@@ -30,9 +30,7 @@ RING = (RING_PIXELS, RING_PIXELS)
 THERE = 0.5  # of what the mark does to that square: with less, this part of it is not in the frame
 LEAST_TIMES = 8  # frames that tell whether a mark changes
 FILL_NOISE = 4.0  # times a fill's error: what changes by less is the scene
-HIDDEN = (
-    0.08  # share of the scene's changes that shows through: the logos of opaque marks have up to 0.06, marks of opacity 0.75 from 0.27 on
-)
+HIDDEN = 0.14  # share of the changes that shows through: opaque logos have 0.02 to 0.18, marks of opacity 0.75 from 0.26 on
 STRENGTH_WEIGHT = 0.4  # of their strength, which a fill makes too small, beside what it knows of them
 CODEC_NOISE = 0.008  # of the brightness in [0, 1]: by that much an opaque mark changes too
 CHANGING_SCENE = 0.015  # standard deviation over time, of the brightness in [0, 1]: a stiller scene tells nothing
