@@ -34,7 +34,7 @@ HIDDEN = 0.14  # share of the changes that shows through: opaque logos have 0.02
 STRENGTH_WEIGHT = 0.4  # of their strength, which a fill makes too small, beside what it knows of them
 CODEC_NOISE = 0.008  # of the brightness in [0, 1]: by that much an opaque mark changes too
 CHANGING_SCENE = 0.015  # standard deviation over time, of the brightness in [0, 1]: a stiller scene tells nothing
-LIKE_LEVEL = 0.2  # of two parts of a mark, by the head: then both hide the scene if one does
+LIKE_LEVEL = 0.6  # of the head's level for a part that hides the scene: then another part of the mark does so as well
 LEAST_CORE_PIXELS = 30  # without its rim, which shows the scene beside the mark
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
@@ -88,7 +88,7 @@ def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> list[bool]:
     fills = np.stack([filled(crop, look.mask > 0.5) for crop in inside])
     hiding = [level > DENSE and passed(inside, fills, piece.mask > 0.5) < HIDDEN for level, piece in zip(levels, pieces, strict=True)]
     least = min((level for level, hides in zip(levels, hiding, strict=True) if hides), default=np.inf)
-    return [level > max(DENSE, least - LIKE_LEVEL) for level in levels]
+    return [level > LIKE_LEVEL * least for level in levels]
 
 
 def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float:
