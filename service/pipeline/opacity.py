@@ -21,6 +21,7 @@ STRANGE = 12.0  # times as far from the fill as the scene around is: not the sce
 SURE = 0.6  # probability at native size above which a pixel is surely mark
 LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
+LEVELLED_DOUBT = 0.5  # of the head's doubt is left once the level is explained: with all of it faint marks are filled too much
 DENSE = 0.6  # above it a mark is levelled by its area, below it by its outline
 NEARLY_OPAQUE = 0.85  # above it a mark whose area asks for a level lower than this share of its own is taken for an opaque one
 WIDE_PIXELS = 10  # beyond a mark's outline that are filled too: it may be there at times
@@ -131,7 +132,7 @@ def levelled(inside: Floats, look: Look) -> Look:
         return look
     opacity = np.minimum(look.opacity * np.float32(blend.scale), np.float32(1))
     colour = np.clip(look.colour + blend.shift[:, None, None], 0, 1).astype(np.float32)
-    doubt = np.minimum(np.hypot(blend.scale * look.doubt, blend.error * opacity), 1).astype(np.float32)
+    doubt = np.minimum(np.hypot(LEVELLED_DOUBT * blend.scale * look.doubt, blend.error * opacity), 1).astype(np.float32)
     return Look(look.mask, opacity, colour, doubt)
 
 
