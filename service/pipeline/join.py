@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.pipeline.measure import Mark
 from service.pipeline.placement import Box, common, meet
-from service.pipeline.pool import ALIKE, window
+from service.pipeline.pool import ALIKE, correlation, window
 from service.pipeline.presence import Look
 from service.pipeline.track import MISSES
 
@@ -48,7 +48,7 @@ def _alike(one: Mark, other: Mark) -> bool:
         return False
     near = cv2.dilate(shared.astype(np.uint8), np.ones((2 * NEAR_PIXELS + 1, 2 * NEAR_PIXELS + 1), np.uint8)) > 0
     shape, other_shape = ((m.look.mask * m.look.opacity)[place][near] for m, place in ((small, here), (large, there)))
-    return bool(np.corrcoef(shape, other_shape)[0, 1] > ALIKE)
+    return correlation(shape, other_shape) > ALIKE
 
 
 def _both(one: Mark, other: Mark) -> Mark:

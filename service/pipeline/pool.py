@@ -164,6 +164,13 @@ def alike(known: Floats, seen: Floats) -> tuple[float, int, int]:
     return float(best), y - pad_y - top, x - pad_x - left
 
 
+def correlation(one: Floats, other: Floats) -> float:
+    """Of two arrays of one shape; 0 where one of them is flat."""
+    x, y = (values - values.mean(dtype=np.float64) for values in (one, other))
+    power = float(np.square(x).sum() * np.square(y).sum())
+    return float((x * y).sum() / np.sqrt(power)) if power > 0 else 0.0
+
+
 def window(values: NDArray[Any], top: int, left: int, height: int, width: int, repeat_edge: bool) -> NDArray[Any]:
     """(..., h, w) -> (..., height, width) from (top, left) on, which may lie outside: there the edge is repeated, or 0."""
     rows, columns = np.arange(top, top + height), np.arange(left, left + width)

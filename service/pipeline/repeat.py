@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.pool import correlation
 from service.pipeline.segment import Sample
 from service.pipeline.stand import PART_SHARE
 from service.pipeline.track import SURE, Track
@@ -221,5 +222,5 @@ def _everywhere(detail: Floats, mean: Floats, steps: tuple[Step, Step]) -> bool:
     for strip, like in zip(np.array_split(detail, rows), np.array_split(mean, rows), strict=True):
         for one, other in zip(np.array_split(strip, columns, 1), np.array_split(like, columns, 1), strict=True):
             if float(np.abs(other).max()) > STROKE_SHARE * float(np.abs(mean).max()):
-                alike.append(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]))
+                alike.append(correlation(one, other))
     return len(alike) > 0 and float(np.mean(np.array(alike) > CELL_LIKENESS)) >= EVERYWHERE

@@ -55,6 +55,11 @@ def test_the_same_mark_much_later_is_another_stay() -> None:
     assert [frames(m) for m in joined([seen(word(1), 0, 20), seen(word(1), 60, 80)])] == [(0, 20), (60, 80)]
 
 
+def test_boxes_without_any_shape_are_not_alike() -> None:
+    full = np.ones(SHAPE, np.float32)
+    assert len(joined([seen(full, 0, 20), seen(full, 25, 60)])) == 2
+
+
 def test_the_same_mark_elsewhere_is_another_stay() -> None:
     assert len(joined([seen(word(1), 0, 20), seen(word(1), 25, 60, left=40)])) == 2
 
