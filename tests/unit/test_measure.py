@@ -1,5 +1,7 @@
 """A second look at each track: exact pixels, opacity, colour and ends."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -140,3 +142,19 @@ def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, heigh
 def test_the_box_has_context_around_the_mark() -> None:
     (one,) = found(story(40, (0, 39, SQUARE)))
     assert one.box == grown(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))
+
+
+@pytest.mark.parametrize(("confidence", "fades", "is_mark"), [(0.7, True, False), (0.9, True, True), (0.7, False, True)])
+def test_what_is_none_too_sure_and_fades_away_is_no_mark(confidence: float, fades: bool, is_mark: bool) -> None:
+    """A thing that is moved leaves its place little by little. A mark as unsure that goes at once is one; so is a sure one that fades."""
+    plain, pictures = story(60), story(60, (0, 43, SQUARE))
+    if fades:
+        for frame, share in enumerate(np.linspace(0.95, 0.05, 12), start=32):
+            pictures[frame] = np.rint(share * pictures[frame].astype(np.float32) + (1 - share) * plain[frame]).astype(np.uint8)
+    info, networks = described(WIDTH, HEIGHT, frames=60), fake.networks()
+    tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
+    candidates = from_tracks(tracks, info, Timeline(range(60), info.time_base), "overlay")
+    marks = [replace(mark, confidence=confidence) for mark in measure(film(pictures), info, candidates, networks, 60)]
+    placements = bound(film(pictures), info, marks, 60)
+    assert bool(placements) == is_mark
+    assert all(p.first_frame == 0 for p in placements)
