@@ -11,7 +11,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import SURE, animated, completed, matte, settled
+from service.pipeline.opacity import SURE, animated, completed, frozen, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled, window
@@ -112,6 +112,8 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
         mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
+    hidden = frozen(inside, mask)
+    mask, look = mask | hidden, replace(look, opacity=np.where(hidden, np.float32(1), look.opacity))
     look = animated(inside, settled(inside, replace(look, mask=mask.astype(np.float32))))
     marks = []
     for spot in pooled.spots:

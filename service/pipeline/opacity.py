@@ -35,6 +35,8 @@ HIDDEN = 0.14  # share of the changes that shows through: opaque logos have 0.02
 STRENGTH_WEIGHT = 0.4  # of their strength, which a fill makes too small, beside what it knows of them
 CODEC_NOISE = 0.008  # of the brightness in [0, 1]: by that much an opaque mark changes too
 CHANGING_SCENE = 0.015  # standard deviation over time, of the brightness in [0, 1]: a stiller scene tells nothing
+FROZEN = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
+MOST_FROZEN = 0.15  # of the pixels around a mark: with more the scene stands still as well
 LIKE_LEVEL = 0.6  # of the head's level for a part that hides the scene: then another part of the mark does so as well
 LEAST_CORE_PIXELS = 30  # without its rim, which shows the scene beside the mark
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
@@ -90,6 +92,24 @@ def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> list[bool]:
     hiding = [level > DENSE and passed(inside, fills, piece.mask > 0.5) < HIDDEN for level, piece in zip(levels, pieces, strict=True)]
     least = min((level for level, hides in zip(levels, hiding, strict=True) if hides), default=np.inf)
     return [level > LIKE_LEVEL * least for level in levels]
+
+
+def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels (h, w) beside the mask's that do not change over time, as those of an opaque mark, in a scene that does.
+
+    Of a plain logo the segmenter may see the outline only. What reaches the edge of the crops is the scene.
+    """
+    none = np.zeros_like(mask)
+    if len(inside) < LEAST_TIMES or not mask.any():
+        return none
+    rest = inside.std(0).mean(0) < FROZEN
+    beside = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
+    if not beside.any() or float(rest[beside].mean()) > MOST_FROZEN:
+        return none
+    _, labels = cv2.connectedComponents((rest | mask).astype(np.uint8))
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    kept = np.setdiff1d(np.unique(labels[mask]), edge)
+    return np.isin(labels, kept[kept > 0]) & ~mask
 
 
 def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.looks import SWING_PIXELS
-from service.pipeline.opacity import HIDDEN, animated, changes, passed, settled
+from service.pipeline.opacity import HIDDEN, animated, changes, frozen, passed, settled
 from service.pipeline.presence import Look, filled
 from tests.footage import pan, scene
 
@@ -87,3 +87,14 @@ def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() 
         level = float(np.median(look.opacity[look.mask > 0]))
         assert (level == 1.0) == (true == 1.0)
         assert abs(level - true) < 0.1
+
+
+def test_the_inside_of_a_logo_of_which_only_the_outline_was_seen_is_found_where_the_scene_changes() -> None:
+    logo, ring = disc(LARGE) > 0.4, (AWAY < LARGE) & (AWAY > LARGE - 4)
+    moving = shown(pan(3, 12, (5, 7), WIDTH, HEIGHT), [logo.astype(np.float32)] * 12)
+    assert (frozen(moving, ring)[logo & ~ring]).mean() > 0.95
+    assert not frozen(moving, ring)[~logo].any()
+    at_rest = shown([scene(0, WIDTH, HEIGHT)] * 12, [logo.astype(np.float32)] * 12)
+    assert not frozen(at_rest, ring).any()
+    see_through = shown(pan(3, 12, (5, 7), WIDTH, HEIGHT), [ring.astype(np.float32)] * 12)
+    assert not frozen(see_through, ring).any()
