@@ -112,9 +112,9 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
         mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
-    hidden = frozen(inside, mask)
-    mask, look = mask | hidden, replace(look, opacity=np.where(hidden, np.float32(1), look.opacity))
-    look = animated(inside, settled(inside, replace(look, mask=mask.astype(np.float32))))
+    look, hidden = settled(inside, replace(look, mask=mask.astype(np.float32))), frozen(inside, mask)
+    opacity = np.where(hidden, np.float32(1), look.opacity)
+    look = animated(inside, replace(look, mask=(mask | hidden).astype(np.float32), opacity=opacity))
     marks = []
     for spot in pooled.spots:
         candidate = candidates[spot.number]
