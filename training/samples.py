@@ -95,7 +95,7 @@ def _published(rendered: Rendered, rng: Rng) -> Rendered:
     return replace(rendered, marked=augment.published(rendered.marked, rng))
 
 
-def matte_sample(source: Source, index: int, size: int = 96) -> Sample:
+def matte_sample(source: Source, index: int, size: int = 128) -> Sample:
     """statistics (MATTE_STATISTICS, size, size); opacity (1, ...); colour (3, ...); clean (3, ...), the mean of the clean frames."""
     rng = source.rng(index)
     scene, anchor, stay = stay_of(source, rng, photo_share=0.3)
