@@ -38,7 +38,8 @@ class Thing:
 
 def thing(rng: Rng, canvas: Canvas, kind: str | None = None) -> Thing:
     """A random thing of the kind, somewhere in the picture, perhaps partly outside."""
-    kind = kind or str(rng.choice(list(THINGS), p=np.array(SHARES) / sum(SHARES)))
+    shares = np.array([SHARES.get(name, 1) for name in THINGS])
+    kind = kind or str(rng.choice(list(THINGS), p=shares / shares.sum()))
     drawing = THINGS[kind](rng, canvas)
     height, width = drawing.alpha.shape
     top, left = (rng.uniform(*sorted((-0.3 * own, of - 0.7 * own))) for own, of in ((height, canvas.height), (width, canvas.width)))
@@ -256,7 +257,7 @@ THINGS: dict[str, Callable[[Rng, Canvas], Art]] = {
     kind.__name__: kind
     for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave)
 }
-SHARES = (2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 5, 2, 2)
+SHARES = {"sign": 2, "clothing": 2, "objects": 5, "vessels": 2, "weave": 2}  # of the others: 1
 TEXTS = ("sign", "scoreboard", "clothing")
 SOLID = ("objects", "vessels", "weave")  # that look like none of the marks, so that they may stand still in a clip that does
 

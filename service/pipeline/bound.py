@@ -11,8 +11,7 @@ from service.pipeline.gather import Bytes, Crops, Place, as_bytes, as_floats, ga
 from service.pipeline.measure import Mark
 from service.pipeline.placement import Placement, common, meet
 from service.pipeline.plan import Candidate, Plan, plan
-from service.pipeline.pool import window
-from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
+from service.pipeline.presence import Look, Scores, cut, filled, first_and_last, parts, score
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
@@ -226,7 +225,7 @@ def _lingers(looked_at: Plan, seen: _Seen, part: _Part, ends: tuple[int, int]) -
 
 def _moved(look: Look, top: int, left: int) -> Look:
     height, width = look.mask.shape
-    return Look(*(window(v, -top, -left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.doubt)))
+    return cut(look, -top, -left, height, width)
 
 
 def _placement(mark: Mark, ends: tuple[int, int], look: Look) -> Placement:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from service.pipeline.measure import Mark
 from service.pipeline.placement import Box, common, meet
-from service.pipeline.pool import ALIKE, correlation, window
-from service.pipeline.presence import Look
+from service.pipeline.pool import ALIKE, correlation
+from service.pipeline.presence import Look, cut
 from service.pipeline.track import MISSES
 
 Floats = NDArray[np.float32]
@@ -77,8 +77,5 @@ def _both(one: Mark, other: Mark) -> Mark:
 
 
 def _seen_in(box: Box, mark: Mark) -> Look:
-    return Look(*(_cut(values, mark.candidate.box, box) for values in vars(mark.look).values()))
-
-
-def _cut(values: Floats, own: Box, box: Box) -> Floats:
-    return window(values, box.top - own.top, box.left - own.left, box.height, box.width, repeat_edge=False)
+    own = mark.candidate.box
+    return cut(mark.look, box.top - own.top, box.left - own.left, box.height, box.width)

@@ -14,8 +14,8 @@ from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.opacity import SURE, animated, completed, frozen, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
-from service.pipeline.pool import Appearance, Pool, Pooled, window
-from service.pipeline.presence import Look, scores
+from service.pipeline.pool import Appearance, Pool, Pooled
+from service.pipeline.presence import Look, cut, scores
 from service.pipeline.repeat import Step, folded
 from service.pipeline.segment import mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
@@ -142,8 +142,7 @@ def _fitted(candidate: Candidate, top: int, left: int, look: Look, confidence: f
         min(max(last_column, first_column + 1), info.width),
         min(max(last_row, first_row + 1), info.height),
     )
-    cut = (window(v, box.top - y, box.left - x, box.height, box.width, False) for v in (look.mask, look.opacity, look.colour, look.doubt))
-    return Mark(replace(candidate, box=box), Look(*cut), confidence)
+    return Mark(replace(candidate, box=box), cut(look, box.top - y, box.left - x, box.height, box.width), confidence)
 
 
 def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network: Batcher) -> Mark:

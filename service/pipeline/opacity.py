@@ -133,9 +133,8 @@ def _level(look: Look) -> float:
 
 
 def _settled(inside: Floats, look: Look, hides: bool) -> Look:
-    """The look at the level that explains the crops; opaque where it hides the scene, or where that level cannot be believed."""
-    explained = look if hides else levelled(inside, look)
-    if not hides and believable(inside, explained):  # better filled than wrong
+    """The look at the level that explains the crops; opaque where it hides the scene, or where that cannot be believed: better filled."""
+    if not hides and believable(inside, explained := levelled(inside, look)):
         return explained
     return replace(look, opacity=np.ones_like(look.opacity))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
+from service.pipeline.pool import window
 
 Floats = NDArray[np.float32]
 
@@ -26,6 +27,11 @@ class Look:
     opacity: Floats
     colour: Floats
     doubt: Floats
+
+
+def cut(look: Look, top: int, left: int, height: int, width: int) -> Look:
+    """The look in another window of the same plane, from (top, left) on; nothing beyond its own."""
+    return Look(*(window(v, top, left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.doubt)))
 
 
 def filled(crop: Floats, mask: NDArray[np.bool_]) -> Floats:

@@ -61,14 +61,13 @@ def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
     rest = list(tracks)
     whole: list[Track] = []
     for mark in stand:
-        both = [mark, *(t for t in rest if t.sure and _part(t.mask, mark.mask))]
+        near = cv2.dilate(mark.mask.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
+        both = [mark, *(t for t in rest if t.sure and _part(t.mask, near))]
         mean = np.maximum.reduce([t.mean for t in both])
         first, last = min(t.first_sample for t in both), max(t.last_sample for t in both)
         whole.append(Track(first, last, mark.seen, 0, mean * np.float32(mark.seen), standing=True))
     return rest + whole
 
 
-def _part(mask: Mask, whole: Mask) -> bool:
-    """Whether most pixels of a mask are the whole mark's too, or next to them."""
-    near = cv2.dilate(whole.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
+def _part(mask: Mask, near: Mask) -> bool:
     return float((mask & near).sum()) >= PART_SHARE * float(mask.sum())
