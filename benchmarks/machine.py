@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "eval"  # clips that training never sees
 CACHE = ROOT / "build" / "benchmarks"
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("numpy", "av", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "pillow")
+PACKAGES = ("numpy", "av", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino", "pillow")
 
 # What decides a figure. Two commits with equal bytes here measure the same thing.
 MEASURED = ("service/**/*.py", "models/**/*.py", "models/manifest.toml", "models/weights/*", "training/metrics.py", "training/glyphs.py",

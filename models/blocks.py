@@ -86,12 +86,13 @@ def correlation(left: Tensor, right: Tensor, radius: int) -> Tensor:
     return torch.stack([(left * padded[:, :, dy : dy + height, dx : dx + width]).sum(1) for dy in shifts for dx in shifts], 1)
 
 
-def pull_push(values: Tensor, valid: Tensor, levels: int = 4) -> Tensor:
+def pull_push(values: Tensor, valid: Tensor, levels: int = 4, finest: int = 0) -> Tensor:
     """Fills (N, C, H, W) where `valid` (N, 1, H, W) is 0 by a smooth surface through the valid pixels around.
 
     H and W divisible by 2**levels. Ever coarser averages of the valid pixels (pyramid scattered-data interpolation: Gortler et al., "The
     Lumigraph", 1996), relaxed on the way back towards Laplace's equation, as multigrid methods do: without that, the fill shows
-    the pyramid's blocks, and is 1 to 5 dB worse under an opaque mark.
+    the pyramid's blocks, and is 1 to 5 dB worse under an opaque mark. Levels finer than `finest` are not relaxed, where most of the
+    time goes.
     """
     sums, weights = [values * valid], [valid]
     for _ in range(levels):
@@ -104,6 +105,6 @@ def pull_push(values: Tensor, valid: Tensor, levels: int = 4) -> Tensor:
         known = (weights[level] * 8).clamp(0.0, 1.0)
         own, free = known * sums[level] / (weights[level] + 1e-6), 1 - known
         filled = own + free * filled
-        for _ in range(RELAXATIONS if level else FINE_RELAXATIONS):
+        for _ in range(0 if level < finest else RELAXATIONS if level else FINE_RELAXATIONS):
             filled = own + free * F.avg_pool2d(filled, 3, 1, 1, count_include_pad=False)
     return filled

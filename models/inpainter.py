@@ -135,7 +135,8 @@ class Inpainter(nn.Module):
         batch, count = frames.shape[:2]
         references = count - 1
         flat = [x.flatten(0, 1) for x in (frames, mask, opacity, colour, doubt)]
-        unblended, filled, trust = self.candidates(*flat)
+        filled = self.fills(frames, mask)
+        unblended, trust = self.candidates(*flat)
         guess = trust * unblended + (1 - trust) * filled  # (B * (1+R), 3, H, W)
         features = self.encoder(torch.cat([guess - 0.5, flat[0] - 0.5, flat[1], trust], 1))
         clips = [f.unflatten(0, (batch, count)) for f in (*features, guess, trust)]
@@ -158,14 +159,20 @@ class Inpainter(nn.Module):
         return Restored(clean, borrowed, [doubled(doubled(doubled(flow8))) * 8, flow])
 
     @staticmethod
-    def candidates(frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, ...) -> un-blended pixels, a smooth fill, and how far the first is to be trusted, in [0, 1]."""
+    def fills(frames: Tensor, mask: Tensor) -> Tensor:
+        """(B, 1+R, ...) -> (B * (1+R), 3, H, W): smooth fills, those of references coarser, because nothing invented is borrowed."""
+        target = pull_push(frames[:, 0], 1 - mask[:, 0])
+        references = pull_push(frames[:, 1:].flatten(0, 1), 1 - mask[:, 1:].flatten(0, 1), finest=2)
+        return torch.cat([target[:, None], references.unflatten(0, (frames.shape[0], -1))], 1).flatten(0, 1)
+
+    @staticmethod
+    def candidates(frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, ...) -> un-blended pixels, and how far they are to be trusted, in [0, 1]."""
         a = (opacity * mask).clamp(0.0, OPACITY_LIMIT)
         unblended = ((frames - a * colour) / (1 - a)).clamp(0.0, 1.0)
-        filled = pull_push(frames, 1 - mask)
         passed = (1 - a).square()
         trust = passed / (passed + UNBLEND_NOISE + DOUBT_WEIGHT * doubt.square()) * (opacity * mask < OPACITY_LIMIT).to(a.dtype)
-        return unblended, filled, 1 - mask + mask * trust
+        return unblended, 1 - mask + mask * trust
 
     @staticmethod
     def _borrow(judged: Tensor, warped: Tensor, references: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -23,6 +23,7 @@ TEXT = 0.3  # coverage above this is scene text
 COVERED_FRAMES = (1, 2, 4, 8, 12, 12)  # that the matte head is shown; 12 where a stay has them
 THINGS_SHARE, PAINTED_SHARE = 0.32, 0.25  # of the segmenter's scenes, and of its photos: with more it grew shy of marks in still scenes
 LEAST_STRIDE_FRAMES, MOST_STRIDE_FRAMES = 2, 24  # of the segmenter's frames: serving looks at long stretches
+EXPOSED_SHARE, EXPOSURES = 0.2, 5  # of the segmenter's samples; each of their looks is the mean of so many frames, as in serving
 
 INPAINTER_KINDS = {
     "moving": 0.14, "moving_name": 0.05, "corner": 0.07, "faint": 0.08, "tiled": 0.08, "subtitle": 0.06, "subtitle_chinese": 0.04,
@@ -37,23 +38,30 @@ SEGMENTER_KINDS = {
 
 
 def segmenter_sample(source: Source, index: int, size: int = 224, frames: int = preprocess.SEGMENTER_FRAMES) -> Sample:
-    """frames (T, 3, size, size) in [0, 1]; target (T, 2, size, size): overlay, scene text."""
+    """frames (T, 3, size, size) in [0, 1]; target (T, 2, size, size): overlay, which of an exposed look is what stands, scene text."""
     rng = source.rng(index)
     scale = float(rng.choice([1, 1.5, 2, 2]))  # the clips are twice the analysis size: most see the mark as the first pass does
-    scene, indices = _watched(source, rng, frames)
+    exposures = EXPOSURES if rng.random() < EXPOSED_SHARE else 1
+    scene, indices = _watched(source, rng, frames * exposures)
     native = max(size, min(int(size * scale), scene.height, scene.width)) // 2 * 2  # a small clip is looked at from nearer
     top, left = window_on(scene, _focus(scene, indices, rng), native, rng)
     rendered = rendering.render(scene, indices, top, left, native, rng)
     marked = augment.published(rendered.marked, rng, rescaled_share=0.15)
     marked, alpha, text = (_fitted(x, size) for x in (marked, rendered.alpha, rendered.text))
-    pictures = marked.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    return {"frames": pictures, "target": np.stack([alpha > 0.04, text > TEXT], 1).astype(np.float32)}
+    pictures = _exposed(marked.transpose(0, 3, 1, 2).astype(np.float32) / 255, exposures)
+    target = np.stack([alpha > 0.04, text > TEXT], 1).astype(np.float32)
+    return {"frames": pictures, "target": np.rint(_exposed(target, exposures))}
+
+
+def _exposed(clip: Array, exposures: int) -> Array:
+    """(T * exposures, ...) -> (T, ...): the mean of so many neighbours."""
+    return clip.reshape(-1, exposures, *clip.shape[1:]).mean(1)
 
 
 def _watched(source: Source, rng: Rng, frames: int) -> tuple[Scene, list[int]]:
     """A scene with or without a mark, with things in it that are none, and the frames of it to look at."""
     scene = scenes.scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.7 else None, photo_share=0.4)
-    stride = _stride(rng)
+    stride = min(_stride(rng), (scene.frames - 1) // (frames - 1))
     if scene.other is None and rng.random() < THINGS_SHARE:
         scene = scenes.with_things(scene, rng, source)
     if stride and scene.other is None and rng.random() < PAINTED_SHARE:

@@ -1,6 +1,6 @@
 """One network on one device for all running jobs: their windows fill its batches, and no window's answer depends on its company."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -66,13 +66,21 @@ class Batcher:
 
         Raises what the network raised, if that was in a batch with one of these windows.
         """
+        return self.begin(windows)()
+
+    def begin(self, windows: Sequence[Arrays]) -> Callable[[], list[Arrays]]:
+        """Queues the windows and returns at once, for a caller with other things to do. What it returns, called, gives what `run` gives."""
         mine = self._queue(windows)
-        try:
-            return [window.answer.result() for window in mine]
-        except BaseException:  # Ctrl-C too: nobody waits for the rest
-            with self._lock:
-                self._waiting = [window for window in self._waiting if window not in mine]
-            raise
+
+        def answers() -> list[Arrays]:
+            try:
+                return [window.answer.result() for window in mine]
+            except BaseException:  # Ctrl-C too: nobody waits for the rest
+                with self._lock:
+                    self._waiting = [window for window in self._waiting if window not in mine]
+                raise
+
+        return answers
 
     def figures(self) -> BatchFigures:
         """The figures of this moment."""

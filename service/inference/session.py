@@ -1,8 +1,9 @@
-"""The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime is behind it, torch is not."""
+"""The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime or OpenVINO is behind it, torch is not."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from service.inference import device as devices
 from service.inference import folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.device import ChosenDevice, Device, WantedPrecision
+
+FIXED_AFTER_RUNS = 16  # of the inpainter in one shape: a mark's window comes once a frame
+HAS_OPENVINO = find_spec("openvino") is not None  # the extra for CUDA comes without it
 
 
 class OnnxSession(Session):
@@ -76,9 +80,9 @@ class Networks:
         """
         chosen = devices.choose_device(device)
         found = {network: find(network, folder.in_use(weights), precision, chosen) for network in spec.NETWORKS}
-        batchers = {network.name: load_batcher(network, of, chosen, threads, warm) for network, of in found.items()}
+        batchers = {network.name: load_batcher(network, of, chosen, threads, warm, precision) for network, of in found.items()}
         versions = {network.name: of.label for network, of in found.items()}
-        return cls(**batchers, versions=versions | {"onnxruntime": ort.__version__, "device": chosen})
+        return cls(**batchers, versions=versions | _runtime(chosen, precision) | {"device": chosen})
 
     def close(self) -> None:
         """Ends the threads of the device, once no job runs any more."""
@@ -98,17 +102,40 @@ def find(network: spec.NetworkSpec, weights: Path, precision: WantedPrecision, d
 
 
 def load_batcher(
-    network: spec.NetworkSpec, weights: registry.Weights, device: ChosenDevice, threads: int = 0, warm: bool = False
+    network: spec.NetworkSpec,
+    weights: registry.Weights,
+    device: ChosenDevice,
+    threads: int = 0,
+    warm: bool = False,
+    precision: WantedPrecision = "auto",
 ) -> Batcher:
-    """The network with the batches, the threads and the workers that suit the device. Raises ModelError."""
+    """The network with the runtime, the batches, the threads and the workers that suit the device. Raises ModelError."""
     if device == "cuda":
         session = OnnxSession(weights.path, network, device, threads)
         if warm:
             warm_up(network, session)
         return Batcher(session, BATCH_SIZES)
-    if network is spec.INPAINTER:  # its calls come by the dozen: two of one thread each do half as much again as one of two threads
-        return Batcher(OnnxSession(weights.path, network, device, 1), workers=threads or os.cpu_count() or 1)
-    return Batcher(OnnxSession(weights.path, network, device, threads))  # a larger batch would only need more memory
+    threads = threads or os.cpu_count() or 1
+    at_once = threads if network is spec.INPAINTER else 1  # its calls come by the dozen: side by side they take two thirds of the time
+    return Batcher(_on_cpu(network, weights.path, precision, threads, at_once), workers=at_once)  # a batch would only need more memory
+
+
+def _on_cpu(network: spec.NetworkSpec, path: Path, precision: WantedPrecision, threads: int, at_once: int) -> Session:
+    if not HAS_OPENVINO:
+        return OnnxSession(path, network, "cpu", threads // at_once)
+    from service.inference import openvino
+
+    fixed_after = FIXED_AFTER_RUNS if network is spec.INPAINTER else None
+    return openvino.OpenVinoSession(path, network, openvino.arithmetic(precision), threads, at_once, fixed_after)
+
+
+def _runtime(device: ChosenDevice, precision: WantedPrecision) -> dict[str, str]:
+    """What a report says of it."""
+    if device == "cuda" or not HAS_OPENVINO:
+        return {"onnxruntime": ort.__version__}
+    from service.inference import openvino
+
+    return {"openvino": openvino.VERSION, "arithmetic": openvino.arithmetic(precision)}
 
 
 def warm_up(network: spec.NetworkSpec, session: Session, sizes: Sequence[int] = BATCH_SIZES) -> None:

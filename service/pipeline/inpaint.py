@@ -1,7 +1,7 @@
 """Step 6: what was behind the marks of one frame. Windows of native crops for the network, and its answers as patches."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -57,6 +57,10 @@ class Inpainter:
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
         """Patches by frame index for the target frames, which come in order; `frames` holds them and those REACH_FRAMES around them."""
+        return self.begin(targets, frames)()
+
+    def begin(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> Callable[[], dict[int, list[Patch]]]:
+        """Gives the windows to the network and returns at once. Called, gives what `patches` gives; calls in the order of the targets."""
         windows: list[Arrays] = []
         places: list[tuple[int, Patch, Tile]] = []
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
@@ -69,11 +73,18 @@ class Inpainter:
                     if self._looks.drawn(index, view).mask.any():
                         windows.append(self._window(index, tile.seen, frames))
                         places.append((index, patch, tile))
-        for (index, patch, tile), window, answer in zip(places, windows, self._network.run(windows), strict=True):
-            mask, opacity = window["mask"][0, 0], window["opacity"][0, 0]
-            _put(patch, tile, self._steady.steadied(index, tile.seen, answer["clean"], mask, opacity))
-        self._forget(targets)
-        return patches
+        answers = self._network.begin(windows)
+        here = self._boxes_from(max(targets, default=0))
+        self._borrowers = {box: borrower for box, borrower in self._borrowers.items() if box in here}
+
+        def finish() -> dict[int, list[Patch]]:
+            for (index, patch, tile), window, answer in zip(places, windows, answers(), strict=True):
+                mask, opacity = window["mask"][0, 0], window["opacity"][0, 0]
+                _put(patch, tile, self._steady.steadied(index, tile.seen, answer["clean"], mask, opacity))
+            self._steady.forget(here)
+            return patches
+
+        return finish
 
     def _by_box(self, index: int) -> list[list[Placement]]:
         """The marks of a frame; parts of one mark, which share a box, are restored at once."""
@@ -106,12 +117,9 @@ class Inpainter:
         assert inner is not None, "a reference that shows nothing is not chosen"
         return view.padded(crop_rgb(frame, inner, self._info), inner)
 
-    def _forget(self, targets: Sequence[int]) -> None:
-        """The windows of marks that have gone."""
-        last = max(targets, default=0)
-        here = {tile.seen for mark in self._marks if mark.last_frame >= last for tile in tiles(mark.box)}
-        self._borrowers = {box: borrower for box, borrower in self._borrowers.items() if box in here}
-        self._steady.forget(here)
+    def _boxes_from(self, frame: int) -> set[Box]:
+        """The windows of the marks that are there in this frame or come later."""
+        return {tile.seen for mark in self._marks if mark.last_frame >= frame for tile in tiles(mark.box)}
 
 
 def in_light_of(target: Floats, here: Drawing, crop: Floats, there: Drawing) -> Floats:

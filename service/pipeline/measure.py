@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
@@ -17,7 +16,7 @@ from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled
 from service.pipeline.presence import Look, cut, scores
 from service.pipeline.repeat import Step, folded
-from service.pipeline.segment import mark_probability
+from service.pipeline.segment import exposed, mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
 from service.pipeline.video import Frame, VideoInfo
 
@@ -186,9 +185,7 @@ def _in_box(candidate: Candidate, look: Look) -> Look:
 
 def _refined(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats:
     """Mark probability at native size, averaged over the stay, near where the coarse look saw it."""
-    chosen = inside if len(inside) <= SEGMENTER_FRAMES else np.concatenate([inside[::2], inside[1::2]])
-    groups = [chosen[i : i + SEGMENTER_FRAMES] for i in range(0, len(chosen), SEGMENTER_FRAMES)]
-    seen = np.concatenate([mark_probability(group, segmenter, frozenset({candidate.kind})) for group in groups]).mean(0)
+    seen = mark_probability(exposed(inside), segmenter, frozenset({candidate.kind})).mean(0)
     side = 2 * CONTEXT_PIXELS + 1
     coarse = (candidate.probability > 0.3).astype(np.uint8)
     near = cv2.dilate(coarse, np.ones((side, side), np.uint8)) > 0

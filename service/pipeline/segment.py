@@ -86,6 +86,11 @@ def sightings_of(recent: Sequence[Sample], fresh: Sequence[Sample], network: Bat
         yield Sighting(index, seen)
 
 
+def exposed(pictures: Floats, looks: int = SEGMENTER_FRAMES) -> Floats:
+    """(N, 3, h, w) -> (looks, 3, h, w), each the mean of its share of the frames: what stands loses its noise, the scene blurs."""
+    return np.stack([part.mean(0) for part in np.array_split(pictures, min(looks, len(pictures)))])
+
+
 def mark_probability(pictures: Floats, network: Batcher, classes: frozenset[Kind]) -> Floats:
     """(T, 3, h, w) RGB in [0, 1] of one place at several times -> (T, h, w), the likelier of the wanted classes."""
     height, width = pictures.shape[-2:]

@@ -1,6 +1,6 @@
 """Step 5 beside tracking: marks that stand through the whole video.
 
-Frames far apart tell them from the scene best: the scene has moved on, they have not.
+Long exposures tell them from the scene best: in the mean of many frames it blurs, they stay sharp and lose their noise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,47 +13,58 @@ from numpy.typing import NDArray
 from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.pipeline.placement import Kind
-from service.pipeline.segment import Sample, Sighting, sightings_of
-from service.pipeline.track import Track, track
+from service.pipeline.segment import Sample, mark_probability
+from service.pipeline.track import CONFIDENT, SURE, Track, find_regions, near
 
+Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MOST_KEPT = 4 * SEGMENTER_FRAMES  # frames, evenly over the video
 LEAST_KEPT = 2 * SEGMENTER_FRAMES  # in a shorter video the groups of neighbouring samples are far enough apart
-SEEN_SHARE = 0.8  # of the kept samples that must show it
 PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
 NEXT_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it
 
 
 @dataclass
 class Spread:
-    """Keeps a few samples, evenly over a video whose length is not known: every second one goes when there are too many."""
+    """Keeps a few samples, evenly over a video whose length is not known, and the sums of those between: neighbours merge when there are
+    too many."""
 
     kept: list[Sample] = field(default_factory=list)
+    _sums: list[tuple[int, Floats]] = field(default_factory=list)  # of each kept one and those that follow it: how many, and their sum
     _every: int = 1
     _seen: int = 0
 
     def add(self, sample: Sample) -> None:
         if self._seen % self._every == 0:
             self.kept.append(sample)
+            self._sums.append((1, sample[1].astype(np.float32)))
+        else:
+            self._sums[-1] = _sum([self._sums[-1], (1, sample[1])])
         self._seen += 1
         if len(self.kept) > MOST_KEPT:
             self.kept, self._every = self.kept[::2], 2 * self._every
+            self._sums = [_sum(self._sums[i : i + 2]) for i in range(0, len(self._sums), 2)]
+
+    def exposures(self) -> Floats:
+        """(SEGMENTER_FRAMES, 3, h, w) in [0, 1]: the means of the samples of each quarter of the video."""
+        sums = [_sum(self._sums[part[0] : part[-1] + 1]) for part in np.array_split(np.arange(len(self._sums)), SEGMENTER_FRAMES)]
+        return np.stack([total.transpose(2, 0, 1) / np.float32(255 * count) for count, total in sums])
+
+
+def _sum(sums: Sequence[tuple[int, NDArray[np.uint8] | Floats]]) -> tuple[int, Floats]:
+    return sum(count for count, _ in sums), np.sum([total for _, total in sums], 0, dtype=np.float32)
 
 
 def standing(spread: Spread, network: Batcher, classes: frozenset[Kind]) -> list[Track]:
-    """The marks that are in every kept sample, in one place. The samples of a group are as far apart as can be."""
+    """The marks that are in every part of the video, in one place."""
     if len(spread.kept) < LEAST_KEPT:
         return []
-    groups = -(-len(spread.kept) // SEGMENTER_FRAMES)
-    seen: list[Sighting] = []
-    for first in range(groups):
-        group = spread.kept[first::groups]
-        seen += sightings_of(group, group, network, classes)
-    seen.sort(key=lambda sighting: sighting.frame_index)
-    first_frame, last_frame = seen[0].frame_index, seen[-1].frame_index
-    found = [t for t in track(seen) if t.sure and t.seen >= SEEN_SHARE * len(seen)]
-    return [t for t in found if t.first_sample == first_frame and t.last_sample == last_frame]
+    first, last = spread.kept[0][0], spread.kept[-1][0]
+    probability = mark_probability(spread.exposures(), network, classes)
+    regions = [region for region in find_regions(probability.mean(0)) if all(part[region].mean() > SURE for part in probability)]
+    seen = [Track(first, last, len(probability), 0, np.where(near(region), probability.sum(0), 0)) for region in regions]
+    return [mark for mark in seen if mark.confidence >= CONFIDENT]
 
 
 def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
@@ -61,13 +72,13 @@ def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
     rest = list(tracks)
     whole: list[Track] = []
     for mark in stand:
-        near = cv2.dilate(mark.mask.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
-        both = [mark, *(t for t in rest if t.sure and _part(t.mask, near))]
+        around = cv2.dilate(mark.mask.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
+        both = [mark, *(t for t in rest if t.sure and _part(t.mask, around))]
         mean = np.maximum.reduce([t.mean for t in both])
         first, last = min(t.first_sample for t in both), max(t.last_sample for t in both)
         whole.append(Track(first, last, mark.seen, 0, mean * np.float32(mark.seen), standing=True))
     return rest + whole
 
 
-def _part(mask: Mask, near: Mask) -> bool:
-    return float((mask & near).sum()) >= PART_SHARE * float(mask.sum())
+def _part(mask: Mask, around: Mask) -> bool:
+    return float((mask & around).sum()) >= PART_SHARE * float(mask.sum())

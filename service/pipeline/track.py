@@ -73,7 +73,7 @@ def track(sightings: Iterable[Sighting]) -> list[Track]:
         unmatched = _extend(tracks, regions, sighting)
         done += [t for t in tracks if t.misses > MISSES]
         tracks = [t for t in tracks if t.misses <= MISSES]
-        tracks += [Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(_near(r), sighting.probability, 0)) for r in unmatched]
+        tracks += [Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(near(r), sighting.probability, 0)) for r in unmatched]
     found = [t for t in _rejoined(done + tracks) if t.mask.sum() >= SMALLEST_PIXELS]
     sure = [t for t in found if _lasts(t, first_frame, last_frame, samples)]
     return sure + _unsure([t for t in found if not any(t is one for one in sure)], sure)
@@ -98,12 +98,12 @@ def _lasts(track: Track, first_frame: int, last_frame: int, samples: int) -> boo
 def find_regions(probability: Floats) -> list[Mask]:
     """Marks in one sighting: pixels above SURE, those near each other together."""
     sure = probability > SURE
-    count, labels = cv2.connectedComponents(_near(sure).astype(np.uint8))
+    count, labels = cv2.connectedComponents(near(sure).astype(np.uint8))
     regions = [(labels == label) & sure for label in range(1, count)]
     return [region for region in regions if region.sum() >= SMALLEST_PIXELS]
 
 
-def _near(mask: Mask) -> Mask:
+def near(mask: Mask) -> Mask:
     """The mask and what is near it: what is seen there but not surely in one sample may be surer in the next."""
     reach = 2 * max(1, round(JOIN_SHARE * max(mask.shape) / 2)) + 1
     return cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
@@ -122,7 +122,7 @@ def _extend(tracks: list[Track], regions: list[Mask], sighting: Sighting) -> lis
         if not mine or iou(whole, mask) < SAME_MARK_IOU:
             open_track.misses += 1
             continue
-        open_track.total += np.where(_near(whole | mask), sighting.probability, 0)
+        open_track.total += np.where(near(whole | mask), sighting.probability, 0)
         open_track.seen, open_track.misses, open_track.last_sample = open_track.seen + 1, 0, sighting.frame_index
         free = [region for region in free if not any(region is taken for taken in mine)]
     return free

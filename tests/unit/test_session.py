@@ -40,7 +40,7 @@ def weights(tmp_path: Path) -> Path:
 
 def test_the_shipped_networks_load_and_tell_their_versions() -> None:
     networks = Networks.load("cpu", threads=1, warm=True)
-    assert set(networks.versions) == {"segmenter", "matte", "inpainter", "onnxruntime", "device"}
+    assert set(networks.versions) == {"segmenter", "matte", "inpainter", "openvino", "arithmetic", "device"}
     assert networks.versions["device"] == "cpu"
 
 

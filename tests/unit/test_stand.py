@@ -1,9 +1,10 @@
-"""Marks that stand through a whole video are seen in frames far apart, and take in what was seen of them nearby in time."""
+"""Marks that stand through a whole video are seen in long exposures, and take in what was seen of them in single frames."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.fake import FakeSegmenter
 from service.pipeline.placement import Box
@@ -41,6 +42,24 @@ def test_few_samples_are_kept_evenly_and_the_first_always(count: int) -> None:
     assert len(kept) >= min(count, MOST_KEPT // 2)
     assert kept[:1] == [0][:count]
     assert len(set(np.diff(kept))) <= 1
+
+
+@given(st.integers(LEAST_KEPT, 200))
+def test_exposures_hold_every_sample_once_in_order_and_about_as_many_each(count: int) -> None:
+    """Told by one lit pixel a sample."""
+    spread = Spread()
+    for index in range(count):
+        picture = np.zeros((1, count, 3), np.uint8)
+        picture[0, index] = 255
+        spread.add((index, picture))
+    lit = spread.exposures()[:, 0, 0]
+    np.testing.assert_allclose(lit.sum(1), 1, atol=1e-5)
+    holders = lit.argmax(0)
+    assert ((lit > 0).sum(0) == 1).all()
+    assert (np.diff(holders) >= 0).all()
+    shares = np.bincount(holders, minlength=SEGMENTER_FRAMES)
+    np.testing.assert_allclose(lit.max(1), 1 / shares, rtol=1e-5)
+    assert shares.max() <= 4 * shares.min()
 
 
 def test_a_mark_in_every_kept_sample_stands_and_one_that_goes_does_not() -> None:
