@@ -14,6 +14,7 @@ from training import augment, rendering, scenes
 from training.patches import Patch
 from training.rendering import Rendered
 from training.scenes import VISIBLE, Scene, Source, window_on
+from training.sighted import sighted
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
@@ -24,6 +25,9 @@ COVERED_FRAMES = (1, 2, 4, 8, 12, 12)  # that the matte head is shown; 12 where 
 THINGS_SHARE, PAINTED_SHARE = 0.32, 0.25  # of the segmenter's scenes, and of its photos: with more it grew shy of marks in still scenes
 LEAST_STRIDE_FRAMES, MOST_STRIDE_FRAMES = 2, 24  # of the segmenter's frames: serving looks at long stretches
 EXPOSED_SHARE, EXPOSURES = 0.2, 5  # of the segmenter's samples; each of their looks is the mean of so many frames, as in serving
+SIGHTED_SHARE = 0.7  # of the matte head's samples begin with what the segmenter sees, in so far as that is of use
+LEAST_SCALE = 0.33  # of the whole picture when the segmenter first sees it: that of 1080 lines
+LEAST_SIGHTED = 0.25  # mean probability on the mark: what is seen less is no candidate
 
 INPAINTER_KINDS = {
     "moving": 0.14, "moving_name": 0.05, "corner": 0.07, "faint": 0.08, "tiled": 0.08, "subtitle": 0.06, "subtitle_chinese": 0.04,
@@ -118,7 +122,7 @@ def matte_sample(source: Source, index: int, size: int = 128) -> Sample:
     alpha = rendered.alpha[: len(covered)].mean(0)[rows, columns]
     weight = rendered.alpha[: len(covered), ..., None]
     colour = ((rendered.colour[: len(covered)] * weight).sum(0) / np.maximum(weight.sum(0), 1e-3))[rows, columns].transpose(2, 0, 1)
-    probability = _as_segmented(rendered.alpha[: len(covered)].max(0)[rows, columns], rng)
+    probability = _probability(marked[: len(covered)], rendered.alpha[: len(covered)].max(0)[rows, columns], rng)
     statistics = preprocess.matte_statistics(marked[: len(covered)], probability, marked[len(covered) :])
     clean = rendered.clean[: len(covered)].mean(0)[rows, columns].transpose(2, 0, 1).astype(np.float32) / 255
     arrays = augment.flipped([square(a, size) for a in (statistics, alpha[None], colour, clean)], rng)
@@ -143,6 +147,15 @@ def inner(shape: tuple[int, ...], size: int) -> tuple[slice, slice]:
 def square(array: Array, size: int) -> Array:
     grow = [(0, 0)] * (array.ndim - 2) + [(0, max(0, size - array.shape[-2])), (0, max(0, size - array.shape[-1]))]
     return np.pad(array, grow, mode="edge")[..., :size, :size].astype(np.float32)
+
+
+def _probability(crops: Array, alpha: Array, rng: Rng) -> Array:
+    """What the segmenter sees of the mark, where it sees it; else, and for other segmenters, something like it."""
+    if rng.random() < SIGHTED_SHARE:
+        seen = sighted(crops, min(1.0, float(rng.uniform(LEAST_SCALE, 1.3))))
+        if seen[alpha > VISIBLE].sum() > LEAST_SIGHTED * (alpha > VISIBLE).sum():
+            return seen
+    return _as_segmented(alpha, rng)
 
 
 def _as_segmented(alpha: Array, rng: Rng) -> Array:

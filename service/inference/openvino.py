@@ -22,6 +22,10 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 MOST_FIXED = 8  # shapes that are held compiled, the latest
 VERSION: Final = ov.__version__.split("-")[0]
 
+# OpenVINO's binding sets itself up when it first meets an array, and two threads that do so at once wait for each other for ever: the first
+# holds that set-up and waits for the interpreter, the second the other way round. Seen with 2026.4. So it is done here, in one thread.
+ov.Tensor(np.zeros(1, np.float32)).data.copy()
+
 
 class OpenVinoSession(Session):
     """A network in OpenVINO. `at_once` callers are served side by side, by `threads` threads in all.

@@ -190,8 +190,13 @@ def _refined(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats
     coarse = (candidate.probability > 0.3).astype(np.uint8)
     near = cv2.dilate(coarse, np.ones((side, side), np.uint8)) > 0
     beside = cv2.dilate(coarse, np.ones((side, 2 * coarse.shape[1] + 1), np.uint8)) > 0  # a thin word may be lost in the shrunken picture
-    coarse_weight = max(LEAST_COARSE_WEIGHT, 1.5 * candidate.scale - 0.5)
-    both = (1 - coarse_weight) * seen + coarse_weight * candidate.probability
+    both = both_looks(seen, candidate.probability, candidate.scale)
     if candidate.steps:  # its words are told by each other
         both = np.maximum(seen * near, candidate.probability)
     return np.where(near, both, np.where(beside & (seen > BESIDE), seen, 0)).astype(np.float32)
+
+
+def both_looks(near: Floats, afar: Floats, scale: float) -> Floats:
+    """The probability at native size and that of the whole picture, shrunk to `scale`, which tells better what is scene, as one."""
+    weight = np.float32(max(LEAST_COARSE_WEIGHT, 1.5 * scale - 0.5))
+    return (1 - weight) * near + weight * afar

@@ -1,5 +1,7 @@
 """OpenVINO computes what ONNX Runtime computes, for any shape, before and after a shape has a network of its own, and for many callers."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from service.inference.openvino import MOST_FIXED, OpenVinoSession, arithmetic
 from service.inference.session import Networks, OnnxSession
 from tests.unit.test_batcher import TINY, tiny_onnx
 
+ROOT = Path(__file__).parents[2]
 SIZES = ((64, 96), (96, 64), (64, 96))
 EQUAL = 2e-4  # two runtimes add in another order
 
@@ -103,3 +106,26 @@ def test_without_openvino_onnx_runtime_does_it(monkeypatch: pytest.MonkeyPatch) 
     assert "openvino" not in networks.versions
     (given,) = networks.matte.run([{name: array[0] for name, array in inputs(MATTE, 16, 24).items()}])
     assert given["opacity"].shape == (1, 16, 24)
+
+
+FIRST = """
+import threading
+from models.registry import find
+from models.spec import MATTE
+from service.inference import trial
+from service.inference.openvino import OpenVinoSession
+
+network, given = OpenVinoSession(find(MATTE).path, MATTE, "f32", threads=4, at_once=4), trial.inputs(MATTE, trial.small_sizes(MATTE))
+together = threading.Barrier(4)
+callers = [threading.Thread(target=lambda: (together.wait(), network.run(given))) for _ in range(4)]
+for caller in callers:
+    caller.start()
+for caller in callers:
+    caller.join()
+"""
+
+
+def test_the_first_callers_of_a_process_may_come_together() -> None:
+    """Without care one process in ten hung for ever."""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", FIRST], check=True, timeout=60, cwd=ROOT)

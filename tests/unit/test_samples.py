@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.preprocess import SEGMENTER_FRAMES
 from models.spec import MATTE_STATISTICS
 from tests.footage import texture
 from tests.material import moving_picture, small_source
+from training import samples
 from training.augment import compressed
 from training.clips import Clip
 from training.restoration import inpainter_sample
 from training.samples import Sample, Source, matte_sample, segmenter_sample
+from training.sighted import sighted
 
 SOURCE = small_source()
 SAMPLERS = (segmenter_sample, matte_sample, inpainter_sample)
@@ -140,3 +144,28 @@ def test_photos_alone_and_videos_alone_are_enough() -> None:
         for sampler in SAMPLERS:
             for index in range(4):
                 sampler(source, index, size=SIZE)
+
+
+def test_exposed_samples_blur_the_scene_and_keep_what_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(share: float) -> list[Sample]:
+        monkeypatch.setattr(samples, "EXPOSED_SHARE", share)
+        return [segmenter_sample(SOURCE, index, size=SIZE) for index in range(40)]
+
+    def detail(drawn: list[Sample]) -> float:
+        return float(np.mean([np.abs(np.diff(sample["frames"], axis=-1)).mean() for sample in drawn if not sample["target"].any()]))
+
+    single, exposed = drawn(0), drawn(1)
+    assert detail(exposed) < 0.9 * detail(single)
+    marks = [sample["target"][:, 0] for sample in exposed]
+    assert all(set(np.unique(mark)) <= {0, 1} for mark in marks)
+    assert sum(mark.any() and (mark == mark[0]).all() for mark in marks) > 5
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.4])
+def test_the_served_segmenter_sees_a_standing_word(scale: float) -> None:
+    crops = moving_picture(7, 12, 96, 160).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    word = np.asarray(Image.new("L", (160, 96))).copy()
+    cv2.putText(word, "Sample", (14, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 255, 3)
+    seen = sighted(np.where(word > 127, 0.4 * crops + 0.6, crops).astype(np.float32), scale)
+    assert seen.shape == (96, 160)
+    assert seen[word > 127].mean() > 0.5 > 5 * seen[cv2.dilate(word, np.ones((9, 9))) == 0].mean()

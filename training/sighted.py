@@ -1,0 +1,35 @@
+"""What the segmenter that is served sees of a sample's crops: the matte head learns from its true mistakes."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models import registry, spec
+from service.inference.batcher import Batcher
+from service.inference.session import load_batcher
+from service.pipeline.measure import both_looks
+from service.pipeline.segment import exposed, mark_probability
+
+Array = NDArray[np.float32]
+
+
+def sighted(crops: Array, scale: float) -> Array:
+    """(N, 3, h, w) in [0, 1] of one stay -> (h, w), the probability after the look from afar, shrunk to `scale`, and from near."""
+    height, width = crops.shape[-2:]
+    looks = exposed(crops)
+    near = _seen(looks)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.stack([cv2.resize(look.transpose(1, 2, 0), size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1) for look in looks])
+    afar = near if scale == 1 else np.asarray(cv2.resize(_seen(small), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return both_looks(near, afar, scale)
+
+
+def _seen(pictures: Array) -> Array:
+    return np.asarray(mark_probability(pictures, _segmenter(), frozenset({"overlay"})).mean(0), np.float32)
+
+
+@cache
+def _segmenter() -> Batcher:
+    return load_batcher(spec.SEGMENTER, registry.find(spec.SEGMENTER), "cpu", threads=1)
