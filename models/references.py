@@ -78,7 +78,7 @@ def shift_between(
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
     least = float(errors[y, x])
     alike = least < strange**2 * spread + 2e-4
-    return Shift(SHRINK * (y - reach + _vertex(errors[:, x], y)), SHRINK * (x - reach + _vertex(errors[y], x)), alike)
+    return Shift(SHRINK * (y - reach + vertex(errors[:, x], y)), SHRINK * (x - reach + vertex(errors[y], x)), alike)
 
 
 def _differences(template: Array, other: Array, weight: Array, shown: Array) -> Array:
@@ -101,13 +101,13 @@ def _reluctance(reach: int) -> Array:
     return np.hypot(axis[:, None], axis[None, :]).astype(np.float32)
 
 
-def _vertex(errors: Array, place: int) -> float:
-    """How far from `place` the parabola through it and its neighbours has its lowest point, within half a pixel."""
-    if not 0 < place < len(errors) - 1:
+def vertex(values: Array, place: int) -> float:
+    """How far from `place`, the least or largest of its neighbours, their parabola turns: half a pixel at most."""
+    if not 0 < place < len(values) - 1:
         return 0.0
-    before, here, after = (float(e) for e in errors[place - 1 : place + 2])
+    before, here, after = (float(value) for value in values[place - 1 : place + 2])
     bend = before - 2 * here + after
-    return 0.0 if bend <= 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+    return 0.0 if bend == 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
 
 
 def choose(target: int, hole: Mask, candidates: Sequence[Reference], covered: Cover) -> tuple[Reference, ...]:

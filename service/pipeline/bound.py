@@ -130,6 +130,12 @@ class _Seen:
             self._fills[frame] = as_bytes(filled(crop, self._mask))
         return crop, as_floats(self._fills[frame])
 
+    def moved(self, frame: int, part: Look, top: int, left: int) -> float:
+        """The score of a part of the mark that has been moved; what was marked where it had rested is scene again."""
+        crop, moved = as_floats(self._crops[frame]), _moved(part, top, left)
+        hole = (self._mask & (part.mask < 0.5)) | (moved.mask > 0.5)
+        return score(crop, filled(crop, hole), moved)
+
 
 @dataclass(frozen=True)
 class _Levels:
@@ -196,15 +202,15 @@ def _slide(
     for frame in range(edge + step, end + step * (SLIDE_FRAMES + 1), step):
         if frame not in looked_at.ends:
             break
-        pair, beyond = seen.pair(frame), (frame - end) * step > 0
+        beyond = (frame - end) * step > 0
         shifts = [(top + y, left + x) for y in SLIDE_PIXELS for x in SLIDE_PIXELS]
-        best, y, x = max((score(*pair, _moved(look, y, x)), y, x) for y, x in shifts)
+        best, y, x = max((seen.moved(frame, look, y, x), y, x) for y, x in shifts)
         if not (found or beyond or y or x):  # still at rest
             edge = frame
             continue
         if beyond and (best < least or not found):
             break
-        if not beyond and (best < elsewhere or best - (here := score(*pair, look)) < SLIDE_GAIN * (levels.present - here)):
+        if not beyond and (best < elsewhere or best - (here := score(*seen.pair(frame), look)) < SLIDE_GAIN * (levels.present - here)):
             return end, []
         top, left = y, x
         found.append((frame, _moved(look, top, left)))

@@ -15,7 +15,7 @@ from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled
 from service.pipeline.presence import Look, cut, scores
-from service.pipeline.repeat import Step, folded
+from service.pipeline.repeat import Step, autocorrelation, exact, folded
 from service.pipeline.segment import exposed, mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
 from service.pipeline.video import Frame, VideoInfo
@@ -107,6 +107,7 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
     probability, look = completed(inside, pooled.probability, outside, network)
     mask = _pixels(probability, look)
     if steps := candidates[pooled.spots[0].number].steps:
+        steps = exact(autocorrelation(look.opacity), steps)  # of the picture at full size, and without its scene
         look = _folded(look, steps)
         mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():

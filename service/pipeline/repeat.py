@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.references import vertex
 from service.pipeline.pool import correlation
 from service.pipeline.segment import Sample
 from service.pipeline.stand import PART_SHARE
@@ -28,6 +29,8 @@ WHITE_BINS = 8.0  # of the spectrum, over which it is made flat
 LEAST_CROSS = 0.25  # sine of the angle between the steps
 AS_GOOD = 0.75  # of the best likeness: shorter steps are better
 LEAST_SUMS = 3  # within half of the picture, of which the median counts
+MOST_SUMS = 6  # of one step
+MOST_OFF = 0.25  # pixels that a sum of steps is off the raster: more blurs what is averaged
 PEAK_PIXELS = 6  # around a peak belongs to it
 MOST_PEAKS = 40
 EVERYWHERE = 0.75  # of the cells that must show the pattern: a fence or a facade does not fill the picture
@@ -145,7 +148,7 @@ def _steps(likeness: Floats) -> tuple[Step, Step] | None:
     if best < LEAST_PEAK:
         return None
     _, one, other = next(pair for pair in found if pair[0] >= AS_GOOD * best)
-    return _exact(likeness, one), _exact(likeness, other)
+    return exact(likeness, (one, other))
 
 
 def _value_of_sums(likeness: Floats, one: Step, other: Step) -> float:
@@ -171,20 +174,30 @@ def _peaks(likeness: Floats) -> Iterator[tuple[float, float, float]]:
         yield float(likeness[row, column]), float(row - height), float(column - width)
 
 
-def _exact(likeness: Floats, step: Step) -> Step:
-    """The step to a fraction of a pixel, from the farthest of its multiples whose peak is found again."""
+def exact(likeness: Floats, steps: tuple[Step, Step]) -> tuple[Step, Step]:
+    """The steps to a fraction of a pixel: those that fit the peaks at their sums best; the near ones tell where the far ones are."""
     height, width = (side // 2 for side in likeness.shape)
-    exact = step
-    for k in range(2, 16):
-        row, column = round(height + k * exact[0]), round(width + k * exact[1])
-        if not (2 <= row < 2 * height - 1 and 2 <= column < 2 * width - 1):
+    fitted, reach = np.array(steps, np.float64), 1
+    while True:
+        sums, places = [], []
+        for i, j in [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1) if (j, i) > (0, 0)]:
+            y, x = np.array([i, j]) @ fitted
+            row, column = round(height + y), round(width + x)
+            if not (3 <= row < 2 * height - 2 and 3 <= column < 2 * width - 2):
+                continue
+            dy, dx = np.unravel_index(int(likeness[row - 2 : row + 3, column - 2 : column + 3].argmax()), (5, 5))
+            row, column = row + int(dy) - 2, column + int(dx) - 2
+            if likeness[row, column] >= LEAST_PEAK:
+                sums.append((i, j))
+                places.append((row - height + vertex(likeness[:, column], row), column - width + vertex(likeness[row], column)))
+        if len(sums) < LEAST_SUMS or np.linalg.matrix_rank(np.array(sums)) < 2:
             break
-        near = likeness[row - 2 : row + 3, column - 2 : column + 3]
-        if float(near.max()) < LEAST_PEAK:
+        fitted = np.linalg.lstsq(np.array(sums), np.array(places), rcond=None)[0]
+        if reach == MOST_SUMS:
             break
-        dy, dx = np.unravel_index(int(near.argmax()), near.shape)
-        exact = (row + int(dy) - 2 - height) / k, (column + int(dx) - 2 - width) / k
-    return exact
+        reach += 1
+    (y, x), (v, u) = fitted.tolist()
+    return (y, x), (v, u)
 
 
 def folded(values: Floats, steps: tuple[Step, Step], weights: Floats | None = None) -> Floats:
@@ -201,15 +214,19 @@ def folded(values: Floats, steps: tuple[Step, Step], weights: Floats | None = No
 
 
 def _sums(steps: tuple[Step, Step], height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Whole sums of both steps by which something in the picture may move and stay in it."""
+    """Sums of both steps, of those that are about whole, by which something in the picture may move and stay in it.
+
+    A row that is half a step further may be half a pixel off: its words are another drawing.
+    """
     (y, x), (v, u) = steps
     area = abs(y * u - x * v)
     most_i = int((abs(v) * width + abs(u) * height) / area) + 1
     most_j = int((abs(y) * width + abs(x) * height) / area) + 1
     for i in range(-most_i, most_i + 1):
         for j in range(-most_j, most_j + 1):
-            dy, dx = round(i * y + j * v), round(i * x + j * u)
-            if abs(dy) < height and abs(dx) < width:
+            down, right = i * y + j * v, i * x + j * u
+            dy, dx = round(down), round(right)
+            if abs(dy) < height and abs(dx) < width and max(abs(down - dy), abs(right - dx)) <= MOST_OFF:
                 yield dy, dx
 
 
