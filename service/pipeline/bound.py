@@ -27,8 +27,8 @@ SLIDE_GAIN = 0.7  # of what is missing at its place, that the shift must bring
 STILL_THERE = 0.6  # between the scores without and with the mark, shifted likewise, in frames beyond
 SLIDE_FRAMES = 4
 SLIDE_PIXELS = range(-2, 3)  # from one frame to the next, either way
-SHY = 0.76  # of the confidence: a mark that is less sure must come and go at once
-AT_ONCE = 0.4  # between the scores without and with the mark: it falls by that much from one frame to the next
+SHY = 0.8  # of the confidence: a mark that is less sure must come and go at once
+AT_ONCE = 0.5  # between the scores without and with the mark: it falls by that much from one frame to the next
 NEAR_END_FRAMES = 8
 LARGEST_SLIDING = 0.25  # of the picture: larger marks are not looked for elsewhere
 

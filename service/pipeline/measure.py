@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import SURE, animated, completed, frozen, matte, settled
+from service.pipeline.opacity import DENSE, SURE, animated, completed, frozen, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled
@@ -29,6 +29,7 @@ OVERLOOKED_SHARE = (
     0.6  # of the mark's own opacity: with that much of it the matte, if it has little doubt, finds what the segmenter overlooked
 )
 OVERLOOKED_DOUBT = 0.4  # of the opacity
+MOST_DOUBTED = 2.0  # times the doubt of the surest quarter of a faint mark
 EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its edge
 CONFIDENT = 0.66  # of a mark, 0 to 1: true ones were seen down to 0.7; four held-out clips without a mark have no candidate at all
 LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
@@ -172,7 +173,14 @@ def _pixels(probability: Floats, look: Look) -> NDArray[np.bool_]:
     level = float(np.percentile(look.opacity[sure], 80))
     seen = (probability > FAINT) & (look.opacity > max(VISIBLE_OPACITY, EDGE_SHARE * level))
     overlooked = (look.opacity > OVERLOOKED_SHARE * level) & (look.doubt < OVERLOOKED_DOUBT * look.opacity)
-    return seen | overlooked | (probability > CERTAIN)
+    return _without_what_is_doubted(seen | overlooked | (probability > CERTAIN), look)
+
+
+def _without_what_is_doubted(mask: NDArray[np.bool_], look: Look) -> NDArray[np.bool_]:
+    """Of a faint mark the pixels that the head is about as sure of as of its surest: the counters of letters it doubts."""
+    if not mask.any() or float(np.percentile(look.opacity[mask], 80)) > DENSE:
+        return mask
+    return mask & (look.doubt < MOST_DOUBTED * float(np.percentile(look.doubt[mask], 25)))
 
 
 def _in_box(candidate: Candidate, look: Look) -> Look:
