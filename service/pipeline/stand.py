@@ -21,6 +21,7 @@ Mask = NDArray[np.bool_]
 
 MOST_KEPT = 4 * SEGMENTER_FRAMES  # frames, evenly over the video
 LEAST_KEPT = 2 * SEGMENTER_FRAMES  # in a shorter video the groups of neighbouring samples are far enough apart
+ALIKE = 0.78  # correlation of any two exposures' probabilities: true marks have 0.82 to 1, lines of subtitles in one place 0.29 to 0.75
 PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
 NEXT_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it
 
@@ -62,9 +63,16 @@ def standing(spread: Spread, network: Batcher, classes: frozenset[Kind]) -> list
         return []
     first, last = spread.kept[0][0], spread.kept[-1][0]
     probability = mark_probability(spread.exposures(), network, classes)
-    regions = [region for region in find_regions(probability.mean(0)) if all(part[region].mean() > SURE for part in probability)]
+    regions = [region for region in find_regions(probability.mean(0)) if _same(probability, region)]
     seen = [Track(first, last, len(probability), 0, np.where(near(region), probability.sum(0), 0)) for region in regions]
     return [mark for mark in seen if mark.confidence >= CONFIDENT]
+
+
+def _same(probability: Floats, region: Mask) -> bool:
+    """Whether all exposures (T, h, w) show the mark, and the same one: lines of subtitles follow each other in one place."""
+    around = near(region)
+    seen = all(part[region].mean() > SURE for part in probability)
+    return seen and float(np.corrcoef([part[around] for part in probability]).min()) >= ALIKE
 
 
 def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
