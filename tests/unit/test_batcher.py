@@ -270,3 +270,12 @@ def test_closing_answers_what_waits_and_refuses_what_comes_later(crowd: Crowd) -
     closing.result(DEADLINE_SECONDS)
     with pytest.raises(RuntimeError, match="shutdown"):
         crowd.batcher.run(windows_of(1, 1))
+
+
+def test_who_only_begins_does_not_wait_for_the_device(crowd: Crowd) -> None:
+    """The device is busy all the time; the answers are asked for later, in another order."""
+    one, other = (crowd.batcher.begin(windows_of(caller, 2)) for caller in (1, 2))
+    assert crowd.batcher.figures().waiting == 4
+    crowd.session.open.set()
+    assert [answer["y"].flat[0] for answer in other()] == [4, 4]
+    assert [answer["y"].flat[0] for answer in one()] == [2, 2]

@@ -70,6 +70,13 @@ def test_a_mark_in_every_kept_sample_stands_and_one_that_goes_does_not() -> None
     assert standing(spread_of(gone), Batcher(FakeSegmenter()), OVERLAY) == []
 
 
+def test_lines_that_follow_each_other_in_one_place_do_not_stand() -> None:
+    """All of the exposures show something there, but not the same."""
+    first, second = Box(20, 20, 50, 32), Box(30, 20, 60, 32)
+    lines = [marked(scene(9 * i, WIDTH, HEIGHT), first if i < 20 else second) for i in range(40)]
+    assert standing(spread_of(lines), Batcher(FakeSegmenter()), OVERLAY) == []
+
+
 def test_a_short_video_has_no_frames_far_apart() -> None:
     there = [marked(scene(9 * i, WIDTH, HEIGHT), BOX) for i in range(LEAST_KEPT - 1)]
     assert standing(spread_of(there), Batcher(FakeSegmenter()), OVERLAY) == []
