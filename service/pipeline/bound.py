@@ -27,8 +27,8 @@ SLIDE_GAIN = 0.7  # of what is missing at its place, that the shift must bring
 STILL_THERE = 0.6  # between the scores without and with the mark, shifted likewise, in frames beyond
 SLIDE_FRAMES = 4
 SLIDE_PIXELS = range(-2, 3)  # from one frame to the next, either way
-SHY = 0.8  # of the confidence: a mark that is less sure must come and go at once
-AT_ONCE = 0.5  # between the scores without and with the mark: it falls by that much from one frame to the next
+SHY = 0.78  # of the confidence: a mark that is less sure must come and go at once
+AT_ONCE = 0.5  # of all that the score falls: it does so from one frame to the next
 NEAR_END_FRAMES = 8
 LARGEST_SLIDING = 0.25  # of the picture: larger marks are not looked for elsewhere
 
@@ -89,7 +89,7 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
         ends, slid = _agreed(each, found, candidate), list[tuple[int, Look]]()
         if may_slide and each.levels.clear:
             ends, slid = _slides(looked_at, seen, each.look, ends, each.levels)
-        if mark.confidence < SHY and each.levels.clear and not slid and _lingers(looked_at, seen, each, ends):
+        if mark.confidence < SHY and each.levels.clear and _lingers(looked_at, seen, each, ends):
             return []
         stays[ends] = stays.get(ends, np.zeros_like(mask)) | (each.look.mask > 0.5)
         slides[ends] += slid
@@ -224,7 +224,8 @@ def _lingers(looked_at: Plan, seen: _Seen, part: _Part, ends: tuple[int, int]) -
         if not frames or abs(frames[-1] - end) < NEAR_END_FRAMES:  # the video ends, or what is beyond was not looked at
             continue
         scores = np.array([score(*seen.pair(frame), part.look) for frame in frames])
-        if float((scores[:-1] - scores[1:]).max()) < AT_ONCE * (part.levels.present - part.levels.absent):
+        falls = max(part.levels.present - part.levels.absent, float(np.ptp(scores)))  # what leaves may show more of itself before
+        if float((scores[:-1] - scores[1:]).max()) < AT_ONCE * falls:
             return True
     return False
 

@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 SURE = 0.5  # a pixel is seen as mark above this probability
-CONFIDENT = 0.66  # mean probability over its pixels that a track needs
+CONFIDENT = 0.63  # mean probability over its pixels that a track needs
 CONFIDENT_AT_ENDS = 0.76  # and that one needs which is seen only in the first or last samples of the video
 SAME_MARK_IOU = (
     0.65  # between a track and a new region: a still mark has 0.7 to 1 (mostly over 0.95), two lines of subtitles in one place 0.25 to 0.7
