@@ -16,7 +16,6 @@ from service.inference import folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.device import ChosenDevice, Device, WantedPrecision
 
-FIXED_AFTER_RUNS = 16  # of the inpainter in one shape: a mark's window comes once a frame
 HAS_OPENVINO = find_spec("openvino") is not None  # the extra for CUDA comes without it
 
 
@@ -125,8 +124,7 @@ def _on_cpu(network: spec.NetworkSpec, path: Path, precision: WantedPrecision, t
         return OnnxSession(path, network, "cpu", threads // at_once)
     from service.inference import openvino
 
-    fixed_after = FIXED_AFTER_RUNS if network is spec.INPAINTER else None
-    return openvino.OpenVinoSession(path, network, openvino.arithmetic(precision), threads, at_once, fixed_after)
+    return openvino.OpenVinoSession(path, network, openvino.arithmetic(precision), threads, at_once)
 
 
 def _runtime(device: ChosenDevice, precision: WantedPrecision) -> dict[str, str]:
