@@ -14,9 +14,11 @@ from models.spec import INPAINTER, MATTE, NETWORKS, SEGMENTER, NetworkSpec
 from service.errors import ModelError
 from service.inference import session, trial
 from service.inference.batcher import Arrays
-from service.inference.openvino import OpenVinoSession, arithmetic
 from service.inference.session import Networks, OnnxSession
 from tests.unit.test_batcher import TINY, tiny_onnx
+
+pytest.importorskip("openvino")
+from service.inference.openvino import OpenVinoSession, arithmetic
 
 ROOT = Path(__file__).parents[2]
 SIZES = ((64, 96), (96, 64), (64, 96))
