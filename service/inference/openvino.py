@@ -12,6 +12,7 @@ from models.spec import NetworkSpec, TensorSpec
 from service.errors import ModelError
 from service.inference.batcher import Arrays, Session
 from service.inference.device import WantedPrecision
+from service.inference.session import keep
 
 Arithmetic = Literal["f32", "bf16"]
 
@@ -61,6 +62,4 @@ def arithmetic(precision: WantedPrecision) -> Arithmetic:
 
 
 def _keep(contract: Sequence[TensorSpec], ports: Sequence[ov.ConstOutput]) -> bool:
-    """Whether a file's tensors have the names and the fixed dimensions of the contract."""
-    specified = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in contract}
-    return specified == {p.any_name: [d.get_length() if d.is_static else None for d in p.partial_shape] for p in ports}
+    return keep(contract, {p.any_name: [d.get_length() if d.is_static else None for d in p.partial_shape] for p in ports})

@@ -49,9 +49,12 @@ class OnnxSession(Session):
 
 
 def _keep(contract: Sequence[spec.TensorSpec], tensors: Sequence[ort.NodeArg]) -> bool:
-    """Whether a file's tensors have the names and the fixed dimensions of the contract."""
-    specified = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in contract}
-    return specified == {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors}
+    return keep(contract, {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors})
+
+
+def keep(contract: Sequence[spec.TensorSpec], shapes: dict[str, list[int | None]]) -> bool:
+    """Whether a file's tensors have the names and the fixed dimensions of the contract; a free dimension is None."""
+    return shapes == {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in contract}
 
 
 @dataclass(frozen=True)

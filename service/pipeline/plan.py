@@ -34,7 +34,7 @@ class Candidate:
     exact_mask: bool = False  # the mask was given and is not to be refined
     sure: bool = True  # a mark by itself; otherwise only if it looks like one that is
     scale: float = 0.0  # of the picture in which it was seen, to the video's; 0 where a person pointed at it
-    standing: bool = False  # seen in frames far apart only
+    standing: bool = False  # seen in every part of the video
     steps: tuple[Step, Step] | None = None  # in native pixels, of a mark that repeats over the picture
 
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MOST_KEPT = 4 * SEGMENTER_FRAMES  # frames, evenly over the video
-LEAST_KEPT = 2 * SEGMENTER_FRAMES  # in a shorter video the groups of neighbouring samples are far enough apart
+LEAST_KEPT = 2 * SEGMENTER_FRAMES  # of a shorter video single frames show as much
 ALIKE = 0.78  # correlation of any two exposures' probabilities: true marks have 0.82 to 1, lines of subtitles in one place 0.29 to 0.75
 PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
 NEXT_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it

@@ -47,10 +47,9 @@ def test_shifts_are_found_to_a_pixel(seed: int, dy: int, dx: int) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 50), st.integers(-10, 10), st.integers(-10, 10))
 def test_there_and_back_is_nowhere(seed: int, dy: int, dx: int) -> None:
-    """Each way is found to half a pixel; both together were seen to be 0.53 off."""
     one, other = shrunk(grey(seed)), shrunk(grey(seed, -dy, -dx))
     there, back = shift_between(one, other, everywhere(one)), shift_between(other, one, everywhere(one))
-    assert (there.dy + back.dy, there.dx + back.dx) == (pytest.approx(0, abs=0.75), pytest.approx(0, abs=0.75))
+    assert (there.dy + back.dy, there.dx + back.dx) == (pytest.approx(0, abs=0.5), pytest.approx(0, abs=0.5))
 
 
 @settings(max_examples=20, deadline=None)
