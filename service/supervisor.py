@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = (0.2, 1.0, 5.0, 15.0)  # before the next start, longer after each early death
 STEADY_SECONDS: Final = 60.0  # a worker that lived so long was no early death
-STOP_SECONDS: Final = 60.0  # beyond what it lets its jobs; then it is killed, and they are taken over
+STOP_SECONDS: Final = 30.0  # beyond what it lets its jobs, and more than it gives itself; then it is killed, and they are taken over
 
 
 class WorkerProcess:

@@ -28,6 +28,7 @@ TAKE_OVER_SECONDS: Final = 4.0
 MEND_SECONDS: Final = 30.0
 FORGET_SECONDS: Final = 3600.0
 HAND_BACK_SECONDS: Final = 10.0  # for what runs to clear away its files
+END_SECONDS: Final = 20.0  # with that, and beyond what jobs are let: a worker that has not ended then never will
 
 
 def work(core: Core, until: threading.Event) -> None:

@@ -1,10 +1,12 @@
 """`cleanplate serve` and `cleanplate worker`: the service on one machine, and the parts of a fleet."""
 
+import faulthandler
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated, Final
 
@@ -48,25 +50,31 @@ def serve(no_worker: NoWorker = False) -> None:
 
 def worker(beside: Beside = False) -> None:
     """Run a worker of the fleet: it takes jobs until Ctrl-C or SIGTERM, then finishes or hands back what runs."""
-    from service.worker import work  # a service without a worker has no networks in its memory
+    from service.worker import END_SECONDS, work  # a service without a worker has no networks in its memory
 
     chosen = settings.read()
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
     until = threading.Event()
+
+    def stop(*_: object) -> None:
+        # Whatever hangs: it tells where every thread is, and ends; what it ran is taken over.
+        faulthandler.dump_traceback_later(chosen.stop_seconds + END_SECONDS, exit=True)
+        until.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: until.set())
+        signal.signal(number, stop)
     if beside:
-        threading.Thread(target=_until_alone, args=(until,), daemon=True).start()
+        threading.Thread(target=_once_alone, args=(stop,), daemon=True).start()
     with opened(chosen) as core:
         work(core, until)
         sys.stderr.flush()
         os._exit(0)  # a job that was handed back still has its thread
 
 
-def _until_alone(until: threading.Event) -> None:
+def _once_alone(stop: Callable[[], None]) -> None:
     """The service beside us holds the other end of standard input: it ends with it, however that was."""
     sys.stdin.buffer.read()
-    until.set()
+    stop()
 
 
 def _listening(chosen: Settings) -> socket.socket:

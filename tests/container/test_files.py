@@ -13,6 +13,7 @@ import yaml
 
 from service.cli import command_line
 from service.settings import Settings
+from service.worker import END_SECONDS
 from tests.container.dockerfile import context, health_command, ignored, parse, parse_copy, parse_environment, parse_words
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +143,7 @@ def test_the_fleet_asks_a_worker_where_it_answers() -> None:
 
 def test_the_fleet_is_given_the_time_to_stop() -> None:
     stop_seconds = Settings.model_fields["stop_seconds"].default
-    assert all(float(service["stop_grace_period"].removesuffix("s")) > stop_seconds for service in ours())
+    assert all(float(service["stop_grace_period"].removesuffix("s")) > stop_seconds + END_SECONDS for service in ours())
 
 
 def test_the_fleet_agrees_on_ports_bucket_and_database() -> None:

@@ -14,7 +14,7 @@ import yaml
 from service.commands.serve import CLOSE_SECONDS
 from service.core import opened
 from service.settings import Settings
-from service.worker import HAND_BACK_SECONDS
+from service.worker import END_SECONDS
 from tests.container.kustomize import Manifest, build, find
 from tests.container.test_files import IMAGE, SERVICES, assert_command_exists, environment
 
@@ -146,7 +146,7 @@ def test_ports_are_those_that_the_programs_listen_on() -> None:
 
 def test_a_stopping_pod_has_the_time_that_its_program_takes() -> None:
     stop_seconds = float(config()["CLEANPLATE_STOP_SECONDS"])
-    assert pod("worker")["terminationGracePeriodSeconds"] > stop_seconds + HAND_BACK_SECONDS
+    assert pod("worker")["terminationGracePeriodSeconds"] > stop_seconds + END_SECONDS
     *_, leaving_seconds = container("api")["lifecycle"]["preStop"]["exec"]["command"]
     assert pod("api")["terminationGracePeriodSeconds"] > float(leaving_seconds) + CLOSE_SECONDS
 

@@ -28,6 +28,7 @@ VARIABLES = {
     "CLEANPLATE_NETWORKS": "fake",
     "CLEANPLATE_FETCH_ALLOW": "127.0.0.0/8",
     "CLEANPLATE_RATE_SUBMIT": "1000/second",
+    "CLEANPLATE_RATE_READ": "1000/second",
     "CLEANPLATE_STOP_SECONDS": "1",
 }
 
@@ -56,7 +57,10 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
     """The service in a data folder; killed at the end if the test has not stopped it."""
     environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(folder)} | variables
     command = [sys.executable, "-m", "service", "serve", *options]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with (
+        (folder.parent / "stderr.log").open("a", encoding="utf-8") as log,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
             assert process.stdout
             words: list[str] = []
@@ -72,6 +76,7 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
                 yield Served(process, words, client)
         finally:
             process.kill()
+            sys.stderr.write((folder.parent / "stderr.log").read_text(encoding="utf-8"))  # shown where a test fails
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +194,29 @@ def test_it_stops_in_order_and_starts_again_without_a_key(service: Served, folde
         answer = again.client.get("/v1/jobs", headers={"Authorization": service.client.headers["Authorization"]})
         assert [job["id"] for job in answer.json()["data"]] == [job["id"] for job in jobs]
         assert again.stop() == 0
+
+
+def test_a_worker_that_hangs_as_it_stops_tells_where_and_ends(tmp_path: Path) -> None:
+    code = """
+import threading
+import service.worker
+from service.commands.serve import worker
+
+def hanging(*_):
+    print("up", flush=True)
+    threading.Event().wait()
+
+service.worker.work, service.worker.END_SECONDS = hanging, 0.2
+worker()
+"""
+    environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(tmp_path), "CLEANPLATE_STOP_SECONDS": "0"}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGTERM)
+        assert " in hanging\n" in process.communicate(timeout=60)[1]
+        assert process.returncode == 1
 
 
 def test_a_fleets_parts_share_a_database_and_a_bucket(database: str, tmp_path: Path) -> None:

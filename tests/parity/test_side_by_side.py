@@ -1,12 +1,14 @@
 """Jobs that run side by side on one device write the same files as each of them alone."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import cycle, repeat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.inference import fake
@@ -40,9 +42,10 @@ def alone(sources: Sequence[Path], request: Request, networks: Networks) -> list
     return [cleaned(source, request, networks, "alone") for source in sources]
 
 
-def together(sources: Sequence[Path], request: Request, networks: Networks) -> list[bytes]:
+def together(sources: Sequence[Path], request: Request, *networks: Networks) -> list[bytes]:
+    """With networks for each, or the same for all."""
     with ThreadPoolExecutor(len(sources)) as threads:
-        return list(threads.map(partial(cleaned, request=request, networks=networks, suffix="together"), sources))
+        return list(threads.map(partial(cleaned, suffix="together"), sources, repeat(request), cycle(networks)))
 
 
 @dataclass
@@ -50,27 +53,41 @@ class Late(Session):
     """A network whose first call ends when the windows of two more jobs wait."""
 
     session: Session
-    sizes: list[int] = field(default_factory=list)
+    batches: list[list[int]] = field(default_factory=list)  # whose the windows of each were
     batcher: Batcher = field(init=False)
 
     def __post_init__(self) -> None:
         self.batcher = Batcher(self, BATCH_SIZES)
 
     def run(self, inputs: Arrays) -> Arrays:
-        self.sizes.append(len(inputs["frames"]))
+        self.batches.append([int(job) for job in inputs["job"]])
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while len(self.sizes) == 1 and self.batcher.figures().waiting < 16:
+        while len(self.batches) == 1 and self.batcher.figures().waiting < 16:
             assert time.monotonic() < deadline
             time.sleep(0.001)
         return self.session.run(inputs)
 
 
+class OfAJob(Batcher):
+    """Another batcher, which is told whose the windows are."""
+
+    def __init__(self, batcher: Batcher, job: int) -> None:
+        self._batcher = batcher
+        self._job = np.float32(job)
+
+    def begin(self, windows: Sequence[Arrays]) -> Callable[[], list[Arrays]]:
+        return self._batcher.begin([window | {"job": self._job} for window in windows])
+
+
 def test_windows_of_two_jobs_share_a_batch_and_no_byte_changes(sources: list[Path]) -> None:
-    """Each of three jobs has eight windows under way, those of two chunks; they take turns: the second batch holds windows of several."""
+    """Each of three jobs has eight windows under way, those of two chunks; they take turns: the second batch is of several."""
     expected = alone(sources, Request(), replace(fake.networks(), inpainter=Batcher(BlendOfReferences())))
     late = Late(BlendOfReferences())
-    assert together(sources, Request(), replace(fake.networks(BATCH_SIZES), inpainter=late.batcher)) == expected
-    assert late.sizes[1] == 8
+    shared = fake.networks(BATCH_SIZES)
+    jobs = [replace(shared, inpainter=OfAJob(late.batcher, job)) for job in range(len(sources))]
+    assert together(sources, Request(), *jobs) == expected
+    assert len(late.batches[1]) == 8
+    assert len(set(late.batches[1])) > 1
     assert len(set(expected)) == len(sources)
 
 

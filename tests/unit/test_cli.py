@@ -1,11 +1,13 @@
 """What the command answers to options that are wrong: one line, its own exit code, no file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from service.version import VERSION
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 
 def test_version(cleanplate: Command) -> None:
@@ -47,3 +49,26 @@ def test_without_a_command_the_help_is_shown(cleanplate: Command) -> None:
     done = cleanplate()
     assert "clean" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_signal_that_comes_where_nothing_can_be_raised_is_not_lost() -> None:
+    """While a weak reference's callback runs, as at each import."""
+    code = """
+import signal, sys, time, weakref
+from service import __main__, cli
+
+class Thing:
+    pass
+
+def import_something(_arguments):
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+    del thing
+    print("not lost yet", flush=True)
+    time.sleep(60)
+
+cli.run_command = import_something
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "not lost yet\n", "")

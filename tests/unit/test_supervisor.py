@@ -9,15 +9,15 @@ from tests.fixture_host import eventually
 
 # Notes its number, and how it ended; lives until it is told to stop, or its standard input ends.
 SCRIPT = """
-import os, pathlib, signal, sys
+import os, pathlib, signal, sys, threading
 folder = pathlib.Path(sys.argv[1])
-def stop(*_):
-    (folder / "stopped").touch()
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+threading.Thread(target=lambda: os._exit(len(sys.stdin.read())), daemon=True).start()
 (folder / f"{os.getpid()}.new").touch()
 (folder / f"{os.getpid()}.new").rename(folder / f"{os.getpid()}.up")
-sys.stdin.read()
+signal.sigwait({signal.SIGTERM})
+(folder / "stopped").touch()
+os._exit(0)
 """
 
 
