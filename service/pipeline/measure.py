@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
+from service.pipeline.even import evened
 from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.opacity import DENSE, SURE, animated, completed, frozen, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
@@ -107,13 +108,16 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
     inside, outside = as_floats(pooled.inside), as_floats(pooled.outside)
     probability, look = completed(inside, pooled.probability, outside, network)
     mask = _pixels(probability, look)
-    if steps := candidates[pooled.spots[0].number].steps:
+    steps = candidates[pooled.spots[0].number].steps
+    if steps:
         steps = exact(autocorrelation(look.opacity), steps)  # of the picture at full size, and without its scene
         look = _folded(look, steps)
         mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
     look, hidden = settled(inside, replace(look, mask=mask.astype(np.float32))), frozen(inside, mask)
+    if not steps:
+        look = evened(inside, look)
     opacity = np.where(hidden, np.float32(1), look.opacity)
     look = animated(inside, replace(look, mask=(mask | hidden).astype(np.float32), opacity=opacity))
     marks = []
@@ -154,7 +158,7 @@ def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network
     mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, look)
     look = replace(look, mask=mask.astype(np.float32))
     if mask.any():
-        look = animated(inside, settled(inside, look))
+        look = animated(inside, evened(inside, settled(inside, look)))
     look = replace(look, mask=mask.astype(np.float32)) if candidate.exact_mask else _in_box(candidate, look)
     return _fitted(candidate, 0, 0, look, 1.0, info)
 
