@@ -18,6 +18,7 @@ from training.config import TrainConfig
 from training.cutouts import cutouts_under
 from training.feed import batches
 from training.journal import Journal
+from training.mistakes import mistakes
 from training.samples import Source
 from training.task import Task
 from training.validation import Examination
@@ -34,13 +35,13 @@ class Sources:
     validation: Source
 
 
-def open_sources(config: TrainConfig) -> Sources:
-    """The configured clips, split by name."""
+def open_sources(config: TrainConfig, with_mistakes: bool = False) -> Sources:
+    """The configured clips, split by name; `with_mistakes`: what the shipped segmenter takes for marks in those to train on, too."""
     everything, vocabulary = clips.load(config.data, config.cache), training_vocabulary()
     held = tuple(c for c in everything if c.name.rsplit(".", 1)[0] in HELD_OUT)
     rest = tuple(c for c in everything if c not in held)
-    things = cutouts_under()
-    return Sources(Source(rest, vocabulary, config.seed, things), Source(held or rest, vocabulary, 10**6 + config.seed, things))
+    things, found = cutouts_under(), mistakes(rest, config.cache) if with_mistakes else ()
+    return Sources(Source(rest, vocabulary, config.seed, things, found), Source(held or rest, vocabulary, 10**6 + config.seed, things))
 
 
 def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:

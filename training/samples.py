@@ -23,6 +23,7 @@ Sample = dict[str, Array]
 TEXT = 0.3  # coverage above this is scene text
 COVERED_FRAMES = (1, 2, 4, 8, 12, 12)  # that the matte head is shown; 12 where a stay has them
 THINGS_SHARE, PAINTED_SHARE = 0.32, 0.25  # of the segmenter's scenes, and of its photos: with more it grew shy of marks in still scenes
+MISTAKE_SHARE = 0.15  # of the segmenter's scenes
 LEAST_STRIDE_FRAMES, MOST_STRIDE_FRAMES = 2, 24  # of the segmenter's frames: serving looks at long stretches
 EXPOSED_SHARE, EXPOSURES = 0.2, 5  # of the segmenter's samples; each of their looks is the mean of so many frames, as in serving
 SIGHTED_SHARE = 0.7  # of the matte head's samples begin with what the segmenter sees, in so far as that is of use
@@ -48,7 +49,7 @@ def segmenter_sample(source: Source, index: int, size: int = 224, frames: int = 
     exposures = EXPOSURES if rng.random() < EXPOSED_SHARE else 1
     scene, indices = _watched(source, rng, frames * exposures)
     native = max(size, min(int(size * scale), scene.height, scene.width)) // 2 * 2  # a small clip is looked at from nearer
-    top, left = window_on(scene, _focus(scene, indices, rng), native, rng)
+    top, left = _window(scene, indices, native, rng)
     rendered = rendering.render(scene, indices, top, left, native, rng)
     marked = augment.published(rendered.marked, rng, rescaled_share=0.15)
     marked, alpha, text = (_fitted(x, size) for x in (marked, rendered.alpha, rendered.text))
@@ -64,11 +65,16 @@ def _exposed(clip: Array, exposures: int) -> Array:
 
 def _watched(source: Source, rng: Rng, frames: int) -> tuple[Scene, list[int]]:
     """A scene with or without a mark, with things in it that are none, and the frames of it to look at."""
-    scene = scenes.scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.7 else None, photo_share=0.4)
+    again = bool(source.mistakes) and rng.random() < MISTAKE_SHARE
+    scene = (
+        scenes.mistaken(source, rng)
+        if again
+        else scenes.scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.7 else None, photo_share=0.4)
+    )
     stride = min(_stride(rng), (scene.frames - 1) // (frames - 1))
-    if scene.other is None and rng.random() < THINGS_SHARE:
+    if not again and scene.other is None and rng.random() < THINGS_SHARE:
         scene = scenes.with_things(scene, rng, source)
-    if stride and scene.other is None and rng.random() < PAINTED_SHARE:
+    if not again and stride and scene.other is None and rng.random() < PAINTED_SHARE:
         scene = scenes.with_painted_marks(scene, rng, source)
     if rng.random() < 0.08:
         scene = scenes.with_framing(scene, rng, source)
@@ -81,6 +87,14 @@ def _stride(rng: Rng) -> int:
     if rng.random() < 0.1:
         return 0
     return round(float(np.exp(rng.uniform(np.log(LEAST_STRIDE_FRAMES), np.log(MOST_STRIDE_FRAMES)))))
+
+
+def _window(scene: Scene, indices: list[int], size: int, rng: Rng) -> tuple[int, int]:
+    """(top, left) of the window that is looked at."""
+    if (found := scene.mistake) is None:
+        return window_on(scene, _focus(scene, indices, rng), size, rng)
+    there = np.ones((found.height, found.width), np.float32)
+    return window_on(scene, Patch(found.left, found.top, there, np.broadcast_to(there[..., None], (*there.shape, 3))), size, rng)
 
 
 def _focus(scene: Scene, indices: list[int], rng: Rng) -> Patch | None:

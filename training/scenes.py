@@ -12,6 +12,7 @@ from training import camera, cutouts, distractors, watermarks
 from training.camera import Camera
 from training.clips import Clip
 from training.distractors import Thing
+from training.mistakes import Mistake
 from training.patches import Canvas, Mark, Patch
 from training.vocabulary import Vocabulary
 
@@ -33,6 +34,7 @@ class Source:
     vocabulary: Vocabulary
     seed: int
     cutouts: tuple[Path, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
     def rng(self, index: int) -> Rng:
         return np.random.default_rng([self.seed, index])
@@ -63,7 +65,7 @@ class Scene:
 
     `things` are painted on a photo, where `text` (H, W) covers their writing, or are carried along by a clip's motion; `framing` is
     fixed. Somewhere there is a cut to `other`. A piece of the picture `passer` (H, W, 3), or all of it where it has alpha (H, W, 4), goes
-    through the scene, behind the mark.
+    through the scene, behind the mark. `mistake`: a place, without a mark, that has been taken for one.
     """
 
     clip: Clip
@@ -77,6 +79,7 @@ class Scene:
     framing: Patch | None = None
     other: Clip | None = None
     passer: NDArray[np.uint8] | None = field(default=None, repr=False)
+    mistake: Mistake | None = None
 
     @property
     def filmed(self) -> bool:
@@ -94,6 +97,14 @@ def scene(source: Source, rng: Rng, kinds: Mapping[str, float] | None, photo_sha
     other = source.clips[rng.integers(len(source.clips))] if rng.random() < 0.08 else None
     passer = _passer(source, rng) if rng.random() < PASSER_SHARE else None
     return Scene(clip, mark, height, width, frames, camera.random_camera(rng), other=other, passer=passer)
+
+
+def mistaken(source: Source, rng: Rng) -> Scene:
+    """A clip or photo without a mark, a place of which has been taken for one. It needs `source.mistakes`."""
+    mistake = source.mistakes[rng.integers(len(source.mistakes))]
+    clip = next(clip for clip in source.clips if clip.name == mistake.clip)
+    frames = len(clip.frames) if len(clip.frames) > 1 else DRAWN_FRAMES
+    return Scene(clip, None, *clip.frames.shape[1:3], frames, camera.random_camera(rng), mistake=mistake)
 
 
 def _passer(source: Source, rng: Rng) -> NDArray[np.uint8] | None:

@@ -1,0 +1,86 @@
+"""A faint mark that was drawn at one opacity is taken for that; one with a texture of its own is not."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.pipeline.even import evened
+from service.pipeline.opacity import DENSE
+from service.pipeline.presence import Look
+from tests.footage import pan, scene
+
+Floats = NDArray[np.float32]
+
+HEIGHT, WIDTH, FRAMES, LEVEL = 96, 160, 12, 0.35
+COLOUR = np.float32([0.95, 0.9, 0.8])[:, None, None]
+STROKES = np.zeros((HEIGHT, WIDTH), np.float32)
+for left in range(24, WIDTH - 24, 24):
+    STROKES[24:72, left : left + 8] = 1
+SHAPE = cv2.GaussianBlur(STROKES, (3, 3), 0)
+
+
+ROUGH = pan(5, FRAMES, (3, 5), WIDTH, HEIGHT)
+SMOOTH = [scene(i, WIDTH, HEIGHT) for i in range(FRAMES)]
+
+
+def shown(opacity: Floats, pictures: list[NDArray[np.uint8]] = ROUGH) -> Floats:
+    """(N, 3, h, w): the mark over a scene that moves."""
+    scenes = np.stack(pictures).transpose(0, 3, 1, 2) / np.float32(255)
+    return scenes * (1 - opacity) + opacity * COLOUR
+
+
+def noise(seed: int, strength: float) -> Floats:
+    grain = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal((HEIGHT, WIDTH)).astype(np.float32), (0, 0), 1.5)
+    return grain / grain.std() * np.float32(strength)
+
+
+def believed(opacity: Floats, doubt: float = 0.03) -> Look:
+    """The head's answer; its colour errs where its opacity does, so that the mark is as bright as it is."""
+    colour = np.clip(COLOUR + np.stack([noise(k, 0.02) for k in range(3)]), 0, 1).astype(np.float32)
+    return Look((SHAPE > 0.1).astype(np.float32), opacity, colour, np.full_like(opacity, doubt))
+
+
+def error(look: Look, truth: Floats) -> float:
+    """In the strokes' middle."""
+    return float(np.sqrt(np.square(look.opacity - truth)[SHAPE > 0.95].mean()))
+
+
+def test_what_the_head_errs_in_each_pixel_is_evened_out() -> None:
+    truth = SHAPE * np.float32(LEVEL)
+    look = believed(truth * (1 + noise(7, 0.05)))
+    even = evened(shown(truth), look)
+    assert error(even, truth) < 0.3 * error(look, truth)
+    assert np.abs(even.colour - COLOUR)[:, look.mask > 0].max() < 0.01
+    assert np.array_equal(even.mask, look.mask)
+    assert np.array_equal(even.doubt, look.doubt)
+
+
+def test_a_part_keeps_its_own_level() -> None:
+    """A logo of one opacity, and far from it a word of another."""
+    right = (np.arange(WIDTH) >= WIDTH // 2).astype(np.float32)
+    shape = SHAPE.copy()
+    shape[:, WIDTH // 2 - 16 : WIDTH // 2 + 16] = 0
+    truth = (shape * (0.2 + 0.25 * right)).astype(np.float32)
+    look = replace(believed(truth * (1 + noise(7, 0.04))), mask=(shape > 0.1).astype(np.float32))
+    even = evened(shown(truth), look)
+    for half in (right == 0, right == 1):
+        core = (shape > 0.95) & half
+        assert np.ptp(even.opacity[core]) < 0.3 * np.ptp(look.opacity[core])
+        assert abs(even.opacity[core].mean() - truth[core].mean()) < 0.01
+
+
+def test_what_has_a_texture_is_left_as_it_is() -> None:
+    """Of coarse grain, or of fine grain that would be seen in the scene."""
+    fine = np.where(np.indices((HEIGHT, WIDTH)).sum(0) % 6 < 3, 1.15, 0.85)
+    for grain, pictures in ((1 + noise(3, 0.35), ROUGH), (fine, SMOOTH)):
+        opacity = (SHAPE * np.clip(LEVEL * grain, 0.05, DENSE)).astype(np.float32)
+        look = believed(opacity)
+        assert evened(shown(opacity, pictures), look) is look
+
+
+def test_a_dense_mark_is_left_as_it_is() -> None:
+    opacity = SHAPE * np.float32(DENSE + 0.1)
+    look = believed(opacity)
+    assert evened(shown(opacity), look) is look

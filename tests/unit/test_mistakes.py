@@ -1,0 +1,52 @@
+"""Places of clean clips that the shipped segmenter takes for marks, and samples that go back to them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.material import moving_picture, small_source
+from training import mistakes as module
+from training import samples, watermarks
+from training.clips import Clip
+from training.mistakes import Mistake, mistakes
+from training.samples import segmenter_sample
+from training.scenes import mistaken
+
+HEIGHT, WIDTH, FRAMES = 240, 320, 32
+PLAIN = Clip("plain.mp4", moving_picture(4, FRAMES, HEIGHT, WIDTH))
+SOURCE = small_source()
+
+
+@pytest.fixture(scope="module")
+def burned_in() -> Clip:
+    """A clip in which somebody's logo was taken for clean."""
+    mark = watermarks.draw("corner", np.random.default_rng(3), WIDTH, HEIGHT, FRAMES, SOURCE.vocabulary, SOURCE.pictures)
+    patch = mark.patches[0]
+    assert patch is not None
+    return Clip("burned.mp4", np.stack([watermarks.apply(frame, patch) for frame in PLAIN.frames]))
+
+
+def test_what_the_segmenter_sees_in_clean_clips_is_found_once_and_kept(
+    burned_in: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mistakes((PLAIN, burned_in), tmp_path)
+    assert {one.clip for one in found} == {"burned.mp4"}
+    changed = np.abs(burned_in.frames[0].astype(int) - PLAIN.frames[0]).max(2) > 30
+    rows, columns = np.nonzero(changed)
+    assert any(one.top <= np.median(rows) < one.top + one.height and one.left <= np.median(columns) < one.left + one.width for one in found)
+    monkeypatch.setattr(module, "_of", None)
+    assert mistakes((PLAIN, burned_in), tmp_path) == found
+
+
+def test_samples_go_back_to_them_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "MISTAKE_SHARE", 1.0)
+    for clip, frames in (("one", 24), ("photo", 96)):
+        source = replace(SOURCE, mistakes=(Mistake(clip, 100, 150, 20, 30),))
+        scene = mistaken(source, source.rng(0))
+        assert (scene.clip.name, scene.frames, scene.mark) == (clip, frames, None)
+        for index in range(4):
+            sample = segmenter_sample(source, index, 64)
+            assert not sample["target"].any()
+            assert np.array_equal(sample["frames"], segmenter_sample(source, index, 64)["frames"])
