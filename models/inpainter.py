@@ -159,7 +159,7 @@ class Inpainter(nn.Module):
         prior = torch.cat([first[2], 0.3 * (1 - first[2]), 0.3 * credit], 1).clamp(1e-3).log()
         weights = (logits * 4 + prior).softmax(1)
         mixed = weights[:, :1] * first[0] + weights[:, 1:2] * first[1] + weights[:, 2:] * borrowed + correction
-        kept = self.kept(*(x[:, 0] for x in (frames, mask, opacity, colour, doubt)), mixed)
+        kept = self.kept(frames[:, 0], mask[:, 0], opacity[:, 0], colour[:, 0], doubt[:, 0], mixed)
         mixed = mixed + kept * (first[0] - mixed)
         clean = frames[:, 0] + mask[:, 0] * (mixed.clamp(0.0, 1.0) - frames[:, 0])
         return Restored(clean, borrowed, [doubled(doubled(doubled(flow8))) * 8, flow])

@@ -17,18 +17,23 @@ CORE: Final = 0.75  # of a part's level: what is above it is not its edge
 EDGE: Final = 0.9  # of the level: what the head sees there is the level already
 MOST_UNEVEN: Final = 0.2  # of the level, the standard deviation in the core: more is a texture of the mark's own
 MOST_DETAIL: Final = 1.25  # times that of the scene before: more is left of an even mark too, as the head takes detail of the scene for its
+UNEVEN_DOUBT: Final = 2.0  # times the head's
 SURE_DOUBT: Final = 0.01  # of the opacity: less doubt does not make a pixel count more
 
 
 def evened(inside: Floats, look: Look) -> Look:
     """The look with each of its faint parts at one opacity and of one colour, its edges aside, if that explains the crops (N, 3, h, w) too.
 
-    Most marks are drawn at one opacity, and the head errs more in each pixel than in the mean of all.
+    Most marks are drawn at one opacity, and the head errs more in each pixel than in the mean of all. Where that does not explain them,
+    though the opacity varies little, its level may be wrong, and what varies be the scene's: that is doubted more.
     """
     for part in parts(look.mask > 0.5):
-        even = _even(look, part)
-        if even is not None and _detail(inside, even, part) < MOST_DETAIL * _detail(inside, look, part):
+        if (even := _even(look, part)) is None:
+            continue
+        if _detail(inside, even, part) < MOST_DETAIL * _detail(inside, look, part):
             look = even
+        else:
+            look = replace(look, doubt=np.minimum(np.where(part, UNEVEN_DOUBT * look.doubt, look.doubt), np.float32(1)))
     return look
 
 

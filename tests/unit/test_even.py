@@ -71,13 +71,24 @@ def test_a_part_keeps_its_own_level() -> None:
         assert abs(even.opacity[core].mean() - truth[core].mean()) < 0.01
 
 
-def test_what_has_a_texture_is_left_as_it_is() -> None:
-    """Of coarse grain, or of fine grain that would be seen in the scene."""
-    fine = np.where(np.indices((HEIGHT, WIDTH)).sum(0) % 6 < 3, 1.15, 0.85)
-    for grain, pictures in ((1 + noise(3, 0.35), ROUGH), (fine, SMOOTH)):
-        opacity = (SHAPE * np.clip(LEVEL * grain, 0.05, DENSE)).astype(np.float32)
-        look = believed(opacity)
-        assert evened(shown(opacity, pictures), look) is look
+def textured(grain: Floats) -> Floats:
+    return (SHAPE * np.clip(LEVEL * grain, 0.05, DENSE)).astype(np.float32)
+
+
+def test_what_has_a_coarse_texture_is_left_as_it_is() -> None:
+    opacity = textured(1 + noise(3, 0.35))
+    look = believed(opacity)
+    assert evened(shown(opacity), look) is look
+
+
+def test_what_would_be_seen_in_the_scene_is_left_and_doubted() -> None:
+    opacity = textured(np.where(np.indices((HEIGHT, WIDTH)).sum(0) % 6 < 3, np.float32(1.15), np.float32(0.85)))
+    look = believed(opacity)
+    found = evened(shown(opacity, SMOOTH), look)
+    assert np.array_equal(found.opacity, look.opacity)
+    assert np.array_equal(found.colour, look.colour)
+    assert (found.doubt[look.mask > 0] > look.doubt[look.mask > 0]).all()
+    assert np.array_equal(found.doubt[look.mask == 0], look.doubt[look.mask == 0])
 
 
 def test_a_dense_mark_is_left_as_it_is() -> None:
