@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -17,10 +16,9 @@ from numpy.typing import NDArray
 
 from models import registry, spec
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES
-from service.inference.batcher import Batcher
-from service.inference.session import load_batcher
 from service.pipeline.segment import exposed, mark_probability
 from training.clips import Clip
+from training.sighted import shipped_segmenter
 
 SEEN = 0.3  # probability from which on a place is a mistake
 LEAST_PIXELS = 12  # at analysis size
@@ -41,8 +39,8 @@ class Mistake:
 
 def mistakes(clips: Sequence[Clip], folder: Path) -> tuple[Mistake, ...]:
     """All of these clips; looked for once with these weights, and kept in the folder."""
-    weights = hashlib.sha256(registry.find(spec.SEGMENTER).path.read_bytes()).hexdigest()
-    key = hashlib.sha256(" ".join([weights, *(clip.name for clip in clips)]).encode()).hexdigest()[:16]
+    weights = registry.find(spec.SEGMENTER)
+    key = hashlib.sha256(" ".join([weights.sha256, *(clip.name for clip in clips)]).encode()).hexdigest()[:16]
     kept = folder / f"mistakes_{key}.json"
     if not kept.exists():
         found = [asdict(mistake) for clip in clips for mistake in _of(clip)]
@@ -55,7 +53,7 @@ def mistakes(clips: Sequence[Clip], folder: Path) -> tuple[Mistake, ...]:
 def _of(clip: Clip) -> Iterator[Mistake]:
     height, width = clip.frames.shape[1:3]
     scale = min(1.0, ANALYSIS_LONG_SIDE_PIXELS / max(height, width))
-    seen = np.max([mark_probability(look, _segmenter(), frozenset({"overlay"})).max(0) for look in _looks(clip, scale)], axis=0)
+    seen = np.max([mark_probability(look, shipped_segmenter(), frozenset({"overlay"})).max(0) for look in _looks(clip, scale)], axis=0)
     wide = cv2.dilate((seen > SEEN).astype(np.uint8), np.ones((9, 9), np.uint8))
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(wide)
     for label in range(1, count):
@@ -71,8 +69,3 @@ def _looks(clip: Clip, scale: float) -> Iterator[NDArray[np.float32]]:
     yield exposed(pictures)
     for start in np.unique(np.linspace(0, max(0, len(pictures) - 2 * SEGMENTER_FRAMES), WINDOWS).astype(int)):
         yield pictures[start : start + 2 * SEGMENTER_FRAMES : 2]
-
-
-@cache
-def _segmenter() -> Batcher:
-    return load_batcher(spec.SEGMENTER, registry.find(spec.SEGMENTER), "cpu", threads=1)

@@ -91,7 +91,7 @@ def scene(source: Source, rng: Rng, kinds: Mapping[str, float] | None, photo_sha
     """A random clip or photo, with a mark of one of the kinds by their shares; sometimes with a cut or a passing object."""
     pool = source.photos if source.photos and (not source.videos or rng.random() < photo_share) else source.videos
     clip = pool[rng.integers(len(pool))]
-    frames = len(clip.frames) if len(clip.frames) > 1 else DRAWN_FRAMES
+    frames = _frames_of(clip)
     height, width = clip.frames.shape[1:3]
     mark = source.mark(rng, kinds, width, height, frames) if kinds else None
     other = source.clips[rng.integers(len(source.clips))] if rng.random() < 0.08 else None
@@ -103,8 +103,13 @@ def mistaken(source: Source, rng: Rng) -> Scene:
     """A clip or photo without a mark, a place of which has been taken for one. It needs `source.mistakes`."""
     mistake = source.mistakes[rng.integers(len(source.mistakes))]
     clip = next(clip for clip in source.clips if clip.name == mistake.clip)
-    frames = len(clip.frames) if len(clip.frames) > 1 else DRAWN_FRAMES
+    frames = _frames_of(clip)
     return Scene(clip, None, *clip.frames.shape[1:3], frames, camera.random_camera(rng), mistake=mistake)
+
+
+def _frames_of(clip: Clip) -> int:
+    """Those it has, or for which a photo is filmed."""
+    return len(clip.frames) if len(clip.frames) > 1 else DRAWN_FRAMES
 
 
 def _passer(source: Source, rng: Rng) -> NDArray[np.uint8] | None:

@@ -27,9 +27,10 @@ def sighted(crops: Array, scale: float) -> Array:
 
 
 def _seen(pictures: Array) -> Array:
-    return np.asarray(mark_probability(pictures, _segmenter(), frozenset({"overlay"})).mean(0), np.float32)
+    return np.asarray(mark_probability(pictures, shipped_segmenter(), frozenset({"overlay"})).mean(0), np.float32)
 
 
 @cache
-def _segmenter() -> Batcher:
+def shipped_segmenter() -> Batcher:
+    """The network that is served, on one thread."""
     return load_batcher(spec.SEGMENTER, registry.find(spec.SEGMENTER), "cpu", threads=1)
