@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.visitor import Visit, Visitor, words
 from tests.service_process import Service, TestAccount
@@ -97,3 +97,16 @@ def test_the_browsers_language_is_spoken_until_another_is_chosen(visit: Visit, l
         expect(visitor.find("h1").first).to_have_text(words(spoken)["hero.title"])
         visitor.find("#language").select_option("vi")
         visitor.page.reload()
+
+
+def test_a_language_chosen_while_the_first_is_on_its_way_is_spoken(visit: Visit) -> None:
+    visitor = visit()
+    held: list[Route] = []
+    visitor.page.route("**/languages/en.json", lambda route: held.append(route))
+    visitor.page.reload()
+    visitor.find("#language").select_option("zh")
+    expect(visitor.find("h1").first).to_have_text(words("zh")["hero.title"])
+    held[0].continue_()
+    expect(visitor.find("#key")).to_be_visible()  # the page is drawn once its first words have come
+    expect(visitor.find("#language")).to_have_value("zh")
+    expect(visitor.find("h1").first).to_have_text(words("zh")["hero.title"])

@@ -6,7 +6,7 @@ import { announce, byId, view } from "./dom.js";
 import { forgetExamples, showExamples } from "./examples.js";
 import { ended } from "./follow.js";
 import { count } from "./format.js";
-import { choose, language, preferred, say, speak, t } from "./i18n.js";
+import { choose, preferred, say, speak, t } from "./i18n.js";
 import { forgetJobs, listenToJobs, nameOf, refresh, remember } from "./jobs.js";
 import { forgetInTab, keepInTab } from "./kept.js";
 import { marked } from "./marking.js";
@@ -128,7 +128,6 @@ function listen() {
   listenToDivider();
   for (const button of document.querySelectorAll(".again")) button.addEventListener("click", () => { calm(); startOver(); });
   byId("forget-key").addEventListener("click", () => { calm(); signOut(); });
-  byId("language").addEventListener("change", ({ target }) => choose(target.value));
   byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
 }
 
@@ -139,8 +138,10 @@ const enter = attempt(async () => {
   byId("file").focus({ preventScroll: true });
 });
 
+// Before there are words to say, as one may choose others while they are fetched.
+byId("language").value = preferred();
+byId("language").addEventListener("change", ({ target }) => choose(target.value));
 await speak(preferred());
-byId("language").value = language();
 listen();
 view(key() ? "start" : "key");
 if (key()) await attempt(signIn)();

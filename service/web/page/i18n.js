@@ -5,7 +5,7 @@ import { kept, keep } from "./kept.js";
 export const LANGUAGES = ["en", "zh", "vi"];
 const ATTRIBUTES = { i18nLabel: "aria-label", i18nPlaceholder: "placeholder" };
 
-const page = { language: "en", words: {} };
+const page = { language: "en", wanted: "en", words: {} };
 
 export const language = () => page.language;
 
@@ -14,10 +14,13 @@ export function preferred(wanted = [kept("language"), ...navigator.languages]) {
   return wanted.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find((tag) => LANGUAGES.includes(tag)) ?? "en";
 }
 
-/** Say everything in this language from now on; listeners of `language` draw anew what they drew with dates and numbers. */
+/** Say everything in this language from now on; listeners of `language` draw anew what they drew with dates and numbers. The last call counts. */
 export async function speak(chosen) {
+  page.wanted = chosen;
   const answer = await fetch(new URL(`languages/${chosen}.json`, import.meta.url));
-  page.words = await answer.json();
+  const words = await answer.json();
+  if (page.wanted !== chosen) return;
+  page.words = words;
   page.language = chosen;
   document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-i18n], [data-i18n-label], [data-i18n-placeholder]")) resay(element);
