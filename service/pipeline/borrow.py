@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.preprocess import pull_push
 from models.references import CHANGED, OFFSETS, SHRINK, Reference, Shift, choose, shift_between, shrunk
 from service.pipeline.looks import Looks
 from service.pipeline.placement import Box
@@ -91,15 +90,14 @@ class Borrower:
         return self._greys[frame]
 
     def _seen(self, frame: int, view: View, frames: Mapping[int, Frame]) -> tuple[Floats, Floats]:
-        """The view's luma at the size at which motion is measured, marks filled in; and where it shows the scene, 0 or 1."""
+        """The view's luma at the size at which motion is measured; and where it shows the scene, 0 or 1."""
         inner = view.inner(self._info.width, self._info.height)
         if inner is None:
             flat = shrunk(np.zeros((view.height, view.width), np.float32))
             return flat, flat
         luma = view.padded(frames[frame].planes[0][inner.slices], inner).astype(np.float32) / (2**self._info.pixel_format.bit_depth - 1)
         known = (shrunk(1 - self._looks.covered(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
-        small = shrunk(luma)
-        return small if known.all() else pull_push(small[..., None], known)[..., 0], known
+        return shrunk(luma), known
 
     def _forget(self, target: int) -> None:
         """What no later target needs."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from service.pipeline.measure import Mark
 from service.pipeline.placement import Placement, common, meet
 from service.pipeline.plan import Candidate, Plan, plan
 from service.pipeline.presence import Look, Scores, cut, filled, first_and_last, parts, score
+from service.pipeline.together import in_order
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
@@ -38,10 +40,13 @@ def bound(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Mark], total
     candidates = [mark.candidate for mark in marks]
     plans = [plan(candidate, candidates, total_frames) for candidate in candidates]
     places = [Place(c.box, frozenset(p.inside + p.outside + p.ends)) for c, p in zip(candidates, plans, strict=True)]
-    found: list[_Stay] = []
-    for number, crops in gather(frames, info, places):
+
+    def bounded(gathered: tuple[int, Crops]) -> list[_Stay]:
+        number, crops = gathered
         small = places[number].box.width * places[number].box.height < LARGEST_SLIDING * info.width * info.height
-        found += _bounded(marks[number], plans[number], crops, may_slide=small)
+        return _bounded(marks[number], plans[number], crops, may_slide=small)
+
+    found = list(chain.from_iterable(in_order(bounded, gather(frames, info, places))))
     kept = [placement for stay in _distinct(found) for placement in (stay.placement, *stay.slides)]
     return sorted(kept, key=lambda placement: placement.first_frame)
 

@@ -1,7 +1,8 @@
 """Step 5, second look at the file: the exact pixels, opacity and colour of each mark, at native size."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from service.pipeline.presence import Look, cut, scores
 from service.pipeline.repeat import Step, autocorrelation, exact, folded
 from service.pipeline.segment import exposed, mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
+from service.pipeline.together import in_order
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
@@ -55,17 +57,27 @@ def measure(frames: Iterable[Frame], info: VideoInfo, candidates: Sequence[Candi
     """Measures every candidate in one pass. The same mark at several places is measured from all of them at once."""
     plans = [plan(candidate, candidates, total_frames) for candidate in candidates]
     places = [Place(c.box, frozenset(p.inside + p.outside)) for c, p in zip(candidates, plans, strict=True)]
-    least_pixels, pool, found = LEAST_SHARE * info.width * info.height, Pool(), list[Mark]()
-    for number, crops in gather(frames, info, places):
+    least_pixels, pool = LEAST_SHARE * info.width * info.height, Pool()
+
+    def seen() -> Iterator[Mark | Pooled]:
+        """What a person pointed at; and marks of which nothing new is to come."""
+        for number, shown in in_order(appearance, gather(frames, info, places)):
+            if isinstance(shown, Mark):
+                yield shown
+            else:
+                yield from pool.add(number, shown)
+        yield from pool.rest()
+
+    def appearance(gathered: tuple[int, Crops]) -> tuple[int, Appearance | Mark]:
+        number, crops = gathered
         candidate = candidates[number]
-        seen = _appearance(candidate, plans[number], crops, networks)
-        if candidate.kind == "user":
-            found.append(_pointed_at(candidate, seen, info, networks.matte))
-            continue
-        for pooled in pool.add(number, seen):
-            found += _marks(pooled, candidates, info, networks.matte)
-    for pooled in pool.rest():
-        found += _marks(pooled, candidates, info, networks.matte)
+        shown = _appearance(candidate, plans[number], crops, networks)
+        return number, _pointed_at(candidate, shown, info, networks.matte) if candidate.kind == "user" else shown
+
+    def marks(each: Mark | Pooled) -> list[Mark]:
+        return [each] if isinstance(each, Mark) else _marks(each, candidates, info, networks.matte)
+
+    found = list(chain.from_iterable(in_order(marks, seen())))
     return _whole([mark for mark in found if mark.candidate.kind == "user" or mark.look.mask.sum() >= least_pixels])
 
 
