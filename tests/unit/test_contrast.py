@@ -1,0 +1,79 @@
+"""The level of an even mark, told by the contrast on both sides of its outline."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.pipeline.contrast import level_across, shifted
+from tests.footage import texture
+
+Floats = NDArray[np.float32]
+
+HEIGHT, WIDTH, FRAMES = 160, 320, 8
+STROKES = np.zeros((HEIGHT, WIDTH), bool)
+for left in range(24, WIDTH - 24, 24):
+    STROKES[24:136, left : left + 9] = True
+COLOUR = np.array([0.95, 0.9, 0.5], np.float32)
+
+
+def scenes(blur_pixels: float = 6) -> Floats:
+    """(N, 3, h, w), each unlike the others."""
+    return np.stack([texture(k, WIDTH, HEIGHT, blur_pixels) for k in range(FRAMES)]).transpose(0, 3, 1, 2)
+
+
+def marked(opacity: float, blur_pixels: float = 6, noise: float = 0) -> Floats:
+    a = opacity * STROKES.astype(np.float32)
+    shown = scenes(blur_pixels) * (1 - a) + a * COLOUR[:, None, None]
+    noisy: Floats = (shown + noise * np.random.default_rng(1).standard_normal(shown.shape)).astype(np.float32)
+    return noisy
+
+
+@pytest.mark.parametrize("opacity", [0.2, 0.35, 0.5])
+@pytest.mark.parametrize("blur_pixels", [2.5, 6, 12])
+def test_opacity_and_colour_are_found_over_rough_and_smooth_scenes(opacity: float, blur_pixels: float) -> None:
+    level = level_across(marked(opacity, blur_pixels), STROKES)
+    assert level is not None
+    assert abs(level.opacity - opacity) < 0.04
+    assert np.abs(level.colour - COLOUR).max() < 0.08
+
+
+def test_a_line_fitted_to_the_same_pairs_would_be_off_either_way() -> None:
+    """What the ratio of the spreads is for: of each other's errors the two regressions know nothing."""
+    crops, opacity = marked(0.35, 3), 0.35
+    level = level_across(crops, STROKES)
+    rows = np.arange(40, 120)
+    inside, beside = (crops[:, :, rows][..., [left + 4 + off for left in range(48, WIDTH - 48, 24)]].ravel() for off in (0, -9))
+    covariance = np.cov(inside, beside)
+    one_way, other_way = 1 - covariance[0, 1] / covariance[1, 1], 1 - covariance[0, 0] / covariance[0, 1]
+    assert level is not None
+    assert abs(level.opacity - opacity) < 0.5 * min(abs(one_way - opacity), abs(other_way - opacity))
+
+
+def test_the_noise_of_a_codec_is_taken_off() -> None:
+    level = level_across(marked(0.4, noise=0.006), STROKES)
+    assert level is not None
+    assert abs(level.opacity - 0.4) < 0.04
+
+
+def test_nothing_is_said_of_a_small_mark() -> None:
+    speck = np.zeros_like(STROKES)
+    speck[40:48, 40:48] = True
+    assert level_across(marked(0.4), speck) is None
+
+
+def test_nothing_is_said_where_the_mark_takes_no_contrast_away() -> None:
+    assert level_across(np.full((4, 3, HEIGHT, WIDTH), 0.3, np.float32), STROKES) is None
+    bolder = scenes() * (1 + STROKES)
+    assert level_across(np.clip(bolder, 0, 1).astype(np.float32), STROKES) is None
+
+
+@given(st.integers(5, 9), st.integers(5, 9), st.integers(-5, 5), st.integers(-5, 5))
+def test_neighbours_are_at_the_offset(height: int, width: int, dy: int, dx: int) -> None:
+    rows, columns = np.indices((height, width))
+    here, there = shifted((height, width), (dy, dx))
+    assert rows[here].shape == rows[there].shape
+    assert rows[here].size == max(0, height - abs(dy)) * max(0, width - abs(dx))
+    assert np.array_equal(rows[here] + dy, rows[there])
+    assert np.array_equal(columns[here] + dx, columns[there])
