@@ -112,7 +112,7 @@ def _rgb(frame: av.VideoFrame, width: int, height: int) -> Picture:
 
 
 def write_video(target: Path, pictures: Iterable[Picture], size: tuple[int, int], timing: Timing, audio_of: Path | None = None) -> None:
-    """Encode one picture of (width, height) for each pts as H.264 (x264 fast, crf 18, one thread, yuv420p); copy the audio packets of `audio_of`."""
+    """Encode one picture of (width, height) for each pts as H.264 (x264 fast, crf 18, yuv420p); copy the audio packets of `audio_of`."""
     with av.open(str(target), "w") as container, ExitStack() as sources:
         video = container.add_stream("libx264", rate=timing.fps, options=X264)
         (video.width, video.height), video.pix_fmt = size, "yuv420p"
