@@ -16,6 +16,7 @@ class TrainConfig:
     cache: Path = Path("build/clips")  # decoded frames are kept here
     runs: Path = Path("build/runs")  # checkpoints and logs
     start: str = ""  # a checkpoint whose averaged weights a fresh run begins with, such as models/weights/segmenter.pt
+    mistake_share: float = 0.0  # of the segmenter's scenes, that go back to what the shipped one takes for marks; 0: nobody looks for that
     steps: int = 1000
     batch: int = 4  # samples of a step, for each device
     learning_rate: float = 5e-4

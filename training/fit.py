@@ -35,13 +35,14 @@ class Sources:
     validation: Source
 
 
-def open_sources(config: TrainConfig, with_mistakes: bool = False) -> Sources:
-    """The configured clips, split by name; `with_mistakes`: what the shipped segmenter takes for marks in those to train on, too."""
+def open_sources(config: TrainConfig) -> Sources:
+    """The configured clips, split by name; if that is asked for, with places in those to train on that are taken for marks."""
     everything, vocabulary = clips.load(config.data, config.cache), training_vocabulary()
     held = tuple(c for c in everything if c.name.rsplit(".", 1)[0] in HELD_OUT)
     rest = tuple(c for c in everything if c not in held)
-    things, found = cutouts_under(), mistakes(rest, config.cache) if with_mistakes else ()
-    return Sources(Source(rest, vocabulary, config.seed, things, found), Source(held or rest, vocabulary, 10**6 + config.seed, things))
+    things, found = cutouts_under(), mistakes(rest, config.cache) if config.mistake_share else ()
+    training = Source(rest, vocabulary, config.seed, things, found, config.mistake_share)
+    return Sources(training, Source(held or rest, vocabulary, 10**6 + config.seed, things))
 
 
 def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:

@@ -23,7 +23,6 @@ Sample = dict[str, Array]
 TEXT = 0.3  # coverage above this is scene text
 COVERED_FRAMES = (1, 2, 4, 8, 12, 12)  # that the matte head is shown; 12 where a stay has them
 THINGS_SHARE, PAINTED_SHARE = 0.32, 0.25  # of the segmenter's scenes, and of its photos: with more it grew shy of marks in still scenes
-MISTAKE_SHARE = 0.15  # of the segmenter's scenes
 LEAST_STRIDE_FRAMES, MOST_STRIDE_FRAMES = 2, 24  # of the segmenter's frames: serving looks at long stretches
 EXPOSED_SHARE, EXPOSURES = 0.2, 5  # of the segmenter's samples; each of their looks is the mean of so many frames, as in serving
 SIGHTED_SHARE = 0.7  # of the matte head's samples begin with what the segmenter sees, in so far as that is of use
@@ -65,7 +64,7 @@ def _exposed(clip: Array, exposures: int) -> Array:
 
 def _watched(source: Source, rng: Rng, frames: int) -> tuple[Scene, list[int]]:
     """A scene with or without a mark, with things in it that are none, and the frames of it to look at."""
-    again = bool(source.mistakes) and rng.random() < MISTAKE_SHARE
+    again = bool(source.mistakes) and rng.random() < source.mistake_share
     scene = (
         scenes.mistaken(source, rng)
         if again

@@ -35,6 +35,7 @@ class Source:
     seed: int
     cutouts: tuple[Path, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    mistake_share: float = 0.0  # of the segmenter's scenes, that go back to those
 
     def rng(self, index: int) -> Rng:
         return np.random.default_rng([self.seed, index])

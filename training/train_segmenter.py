@@ -45,4 +45,4 @@ def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
 
 if __name__ == "__main__":
     settings = from_command_line(sys.argv[1:])
-    fit(task(settings), settings, open_sources(settings, with_mistakes=True))
+    fit(task(settings), settings, open_sources(settings))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.material import moving_picture, small_source
 from training import mistakes as module
-from training import samples, watermarks
+from training import watermarks
 from training.clips import Clip
 from training.mistakes import Mistake, mistakes
 from training.samples import segmenter_sample
@@ -40,10 +40,9 @@ def test_what_the_segmenter_sees_in_clean_clips_is_found_once_and_kept(
     assert mistakes((PLAIN, burned_in), tmp_path) == found
 
 
-def test_samples_go_back_to_them_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "MISTAKE_SHARE", 1.0)
+def test_samples_go_back_to_them_without_a_mark() -> None:
     for clip, frames in (("one", 24), ("photo", 96)):
-        source = replace(SOURCE, mistakes=(Mistake(clip, 100, 150, 20, 30),))
+        source = replace(SOURCE, mistakes=(Mistake(clip, 100, 150, 20, 30),), mistake_share=1)
         scene = mistaken(source, source.rng(0))
         assert (scene.clip.name, scene.frames, scene.mark) == (clip, frames, None)
         for index in range(4):
