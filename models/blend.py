@@ -44,11 +44,17 @@ def explain(crops: Array, opacity: Array, colour: Array, start: float = 1.0) -> 
     if area is None:
         return Blend(1.0, np.zeros(3, np.float32), 1.0)
     most = max(1, MOST_VALUES // (crops.shape[2] * crops.shape[3]))
-    chosen = crops[np.unique(np.linspace(0, len(crops) - 1, min(most, len(crops))).round().astype(int))]
+    chosen = some_of(crops, most)
     blend = Blend(start, np.zeros(3, np.float32), 1.0)
     for _ in range(ROUNDS):
         blend = _round(chosen, opacity, colour, area, width, blend)
     return blend
+
+
+def some_of(crops: Array, most: int) -> Array:
+    """At most so many of the crops (N, ...), evenly over all."""
+    some: Array = crops[np.unique(np.linspace(0, len(crops) - 1, min(most, len(crops))).round().astype(int))]
+    return some
 
 
 def detail_pixels(opacity: Array) -> int:

@@ -31,7 +31,7 @@ MOST_REDRAWN_DETAIL: Final = 1.5  # the same of one with a new outline, which is
 UNEVEN_DOUBT: Final = 2.0  # times the head's
 SURE_DOUBT: Final = 0.01  # of the opacity: less doubt does not make a pixel count more
 AROUND_PIXELS: Final = 24  # of what may be mark, that are looked at too
-MOST_PIXELS: Final = 600_000  # of a window: a second of processor time, and 100 MiB, for each 100,000
+MOST_PIXELS: Final = 600_000  # of a window: about a second of processor time for each 100,000
 MAYBE: Final = 0.3  # probability
 MOST_LOG_ODDS: Final = 3.0  # of the segmenter or of the head
 HEAD_WEIGHT: Final = 0.5  # of the head's odds: they come from the same pixels as the outline
@@ -47,11 +47,12 @@ def evened(inside: Floats, look: Look, probability: Floats) -> Look:
     Most marks are drawn at one opacity, and the head errs more in each pixel than in the mean of all. Where that does not explain them,
     though the opacity varies little, its level may be wrong, and what varies be the scene's: that is doubted more.
     """
-    mask = look.mask > 0.5
-    if (redrawn := _redrawn(inside, look, mask, probability)) is not None and _of_one_level(inside, look, redrawn):
-        return redrawn
-    for part in parts(mask):
-        redrawn = _redrawn(inside, look, part, probability)
+    found = parts(look.mask > 0.5)
+    whole = _redrawn(inside, look, look.mask > 0.5, probability)
+    if whole is not None and (len(found) == 1 or _of_one_level(inside, look, whole)):
+        return whole
+    for part in found:
+        redrawn = _redrawn(inside, look, part, probability) if len(found) > 1 else None
         look = redrawn if redrawn is not None else _at_one_level(inside, look, part)
     return look
 
@@ -109,19 +110,14 @@ def _redrawn(inside: Floats, look: Look, group: Mask, probability: Floats) -> Lo
     if other.sum() > MOST_OTHER * group.sum():
         return None
     rest = (look.mask > 0.5) & ~group
-    window = _around(group | ((probability > MAYBE) & ~rest))
+    height, width = group.shape
+    window = tight(group | ((probability > MAYBE) & ~rest)).grown(AROUND_PIXELS, width, height)
     if window.width * window.height > MOST_PIXELS:
         return None
     own = replace(look, mask=group.astype(np.float32))
     own, others = cut(own, window.top, window.left, window.height, window.width), rest[window.slices]
     crops, maybe = inside[(..., *window.slices)], np.where(others, np.float32(0), probability[window.slices])
-    belief = _belief(own, maybe, of_head)
-    shape = _backed(outlined(crops, of_head, belief), own, maybe) & ~others
-    level = level_across(crops, shape)
-    if level is not None and LEVELS[0] < level.opacity / of_head.opacity < LEVELS[1]:
-        shape = _backed(outlined(crops, level, belief), own, maybe) & ~others
-    else:
-        level = of_head
+    shape, level = _reshaped(crops, own, maybe, others, of_head)
     new = _drawn(own, shape, other[window.slices], level, of_head)
     either = (new.mask > 0.5) | (own.mask > 0.5)
     if not shape.any() or _detail(crops, new, either) > MOST_REDRAWN_DETAIL * _detail(crops, own, either):
@@ -129,15 +125,18 @@ def _redrawn(inside: Floats, look: Look, group: Mask, probability: Floats) -> Lo
     return _put(look, new, rest, window)
 
 
-def _around(mask: Mask) -> Box:
-    own = tight(mask)
-    height, width = mask.shape
-    return Box(
-        max(0, own.left - AROUND_PIXELS),
-        max(0, own.top - AROUND_PIXELS),
-        min(width, own.right + AROUND_PIXELS),
-        min(height, own.bottom + AROUND_PIXELS),
-    )
+def _reshaped(crops: Floats, own: Look, maybe: Floats, others: Mask, of_head: Level) -> tuple[Mask, Level]:
+    """The shape (h, w) of the mark at the head's level; then its level by that shape, and its shape at that level, if it can be true."""
+    belief = _belief(own, maybe, of_head)
+
+    def shape_at(level: Level) -> Mask:
+        return _backed(outlined(crops, level, belief), own, maybe) & ~others
+
+    shape = shape_at(of_head)
+    level = level_across(crops, shape)
+    if level is None or not LEVELS[0] < level.opacity / of_head.opacity < LEVELS[1]:
+        return shape, of_head
+    return shape_at(level), level
 
 
 def _belief(look: Look, probability: Floats, of_head: Level) -> Floats:

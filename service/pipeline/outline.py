@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.blend import some_of
 from service.pipeline.contrast import Level, shifted
 
 Floats = NDArray[np.float32]
@@ -42,8 +43,9 @@ class _Costs:
 
 def outlined(crops: Floats, level: Level, belief: Floats) -> Mask:
     """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]. belief: (h, w), the log odds of being marked."""
-    chosen = crops[np.unique(np.linspace(0, len(crops) - 1, min(FRAMES, len(crops))).round().astype(int))]
-    behind = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
+    chosen = some_of(crops, FRAMES)
+    unblended = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
+    behind = unblended.astype(np.float32, copy=False)
     outside = np.maximum(np.maximum(-behind, behind - 1), 0).max(1)
     against = np.minimum(2 * outside / np.float32(IMPOSSIBLE), np.float32(MOST_IMPOSSIBLE)).mean(0)
     costs = {offset: _costs(chosen, behind, offset, (1 - level.opacity) ** SPARED) for offset in NEIGHBOURS}

@@ -35,6 +35,12 @@ class Box:
         """Index of the box in a (H, W) plane."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def grown(self, pixels: int, width: int, height: int) -> "Box":
+        """The box with `pixels` around it, as far as a picture of this size goes."""
+        return Box(
+            max(0, self.left - pixels), max(0, self.top - pixels), min(width, self.right + pixels), min(height, self.bottom + pixels)
+        )
+
 
 @dataclass(frozen=True)
 class Placement:

@@ -68,6 +68,4 @@ def plan(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: i
 
 def grown(box: Box, pixels: int, info: VideoInfo) -> Box:
     """The box with `pixels` around it, as far as the picture goes."""
-    return Box(
-        max(0, box.left - pixels), max(0, box.top - pixels), min(info.width, box.right + pixels), min(info.height, box.bottom + pixels)
-    )
+    return box.grown(pixels, info.width, info.height)
