@@ -31,6 +31,7 @@ SLIDE_FRAMES = 4
 SLIDE_PIXELS = range(-2, 3)  # from one frame to the next, either way
 SHY = 0.78  # of the confidence: a mark that is less sure must come and go at once
 AT_ONCE = 0.5  # of all that the score falls: it does so from one frame to the next
+TOGETHER_FRAMES = 2  # between the falls of its halves
 NEAR_END_FRAMES = 8
 LARGEST_SLIDING = 0.25  # of the picture: larger marks are not looked for elsewhere
 
@@ -94,7 +95,7 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
         ends, slid = _agreed(each, found, candidate), list[tuple[int, Look]]()
         if may_slide and each.levels.clear:
             ends, slid = _slides(looked_at, seen, each.look, ends, each.levels)
-        if mark.confidence < SHY and each.levels.clear and _lingers(looked_at, seen, each, ends):
+        if mark.confidence < SHY and each.levels.clear and _lingers(looked_at, seen, each.look, ends):
             return []
         stays[ends] = stays.get(ends, np.zeros_like(mask)) | (each.look.mask > 0.5)
         slides[ends] += slid
@@ -222,17 +223,36 @@ def _slide(
     return edge, found
 
 
-def _lingers(looked_at: Plan, seen: _Seen, part: _Part, ends: tuple[int, int]) -> bool:
-    """Whether the part comes or goes little by little, as things of the scene do that are moved: a mark is there or it is not."""
+def _lingers(looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int]) -> bool:
+    """Whether a part comes or goes little by little, or its halves apart, as things of the scene do that are moved or covered.
+
+    A mark is there or it is not.
+    """
+    levels = [(each, _levels(looked_at, seen, each)) for each in _with_halves(look)]
     for end, step in ((ends[0], -1), (ends[1], 1)):
         frames = [f for f in range(end - step * NEAR_END_FRAMES, end + step * NEAR_END_FRAMES + step, step) if f in looked_at.ends]
         if not frames or abs(frames[-1] - end) < NEAR_END_FRAMES:  # the video ends, or what is beyond was not looked at
             continue
-        scores = np.array([score(*seen.pair(frame), part.look) for frame in frames])
-        falls = max(part.levels.present - part.levels.absent, float(np.ptp(scores)))  # what leaves may show more of itself before
-        if float((scores[:-1] - scores[1:]).max()) < AT_ONCE * falls:
+        falls = [_steepest([score(*seen.pair(frame), each) for frame in frames], own) for each, own in levels if own.clear]
+        if min(share for share, _ in falls) < AT_ONCE or np.ptp([frame for _, frame in falls]) > TOGETHER_FRAMES:
             return True
     return False
+
+
+def _steepest(scores: Sequence[float], levels: _Levels) -> tuple[float, int]:
+    """The most that the scores fall from one frame to the next, as a share of all that they fall; and where."""
+    steps = -np.diff(scores)
+    most = int(steps.argmax())
+    falls = max(levels.present - levels.absent, float(np.ptp(scores)))  # what leaves may show more of itself before
+    return float(steps[most]) / falls, most
+
+
+def _with_halves(look: Look) -> Iterable[Look]:
+    """It, and its upper, lower, left and right half."""
+    yield look
+    for place, line in zip(np.indices(look.mask.shape), (np.median(along) for along in np.nonzero(look.mask > 0.5)), strict=True):
+        for half in (place <= line, place > line):
+            yield replace(look, mask=look.mask * half)
 
 
 def _moved(look: Look, top: int, left: int) -> Look:

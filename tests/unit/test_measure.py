@@ -151,10 +151,25 @@ def test_what_is_none_too_sure_and_fades_away_is_no_mark(confidence: float, fade
     if fades:
         for frame, share in enumerate(np.linspace(0.95, 0.05, 12), start=32):
             pictures[frame] = np.rint(share * pictures[frame].astype(np.float32) + (1 - share) * plain[frame]).astype(np.uint8)
-    info, networks = described(WIDTH, HEIGHT, frames=60), fake.networks()
-    tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
-    candidates = from_tracks(tracks, info, Timeline(range(60), info.time_base), "overlay")
-    marks = [replace(mark, confidence=confidence) for mark in measure(film(pictures), info, candidates, networks, 60)]
-    placements = bound(film(pictures), info, marks, 60)
+    placements = found_with(confidence, pictures)
     assert bool(placements) == is_mark
     assert all(p.first_frame == 0 for p in placements)
+
+
+@pytest.mark.parametrize(("confidence", "pause_frames", "is_mark"), [(0.7, 5, False), (0.9, 5, True), (0.7, 0, True)])
+def test_what_is_none_too_sure_and_is_covered_bit_by_bit_is_no_mark(confidence: float, pause_frames: int, is_mark: bool) -> None:
+    """Something dark comes down over a thing: most of it at first, the rest a few frames later. Each of the two goes at once."""
+    pictures = story(60, (0, 59, SQUARE))
+    line = SQUARE.top + 12
+    for frame in range(32, 60):
+        pictures[frame][SQUARE.top - 8 : line if frame < 32 + pause_frames else SQUARE.bottom, SQUARE.left : SQUARE.right] = 40
+    assert bool(found_with(confidence, pictures)) == is_mark
+
+
+def found_with(confidence: float, pictures: list[Picture]) -> list[Placement]:
+    """As a run finds them, if it is so sure of each mark."""
+    info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
+    tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
+    candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
+    marks = [replace(mark, confidence=confidence) for mark in measure(film(pictures), info, candidates, networks, total)]
+    return bound(film(pictures), info, marks, total)
