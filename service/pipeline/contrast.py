@@ -13,6 +13,7 @@ Mask = NDArray[np.bool_]
 ACROSS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # pixels from a place in the mark to one beside it, and the same the other way
 RIM_PIXELS: Final = 1  # on either side of the outline, where the mark is neither whole nor gone
 CODEC_NOISE: Final = 0.006  # standard deviation of a pixel in [0, 1] that a codec alone makes on both sides
+THICK: Final = 0.75  # of the level: with less a thin stroke's pixel tells little of it
 LEAST_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
 
 
@@ -25,32 +26,47 @@ class Level:
 
 
 def level_across(crops: Floats, mask: Mask) -> Level | None:
-    """The level of a mark of this shape (h, w) in the crops (N, 3, h, w); None where they do not tell.
+    """The level of a mark of this outline (h, w) in the crops (N, 3, h, w), away from its rim; None where they do not tell."""
+    rim = np.ones((2 * RIM_PIXELS + 1, 2 * RIM_PIXELS + 1), np.uint8)
+    core = cv2.erode(mask.astype(np.uint8), rim) > 0
+    return _level(crops, core.astype(np.float32), mask)
+
+
+def level_of(crops: Floats, shape: Floats, mask: Mask) -> Level | None:
+    """The same of one of strokes so thin that they are nearly all rim: `shape` (h, w), in [0, 1], is how much of the level is where."""
+    return _level(crops, np.where(shape > THICK, shape, np.float32(0)), mask)
+
+
+def _level(crops: Floats, share: Floats, mask: Mask) -> Level | None:
+    """The level from where the mark has at least a share (h, w) of it, in the crops (N, 3, h, w), and from the scene beside that.
 
     The scene just within the outline and just beyond it is alike: on the whole it is as bright on both sides, and varies as much. The mark
-    leaves the share (1 - a) of that, so a is 1 less the ratio of the two standard deviations, and the colour follows from the means. A
-    line fitted to the pairs would take what differs between two places for an error of one side alone, and find a too large, or too
-    small; the ratio, the slope of their reduced major axis, does neither (Smith, "Use and misuse of the reduced major axis for
-    line-fitting", American Journal of Physical Anthropology 140, 2009).
+    leaves 1 - a of that, so a is 1 less the ratio of the two standard deviations, and the colour follows from the means. (Where it has
+    a share s of the level it leaves 1 - a s: the mean square of that is the ratio's square.) A line fitted to the pairs would take what
+    differs between two places for an error of one side alone, and find a too large, or too small; the ratio, the slope of their reduced
+    major axis, does neither (Smith, "Use and misuse of the reduced major axis for line-fitting", American Journal of Physical
+    Anthropology 140, 2009).
     """
-    within, beyond = _sides(mask)
+    within, beyond = _sides(share > 0, mask)
     if len(within) < LEAST_PAIRS:
         return None
-    pixels = crops.reshape(*crops.shape[:2], -1)
+    pixels, shares = crops.reshape(*crops.shape[:2], -1), share.ravel()[within]
     covered, bare = pixels[:, :, within], pixels[:, :, beyond]
-    mean_covered, mean_bare = covered.mean((0, 2)), bare.mean((0, 2))
-    powers = [float(np.square(side - mean[:, None]).mean()) - CODEC_NOISE**2 for side, mean in ((covered, mean_covered), (bare, mean_bare))]
+    mean_covered, mean_bare, mean_share = covered.mean((0, 2)), bare.mean((0, 2)), float(shares.mean())
+    shift = (mean_covered - mean_bare) / mean_share  # a (C - mean), by which a share of the level moves the mean
+    rest = covered - mean_bare[:, None] - shares * shift[:, None]  # (1 - a s) times what the scene differs from its mean
+    powers = [float(np.square(side).mean()) - CODEC_NOISE**2 for side in (rest, bare - mean_bare[:, None])]
     if not 0 < powers[0] < powers[1]:
         return None
-    passed = np.float32(np.sqrt(powers[0] / powers[1]))
-    colour = np.clip((mean_covered - passed * mean_bare) / (1 - passed), 0, 1)
-    return Level(float(1 - passed), colour.astype(np.float32))
+    passed, square = powers[0] / powers[1], float(np.square(shares).mean())
+    opacity = (mean_share - np.sqrt(max(0.0, mean_share**2 - square * (1 - passed)))) / square
+    return Level(float(opacity), np.clip(mean_bare + shift / opacity, 0, 1).astype(np.float32))
 
 
-def _sides(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs of pixels, by their place in the flattened crop: one surely in the mark, and one beside it."""
+def _sides(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of pixels, by their place in the flattened crop: one in the core of a mark (h, w), and one beside the mark."""
     rim = np.ones((2 * RIM_PIXELS + 1, 2 * RIM_PIXELS + 1), np.uint8)
-    core, bare = cv2.erode(mask.astype(np.uint8), rim) > 0, cv2.dilate(mask.astype(np.uint8), rim) == 0
+    bare = cv2.dilate(mask.astype(np.uint8), rim) == 0
     places = np.arange(mask.size).reshape(mask.shape)
     within, beyond = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
     for offset in ACROSS:

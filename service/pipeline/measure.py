@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
-from service.pipeline.even import evened
+from service.pipeline.even import evened, levelled_by_contrast
 from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.opacity import DENSE, SURE, animated, completed, frozen, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
@@ -128,7 +128,9 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
     if not mask.any():
         return []
     look, hidden = settled(inside, replace(look, mask=mask.astype(np.float32))), frozen(inside, mask)
-    if not steps:
+    if steps:
+        look = levelled_by_contrast(inside, look)
+    else:
         look = evened(inside, look, probability)
         mask = look.mask > 0.5
     opacity = np.where(hidden, np.float32(1), look.opacity)

@@ -1,12 +1,13 @@
 """The level of an even mark, told by the contrast on both sides of its outline."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.contrast import level_across, shifted
+from service.pipeline.contrast import level_across, level_of, shifted
 from tests.footage import texture
 
 Floats = NDArray[np.float32]
@@ -34,6 +35,22 @@ def marked(opacity: float, blur_pixels: float = 6, noise: float = 0) -> Floats:
 @pytest.mark.parametrize("blur_pixels", [2.5, 6, 12])
 def test_opacity_and_colour_are_found_over_rough_and_smooth_scenes(opacity: float, blur_pixels: float) -> None:
     level = level_across(marked(opacity, blur_pixels), STROKES)
+    assert level is not None
+    assert abs(level.opacity - opacity) < 0.04
+    assert np.abs(level.colour - COLOUR).max() < 0.08
+
+
+@pytest.mark.parametrize("opacity", [0.2, 0.35, 0.5])
+def test_strokes_that_are_all_rim_tell_it_by_their_shape(opacity: float) -> None:
+    """Two pixels wide and blurred, so that most of the mark has a part of the level only."""
+    thin = np.zeros((HEIGHT, WIDTH), np.float32)
+    for left in range(24, WIDTH - 24, 16):
+        thin[24:136, left : left + 2] = 1
+    shape = cv2.GaussianBlur(thin, (0, 0), 0.6)
+    a = opacity * shape
+    crops = (scenes() * (1 - a) + a * COLOUR[:, None, None]).astype(np.float32)
+    assert level_across(crops, thin > 0) is None
+    level = level_of(crops, shape, shape > 0.02)
     assert level is not None
     assert abs(level.opacity - opacity) < 0.04
     assert np.abs(level.colour - COLOUR).max() < 0.08

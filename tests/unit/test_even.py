@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.even import evened
+from service.pipeline.even import evened, levelled_by_contrast
 from service.pipeline.opacity import DENSE
 from service.pipeline.presence import Look
 from tests.footage import pan, scene
@@ -96,3 +97,16 @@ def test_a_dense_mark_is_left_as_it_is() -> None:
     opacity = SHAPE * np.float32(DENSE + 0.1)
     look = believed(opacity)
     assert evened(shown(opacity), look, SEEN) is look
+
+
+@pytest.mark.parametrize(("off", "is_told"), [(1.6, True), (1.05, False), (0.55, False)])
+def test_a_level_that_is_far_too_high_is_told_by_contrast(off: float, is_told: bool) -> None:
+    """One that is right within a twentieth stays: the contrast errs by as much. Of one too low nothing strange is left to be seen."""
+    truth = SHAPE * np.float32(LEVEL)
+    look = believed(truth * np.float32(off))
+    found = levelled_by_contrast(shown(truth), look)
+    if is_told:
+        assert error(found, truth) < 0.3 * error(look, truth)
+        assert np.abs(found.colour - COLOUR)[:, look.mask > 0].max() < 0.1
+    else:
+        assert found is look
