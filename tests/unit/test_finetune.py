@@ -154,6 +154,19 @@ def test_a_mark_is_taught_from_end_to_end(options: Options) -> None:
         finetune.finetune(options, small_vocabulary())
 
 
+@pytest.mark.parametrize("share", [0, 0.25, 1])
+def test_what_goes_out_lies_between_old_and_new(share: float) -> None:
+    """Weights and running statistics; how many batches were seen is a count, and is the new one's."""
+    old, new = (networks.restored("matte", SHIPPED / "matte.pt").network for _ in range(2))
+    with torch.no_grad():
+        for value in (*new.parameters(), *new.buffers()):
+            value.add_(1)
+    blend, before = finetune.blended(old, new, share).state_dict(), old.state_dict()
+    for name, value in before.items():
+        expected = value + (share if value.is_floating_point() else 1)
+        torch.testing.assert_close(blend[name], expected)
+
+
 def test_a_graph_of_another_network_is_not_taken_over(tmp_path: Path) -> None:
     network = train_matte.task(TrainConfig("matte"), MatteConfig((8, 8, 12, 12))).network.eval()
     for like in ("matte.onnx", "segmenter.onnx", "missing.onnx"):
