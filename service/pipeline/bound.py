@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.gather import Bytes, Crops, Place, as_bytes, as_floats, gather
+from service.pipeline.margin import margin_pixels
 from service.pipeline.measure import Mark
 from service.pipeline.placement import Placement, common, meet
 from service.pipeline.plan import Candidate, Plan, plan
@@ -80,8 +81,9 @@ def _covers(longer: Placement, other: Placement) -> bool:
 
 def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[_Stay]:
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
+    margin = margin_pixels([as_floats(crops[frame]) for frame in looked_at.inside], look)
     if not candidate.slack_frames:  # the frames were given, or there is but one
-        return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look))]
+        return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look, margin))]
     split, seen = parts(mask), _Seen(crops, mask)
     found: list[_Part] = []
     for part in split:
@@ -101,8 +103,8 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
         slides[ends] += slid
     return [
         _Stay(
-            _placement(mark, ends, replace(look, mask=part.astype(np.float32))),
-            tuple(_placement(mark, (frame, frame), off) for frame, off in slides[ends]),
+            _placement(mark, ends, replace(look, mask=part.astype(np.float32)), margin),
+            tuple(_placement(mark, (frame, frame), off, margin) for frame, off in slides[ends]),
         )
         for ends, part in stays.items()
     ]
@@ -260,6 +262,8 @@ def _moved(look: Look, top: int, left: int) -> Look:
     return cut(look, -top, -left, height, width)
 
 
-def _placement(mark: Mark, ends: tuple[int, int], look: Look) -> Placement:
+def _placement(mark: Mark, ends: tuple[int, int], look: Look, margin: int) -> Placement:
     candidate = mark.candidate
-    return Placement(*ends, candidate.box, look.mask, look.opacity, look.colour, mark.confidence, candidate.kind, look.doubt)
+    return Placement(
+        *ends, candidate.box, look.mask, look.opacity, look.colour, mark.confidence, candidate.kind, look.doubt, margin_pixels=margin
+    )

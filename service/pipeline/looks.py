@@ -15,7 +15,6 @@ from service.pipeline.view import View
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-HOLE_MARGIN_PIXELS = 2  # H.264 carries a mark a little beyond its edge
 CHANGING = 0.15  # change of the opacity, from frame to frame, by which an outline swings; beyond a mask no other doubt is so large
 SWING_PIXELS = 6  # as far from there the mark may come
 KEPT_DRAWINGS = 64
@@ -23,7 +22,7 @@ KEPT_COVERS = 12  # as large as the picture
 KEPT_FRAMES = 256
 
 
-def hole(mask: Floats, margin_pixels: int = HOLE_MARGIN_PIXELS) -> Floats:
+def hole(mask: Floats, margin_pixels: int) -> Floats:
     """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
     side = 2 * margin_pixels + 1
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -35,7 +34,7 @@ def hole_of(placement: Placement) -> Floats:
     if placement.kind == "user":
         return hole(placement.mask, 0)
     swing = (placement.mask < 0.5) & (np.asarray(placement.doubt) > CHANGING)
-    return np.maximum(hole(placement.mask), swing.astype(np.float32))
+    return np.maximum(hole(placement.mask, placement.margin_pixels), swing.astype(np.float32))
 
 
 @dataclass(frozen=True)

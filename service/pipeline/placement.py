@@ -48,6 +48,7 @@ class Placement:
 
     mask: (h, w) float32 in [0, 1], above 0.5 where the mark is; pixels change there and, where it was found, in a narrow margin.
     opacity: (h, w) float32 in [0, 1]. colour: (3, h, w) float32 RGB in [0, 1]. doubt: likely error of the opacity, (h, w) or one for all.
+    margin_pixels: beside a mark that was found as much is made anew with it.
     """
 
     first_frame: int
@@ -59,6 +60,7 @@ class Placement:
     confidence: float
     kind: Kind = "overlay"
     doubt: NDArray[np.float32] | float = field(default=0.0, repr=False)
+    margin_pixels: int = 2
 
     def covers(self, frame_index: int) -> bool:
         return self.first_frame <= frame_index <= self.last_frame

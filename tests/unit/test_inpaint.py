@@ -13,13 +13,13 @@ from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.fake import FakeInpainter
 from service.pipeline.inpaint import Inpainter, feathered, in_light_of
-from service.pipeline.looks import HOLE_MARGIN_PIXELS, Drawing, hole
+from service.pipeline.looks import Drawing, hole
 from service.pipeline.placement import Box, Placement
 from service.pipeline.tiles import tiles
 from service.pipeline.video import VideoInfo
 from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene, texture
 
-WIDTH, HEIGHT, TOTAL = 128, 96, 20
+WIDTH, HEIGHT, TOTAL, MARGIN_PIXELS = 128, 96, 20, 2
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
 FRAMES = dict(enumerate(film([marked(scene(i), Box(40, 30, 70, 50)) for i in range(TOTAL)])))
 
@@ -57,7 +57,7 @@ def test_a_small_box_is_one_tile() -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_the_hole_holds_the_mask_and_a_margin_and_alpha_stays_in_it(seed: int) -> None:
     mask = np.random.default_rng(seed).random((24, 30)).astype(np.float32) ** 3
-    made_anew = hole(mask)
+    made_anew = hole(mask, MARGIN_PIXELS)
     assert set(np.unique(made_anew)) <= {0.0, 1.0}
     assert (made_anew[mask > 0.5] == 1).all()
     alpha = feathered(made_anew)
@@ -69,10 +69,10 @@ def test_the_hole_holds_the_mask_and_a_margin_and_alpha_stays_in_it(seed: int) -
 def test_the_margin_is_that_wide_and_alpha_is_one_inside() -> None:
     mask = np.zeros((30, 30), np.float32)
     mask[10:20, 10:20] = 1
-    rows, columns = np.nonzero(hole(mask))
-    margin = HOLE_MARGIN_PIXELS
+    rows, columns = np.nonzero(hole(mask, MARGIN_PIXELS))
+    margin = MARGIN_PIXELS
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10 - margin, 19 + margin, 10 - margin, 19 + margin)
-    assert (feathered(hole(mask))[10:20, 10:20] == 1).all()
+    assert (feathered(hole(mask, MARGIN_PIXELS))[10:20, 10:20] == 1).all()
 
 
 def inpainter(marks: Sequence[Placement], session: Session, info: VideoInfo = INFO) -> Inpainter:
@@ -127,7 +127,7 @@ def test_parts_of_one_mark_are_restored_at_once() -> None:
     left[5:15, 3:10], right[5:15, 20:27] = 1, 1
     ((patch,),) = inpainter([placement(0, 9, box, left), placement(4, 19, box, right)], session).patches([6], FRAMES).values()
     assert session.shapes[0][0] == 1
-    np.testing.assert_array_equal(patch.alpha > 0, hole(left + right) > 0)
+    np.testing.assert_array_equal(patch.alpha > 0, hole(left + right, MARGIN_PIXELS) > 0)
 
 
 @dataclass

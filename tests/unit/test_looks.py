@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -66,12 +67,26 @@ def test_a_persons_mask_is_meant_as_it_is_drawn() -> None:
     assert hole_of(of["overlay"]).sum() > mask.sum()
 
 
+@pytest.mark.parametrize("margin_pixels", [1, 2])
+def test_what_was_found_is_made_anew_with_the_margin_that_its_scene_allows(margin_pixels: int) -> None:
+    mask = np.zeros((20, 20), np.float32)
+    mask[8:12, 8:12] = 1
+    found = Placement(0, 1, Box(0, 0, 20, 20), mask, mask, np.stack([mask] * 3), 1.0, margin_pixels=margin_pixels)
+    rows, columns = np.nonzero(hole_of(found))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (
+        8 - margin_pixels,
+        11 + margin_pixels,
+        8 - margin_pixels,
+        11 + margin_pixels,
+    )
+
+
 def test_what_a_swinging_outline_covers_at_times_is_in_the_hole_but_not_in_the_mask() -> None:
     mask, doubt = np.zeros((2, 32, 32), np.float32)
     mask[12:20, 12:20], doubt[8:24, 8:24] = 1, 2 * CHANGING
     swinging = Placement(0, 9, Box(0, 0, 32, 32), mask, mask, np.ones((3, 32, 32), np.float32), 1.0, "overlay", doubt)
     np.testing.assert_array_equal(hole_of(swinging), doubt > 0)
-    np.testing.assert_array_equal(hole_of(replace(swinging, doubt=0.1 * doubt)), hole(mask))
+    np.testing.assert_array_equal(hole_of(replace(swinging, doubt=0.1 * doubt)), hole(mask, swinging.margin_pixels))
     np.testing.assert_array_equal(hole_of(replace(swinging, kind="user")), mask)
 
 

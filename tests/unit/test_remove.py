@@ -40,7 +40,7 @@ def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
     pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8) for _ in range(10)]
     mark = stay(2, 7)
     hidden = np.zeros((HEIGHT, WIDTH), bool)
-    hidden[BOX.slices] = hole(mark.mask) > 0
+    hidden[BOX.slices] = hole(mark.mask, mark.margin_pixels) > 0
     info = described(WIDTH, HEIGHT, frames=10)
     frames = film(pictures)
     for frame in remove(frames, Inpainter(Batcher(FakeInpainter()), [mark], info), info, ignore):

@@ -1,0 +1,46 @@
+"""How much is made anew beside a mark: what a codec has left of it there, or what a fill would lose there, is the larger error."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.pipeline.margin import NARROW_PIXELS, WIDE_PIXELS, margin_pixels
+from service.pipeline.presence import Look
+from tests.footage import texture
+
+WIDTH, HEIGHT = 160, 96
+MARK = np.zeros((HEIGHT, WIDTH), bool)
+MARK[30:60, 40:110:10] = MARK[30:60, 41:110:10] = MARK[30:60, 42:110:10] = True
+
+
+ROUGH, SMOOTH = 1.0, 0.15
+
+
+def shown(contrast: float) -> list[NDArray[np.float32]]:
+    """White strokes over scenes: (3, h, w) each."""
+    scenes = (0.4 + contrast * (texture(k, WIDTH, HEIGHT, 4).transpose(2, 0, 1) - 0.4) for k in range(4))
+    return [np.where(MARK, np.float32(1), scene).astype(np.float32) for scene in scenes]
+
+
+def look(mask: NDArray[np.bool_] = MARK, opacity: float = 1) -> Look:
+    plane = mask.astype(np.float32)
+    return Look(plane, opacity * plane, np.stack([plane] * 3), 0 * plane)
+
+
+@pytest.mark.parametrize(("contrast", "expected"), [(ROUGH, NARROW_PIXELS), (SMOOTH, WIDE_PIXELS)])
+def test_the_margin_is_narrow_in_rough_scenes_and_wide_in_smooth_ones(contrast: float, expected: int) -> None:
+    assert margin_pixels(shown(contrast), look()) == expected
+
+
+def test_a_stroke_that_was_overlooked_does_not_make_a_smooth_scene_rough() -> None:
+    seen = MARK.copy()
+    seen[:, 100:] = False
+    assert margin_pixels(shown(SMOOTH), look(seen)) == WIDE_PIXELS
+
+
+def test_a_mark_that_fills_its_crop_has_the_wide_one() -> None:
+    assert margin_pixels(shown(ROUGH), look(np.ones_like(MARK))) == WIDE_PIXELS
+
+
+def test_a_mark_that_shines_through_has_the_wide_one() -> None:
+    assert margin_pixels(shown(ROUGH), look(opacity=0.4)) == WIDE_PIXELS
