@@ -81,7 +81,7 @@ def _covers(longer: Placement, other: Placement) -> bool:
 
 def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[_Stay]:
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
-    margin = margin_pixels([as_floats(crops[frame]) for frame in looked_at.inside], look)
+    margin = margin_pixels([crops[frame] for frame in looked_at.inside], look)
     if not candidate.slack_frames:  # the frames were given, or there is but one
         return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look, margin))]
     split, seen = parts(mask), _Seen(crops, mask)

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.gather import Bytes, as_floats
 from service.pipeline.opacity import DENSE
 from service.pipeline.presence import Look, filled
 
-Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
@@ -20,8 +20,8 @@ MOSTLY: Final = 75  # per cent of the pixels: some may be edges of the scene, or
 MOST_CROPS: Final = 8
 
 
-def margin_pixels(crops: Sequence[Floats], look: Look) -> int:
-    """Of a mark, by crops (3, h, w) that show it: a narrow margin where it hides a scene that is not easily made anew.
+def margin_pixels(crops: Sequence[Bytes], look: Look) -> int:
+    """Of a mark, by crops (3, h, w) uint8 that show it: a narrow margin where it hides a scene that is not easily made anew.
 
     In the second pixel beyond a mark a codec leaves an error of about 0.02. How far a fill errs is tried in the two pixels beyond that.
     A mark that the scene shines through is un-blended, to its very edge: a wide margin costs it nothing.
@@ -33,7 +33,7 @@ def margin_pixels(crops: Sequence[Floats], look: Look) -> int:
     ring = tried & ~edge
     if not ring.any():
         return WIDE_PIXELS
-    some = [crops[i] for i in np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).astype(int))]
+    some = (as_floats(crops[i]) for i in np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).astype(int)))
     errors = np.concatenate([np.square(crop - filled(crop, tried)).mean(0)[ring] for crop in some])
     return WIDE_PIXELS if np.percentile(errors, MOSTLY) < SMOOTH**2 else NARROW_PIXELS
 

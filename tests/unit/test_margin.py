@@ -16,10 +16,10 @@ MARK[30:60, 40:110:10] = MARK[30:60, 41:110:10] = MARK[30:60, 42:110:10] = True
 ROUGH, SMOOTH = 1.0, 0.15
 
 
-def shown(contrast: float) -> list[NDArray[np.float32]]:
+def shown(contrast: float) -> list[NDArray[np.uint8]]:
     """White strokes over scenes: (3, h, w) each."""
     scenes = (0.4 + contrast * (texture(k, WIDTH, HEIGHT, 4).transpose(2, 0, 1) - 0.4) for k in range(4))
-    return [np.where(MARK, np.float32(1), scene).astype(np.float32) for scene in scenes]
+    return [np.rint(255 * np.where(MARK, np.float32(1), scene)).astype(np.uint8) for scene in scenes]
 
 
 def look(mask: NDArray[np.bool_] = MARK, opacity: float = 1) -> Look:
