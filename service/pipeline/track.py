@@ -19,6 +19,9 @@ CONFIDENT_AT_ENDS = 0.76  # and that one needs which is seen only in the first o
 SAME_MARK_IOU = (
     0.65  # between a track and a new region: a still mark has 0.7 to 1 (mostly over 0.95), two lines of subtitles in one place 0.25 to 0.7
 )
+AT_REST_IOU = 0.9  # the same, from where on a track is at rest
+RESTED_SAMPLES = 4  # of a track that has come to rest: what then differs is another line in the same place
+SAME_LINE_IOU = 0.8  # as far may one at rest differ
 JOIN_SHARE = 0.02  # of the long side: parts nearer than this are one mark (its word and its logo)
 SMALLEST_PIXELS = 14  # at analysis size
 MISSES = 2  # samples that a mark may be unseen and still be the same stay
@@ -37,6 +40,7 @@ class Track:
     seen: int
     misses: int
     total: Floats = field(repr=False)  # (h, w) sum of the probabilities
+    rested: int = 0  # samples in a row that showed next to the same
     sure: bool = True  # seen often and clearly enough to be a mark by itself
     standing: bool = False  # there in samples all over the video
 
@@ -116,14 +120,16 @@ def _extend(tracks: list[Track], regions: list[Mask], sighting: Sighting) -> lis
         mask = open_track.mask
         mine = [region for region in free if (region & mask).sum() >= 0.5 * region.sum()]
         whole = np.logical_or.reduce(mine) if mine else np.zeros_like(mask)
-        alike = [region for region in free if not mine and iou(region, mask) >= SAME_MARK_IOU]
-        if alike:
-            mine, whole = alike[:1], alike[0]
-        if not mine or iou(whole, mask) < SAME_MARK_IOU:
+        near_by = [region for region in free if not mine and iou(region, mask) >= SAME_MARK_IOU]
+        if near_by:
+            mine, whole = near_by[:1], near_by[0]
+        alike = iou(whole, mask)
+        if not mine or alike < (SAME_MARK_IOU if open_track.rested < RESTED_SAMPLES else SAME_LINE_IOU):
             open_track.misses += 1
             continue
         open_track.total += np.where(near(whole | mask), sighting.probability, 0)
         open_track.seen, open_track.misses, open_track.last_sample = open_track.seen + 1, 0, sighting.frame_index
+        open_track.rested = open_track.rested + 1 if alike >= AT_REST_IOU else 0
         free = [region for region in free if not any(region is taken for taken in mine)]
     return free
 
@@ -138,9 +144,15 @@ def _rejoined(tracks: list[Track]) -> list[Track]:
     """Tracks of one mark that was lost for some samples and found again, as one."""
     joined: list[Track] = []
     for late in sorted(tracks, key=lambda t: t.first_sample):
-        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and iou(t.mask, late.mask) >= SAME_MARK_IOU), None)
+        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and _same(t, late)), None)
         if early is None:
             joined.append(late)
         else:
             early.total, early.seen, early.last_sample = early.total + late.total, early.seen + late.seen, late.last_sample
     return joined
+
+
+def _same(early: Track, late: Track) -> bool:
+    """Whether both are of one mark; two that had come to rest, if they look the same: else one line of subtitles followed another."""
+    rested = min(early.rested, late.rested) >= RESTED_SAMPLES
+    return iou(early.mask, late.mask) >= (SAME_LINE_IOU if rested else SAME_MARK_IOU)

@@ -60,6 +60,19 @@ def test_a_line_of_subtitles_ends_where_the_next_begins() -> None:
     assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(short, 0, 16), (long, 20, 40)]
 
 
+def test_a_line_much_like_the_one_before_is_another_if_both_stood_still() -> None:
+    """Long lines cover each other to two thirds and more."""
+    first, second = Box(10, 48, 84, 56), Box(20, 48, 94, 56)
+    found = track(story((first, range(8)), (second, range(8, 16)), samples=16))
+    assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(first, 0, 28), (second, 32, 60)]
+
+
+def test_a_mark_that_is_seen_as_larger_from_the_start_stays_one() -> None:
+    """Before it came to rest, what is seen of it may grow as much."""
+    first, whole = Box(10, 48, 84, 56), Box(10, 48, 94, 58)
+    assert len(track(story((first, range(3)), (whole, range(3, 12)), samples=12))) == 1
+
+
 def test_a_flash_is_no_mark_unless_the_video_is_that_short() -> None:
     assert track(story((TOP_LEFT, range(3, 5)), samples=12)) == []
     assert [t.seen for t in track(story((TOP_LEFT, range(2)), samples=2))] == [2]
