@@ -103,7 +103,7 @@ def _union(left: Track, right: Track) -> Track:
     seen = max(left.seen, right.seen)
     first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
     mean = np.maximum(left.mean, right.mean)
-    return Track(first, last, seen, 0, mean * np.float32(seen), left.sure, left.standing or right.standing)
+    return Track(first, last, seen, 0, mean * np.float32(seen), sure=left.sure, standing=left.standing or right.standing)
 
 
 def _widened(box: Box, width: int) -> Box:

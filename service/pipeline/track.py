@@ -40,9 +40,9 @@ class Track:
     seen: int
     misses: int
     total: Floats = field(repr=False)  # (h, w) sum of the probabilities
-    rested: int = 0  # samples in a row that showed next to the same
     sure: bool = True  # seen often and clearly enough to be a mark by itself
     standing: bool = False  # there in samples all over the video
+    rested: int = 0  # samples in a row that showed next to the same
 
     @property
     def mean(self) -> Floats:
