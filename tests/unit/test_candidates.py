@@ -87,6 +87,18 @@ def test_a_logo_and_its_word_are_one_candidate_and_what_comes_later_or_lies_else
     assert int((both.probability > 0.5).sum()) == pytest.approx(2 * 20 * 30, rel=0.1)
 
 
+@pytest.mark.parametrize("sure", [True, False])
+@pytest.mark.parametrize("standing", [True, False])
+def test_a_logo_and_its_word_are_as_sure_together_and_stand_if_one_does(sure: bool, standing: bool) -> None:
+    def seen(left: int) -> Track:
+        total = np.zeros((HEIGHT, WIDTH), np.float32)
+        total[20:30, left : left + 10] = 2.7
+        return Track(8, 24, 3, 0, total, sure=sure, standing=standing and left == 20)
+
+    (candidate,) = from_tracks([seen(20), seen(34)], INFO, TIMELINE, "overlay")
+    assert (candidate.sure, candidate.standing) == (sure, standing)
+
+
 def mask_picture(*boxes: Box) -> np.ndarray:
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for box in boxes:
