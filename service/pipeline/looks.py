@@ -25,8 +25,9 @@ KEPT_FRAMES = 256
 def hole(mask: Floats, margin_pixels: int) -> Floats:
     """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
     side = 2 * margin_pixels + 1
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return cv2.dilate((mask > 0.5).astype(np.float32), ellipse).astype(np.float32, copy=False)
+    shape = cv2.MORPH_ELLIPSE if margin_pixels > 1 else cv2.MORPH_RECT  # an ellipse of three is a cross: corners would be feathered
+    around = cv2.getStructuringElement(shape, (side, side))
+    return cv2.dilate((mask > 0.5).astype(np.float32), around).astype(np.float32, copy=False)
 
 
 def hole_of(placement: Placement) -> Floats:

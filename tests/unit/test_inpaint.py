@@ -203,3 +203,11 @@ def test_under_an_opaque_mark_of_the_reference_nothing_changes_and_a_small_view_
     lit = in_light_of(target, drawing(np.zeros_like(covered)), crop, drawing(covered))
     np.testing.assert_array_equal(lit[:, covered], crop[:, covered])
     np.testing.assert_array_equal(in_light_of(target, drawing(everywhere), crop, drawing(covered)), crop)
+
+
+@given(st.sampled_from([1, 2]), st.integers(0, 10**6))
+def test_the_edge_that_is_feathered_lies_beside_the_mark(margin_pixels: int, seed: int) -> None:
+    """Whatever its shape, nothing of the mark is left in its own pixels."""
+    mask = (np.random.default_rng(seed).random((24, 24)) > 0.9).astype(np.float32)
+    mask = np.pad(mask, 4)
+    assert (feathered(hole(mask, margin_pixels))[mask > 0] > 0.999).all()
