@@ -183,12 +183,13 @@ def _taught(name: str, path: Path, material: Material, options: Options, deadlin
     before = {mark: exam.scores(task.network) for mark, exam in exams.items()}
     config, goal = _config(name, options, deadline), task.goal
     trained = fit(task, config, Sources(material.training, material.own)).cpu()
-    network = blended(networks.restored(name, path).network, trained, NEW_SHARE)
+    began = networks.restored(name, path)
+    network = blended(began.network, trained, NEW_SHARE)
     after = {mark: exam.scores(network) for mark, exam in exams.items()}
     assert goal is not None
     if not goal.reached(after["own"][goal.score], before["own"][goal.score]):
         print(f"the {name} did not get better with this mark and stays as it was", flush=True)
-        return Lesson(networks.restored(name, path), 0, before, before)
+        return Lesson(began, 0, before, before)
     steps = int(checkpoint.load(config.folder / checkpoint.LAST)["step"])
     return Lesson(replace(task, network=network), steps, before, after)
 

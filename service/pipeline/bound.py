@@ -81,9 +81,8 @@ def _covers(longer: Placement, other: Placement) -> bool:
 
 def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list[_Stay]:
     candidate, look, mask = mark.candidate, mark.look, mark.look.mask > 0.5
-    margin = margin_pixels([crops[frame] for frame in looked_at.inside], look)
     if not candidate.slack_frames:  # the frames were given, or there is but one
-        return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look, margin))]
+        return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look, _margin(looked_at, crops, look)))]
     split, seen = parts(mask), _Seen(crops, mask)
     found: list[_Part] = []
     for part in split:
@@ -97,10 +96,11 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
         ends, slid = _agreed(each, found, candidate), list[tuple[int, Look]]()
         if may_slide and each.levels.clear:
             ends, slid = _slides(looked_at, seen, each.look, ends, each.levels)
-        if mark.confidence < SHY and each.levels.clear and _lingers(looked_at, seen, each.look, ends):
+        if mark.confidence < SHY and each.levels.clear and _lingers(looked_at, seen, each, ends):
             return []
         stays[ends] = stays.get(ends, np.zeros_like(mask)) | (each.look.mask > 0.5)
         slides[ends] += slid
+    margin = _margin(looked_at, crops, look)
     return [
         _Stay(
             _placement(mark, ends, replace(look, mask=part.astype(np.float32)), margin),
@@ -225,17 +225,22 @@ def _slide(
     return edge, found
 
 
-def _lingers(looked_at: Plan, seen: _Seen, look: Look, ends: tuple[int, int]) -> bool:
+def _lingers(looked_at: Plan, seen: _Seen, part: _Part, ends: tuple[int, int]) -> bool:
     """Whether a part comes or goes little by little, or its halves apart, as things of the scene do that are moved or covered.
 
     A mark is there or it is not.
     """
-    levels = [(each, _levels(looked_at, seen, each)) for each in _with_halves(look)]
+    spans = list[list[int]]()
     for end, step in ((ends[0], -1), (ends[1], 1)):
         frames = [f for f in range(end - step * NEAR_END_FRAMES, end + step * NEAR_END_FRAMES + step, step) if f in looked_at.ends]
-        if not frames or abs(frames[-1] - end) < NEAR_END_FRAMES:  # the video ends, or what is beyond was not looked at
-            continue
-        falls = [_steepest([score(*seen.pair(frame), each) for frame in frames], own) for each, own in levels if own.clear]
+        if frames and abs(frames[-1] - end) >= NEAR_END_FRAMES:  # else the video ends, or what is beyond was not looked at
+            spans.append(frames)
+    if not spans:
+        return False
+    halves = [(half, _levels(looked_at, seen, half)) for half in _halves(part.look)]
+    told = [(part.look, part.levels), *((half, levels) for half, levels in halves if levels.clear)]
+    for frames in spans:
+        falls = [_steepest([score(*seen.pair(frame), look) for frame in frames], levels) for look, levels in told]
         if min(share for share, _ in falls) < AT_ONCE or np.ptp([frame for _, frame in falls]) > TOGETHER_FRAMES:
             return True
     return False
@@ -249,9 +254,8 @@ def _steepest(scores: Sequence[float], levels: _Levels) -> tuple[float, int]:
     return float(steps[most]) / falls, most
 
 
-def _with_halves(look: Look) -> Iterable[Look]:
-    """It, and its upper, lower, left and right half."""
-    yield look
+def _halves(look: Look) -> Iterable[Look]:
+    """The upper, lower, left and right half."""
     for place, line in zip(np.indices(look.mask.shape), (np.median(along) for along in np.nonzero(look.mask > 0.5)), strict=True):
         for half in (place <= line, place > line):
             yield replace(look, mask=look.mask * half)
@@ -260,6 +264,10 @@ def _with_halves(look: Look) -> Iterable[Look]:
 def _moved(look: Look, top: int, left: int) -> Look:
     height, width = look.mask.shape
     return cut(look, -top, -left, height, width)
+
+
+def _margin(looked_at: Plan, crops: Crops, look: Look) -> int:
+    return margin_pixels([crops[frame] for frame in looked_at.inside], look)
 
 
 def _placement(mark: Mark, ends: tuple[int, int], look: Look, margin: int) -> Placement:

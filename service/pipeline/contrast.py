@@ -12,6 +12,7 @@ Mask = NDArray[np.bool_]
 
 ACROSS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # pixels from a place in the mark to one beside it, and the same the other way
 RIM_PIXELS: Final = 1  # on either side of the outline, where the mark is neither whole nor gone
+RIM: Final = np.ones((2 * RIM_PIXELS + 1, 2 * RIM_PIXELS + 1), np.uint8)
 CODEC_NOISE: Final = 0.006  # standard deviation of a pixel in [0, 1] that a codec alone makes on both sides
 THICK: Final = 0.75  # of the level: with less a thin stroke's pixel tells little of it
 LEAST_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
@@ -27,8 +28,7 @@ class Level:
 
 def level_across(crops: Floats, mask: Mask) -> Level | None:
     """The level of a mark of this outline (h, w) in the crops (N, 3, h, w), away from its rim; None where they do not tell."""
-    rim = np.ones((2 * RIM_PIXELS + 1, 2 * RIM_PIXELS + 1), np.uint8)
-    core = cv2.erode(mask.astype(np.uint8), rim) > 0
+    core = cv2.erode(mask.astype(np.uint8), RIM) > 0
     return _level(crops, core.astype(np.float32), mask)
 
 
@@ -38,7 +38,7 @@ def level_of(crops: Floats, shape: Floats, mask: Mask) -> Level | None:
 
 
 def _level(crops: Floats, share: Floats, mask: Mask) -> Level | None:
-    """The level from where the mark has at least a share (h, w) of it, in the crops (N, 3, h, w), and from the scene beside that.
+    """The level, of which there is a share (h, w) in the mark's core and none elsewhere, in the crops (N, 3, h, w), by the scene beside it.
 
     The scene just within the outline and just beyond it is alike: on the whole it is as bright on both sides, and varies as much. The mark
     leaves 1 - a of that, so a is 1 less the ratio of the two standard deviations, and the colour follows from the means. (Where it has
@@ -65,8 +65,7 @@ def _level(crops: Floats, share: Floats, mask: Mask) -> Level | None:
 
 def _sides(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of pixels, by their place in the flattened crop: one in the core of a mark (h, w), and one beside the mark."""
-    rim = np.ones((2 * RIM_PIXELS + 1, 2 * RIM_PIXELS + 1), np.uint8)
-    bare = cv2.dilate(mask.astype(np.uint8), rim) == 0
+    bare = cv2.dilate(mask.astype(np.uint8), RIM) == 0
     places = np.arange(mask.size).reshape(mask.shape)
     within, beyond = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
     for offset in ACROSS:

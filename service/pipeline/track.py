@@ -124,7 +124,7 @@ def _extend(tracks: list[Track], regions: list[Mask], sighting: Sighting) -> lis
         if near_by:
             mine, whole = near_by[:1], near_by[0]
         alike = iou(whole, mask)
-        if not mine or alike < (SAME_MARK_IOU if open_track.rested < RESTED_SAMPLES else SAME_LINE_IOU):
+        if not mine or alike < _least_iou(open_track.rested):
             open_track.misses += 1
             continue
         open_track.total += np.where(near(whole | mask), sighting.probability, 0)
@@ -154,5 +154,9 @@ def _rejoined(tracks: list[Track]) -> list[Track]:
 
 def _same(early: Track, late: Track) -> bool:
     """Whether both are of one mark; two that had come to rest, if they look the same: else one line of subtitles followed another."""
-    rested = min(early.rested, late.rested) >= RESTED_SAMPLES
-    return iou(early.mask, late.mask) >= (SAME_LINE_IOU if rested else SAME_MARK_IOU)
+    return iou(early.mask, late.mask) >= _least_iou(min(early.rested, late.rested))
+
+
+def _least_iou(rested: int) -> float:
+    """Between what is the same mark, by how many samples in a row have shown next to the same."""
+    return SAME_LINE_IOU if rested >= RESTED_SAMPLES else SAME_MARK_IOU

@@ -29,12 +29,15 @@ def story(total: int, *stays: tuple[int, int, Box]) -> list[Picture]:
     return pictures
 
 
-def found(pictures: list[Picture]) -> list[Placement]:
-    """Locate and measure, as a run does."""
+def found(pictures: list[Picture], confidence: float | None = None) -> list[Placement]:
+    """Locate, measure and bound, as a run does; as if it were so sure of each mark."""
     info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
     tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
     candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
-    return bound(film(pictures), info, measure(film(pictures), info, candidates, networks, total), total)
+    marks = measure(film(pictures), info, candidates, networks, total)
+    if confidence is not None:
+        marks = [replace(mark, confidence=confidence) for mark in marks]
+    return bound(film(pictures), info, marks, total)
 
 
 def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
@@ -151,7 +154,7 @@ def test_what_is_none_too_sure_and_fades_away_is_no_mark(confidence: float, fade
     if fades:
         for frame, share in enumerate(np.linspace(0.95, 0.05, 12), start=32):
             pictures[frame] = np.rint(share * pictures[frame].astype(np.float32) + (1 - share) * plain[frame]).astype(np.uint8)
-    placements = found_with(confidence, pictures)
+    placements = found(pictures, confidence)
     assert bool(placements) == is_mark
     assert all(p.first_frame == 0 for p in placements)
 
@@ -163,13 +166,4 @@ def test_what_is_none_too_sure_and_is_covered_bit_by_bit_is_no_mark(confidence: 
     line = SQUARE.top + 12
     for frame in range(32, 60):
         pictures[frame][SQUARE.top - 8 : line if frame < 32 + pause_frames else SQUARE.bottom, SQUARE.left : SQUARE.right] = 40
-    assert bool(found_with(confidence, pictures)) == is_mark
-
-
-def found_with(confidence: float, pictures: list[Picture]) -> list[Placement]:
-    """As a run finds them, if it is so sure of each mark."""
-    info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
-    tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
-    candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
-    marks = [replace(mark, confidence=confidence) for mark in measure(film(pictures), info, candidates, networks, total)]
-    return bound(film(pictures), info, marks, total)
+    assert bool(found(pictures, confidence)) == is_mark
