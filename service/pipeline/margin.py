@@ -15,20 +15,24 @@ Mask = NDArray[np.bool_]
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
 NARROW_PIXELS: Final = 1
+HIDES: Final = 0.95  # opacity
 SMOOTH: Final = 0.033  # error of a fill, in [0, 1]: with a larger one more is lost in the second pixel than the mark has left there
 MOSTLY: Final = 75  # per cent of the pixels: some may be edges of the scene, or of a letter that was not seen
 MOST_CROPS: Final = 8
 
 
 def margin_pixels(crops: Sequence[Bytes], look: Look) -> int:
-    """Of a mark, by crops (3, h, w) uint8 that show it: a narrow margin where it hides a scene that is not easily made anew.
+    """Of a mark, by crops (3, h, w) uint8 that show it: a narrow margin where it hides the scene, or one that is not easily made anew.
 
     In the second pixel beyond a mark a codec leaves an error of about 0.02. How far a fill errs is tried in the two pixels beyond that.
     A mark that the scene shines through is un-blended, to its very edge: a wide margin costs it nothing.
     """
     mask = look.mask > 0.5
-    if not mask.any() or float(np.percentile(look.opacity[mask], 80)) < DENSE:
+    level = float(np.percentile(look.opacity[mask], 80)) if mask.any() else 0.0
+    if level < DENSE:
         return WIDE_PIXELS
+    if level > HIDES:
+        return NARROW_PIXELS
     edge, tried = (_grown(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
     ring = tried & ~edge
     if not ring.any():

@@ -18,6 +18,7 @@ from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled
 from service.pipeline.presence import Look, cut, scores
 from service.pipeline.repeat import Step, autocorrelation, exact, folded
+from service.pipeline.rim import rimmed
 from service.pipeline.segment import exposed, mark_probability
 from service.pipeline.stand import NEXT_PIXELS, PART_SHARE
 from service.pipeline.together import in_order
@@ -127,7 +128,8 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
         mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
-    look, hidden = settled(inside, replace(look, mask=mask.astype(np.float32))), frozen(inside, mask)
+    of_head, hidden = replace(look, mask=mask.astype(np.float32)), frozen(inside, mask)
+    look = rimmed(inside, settled(inside, of_head), of_head)
     if steps:
         look = levelled_by_contrast(inside, look)
     else:
@@ -173,7 +175,9 @@ def _pointed_at(candidate: Candidate, seen: Appearance, info: VideoInfo, network
     mask = seen.probability > 0.5 if candidate.exact_mask else _pixels(seen.probability, look)
     look = replace(look, mask=mask.astype(np.float32))
     if mask.any():
-        look = animated(inside, evened(inside, settled(inside, look), seen.probability))
+        of_head, look = look, settled(inside, look)
+        look = look if candidate.exact_mask else rimmed(inside, look, of_head)
+        look = animated(inside, evened(inside, look, seen.probability))
     look = replace(look, mask=mask.astype(np.float32)) if candidate.exact_mask else _in_box(candidate, look)
     return _fitted(candidate, 0, 0, look, 1.0, info)
 

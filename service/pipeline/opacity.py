@@ -143,7 +143,7 @@ def levelled(inside: Floats, look: Look) -> Look:
     """The opacity by the factor, and the colour by the shift, that explain the crops: the matte knows a mark's shape, not its level."""
     level = _level(look)
     if level > OPAQUE:
-        return look
+        return replace(look, opacity=np.ones_like(look.opacity))
     if level > DENSE:
         return _levelled_by_area(inside, look, level)
     blend = explain(inside, look.opacity * look.mask, look.colour)

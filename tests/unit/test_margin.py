@@ -22,7 +22,7 @@ def shown(contrast: float) -> list[NDArray[np.uint8]]:
     return [np.rint(255 * np.where(MARK, np.float32(1), scene)).astype(np.uint8) for scene in scenes]
 
 
-def look(mask: NDArray[np.bool_] = MARK, opacity: float = 1) -> Look:
+def look(mask: NDArray[np.bool_] = MARK, opacity: float = 0.8) -> Look:
     plane = mask.astype(np.float32)
     return Look(plane, opacity * plane, np.stack([plane] * 3), 0 * plane)
 
@@ -40,6 +40,11 @@ def test_a_stroke_that_was_overlooked_does_not_make_a_smooth_scene_rough() -> No
 
 def test_a_mark_that_fills_its_crop_has_the_wide_one() -> None:
     assert margin_pixels(shown(ROUGH), look(np.ones_like(MARK))) == WIDE_PIXELS
+
+
+@pytest.mark.parametrize("contrast", [ROUGH, SMOOTH])
+def test_a_mark_that_hides_the_scene_has_the_narrow_one_in_every_scene(contrast: float) -> None:
+    assert margin_pixels(shown(contrast), look(opacity=1)) == NARROW_PIXELS
 
 
 def test_a_mark_that_shines_through_has_the_wide_one() -> None:
