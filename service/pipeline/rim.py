@@ -1,7 +1,7 @@
 """Step 5 in between: what shines through at the rim of a mark that hides the scene. Pure.
 
-No mark is opaque to its very edge: where its outline crosses a pixel, or was scaled or compressed, the scene is mixed in. That is a third of
-the pixels of thin letters, and the third that is next to everything else that is not known.
+No mark is opaque to its very edge: where its outline crosses a pixel, or was scaled or compressed, the scene is mixed in. That is a third
+of the pixels of thin letters.
 """
 
 from dataclasses import replace
@@ -58,7 +58,7 @@ def _mixed(crops: Floats, of_head: Look, part: Mask) -> tuple[Floats, Floats]:
     power, along = np.square(effect).mean((0, 1)), (effect * (crops - fills)).mean((0, 1))
     opacity = prior
     for _ in range(ROUNDS):
-        variance = (np.square(1 - opacity) * fill_power + np.square(opacity) * COLOUR_ERROR**2) / INDEPENDENT_FRAMES
+        variance = (np.square(1 - opacity) * fill_power + np.square(opacity) * COLOUR_ERROR**2) / min(len(crops), INDEPENDENT_FRAMES)
         evidence = power / variance + certain
         opacity = np.clip((along / variance + prior * certain) / evidence, 0, 1)
     error = 1 / np.sqrt(evidence)
