@@ -3,7 +3,6 @@
 Sample number i is a function of (seed, i) alone, so a resumed run sees what an uninterrupted one would have seen.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import cv2
@@ -34,11 +33,6 @@ INPAINTER_KINDS = {
     "moving": 0.14, "moving_name": 0.05, "corner": 0.07, "faint": 0.08, "tiled": 0.08, "subtitle": 0.06, "subtitle_chinese": 0.04,
     "badge": 0.05, "logo": 0.08, "wordmark": 0.06, "emblem": 0.06, "diagonal": 0.04, "grid": 0.03, "bug": 0.05, "several": 0.03,
     "sticker": 0.03, "plate": 0.03, "handle": 0.04, "stamp": 0.03, "clock": 0.02, "crawl": 0.01, "bouncing": 0.02,
-}  # fmt: skip
-MATTE_KINDS = {
-    "moving": 0.1, "moving_name": 0.04, "corner": 0.08, "faint": 0.08, "tiled": 0.07, "subtitle": 0.18, "subtitle_chinese": 0.09,
-    "badge": 0.03, "logo": 0.05, "wordmark": 0.04, "emblem": 0.04, "diagonal": 0.03, "grid": 0.02, "bug": 0.03, "several": 0.02,
-    "sticker": 0.02, "plate": 0.02, "handle": 0.03, "stamp": 0.01, "clock": 0.01, "crawl": 0.005, "bouncing": 0.005,
 }  # fmt: skip
 SEGMENTER_KINDS = {
     "moving": 0.09, "moving_name": 0.04, "corner": 0.11, "faint": 0.13, "tiled": 0.11, "subtitle": 0.05, "subtitle_chinese": 0.03,
@@ -129,7 +123,7 @@ def _published(rendered: Rendered, rng: Rng) -> Rendered:
 def matte_sample(source: Source, index: int, size: int = 128) -> Sample:
     """statistics (MATTE_STATISTICS, size, size); opacity (1, ...); colour (3, ...); clean (3, ...), the mean of the clean frames."""
     rng = source.rng(index)
-    scene, anchor, stay = stay_of(source, rng, 0.3, MATTE_KINDS)
+    scene, anchor, stay = stay_of(source, rng, photo_share=0.3)
     hidden = [i for i in range(scene.frames) if i not in set(stay)]
     covered = sorted(rng.choice(stay, min(len(stay), int(rng.choice(COVERED_FRAMES))), replace=False).tolist())
     uncovered = sorted(rng.choice(hidden, min(len(hidden), int(rng.integers(0, 5))), replace=False).tolist())
@@ -148,9 +142,9 @@ def matte_sample(source: Source, index: int, size: int = 128) -> Sample:
     return dict(zip(("statistics", "opacity", "colour", "clean"), arrays, strict=True))
 
 
-def stay_of(source: Source, rng: Rng, photo_share: float, kinds: Mapping[str, float] = INPAINTER_KINDS) -> tuple[Scene, int, list[int]]:
+def stay_of(source: Source, rng: Rng, photo_share: float) -> tuple[Scene, int, list[int]]:
     """A marked scene, one of its marked frames, and every frame in which the mark is at the same place."""
-    scene = scenes.scene(source, rng, kinds, photo_share)
+    scene = scenes.scene(source, rng, INPAINTER_KINDS, photo_share)
     assert scene.mark is not None
     visible = scene.mark.visible()
     anchor = visible[rng.integers(len(visible))]

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from service.pipeline.looks import SWING_PIXELS
@@ -78,6 +79,19 @@ def test_what_passes_through_falls_with_the_opacity_and_is_nothing_under_an_opaq
 def test_a_scene_at_rest_tells_nothing_of_what_passes() -> None:
     crops = shown([scene(0, WIDTH, HEIGHT)] * 12, [disc(LARGE, 1.0)] * 12)
     assert passed(crops, crops, disc(LARGE) > 0.4) == 1.0
+
+
+@pytest.mark.parametrize(("true", "opaque"), [(1.0, True), (0.75, False)])
+def test_in_a_still_scene_a_mark_is_opaque_if_its_area_asks_for_that(true: float, opaque: bool) -> None:
+    crops = shown([SMOOTH[0]] * 12, [disc(LARGE, true)] * 12)
+    look = settled(crops, believed(disc(LARGE, 0.75)))
+    assert (look.opacity[look.mask > 0].min() == 1) == opaque
+
+
+@pytest.mark.parametrize(("level", "opaque"), [(0.75, True), (0.4, False)])
+def test_in_a_single_picture_dense_marks_are_opaque(level: float, opaque: bool) -> None:
+    look = settled(shown(SMOOTH[:1], [disc(LARGE, level)]), believed(disc(LARGE, level)))
+    assert (look.opacity[look.mask > 0].min() == 1) == opaque
 
 
 def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() -> None:
