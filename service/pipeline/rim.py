@@ -32,6 +32,7 @@ AROUND_PIXELS: Final = 31  # side of the square around a pixel that tells how fa
 INERTIA: Final = 0.02  # share of the square below which all surroundings tell
 LEAST_WORTH: Final = 0.25  # of what is known of a pixel, that un-blending it must bring
 MARGIN_PIXELS: Final = 2
+DEEP_PIXELS: Final = 2.1  # from the mask's edge on: no rim
 ROUNDS: Final = 3
 
 
@@ -64,7 +65,8 @@ def _mixed(crops: Floats, of_head: Look, part: Mask) -> tuple[Floats, Floats]:
     error = 1 / np.sqrt(evidence)
     unblended = np.square(np.maximum(error, LEAST_ERROR)) * power + np.square(opacity * SHADE_ERROR) + CODEC_NOISE**2
     worth = fill_power / (fill_power + unblended / np.square(np.maximum(1 - opacity, LEAST_DOUBT)))
-    opacity = np.where(worth > LEAST_WORTH, opacity, 1).astype(np.float32)
+    deep = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > DEEP_PIXELS
+    opacity = np.where((worth > LEAST_WORTH) & ~deep, opacity, 1).astype(np.float32)
     return opacity, np.minimum(error, of_head.doubt).astype(np.float32)
 
 

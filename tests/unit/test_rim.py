@@ -88,3 +88,12 @@ def test_a_mark_that_shines_through_everywhere_is_left_alone(level: float) -> No
     found = rimmed(shown(ROUGH, level * TRUE), look, head)
     np.testing.assert_array_equal(found.opacity, look.opacity)
     np.testing.assert_array_equal(found.doubt, look.doubt)
+
+
+def test_deep_in_a_mark_nothing_shines_through_whatever_the_head_sees() -> None:
+    head = of_head()
+    deep = cv2.distanceTransform(MASK.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > 3
+    head = replace(head, opacity=np.where(deep, np.float32(0.5), head.opacity))
+    found = rimmed(shown(ROUGH), opaque(head), head)
+    assert deep.any()
+    assert (found.opacity[deep] == 1).all()
