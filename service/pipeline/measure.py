@@ -12,7 +12,7 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.even import evened, levelled_by_contrast
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import DENSE, SURE, animated, completed, frozen, matte, settled
+from service.pipeline.opacity import DENSE, SURE, animated, completed, enclosed, frozen, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled
@@ -128,8 +128,10 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
         mask = _pixels(np.minimum(folded(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
-    of_head, hidden = replace(look, mask=mask.astype(np.float32)), frozen(inside, mask)
-    look = rimmed(inside, settled(inside, of_head), of_head)
+    of_head = replace(look, mask=mask.astype(np.float32))
+    look = settled(inside, of_head)
+    hidden = frozen(inside, mask) if len(inside) > 1 else enclosed(inside[0], look)
+    look = rimmed(inside, look, of_head)
     if steps:
         look = levelled_by_contrast(inside, look)
     else:

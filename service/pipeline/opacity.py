@@ -38,6 +38,7 @@ CODEC_NOISE = 0.008  # of the brightness in [0, 1]: by that much an opaque mark 
 CHANGING_SCENE = 0.015  # standard deviation over time, of the brightness in [0, 1]: a stiller scene tells nothing
 FROZEN = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
 MOST_FROZEN = 0.15  # of the pixels around a mark: with more the scene stands still as well
+UNLIKE_SCENE = 0.15  # of the brightness of any colour, by which a fill from around differs
 LIKE_LEVEL = 0.6  # of the head's level for a part that hides the scene: then another part of the mark does so as well
 LEAST_CORE_PIXELS = 30  # without its rim, which shows the scene beside the mark
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
@@ -114,6 +115,22 @@ def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     kept = np.setdiff1d(np.unique(labels[mask]), edge)
     return np.isin(labels, kept[kept > 0]) & ~mask
+
+
+def enclosed(crop: Floats, look: Look) -> NDArray[np.bool_]:
+    """The pixels (h, w) of a single picture (3, h, w) that a dense mark encloses and that are unlike the scene: its inside.
+
+    Counters of letters are like the scene around. A mark that the scene shines through has none.
+    """
+    mask = look.mask > 0.5
+    if not mask.any() or _level(look) < OPAQUE:
+        return np.zeros_like(mask)
+    beyond = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
+    cv2.floodFill(beyond, None, (0, 0), 0)
+    holes = beyond[1:-1, 1:-1] > 0
+    unlike = np.abs(crop - filled(crop, mask | holes)).max(0) > UNLIKE_SCENE
+    found: NDArray[np.bool_] = holes & unlike
+    return found
 
 
 def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float:

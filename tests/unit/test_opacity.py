@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.pipeline.looks import SWING_PIXELS
-from service.pipeline.opacity import HIDDEN, animated, changes, frozen, passed, settled
+from service.pipeline.opacity import HIDDEN, animated, changes, enclosed, frozen, passed, settled
 from service.pipeline.presence import Look, filled
 from tests.footage import pan, scene
 
@@ -92,6 +92,18 @@ def test_in_a_still_scene_a_mark_is_opaque_if_its_area_asks_for_that(true: float
 def test_in_a_single_picture_dense_marks_are_opaque(level: float, opaque: bool) -> None:
     look = settled(shown(SMOOTH[:1], [disc(LARGE, level)]), believed(disc(LARGE, level)))
     assert (look.opacity[look.mask > 0].min() == 1) == opaque
+
+
+def test_in_a_single_picture_what_an_opaque_mark_encloses_is_its_inside_unless_it_is_like_the_scene() -> None:
+    logo, ring = disc(LARGE, 1) > 0.4, (AWAY < LARGE) & (AWAY > LARGE - 4)
+    (filled_in,), (counter,) = (shown(SMOOTH[:1], [what.astype(np.float32)]) for what in (logo, ring))
+    seen = believed(ring.astype(np.float32))
+    assert enclosed(filled_in, seen)[logo & ~ring].all()
+    assert not enclosed(filled_in, seen)[~logo | ring].any()
+    assert not enclosed(counter, seen).any()
+    assert not enclosed(filled_in, believed(0.5 * ring.astype(np.float32))).any()
+    open_ring = ring & (np.mgrid[:HEIGHT, :WIDTH][1] < WIDTH // 2 + 8)
+    assert not enclosed(filled_in, believed(open_ring.astype(np.float32))).any()
 
 
 def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() -> None:
