@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.measure import Mark
 from service.pipeline.placement import Box, common, meet
 from service.pipeline.pool import ALIKE, correlation
-from service.pipeline.presence import Look, cut
+from service.pipeline.presence import Look, cut, grown
 from service.pipeline.track import MISSES
 
 Floats = NDArray[np.float32]
@@ -46,7 +45,7 @@ def _alike(one: Mark, other: Mark) -> bool:
     shared = small.look.mask[here] > 0.5
     if float(shared.sum()) < max(ALIKE * float(small.look.mask.sum()), LEAST_PIECE * float(large.look.mask.sum())):
         return False
-    near = cv2.dilate(shared.astype(np.uint8), np.ones((2 * NEAR_PIXELS + 1, 2 * NEAR_PIXELS + 1), np.uint8)) > 0
+    near = grown(shared, NEAR_PIXELS)
     shape, other_shape = ((m.look.mask * m.look.opacity)[place][near] for m, place in ((small, here), (large, there)))
     return correlation(shape, other_shape) > ALIKE
 

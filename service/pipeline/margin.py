@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from service.pipeline.gather import Bytes, as_floats
 from service.pipeline.opacity import DENSE
-from service.pipeline.presence import Look, filled
-
-Mask = NDArray[np.bool_]
+from service.pipeline.presence import Look, filled, grown
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
 NARROW_PIXELS: Final = 1
@@ -33,16 +29,10 @@ def margin_pixels(crops: Sequence[Bytes], look: Look) -> int:
         return WIDE_PIXELS
     if level > HIDES:
         return NARROW_PIXELS
-    edge, tried = (_grown(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
+    edge, tried = (grown(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
     ring = tried & ~edge
     if not ring.any():
         return WIDE_PIXELS
     some = (as_floats(crops[i]) for i in np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).astype(int)))
     errors = np.concatenate([np.square(crop - filled(crop, tried)).mean(0)[ring] for crop in some])
     return WIDE_PIXELS if np.percentile(errors, MOSTLY) < SMOOTH**2 else NARROW_PIXELS
-
-
-def _grown(mask: Mask, pixels: int) -> Mask:
-    square = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
-    result: Mask = cv2.dilate(mask.astype(np.uint8), square) > 0
-    return result

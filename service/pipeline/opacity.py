@@ -157,6 +157,11 @@ def _settled(inside: Floats, look: Look, hides: bool) -> Look:
     """The look at the level that explains the crops; opaque where it hides the scene, or where that cannot be believed: better filled."""
     if not hides and believable(inside, explained := levelled(inside, look)):
         return explained
+    return _hiding(look)
+
+
+def _hiding(look: Look) -> Look:
+    """The look of a mark that nothing shines through."""
     return replace(look, opacity=np.ones_like(look.opacity))
 
 
@@ -164,7 +169,7 @@ def levelled(inside: Floats, look: Look) -> Look:
     """The opacity by the factor, and the colour by the shift, that explain the crops: the matte knows a mark's shape, not its level."""
     level = _level(look)
     if level > OPAQUE:
-        return replace(look, opacity=np.ones_like(look.opacity))
+        return _hiding(look)
     if level > DENSE:
         return _levelled_by_area(inside, look, level)
     blend = explain(inside, look.opacity * look.mask, look.colour)
@@ -184,9 +189,9 @@ def _levelled_by_area(inside: Floats, look: Look, level: float) -> Look:
     """
     found = float(np.median(scores(inside, look)))
     if level * found > SURELY_OPAQUE:
-        return replace(look, opacity=np.ones_like(look.opacity))
+        return _hiding(look)
     if level > NEARLY_OPAQUE > found:  # a logo of several colours on a still scene: un-blending what hides all leaves it in the picture
-        return replace(look, opacity=np.ones_like(look.opacity))
+        return _hiding(look)
     if not 1 / LEVEL_LIMIT <= found <= LEVEL_LIMIT:
         return look
     return replace(look, opacity=np.minimum(look.opacity * np.float32(found), np.float32(1)))

@@ -34,10 +34,17 @@ def cut(look: Look, top: int, left: int, height: int, width: int) -> Look:
     return Look(*(window(v, top, left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.doubt)))
 
 
-def filled(crop: Floats, mask: NDArray[np.bool_]) -> Floats:
-    """A crop (3, h, w) with the mask (h, w) and two pixels around it filled in from beyond."""
-    hole = cv2.dilate(mask.astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
-    return pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1)
+def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """The mask (h, w) with so many pixels around it, in squares."""
+    square = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
+    result: NDArray[np.bool_] = cv2.dilate(mask.astype(np.uint8), square) > 0
+    return result
+
+
+def filled(crop: Floats, mask: NDArray[np.bool_], around_pixels: int = 2) -> Floats:
+    """A crop (3, h, w) with the mask (h, w) and a few pixels around it filled in from beyond."""
+    known = (~grown(mask, around_pixels)).astype(np.float32)
+    return pull_push(crop.transpose(1, 2, 0), known).transpose(2, 0, 1)
 
 
 def score(crop: Floats, fill: Floats, look: Look) -> float:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import mean_of_known, some_of
-from models.preprocess import pull_push
-from service.pipeline.presence import Look, parts
+from service.pipeline.margin import WIDE_PIXELS
+from service.pipeline.presence import Look, filled, grown, parts
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -31,7 +31,8 @@ HEAVY_TAILS: Final = 1.3  # mean square of a fill's errors over the fourth power
 AROUND_PIXELS: Final = 31  # side of the square around a pixel that tells how far a fill errs there
 INERTIA: Final = 0.02  # share of the square below which all surroundings tell
 LEAST_WORTH: Final = 0.25  # of what is known of a pixel, that un-blending it must bring
-MARGIN_PIXELS: Final = 2
+NEAR_PIXELS: Final = 1  # around a mark that are filled with it
+BESIDE_PIXELS: Final = 3  # to there a fill is tried, where the answer is known
 DEEP_PIXELS: Final = 2.1  # from the mask's edge on: no rim
 ROUNDS: Final = 3
 
@@ -41,11 +42,12 @@ def rimmed(inside: Floats, look: Look, of_head: Look) -> Look:
 
     of_head: the same look with the opacity as the matte head sees it. The rim ends beyond the mask, within the margin that is made anew.
     """
-    opacity, doubt, mask = look.opacity.copy(), look.doubt.copy(), look.mask > 0.5
+    crops, mask = some_of(inside, FRAMES), look.mask > 0.5
+    opacity, doubt = look.opacity.copy(), look.doubt.copy()
     for part in parts(mask):
         if part.any() and look.opacity[part].min() >= 1:
-            own = _grown(part, MARGIN_PIXELS) & ~(mask & ~part)
-            opacity[own], doubt[own] = (values[own] for values in _mixed(some_of(inside, FRAMES), of_head, part))
+            own = grown(part, WIDE_PIXELS) & ~(mask & ~part)
+            opacity[own], doubt[own] = (values[own] for values in _mixed(crops, of_head, part))
     return replace(look, opacity=opacity, doubt=doubt)
 
 
@@ -72,19 +74,8 @@ def _mixed(crops: Floats, of_head: Look, part: Mask) -> tuple[Floats, Floats]:
 
 def _fills(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
     """The crops with the part filled in, and how far such a fill errs there, mean square (h, w): as it does beside it."""
-    near, wide = _grown(part, 1), _grown(part, 3)
-    fills, wide_fills = (np.stack([_filled(crop, hole) for crop in crops]) for hole in (near, wide))
-    beside = (wide & ~near).astype(np.float32)
+    fills, wide_fills = (np.stack([filled(crop, part, pixels) for crop in crops]) for pixels in (NEAR_PIXELS, BESIDE_PIXELS))
+    beside = (grown(part, BESIDE_PIXELS) & ~grown(part, NEAR_PIXELS)).astype(np.float32)
     roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # a letter that was overlooked hardly counts
     usual = mean_of_known(roots, beside, AROUND_PIXELS, INERTIA)
     return fills, (HEAVY_TAILS * usual**4 + FILL_NOISE**2).astype(np.float32)
-
-
-def _filled(crop: Floats, hole: Mask) -> Floats:
-    return pull_push(crop.transpose(1, 2, 0), (~hole).astype(np.float32)).transpose(2, 0, 1)
-
-
-def _grown(mask: Mask, pixels: int) -> Mask:
-    square = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
-    result: Mask = cv2.dilate(mask.astype(np.uint8), square) > 0
-    return result

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
+from service.pipeline.margin import WIDE_PIXELS
 from service.pipeline.presence import Look
-from service.pipeline.rim import MARGIN_PIXELS, rimmed
+from service.pipeline.rim import rimmed
 from tests.footage import pan
 
 Floats = NDArray[np.float32]
@@ -74,7 +75,7 @@ def test_over_a_flat_scene_all_is_filled() -> None:
 def test_beyond_the_margin_nothing_is_touched() -> None:
     head = of_head()
     found = rimmed(shown(ROUGH), opaque(head), head)
-    square = np.ones((2 * MARGIN_PIXELS + 1, 2 * MARGIN_PIXELS + 1), np.uint8)
+    square = np.ones((2 * WIDE_PIXELS + 1, 2 * WIDE_PIXELS + 1), np.uint8)
     beyond = cv2.dilate(MASK.astype(np.uint8), square) == 0
     assert (found.opacity[beyond] == 1).all()
     np.testing.assert_array_equal(found.doubt[beyond], head.doubt[beyond])
