@@ -131,20 +131,23 @@ def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, net
     of_head = replace(look, mask=mask.astype(np.float32))
     look = settled(inside, of_head)
     hidden = frozen(inside, mask) if len(inside) > 1 else enclosed(inside[0], look)
-    look = rimmed(inside, look, of_head)
     if steps:
-        look = levelled_by_contrast(inside, look)
+        look = _with(hidden, levelled_by_contrast(inside, rimmed(inside, look, of_head)))
     else:
-        look = evened(inside, look, probability)
-        mask = look.mask > 0.5
-    opacity = np.where(hidden, np.float32(1), look.opacity)
-    look = animated(inside, replace(look, mask=(mask | hidden).astype(np.float32), opacity=opacity))
+        look = evened(inside, rimmed(inside, _with(hidden, look), of_head), probability)
+    look = animated(inside, look)
     marks = []
     for spot in pooled.spots:
         candidate = candidates[spot.number]
         confidence = _confidence(candidate.confidence, pooled.probability)
         marks.append(_fitted(candidate, spot.top, spot.left, look, confidence, info))
     return [mark for mark in marks if mark.look.mask.any()]
+
+
+def _with(hidden: NDArray[np.bool_], look: Look) -> Look:
+    """The look with more pixels, which hide the scene."""
+    mask, opacity = np.maximum(look.mask, hidden), np.where(hidden, np.float32(1), look.opacity)
+    return replace(look, mask=mask.astype(np.float32), opacity=opacity)
 
 
 def _folded(look: Look, steps: tuple[Step, Step]) -> Look:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from service.inference.session import Networks
@@ -97,10 +98,12 @@ class _Job:
         pts, spread, network = list[int](), Spread(), self.networks.segmenter
         with decode(self.source, self.info, self.limits) as frames:
             watched = _timed(self._counted("locate", frames, self.info.frames_estimate), pts)
-            tracks = track(segment(watched, self.info, network, request.classes, spread.add)) if request.detect else []
+            sightings = segment(watched, self.info, network, request.classes, spread.add) if request.detect else iter(())
+            first = next(sightings, None)
+            tracks = track(chain([first], sightings)) if first else []
             for _ in watched:  # without detection the frames are only counted
                 pass
-        pattern = repeated(spread.kept) if "overlay" in request.classes else None
+        pattern = repeated(spread.kept, first.probability) if first and "overlay" in request.classes else None
         tracks = beside(merged(tracks, standing(spread, network, request.classes)), pattern)
         timeline = Timeline(pts, self.info.time_base)
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)

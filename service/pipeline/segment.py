@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ Sample = tuple[int, NDArray[np.uint8]]  # frame index and picture (h, w, 3)
 
 CLASS_OF: dict[Kind, int] = {"overlay": 0, "scene_text": 1}
 SAMPLES_PER_SECOND = 6
+NEARER = 1.5  # times the analysis size, at which a single picture is looked at as well
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def segment(
 ) -> Iterator[Sighting]:
     """Sightings of every sampled frame, in order; `keep` gets every sample. The frames at an end are compared with each other; a group
     that is not full is filled up with earlier samples so that it has time to compare."""
+    if info.container == "image":
+        yield from (_picture(frame, info, network, classes, keep) for frame in frames)
+        return
     width, height = analysis_size(info)
     stride, total = sampling_stride(info), info.frames_estimate
     group: list[Sample] = []
@@ -74,6 +79,19 @@ def segment(
             yield from sightings_of(recent, group, network, classes)
             group = []
     yield from sightings_of(recent, group, network, classes)
+
+
+def _picture(frame: Frame, info: VideoInfo, network: Batcher, classes: frozenset[Kind], keep: Callable[[Sample], object]) -> Sighting:
+    """Of a single picture, looked at twice: what is a mark looks like one from nearer too, what is a detail of the scene often does not."""
+    width, height = analysis_size(info)
+    looks = []
+    for scale in (1.0, NEARER):
+        picture = shrink_rgb(frame, info, round(scale * width), round(scale * height))
+        if scale == 1:
+            keep((frame.index, picture))
+        (seen,) = mark_probability(as_floats(picture.transpose(2, 0, 1)[None]), network, classes)
+        looks.append(cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR))
+    return Sighting(frame.index, np.mean(looks, axis=0, dtype=np.float32))
 
 
 def sightings_of(recent: Sequence[Sample], fresh: Sequence[Sample], network: Batcher, classes: frozenset[Kind]) -> Iterator[Sighting]:

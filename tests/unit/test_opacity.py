@@ -102,8 +102,19 @@ def test_in_a_single_picture_what_an_opaque_mark_encloses_is_its_inside_unless_i
     assert not enclosed(filled_in, seen)[~logo | ring].any()
     assert not enclosed(counter, seen).any()
     assert not enclosed(filled_in, believed(0.5 * ring.astype(np.float32))).any()
-    open_ring = ring & (np.mgrid[:HEIGHT, :WIDTH][1] < WIDTH // 2 + 8)
-    assert not enclosed(filled_in, believed(open_ring.astype(np.float32))).any()
+
+
+def test_in_a_single_picture_most_of_the_outline_tells_the_inside_of_a_plain_logo() -> None:
+    """Not where the scene goes on as plainly beyond the gap, nor where the head doubts that the mark hides it."""
+    logo, ring = disc(LARGE, 1) > 0.4, (AWAY < LARGE) & (AWAY > LARGE - 4)
+    columns = np.mgrid[:HEIGHT, :WIDTH][1] - WIDTH // 2
+    (plain,), (counter,) = (shown(SMOOTH[:1], [what.astype(np.float32)]) for what in (logo, ring))
+    most, some = (believed((ring & (columns < reach)).astype(np.float32)) for reach in (LARGE - 8, -LARGE // 2))
+    found = enclosed(plain, most)
+    assert found[logo & ~(most.mask > 0.5)].mean() > 0.95
+    assert not found[cv2.dilate(logo.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0].any()
+    assert not enclosed(plain, some).any()
+    assert not enclosed(counter, most)[AWAY < LARGE - 6].any()
 
 
 def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() -> None:

@@ -1,6 +1,6 @@
 """Sampled frames go to the segmenter in groups; every one of them comes back once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from models.spec import SEGMENTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.inference.fake import FakeSegmenter
 from service.pipeline.placement import Box
-from service.pipeline.segment import analysis_size, mark_probability, sampling_stride, segment
+from service.pipeline.segment import Sample, analysis_size, mark_probability, sampling_stride, segment
 from tests.footage import described, film, marked, scene
 
 OVERLAY = frozenset({"overlay"})
@@ -48,6 +48,17 @@ def test_a_wrong_count_of_frames_loses_no_sample(count: int, estimate: int) -> N
     found = [s.frame_index for s in segment(film([scene(0, 40, 30)] * count), info, Batcher(FakeSegmenter()), OVERLAY)]
     assert found == sorted(set(found))
     assert {*range(min(count, 4)), *range(0, count, sampling_stride(info))} <= set(found)
+
+
+def test_a_picture_is_looked_at_twice_and_kept_once() -> None:
+    info, session, kept = replace(described(80, 40, frames=1), container="image"), Remembering(), list[Sample]()
+    box = Box(10, 6, 40, 30)
+    (seen,) = segment(film([marked(scene(0, 80, 40), box)]), info, Batcher(session), OVERLAY, kept.append)
+    assert [shape[1:] for shape in session.shapes] == [(1, 3, 64, 96), (1, 3, 64, 128)]  # 40 x 80, and 60 x 120
+    assert [(index, picture.shape) for index, picture in kept] == [(0, (40, 80, 3))]
+    expected = np.zeros((40, 80), bool)
+    expected[box.slices] = True
+    np.testing.assert_array_equal(seen.probability > 0.5, expected)
 
 
 def test_a_sighting_shows_the_mark_of_its_own_frame() -> None:
