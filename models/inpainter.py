@@ -19,6 +19,8 @@ from models.blocks import Join, Residual, conv, correlation, doubled, patches, p
 OPACITY_LIMIT = 0.96  # above it nothing survives H.264's rounding under the mark
 CODEC_NOISE = 0.01  # standard deviation of a pixel in [0, 1]
 SMOOTHED_SHARE = 0.5  # of the standard deviation of a scene's fine detail, which is the network's error in it
+NETWORK_NOISE = 0.006  # standard deviation of what the network adds where there is nothing to add
+FILLED_SHARE = 0.5  # of the standard deviation of a scene's fine detail, which is the error of a fill in a smooth one
 FAINT_OPACITY = 0.65  # with more nearby the un-blended picture is worse than what the network makes of all
 KNOWN_INERTIA = 0.02  # share of the surroundings below which those of the whole window tell
 UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels are trusted alike before the network weighs them
@@ -159,7 +161,9 @@ class Inpainter(nn.Module):
         prior = torch.cat([first[2], 0.3 * (1 - first[2]), 0.3 * credit], 1).clamp(1e-3).log()
         weights = (logits * 4 + prior).softmax(1)
         mixed = weights[:, :1] * first[0] + weights[:, 1:2] * first[1] + weights[:, 2:] * borrowed + correction
-        kept = self.kept(frames[:, 0], mask[:, 0], opacity[:, 0], colour[:, 0], doubt[:, 0], mixed)
+        detail = self.detail(frames[:, 0], mask[:, 0])
+        mixed = mixed + (1 - first[2]) * self.plain(detail) * (first[1] - mixed)
+        kept = self.kept(mask[:, 0], opacity[:, 0], colour[:, 0], doubt[:, 0], mixed, detail)
         mixed = mixed + kept * (first[0] - mixed)
         clean = frames[:, 0] + mask[:, 0] * (mixed.clamp(0.0, 1.0) - frames[:, 0])
         return Restored(clean, borrowed, [doubled(doubled(doubled(flow8))) * 8, flow])
@@ -181,22 +185,31 @@ class Inpainter(nn.Module):
         return unblended, 1 - mask + mask * trust
 
     @staticmethod
-    def kept(frame: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor, mixed: Tensor) -> Tensor:
-        """How much of the un-blended pixels of a faint mark is kept as they are, (B, 1, H, W) in [0, 1]: the mean of two estimates.
-
-        Each counts by the inverse of its likely squared error: the un-blended picture by the codec's noise and the doubt, which it
-        multiplies by 1 / (1 - a); the network's by the detail of the scene around, of which it smooths a share away.
-        """
+    def detail(frame: Tensor, mask: Tensor) -> Tensor:
+        """The mean square of the fine detail that the scene has around the mark, (B, 1, H, W)."""
         known = 1 - F.max_pool2d(mask, 3, 1, 1)
         shares, sums, squares = (F.avg_pool2d(x, 8) for x in (known, known * frame, known * frame.square()))
         powers = (squares - sums.square() / (shares + 1e-6)).clamp(min=0.0).mean(1, keepdim=True)
         usual = powers.mean((2, 3), keepdim=True) / (shares.mean((2, 3), keepdim=True) + 1e-6)
         powers, shares = (F.avg_pool2d(x, 9, 1, 4) for x in (powers, shares))
-        scene = F.interpolate((powers + KNOWN_INERTIA * usual) / (shares + KNOWN_INERTIA), scale_factor=8.0, mode="nearest")
+        return F.interpolate((powers + KNOWN_INERTIA * usual) / (shares + KNOWN_INERTIA), scale_factor=8.0, mode="nearest")
+
+    @staticmethod
+    def plain(detail: Tensor) -> Tensor:
+        """How much of the fill is kept as it is, in [0, 1]: by its likely squared error, a share of the detail, and the network's own."""
+        return NETWORK_NOISE**2 / (NETWORK_NOISE**2 + FILLED_SHARE**2 * detail)
+
+    @staticmethod
+    def kept(mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor, mixed: Tensor, detail: Tensor) -> Tensor:
+        """How much of the un-blended pixels of a faint mark is kept as they are, (B, 1, H, W) in [0, 1]: the mean of two estimates.
+
+        Each counts by the inverse of its likely squared error: the un-blended picture by the codec's noise and the doubt, which it
+        multiplies by 1 / (1 - a); the network's by the detail of the scene around, of which it smooths a share away.
+        """
         faint = FAINT_OPACITY - F.max_pool2d(F.max_pool2d(opacity * mask, 8), 5, 1, 2)
         faint = F.interpolate((faint * 10).clamp(0.0, 1.0), scale_factor=8.0, mode="nearest")
         noise = CODEC_NOISE**2 + doubt.square() * (colour - mixed).square().mean(1, keepdim=True)
-        smoothed = SMOOTHED_SHARE**2 * scene * (1 - (opacity * mask).clamp(0.0, OPACITY_LIMIT)).square()
+        smoothed = SMOOTHED_SHARE**2 * detail * (1 - (opacity * mask).clamp(0.0, OPACITY_LIMIT)).square()
         return faint * smoothed / (smoothed + noise)
 
     @staticmethod

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.preprocess import pull_push
+
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -138,3 +140,26 @@ def misjudged(alpha: Floats, spread: Floats, colour: Floats, scene: Floats, rng:
     likely = np.sqrt((0.064 * scale * alpha) ** 2 + spread**2 + (0.7 * (alpha - true)) ** 2)
     doubt = cv2.GaussianBlur(likely, (0, 0), 1.0) * np.exp(rng.normal(0.15, 0.5))  # the head doubts faint marks too much
     return opacity, colour, np.clip(doubt, 0, 1).astype(np.float32)
+
+
+def rimmed(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Opacity (H, W), colour (H, W, 3) and doubt (H, W) of a mark that hides the scene, as the service has them: opaque but at its rim.
+
+    alpha: the true opacity; scene (H, W, 3) is clean; mask (H, W): where the mark may be. A pixel of the rim counts as un-blended where
+    the likely error of its opacity does less harm than a fill's, as in the service's step of the same name; the doubt knows little of
+    that error.
+    """
+    error = np.exp(rng.uniform(np.log(0.05), np.log(0.3)))
+    noise = cv2.GaussianBlur(rng.normal(0, 1, alpha.shape).astype(np.float32), (0, 0), 0.6) * 2.2
+    seen = np.clip(alpha * rng.uniform(0.65, 1.05) + error * noise, 0, 1)  # the head sees too little of it
+    spread = pull_push(np.ascontiguousarray(colour, np.float32), (alpha > 0.3).astype(np.float32))
+    shade = cv2.GaussianBlur(spread, (0, 0), rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else spread
+    shade = np.clip(shade + rng.normal(0, 0.03, 3), 0, 1).astype(np.float32)
+    fill = pull_push(scene, 1 - mask)
+    power = cv2.blur(np.square(scene - fill).mean(2) * mask, (31, 31)) / np.maximum(cv2.blur(mask, (31, 31)), 0.01) + 1e-4
+    harm = error**2 * np.square(shade - fill).mean(2) + 1e-3
+    worth = power / (power + harm / np.square(np.maximum(1 - seen, 0.02))) > rng.uniform(0.15, 0.35)
+    deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > 2.1
+    opacity = np.where(worth & ~deep, seen, 1).astype(np.float32)
+    doubt = np.clip(0.1 * np.exp(rng.normal(0, 0.4)) * (1 + 0.3 * noise), 0.02, 0.3).astype(np.float32)
+    return opacity * mask, shade, doubt * mask

@@ -24,6 +24,9 @@ LOOKED_AT = 4  # distances that are looked at, on both sides: fewer than in serv
 UNSURE_PIXELS = 2  # by which a frame's motion is often wrong
 LOST_PIXELS = 28  # by which it is now and then: what is there belongs to another place, and is to be refused
 LOST_SHARE = 0.08
+OPAQUE, HIDING_SHARE = 0.95, 0.3  # a mark of whose pixels so many are as opaque hides the scene
+RIMMED_SHARE = 0.85  # of these: some are as a mark that the scene shines through
+STEADY = 1e-3  # change of an opacity from frame to frame
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,18 @@ def _believed(
     drawn = np.stack([watermarks.placed(scene.mark.patches[i], *shape, *corner)[0] for i in stay[:: max(1, len(stay) // 6)]])
     staying, kept = set(stay), dict[bool, Look]()
     side, looks = int(rng.integers(2, 6)), []
+    hides = (drawn > OPAQUE).sum() > HIDING_SHARE * (drawn > VISIBLE).sum() and rng.random() < RIMMED_SHARE
     for frame, place in zip(used, order, strict=True):
         alpha = drawn.mean(0, dtype=np.float32) if frame in staying else rendered.alpha[place]
         if frame not in staying or True not in kept:
             spread = drawn.std(0, dtype=np.float32) if frame in staying else np.zeros(shape, np.float32)
             scene_now = rendered.clean[place].astype(np.float32) / 255
-            opacity, colour, doubt = augment.misjudged(alpha, spread, rendered.colour[place], scene_now, rng)
-            look = Look(
-                opacity,
-                colour,
-                doubt,
-                _grown(np.maximum(alpha, drawn.max(0) if frame in staying else 0) > VISIBLE, side).astype(np.float32),
-            )
+            mask = _grown(np.maximum(alpha, drawn.max(0) if frame in staying else 0) > VISIBLE, side).astype(np.float32)
+            if hides and spread.max() < STEADY:
+                seen = augment.rimmed(alpha, rendered.colour[place], scene_now, mask, rng)
+            else:
+                seen = augment.misjudged(alpha, spread, rendered.colour[place], scene_now, rng)
+            look = Look(*seen, mask)
             if frame in staying:
                 kept[True] = look
         looks.append(kept[True] if frame in staying else look)

@@ -17,7 +17,8 @@ from service.pipeline.presence import Look, filled, grown, parts, scores
 Floats = NDArray[np.float32]
 
 UNBLENDED_NOISE = 1e-3  # mean square by which H.264 alone makes un-blended pixels differ
-STRANGE = 12.0  # times as far from the fill as the scene around is: not the scene
+STRANGE = 12.0  # times as far from the fill as the scene around is, in squares: not the scene
+ODD = 5.0  # the same beside a part that hides the scene, where nothing else tells: opaque words have 1.9 to 8
 SURE = 0.6  # probability at native size above which a pixel is surely mark
 LEVEL_LIMIT = 2.0  # the matte's level is corrected by this factor at most
 LOOKS = 3  # each completes what the one before saw
@@ -79,9 +80,15 @@ def completed(inside: Floats, probability: Floats, outside: Floats, network: Bat
 
 
 def settled(inside: Floats, look: Look) -> Look:
-    """The look at the level that explains the crops (N, 3, h, w), each part of the mark, such as its logo and its word, at its own."""
+    """The look at the level that explains the crops (N, 3, h, w), each part of the mark, such as its logo and its word, at its own.
+
+    Of a part that nothing tells about, as before a scene at rest, less is believed beside one that hides the scene.
+    """
     pieces = [replace(look, mask=piece.astype(np.float32)) for piece in parts(look.mask > 0.5)]
-    found = [_settled(inside, piece, hides) for piece, hides in zip(pieces, _opaque(inside, look, pieces), strict=True)]
+    hide, untold = _opaque(inside, look, pieces)
+    found = [_settled(inside, piece, hides) for piece, hides in zip(pieces, hide, strict=True)]
+    if any(one.opacity.min() >= 1 for one in found):
+        found = [_hiding(one) if no and strangeness(inside, one) > ODD else one for one, no in zip(found, untold, strict=True)]
     away = [cv2.distanceTransform((piece.mask == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for piece in pieces]
     nearest = np.argmin(np.stack(away), axis=0)
     opacity, colour, doubt = (
@@ -91,18 +98,20 @@ def settled(inside: Floats, look: Look) -> Look:
     return Look(look.mask, opacity, colour, doubt)
 
 
-def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> list[bool]:
+def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> tuple[list[bool], list[bool]]:
     """Which parts hide the scene: those that show nothing of its changes, and those that the head takes for about as opaque.
 
-    A single picture has no changes. There all dense parts count as opaque: a fill is the lesser evil.
+    And of which nothing is known, as the scene hardly changes. In a single picture nothing is; there all parts count as opaque if one is
+    dense: a fill is the lesser evil.
     """
     levels = [_level(piece) for piece in pieces]
     if max(levels) < DENSE or len(inside) == 1:
-        return [max(levels) > DENSE for _ in levels]
+        return [max(levels) > DENSE for _ in levels], [False for _ in levels]
     fills = np.stack([filled(crop, look.mask > 0.5) for crop in inside])
-    hiding = [level > DENSE and passed(inside, fills, piece.mask > 0.5) < HIDDEN for level, piece in zip(levels, pieces, strict=True)]
+    shares = [passed(inside, fills, piece.mask > 0.5) for piece in pieces]
+    hiding = [level > DENSE and share is not None and share < HIDDEN for level, share in zip(levels, shares, strict=True)]
     least = min((level for level, hides in zip(levels, hiding, strict=True) if hides), default=np.inf)
-    return [level > LIKE_LEVEL * least for level in levels]
+    return [level > LIKE_LEVEL * least for level in levels], [share is None for share in shares]
 
 
 def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -164,8 +173,8 @@ def _plain(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return inside & ~mask
 
 
-def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float:
-    """How much of the scene's changes over time shows through the mask's pixels, as a share; 1 where the scene hardly changes.
+def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float | None:
+    """How much of the scene's changes over time shows through the mask's pixels, as a share; None where the scene hardly changes.
 
     inside: crops (N, 3, h, w); fills: the same, the mark's place filled. The larger of two shares: of what the fill knows of the changes,
     which is too little where it knows little of them, and of their strength, less what a codec alone makes.
@@ -175,7 +184,7 @@ def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float:
     seen, around = ((values - values.mean(0))[:, :, core] for values in (inside, fills))
     power = float(np.square(around).mean())
     if power < CHANGING_SCENE**2:
-        return 1.0
+        return None
     strength = max(0.0, float(np.square(seen).mean()) - CODEC_NOISE**2) / power
     return max(float((seen * around).mean()) / power, STRENGTH_WEIGHT * float(np.sqrt(strength)))
 
@@ -186,7 +195,7 @@ def _level(look: Look) -> float:
 
 def _settled(inside: Floats, look: Look, hides: bool) -> Look:
     """The look at the level that explains the crops; opaque where it hides the scene, or where that cannot be believed: better filled."""
-    if not hides and believable(inside, explained := levelled(inside, look)):
+    if not hides and strangeness(inside, explained := levelled(inside, look)) < STRANGE:
         return explained
     return _hiding(look)
 
@@ -281,10 +290,10 @@ def _changes(inside: Floats, look: Look) -> Floats:
     return result
 
 
-def believable(inside: Iterable[Floats], look: Look) -> bool:
-    """Whether un-blending with this opacity and colour gives something like the scene around the mark.
+def strangeness(inside: Iterable[Floats], look: Look) -> float:
+    """How unlike the scene around what un-blending with this opacity and colour gives is: about 1 where it goes on as it is.
 
-    The un-blended pixels may differ from a fill of the mark's place as much as the scene beside the mark differs from it, and by noise.
+    By how much the un-blended pixels differ from a fill of the mark's place, in squares, over what the scene beside the mark does, and noise.
     """
     near, wide = (cv2.dilate(look.mask, np.ones((side, side), np.uint8)) > 0 for side in (7, 17))
     ring = (cv2.dilate(look.mask, np.ones((21, 21), np.uint8)) > 0) & ~near
@@ -295,4 +304,4 @@ def believable(inside: Iterable[Floats], look: Look) -> bool:
         unblended = np.clip((crop - a * look.colour) / (1 - a), 0, 1)
         beside = float(np.square(crop - fill).mean(0)[ring].mean()) if ring.any() else 0.0
         ratios.append(float(np.square(unblended - fill).mean(0)[look.mask > 0].mean()) / (beside + UNBLENDED_NOISE))
-    return float(np.median(ratios)) < STRANGE
+    return float(np.median(ratios))

@@ -33,7 +33,7 @@ MOST_SUMS = 6  # of one step
 MOST_OFF = 0.25  # pixels that a sum of steps is off the raster: more blurs what is averaged
 PEAK_PIXELS = 6  # around a peak belongs to it
 MOST_PEAKS = 40
-LEAST_SEEN = 0.1  # mean probability of a pattern's strokes in a single picture: true ones have 0.23 to 0.85, what is none 0.0001
+LEAST_SEEN, LEAST_SEEN_ONCE = 0.01, 0.1  # mean probability of a pattern's strokes: true ones have 0.026 to 0.85, in a picture 0.23 and more
 EVERYWHERE = 0.75  # of the cells that must show the pattern: a fence or a facade does not fill the picture
 CELL_LIKENESS = 0.15  # correlation of a cell with the mean of the others that show it
 NOISE = 4.0  # times the spread of the mean of as many places that are no steps apart
@@ -55,16 +55,14 @@ class Pattern:
 def repeated(samples: Sequence[Sample], likely: Floats) -> Pattern | None:
     """The pattern that stands in all of the samples, at their size; None where there is none.
 
-    likely: (h, w) in [0, 1], how likely the segmenter takes the first sample's pixels for mark. Where there are few, such as one picture,
-    it must have seen some of the pattern: a wallpaper repeats too.
+    likely: (h, w) in [0, 1], how likely the segmenter takes the first sample's pixels for mark. It need not see most of a pattern, but
+    where it sees nothing a wallpaper repeats. Of few samples, such as one picture, only the detail of what it sees tells enough.
     """
-    detail = standing_detail([picture for _, picture in samples])
-    if len(samples) >= LEAST_FRAMES:
-        found = [_pattern(values) for values in (detail, _rectified(detail))]
-    else:
-        found = [_pattern(values) for values in (likely * detail, likely * np.abs(detail), likely)]
-        found = [pattern for pattern in found if pattern and float(likely[pattern.shape > SURE].mean()) >= LEAST_SEEN]
-    return max((pattern for pattern in found if pattern), key=lambda p: p.clearness, default=None)
+    detail, many = standing_detail([picture for _, picture in samples]), len(samples) >= LEAST_FRAMES
+    tried = (detail, _rectified(detail)) if many else (likely * detail, likely * np.abs(detail), likely)
+    least = LEAST_SEEN if many else LEAST_SEEN_ONCE
+    found = [pattern for values in tried if (pattern := _pattern(values)) and likely[pattern.shape > SURE].mean() > least]
+    return max(found, key=lambda p: p.clearness, default=None)
 
 
 def beside(tracks: Iterable[Track], pattern: Pattern | None) -> list[Track]:
