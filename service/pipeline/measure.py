@@ -12,7 +12,8 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.even import evened, levelled_by_contrast
 from service.pipeline.gather import Crops, Place, as_floats, gather
-from service.pipeline.opacity import DENSE, SURE, animated, completed, enclosed, frozen, matte, settled
+from service.pipeline.inside import enclosed, frozen
+from service.pipeline.opacity import DENSE, SURE, animated, completed, matte, settled
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled

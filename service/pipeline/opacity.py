@@ -12,7 +12,7 @@ from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.looks import CHANGING, SWING_PIXELS
-from service.pipeline.presence import Look, filled, grown, parts, scores
+from service.pipeline.presence import Look, filled, parts, scores
 
 Floats = NDArray[np.float32]
 
@@ -37,15 +37,6 @@ HIDDEN = 0.19  # share of the changes that shows through: opaque logos have 0.02
 STRENGTH_WEIGHT = 0.4  # of their strength, which a fill makes too small, beside what it knows of them
 CODEC_NOISE = 0.008  # of the brightness in [0, 1]: by that much an opaque mark changes too
 CHANGING_SCENE = 0.015  # standard deviation over time, of the brightness in [0, 1]: a stiller scene tells nothing
-FROZEN = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
-MOST_FROZEN = 0.15  # of the pixels around a mark: with more the scene stands still as well
-UNLIKE_SCENE = (0.05, 0.15)  # of the brightness of any colour, by which a fill from around differs at least
-UNLIKE_TIMES, UNLIKE_PIXELS = 2.5, 2  # and so many times as much as beyond so many pixels from a mark
-PLAIN = 0.04  # of the brightness of any colour, between neighbours in an area of one colour
-LEAST_PLAIN_PIXELS = 30
-OUTLINE_PIXELS = 2  # from such an area to where it ends
-NEXT_PIXELS = 6  # to there it may go on
-MOSTLY_MARK = 0.5  # of an area's outline
 LIKE_LEVEL = 0.6  # of the head's level for a part that hides the scene: then another part of the mark does so as well
 LEAST_CORE_PIXELS = 30  # without its rim, which shows the scene beside the mark
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
@@ -112,65 +103,6 @@ def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> tuple[list[bo
     hiding = [level > DENSE and share is not None and share < HIDDEN for level, share in zip(levels, shares, strict=True)]
     least = min((level for level, hides in zip(levels, hiding, strict=True) if hides), default=np.inf)
     return [level > LIKE_LEVEL * least for level in levels], [share is None for share in shares]
-
-
-def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels (h, w) beside the mask's that do not change over time, as those of an opaque mark, in a scene that does.
-
-    Of a plain logo the segmenter may see the outline only. What reaches the edge of the crops is the scene.
-    """
-    none = np.zeros_like(mask)
-    if len(inside) < LEAST_TIMES or not mask.any():
-        return none
-    rest = inside.std(0).mean(0) < FROZEN
-    beside = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
-    if not beside.any() or float(rest[beside].mean()) > MOST_FROZEN:
-        return none
-    _, labels = cv2.connectedComponents((rest | mask).astype(np.uint8))
-    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    kept = np.setdiff1d(np.unique(labels[mask]), edge)
-    return np.isin(labels, kept[kept > 0]) & ~mask
-
-
-def enclosed(crop: Floats, look: Look) -> NDArray[np.bool_]:
-    """The pixels (h, w) of a single picture (3, h, w) that a dense mark encloses and that are unlike the scene: its inside.
-
-    Of a plain logo the segmenter may see a part of the outline only. A plain area most of whose outline is mark is its inside too.
-    Counters of letters are like the scene around. A mark that the scene shines through has none.
-    """
-    mask = look.mask > 0.5
-    if not mask.any() or _level(look) < OPAQUE:
-        return np.zeros_like(mask)
-    seen = mask | _plain(crop, mask)
-    beyond = np.pad((~seen).astype(np.uint8), 1, constant_values=1)
-    cv2.floodFill(beyond, None, (0, 0), 0)
-    whole = seen | (beyond[1:-1, 1:-1] > 0)
-    found: NDArray[np.bool_] = whole & ~mask & _unlike_scene(crop, whole)
-    return found
-
-
-def _unlike_scene(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels (h, w) that differ from a fill of the mask by more than the scene beside it does from such a fill."""
-    ring = grown(mask, 2 * UNLIKE_PIXELS) & ~grown(mask, UNLIKE_PIXELS)
-    usual = np.percentile(np.abs(crop - filled(crop, mask, 2 * UNLIKE_PIXELS)).max(0)[ring], 90) if ring.any() else np.inf
-    found: NDArray[np.bool_] = np.abs(crop - filled(crop, mask)).max(0) > np.clip(UNLIKE_TIMES * usual, *UNLIKE_SCENE)
-    return found
-
-
-def _plain(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels beside the mask, in areas of one colour, most of whose outline is mask. What reaches the edge of the crop is the scene."""
-    inside, square = np.zeros_like(mask), np.ones((3, 3), np.uint8)
-    steps = np.max([cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, square) for channel in crop], axis=0)
-    _, labels, figures, _ = cv2.connectedComponentsWithStats(((steps < PLAIN) & ~mask).astype(np.uint8), connectivity=4)
-    edge, near = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]), grown(mask, 1)
-    for label in np.setdiff1d(np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= LEAST_PLAIN_PIXELS), [0, *edge]):
-        area = labels == label
-        outline = grown(area, OUTLINE_PIXELS) & ~grown(area, OUTLINE_PIXELS - 1)
-        if near[outline].mean() > MOSTLY_MARK:
-            colour = np.median(crop[:, area], axis=1)[:, None, None]
-            alike = np.abs(crop - colour).max(0) < 2 * PLAIN
-            inside |= grown(area, OUTLINE_PIXELS) | grown(grown(area, NEXT_PIXELS) & alike, 1)
-    return inside & ~mask
 
 
 def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float | None:
@@ -293,7 +225,7 @@ def _changes(inside: Floats, look: Look) -> Floats:
 def strangeness(inside: Iterable[Floats], look: Look) -> float:
     """How unlike the scene around what un-blending with this opacity and colour gives is: about 1 where it goes on as it is.
 
-    By how much the un-blended pixels differ from a fill of the mark's place, in squares, over what the scene beside the mark does, and noise.
+    How far the un-blended pixels are from a fill of the mark's place, in squares, over how far the scene beside the mark is, and noise.
     """
     near, wide = (cv2.dilate(look.mask, np.ones((side, side), np.uint8)) > 0 for side in (7, 17))
     ring = (cv2.dilate(look.mask, np.ones((21, 21), np.uint8)) > 0) & ~near

@@ -15,7 +15,7 @@ from service.pipeline.placement import Box
 
 Floats = NDArray[np.float32]
 
-INERTIA = 0.7  # of the frame before, where nothing moves at all, under an opaque mark; in proportion less noise comes from a fainter one
+INERTIA = 0.4  # of the frame before, where nothing moves at all, under an opaque mark; in proportion less noise comes from a fainter one
 MOVING = 0.012  # mean difference of the surroundings, in [0, 1], at which they hardly stand still: H.264 alone makes a third of it
 CHANGED = 0.05  # the same of the restored pixels, whose noise un-blending has multiplied
 RING_PIXELS = 41  # side of the square that tells whether the surroundings of a pixel move

@@ -1,4 +1,4 @@
-"""How much of an un-blended picture the inpainter keeps as it is: more, the surer it is beside what the network makes of the scene."""
+"""How much of an un-blended picture, or of a fill, the inpainter keeps as it is: more, the surer it is beside what the network makes."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ def scene(strength: float = 1.0) -> Tensor:
 def kept(opacity: float = 0.35, doubt: float = 0.01, strength: float = 1.0) -> Tensor:
     """(1, 1, H, W), under a mark of which all is known but for the doubt."""
     clean, a = scene(strength), opacity * MASK
-    return Inpainter.kept((1 - a) * clean + a * COLOUR, MASK, a, COLOUR, doubt * MASK, clean)
+    return Inpainter.kept(MASK, a, COLOUR, doubt * MASK, clean, Inpainter.detail((1 - a) * clean + a * COLOUR, MASK))
 
 
 def under(values: Tensor) -> float:
@@ -42,7 +42,7 @@ def test_less_is_kept_the_more_is_doubted_and_the_smoother_the_scene_is() -> Non
 def test_nothing_is_kept_near_a_dense_mark() -> None:
     assert under(kept(opacity=0.7)) == 0
     a = torch.where(torch.arange(WIDTH) < 64, 0.35, 0.8) * MASK
-    both = Inpainter.kept((1 - a) * scene() + a * COLOUR, MASK, a, COLOUR, 0.01 * MASK, scene())
+    both = Inpainter.kept(MASK, a, COLOUR, 0.01 * MASK, scene(), Inpainter.detail((1 - a) * scene() + a * COLOUR, MASK))
     assert float(both[..., 32:64, 56:88].max()) == 0  # its edges too
 
 
@@ -51,4 +51,11 @@ def test_the_marks_own_pixels_tell_nothing_of_the_scene() -> None:
     a = 0.35 * MASK
     frame = (1 - a) * scene(0.02) + a * COLOUR
     rough = frame + MASK * (scene() - 0.35)
-    assert torch.equal(*(Inpainter.kept(x, MASK, a, COLOUR, 0.01 * MASK, scene(0.02)) for x in (frame, rough)))
+    assert torch.equal(*(Inpainter.detail(x, MASK) for x in (frame, rough)))
+
+
+def test_a_fill_is_kept_where_the_scene_is_smooth() -> None:
+    shares = [under(Inpainter.plain(Inpainter.detail(scene(strength), MASK)) * MASK) for strength in (0.0, 0.02, 0.1, 1.0)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0.99
+    assert shares[-1] < 0.1

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.pipeline.inside import enclosed, frozen
 from service.pipeline.looks import SWING_PIXELS
-from service.pipeline.opacity import HIDDEN, animated, changes, enclosed, frozen, passed, settled
+from service.pipeline.opacity import HIDDEN, animated, changes, passed, settled
 from service.pipeline.presence import Look, filled
 from tests.footage import pan, scene
 
@@ -66,7 +67,9 @@ def passing(opacity: float, frames: int = 12) -> float:
     scenes = pan(3, frames, (5, 7), WIDTH, HEIGHT)
     crops = shown(scenes, [disc(LARGE, opacity)] * frames)
     mask = disc(LARGE) > 0.4
-    return passed(crops, np.stack([filled(crop, mask) for crop in crops]), mask)
+    share = passed(crops, np.stack([filled(crop, mask) for crop in crops]), mask)
+    assert share is not None
+    return share
 
 
 def test_what_passes_through_falls_with_the_opacity_and_is_nothing_under_an_opaque_mark() -> None:
@@ -124,6 +127,21 @@ def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() 
         level = float(np.median(look.opacity[look.mask > 0]))
         assert (level == 1.0) == (true == 1.0)
         assert abs(level - true) < 0.1
+
+
+@pytest.mark.parametrize("beside_logo", [True, False])
+def test_in_a_still_scene_a_word_beside_an_opaque_logo_is_opaque_if_unblending_leaves_something_odd(beside_logo: bool) -> None:
+    """A blue word that the head takes for half transparent: what is left of it would be blue."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    logo = (np.hypot(rows - 32, columns - 18) < 10) & beside_logo
+    word = (abs(rows - 32) < 7) & (columns > 44) & (columns < 74) & (columns % 6 < 3)
+    rough = 0.29 + 4.3 * (SMOOTH[0].transpose(2, 0, 1) / np.float32(255) - 0.29)
+    colour = np.where(word, np.array([0.1, 0.1, 0.9], np.float32)[:, None, None], np.float32(1))
+    crops = np.stack([np.where(logo | word, colour, rough)] * 12).astype(np.float32)
+    taken_for = np.where(word, np.array([0, 0, 1], np.float32)[:, None, None], np.float32(1)).astype(np.float32)
+    opacity = np.where(word, np.float32(0.62), logo.astype(np.float32))
+    look = settled(crops, Look((logo | word).astype(np.float32), opacity, taken_for, np.full_like(opacity, 0.02)))
+    assert (float(look.opacity[word].min()) == 1) == beside_logo
 
 
 def test_the_inside_of_a_logo_of_which_only_the_outline_was_seen_is_found_where_the_scene_changes() -> None:

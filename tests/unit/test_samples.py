@@ -12,7 +12,7 @@ from models.spec import MATTE_STATISTICS
 from tests.footage import texture
 from tests.material import moving_picture, small_source
 from training import samples
-from training.augment import compressed
+from training.augment import compressed, rimmed
 from training.clips import Clip
 from training.restoration import inpainter_sample
 from training.samples import Sample, Source, matte_sample, segmenter_sample
@@ -117,6 +117,23 @@ def test_doubt_is_larger_where_the_opacity_errs_more() -> None:
             errors.append(float(off[hole].mean()))
     assert len(doubts) > 8
     assert np.corrcoef(doubts, errors)[0, 1] > 0.3
+
+
+def test_a_mark_that_hides_the_scene_is_unblended_at_its_rim_at_most_where_a_fill_errs() -> None:
+    """In a smooth scene hardly, in a rough one more; never deep in the mark, and nothing is believed outside the mask."""
+    alpha = cv2.GaussianBlur(np.kron(np.eye(3, dtype=np.float32), np.ones((20, 20), np.float32)), (0, 0), 1.0)
+    mask = cv2.dilate((alpha > 0.03).astype(np.float32), np.ones((3, 3)))
+    white, rough = np.ones((60, 60, 3), np.float32), texture(1, 60, 60, 1)
+    deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > 3
+    shares = []
+    for strength in (0.0, 1.0):
+        believed = [rimmed(alpha, white, strength * rough + (1 - strength) * 0.3, mask, np.random.default_rng(k)) for k in range(8)]
+        opacity, _, doubt = (np.stack(values) for values in zip(*believed, strict=True))
+        assert (opacity[:, deep] == 1).all()
+        assert not opacity[:, mask == 0].any()
+        assert not doubt[:, mask == 0].any()
+        shares.append(float((opacity[:, mask > 0] < 1).mean()))
+    assert shares[0] < 0.5 * shares[1]
 
 
 def test_unblending_with_the_true_opacity_gives_the_clean_picture_nearly() -> None:
