@@ -20,7 +20,7 @@ HIDDEN_CELLS, HIDDEN_OF_CELLS = (
     3,
     0.03,
 )  # at once: of nine standing logos one cell of one frame was, of a cutting mat 2 to 17 in eleven of twelve
-HIDDEN_FRAMES: Final = 2
+HIDDEN_FRAMES: Final = 4
 
 
 def covered(pairs: Sequence[tuple[Floats, Floats]], look: Look) -> bool:
