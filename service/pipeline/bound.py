@@ -8,7 +8,6 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.covered import covered
 from service.pipeline.gather import Bytes, Crops, Place, as_bytes, as_floats, gather
 from service.pipeline.margin import margin_pixels
 from service.pipeline.measure import Mark
@@ -85,8 +84,6 @@ def _bounded(mark: Mark, looked_at: Plan, crops: Crops, may_slide: bool) -> list
     if not candidate.slack_frames:  # the frames were given, or there is but one
         return [_Stay(_placement(mark, (candidate.first_sample, candidate.last_sample), look, _margin(looked_at, crops, look)))]
     split, seen = parts(mask), _Seen(crops, mask)
-    if candidate.standing and not candidate.steps and covered([seen.pair(frame) for frame in looked_at.inside], look):
-        return []
     found: list[_Part] = []
     for part in split:
         own = replace(look, mask=part.astype(np.float32))

@@ -1,4 +1,4 @@
-"""Step 5, at its end: whether a standing mark is hidden in places. Nothing of the scene passes before a mark. Pure."""
+"""Step 5 in between: whether a standing mark is hidden in places. Nothing of the scene passes before a mark. Pure."""
 
 from collections.abc import Sequence
 from itertools import product

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
+from service.pipeline.covered import covered
 from service.pipeline.even import evened, levelled_by_contrast
 from service.pipeline.gather import Crops, Place, as_floats, gather
 from service.pipeline.inside import enclosed, frozen
@@ -17,7 +18,7 @@ from service.pipeline.opacity import DENSE, SURE, animated, completed, matte, se
 from service.pipeline.placement import Box, common, meet, tight
 from service.pipeline.plan import CONTEXT_PIXELS, Candidate, Plan, plan
 from service.pipeline.pool import Appearance, Pool, Pooled
-from service.pipeline.presence import Look, cut, scores
+from service.pipeline.presence import Look, cut, filled, score
 from service.pipeline.repeat import Step, autocorrelation, exact, folded
 from service.pipeline.rim import rimmed
 from service.pipeline.segment import exposed, mark_probability
@@ -112,9 +113,10 @@ def _appearance(candidate: Candidate, frames: Plan, crops: Crops, networks: Netw
 
 
 def _stands(inside: Floats, look: Look) -> bool:
-    """Whether the crops (N, 3, h, w) all show the mark: among frames far apart the segmenter sees one of some of them in all of them."""
-    found = scores(inside, look)
-    return sum(value < ABSENT * float(np.median(found)) for value in found) <= MOST_ABSENT
+    """Whether the crops (N, 3, h, w) all show the mark, all of it: among frames far apart the segmenter sees one of some in all of them."""
+    pairs = [(crop, filled(crop, look.mask > 0.5)) for crop in inside]
+    found = [score(crop, fill, look) for crop, fill in pairs]
+    return sum(value < ABSENT * float(np.median(found)) for value in found) <= MOST_ABSENT and not covered(pairs, look)
 
 
 def _marks(pooled: Pooled, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[Mark]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.inference.session import Networks
 from service.pipeline.bound import bound
-from service.pipeline.candidates import Timeline, from_pattern, from_tracks, pointed_at
+from service.pipeline.candidates import LARGEST_PATTERN_PIXELS, Timeline, from_pattern, from_tracks, pointed_at
 from service.pipeline.contact_sheet import Sample
 from service.pipeline.debug import Witness, draw
 from service.pipeline.decode import decode
@@ -103,7 +103,8 @@ class _Job:
             tracks = track(chain([first], sightings)) if first else []
             for _ in watched:  # without detection the frames are only counted
                 pass
-        pattern = repeated(spread.kept, first.probability) if first and "overlay" in request.classes else None
+        looks_for_pattern = "overlay" in request.classes and self.info.width * self.info.height <= LARGEST_PATTERN_PIXELS
+        pattern = repeated(spread.kept, first.probability) if first and looks_for_pattern else None
         tracks = beside(merged(tracks, standing(spread, network, request.classes)), pattern)
         timeline = Timeline(pts, self.info.time_base)
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
