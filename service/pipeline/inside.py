@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.opacity import LEAST_TIMES, OPAQUE
 from service.pipeline.presence import Look, filled, grown
 
 Floats = NDArray[np.float32]
 
-LEAST_TIMES: Final = 8  # frames that tell what does not change
-OPAQUE: Final = 0.9  # of the pixels' 90th percentile: the scene hardly shines through
 FROZEN: Final = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
 MOST_FROZEN: Final = 0.15  # of the pixels around a mark: with more the scene stands still as well
 UNLIKE_SCENE: Final = (0.05, 0.15)  # of the brightness of any colour, by which a fill from around differs at least
