@@ -24,9 +24,7 @@ from service.pipeline.video import Limits, VideoInfo
 
 WORD_REACH = 4  # heights of a mark to look for the rest of it on either side
 LEAST_WORDS = 4  # and no farther than this part of the picture's width
-LARGEST_PATTERN_PIXELS = (
-    2_400_000  # of a picture that is measured whole, in 4 GiB; in a larger one the words of a pattern are marks by themselves
-)
+LARGEST_PATTERN_PIXELS = 2_400_000  # of a picture that is measured whole, in 4 GiB; in a larger one each word is a mark by itself
 SAME_MASK_IOU = 0.98  # a video mask stays the same placement while it changes less than its own compression changes it
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.presence import Look, score
+from service.pipeline.presence import Look, effect, score
 
 Floats = NDArray[np.float32]
 Cell = tuple[slice, slice]
@@ -16,11 +16,8 @@ CELL_PIXELS: Final = 32  # side of the squares that are looked at
 LEAST_CELL_PIXELS: Final = 20  # of the mark in each
 TOLD_SHARE, TOLD_EFFECT = 0.5, 0.08  # of its usual score, and of what it changes in [0, 1], that such a square must have to tell anything
 HIDDEN_SHARE: Final = 0.2  # of the usual score: hidden there
-HIDDEN_CELLS, HIDDEN_OF_CELLS = (
-    3,
-    0.03,
-)  # at once: of nine standing logos one cell of one frame was, of a cutting mat 2 to 17 in eleven of twelve
-HIDDEN_FRAMES: Final = 4
+HIDDEN_CELLS, HIDDEN_OF_CELLS = 3, 0.03  # at once, of those that tell
+HIDDEN_FRAMES: Final = 4  # in which it is so: in one of twelve for one of 18 standing marks, in eight and nine for a cutting mat
 
 
 def covered(pairs: Sequence[tuple[Floats, Floats]], look: Look) -> bool:
@@ -47,5 +44,5 @@ def _shown(crop: Floats, fill: Floats, look: Look, cell: Cell) -> tuple[float, f
     """The score of the mark in a cell, and how much it changes there, in [0, 1]."""
     own = Look(*(values[(..., *cell)] for values in (look.mask, look.opacity, look.colour, look.doubt)))
     before = fill[(slice(None), *cell)]
-    power = np.square(own.opacity * own.mask * (own.colour - before)).mean(0).sum() / own.mask.sum()
+    power = np.square(effect(before, own)).mean(0).sum() / own.mask.sum()
     return score(crop[(slice(None), *cell)], before, own), float(np.sqrt(power))

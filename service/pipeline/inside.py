@@ -12,6 +12,7 @@ from service.pipeline.presence import Look, filled, grown
 Floats = NDArray[np.float32]
 
 FROZEN: Final = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
+BESIDE_PIXELS: Final = 3  # from a mark on it is the scene
 MOST_FROZEN: Final = 0.15  # of the pixels around a mark: with more the scene stands still as well
 UNLIKE_SCENE: Final = (0.05, 0.15)  # of the brightness of any colour, by which a fill from around differs at least
 UNLIKE_TIMES, UNLIKE_PIXELS = 2.5, 2  # and so many times as much as beyond so many pixels from a mark
@@ -31,12 +32,11 @@ def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if len(inside) < LEAST_TIMES or not mask.any():
         return none
     rest = inside.std(0).mean(0) < FROZEN
-    beside = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
+    beside = ~grown(mask, BESIDE_PIXELS)
     if not beside.any() or float(rest[beside].mean()) > MOST_FROZEN:
         return none
     _, labels = cv2.connectedComponents((rest | mask).astype(np.uint8))
-    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    kept = np.setdiff1d(np.unique(labels[mask]), edge)
+    kept = np.setdiff1d(np.unique(labels[mask]), _at_the_edge(labels))
     return np.isin(labels, kept[kept > 0]) & ~mask
 
 
@@ -70,8 +70,8 @@ def _plain(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     inside, square = np.zeros_like(mask), np.ones((3, 3), np.uint8)
     steps = np.max([cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, square) for channel in crop], axis=0)
     _, labels, figures, _ = cv2.connectedComponentsWithStats(((steps < PLAIN) & ~mask).astype(np.uint8), connectivity=4)
-    edge, near = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]), grown(mask, 1)
-    for label in np.setdiff1d(np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= LEAST_PLAIN_PIXELS), [0, *edge]):
+    large, near = np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= LEAST_PLAIN_PIXELS), grown(mask, 1)
+    for label in np.setdiff1d(large, [0, *_at_the_edge(labels)]):
         area = labels == label
         outline = grown(area, OUTLINE_PIXELS) & ~grown(area, OUTLINE_PIXELS - 1)
         if near[outline].mean() > MOSTLY_MARK:
@@ -79,3 +79,8 @@ def _plain(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
             alike = np.abs(crop - colour).max(0) < 2 * PLAIN
             inside |= grown(area, OUTLINE_PIXELS) | grown(grown(area, NEXT_PIXELS) & alike, 1)
     return inside & ~mask
+
+
+def _at_the_edge(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The labels of what reaches the edge of the crop: the scene does."""
+    return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))

@@ -47,13 +47,18 @@ def filled(crop: Floats, mask: NDArray[np.bool_], around_pixels: int = 2) -> Flo
     return pull_push(crop.transpose(1, 2, 0), known).transpose(2, 0, 1)
 
 
+def effect(fill: Floats, look: Look) -> Floats:
+    """What the mark does to its filled surroundings (3, h, w)."""
+    return look.opacity * look.mask * (look.colour - fill)
+
+
 def score(crop: Floats, fill: Floats, look: Look) -> float:
     """How much of the mark a crop (3, h, w) shows: about 1 when it is there, about 0 when it is not.
 
     The least-squares factor by which the mark's own effect on the filled surroundings, `opacity * (colour - fill)`, explains the crop.
     """
-    effect = look.opacity * look.mask * (look.colour - fill)
-    return float((effect * (crop - fill)).sum() / max(float((effect * effect).sum()), 1e-6))
+    own = effect(fill, look)
+    return float((own * (crop - fill)).sum() / max(float((own * own).sum()), 1e-6))
 
 
 def scores(crops: Iterable[Floats], look: Look) -> list[float]:

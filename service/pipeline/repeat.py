@@ -61,8 +61,14 @@ def repeated(samples: Sequence[Sample], likely: Floats) -> Pattern | None:
     detail, many = standing_detail([picture for _, picture in samples]), len(samples) >= LEAST_FRAMES
     tried = (detail, _rectified(detail)) if many else (likely * detail, likely * np.abs(detail), likely)
     least = LEAST_SEEN if many else LEAST_SEEN_ONCE
-    found = [pattern for values in tried if (pattern := _pattern(values)) and likely[pattern.shape > SURE].mean() > least]
+    found = [pattern for values in tried if (pattern := _pattern(values)) and _seen(pattern, likely) > least]
     return max(found, key=lambda p: p.clearness, default=None)
+
+
+def _seen(pattern: Pattern, likely: Floats) -> float:
+    """The mean probability of the pattern's strokes; 0 where it has none."""
+    strokes = pattern.shape > SURE
+    return float(likely[strokes].mean()) if strokes.any() else 0.0
 
 
 def beside(tracks: Iterable[Track], pattern: Pattern | None) -> list[Track]:

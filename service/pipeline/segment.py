@@ -84,13 +84,10 @@ def segment(
 def _picture(frame: Frame, info: VideoInfo, network: Batcher, classes: frozenset[Kind], keep: Callable[[Sample], object]) -> Sighting:
     """Of a single picture, looked at twice: what is a mark looks like one from nearer too, what is a detail of the scene often does not."""
     width, height = analysis_size(info)
-    looks = []
-    for scale in (1.0, NEARER):
-        picture = shrink_rgb(frame, info, round(scale * width), round(scale * height))
-        if scale == 1:
-            keep((frame.index, picture))
-        (seen,) = mark_probability(as_floats(picture.transpose(2, 0, 1)[None]), network, classes)
-        looks.append(cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR))
+    pictures = [shrink_rgb(frame, info, round(scale * width), round(scale * height)) for scale in (1.0, NEARER)]
+    keep((frame.index, pictures[0]))
+    seen = [mark_probability(as_floats(picture.transpose(2, 0, 1)[None]), network, classes)[0] for picture in pictures]
+    looks = [cv2.resize(look, (width, height), interpolation=cv2.INTER_LINEAR) for look in seen]
     return Sighting(frame.index, np.mean(looks, axis=0, dtype=np.float32))
 
 
