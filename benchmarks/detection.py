@@ -30,10 +30,10 @@ from models.export import build
 from models.registry import MANIFEST
 from service.inference.batcher import Arrays, Batcher, Session
 from service.inference.session import OnnxSession
-from service.pipeline.decode import decode
-from service.pipeline.probe import probe
+from service.pipeline.io.decode import decode
+from service.pipeline.io.probe import probe
+from service.pipeline.locate.segment import segment
 from service.pipeline.request import Request
-from service.pipeline.segment import segment
 from service.pipeline.video import Limits
 from training.fit import HELD_OUT
 from training.metrics import MARKED, Mean, dilated, f1

@@ -29,7 +29,7 @@ from service.inference import folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher
 from service.inference.device import CHEAPEST, ChosenDevice, choose_device
 from service.inference.session import find, load_batcher
-from service.pipeline.segment import SAMPLES_PER_SECOND
+from service.pipeline.locate.segment import SAMPLES_PER_SECOND
 
 VIDEO_FPS: Final = 30
 # Frames of a video that a window carries on: the segmenter looks at every fifth, the inpainter restores one; a matte is one for a stay.

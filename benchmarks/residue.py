@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.media import Picture, pictures_of
 from benchmarks.product import cleaner
 from benchmarks.summary import number, table
+from service.pipeline.marks.presence import filled
 from service.pipeline.placement import Box, Placement, common, meet
-from service.pipeline.presence import filled
 
 Floats = NDArray[np.float32]
 

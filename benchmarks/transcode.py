@@ -5,10 +5,10 @@ from pathlib import Path
 import av
 
 from benchmarks.media import is_photo
-from service.pipeline import still
-from service.pipeline.codec import encoder_options, muxer_of
-from service.pipeline.mux import add_encoded_stream, open_target
-from service.pipeline.probe import probe
+from service.pipeline.io import still
+from service.pipeline.io.codec import encoder_options, muxer_of
+from service.pipeline.io.mux import add_encoded_stream, open_target
+from service.pipeline.io.probe import probe
 from service.pipeline.video import Limits
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from service.errors import SettingsError
-from service.pipeline.signer import PrivateKey, Signer, fits
+from service.pipeline.provenance.signer import PrivateKey, Signer, fits
 from service.settings import ContentCredentials, Settings
 
 log = logging.getLogger(__name__)

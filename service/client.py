@@ -14,8 +14,8 @@ from urllib.parse import quote
 import httpx
 
 from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError
+from service.pipeline.io.whole_file import whole_file
 from service.pipeline.request import TimedBox
-from service.pipeline.whole_file import whole_file
 from service.remote_job import RemoteJob, error_of, events_of, job_of
 from service.version import VERSION
 

@@ -24,7 +24,7 @@ from service.jobs.vault import Vault, key_in
 from service.outside.guard import Reach
 from service.outside.links import Links
 from service.outside.storage import Storage
-from service.pipeline.signer import Signer
+from service.pipeline.provenance.signer import Signer
 from service.settings import Settings, naming
 
 FACADES: Final[dict[str, Facade]] = {facade.name: facade for facade in (SAVESORA, KIE, KAZE, AIDGE, NATIVE)}

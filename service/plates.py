@@ -13,14 +13,14 @@ from service.jobs.job import Job, Result, Wish
 from service.media import head_of
 from service.outside.storage import content_type_of
 from service.pipeline import run
-from service.pipeline.mute import mute
-from service.pipeline.probe import probe
-from service.pipeline.provenance import SOUND_REMOVED, mark_removed, signed
-from service.pipeline.report import FileResult, Report, to_json
-from service.pipeline.report_page import to_html
+from service.pipeline.io.mute import mute
+from service.pipeline.io.probe import probe
+from service.pipeline.io.smear import mask_from_smear
+from service.pipeline.io.thumbnail import thumbnail
+from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, signed
+from service.pipeline.report.page import to_html
+from service.pipeline.report.report import FileResult, Report, to_json
 from service.pipeline.request import CLASSES, Request, TimedBox
-from service.pipeline.smear import mask_from_smear
-from service.pipeline.thumbnail import thumbnail
 from service.pipeline.video import Limits
 from service.sources import check_media
 from service.watch import Watch

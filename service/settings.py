@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
-from service.pipeline.signer import Algorithm
+from service.pipeline.provenance.signer import Algorithm
 from service.pipeline.video import Limits
 
 PREFIX: Final = "CLEANPLATE_"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.rim import AROUND_PIXELS, DEEP_PIXELS, LEAST_DOUBT
+from service.pipeline.measure.edge_alpha import AROUND_PIXELS, DEEP_PIXELS, LEAST_DOUBT
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models import registry, spec
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES
-from service.pipeline.segment import exposed, mark_probability
+from service.pipeline.locate.segment import exposed, mark_probability
 from training.clips import Clip
 from training.sighted import shipped_segmenter
 

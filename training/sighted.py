@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models import registry, spec
 from service.inference.batcher import Batcher
 from service.inference.session import load_batcher
-from service.pipeline.measure import both_looks
-from service.pipeline.segment import exposed, mark_probability
+from service.pipeline.locate.segment import exposed, mark_probability
+from service.pipeline.measure.measure import both_looks
 
 Array = NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""The report of a job, as the native API tells it: what `service/pipeline/report.py` writes, for the document."""
+"""The report of a job, as the native API tells it: what `service/pipeline/report/report.py` writes, for the document."""
 
 from typing import Any, Final, Literal
 

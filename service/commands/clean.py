@@ -21,13 +21,14 @@ from service.commands.report_file import check_report, write_report
 from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
 from service.inference.session import Networks
-from service.pipeline import contact_sheet, run
-from service.pipeline.provenance import mark_removed, signed
-from service.pipeline.report import FileResult, Report
+from service.pipeline import run
+from service.pipeline.io.whole_file import whole_file
+from service.pipeline.provenance.provenance import mark_removed, signed
+from service.pipeline.provenance.signer import Signer
+from service.pipeline.report import contact_sheet
+from service.pipeline.report.report import FileResult, Report
 from service.pipeline.request import CLASSES, Request, parse_box, parse_classes
-from service.pipeline.signer import Signer
 from service.pipeline.video import Limits
-from service.pipeline.whole_file import whole_file
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]

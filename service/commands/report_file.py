@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from service.errors import RequestError
-from service.pipeline.report import FileResult, to_json
-from service.pipeline.report_page import to_html
-from service.pipeline.report_picture import write_png
+from service.pipeline.report.page import to_html
+from service.pipeline.report.picture import write_png
+from service.pipeline.report.report import FileResult, to_json
 
 Results = tuple[FileResult, ...]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from service.errors import InputError
-from service.pipeline.provenance import Action, Credentials, Ingredient, Manifest, read
+from service.pipeline.provenance.provenance import Action, Credentials, Ingredient, Manifest, read
 from service.source_type import short_name
 
 UNTRUSTED: Final = "signingCredential.untrusted"

@@ -8,25 +8,25 @@ from itertools import chain
 from pathlib import Path
 
 from service.inference.session import Networks
-from service.pipeline.bound import bound
-from service.pipeline.candidates import LARGEST_PATTERN_PIXELS, Timeline, from_pattern, from_tracks, pointed_at
-from service.pipeline.contact_sheet import Sample
-from service.pipeline.debug import Witness, draw
-from service.pipeline.decode import decode
-from service.pipeline.encode import Encoder, copy_untouched
-from service.pipeline.inpaint import Inpainter
-from service.pipeline.join import joined
-from service.pipeline.measure import Mark, measure
+from service.pipeline.extent.join import joined
+from service.pipeline.extent.time_extent import bound
+from service.pipeline.io.decode import decode
+from service.pipeline.io.encode import Encoder, copy_untouched
+from service.pipeline.io.probe import probe
+from service.pipeline.locate.candidates import LARGEST_PATTERN_PIXELS, Timeline, from_pattern, from_tracks, pointed_at
+from service.pipeline.locate.segment import segment
+from service.pipeline.locate.static_marks import Spread, merged, standing
+from service.pipeline.locate.tiled_marks import beside, repeated
+from service.pipeline.locate.track import track
+from service.pipeline.marks.plan import Candidate
+from service.pipeline.measure.measure import Mark, measure
 from service.pipeline.placement import Placement
-from service.pipeline.plan import Candidate
-from service.pipeline.probe import probe
-from service.pipeline.remove import remove
-from service.pipeline.repeat import beside, repeated
-from service.pipeline.report import Report, StepFigures
+from service.pipeline.remove.inpaint import Inpainter
+from service.pipeline.remove.remove import remove
+from service.pipeline.report.contact_sheet import Sample
+from service.pipeline.report.debug import Witness, draw
+from service.pipeline.report.report import Report, StepFigures
 from service.pipeline.request import CLASSES, Request
-from service.pipeline.segment import segment
-from service.pipeline.stand import Spread, merged, standing
-from service.pipeline.track import track
 from service.pipeline.video import Frame, Limits, VideoInfo
 from service.version import versions
 

@@ -11,7 +11,7 @@ from service.errors import LimitExceeded, RequestError
 from service.inference import fake
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.placement import Box
-from service.pipeline.report import Report
+from service.pipeline.report.report import Report
 from service.pipeline.request import Request, parse_box
 from service.pipeline.run import Progress, clean
 from service.pipeline.video import Limits

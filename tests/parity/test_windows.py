@@ -10,9 +10,9 @@ from models.registry import find
 from models.spec import INPAINTER
 from service.inference.batcher import BATCH_SIZES, Batcher, Session
 from service.inference.session import OnnxSession
-from service.pipeline.inpaint import Inpainter
 from service.pipeline.placement import Box, Placement
-from service.pipeline.remove import remove
+from service.pipeline.remove.inpaint import Inpainter
+from service.pipeline.remove.remove import remove
 from service.pipeline.video import Frame
 from tests.footage import BlendOfReferences, Picture, described, film, marked, pan, placement, seen
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from models.references import OFFSETS, REACH_FRAMES, REFERENCES, Reference
-from service.pipeline.borrow import Borrower
-from service.pipeline.looks import Looks
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement
-from service.pipeline.view import View
+from service.pipeline.remove.mark_windows import Looks
+from service.pipeline.remove.reference_alignment import Borrower
 from tests.footage import Picture, described, film, marked, pan, placement
 
 WIDTH, HEIGHT, TOTAL = 192, 144, 70

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import RequestError
-from service.pipeline.candidates import Timeline, from_boxes, from_mask, from_tracks, pointed_at
+from service.pipeline.locate.candidates import Timeline, from_boxes, from_mask, from_tracks, pointed_at
+from service.pipeline.locate.segment import analysis_size, sampling_stride
+from service.pipeline.locate.track import Track
+from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.placement import Box
-from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
 from service.pipeline.request import Request, TimedBox, parse_box
-from service.pipeline.segment import analysis_size, sampling_stride
-from service.pipeline.track import Track
 from service.pipeline.video import Limits
 from tests.footage import FPS, described, write_film
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from service import settings
 from service.certificate import CHAIN_FILE, command_signer, development_chain, new_chain, service_signer
 from service.errors import SettingsError
-from service.pipeline.signer import PrivateKey, Signer
+from service.pipeline.provenance.signer import PrivateKey, Signer
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pipeline import contact_sheet
-from service.pipeline.contact_sheet import Sample, View
-from service.pipeline.debug import VIEW_PIXELS, Witness
+from service.pipeline.picture.orientation import shown_box, shown_picture, shown_size
 from service.pipeline.placement import Box, Placement
-from service.pipeline.shown import shown_box, shown_picture, shown_size
-from service.pipeline.stays import MOST_MOMENTS, lanes, moments, stays
+from service.pipeline.report import contact_sheet
+from service.pipeline.report.contact_sheet import Sample, View
+from service.pipeline.report.debug import VIEW_PIXELS, Witness
+from service.pipeline.report.intervals import MOST_MOMENTS, lanes, moments, stays
 from service.pipeline.video import Frame, PixelFormat
 from tests.footage import Picture, described, film, placement
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.contrast import level_across, level_of, shifted
+from service.pipeline.measure.alpha_from_contrast import level_across, level_of, shifted
 from tests.footage import texture
 
 Floats = NDArray[np.float32]

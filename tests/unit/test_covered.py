@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.covered import covered
-from service.pipeline.presence import Look, filled
+from service.pipeline.marks.presence import Look, filled
+from service.pipeline.measure.occlusion import covered
 from tests.footage import pan
 
 Floats = NDArray[np.float32]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.even import evened, levelled_by_contrast
-from service.pipeline.opacity import DENSE
-from service.pipeline.presence import Look
+from service.pipeline.marks.presence import Look
+from service.pipeline.measure.opacity import DENSE
+from service.pipeline.measure.uniform_opacity import evened, levelled_by_contrast
 from tests.footage import pan, scene
 
 Floats = NDArray[np.float32]

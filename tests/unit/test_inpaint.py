@@ -12,10 +12,10 @@ from models.references import REFERENCES
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.fake import FakeInpainter
-from service.pipeline.inpaint import Inpainter, feathered, in_light_of
-from service.pipeline.looks import Drawing, hole
 from service.pipeline.placement import Box, Placement
-from service.pipeline.tiles import tiles
+from service.pipeline.remove.inpaint import Inpainter, feathered, in_light_of
+from service.pipeline.remove.mark_windows import Drawing, hole
+from service.pipeline.remove.tiles import tiles
 from service.pipeline.video import VideoInfo
 from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene, texture
 

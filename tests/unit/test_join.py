@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pipeline.join import joined
-from service.pipeline.measure import Mark
+from service.pipeline.extent.join import joined
+from service.pipeline.marks.plan import Candidate
+from service.pipeline.marks.presence import Look
+from service.pipeline.measure.measure import Mark
 from service.pipeline.placement import Box
-from service.pipeline.plan import Candidate
-from service.pipeline.presence import Look
 
 SHAPE = (40, 120)
 STRIDE = 5

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.looks import CHANGING, KEPT_COVERS, KEPT_DRAWINGS, Looks, hole, hole_of
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, Placement
-from service.pipeline.view import View
+from service.pipeline.remove.mark_windows import CHANGING, KEPT_COVERS, KEPT_DRAWINGS, Looks, hole, hole_of
 from tests.footage import described
 
 WIDTH, HEIGHT, TOTAL = 40, 30, 12

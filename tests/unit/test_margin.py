@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.margin import NARROW_PIXELS, WIDE_PIXELS, margin_pixels
-from service.pipeline.presence import Look
+from service.pipeline.marks.presence import Look
+from service.pipeline.measure.dilation import NARROW_PIXELS, WIDE_PIXELS, margin_pixels
 from tests.footage import texture
 
 WIDTH, HEIGHT = 160, 96

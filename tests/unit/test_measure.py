@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.inference import fake
-from service.pipeline.bound import bound
-from service.pipeline.candidates import Timeline, from_tracks
-from service.pipeline.measure import measure
+from service.pipeline.extent.time_extent import bound
+from service.pipeline.locate.candidates import Timeline, from_tracks
+from service.pipeline.locate.segment import segment
+from service.pipeline.locate.track import track
+from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, grown
+from service.pipeline.measure.measure import measure
 from service.pipeline.placement import Box, Placement
-from service.pipeline.plan import CONTEXT_PIXELS, Candidate, grown
-from service.pipeline.segment import segment
-from service.pipeline.track import track
 from tests.footage import FPS, Picture, described, film, marked, scene
 
 WIDTH, HEIGHT = 128, 96

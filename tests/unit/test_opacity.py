@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.inside import enclosed, frozen
-from service.pipeline.looks import SWING_PIXELS
-from service.pipeline.opacity import HIDDEN, animated, changes, passed, settled
-from service.pipeline.presence import Look, filled
+from service.pipeline.marks.presence import Look, filled
+from service.pipeline.measure.enclosed import enclosed, frozen
+from service.pipeline.measure.opacity import HIDDEN, animated, changes, passed, settled
+from service.pipeline.remove.mark_windows import SWING_PIXELS
 from tests.footage import pan, scene
 
 Floats = NDArray[np.float32]

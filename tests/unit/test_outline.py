@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.contrast import Level
-from service.pipeline.outline import outlined
+from service.pipeline.measure.alpha_from_contrast import Level
+from service.pipeline.measure.boundary import outlined
 from tests.footage import texture
 from training.metrics import f1
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.pool import KEPT_APPEARANCES, Appearance, Pool, alike, window
+from service.pipeline.measure.pool import KEPT_APPEARANCES, Appearance, Pool, alike
+from service.pipeline.picture.view import window
 
 HEIGHT, WIDTH = 60, 120
 

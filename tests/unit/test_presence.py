@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.pipeline.marks.presence import Look, Scores, filled, first_and_last, parts, score
 from service.pipeline.placement import Box
-from service.pipeline.presence import Look, Scores, filled, first_and_last, parts, score
 from tests.footage import scene
 
 BOX = Box(12, 10, 40, 24)

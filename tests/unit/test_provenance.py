@@ -16,12 +16,12 @@ from PIL import Image, PngImagePlugin
 
 from service.certificate import service_signer
 from service.errors import NotMedia, ParameterError
-from service.pipeline import xmp
-from service.pipeline.encode import copy_untouched
-from service.pipeline.mute import mute
+from service.pipeline.io import xmp
+from service.pipeline.io.encode import copy_untouched
+from service.pipeline.io.mute import mute
 from service.pipeline.placement import Box, Placement
-from service.pipeline.provenance import SOUND_REMOVED, Credentials, Edit, Provenance, mark_removed, read, signed
-from service.pipeline.signer import PrivateKey, Signer
+from service.pipeline.provenance.provenance import SOUND_REMOVED, Credentials, Edit, Provenance, mark_removed, read, signed
+from service.pipeline.provenance.signer import PrivateKey, Signer
 from service.settings import Settings
 from service.source_type import IPTC, known_source_type, parse_source_type, short_name
 from tests.footage import described

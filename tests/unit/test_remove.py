@@ -9,10 +9,10 @@ import pytest
 from models.references import REACH_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.fake import FakeInpainter
-from service.pipeline.inpaint import Inpainter
-from service.pipeline.looks import hole
 from service.pipeline.placement import Box, Placement
-from service.pipeline.remove import CHUNK_FRAMES, remove
+from service.pipeline.remove.inpaint import Inpainter
+from service.pipeline.remove.mark_windows import hole
+from service.pipeline.remove.remove import CHUNK_FRAMES, remove
 from service.pipeline.video import Frame
 from tests.footage import Picture, described, film, marked, placement, scene, seen
 

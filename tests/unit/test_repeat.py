@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.repeat import Step, beside, folded, repeated
-from service.pipeline.segment import Sample
-from service.pipeline.track import Track
+from service.pipeline.locate.segment import Sample
+from service.pipeline.locate.tiled_marks import beside, folded, repeated
+from service.pipeline.locate.track import Track
+from service.pipeline.marks.plan import Step
 from tests.material import moving_picture
 
 HEIGHT, WIDTH, FRAMES = 216, 320, 12

@@ -14,9 +14,9 @@ from PIL import Image
 
 from service.api.native_report import ReportView
 from service.errors import Truncated
-from service.pipeline.candidates import Timeline
+from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
-from service.pipeline.report import MATTE_BYTES, MOST_MATTES, FileResult, Report, StepFigures, to_json
+from service.pipeline.report.report import MATTE_BYTES, MOST_MATTES, FileResult, Report, StepFigures, to_json
 from service.pipeline.video import Colour, PixelFormat, VideoInfo
 
 INFO = VideoInfo(

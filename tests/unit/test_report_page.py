@@ -11,13 +11,13 @@ from PIL import Image
 
 from service.commands.report_file import check_report, write_report
 from service.errors import RequestError, Truncated
-from service.pipeline.candidates import Timeline
-from service.pipeline.chart import MOST_BARS, MOST_LANES, chart, clock
-from service.pipeline.contact_sheet import Sample, View
+from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
-from service.pipeline.report import FileResult, Report, StepFigures
-from service.pipeline.report_page import MOST_ROWS, to_html
-from service.pipeline.report_picture import BARS
+from service.pipeline.report.chart import MOST_BARS, MOST_LANES, chart, clock
+from service.pipeline.report.contact_sheet import Sample, View
+from service.pipeline.report.page import MOST_ROWS, to_html
+from service.pipeline.report.picture import BARS
+from service.pipeline.report.report import FileResult, Report, StepFigures
 from tests.footage import described, placement
 
 FRAMES, FPS = 48, 24

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.margin import WIDE_PIXELS
-from service.pipeline.presence import Look
-from service.pipeline.rim import rimmed
+from service.pipeline.marks.presence import Look
+from service.pipeline.measure.dilation import WIDE_PIXELS
+from service.pipeline.measure.edge_alpha import rimmed
 from tests.footage import pan
 
 Floats = NDArray[np.float32]

@@ -11,8 +11,8 @@ from models.preprocess import SEGMENTER_FRAMES
 from models.spec import SEGMENTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.inference.fake import FakeSegmenter
+from service.pipeline.locate.segment import Sample, analysis_size, mark_probability, sampling_stride, segment
 from service.pipeline.placement import Box
-from service.pipeline.segment import Sample, analysis_size, mark_probability, sampling_stride, segment
 from tests.footage import described, film, marked, scene
 
 OVERLAY = frozenset({"overlay"})

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.fake import FakeSegmenter
+from service.pipeline.locate.segment import Sample
+from service.pipeline.locate.static_marks import LEAST_KEPT, MOST_KEPT, Spread, merged, standing
+from service.pipeline.locate.track import Track
 from service.pipeline.placement import Box
-from service.pipeline.segment import Sample
-from service.pipeline.stand import LEAST_KEPT, MOST_KEPT, Spread, merged, standing
-from service.pipeline.track import Track
 from tests.footage import marked, scene
 
 OVERLAY = frozenset({"overlay"})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.pipeline.placement import Box
-from service.pipeline.steady import INERTIA, Steady, averaged
+from service.pipeline.remove.temporal_smoothing import INERTIA, Steady, averaged
 
 BOX = Box(10, 20, 106, 84)
 RNG_SEED = 3

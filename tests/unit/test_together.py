@@ -6,7 +6,7 @@ from threading import Barrier, Event, current_thread, main_thread
 
 import pytest
 
-from service.pipeline.together import in_order
+from service.pipeline.marks.parallel_map import in_order
 
 PATIENCE_SECONDS = 60
 

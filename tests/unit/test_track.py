@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from service.pipeline.locate.segment import Sighting
+from service.pipeline.locate.track import find_regions, track
+from service.pipeline.marks.similarity import iou
 from service.pipeline.placement import Box
-from service.pipeline.segment import Sighting
-from service.pipeline.track import find_regions, iou, track
 
 STRIDE = 4
 SIZE = (60, 100)

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box
-from service.pipeline.view import View
 
 WIDTH, HEIGHT = 24, 18
 views = st.builds(View, st.integers(-30, 30), st.integers(-30, 30), st.integers(1, 20), st.integers(1, 20))

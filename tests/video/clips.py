@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.stream import Stream
 
-from service.pipeline.mux import start_encoders
+from service.pipeline.io.mux import start_encoders
 
 SAMPLE_RATE = 48_000
 

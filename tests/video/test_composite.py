@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.colour import to_rgb
-from service.pipeline.composite import crop_rgb, paste, shrink_rgb
-from service.pipeline.pixels import PIXEL_FORMATS, planes_of
+from service.pipeline.io.pixels import PIXEL_FORMATS, planes_of
+from service.pipeline.picture.colour import to_rgb
+from service.pipeline.picture.composite import crop_rgb, paste, shrink_rgb
 from service.pipeline.placement import Box
 from service.pipeline.video import Colour, Frame, PixelFormat, VideoInfo
 from tests.video.clips import picture_rgb

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from service.errors import CleanplateError, DecodeFailed, InputError, Truncated, UnsupportedFormat
-from service.pipeline.decode import decode
-from service.pipeline.pixels import planes_of
-from service.pipeline.probe import probe
+from service.pipeline.io.decode import decode
+from service.pipeline.io.pixels import planes_of
+from service.pipeline.io.probe import probe
 from service.pipeline.video import Frame, Limits
 from tests.video.clips import Spec, child_processes, make_clip, read_pts
 

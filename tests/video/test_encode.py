@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from service.errors import DecodeFailed, EncodeFailed, RequestError, UnsupportedFormat
-from service.pipeline.decode import decode
-from service.pipeline.encode import Encoder, copy_untouched, encoder_options
-from service.pipeline.pixels import PIXEL_FORMATS
-from service.pipeline.probe import probe
+from service.pipeline.io.decode import decode
+from service.pipeline.io.encode import Encoder, copy_untouched, encoder_options
+from service.pipeline.io.pixels import PIXEL_FORMATS
+from service.pipeline.io.probe import probe
 from service.pipeline.video import Colour, Limits, VideoInfo
 from tests.video.clips import Spec, child_processes, make_clip, read_first_frame, read_packets, read_pts, read_times
 

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from service.errors import EncodeFailed, NotMedia, RequestError, Truncated
-from service.pipeline.mute import mute
+from service.pipeline.io.mute import mute
 from tests.video.clips import Spec, child_processes, make_clip, read_first_frame, read_packets, read_pts
 
 CLIPS = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.errors import InputError, LimitExceeded, NoFrames, NotMedia, NoVideoStream, Truncated, UnsupportedFormat
-from service.pipeline.probe import probe
+from service.pipeline.io.probe import probe
 from service.pipeline.video import Colour, Limits, PixelFormat
 from tests.video.clips import Spec, make_clip
 

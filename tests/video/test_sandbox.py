@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import DecodeFailed, Truncated
-from service.pipeline.sandbox import Child, Line, Message, Task
+from service.pipeline.sandbox.sandbox import Child, Line, Message, Task
 
 
 def answer(line: Line, request: Message) -> None:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.errors import RequestError
-from service.pipeline.candidates import Timeline, from_mask
-from service.pipeline.probe import probe
-from service.pipeline.smear import TOLERANCE, mask_from_smear, painted
+from service.pipeline.io.probe import probe
+from service.pipeline.io.smear import TOLERANCE, mask_from_smear, painted
+from service.pipeline.locate.candidates import Timeline, from_mask
 from service.pipeline.video import Limits
 from tests.video.clips import Spec, child_processes, make_clip, picture_rgb
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import LimitExceeded, RequestError, Truncated, UnsupportedFormat
-from service.pipeline.composite import paste
-from service.pipeline.decode import decode
-from service.pipeline.encode import Encoder, copy_untouched
+from service.pipeline.io.decode import decode
+from service.pipeline.io.encode import Encoder, copy_untouched
+from service.pipeline.io.probe import probe
+from service.pipeline.picture.composite import paste
 from service.pipeline.placement import Box
-from service.pipeline.probe import probe
 from service.pipeline.video import Frame, Limits, VideoInfo
 from tests.video.clips import picture_rgb
 

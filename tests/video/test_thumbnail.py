@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from service.errors import EncodeFailed, InputError, NotMedia, Truncated
-from service.pipeline.thumbnail import TURNS, shrunk_size, thumbnail
+from service.pipeline.io.thumbnail import TURNS, shrunk_size, thumbnail
 from service.pipeline.video import Limits
 from tests.footage import described
 from tests.video.clips import Spec, child_processes, make_clip, picture_rgb

@@ -1,0 +1,173 @@
+"""Images: read as one frame of G, B, R planes, written back in the format, mode and quality that they came in.
+
+EXIF orientation is kept, not applied: the picture stays as it was stored.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin, PngImagePlugin
+
+from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
+from service.media import JPEG, PNG
+from service.pipeline.io import png
+from service.pipeline.picture.colour import Planes
+from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # by the target's suffix
+CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp"}  # FFmpeg's names
+GREY_MODES = ("1", "L", "LA", "I;16")
+MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
+RGB_FULL_RANGE = Colour(full_range=True, matrix=0, primaries=1, transfer=13)  # sRGB
+
+
+def describe(path: Path, limits: Limits) -> VideoInfo:
+    """Describe an image as a video of one frame; decodes it, which finds damage."""
+    with _opened(path) as image:
+        if getattr(image, "is_animated", False) and image.format != "MPO":  # a phone's JPEG with more pictures behind the first
+            raise UnsupportedFormat("animated images are not supported")
+        if image.mode not in MODES:
+            raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported")
+        if image.width * image.height > limits.still_pixels:
+            size = f"{image.width}x{image.height} = {image.width * image.height / 1e6:.1f} million"
+            raise TooManyPixels(f"the picture has {size} pixels, the limit is {limits.still_pixels / 1e6:g} million")
+        image.load()
+        deep = png.is_deep(path)
+        return VideoInfo(
+            width=image.width,
+            height=image.height,
+            rotation_degrees=0,
+            pixel_format=PixelFormat("gbrp16le", 16, 0, 0) if deep else PixelFormat("gbrp", 8, 0, 0),
+            colour=RGB_FULL_RANGE,
+            time_base=Fraction(1, 25),
+            fps=Fraction(25),
+            duration_seconds=1 / 25,
+            frames_estimate=1,
+            codec=CODECS[format_of(path)],
+            container="image",
+            file_bytes=path.stat().st_size,
+            video_bit_rate=8 * 25 * path.stat().st_size,
+        )
+
+
+def read(path: Path) -> Planes:
+    """The picture's G, B and R planes, (h, w) uint8, or uint16 of a 16-bit PNG."""
+    if png.is_deep(path):
+        rgb: NDArray[Any] = np.broadcast_to(deep := png.read_deep(path)[..., :3], (*deep.shape[:2], 3))
+    else:
+        with _opened(path) as image:
+            rgb = np.asarray(image.convert("RGBA").convert("RGB") if image.mode in ("P", "PA") else image.convert("RGB"))
+    return rgb[..., 1], rgb[..., 2], rgb[..., 0]
+
+
+def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> None:
+    """Write G, B, R planes to `path` in the format of `target_name`'s suffix, with the source's mode, alpha, quality and metadata."""
+    rgb: NDArray[Any] = np.stack([planes[2], planes[0], planes[1]], axis=-1)
+    target_format = FORMATS.get(Path(target_name).suffix.lower())
+    if target_format is None:
+        raise RequestError(
+            f"an image cannot be written as {Path(target_name).suffix or 'a file without suffix'}, only as {', '.join(FORMATS)}"
+        )
+    if png.is_deep(source_path):
+        if target_format != "PNG":
+            raise RequestError("a 16-bit image can only be written as .png")
+        path.write_bytes(png.with_ancillary_chunks(png.encode_deep(rgb, png.read_deep(source_path)), source_path.read_bytes()))
+        return
+    with _opened(source_path) as source:
+        picture = _in_mode_of(source, rgb)
+        if target_format == "JPEG" and "A" in picture.getbands():
+            raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
+        encoded = BytesIO()
+        picture.save(encoded, target_format, **_options(source, source_path, target_format))
+    data = encoded.getvalue()
+    if format_of(source_path) == target_format == "PNG":
+        data = png.with_ancillary_chunks(data, source_path.read_bytes())
+    path.write_bytes(data)
+
+
+def xmp_of(path: Path) -> bytes | None:
+    """The image's XMP packet."""
+    with _opened(path) as image:
+        packet = image.info.get("xmp")
+    return packet.encode() if isinstance(packet, str) else packet
+
+
+def format_of(path: Path) -> str:
+    """Pillow's name for the file format of an image that `container_of` recognised."""
+    with path.open("rb") as file:
+        head = file.read(len(PNG))
+    if head == PNG:
+        return "PNG"
+    return "JPEG" if head.startswith(JPEG) else "WEBP"
+
+
+def suffixes_of(path: Path) -> tuple[str, ...]:
+    """The suffixes that files of this image's format have."""
+    return tuple(suffix for suffix, name in FORMATS.items() if name == format_of(path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The image; whatever is wrong with its bytes comes out as Truncated."""
+    try:
+        with Image.open(path, formats=[format_of(path)]) as image:
+            yield image
+    except Image.DecompressionBombError:
+        raise TooManyPixels("the picture has absurd dimensions") from None
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise Truncated("the image ends early, or a part of it is damaged") from error
+
+
+def _in_mode_of(source: Image.Image, rgb: NDArray[Any]) -> Image.Image:
+    """The picture as grey where the source is, with the source's alpha; a palette becomes colours, as it has none to spare."""
+    picture = Image.fromarray(rgb)
+    if source.mode in GREY_MODES:
+        picture = picture.convert("L")
+    if source.has_transparency_data:
+        picture.putalpha(source.convert("RGBA").getchannel("A"))
+    return picture
+
+
+def _options(source: Image.Image, source_path: Path, target_format: str) -> dict[str, Any]:
+    """What Pillow's writer is told, so that quality and metadata are the source's."""
+    source_format = format_of(source_path)
+    same_format = source_format == target_format
+    kept = {key: source.info[key] for key in ("exif", "icc_profile", "xmp", "comment") if key in source.info}
+    if target_format == "PNG":
+        return {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept} | _told(kept.get("xmp"))
+    if target_format == "WEBP":
+        lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
+        return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
+    if not same_format:
+        return kept | {"quality": 95, "subsampling": 0}
+    assert isinstance(source, JpegImagePlugin.JpegImageFile)
+    progressive = bool(source.info.get("progressive"))
+    sampling = JpegImagePlugin.get_sampling(source)
+    return kept | {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
+
+
+def _told(xmp: bytes | None) -> dict[str, Any]:
+    """What Pillow's PNG writer is told of a packet of XMP."""
+    texts = PngImagePlugin.PngInfo()
+    if xmp is not None:
+        texts.add_itxt(png.XMP_KEYWORD, xmp.decode(errors="replace"))
+    return {"pnginfo": texts}
+
+
+def _is_lossless_webp(path: Path) -> bool:
+    """Whether the picture is in a VP8L chunk, alone or in an extended file."""
+    data = path.read_bytes()
+    at = 12
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        at += 8 + size + size % 2
+    return False

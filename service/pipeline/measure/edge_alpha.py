@@ -1,0 +1,81 @@
+"""Step 5 in between: what shines through at the rim of a mark that hides the scene. Pure.
+
+No mark is opaque to its very edge: where its outline crosses a pixel, or was scaled or compressed, the scene is mixed in. That is a third
+of the pixels of thin letters.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blend import mean_of_known, some_of
+from service.pipeline.marks.presence import Look, filled, grown, parts
+from service.pipeline.measure.dilation import WIDE_PIXELS
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+FRAMES: Final = 24  # that are looked at
+INDEPENDENT_FRAMES: Final = 5.0  # of them: a scene that stands still is filled wrongly in the same way in all
+FULL_SHARE: Final = 0.95  # of a mark's level: from there on it hides all
+COLOUR_ERROR: Final = 0.12  # of the head's colour, beside what it doubts of the opacity
+SHADE_ERROR: Final = 0.05  # the same, of a colour that was fitted together with the opacity
+LEAST_DOUBT: Final = 0.02  # of the head
+LEAST_ERROR: Final = 0.06  # of an opacity, for what is to be gained by it
+CODEC_NOISE: Final = 0.02  # standard deviation of a pixel in [0, 1] beside a mark
+FILL_NOISE: Final = 0.01  # the same of a fill, where the scene is flat
+HEAVY_TAILS: Final = 1.3  # mean square of a fill's errors over the fourth power of the mean of their fourth roots
+AROUND_PIXELS: Final = 31  # side of the square around a pixel that tells how far a fill errs there
+INERTIA: Final = 0.02  # share of the square below which all surroundings tell
+LEAST_WORTH: Final = 0.25  # of what is known of a pixel, that un-blending it must bring
+NEAR_PIXELS: Final = 1  # around a mark that are filled with it
+BESIDE_PIXELS: Final = 3  # to there a fill is tried, where the answer is known
+DEEP_PIXELS: Final = 2.1  # from the mask's edge on: no rim
+ROUNDS: Final = 3
+
+
+def rimmed(inside: Floats, look: Look, of_head: Look) -> Look:
+    """The look with an opacity below 1 at the rims of its opaque parts, in crops (N, 3, h, w), where un-blending is better than a fill.
+
+    of_head: the same look with the opacity as the matte head sees it. The rim ends beyond the mask, within the margin that is made anew.
+    """
+    crops, mask = some_of(inside, FRAMES), look.mask > 0.5
+    opacity, doubt = look.opacity.copy(), look.doubt.copy()
+    for part in parts(mask):
+        if part.any() and look.opacity[part].min() >= 1:
+            own = grown(part, WIDE_PIXELS) & ~(mask & ~part)
+            opacity[own], doubt[own] = (values[own] for values in _mixed(crops, of_head, part))
+    return replace(look, opacity=opacity, doubt=doubt)
+
+
+def _mixed(crops: Floats, of_head: Look, part: Mask) -> tuple[Floats, Floats]:
+    """Opacity and doubt (h, w) of an opaque part: by the head, and by how far each pixel is from the fill towards the mark's colour."""
+    level = float(np.percentile(of_head.opacity[part], 90))
+    prior = np.clip(of_head.opacity / max(FULL_SHARE * level, 1e-3), 0, 1)
+    certain = 1 / np.square(np.maximum(of_head.doubt, LEAST_DOUBT))
+    fills, fill_power = _fills(crops, part)
+    effect = of_head.colour - fills
+    power, along = np.square(effect).mean((0, 1)), (effect * (crops - fills)).mean((0, 1))
+    opacity = prior
+    for _ in range(ROUNDS):
+        variance = (np.square(1 - opacity) * fill_power + np.square(opacity) * COLOUR_ERROR**2) / min(len(crops), INDEPENDENT_FRAMES)
+        evidence = power / variance + certain
+        opacity = np.clip((along / variance + prior * certain) / evidence, 0, 1)
+    error = 1 / np.sqrt(evidence)
+    unblended = np.square(np.maximum(error, LEAST_ERROR)) * power + np.square(opacity * SHADE_ERROR) + CODEC_NOISE**2
+    worth = fill_power / (fill_power + unblended / np.square(np.maximum(1 - opacity, LEAST_DOUBT)))
+    deep = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > DEEP_PIXELS
+    opacity = np.where((worth > LEAST_WORTH) & ~deep, opacity, 1).astype(np.float32)
+    return opacity, np.minimum(error, of_head.doubt).astype(np.float32)
+
+
+def _fills(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
+    """The crops with the part filled in, and how far such a fill errs there, mean square (h, w): as it does beside it."""
+    fills, wide_fills = (np.stack([filled(crop, part, pixels) for crop in crops]) for pixels in (NEAR_PIXELS, BESIDE_PIXELS))
+    beside = (grown(part, BESIDE_PIXELS) & ~grown(part, NEAR_PIXELS)).astype(np.float32)
+    roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # a letter that was overlooked hardly counts
+    usual = mean_of_known(roots, beside, AROUND_PIXELS, INERTIA)
+    return fills, (HEAVY_TAILS * usual**4 + FILL_NOISE**2).astype(np.float32)

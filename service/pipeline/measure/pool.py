@@ -1,0 +1,165 @@
+"""Step 5 in between: the same mark at several places is one mark, and what was seen of it anywhere counts everywhere.
+
+Where a white mark stands over a white wall nothing can be told of its opacity, nor of its shape; where it stood a second ago,
+over grass, everything can. Appearances are recognised by their shape and laid over each other. Pure; memory holds a few marks' crops.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.pipeline.picture.view import window
+from service.pipeline.placement import tight
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+ALIKE = 0.65  # correlation of two shapes that are one mark; two words of one length in one typeface have about 0.4
+KEPT_MARKS = 8  # the latest marks, whose crops are kept until they are seen no more
+KEPT_UNSURE = 64  # the latest places that are no marks by themselves
+KEPT_APPEARANCES = 3  # of a mark: those that show most of it
+RIM_PIXELS = 3  # around a shape: its outline is a part of it
+VISIBLE = 0.1  # opacity that counts as shape
+LIKE_SIZE = 4.0  # marks whose areas differ by more than this are not compared
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What was seen at one place. inside (N, 3, h, w) and outside (M, 3, h, w) uint8: with and without the mark.
+
+    probability and shape (h, w) in [0, 1]: of being mark, and how opaque. `sure`: whether it is a mark by itself, or only if it is known.
+    """
+
+    inside: Bytes = field(repr=False)
+    outside: Bytes = field(repr=False)
+    probability: Floats = field(repr=False)
+    shape: Floats = field(repr=False)
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a place lies in a mark's frame: that frame's (0, 0) is the place's (top, left)."""
+
+    number: int
+    top: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """One mark: all that was seen of it, as in `Appearance`, in the frame of the place that showed most of it; and where it was seen."""
+
+    inside: Bytes = field(repr=False)
+    outside: Bytes = field(repr=False)
+    probability: Floats = field(repr=False)
+    spots: tuple[Spot, ...]
+
+
+@dataclass
+class _Open:
+    """A mark that may be seen again. All spots are in the frame of the first place; the fullest appearances are kept."""
+
+    spots: list[Spot]
+    kept: list[tuple[Spot, Appearance]]
+
+
+class Pool:
+    """Lays appearances of one mark over each other, place by place."""
+
+    def __init__(self) -> None:
+        self._open: list[_Open] = []
+        self._unsure: list[tuple[int, Floats]] = []
+
+    def add(self, number: int, seen: Appearance) -> list[Pooled]:
+        """Takes in what was seen at a place; returns marks that have not been seen for long."""
+        if not seen.sure:
+            self._unsure = [*self._unsure, (number, seen.shape)][-KEPT_UNSURE:]
+            return []
+        mark, spot = self._known(number, seen)
+        self._open = [other for other in self._open if other is not mark] + [mark]
+        mark.spots.append(spot)
+        mark.kept = sorted([*mark.kept, (spot, seen)], key=lambda kept: -float(kept[1].shape.sum()))[:KEPT_APPEARANCES]
+        gone, self._open = self._open[:-KEPT_MARKS], self._open[-KEPT_MARKS:]
+        return [self._closed(mark) for mark in gone]
+
+    def rest(self) -> list[Pooled]:
+        """The marks that are still open."""
+        gone, self._open = self._open, []
+        return [self._closed(mark) for mark in gone]
+
+    def _known(self, number: int, seen: Appearance) -> tuple[_Open, Spot]:
+        """The most similar open mark and where the place lies in its frame; a new one if none is alike."""
+        best, chosen = 0.0, (_Open([], []), Spot(number, 0, 0))
+        for mark in self._open:
+            likeness, spot = _likest(mark, number, seen.shape)
+            if spot and likeness > best:
+                best, chosen = likeness, (mark, spot)
+        return chosen
+
+    def _closed(self, mark: _Open) -> Pooled:
+        """The mark with every unsure place that looks like it."""
+        fits = [(number, _likest(mark, number, shape)[1]) for number, shape in self._unsure]
+        mark.spots += [spot for _, spot in fits if spot]
+        self._unsure = [unsure for unsure, (_, spot) in zip(self._unsure, fits, strict=True) if not spot]
+        return _laid_over(mark)
+
+
+def _likest(mark: _Open, number: int, shape: Floats) -> tuple[float, Spot | None]:
+    """How like the mark a place's shape is, and where it lies if it is the mark."""
+    compared = [(alike(seen.shape, shape), spot) for spot, seen in mark.kept]
+    (likeness, top, left), spot = max(compared, key=lambda found: found[0][0])
+    return likeness, Spot(number, spot.top + top, spot.left + left) if likeness > ALIKE else None
+
+
+def _laid_over(mark: _Open) -> Pooled:
+    """In the frame of the fullest appearance, with the others that show all of it."""
+    frame, fullest = mark.kept[0]
+    height, width = fullest.shape.shape
+    kept = [(_in_frame(spot, frame), seen) for spot, seen in mark.kept]
+    whole = [(spot, seen) for spot, seen in kept if _holds(seen.shape, spot, fullest.shape)]
+
+    def aligned(spot: Spot, values: NDArray[Any], repeat_edge: bool = True) -> NDArray[Any]:
+        return window(values, spot.top, spot.left, height, width, repeat_edge)
+
+    inside = np.concatenate([aligned(spot, seen.inside) for spot, seen in whole])
+    outside = np.concatenate([aligned(spot, seen.outside) for spot, seen in whole])
+    probability: Floats = np.max([aligned(spot, seen.probability, repeat_edge=False) for spot, seen in whole], 0)  # seen once is seen
+    return Pooled(inside, outside, probability, tuple(_in_frame(spot, frame) for spot in mark.spots))
+
+
+def _in_frame(spot: Spot, frame: Spot) -> Spot:
+    return Spot(spot.number, spot.top - frame.top, spot.left - frame.left)
+
+
+def _holds(place: Floats, spot: Spot, shape: Floats) -> bool:
+    """Whether the whole shape lies inside the place."""
+    if not (shape > VISIBLE).any():
+        return True
+    own = tight(shape > VISIBLE)
+    height, width = place.shape
+    inside_rows = own.top + spot.top >= 0 and own.bottom + spot.top <= height
+    return inside_rows and own.left + spot.left >= 0 and own.right + spot.left <= width
+
+
+def alike(known: Floats, seen: Floats) -> tuple[float, int, int]:
+    """How like two shapes (h, w) are, shifted as suits best: (correlation, top, left), where known's (0, 0) is seen's (top, left)."""
+    there, here = known > VISIBLE, seen > VISIBLE
+    if not there.any() or not here.any() or not 1 / LIKE_SIZE < float(there.sum()) / float(here.sum()) < LIKE_SIZE:
+        return 0.0, 0, 0
+    own = tight(there)
+    top, left = own.top - RIM_PIXELS, own.left - RIM_PIXELS
+    height, width = own.height + 2 * RIM_PIXELS, own.width + 2 * RIM_PIXELS
+    if height > 2 * seen.shape[0] or width > 2 * seen.shape[1]:
+        return 0.0, 0, 0
+    pad_y, pad_x = height // 2 + 1, width // 2 + 1
+    template = np.ascontiguousarray(window(known, top, left, height, width, repeat_edge=False))
+    padded = np.pad(seen, ((pad_y, pad_y), (pad_x, pad_x)))
+    likeness = cv2.matchTemplate(padded, template, cv2.TM_CCOEFF_NORMED)
+    energy = cv2.matchTemplate(padded * padded, np.ones_like(template), cv2.TM_CCORR)
+    likeness[energy < float(np.square(template).sum()) / LIKE_SIZE**2] = 0  # where there is nothing the correlation may be anything
+    _, best, _, (x, y) = cv2.minMaxLoc(likeness)
+    return float(best), y - pad_y - top, x - pad_x - left
