@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.media import Picture, pictures_of
 from benchmarks.product import cleaner
 from benchmarks.summary import number, table
-from service.pipeline.marks.presence import filled
-from service.pipeline.placement import Box, Placement, common, meet
+from service.pipeline.marks.presence import fill_hole
+from service.pipeline.placement import Box, Placement, intersect, shared_slices
 
 Floats = NDArray[np.float32]
 
@@ -74,7 +74,7 @@ class _Sums:
 
     def add(self, picture: Picture, view: View) -> None:
         crop = picture[view.box.slices].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-        fill = filled(crop, view.hidden)
+        fill = fill_hole(crop, view.hidden)
         effect = view.opacity * (view.colour - fill)
         self.explained += float((effect * (crop - fill)).sum())
         self.possible += float((effect * effect).sum())
@@ -114,7 +114,7 @@ def _view(placement: Placement, others: Sequence[Placement], size: tuple[int, in
         min(size[1], inner.right + AROUND_PIXELS),
         min(size[0], inner.bottom + AROUND_PIXELS),
     )
-    here, _ = common(box, inner)
+    here, _ = shared_slices(box, inner)
     mask, foreign = _masked(box, [placement]), _masked(box, others)
     opacity, colour = np.zeros(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
     opacity[here], colour[:, here[0], here[1]] = placement.opacity * (placement.mask > 0.5), placement.colour
@@ -127,8 +127,8 @@ def _masked(box: Box, placements: Sequence[Placement]) -> NDArray[np.bool_]:
     """(h, w) pixels of a box under any of the placements."""
     mask = np.zeros((box.height, box.width), bool)
     for placement in placements:
-        if meet(box, placement.box):
-            here, there = common(box, placement.box)
+        if intersect(box, placement.box):
+            here, there = shared_slices(box, placement.box)
             mask[here] |= placement.mask[there] > 0.5
     return mask
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models import registry, spec
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES
-from service.pipeline.locate.segment import exposed, mark_probability
+from service.pipeline.locate.segment import long_exposures, mark_probability
 from training.clips import Clip
 from training.sighted import shipped_segmenter
 
@@ -66,6 +66,6 @@ def _looks(clip: Clip, scale: float) -> Iterator[NDArray[np.float32]]:
     """(T, 3, h, w) in [0, 1]: stretches of the clip, and its quarters as long exposures."""
     frames = [cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for frame in clip.frames[:: STRIDE_FRAMES // 2]]
     pictures = np.stack(frames).transpose(0, 3, 1, 2).astype(np.float32) / 255
-    yield exposed(pictures)
+    yield long_exposures(pictures)
     for start in np.unique(np.linspace(0, max(0, len(pictures) - 2 * SEGMENTER_FRAMES), WINDOWS).astype(int)):
         yield pictures[start : start + 2 * SEGMENTER_FRAMES : 2]

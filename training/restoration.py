@@ -35,7 +35,7 @@ class Look:
 
     opacity: Array
     colour: Array
-    doubt: Array
+    opacity_sigma: Array
     mask: Array
 
 
@@ -122,7 +122,7 @@ def _row(moved: Reference, shown: dict[int, NDArray[np.uint8]], looks: dict[int,
         "mask": _moved(look.mask, window, moved, outside=1)[None],
         "opacity": _moved(look.opacity, window, moved, outside=1)[None],
         "colour": _moved(look.colour, window, moved).transpose(2, 0, 1),
-        "doubt": _moved(look.doubt, window, moved, outside=0)[None],
+        "doubt": _moved(look.opacity_sigma, window, moved, outside=0)[None],
         "clean": _moved(clean, window, moved).transpose(2, 0, 1).astype(np.float32) / 255,
     }
 

@@ -35,7 +35,7 @@ class Box:
         """Index of the box in a (H, W) plane."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def grown(self, pixels: int, width: int, height: int) -> "Box":
+    def expanded(self, pixels: int, width: int, height: int) -> "Box":
         """The box with `pixels` around it, as far as a picture of this size goes."""
         return Box(
             max(0, self.left - pixels), max(0, self.top - pixels), min(width, self.right + pixels), min(height, self.bottom + pixels)
@@ -59,25 +59,25 @@ class Placement:
     colour: NDArray[np.float32] = field(repr=False)
     confidence: float
     kind: Kind = "overlay"
-    doubt: NDArray[np.float32] | float = field(default=0.0, repr=False)
-    margin_pixels: int = 2
+    opacity_sigma: NDArray[np.float32] | float = field(default=0.0, repr=False)
+    dilation_pixels: int = 2
 
     def covers(self, frame_index: int) -> bool:
         return self.first_frame <= frame_index <= self.last_frame
 
 
-def tight(mask: NDArray[np.bool_]) -> Box:
+def bounding_box(mask: NDArray[np.bool_]) -> Box:
     """The smallest box around the pixels of a mask (h, w) that has some."""
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def meet(left: Box, right: Box) -> bool:
+def intersect(left: Box, right: Box) -> bool:
     """Whether two boxes share a pixel."""
     return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom
 
 
-def common(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def shared_slices(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """The pixels that two boxes share, as an index into each."""
     top, bottom = max(box.top, other.top), min(box.bottom, other.bottom)
     left, right = max(box.left, other.left), min(box.right, other.right)

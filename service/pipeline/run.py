@@ -8,24 +8,24 @@ from itertools import chain
 from pathlib import Path
 
 from service.inference.session import Networks
-from service.pipeline.extent.join import joined
-from service.pipeline.extent.time_extent import bound
+from service.pipeline.extent.join import join_pieces
+from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
 from service.pipeline.io.encode import Encoder, copy_untouched
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.candidates import LARGEST_PATTERN_PIXELS, Timeline, from_pattern, from_tracks, pointed_at
+from service.pipeline.locate.candidates import LARGEST_PATTERN_PIXELS, Timeline, from_pattern, from_request, from_tracks
 from service.pipeline.locate.segment import segment
-from service.pipeline.locate.static_marks import Spread, merged, standing
-from service.pipeline.locate.tiled_marks import beside, repeated
+from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
+from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import track
 from service.pipeline.marks.plan import Candidate
-from service.pipeline.measure.measure import Mark, measure
+from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.placement import Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
-from service.pipeline.report.debug import Witness, draw
-from service.pipeline.report.report import Report, StepFigures
+from service.pipeline.report.debug import FrameSampler, draw
+from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Frame, Limits, VideoInfo
 from service.version import versions
@@ -68,7 +68,7 @@ def clean(
     samples: tuple[Sample, ...] = ()
     if candidates:
         with job.step("measure"):
-            found = joined(job.measure(candidates, timeline))
+            found = join_pieces(job.measure(candidates, timeline))
         with job.step("bound"):
             marks = job.bound(found, timeline)
     with job.step("remove" if marks else "copy"):
@@ -95,7 +95,7 @@ class _Job:
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """First look: what there is to measure, and when each frame is shown."""
-        pts, spread, network = list[int](), Spread(), self.networks.segmenter
+        pts, spread, network = list[int](), ExposureStack(), self.networks.segmenter
         with decode(self.source, self.info, self.limits) as frames:
             watched = _timed(self._counted("locate", frames, self.info.frames_estimate), pts)
             sightings = segment(watched, self.info, network, request.classes, spread.add) if request.detect else iter(())
@@ -104,29 +104,29 @@ class _Job:
             for _ in watched:  # without detection the frames are only counted
                 pass
         looks_for_pattern = "overlay" in request.classes and self.info.width * self.info.height <= LARGEST_PATTERN_PIXELS
-        pattern = repeated(spread.kept, first.probability) if first and looks_for_pattern else None
-        tracks = beside(merged(tracks, standing(spread, network, request.classes)), pattern)
+        pattern = find_tiled_pattern(spread.kept, first.probability) if first and looks_for_pattern else None
+        tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(spread, network, request.classes)), pattern)
         timeline = Timeline(pts, self.info.time_base)
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
-        found = from_tracks(tracks, self.info, timeline, kind) + pointed_at(request, self.info, timeline, self.limits)
+        found = from_tracks(tracks, self.info, timeline, kind) + from_request(request, self.info, timeline, self.limits)
         if pattern:
             found.append(from_pattern(pattern, (spread.kept[0][0], spread.kept[-1][0]), self.info, timeline, kind))
         return found, timeline
 
-    def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[Mark]:
+    def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
         """Second look: exact pixels, opacity and colour."""
         with decode(self.source, self.info, self.limits) as frames:
             return measure(self._counted("measure", frames, timeline.frames), self.info, candidates, self.networks, timeline.frames)
 
-    def bound(self, marks: list[Mark], timeline: Timeline) -> list[Placement]:
+    def bound(self, marks: list[MeasuredMark], timeline: Timeline) -> list[Placement]:
         """Third look: their first and last frames."""
         with decode(self.source, self.info, self.limits) as frames:
-            return bound(self._counted("bound", frames, timeline.frames), self.info, marks, timeline.frames)
+            return find_extents(self._counted("bound", frames, timeline.frames), self.info, marks, timeline.frames)
 
     def remove(self, marks: list[Placement], timeline: Timeline) -> tuple[Sample, ...]:
         """Fourth look: every frame to the encoder, clean; a few of them are kept, small, to be looked at."""
         inpainter = Inpainter(self.networks.inpainter, marks, self.info)
-        witness = Witness(marks, self.info)
+        witness = FrameSampler(marks, self.info)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):
                 encoder.write(frame)
@@ -138,8 +138,8 @@ class _Job:
         yield
         self.seconds[name] = time.monotonic() - started
 
-    def figures(self, frames: int) -> tuple[StepFigures, ...]:
-        return tuple(StepFigures(name, seconds, frames) for name, seconds in self.seconds.items())
+    def figures(self, frames: int) -> tuple[StepMetrics, ...]:
+        return tuple(StepMetrics(name, seconds, frames) for name, seconds in self.seconds.items())
 
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
         for frame in frames:

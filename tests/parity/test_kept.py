@@ -34,7 +34,7 @@ def test_a_faint_mark_that_is_known_well_is_unblended() -> None:
 
 
 def test_less_is_kept_the_more_is_doubted_and_the_smoother_the_scene_is() -> None:
-    for values in ([under(kept(doubt=d)) for d in (0.0, 0.03, 0.1, 0.3)], [under(kept(strength=s)) for s in (1.0, 0.3, 0.1, 0.02)]):
+    for values in ([under(kept(opacity_sigma=d)) for d in (0.0, 0.03, 0.1, 0.3)], [under(kept(strength=s)) for s in (1.0, 0.3, 0.1, 0.02)]):
         assert values == sorted(values, reverse=True)
         assert values[-1] < 0.2 < 0.8 < values[0]
 

@@ -8,8 +8,8 @@ import pytest
 from models.references import OFFSETS, REACH_FRAMES, REFERENCES, Reference
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement
-from service.pipeline.remove.mark_windows import Looks
-from service.pipeline.remove.reference_alignment import Borrower
+from service.pipeline.remove.mark_windows import MarkWindows
+from service.pipeline.remove.reference_alignment import ReferenceAligner
 from tests.footage import Picture, described, film, marked, pan, placement
 
 WIDTH, HEIGHT, TOTAL = 192, 144, 70
@@ -24,8 +24,8 @@ def stay(first: int = 0, last: int = TOTAL - 1) -> Placement:
     return placement(first, last, BOX, mask)
 
 
-def borrower(marks: Sequence[Placement]) -> Borrower:
-    return Borrower(BOX, Looks(marks, INFO), INFO)
+def borrower(marks: Sequence[Placement]) -> ReferenceAligner:
+    return ReferenceAligner(BOX, MarkWindows(marks, INFO), INFO)
 
 
 def crop(picture: Picture, reference: Reference) -> np.ndarray:
@@ -40,14 +40,14 @@ def crop(picture: Picture, reference: Reference) -> np.ndarray:
 def test_in_a_pan_references_show_what_the_mark_hides(step: tuple[int, int]) -> None:
     clean, target = pan(1, TOTAL, step, WIDTH, HEIGHT), 35
     frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
-    looks = Looks([stay()], INFO)
-    references = Borrower(BOX, looks, INFO).references(target, frames)
+    looks = MarkWindows([stay()], INFO)
+    references = ReferenceAligner(BOX, looks, INFO).references(target, frames)
     truth, shown = crop(clean[target], Reference(target, 0, 0)), np.zeros((BOX.height, BOX.width), bool)
     for reference in references:
         way = reference.frame - target
         assert abs(reference.dy + way * step[0]) <= 1
         assert abs(reference.dx + way * step[1]) <= 1
-        seen = ~looks.covered(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        seen = ~looks.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
         difference = np.abs(crop(marked(clean[reference.frame], INNER), reference) - truth).mean(2)
         assert difference[seen].mean() < 8  # a pixel to the side it is about that
         shown |= seen
@@ -77,9 +77,9 @@ def test_what_is_found_at_another_place_is_no_reference() -> None:
         picture = (slope + 5 * (index - 35)).clip(1, 254).astype(np.uint8)
         picture[::8, : BOX.left - 26] = picture[::8, BOX.right + 26 :] = 255
         pictures.append(marked(picture, INNER))
-    looks = Looks([stay()], INFO)
-    for reference in Borrower(BOX, looks, INFO).references(35, dict(enumerate(film(pictures)))):
-        covered = looks.covered(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+    looks = MarkWindows([stay()], INFO)
+    for reference in ReferenceAligner(BOX, looks, INFO).references(35, dict(enumerate(film(pictures)))):
+        covered = looks.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
         assert crop(pictures[reference.frame], reference)[~covered].max() < 255
 
 

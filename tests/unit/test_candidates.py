@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import RequestError
-from service.pipeline.locate.candidates import Timeline, from_boxes, from_mask, from_tracks, pointed_at
+from service.pipeline.locate.candidates import Timeline, from_boxes, from_mask, from_request, from_tracks
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, grown
+from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, expanded
 from service.pipeline.placement import Box
 from service.pipeline.request import Request, TimedBox, parse_box
 from service.pipeline.video import Limits
@@ -38,7 +38,7 @@ def test_a_box_holds_for_the_frames_of_its_seconds() -> None:
     expected = np.zeros((HEIGHT, WIDTH), bool)
     expected[8:24, 8:40] = True
     np.testing.assert_array_equal(white(some), expected)
-    assert some.box == grown(Box(8, 8, 40, 24), CONTEXT_PIXELS, INFO)
+    assert some.box == expanded(Box(8, 8, 40, 24), CONTEXT_PIXELS, INFO)
     assert (some.kind, some.slack_frames, some.exact_mask) == ("user", 0, False)
 
 
@@ -154,5 +154,5 @@ def test_a_mask_that_is_no_picture_is_refused(tmp_path: Path) -> None:
 def test_boxes_and_mask_come_together(tmp_path: Path) -> None:
     mask = save(mask_picture(Box(10, 10, 30, 20)), tmp_path / "mask.png")
     request = Request((parse_box("8,8,40,24"), parse_box("0.5,0.5,1,1")), mask, detect=False)
-    assert [c.exact_mask for c in pointed_at(request, INFO, TIMELINE, LIMITS)] == [False, False, True]
-    assert pointed_at(Request(), INFO, TIMELINE, LIMITS) == []
+    assert [c.exact_mask for c in from_request(request, INFO, TIMELINE, LIMITS)] == [False, False, True]
+    assert from_request(Request(), INFO, TIMELINE, LIMITS) == []

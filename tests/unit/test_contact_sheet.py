@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pipeline.picture.orientation import shown_box, shown_picture, shown_size
+from service.pipeline.picture.orientation import displayed_box, displayed_picture, displayed_size
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.contact_sheet import Sample, View
-from service.pipeline.report.debug import VIEW_PIXELS, Witness
-from service.pipeline.report.intervals import MOST_MOMENTS, lanes, moments, stays
+from service.pipeline.report.debug import VIEW_PIXELS, FrameSampler
+from service.pipeline.report.intervals import MOST_MOMENTS, intervals, key_moments, lanes
 from service.pipeline.video import Frame, PixelFormat
 from tests.footage import Picture, described, film, placement
 
@@ -75,7 +75,7 @@ LEFT, RIGHT = Box(0, 0, 8, 8), Box(20, 0, 28, 8)
 
 def test_looks_of_an_animated_mark_are_one_stay() -> None:
     looks = [placement(0, 3, LEFT), placement(4, 4, LEFT), placement(2, 9, LEFT), placement(12, 14, LEFT)]
-    found = stays([*looks, placement(5, 6, RIGHT)])
+    found = intervals([*looks, placement(5, 6, RIGHT)])
     assert [(stay.first_frame, stay.last_frame, stay.box, len(stay.placements)) for stay in found] == [
         (0, 9, LEFT, 3),
         (5, 6, RIGHT, 1),
@@ -84,16 +84,16 @@ def test_looks_of_an_animated_mark_are_one_stay() -> None:
 
 
 def test_stays_that_overlap_are_in_different_lanes() -> None:
-    found = stays([placement(0, 9, LEFT), placement(5, 12, RIGHT), placement(10, 20, Box(0, 20, 8, 28))])
+    found = intervals([placement(0, 9, LEFT), placement(5, 12, RIGHT), placement(10, 20, Box(0, 20, 8, 28))])
     assert [[stay.first_frame for stay in row] for row in lanes(found)] == [[0, 10], [5]]
 
 
 def test_moments_are_few_and_show_every_place_before_one_twice() -> None:
-    assert moments([]) == {}
-    assert moments([placement(0, 29, LEFT)]) == {5: [LEFT], 15: [LEFT], 25: [LEFT]}
-    assert moments([placement(0, 0, LEFT), placement(0, 0, RIGHT)]) == {0: [LEFT, RIGHT]}
+    assert key_moments([]) == {}
+    assert key_moments([placement(0, 29, LEFT)]) == {5: [LEFT], 15: [LEFT], 25: [LEFT]}
+    assert key_moments([placement(0, 0, LEFT), placement(0, 0, RIGHT)]) == {0: [LEFT, RIGHT]}
     many = [placement(10 * k, 10 * k + k, Box(k, 0, k + 4, 4)) for k in range(40)]
-    chosen = moments(many)
+    chosen = key_moments(many)
     assert sum(map(len, chosen.values())) == MOST_MOMENTS
     assert {box.left for boxes in chosen.values() for box in boxes} == set(range(34, 40))  # the longest
     assert all(many[boxes[0].left].covers(index) for index, boxes in chosen.items())
@@ -106,7 +106,7 @@ def watched(marks: list[Placement], total: int = 5, **more: object) -> tuple[Sam
     """What a witness keeps of a red film that becomes blue."""
     info = replace(described(64, 48), **more)  # type: ignore[arg-type]
     before, after = (film([np.full((48, 64, 3), colour, np.uint8)] * total) for colour in (RED, BLUE))
-    witness = Witness(marks, info)
+    witness = FrameSampler(marks, info)
     for pair in zip(before, after, strict=True):
         witness.watch(*pair)
     return witness.samples
@@ -149,7 +149,7 @@ def test_pictures_of_any_size_and_layout_are_kept(width: int, height: int, shift
     small = (-(-height >> shift_y), -(-width >> shift_x))
     frame = Frame(0, 0, (np.full((height, width), 90, np.uint8), np.full(small, 90, np.uint8), np.full(small, 90, np.uint8)))
     corners = [Box(0, 0, 3, 3), Box(width - 3, height - 5, width, height), Box(0, 0, width, height), Box(5, 3, 6, 4)]
-    witness = Witness([placement(0, 0, box) for box in corners], info)
+    witness = FrameSampler([placement(0, 0, box) for box in corners], info)
     witness.watch(frame, frame)
     assert len(witness.samples) == len(corners)
     for kept in (view for sample in witness.samples for view in (sample.whole, sample.close)):
@@ -162,6 +162,6 @@ def test_pictures_of_any_size_and_layout_are_kept(width: int, height: int, shift
 def test_a_shown_box_holds_what_it_held(degrees: int) -> None:
     info, box = replace(described(64, 48), rotation_degrees=degrees), Box(10, 8, 30, 24)
     picture: Picture = np.random.default_rng(1).integers(0, 256, (48, 64, 3)).astype(np.uint8)
-    shown = shown_picture(picture, info)
-    assert shown.shape[1::-1] == shown_size(info)
-    np.testing.assert_array_equal(shown[shown_box(box, info).slices], shown_picture(picture[box.slices], info))
+    shown = displayed_picture(picture, info)
+    assert shown.shape[1::-1] == displayed_size(info)
+    np.testing.assert_array_equal(shown[displayed_box(box, info).slices], displayed_picture(picture[box.slices], info))

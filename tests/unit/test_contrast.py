@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.measure.alpha_from_contrast import level_across, level_of, shifted
+from service.pipeline.measure.alpha_from_contrast import level_from_contrast, level_from_thin_strokes, neighbour_slices
 from tests.footage import texture
 
 Floats = NDArray[np.float32]
@@ -34,7 +34,7 @@ def marked(opacity: float, blur_pixels: float = 6, noise: float = 0) -> Floats:
 @pytest.mark.parametrize("opacity", [0.2, 0.35, 0.5])
 @pytest.mark.parametrize("blur_pixels", [2.5, 6, 12])
 def test_opacity_and_colour_are_found_over_rough_and_smooth_scenes(opacity: float, blur_pixels: float) -> None:
-    level = level_across(marked(opacity, blur_pixels), STROKES)
+    level = level_from_contrast(marked(opacity, blur_pixels), STROKES)
     assert level is not None
     assert abs(level.opacity - opacity) < 0.04
     assert np.abs(level.colour - COLOUR).max() < 0.08
@@ -49,8 +49,8 @@ def test_strokes_that_are_all_rim_tell_it_by_their_shape(opacity: float) -> None
     shape = cv2.GaussianBlur(thin, (0, 0), 0.6)
     a = opacity * shape
     crops = (scenes() * (1 - a) + a * COLOUR[:, None, None]).astype(np.float32)
-    assert level_across(crops, thin > 0) is None
-    level = level_of(crops, shape, shape > 0.02)
+    assert level_from_contrast(crops, thin > 0) is None
+    level = level_from_thin_strokes(crops, shape, shape > 0.02)
     assert level is not None
     assert abs(level.opacity - opacity) < 0.04
     assert np.abs(level.colour - COLOUR).max() < 0.08
@@ -59,7 +59,7 @@ def test_strokes_that_are_all_rim_tell_it_by_their_shape(opacity: float) -> None
 def test_a_line_fitted_to_the_same_pairs_would_be_off_either_way() -> None:
     """What the ratio of the spreads is for: of each other's errors the two regressions know nothing."""
     crops, opacity = marked(0.35, 3), 0.35
-    level = level_across(crops, STROKES)
+    level = level_from_contrast(crops, STROKES)
     rows = np.arange(40, 120)
     inside, beside = (crops[:, :, rows][..., [left + 4 + off for left in range(48, WIDTH - 48, 24)]].ravel() for off in (0, -9))
     covariance = np.cov(inside, beside)
@@ -69,7 +69,7 @@ def test_a_line_fitted_to_the_same_pairs_would_be_off_either_way() -> None:
 
 
 def test_the_noise_of_a_codec_is_taken_off() -> None:
-    level = level_across(marked(0.4, noise=0.006), STROKES)
+    level = level_from_contrast(marked(0.4, noise=0.006), STROKES)
     assert level is not None
     assert abs(level.opacity - 0.4) < 0.04
 
@@ -77,19 +77,19 @@ def test_the_noise_of_a_codec_is_taken_off() -> None:
 def test_nothing_is_said_of_a_small_mark() -> None:
     speck = np.zeros_like(STROKES)
     speck[40:48, 40:48] = True
-    assert level_across(marked(0.4), speck) is None
+    assert level_from_contrast(marked(0.4), speck) is None
 
 
 def test_nothing_is_said_where_the_mark_takes_no_contrast_away() -> None:
-    assert level_across(np.full((4, 3, HEIGHT, WIDTH), 0.3, np.float32), STROKES) is None
+    assert level_from_contrast(np.full((4, 3, HEIGHT, WIDTH), 0.3, np.float32), STROKES) is None
     bolder = scenes() * (1 + STROKES)
-    assert level_across(np.clip(bolder, 0, 1).astype(np.float32), STROKES) is None
+    assert level_from_contrast(np.clip(bolder, 0, 1).astype(np.float32), STROKES) is None
 
 
 @given(st.integers(5, 9), st.integers(5, 9), st.integers(-5, 5), st.integers(-5, 5))
 def test_neighbours_are_at_the_offset(height: int, width: int, dy: int, dx: int) -> None:
     rows, columns = np.indices((height, width))
-    here, there = shifted((height, width), (dy, dx))
+    here, there = neighbour_slices((height, width), (dy, dx))
     assert rows[here].shape == rows[there].shape
     assert rows[here].size == max(0, height - abs(dy)) * max(0, width - abs(dx))
     assert np.array_equal(rows[here] + dy, rows[there])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import Look, filled
-from service.pipeline.measure.occlusion import covered
+from service.pipeline.marks.presence import MarkModel, fill_hole
+from service.pipeline.measure.occlusion import is_occluded
 from tests.footage import pan
 
 Floats = NDArray[np.float32]
@@ -26,27 +26,27 @@ def seen(mask: NDArray[np.bool_], hands: bool, opacity: float = 0.9) -> list[tup
         crop = crop + opacity * mask * (1 - crop)
         if hands:
             crop[:, 30:150, thing] = 0.1
-        pairs.append((crop.astype(np.float32), filled(crop.astype(np.float32), mask)))
+        pairs.append((crop.astype(np.float32), fill_hole(crop.astype(np.float32), mask)))
     return pairs
 
 
-def look(mask: NDArray[np.bool_], opacity: float = 0.9) -> Look:
+def look(mask: NDArray[np.bool_], opacity: float = 0.9) -> MarkModel:
     plane = mask.astype(np.float32)
-    return Look(plane, opacity * plane, np.ones((3, HEIGHT, WIDTH), np.float32), 0.02 * plane)
+    return MarkModel(plane, opacity * plane, np.ones((3, HEIGHT, WIDTH), np.float32), 0.02 * plane)
 
 
 @pytest.mark.parametrize("mask", [LINES, SOME])
 def test_lines_before_which_something_passes_lie_in_the_scene(mask: NDArray[np.bool_]) -> None:
-    assert covered(seen(mask, hands=True), look(mask))
+    assert is_occluded(seen(mask, hands=True), look(mask))
 
 
 @pytest.mark.parametrize("opacity", [0.9, 0.4])
 @pytest.mark.parametrize("mask", [LINES, SOME])
 def test_a_mark_behind_which_something_passes_does_not(mask: NDArray[np.bool_], opacity: float) -> None:
-    assert not covered(seen(mask, hands=False, opacity=opacity), look(mask, opacity))
+    assert not is_occluded(seen(mask, hands=False, opacity=opacity), look(mask, opacity))
 
 
 def test_a_few_pixels_tell_nothing() -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[3:6, 3:6] = True
-    assert not covered(seen(mask, hands=True), look(mask))
+    assert not is_occluded(seen(mask, hands=True), look(mask))

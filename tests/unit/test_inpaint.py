@@ -13,8 +13,8 @@ from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.fake import FakeInpainter
 from service.pipeline.placement import Box, Placement
-from service.pipeline.remove.inpaint import Inpainter, feathered, in_light_of
-from service.pipeline.remove.mark_windows import Drawing, hole
+from service.pipeline.remove.inpaint import Inpainter, feather, match_brightness
+from service.pipeline.remove.mark_windows import MarkWindow, dilated_hole
 from service.pipeline.remove.tiles import tiles
 from service.pipeline.video import VideoInfo
 from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene, texture
@@ -57,10 +57,10 @@ def test_a_small_box_is_one_tile() -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_the_hole_holds_the_mask_and_a_margin_and_alpha_stays_in_it(seed: int) -> None:
     mask = np.random.default_rng(seed).random((24, 30)).astype(np.float32) ** 3
-    made_anew = hole(mask, MARGIN_PIXELS)
+    made_anew = dilated_hole(mask, MARGIN_PIXELS)
     assert set(np.unique(made_anew)) <= {0.0, 1.0}
     assert (made_anew[mask > 0.5] == 1).all()
-    alpha = feathered(made_anew)
+    alpha = feather(made_anew)
     assert (alpha[made_anew == 0] == 0).all()
     assert (alpha[made_anew == 1] > 0).all()
     assert alpha.max() <= 1
@@ -69,10 +69,10 @@ def test_the_hole_holds_the_mask_and_a_margin_and_alpha_stays_in_it(seed: int) -
 def test_the_margin_is_that_wide_and_alpha_is_one_inside() -> None:
     mask = np.zeros((30, 30), np.float32)
     mask[10:20, 10:20] = 1
-    rows, columns = np.nonzero(hole(mask, MARGIN_PIXELS))
+    rows, columns = np.nonzero(dilated_hole(mask, MARGIN_PIXELS))
     margin = MARGIN_PIXELS
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10 - margin, 19 + margin, 10 - margin, 19 + margin)
-    assert (feathered(hole(mask, MARGIN_PIXELS))[10:20, 10:20] == 1).all()
+    assert (feather(dilated_hole(mask, MARGIN_PIXELS))[10:20, 10:20] == 1).all()
 
 
 def inpainter(marks: Sequence[Placement], session: Session, info: VideoInfo = INFO) -> Inpainter:
@@ -127,7 +127,7 @@ def test_parts_of_one_mark_are_restored_at_once() -> None:
     left[5:15, 3:10], right[5:15, 20:27] = 1, 1
     ((patch,),) = inpainter([placement(0, 9, box, left), placement(4, 19, box, right)], session).patches([6], FRAMES).values()
     assert session.shapes[0][0] == 1
-    np.testing.assert_array_equal(patch.alpha > 0, hole(left + right, MARGIN_PIXELS) > 0)
+    np.testing.assert_array_equal(patch.alpha > 0, dilated_hole(left + right, MARGIN_PIXELS) > 0)
 
 
 @dataclass
@@ -181,9 +181,9 @@ def test_the_shortest_videos_have_references(total: int) -> None:
     assert all(np.isfinite(patch.rgb).all() for (patch,) in patches.values())
 
 
-def drawing(mask: np.ndarray, opacity: float = 1.0) -> Drawing:
+def drawing(mask: np.ndarray, opacity: float = 1.0) -> MarkWindow:
     plane = mask[None].astype(np.float32)
-    return Drawing(plane, plane * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(plane))
+    return MarkWindow(plane, plane * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(plane))
 
 
 @pytest.mark.parametrize("change", [-0.06, 0.0, 0.05])
@@ -191,7 +191,7 @@ def test_a_reference_is_shown_in_the_light_of_the_target(change: float) -> None:
     target = np.float32(0.15) + texture(1, 80, 60).transpose(2, 0, 1)  # nothing is clipped
     hidden, nothing = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
     hidden[20:40, 25:55] = True
-    lit = in_light_of(target * ~hidden, drawing(hidden), np.clip(target + np.float32(change), 0, 1), drawing(nothing))
+    lit = match_brightness(target * ~hidden, drawing(hidden), np.clip(target + np.float32(change), 0, 1), drawing(nothing))
     np.testing.assert_allclose(lit, target, atol=0.004)
 
 
@@ -200,9 +200,9 @@ def test_under_an_opaque_mark_of_the_reference_nothing_changes_and_a_small_view_
     covered, everywhere = np.zeros((60, 80), bool), np.ones((60, 80), bool)
     covered[10:30, 10:30] = True
     crop = np.clip(target + np.float32(0.05), 0, 1)
-    lit = in_light_of(target, drawing(np.zeros_like(covered)), crop, drawing(covered))
+    lit = match_brightness(target, drawing(np.zeros_like(covered)), crop, drawing(covered))
     np.testing.assert_array_equal(lit[:, covered], crop[:, covered])
-    np.testing.assert_array_equal(in_light_of(target, drawing(everywhere), crop, drawing(covered)), crop)
+    np.testing.assert_array_equal(match_brightness(target, drawing(everywhere), crop, drawing(covered)), crop)
 
 
 @given(st.sampled_from([1, 2]), st.integers(0, 10**6))
@@ -210,4 +210,4 @@ def test_the_edge_that_is_feathered_lies_beside_the_mark(margin_pixels: int, see
     """Whatever its shape, nothing of the mark is left in its own pixels."""
     mask = (np.random.default_rng(seed).random((24, 24)) > 0.9).astype(np.float32)
     mask = np.pad(mask, 4)
-    assert (feathered(hole(mask, margin_pixels))[mask > 0] > 0.999).all()
+    assert (feather(dilated_hole(mask, margin_pixels))[mask > 0] > 0.999).all()

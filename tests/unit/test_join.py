@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pipeline.extent.join import joined
+from service.pipeline.extent.join import join_pieces
 from service.pipeline.marks.plan import Candidate
-from service.pipeline.marks.presence import Look
-from service.pipeline.measure.measure import Mark
+from service.pipeline.marks.presence import MarkModel
+from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Box
 
 SHAPE = (40, 120)
@@ -25,52 +25,52 @@ def word(seed: int, first_letter: int = 0, last_letter: int = 7) -> np.ndarray:
     return mask
 
 
-def seen(mask: np.ndarray, first: int, last: int, left: int = 10, opacity: float = 0.4) -> Mark:
+def seen(mask: np.ndarray, first: int, last: int, left: int = 10, opacity: float = 0.4) -> MeasuredMark:
     box = Box(left, 20, left + SHAPE[1], 20 + SHAPE[0])
     candidate = Candidate(box, mask, first, last, 0.9, "overlay", STRIDE)
-    return Mark(candidate, Look(mask, opacity * mask, np.ones((3, *SHAPE), np.float32), 0.1 * mask), 0.8)
+    return MeasuredMark(candidate, MarkModel(mask, opacity * mask, np.ones((3, *SHAPE), np.float32), 0.1 * mask), 0.8)
 
 
-def frames(mark: Mark) -> tuple[int, int]:
+def frames(mark: MeasuredMark) -> tuple[int, int]:
     return mark.candidate.first_sample, mark.candidate.last_sample
 
 
 def test_pieces_that_follow_each_other_are_one_mark_with_all_letters() -> None:
-    (one,) = joined([seen(word(1, 0, 4), 0, 20), seen(word(1), 25, 60), seen(word(1, 3, 7), 65, 89)])
+    (one,) = join_pieces([seen(word(1, 0, 4), 0, 20), seen(word(1), 25, 60), seen(word(1, 3, 7), 65, 89)])
     assert frames(one) == (0, 89)
     np.testing.assert_array_equal(one.look.mask, word(1))
 
 
 def test_what_one_piece_lacks_the_other_adds() -> None:
-    (one,) = joined([seen(word(1, 0, 5), 0, 20), seen(word(1, 2, 7), 25, 60)])
+    (one,) = join_pieces([seen(word(1, 0, 5), 0, 20), seen(word(1, 2, 7), 25, 60)])
     np.testing.assert_array_equal(one.look.mask, word(1))
     np.testing.assert_allclose(one.look.opacity, 0.4 * word(1))
 
 
 def test_another_line_in_the_same_place_stays_another_mark() -> None:
-    assert [frames(m) for m in joined([seen(word(1), 0, 25), seen(word(2), 30, 55)])] == [(0, 25), (30, 55)]
+    assert [frames(m) for m in join_pieces([seen(word(1), 0, 25), seen(word(2), 30, 55)])] == [(0, 25), (30, 55)]
 
 
 def test_the_same_mark_much_later_is_another_stay() -> None:
-    assert [frames(m) for m in joined([seen(word(1), 0, 20), seen(word(1), 60, 80)])] == [(0, 20), (60, 80)]
+    assert [frames(m) for m in join_pieces([seen(word(1), 0, 20), seen(word(1), 60, 80)])] == [(0, 20), (60, 80)]
 
 
 def test_boxes_without_any_shape_are_not_alike() -> None:
     full = np.ones(SHAPE, np.float32)
-    assert len(joined([seen(full, 0, 20), seen(full, 25, 60)])) == 2
+    assert len(join_pieces([seen(full, 0, 20), seen(full, 25, 60)])) == 2
 
 
 def test_the_same_mark_elsewhere_is_another_stay() -> None:
-    assert len(joined([seen(word(1), 0, 20), seen(word(1), 25, 60, left=40)])) == 2
+    assert len(join_pieces([seen(word(1), 0, 20), seen(word(1), 25, 60, left=40)])) == 2
 
 
 def test_what_a_person_pointed_at_stays_as_it_is() -> None:
     pieces = [seen(word(1), 0, 20), seen(word(1), 25, 60)]
-    given_ones = [Mark(replace(m.candidate, kind="user"), m.look, 1.0) for m in pieces]
-    assert joined(given_ones) == given_ones
+    given_ones = [MeasuredMark(replace(m.candidate, kind="user"), m.look, 1.0) for m in pieces]
+    assert join_pieces(given_ones) == given_ones
 
 
 @given(st.permutations(range(4)))
 def test_the_order_in_which_they_were_measured_does_not_matter(order: list[int]) -> None:
     pieces = [seen(word(1), 0, 20), seen(word(1), 25, 40), seen(word(2), 45, 60), seen(word(1), 61, 80)]
-    assert [frames(m) for m in joined([pieces[i] for i in order])] == [(0, 40), (45, 60), (61, 80)]
+    assert [frames(m) for m in join_pieces([pieces[i] for i in order])] == [(0, 40), (45, 60), (61, 80)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, Placement
-from service.pipeline.remove.mark_windows import CHANGING, KEPT_COVERS, KEPT_DRAWINGS, Looks, hole, hole_of
+from service.pipeline.remove.mark_windows import CHANGING, KEPT_COVERS, KEPT_DRAWINGS, MarkWindows, dilated_hole, placement_hole
 from tests.footage import described
 
 WIDTH, HEIGHT, TOTAL = 40, 30, 12
@@ -38,8 +38,8 @@ def whole(marks: list[Placement], index: int) -> NDArray[np.float32]:
     planes[:2] = 1
     planes[:2, HEIGHT : 2 * HEIGHT, WIDTH : 2 * WIDTH] = 0
     for mark in (mark for mark in marks if mark.covers(index)):
-        for y, x in zip(*np.nonzero(hole_of(mark)), strict=True):
-            doubt = mark.doubt if isinstance(mark.doubt, float) else mark.doubt[y, x]
+        for y, x in zip(*np.nonzero(placement_hole(mark)), strict=True):
+            doubt = mark.opacity_sigma if isinstance(mark.opacity_sigma, float) else mark.opacity_sigma[y, x]
             planes[:, HEIGHT + mark.box.top + y, WIDTH + mark.box.left + x] = [1, mark.opacity[y, x], doubt, *mark.colour[:, y, x]]
     return planes
 
@@ -47,14 +47,14 @@ def whole(marks: list[Placement], index: int) -> NDArray[np.float32]:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(placements(), max_size=4), views, st.integers(0, TOTAL - 1))
 def test_drawn_and_covered_are_pieces_of_the_whole_picture(marks: list[Placement], view: View, index: int) -> None:
-    looks = Looks(marks, INFO)
+    looks = MarkWindows(marks, INFO)
     far = np.pad(whole(marks, index), [(0, 0), (60, 60), (60, 60)], mode="edge")
     piece = far[:, HEIGHT + 60 + view.top :, WIDTH + 60 + view.left :][:, : view.height, : view.width]
     for _ in range(2):  # once drawn, then remembered
-        drawn = looks.drawn(index, view)
+        drawn = looks.window_of(index, view)
         assert drawn.colour.shape == (3, view.height, view.width)
-        np.testing.assert_array_equal(np.concatenate([drawn.mask, drawn.opacity, drawn.doubt, drawn.colour]), piece)
-        np.testing.assert_array_equal(looks.covered(index, view), piece[0] > 0)
+        np.testing.assert_array_equal(np.concatenate([drawn.mask, drawn.opacity, drawn.opacity_sigma, drawn.colour]), piece)
+        np.testing.assert_array_equal(looks.hidden_pixels(index, view), piece[0] > 0)
     assert looks.active(index) == tuple(n for n, mark in enumerate(marks) if mark.first_frame <= index <= mark.last_frame)
 
 
@@ -63,16 +63,16 @@ def test_a_persons_mask_is_meant_as_it_is_drawn() -> None:
     mask[8:12, 8:12] = 1
     plain = np.ones((20, 20), np.float32)
     of = {kind: Placement(0, 1, Box(0, 0, 20, 20), mask, plain, np.stack([plain] * 3), 1.0, kind) for kind in ("overlay", "user")}
-    np.testing.assert_array_equal(hole_of(of["user"]), mask)
-    assert hole_of(of["overlay"]).sum() > mask.sum()
+    np.testing.assert_array_equal(placement_hole(of["user"]), mask)
+    assert placement_hole(of["overlay"]).sum() > mask.sum()
 
 
 @pytest.mark.parametrize("margin_pixels", [1, 2])
 def test_what_was_found_is_made_anew_with_the_margin_that_its_scene_allows(margin_pixels: int) -> None:
     mask = np.zeros((20, 20), np.float32)
     mask[8:12, 8:12] = 1
-    found = Placement(0, 1, Box(0, 0, 20, 20), mask, mask, np.stack([mask] * 3), 1.0, margin_pixels=margin_pixels)
-    rows, columns = np.nonzero(hole_of(found))
+    found = Placement(0, 1, Box(0, 0, 20, 20), mask, mask, np.stack([mask] * 3), 1.0, dilation_pixels=margin_pixels)
+    rows, columns = np.nonzero(placement_hole(found))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (
         8 - margin_pixels,
         11 + margin_pixels,
@@ -85,9 +85,11 @@ def test_what_a_swinging_outline_covers_at_times_is_in_the_hole_but_not_in_the_m
     mask, doubt = np.zeros((2, 32, 32), np.float32)
     mask[12:20, 12:20], doubt[8:24, 8:24] = 1, 2 * CHANGING
     swinging = Placement(0, 9, Box(0, 0, 32, 32), mask, mask, np.ones((3, 32, 32), np.float32), 1.0, "overlay", doubt)
-    np.testing.assert_array_equal(hole_of(swinging), doubt > 0)
-    np.testing.assert_array_equal(hole_of(replace(swinging, doubt=0.1 * doubt)), hole(mask, swinging.margin_pixels))
-    np.testing.assert_array_equal(hole_of(replace(swinging, kind="user")), mask)
+    np.testing.assert_array_equal(placement_hole(swinging), doubt > 0)
+    np.testing.assert_array_equal(
+        placement_hole(replace(swinging, opacity_sigma=0.1 * doubt)), dilated_hole(mask, swinging.dilation_pixels)
+    )
+    np.testing.assert_array_equal(placement_hole(replace(swinging, kind="user")), mask)
 
 
 def test_many_windows_and_moments_answer_alike_after_they_were_forgotten() -> None:
@@ -95,7 +97,7 @@ def test_many_windows_and_moments_answer_alike_after_they_were_forgotten() -> No
     mark = np.ones((4, 4), np.float32)
     colour = np.stack([mark] * 3)
     marks = [Placement(i, i, Box(i, i, i + 4, i + 4), mark, mark, colour, 1.0) for i in range(max(KEPT_COVERS, TOTAL) + 4)]
-    looks, all_views = Looks(marks, INFO), [View(i % 7, i, 12, 12) for i in range(KEPT_DRAWINGS + 8)]
+    looks, all_views = MarkWindows(marks, INFO), [View(i % 7, i, 12, 12) for i in range(KEPT_DRAWINGS + 8)]
     for view in [*all_views, *all_views]:
         for index in (0, 5, 11):
-            np.testing.assert_array_equal(looks.drawn(index, view).mask[0] > 0, Looks(marks, INFO).covered(index, view))
+            np.testing.assert_array_equal(looks.window_of(index, view).mask[0] > 0, MarkWindows(marks, INFO).hidden_pixels(index, view))

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.inference import fake
-from service.pipeline.extent.time_extent import bound
+from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import Timeline, from_tracks
 from service.pipeline.locate.segment import segment
 from service.pipeline.locate.track import track
-from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, grown
+from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, expanded
 from service.pipeline.measure.measure import measure
 from service.pipeline.placement import Box, Placement
 from tests.footage import FPS, Picture, described, film, marked, scene
@@ -37,7 +37,7 @@ def found(pictures: list[Picture], confidence: float | None = None) -> list[Plac
     marks = measure(film(pictures), info, candidates, networks, total)
     if confidence is not None:
         marks = [replace(mark, confidence=confidence) for mark in marks]
-    return bound(film(pictures), info, marks, total)
+    return find_extents(film(pictures), info, marks, total)
 
 
 def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
@@ -108,7 +108,7 @@ def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) ->
     mask = np.zeros((box.height, box.width), np.float32)
     mask[5:9, 5:20] = 1
     candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, exact_mask=True)
-    (one,) = bound(film(story(20)), info, measure(film(story(20)), info, [candidate], fake.networks(), 20), 20)
+    (one,) = find_extents(film(story(20)), info, measure(film(story(20)), info, [candidate], fake.networks(), 20), 20)
     assert (one.first_frame, one.last_frame) == stay
     given, placed = np.zeros((2, HEIGHT, WIDTH), np.float32)
     given[box.slices], placed[one.box.slices] = mask, one.mask
@@ -122,20 +122,20 @@ def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
     pictures = story(40, (0, 19, SQUARE), (24, 39, other))
 
     def candidate(box: Box, first: int, last: int, sure: bool) -> Candidate:
-        around = grown(box, CONTEXT_PIXELS, info)
+        around = expanded(box, CONTEXT_PIXELS, info)
         probability = np.zeros((HEIGHT, WIDTH), np.float32)
         probability[box.slices] = 1
         return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, sure=sure)
 
     candidates = [candidate(SQUARE, 4, 16, True), candidate(other, 28, 36, False)]
-    placements = bound(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)
+    placements = find_extents(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)
     assert [(p.first_frame, p.last_frame) for p in placements] == ([(0, 19), (24, 39)] if same else [(0, 19)])
 
 
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))
 def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, height: int, pixels: int) -> None:
     info = described(WIDTH, HEIGHT)
-    box = grown(Box(left, top, left + width, top + height), pixels, info)
+    box = expanded(Box(left, top, left + width, top + height), pixels, info)
     assert 0 <= box.left <= left
     assert 0 <= box.top <= top
     assert left + width <= box.right <= WIDTH
@@ -144,7 +144,7 @@ def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, heigh
 
 def test_the_box_has_context_around_the_mark() -> None:
     (one,) = found(story(40, (0, 39, SQUARE)))
-    assert one.box == grown(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))
+    assert one.box == expanded(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))
 
 
 @pytest.mark.parametrize(("confidence", "fades", "is_mark"), [(0.7, True, False), (0.9, True, True), (0.7, False, True)])

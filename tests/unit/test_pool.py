@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.measure.pool import KEPT_APPEARANCES, Appearance, Pool, alike
-from service.pipeline.picture.view import window
+from service.pipeline.measure.pool import KEPT_APPEARANCES, MarkPool, Observation, match_shapes
+from service.pipeline.picture.view import crop_padded
 
 HEIGHT, WIDTH = 60, 120
 
@@ -18,16 +18,16 @@ def shape(seed: int, top: int = 20, left: int = 30, height: int = HEIGHT, width:
     return values
 
 
-def seen(opacity: np.ndarray, value: int = 100, crops: int = 3, sure: bool = True) -> Appearance:
+def seen(opacity: np.ndarray, value: int = 100, crops: int = 3, sure: bool = True) -> Observation:
     inside = np.full((crops, 3, *opacity.shape), value, np.uint8)
-    return Appearance(inside, inside[:1], (opacity > 0).astype(np.float32), opacity, sure)
+    return Observation(inside, inside[:1], (opacity > 0).astype(np.float32), opacity, sure)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 40), st.integers(0, 70), st.integers(50, 80), st.integers(110, 160))
 def test_the_same_shape_is_found_wherever_it_lies(top: int, left: int, height: int, width: int) -> None:
     top, left = min(top, height - 16), min(left, width - 40)
-    likeness, dy, dx = alike(shape(1), shape(1, top, left, height, width))
+    likeness, dy, dx = match_shapes(shape(1), shape(1, top, left, height, width))
     assert likeness > 0.99
     assert (dy, dx) == (top - 20, left - 30)
 
@@ -35,26 +35,26 @@ def test_the_same_shape_is_found_wherever_it_lies(top: int, left: int, height: i
 def test_an_empty_region_is_like_nothing() -> None:
     """A correlation divides by the spread, which is nearly zero there."""
     faint = shape(1) * np.float32(0.9) + np.float32(1e-7) * np.random.default_rng(1).random((HEIGHT, WIDTH)).astype(np.float32)
-    here = window(faint, 0, 0, 200, 400, repeat_edge=False)
-    assert alike(shape(1), here)[1:] == (0, 0)
+    here = crop_padded(faint, 0, 0, 200, 400, repeat_edge=False)
+    assert match_shapes(shape(1), here)[1:] == (0, 0)
 
 
 def test_other_shapes_are_not_alike() -> None:
-    assert max(alike(shape(1), shape(seed))[0] for seed in range(2, 30)) < 0.65
-    assert alike(shape(1), np.zeros((HEIGHT, WIDTH), np.float32))[0] == 0
+    assert max(match_shapes(shape(1), shape(seed))[0] for seed in range(2, 30)) < 0.65
+    assert match_shapes(shape(1), np.zeros((HEIGHT, WIDTH), np.float32))[0] == 0
 
 
 @given(st.integers(-19, 19), st.integers(-23, 23))
 def test_a_window_out_and_back_is_the_same_where_both_reach(top: int, left: int) -> None:
     values = np.random.default_rng(3).random((20, 24)).astype(np.float32)
-    back = window(window(values, top, left, 20, 24, repeat_edge=False), -top, -left, 20, 24, repeat_edge=False)
+    back = crop_padded(crop_padded(values, top, left, 20, 24, repeat_edge=False), -top, -left, 20, 24, repeat_edge=False)
     kept = np.zeros((20, 24), bool)
     kept[max(0, top) : min(20, 20 + top), max(0, left) : min(24, 24 + left)] = True
     np.testing.assert_array_equal(back, np.where(kept, values, 0))
 
 
 def test_two_places_of_one_mark_are_laid_over_each_other() -> None:
-    pool = Pool()
+    pool = MarkPool()
     assert pool.add(0, seen(shape(1), 50)) == []
     assert pool.add(1, seen(shape(1, 30, 60), 200)) == []
     (mark,) = pool.rest()
@@ -64,7 +64,7 @@ def test_two_places_of_one_mark_are_laid_over_each_other() -> None:
 
 
 def test_a_place_that_shows_a_part_is_one_of_the_marks_and_takes_no_part_in_its_look() -> None:
-    whole, pool = shape(1), Pool()
+    whole, pool = shape(1), MarkPool()
     cut_off = np.ascontiguousarray(whole[:, :62])  # its last eight columns lie beyond the place
     pool.add(0, seen(cut_off, 50))
     pool.add(1, seen(whole, 200))
@@ -75,14 +75,14 @@ def test_a_place_that_shows_a_part_is_one_of_the_marks_and_takes_no_part_in_its_
 
 
 def test_different_marks_stay_apart() -> None:
-    pool = Pool()
+    pool = MarkPool()
     for number in range(3):
         pool.add(number, seen(shape(number)))
     assert [[spot.number for spot in mark.spots] for mark in pool.rest()] == [[0], [1], [2]]
 
 
 def test_what_is_not_sure_counts_only_where_the_mark_is_known() -> None:
-    pool = Pool()
+    pool = MarkPool()
     pool.add(0, seen(shape(1), sure=False))
     pool.add(1, seen(shape(2, 4, 50), 100, sure=False))
     pool.add(2, seen(shape(2), 50))
@@ -93,11 +93,11 @@ def test_what_is_not_sure_counts_only_where_the_mark_is_known() -> None:
 
 
 def test_memory_is_bounded_in_marks_and_in_places() -> None:
-    pool, given_back = Pool(), []
+    pool, given_back = MarkPool(), []
     for number in range(40):
         given_back += pool.add(number, seen(shape(number)))
     assert [mark.spots[0].number for mark in given_back] == list(range(32))
-    pool = Pool()
+    pool = MarkPool()
     for number in range(40):
         pool.add(number, seen(shape(1)))
     (mark,) = pool.rest()

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pipeline.marks.presence import Look, Scores, filled, first_and_last, parts, score
+from service.pipeline.marks.presence import LazyScores, MarkModel, fill_hole, first_and_last_frame, presence_score, split_parts
 from service.pipeline.placement import Box
 from tests.footage import scene
 
 BOX = Box(12, 10, 40, 24)
 
 
-def look(opacity: float) -> Look:
+def look(opacity: float) -> MarkModel:
     mask = np.zeros((40, 56), np.float32)
     mask[BOX.slices] = 1
-    return Look(mask, mask * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(mask))
+    return MarkModel(mask, mask * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(mask))
 
 
 def crop(index: int, opacity: float) -> np.ndarray:
@@ -24,8 +24,8 @@ def crop(index: int, opacity: float) -> np.ndarray:
     return (clean * (1 - shown.opacity) + shown.colour * shown.opacity).astype(np.float32)
 
 
-def scored(crop: np.ndarray, shown: Look) -> float:
-    return score(crop, filled(crop, shown.mask > 0), shown)
+def scored(crop: np.ndarray, shown: MarkModel) -> float:
+    return presence_score(crop, fill_hole(crop, shown.mask > 0), shown)
 
 
 @pytest.mark.parametrize("opacity", [1.0, 0.75, 0.4])
@@ -47,7 +47,7 @@ def test_ends_are_exact_where_the_scores_are_clear(data: st.DataObject) -> None:
     known = (data.draw(st.integers(first, last)), data.draw(st.integers(first, last)))
     inside = (min(known), max(known))
     scores = {i: float(first <= i <= last) for i in range(70)}
-    assert first_and_last(scores, inside, absent=0.0, present=1.0) == (first, last)
+    assert first_and_last_frame(scores, inside, absent=0.0, present=1.0) == (first, last)
 
 
 @given(
@@ -57,7 +57,7 @@ def test_ends_are_exact_where_the_scores_are_clear(data: st.DataObject) -> None:
 )
 def test_ends_never_leave_the_frames_that_were_looked_at(scores: dict[int, float], one: int, other: int) -> None:
     inside = (min(one, other), max(one, other))
-    first, last = first_and_last(scores, inside, 0.0, 1.0)
+    first, last = first_and_last_frame(scores, inside, 0.0, 1.0)
     assert first <= last
     assert first >= inside[0] or set(range(first, inside[0])) <= scores.keys()
     assert last <= inside[1] or set(range(inside[1] + 1, last + 1)) <= scores.keys()
@@ -65,7 +65,7 @@ def test_ends_never_leave_the_frames_that_were_looked_at(scores: dict[int, float
 
 def test_samples_that_do_not_show_the_mark_are_given_up() -> None:
     scores = {i: float(3 <= i <= 7) for i in range(12)}
-    assert first_and_last(scores, (2, 9), 0.0, 1.0) == (3, 7)
+    assert first_and_last_frame(scores, (2, 9), 0.0, 1.0) == (3, 7)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30), st.integers(1, 12), st.integers(1, 8)), min_size=1, max_size=6))
@@ -73,7 +73,7 @@ def test_parts_partition_the_mask(rectangles: list[tuple[int, int, int, int]]) -
     mask = np.zeros((40, 64), bool)
     for left, top, width, height in rectangles:
         mask[top : top + height, left : left + width] = True
-    found = parts(mask)
+    found = split_parts(mask)
     np.testing.assert_array_equal(np.sum(found, axis=0), mask)
 
 
@@ -81,7 +81,7 @@ def test_a_word_and_its_logo_are_two_parts_and_a_speck_goes_with_the_nearer() ->
     mask = np.zeros((40, 90), bool)
     for box in (Box(5, 10, 25, 30), Box(50, 12, 80, 28), Box(84, 12, 86, 14)):
         mask[box.slices] = True
-    left, right = sorted(parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
+    left, right = sorted(split_parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
     assert left.sum() == 400
     assert right.sum() == 30 * 16 + 4
 
@@ -91,7 +91,7 @@ def test_letters_of_a_word_are_one_part() -> None:
     mask[8:30, 4:26] = True  # a logo
     for letter in range(7):
         mask[12:26, 40 + 12 * letter : 47 + 12 * letter] = True  # five pixels apart
-    left, right = sorted(parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
+    left, right = sorted(split_parts(mask), key=lambda part: int(np.nonzero(part)[1].min()))
     assert left.sum() == 22 * 22
     assert right.sum() == 7 * 14 * 7
 
@@ -101,7 +101,7 @@ def test_a_pattern_all_over_the_picture_is_one_part() -> None:
     for top in range(10, 290, 60):
         for left in range(10, 290, 60):
             mask[top : top + 12, left : left + 20] = True
-    (one,) = parts(mask)
+    (one,) = split_parts(mask)
     np.testing.assert_array_equal(one, mask)
 
 
@@ -112,5 +112,5 @@ def test_a_walk_outwards_scores_no_frame_beyond_the_first_without_the_mark() -> 
         asked.append(frame)
         return float(20 <= frame <= 40)
 
-    assert first_and_last(Scores(range(60), score_of), (25, 35), absent=0.0, present=1.0) == (20, 40)
+    assert first_and_last_frame(LazyScores(range(60), score_of), (25, 35), absent=0.0, present=1.0) == (20, 40)
     assert sorted(asked) == [*range(19, 26), *range(35, 42)]

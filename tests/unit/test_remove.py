@@ -11,7 +11,7 @@ from service.inference.batcher import Batcher
 from service.inference.fake import FakeInpainter
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter
-from service.pipeline.remove.mark_windows import hole
+from service.pipeline.remove.mark_windows import dilated_hole
 from service.pipeline.remove.remove import CHUNK_FRAMES, remove
 from service.pipeline.video import Frame
 from tests.footage import Picture, described, film, marked, placement, scene, seen
@@ -40,7 +40,7 @@ def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
     pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8) for _ in range(10)]
     mark = stay(2, 7)
     hidden = np.zeros((HEIGHT, WIDTH), bool)
-    hidden[BOX.slices] = hole(mark.mask, mark.margin_pixels) > 0
+    hidden[BOX.slices] = dilated_hole(mark.mask, mark.dilation_pixels) > 0
     info = described(WIDTH, HEIGHT, frames=10)
     frames = film(pictures)
     for frame in remove(frames, Inpainter(Batcher(FakeInpainter()), [mark], info), info, ignore):

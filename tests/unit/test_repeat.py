@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.pipeline.locate.segment import Sample
-from service.pipeline.locate.tiled_marks import beside, folded, repeated
+from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern, lattice_mean
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.plan import Step
+from service.pipeline.marks.plan import LatticeVector
 from tests.material import moving_picture
 
 HEIGHT, WIDTH, FRAMES = 216, 320, 12
@@ -21,7 +21,7 @@ def word() -> np.ndarray:
     return np.kron(np.random.default_rng(5).random((6, 13)) > 0.55, np.ones((3, 4))).astype(np.float32)
 
 
-def pattern(steps: tuple[Step, Step]) -> np.ndarray:
+def pattern(steps: tuple[LatticeVector, LatticeVector]) -> np.ndarray:
     """The word at every sum of the steps, (h, w)."""
     alpha = np.zeros((3 * HEIGHT, 3 * WIDTH), np.float32)
     for i in range(-12, 13):
@@ -47,10 +47,12 @@ def samples(frames: np.ndarray, alpha: np.ndarray | None = None, level: float = 
 
 @pytest.mark.parametrize("steps", [((0, 80), (45, 40)), ((48, -60), (48, 60)), ((50, 0), (0, 90)), ((60, 12), (-10, 85))])
 @pytest.mark.parametrize(("level", "colour"), [(0.3, 255), (0.6, 90)])
-def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(steps: tuple[Step, Step], level: float, colour: float) -> None:
+def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(
+    steps: tuple[LatticeVector, LatticeVector], level: float, colour: float
+) -> None:
     """A grey one is darker than some parts of the scene and lighter than others."""
     alpha = pattern(steps)
-    found = repeated(samples(textured(1), alpha, level, colour), GUESSED)
+    found = find_tiled_pattern(samples(textured(1), alpha, level, colour), GUESSED)
     assert found is not None
     seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
     assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
@@ -62,24 +64,24 @@ def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(steps: tup
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_scene_alone_has_no_pattern(moves: bool) -> None:
     for seed in range(4):
-        assert repeated(samples(textured(seed, moves)), GUESSED) is None
+        assert find_tiled_pattern(samples(textured(seed, moves)), GUESSED) is None
 
 
 def test_one_word_is_no_pattern() -> None:
     alpha = np.zeros((HEIGHT, WIDTH), np.float32)
     alpha[90:108, 120:172] = word()
-    assert repeated(samples(textured(1), alpha, 0.5), GUESSED) is None
+    assert find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESSED) is None
 
 
 def test_a_fence_in_a_part_of_the_picture_is_no_pattern() -> None:
     alpha = pattern(((0, 80), (45, 40)))
     alpha[:, 150:] = 0
     alpha[120:] = 0
-    assert repeated(samples(textured(1), alpha, 0.6), GUESSED) is None
+    assert find_tiled_pattern(samples(textured(1), alpha, 0.6), GUESSED) is None
 
 
 def test_a_few_samples_tell_nothing_by_themselves() -> None:
-    assert repeated(samples(textured(1), pattern(((0, 80), (45, 40))), 0.6)[:3], GUESSED) is None
+    assert find_tiled_pattern(samples(textured(1), pattern(((0, 80), (45, 40))), 0.6)[:3], GUESSED) is None
 
 
 @pytest.mark.parametrize("seen_share", [1.0, 0.6])
@@ -88,7 +90,7 @@ def test_in_a_single_picture_the_segmenter_tells_a_pattern_of_which_it_sees_some
     picture = samples(textured(1), alpha, 0.35)[:1]
     boxes = np.random.default_rng(2).random((5, 4)) < seen_share
     likely = 0.9 * alpha * np.kron(boxes, np.ones((HEIGHT // 5 + 1, WIDTH // 4)))[:HEIGHT, :WIDTH].astype(np.float32)
-    found = repeated(picture, likely.astype(np.float32))
+    found = find_tiled_pattern(picture, likely.astype(np.float32))
     assert found is not None
     seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
     assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
@@ -98,33 +100,33 @@ def test_a_wallpaper_that_the_segmenter_takes_for_scene_is_no_pattern() -> None:
     alpha = pattern(((0, 80), (45, 40)))
     picture = samples(textured(1), alpha, 0.6)[:1]
     noise = np.random.default_rng(3).uniform(0, 1e-3, (HEIGHT, WIDTH)).astype(np.float32)
-    assert repeated(picture, noise) is None
-    assert repeated(picture, (1e-3 * alpha).astype(np.float32)) is None
-    assert repeated(picture, UNSEEN) is None
-    assert repeated(samples(textured(1), alpha, 0.6), UNSEEN) is None
+    assert find_tiled_pattern(picture, noise) is None
+    assert find_tiled_pattern(picture, (1e-3 * alpha).astype(np.float32)) is None
+    assert find_tiled_pattern(picture, UNSEEN) is None
+    assert find_tiled_pattern(samples(textured(1), alpha, 0.6), UNSEEN) is None
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(st.integers(-30, 30), st.integers(8, 60)), st.tuples(st.integers(8, 40), st.integers(-8, 8)), st.integers(0, 99))
-def test_folding_keeps_what_repeats_and_the_mean_of_the_rest(one: Step, other: Step, seed: int) -> None:
+def test_folding_keeps_what_repeats_and_the_mean_of_the_rest(one: LatticeVector, other: LatticeVector, seed: int) -> None:
     if abs(one[0] * other[1] - one[1] * other[0]) < 60:
         return
     y, x = np.mgrid[:70, :90]
     matrix = np.linalg.inv(np.array([one, other], float).T)
     phase = np.einsum("ij,jhw->ihw", matrix, np.stack([y, x]).astype(float))  # whole numbers a step apart
     repeats = (np.cos(2 * np.pi * phase[0]) + np.sin(2 * np.pi * phase[1])).astype(np.float32)
-    np.testing.assert_allclose(folded(repeats, (one, other)), repeats, atol=1e-3)
+    np.testing.assert_allclose(lattice_mean(repeats, (one, other)), repeats, atol=1e-3)
     noise = np.random.default_rng(seed).random((70, 90)).astype(np.float32)
-    assert folded(noise, (one, other)).std() < noise.std()
-    assert noise.min() <= folded(noise, (one, other)).min() <= folded(noise, (one, other)).max() <= noise.max() + 1e-6
+    assert lattice_mean(noise, (one, other)).std() < noise.std()
+    assert noise.min() <= lattice_mean(noise, (one, other)).min() <= lattice_mean(noise, (one, other)).max() <= noise.max() + 1e-6
 
 
 def test_tracks_that_are_pieces_of_the_pattern_are_dropped() -> None:
     alpha = pattern(((0, 80), (45, 40)))
-    found = repeated(samples(textured(1), alpha, 0.5), GUESSED)
+    found = find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESSED)
     piece, logo = np.zeros((2, HEIGHT, WIDTH), np.float32)
     piece[:, 100:150] = alpha[:, 100:150]
     logo[10:60, 200:300] = 1
     tracks = [Track(0, 50, 10, 0, 10 * mask) for mask in (piece, logo)]
-    assert beside(tracks, found) == tracks[1:]
-    assert beside(tracks, None) == tracks
+    assert drop_pattern_pieces(tracks, found) == tracks[1:]
+    assert drop_pattern_pieces(tracks, None) == tracks

@@ -16,7 +16,7 @@ from service.api.native_report import ReportView
 from service.errors import Truncated
 from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
-from service.pipeline.report.report import MATTE_BYTES, MOST_MATTES, FileResult, Report, StepFigures, to_json
+from service.pipeline.report.report import MATTE_BYTES, MOST_MATTES, FileResult, Report, StepMetrics, to_json
 from service.pipeline.video import Colour, PixelFormat, VideoInfo
 
 INFO = VideoInfo(
@@ -36,7 +36,7 @@ INFO = VideoInfo(
 )
 TIMELINE = Timeline(range(900, 900 + 60 * 3003, 3003), INFO.time_base)
 NOISE = np.random.default_rng(1).random((10, 20), np.float32)
-STEPS = (StepFigures("locate", 1.0, 60), StepFigures("measure", 0.5, 60), StepFigures("remove", 2.5, 60))
+STEPS = (StepMetrics("locate", 1.0, 60), StepMetrics("measure", 0.5, 60), StepMetrics("remove", 2.5, 60))
 
 
 def placement(mask_pixels: int) -> Placement:
@@ -54,7 +54,7 @@ def test_figures_are_frames_by_seconds() -> None:
     assert report.seconds == 4.0
     assert report.frames_per_second == 15.0
     assert [step.frames_per_second for step in STEPS] == [60.0, 120.0, 24.0]
-    assert StepFigures("locate", 0.0, 0).frames_per_second == 0.0
+    assert StepMetrics("locate", 0.0, 0).frames_per_second == 0.0
 
 
 def test_json_tells_placements_steps_and_versions() -> None:

@@ -17,11 +17,11 @@ from service.pipeline.report.chart import MOST_BARS, MOST_LANES, chart, clock
 from service.pipeline.report.contact_sheet import Sample, View
 from service.pipeline.report.page import MOST_ROWS, to_html
 from service.pipeline.report.picture import BARS
-from service.pipeline.report.report import FileResult, Report, StepFigures
+from service.pipeline.report.report import FileResult, Report, StepMetrics
 from tests.footage import described, placement
 
 FRAMES, FPS = 48, 24
-STEPS = (StepFigures("locate", 1.0, FRAMES), StepFigures("remove", 3.0, FRAMES))
+STEPS = (StepMetrics("locate", 1.0, FRAMES), StepMetrics("remove", 3.0, FRAMES))
 EMPTY = {"meta", "img", "rect", "link", "br", "hr", "input"}
 
 

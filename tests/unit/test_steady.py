@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.pipeline.placement import Box
-from service.pipeline.remove.temporal_smoothing import INERTIA, Steady, averaged
+from service.pipeline.remove.temporal_smoothing import INERTIA, TemporalSmoother, gated_average
 
 BOX = Box(10, 20, 106, 84)
 RNG_SEED = 3
@@ -20,8 +20,8 @@ def _scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _run(frames: list[np.ndarray], mask: np.ndarray, opacity: float = 1.0) -> list[np.ndarray]:
-    steady = Steady()
-    return [steady.steadied(index, BOX, frame, mask, opacity * mask) for index, frame in enumerate(frames)]
+    steady = TemporalSmoother()
+    return [steady.smooth(index, BOX, frame, mask, opacity * mask) for index, frame in enumerate(frames)]
 
 
 @pytest.mark.parametrize("opacity", [1.0, 0.5])
@@ -61,15 +61,15 @@ def test_something_that_passes_behind_the_mark_is_not_smeared() -> None:
         frame[:, 26:38, left : left + 8] += 0.3  # under the mark only, as if the rest of it were hidden
         frames.append(frame)
     before, after = frames[0], frames[1]
-    assert np.abs(averaged(after, before, mask, mask, mask) - after).max() < 0.05
+    assert np.abs(gated_average(after, before, mask, mask, mask) - after).max() < 0.05
 
 
 def test_a_gap_begins_anew_and_a_forgotten_window_too() -> None:
     scene, mask = _scene(np.random.default_rng(RNG_SEED))
     brighter = scene + 0.005 * mask
-    steady = Steady()
-    steady.steadied(0, BOX, scene, mask, mask)
-    assert (steady.steadied(2, BOX, brighter, mask, mask) == brighter).all()
-    assert (steady.steadied(3, BOX, scene, mask, mask) != scene).any()
+    steady = TemporalSmoother()
+    steady.smooth(0, BOX, scene, mask, mask)
+    assert (steady.smooth(2, BOX, brighter, mask, mask) == brighter).all()
+    assert (steady.smooth(3, BOX, scene, mask, mask) != scene).any()
     steady.forget(set())
-    assert (steady.steadied(4, BOX, brighter, mask, mask) == brighter).all()
+    assert (steady.smooth(4, BOX, brighter, mask, mask) == brighter).all()

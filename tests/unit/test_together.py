@@ -6,7 +6,7 @@ from threading import Barrier, Event, current_thread, main_thread
 
 import pytest
 
-from service.pipeline.marks.parallel_map import in_order
+from service.pipeline.marks.parallel_map import parallel_map
 
 PATIENCE_SECONDS = 60
 
@@ -22,13 +22,13 @@ def test_results_come_in_the_order_of_the_things(monkeypatch: pytest.MonkeyPatch
             second_is_done.set()
         return 10 * number
 
-    assert list(in_order(work, range(20))) == [10 * number for number in range(20)]
+    assert list(parallel_map(work, range(20))) == [10 * number for number in range(20)]
 
 
 def test_two_are_worked_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     both = Barrier(2)
-    assert sorted(in_order(lambda _: both.wait(PATIENCE_SECONDS), range(2))) == [0, 1]
+    assert sorted(parallel_map(lambda _: both.wait(PATIENCE_SECONDS), range(2))) == [0, 1]
 
 
 def test_things_are_asked_for_in_the_callers_thread_and_not_far_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ def test_things_are_asked_for_in_the_callers_thread_and_not_far_ahead(monkeypatc
             asked.append(number)
             yield number
 
-    for done, number in enumerate(in_order(lambda number: number, things()), 1):
+    for done, number in enumerate(parallel_map(lambda number: number, things()), 1):
         assert number == done - 1
         assert len(asked) <= done + 2
 
@@ -54,7 +54,7 @@ def test_a_failure_is_raised_and_what_has_not_begun_is_given_up() -> None:
         raise ValueError(number)
 
     with pytest.raises(ValueError, match="0"):
-        list(in_order(work, range(1000)))
+        list(parallel_map(work, range(1000)))
     assert len(begun) < 20
 
 
@@ -64,4 +64,4 @@ def test_a_failure_of_the_things_themselves_is_raised() -> None:
         raise OSError("unreadable")
 
     with pytest.raises(OSError, match="unreadable"):
-        list(in_order(lambda number: number, things()))
+        list(parallel_map(lambda number: number, things()))

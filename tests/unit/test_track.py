@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.locate.segment import Sighting
+from service.pipeline.locate.segment import Detection
 from service.pipeline.locate.track import find_regions, track
 from service.pipeline.marks.similarity import iou
 from service.pipeline.placement import Box
@@ -18,14 +18,14 @@ SIZE = (60, 100)
 TOP_LEFT, BOTTOM_RIGHT = Box(4, 4, 24, 16), Box(70, 40, 92, 54)
 
 
-def sighting(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Sighting:
+def sighting(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Detection:
     seen = np.full(SIZE, 0.05, np.float32)
     for box in boxes:
         seen[box.slices] = probability
-    return Sighting(index, seen)
+    return Detection(index, seen)
 
 
-def story(*stays: tuple[Box, range], samples: int) -> list[Sighting]:
+def story(*stays: tuple[Box, range], samples: int) -> list[Detection]:
     """Sightings of boxes, each during a range of samples."""
     return [sighting(STRIDE * i, [box for box, when in stays if i in when]) for i in range(samples)]
 

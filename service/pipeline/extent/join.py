@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.locate.track import MISSES
-from service.pipeline.marks.presence import Look, cut, grown
+from service.pipeline.marks.presence import MarkModel, crop_model, dilate
 from service.pipeline.marks.similarity import correlation
-from service.pipeline.measure.measure import Mark
+from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.measure.pool import ALIKE
-from service.pipeline.placement import Box, common, meet
+from service.pipeline.placement import Box, intersect, shared_slices
 
 Floats = NDArray[np.float32]
 
@@ -19,39 +19,39 @@ NEAR_PIXELS = 9  # around the smaller of two pieces: only there they are compare
 LEAST_PIECE = 0.1  # of a mark's pixels: what is smaller says too little
 
 
-def joined(marks: Sequence[Mark]) -> list[Mark]:
+def join_pieces(marks: Sequence[MeasuredMark]) -> list[MeasuredMark]:
     """The marks in which those are one that lie in one place, look alike there, and follow each other as closely as a stay's samples do."""
-    whole: list[Mark] = []
+    whole: list[MeasuredMark] = []
     for mark in sorted(marks, key=lambda m: m.candidate.first_sample):
-        pieces = [other for other in whole if _one_stay(other, mark)]
+        pieces = [other for other in whole if _is_same_placement(other, mark)]
         whole = [other for other in whole if not any(other is piece for piece in pieces)]
         for piece in pieces:
-            mark = _both(piece, mark)
+            mark = _merge(piece, mark)
         whole.append(mark)
     return whole
 
 
-def _one_stay(one: Mark, other: Mark) -> bool:
+def _is_same_placement(one: MeasuredMark, other: MeasuredMark) -> bool:
     early, late = one.candidate, other.candidate
-    if "user" in (early.kind, late.kind) or early.kind != late.kind or not meet(early.box, late.box):
+    if "user" in (early.kind, late.kind) or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     apart = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
-    return apart <= (MISSES + 1) * max(early.slack_frames, late.slack_frames) and _alike(one, other)
+    return apart <= (MISSES + 1) * max(early.slack_frames, late.slack_frames) and _similar(one, other)
 
 
-def _alike(one: Mark, other: Mark) -> bool:
+def _similar(one: MeasuredMark, other: MeasuredMark) -> bool:
     """Whether the smaller one's shape is there in the larger one too: the correlation of both, near the smaller one."""
     small, large = sorted((one, other), key=lambda m: float(m.look.mask.sum()))
-    here, there = common(small.candidate.box, large.candidate.box)
+    here, there = shared_slices(small.candidate.box, large.candidate.box)
     shared = small.look.mask[here] > 0.5
     if float(shared.sum()) < max(ALIKE * float(small.look.mask.sum()), LEAST_PIECE * float(large.look.mask.sum())):
         return False
-    near = grown(shared, NEAR_PIXELS)
+    near = dilate(shared, NEAR_PIXELS)
     shape, other_shape = ((m.look.mask * m.look.opacity)[place][near] for m, place in ((small, here), (large, there)))
     return correlation(shape, other_shape) > ALIKE
 
 
-def _both(one: Mark, other: Mark) -> Mark:
+def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
     """One mark from the first to the last frame of both: the larger one's look, and the smaller one's where that has none."""
     large, small = sorted((one, other), key=lambda m: -float(m.look.mask.sum()))
     first, second = large.candidate, small.candidate
@@ -61,9 +61,9 @@ def _both(one: Mark, other: Mark) -> Mark:
         max(first.box.right, second.box.right),
         max(first.box.bottom, second.box.bottom),
     )
-    kept, added = (_seen_in(box, m) for m in (large, small))
+    kept, added = (_model_in(box, m) for m in (large, small))
     own = (kept.mask > 0.5) | (added.mask < 0.5)
-    look = Look(*(np.where(own, a, b) for a, b in zip(vars(kept).values(), vars(added).values(), strict=True)))
+    look = MarkModel(*(np.where(own, a, b) for a, b in zip(vars(kept).values(), vars(added).values(), strict=True)))
     candidate = replace(
         first,
         box=box,
@@ -73,9 +73,9 @@ def _both(one: Mark, other: Mark) -> Mark:
         sure=first.sure or second.sure,
         standing=first.standing or second.standing,
     )
-    return Mark(candidate, look, max(large.confidence, small.confidence))
+    return MeasuredMark(candidate, look, max(large.confidence, small.confidence))
 
 
-def _seen_in(box: Box, mark: Mark) -> Look:
+def _model_in(box: Box, mark: MeasuredMark) -> MarkModel:
     own = mark.candidate.box
-    return cut(mark.look, box.top - own.top, box.left - own.left, box.height, box.width)
+    return crop_model(mark.look, box.top - own.top, box.left - own.left, box.height, box.width)

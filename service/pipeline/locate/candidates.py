@@ -14,12 +14,12 @@ from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
 from service.pipeline.locate.segment import sampling_stride
-from service.pipeline.locate.tiled_marks import Pattern
+from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, grown
+from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, expanded
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
-from service.pipeline.placement import Box, Kind, meet, tight
+from service.pipeline.placement import Box, Kind, bounding_box, intersect
 from service.pipeline.request import Request, TimedBox
 from service.pipeline.video import Limits, VideoInfo
 
@@ -49,13 +49,13 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
     """Tracks at native size. A mark seen in the first sample began with the video; one seen in the last may go on to its end."""
     stride = sampling_stride(info)
     found: list[Candidate] = []
-    for track in _joined(tracks, 2 * stride):
+    for track in _merge_neighbours(tracks, 2 * stride):
         height, width = track.total.shape
         scale_y, scale_x = info.height / height, info.width / width
         small = track.box
         right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
         native = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
-        box = grown(_widened(native, info.width), CONTEXT_PIXELS, info)
+        box = expanded(_widened(native, info.width), CONTEXT_PIXELS, info)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = _slack(track, stride, timeline.frames)
@@ -64,7 +64,7 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
     return found
 
 
-def from_pattern(pattern: Pattern, seen: tuple[int, int], info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
+def from_pattern(pattern: TiledPattern, seen: tuple[int, int], info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
     """A mark that repeats over the picture, at native size; `seen`: the first and last sample that showed it."""
     height, width = pattern.shape.shape
     shape = np.asarray(cv2.resize(pattern.shape, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
@@ -81,24 +81,24 @@ def _slack(track: Track, stride: int, total_frames: int) -> int:
     return max(stride, track.first_sample, total_frames - 1 - track.last_sample) if track.standing else stride
 
 
-def _joined(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
+def _merge_neighbours(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
     """Tracks that come and go together beside each other, such as a logo and its word, as one."""
     joined: list[Track] = []
     for track in sorted(tracks, key=lambda t: t.first_sample):
-        mine = [other for other in joined if _together(other, track, apart_frames)]
+        mine = [other for other in joined if _belong_together(other, track, apart_frames)]
         joined = [other for other in joined if not any(other is one for one in mine)]
         joined.append(reduce(_union, mine, track))
     return joined
 
 
-def _together(left: Track, right: Track, apart_frames: int) -> bool:
+def _belong_together(left: Track, right: Track, apart_frames: int) -> bool:
     if (
         left.sure != right.sure
         or max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample)) > apart_frames
     ):
         return False
     width = left.total.shape[1]
-    return meet(_widened(left.box, width), right.box) or meet(_widened(right.box, width), left.box)
+    return intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box)
 
 
 def _union(left: Track, right: Track) -> Track:
@@ -122,7 +122,7 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
         covered = [i for i in range(timeline.frames) if timed.covers(timeline.seconds(i))]
         if not covered:
             raise RequestError(f"box {timed} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")
-        box = grown(inner, CONTEXT_PIXELS, info)
+        box = expanded(inner, CONTEXT_PIXELS, info)
         probability = np.zeros((box.height, box.width), np.float32)
         probability[inner.top - box.top : inner.bottom - box.top, inner.left - box.left : inner.right - box.left] = 1
         found.append(Candidate(box, probability, covered[0], covered[-1], 1.0, "user", 0))
@@ -149,18 +149,18 @@ def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -
                 runs.append((frame.index, frame.index, white))
     if len(runs) == 1 and mask_info.container == "image":
         runs = [(0, timeline.frames - 1, runs[0][2])]
-    found = [_exactly(white, first, last, info) for first, last, white in runs if white.any()]
+    found = [_from_white_pixels(white, first, last, info) for first, last, white in runs if white.any()]
     if not found:
         raise RequestError("the mask has no white pixel")
     return found
 
 
-def _exactly(white: NDArray[np.bool_], first: int, last: int, info: VideoInfo) -> Candidate:
-    box = grown(tight(white), CONTEXT_PIXELS, info)
+def _from_white_pixels(white: NDArray[np.bool_], first: int, last: int, info: VideoInfo) -> Candidate:
+    box = expanded(bounding_box(white), CONTEXT_PIXELS, info)
     return Candidate(box, white[box.slices].astype(np.float32), first, last, 1.0, "user", 0, exact_mask=True)
 
 
-def pointed_at(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
+def from_request(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
     """Everything the person gave by hand."""
     given = from_boxes(request.boxes, info, timeline)
     return given + (from_mask(request.mask, info, timeline, limits) if request.mask else [])

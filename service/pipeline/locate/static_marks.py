@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.pipeline.locate.segment import Sample, mark_probability
-from service.pipeline.locate.track import CONFIDENT, SURE, Track, find_regions, near
+from service.pipeline.locate.track import CONFIDENT, SURE, Track, find_regions, neighbourhood
 from service.pipeline.placement import Kind
 
 Floats = NDArray[np.float32]
@@ -27,7 +27,7 @@ NEXT_PIXELS = 9  # side of the square by which a mark is grown to tell what is n
 
 
 @dataclass
-class Spread:
+class ExposureStack:
     """Keeps a few samples, evenly over a video whose length is not known, and the sums of those between: neighbours merge when there are
     too many."""
 
@@ -41,52 +41,52 @@ class Spread:
             self.kept.append(sample)
             self._sums.append((1, sample[1].astype(np.float32)))
         else:
-            self._sums[-1] = _sum([self._sums[-1], (1, sample[1])])
+            self._sums[-1] = _add_up([self._sums[-1], (1, sample[1])])
         self._seen += 1
         if len(self.kept) > MOST_KEPT:
             self.kept, self._every = self.kept[::2], 2 * self._every
-            self._sums = [_sum(self._sums[i : i + 2]) for i in range(0, len(self._sums), 2)]
+            self._sums = [_add_up(self._sums[i : i + 2]) for i in range(0, len(self._sums), 2)]
 
     def exposures(self) -> Floats:
         """(SEGMENTER_FRAMES, 3, h, w) in [0, 1]: the means of the samples of each quarter of the video."""
-        sums = [_sum(self._sums[part[0] : part[-1] + 1]) for part in np.array_split(np.arange(len(self._sums)), SEGMENTER_FRAMES)]
+        sums = [_add_up(self._sums[part[0] : part[-1] + 1]) for part in np.array_split(np.arange(len(self._sums)), SEGMENTER_FRAMES)]
         return np.stack([total.transpose(2, 0, 1) / np.float32(255 * count) for count, total in sums])
 
 
-def _sum(sums: Sequence[tuple[int, NDArray[np.uint8] | Floats]]) -> tuple[int, Floats]:
+def _add_up(sums: Sequence[tuple[int, NDArray[np.uint8] | Floats]]) -> tuple[int, Floats]:
     return sum(count for count, _ in sums), np.sum([total for _, total in sums], 0, dtype=np.float32)
 
 
-def standing(spread: Spread, network: Batcher, classes: frozenset[Kind]) -> list[Track]:
+def find_static_marks(spread: ExposureStack, network: Batcher, classes: frozenset[Kind]) -> list[Track]:
     """The marks that are in every part of the video, in one place."""
     if len(spread.kept) < LEAST_KEPT:
         return []
     first, last = spread.kept[0][0], spread.kept[-1][0]
     probability = mark_probability(spread.exposures(), network, classes)
-    regions = [region for region in find_regions(probability.mean(0)) if _same(probability, region)]
-    seen = [Track(first, last, len(probability), 0, np.where(near(region), probability.sum(0), 0)) for region in regions]
+    regions = [region for region in find_regions(probability.mean(0)) if _same_in_all(probability, region)]
+    seen = [Track(first, last, len(probability), 0, np.where(neighbourhood(region), probability.sum(0), 0)) for region in regions]
     return [mark for mark in seen if mark.confidence >= CONFIDENT]
 
 
-def _same(probability: Floats, region: Mask) -> bool:
+def _same_in_all(probability: Floats, region: Mask) -> bool:
     """Whether all exposures (T, h, w) show the mark, and the same one: lines of subtitles follow each other in one place."""
-    around = near(region)
+    around = neighbourhood(region)
     seen = all(part[region].mean() > SURE for part in probability)
     return seen and float(np.corrcoef([part[around] for part in probability]).min()) >= ALIKE
 
 
-def merged(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
+def merge_static_marks(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
     """All tracks, and the standing marks with what tracks showed of them: which of the two is right, a nearer look will tell."""
     rest = list(tracks)
     whole: list[Track] = []
     for mark in stand:
         around = cv2.dilate(mark.mask.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
-        both = [mark, *(t for t in rest if t.sure and _part(t.mask, around))]
+        both = [mark, *(t for t in rest if t.sure and _is_part(t.mask, around))]
         mean = np.maximum.reduce([t.mean for t in both])
         first, last = min(t.first_sample for t in both), max(t.last_sample for t in both)
         whole.append(Track(first, last, mark.seen, 0, mean * np.float32(mark.seen), standing=True))
     return rest + whole
 
 
-def _part(mask: Mask, around: Mask) -> bool:
+def _is_part(mask: Mask, around: Mask) -> bool:
     return float((mask & around).sum()) >= PART_SHARE * float(mask.sum())

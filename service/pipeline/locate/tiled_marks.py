@@ -16,7 +16,7 @@ from models.references import vertex
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import PART_SHARE
 from service.pipeline.locate.track import SURE, Track
-from service.pipeline.marks.plan import Step
+from service.pipeline.marks.plan import LatticeVector
 from service.pipeline.marks.similarity import correlation
 
 Floats = NDArray[np.float32]
@@ -43,34 +43,34 @@ STROKE_SHARE = 0.35  # of the strongest stroke
 
 
 @dataclass(frozen=True)
-class Pattern:
+class TiledPattern:
     """A mark all over the picture: shape (h, w) in [0, 1], the two steps from one of its marks to the next ones, and how clear it is."""
 
     shape: Floats = field(repr=False)
-    steps: tuple[Step, Step]
+    steps: tuple[LatticeVector, LatticeVector]
     clearness: float  # of the strokes, in spreads of the mean of what is no mark
 
 
-def repeated(samples: Sequence[Sample], likely: Floats) -> Pattern | None:
+def find_tiled_pattern(samples: Sequence[Sample], likely: Floats) -> TiledPattern | None:
     """The pattern that stands in all of the samples, at their size; None where there is none.
 
     likely: (h, w) in [0, 1], how likely the segmenter takes the first sample's pixels for mark. It need not see most of a pattern, but
     where it sees nothing a wallpaper repeats. Of few samples, such as one picture, only the detail of what it sees tells enough.
     """
-    detail, many = standing_detail([picture for _, picture in samples]), len(samples) >= LEAST_FRAMES
+    detail, many = static_detail([picture for _, picture in samples]), len(samples) >= LEAST_FRAMES
     tried = (detail, _rectified(detail)) if many else (likely * detail, likely * np.abs(detail), likely)
     least = LEAST_SEEN if many else LEAST_SEEN_ONCE
-    found = [pattern for values in tried if (pattern := _pattern(values)) and _seen(pattern, likely) > least]
+    found = [pattern for values in tried if (pattern := _fit_pattern(values)) and _mean_probability(pattern, likely) > least]
     return max(found, key=lambda p: p.clearness, default=None)
 
 
-def _seen(pattern: Pattern, likely: Floats) -> float:
+def _mean_probability(pattern: TiledPattern, likely: Floats) -> float:
     """The mean probability of the pattern's strokes; 0 where it has none."""
     strokes = pattern.shape > SURE
     return float(likely[strokes].mean()) if strokes.any() else 0.0
 
 
-def beside(tracks: Iterable[Track], pattern: Pattern | None) -> list[Track]:
+def drop_pattern_pieces(tracks: Iterable[Track], pattern: TiledPattern | None) -> list[Track]:
     """The tracks that are no pieces of the pattern."""
     if pattern is None:
         return list(tracks)
@@ -78,7 +78,7 @@ def beside(tracks: Iterable[Track], pattern: Pattern | None) -> list[Track]:
     return [t for t in tracks if float((t.mask & near).sum()) < PART_SHARE * float(t.mask.sum())]
 
 
-def standing_detail(pictures: Sequence[NDArray[np.uint8]]) -> Floats:
+def static_detail(pictures: Sequence[NDArray[np.uint8]]) -> Floats:
     """(h, w): the fine detail of the brightness that is there in all of the pictures (h, w, 3)."""
     total = np.zeros(pictures[0].shape[:2], np.float32)
     for picture in pictures:
@@ -93,21 +93,21 @@ def _rectified(detail: Floats) -> Floats:
     return (strength - cv2.GaussianBlur(strength, (0, 0), DETAIL_PIXELS)).astype(np.float32)
 
 
-def _pattern(detail: Floats) -> Pattern | None:
+def _fit_pattern(detail: Floats) -> TiledPattern | None:
     likeness = autocorrelation(detail)
-    steps = _steps(likeness)
+    steps = _find_lattice(likeness)
     if steps is None:
         return None
-    mean = folded(detail, steps)
+    mean = lattice_mean(detail, steps)
     apart = (steps[0][0] + 0.37 * steps[1][0], steps[0][1] + 0.37 * steps[1][1]), (0.61 * steps[1][0], 0.61 * steps[1][1])
-    noise = float(np.std(folded(detail, apart)))
+    noise = float(np.std(lattice_mean(detail, apart)))
     strength = np.abs(mean)
     strongest = float(np.percentile(strength, 99.5))
-    if strongest < NOISE * noise or not _everywhere(detail, mean, steps):
+    if strongest < NOISE * noise or not _fills_picture(detail, mean, steps):
         return None
     least = max(STROKE_SHARE * strongest, 2 * noise)
     shape = np.clip(0.5 + (strength - least) / (2 * least), 0, 1) * _strokes(strength > least)
-    return Pattern(shape.astype(np.float32), steps, strongest / noise)
+    return TiledPattern(shape.astype(np.float32), steps, strongest / noise)
 
 
 def _strokes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -146,22 +146,22 @@ def _from_middle(likeness: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     return y, x
 
 
-def _steps(likeness: Floats) -> tuple[Step, Step] | None:
+def _find_lattice(likeness: Floats) -> tuple[LatticeVector, LatticeVector] | None:
     """Two steps along which, and along all of whose sums, the detail repeats itself most; of about equal ones the shortest."""
     peaks = sorted(_peaks(likeness), key=lambda p: p[1] ** 2 + p[2] ** 2)
     found = []
     for number, (_, y, x) in enumerate(peaks):
         for _, v, u in peaks[number + 1 :]:
             if abs(y * u - x * v) >= LEAST_CROSS * np.hypot(y, x) * np.hypot(v, u):
-                found.append((_value_of_sums(likeness, (y, x), (v, u)), (y, x), (v, u)))
+                found.append((_lattice_score(likeness, (y, x), (v, u)), (y, x), (v, u)))
     best = max((value for value, _, _ in found), default=0.0)
     if best < LEAST_PEAK:
         return None
     _, one, other = next(pair for pair in found if pair[0] >= AS_GOOD * best)
-    return exact(likeness, (one, other))
+    return refine_lattice(likeness, (one, other))
 
 
-def _value_of_sums(likeness: Floats, one: Step, other: Step) -> float:
+def _lattice_score(likeness: Floats, one: LatticeVector, other: LatticeVector) -> float:
     """The median likeness over the sums of both steps."""
     height, width = (side // 2 for side in likeness.shape)
     values = []
@@ -184,7 +184,7 @@ def _peaks(likeness: Floats) -> Iterator[tuple[float, float, float]]:
         yield float(likeness[row, column]), float(row - height), float(column - width)
 
 
-def exact(likeness: Floats, steps: tuple[Step, Step]) -> tuple[Step, Step]:
+def refine_lattice(likeness: Floats, steps: tuple[LatticeVector, LatticeVector]) -> tuple[LatticeVector, LatticeVector]:
     """The steps to a fraction of a pixel: those that fit the peaks at their sums best; the near ones tell where the far ones are."""
     height, width = (side // 2 for side in likeness.shape)
     fitted, reach = np.array(steps, np.float64), 1
@@ -210,12 +210,12 @@ def exact(likeness: Floats, steps: tuple[Step, Step]) -> tuple[Step, Step]:
     return (y, x), (v, u)
 
 
-def folded(values: Floats, steps: tuple[Step, Step], weights: Floats | None = None) -> Floats:
+def lattice_mean(values: Floats, steps: tuple[LatticeVector, LatticeVector], weights: Floats | None = None) -> Floats:
     """(..., h, w) averaged, by the weights (h, w), over all places that are whole sums of steps away and in the picture."""
     height, width = values.shape[-2:]
     known = np.ones((height, width), np.float32) if weights is None else weights
     total, count = np.zeros(values.shape, np.float32), np.zeros((height, width), np.float32)
-    for dy, dx in _sums(steps, height, width):
+    for dy, dx in _lattice_points(steps, height, width):
         to = slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx))
         of = slice(max(0, dy), min(height, height + dy)), slice(max(0, dx), min(width, width + dx))
         total[(..., *to)] += known[of] * values[(..., *of)]
@@ -223,7 +223,7 @@ def folded(values: Floats, steps: tuple[Step, Step], weights: Floats | None = No
     return (total / np.maximum(count, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
-def _sums(steps: tuple[Step, Step], height: int, width: int) -> Iterator[tuple[int, int]]:
+def _lattice_points(steps: tuple[LatticeVector, LatticeVector], height: int, width: int) -> Iterator[tuple[int, int]]:
     """Sums of both steps, of those that are about whole, by which something in the picture may move and stay in it.
 
     A row that is half a step further may be half a pixel off: its words are another drawing.
@@ -240,7 +240,7 @@ def _sums(steps: tuple[Step, Step], height: int, width: int) -> Iterator[tuple[i
                 yield dy, dx
 
 
-def _everywhere(detail: Floats, mean: Floats, steps: tuple[Step, Step]) -> bool:
+def _fills_picture(detail: Floats, mean: Floats, steps: tuple[LatticeVector, LatticeVector]) -> bool:
     """Whether most cells of the picture show the pattern: each is compared with the mean of all."""
     (y, x), (v, u) = steps
     side = max(16, round(float(np.sqrt(abs(y * u - x * v)))))

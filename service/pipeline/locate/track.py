@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.locate.segment import Sighting
+from service.pipeline.locate.segment import Detection
 from service.pipeline.marks.similarity import iou
-from service.pipeline.placement import Box, tight
+from service.pipeline.placement import Box, bounding_box
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -63,10 +63,10 @@ class Track:
     @property
     def box(self) -> Box:
         """Of its pixels, at analysis size."""
-        return tight(self.mask)
+        return bounding_box(self.mask)
 
 
-def track(sightings: Iterable[Sighting]) -> list[Track]:
+def track(sightings: Iterable[Detection]) -> list[Track]:
     """The marks that stay, in the order in which they end."""
     tracks: list[Track] = []
     done: list[Track] = []
@@ -78,20 +78,22 @@ def track(sightings: Iterable[Sighting]) -> list[Track]:
         unmatched = _extend(tracks, regions, sighting)
         done += [t for t in tracks if t.misses > MISSES]
         tracks = [t for t in tracks if t.misses <= MISSES]
-        tracks += [Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(near(r), sighting.probability, 0)) for r in unmatched]
-    found = [t for t in _rejoined(done + tracks) if t.mask.sum() >= SMALLEST_PIXELS]
-    sure = [t for t in found if _lasts(t, first_frame, last_frame, samples)]
-    return sure + _unsure([t for t in found if not any(t is one for one in sure)], sure)
+        tracks += [
+            Track(sighting.frame_index, sighting.frame_index, 1, 0, np.where(neighbourhood(r), sighting.probability, 0)) for r in unmatched
+        ]
+    found = [t for t in _merge_gaps(done + tracks) if t.mask.sum() >= SMALLEST_PIXELS]
+    sure = [t for t in found if _persists(t, first_frame, last_frame, samples)]
+    return sure + _unconfirmed([t for t in found if not any(t is one for one in sure)], sure)
 
 
-def _unsure(rest: list[Track], sure: list[Track]) -> list[Track]:
+def _unconfirmed(rest: list[Track], sure: list[Track]) -> list[Track]:
     """Of the other tracks those that may be another stay of a sure one, which will be told by their looks; the clearest first."""
     sizes = [int(t.mask.sum()) for t in sure]
     like = [t for t in rest if any(size / LIKE_SIZE < t.mask.sum() < size * LIKE_SIZE for size in sizes)]
     return [replace(t, sure=False) for t in sorted(like, key=lambda t: -t.confidence)[:MOST_UNSURE]]
 
 
-def _lasts(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
+def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
     """Whether it was seen often and surely enough. What begins or ends with the video may have been there for longer."""
     cut_off = track.first_sample == first_frame or track.last_sample == last_frame
     if cut_off and track.confidence >= CONFIDENT_AT_ENDS:
@@ -103,18 +105,18 @@ def _lasts(track: Track, first_frame: int, last_frame: int, samples: int) -> boo
 def find_regions(probability: Floats) -> list[Mask]:
     """Marks in one sighting: pixels above SURE, those near each other together."""
     sure = probability > SURE
-    count, labels = cv2.connectedComponents(near(sure).astype(np.uint8))
+    count, labels = cv2.connectedComponents(neighbourhood(sure).astype(np.uint8))
     regions = [(labels == label) & sure for label in range(1, count)]
     return [region for region in regions if region.sum() >= SMALLEST_PIXELS]
 
 
-def near(mask: Mask) -> Mask:
+def neighbourhood(mask: Mask) -> Mask:
     """The mask and what is near it: what is seen there but not surely in one sample may be surer in the next."""
     reach = 2 * max(1, round(JOIN_SHARE * max(mask.shape) / 2)) + 1
     return cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
 
 
-def _extend(tracks: list[Track], regions: list[Mask], sighting: Sighting) -> list[Mask]:
+def _extend(tracks: list[Track], regions: list[Mask], sighting: Detection) -> list[Mask]:
     """Gives each open track the regions that cover it; returns the regions that belong to none."""
     free = list(regions)
     for open_track in tracks:
@@ -125,21 +127,21 @@ def _extend(tracks: list[Track], regions: list[Mask], sighting: Sighting) -> lis
         if near_by:
             mine, whole = near_by[:1], near_by[0]
         alike = iou(whole, mask)
-        if not mine or alike < _least_iou(open_track.rested):
+        if not mine or alike < _min_iou(open_track.rested):
             open_track.misses += 1
             continue
-        open_track.total += np.where(near(whole | mask), sighting.probability, 0)
+        open_track.total += np.where(neighbourhood(whole | mask), sighting.probability, 0)
         open_track.seen, open_track.misses, open_track.last_sample = open_track.seen + 1, 0, sighting.frame_index
         open_track.rested = open_track.rested + 1 if alike >= AT_REST_IOU else 0
         free = [region for region in free if not any(region is taken for taken in mine)]
     return free
 
 
-def _rejoined(tracks: list[Track]) -> list[Track]:
+def _merge_gaps(tracks: list[Track]) -> list[Track]:
     """Tracks of one mark that was lost for some samples and found again, as one."""
     joined: list[Track] = []
     for late in sorted(tracks, key=lambda t: t.first_sample):
-        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and _same(t, late)), None)
+        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and _same_mark(t, late)), None)
         if early is None:
             joined.append(late)
         else:
@@ -147,11 +149,11 @@ def _rejoined(tracks: list[Track]) -> list[Track]:
     return joined
 
 
-def _same(early: Track, late: Track) -> bool:
+def _same_mark(early: Track, late: Track) -> bool:
     """Whether both are of one mark; two that had come to rest, if they look the same: else one line of subtitles followed another."""
-    return iou(early.mask, late.mask) >= _least_iou(min(early.rested, late.rested))
+    return iou(early.mask, late.mask) >= _min_iou(min(early.rested, late.rested))
 
 
-def _least_iou(rested: int) -> float:
+def _min_iou(rested: int) -> float:
     """Between what is the same mark, by how many samples in a row have shown next to the same."""
     return SAME_LINE_IOU if rested >= RESTED_SAMPLES else SAME_MARK_IOU

@@ -17,14 +17,14 @@ Crops = dict[int, Bytes]  # (3, h, w) RGB by frame index
 
 
 @dataclass(frozen=True)
-class Place:
+class CropRequest:
     """A box in native pixels and the frames in which it is to be seen."""
 
     box: Box
     frames: frozenset[int]
 
 
-def gather(frames: Iterable[Frame], info: VideoInfo, places: Sequence[Place]) -> Iterator[tuple[int, Crops]]:
+def gather_crops(frames: Iterable[Frame], info: VideoInfo, places: Sequence[CropRequest]) -> Iterator[tuple[int, Crops]]:
     """(number of the place, its crops), in the order in which the places are complete; memory holds the incomplete ones only."""
     wanted: dict[int, list[int]] = defaultdict(list)
     for number, place in enumerate(places):
@@ -33,16 +33,16 @@ def gather(frames: Iterable[Frame], info: VideoInfo, places: Sequence[Place]) ->
     crops: dict[int, Crops] = defaultdict(dict)
     for frame in frames:
         for number in wanted.get(frame.index, ()):
-            crops[number][frame.index] = as_bytes(crop_rgb(frame, places[number].box, info))
+            crops[number][frame.index] = to_uint8(crop_rgb(frame, places[number].box, info))
             if len(crops[number]) == len(places[number].frames):
                 yield number, crops.pop(number)
 
 
-def as_bytes(rgb: Floats) -> Bytes:
+def to_uint8(rgb: Floats) -> Bytes:
     """[0, 1] to [0, 255]."""
     return np.rint(rgb * 255).astype(np.uint8)
 
 
-def as_floats(rgb: Bytes) -> Floats:
+def to_float(rgb: Bytes) -> Floats:
     """[0, 255] to [0, 1]."""
     return rgb.astype(np.float32) / np.float32(255)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_AT_ONCE: Final = 4  # each holds its crops in memory
 
 
-def in_order(work: Callable[[Thing], Result], things: Iterable[Thing]) -> Iterator[Result]:
+def parallel_map(work: Callable[[Item], Result], things: Iterable[Item]) -> Iterator[Result]:
     """What `work` makes of each of the things, in their order. They are asked for, one by one, in the caller's thread.
 
     Raises what `work` raised; then, or when nobody wants the rest, what has not begun is given up.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.references import REACH_FRAMES
-from service.pipeline.placement import Box, Kind, meet
+from service.pipeline.placement import Box, Kind, intersect
 from service.pipeline.video import VideoInfo
 
 Floats = NDArray[np.float32]
@@ -18,7 +18,7 @@ LEAST_INSIDE_FRAMES, MOST_INSIDE_PIXELS = 4, 6_000_000  # of a mark as large as 
 SEARCH_SAMPLES = 6  # beyond the samples that showed a mark to look for its ends: some may have missed it before a busy scene
 AWAY_FRAMES = (1, 6, 18, REACH_FRAMES)  # beyond the search for the ends: frames that may show what the mark hides
 
-Step = tuple[float, float]  # (y, x) in pixels
+LatticeVector = tuple[float, float]  # (y, x) in pixels
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Candidate:
     sure: bool = True  # a mark by itself; otherwise only if it looks like one that is
     scale: float = 0.0  # of the picture in which it was seen, to the video's; 0 where a person pointed at it
     standing: bool = False  # seen in every part of the video
-    steps: tuple[Step, Step] | None = None  # in native pixels, of a mark that repeats over the picture
+    steps: tuple[LatticeVector, LatticeVector] | None = None  # in native pixels, of a mark that repeats over the picture
 
 
 @dataclass(frozen=True)
-class Plan:
+class FramePlan:
     """Which frames of a candidate are wanted: with the mark, without it, and around both ends."""
 
     inside: tuple[int, ...]
@@ -48,25 +48,25 @@ class Plan:
     ends: tuple[int, ...]
 
 
-def plan(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: int) -> Plan:
+def plan_frames(candidate: Candidate, all_of_them: Sequence[Candidate], total_frames: int) -> FramePlan:
     """The frames of one candidate among all; its place is not bare where another one has it."""
     first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
     count = min(INSIDE_FRAMES, max(LEAST_INSIDE_FRAMES, MOST_INSIDE_PIXELS // (candidate.box.width * candidate.box.height)))
     inside = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
     if not slack:
-        return Plan(tuple(inside), (), ())
+        return FramePlan(tuple(inside), (), ())
     reach = SEARCH_SAMPLES * slack
     ends = [*range(first - reach, first + 2 * slack), *range(last - 2 * slack + 1, last + reach + 1)]
-    others = [c for c in all_of_them if c is not candidate and meet(c.box, candidate.box)]
+    others = [c for c in all_of_them if c is not candidate and intersect(c.box, candidate.box)]
     away = [first - reach - d for d in AWAY_FRAMES] + [last + reach + d for d in AWAY_FRAMES]
     bare = [
         i
         for i in away
         if 0 <= i < total_frames and not any(c.first_sample - c.slack_frames <= i <= c.last_sample + c.slack_frames for c in others)
     ]
-    return Plan(tuple(inside), tuple(bare[:2] + bare[-2:]), tuple(i for i in ends if 0 <= i < total_frames))
+    return FramePlan(tuple(inside), tuple(bare[:2] + bare[-2:]), tuple(i for i in ends if 0 <= i < total_frames))
 
 
-def grown(box: Box, pixels: int, info: VideoInfo) -> Box:
+def expanded(box: Box, pixels: int, info: VideoInfo) -> Box:
     """The box with `pixels` around it, as far as the picture goes."""
-    return box.grown(pixels, info.width, info.height)
+    return box.expanded(pixels, info.width, info.height)

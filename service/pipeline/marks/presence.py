@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.picture.view import window
+from service.pipeline.picture.view import crop_padded
 
 Floats = NDArray[np.float32]
 
@@ -20,53 +20,55 @@ SPECK_SHARE = 0.02  # of a mark's pixels: what is smaller is no part
 
 
 @dataclass(frozen=True)
-class Look:
+class MarkModel:
     """A part of a mark: mask (h, w) of 0 and 1, opacity (h, w), colour (3, h, w), and the opacity's likely error (h, w)."""
 
     mask: Floats
     opacity: Floats
     colour: Floats
-    doubt: Floats
+    opacity_sigma: Floats
 
 
-def cut(look: Look, top: int, left: int, height: int, width: int) -> Look:
+def crop_model(look: MarkModel, top: int, left: int, height: int, width: int) -> MarkModel:
     """The look in another window of the same plane, from (top, left) on; nothing beyond its own."""
-    return Look(*(window(v, top, left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.doubt)))
+    return MarkModel(
+        *(crop_padded(v, top, left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.opacity_sigma))
+    )
 
 
-def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+def dilate(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """The mask (h, w) with so many pixels around it, in squares."""
     square = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
     result: NDArray[np.bool_] = cv2.dilate(mask.astype(np.uint8), square) > 0
     return result
 
 
-def filled(crop: Floats, mask: NDArray[np.bool_], around_pixels: int = 2) -> Floats:
+def fill_hole(crop: Floats, mask: NDArray[np.bool_], around_pixels: int = 2) -> Floats:
     """A crop (3, h, w) with the mask (h, w) and a few pixels around it filled in from beyond."""
-    known = (~grown(mask, around_pixels)).astype(np.float32)
+    known = (~dilate(mask, around_pixels)).astype(np.float32)
     return pull_push(crop.transpose(1, 2, 0), known).transpose(2, 0, 1)
 
 
-def effect(fill: Floats, look: Look) -> Floats:
+def mark_effect(fill: Floats, look: MarkModel) -> Floats:
     """What the mark does to its filled surroundings (3, h, w)."""
     return look.opacity * look.mask * (look.colour - fill)
 
 
-def score(crop: Floats, fill: Floats, look: Look) -> float:
+def presence_score(crop: Floats, fill: Floats, look: MarkModel) -> float:
     """How much of the mark a crop (3, h, w) shows: about 1 when it is there, about 0 when it is not.
 
     The least-squares factor by which the mark's own effect on the filled surroundings, `opacity * (colour - fill)`, explains the crop.
     """
-    own = effect(fill, look)
+    own = mark_effect(fill, look)
     return float((own * (crop - fill)).sum() / max(float((own * own).sum()), 1e-6))
 
 
-def scores(crops: Iterable[Floats], look: Look) -> list[float]:
+def presence_scores(crops: Iterable[Floats], look: MarkModel) -> list[float]:
     """The score of each crop (3, h, w) against a fill of its own."""
-    return [score(crop, filled(crop, look.mask > 0.5), look) for crop in crops]
+    return [presence_score(crop, fill_hole(crop, look.mask > 0.5), look) for crop in crops]
 
 
-class Scores(Mapping[int, float]):
+class LazyScores(Mapping[int, float]):
     """Scores by frame, each computed when it is first asked for: a walk from the middle outwards ends soon."""
 
     def __init__(self, frames: Iterable[int], score_of: Callable[[int], float]) -> None:
@@ -91,7 +93,7 @@ class Scores(Mapping[int, float]):
         return len(self._frames)
 
 
-def first_and_last(scores: Mapping[int, float], inside: tuple[int, int], absent: float, present: float) -> tuple[int, int]:
+def first_and_last_frame(presence_scores: Mapping[int, float], inside: tuple[int, int], absent: float, present: float) -> tuple[int, int]:
     """Walks from the frames known to be inside outwards while the mark is there.
 
     scores: by frame, for the frames around both ends. inside: (first, last) sampled frame that showed the mark, or was taken to: the
@@ -101,18 +103,18 @@ def first_and_last(scores: Mapping[int, float], inside: tuple[int, int], absent:
     there = absent + THERE * (present - absent)
     gone = absent + GONE * (present - absent)
     first, last = inside
-    while first < last and scores.get(first, present) < gone:
+    while first < last and presence_scores.get(first, present) < gone:
         first += 1
-    while last > first and scores.get(last, present) < gone:
+    while last > first and presence_scores.get(last, present) < gone:
         last -= 1
-    while first - 1 in scores and scores[first - 1] > there:
+    while first - 1 in presence_scores and presence_scores[first - 1] > there:
         first -= 1
-    while last + 1 in scores and scores[last + 1] > there:
+    while last + 1 in presence_scores and presence_scores[last + 1] > there:
         last += 1
     return first, last
 
 
-def parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+def split_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """A mark's separate parts, such as its logo and its word: letters and strokes near each other are one. Specks go with the nearest.
 
     The gap that separates is the smallest that leaves no more than MOST_PARTS; one part where none does, as in a pattern.

@@ -19,25 +19,25 @@ LEAST_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
 
 
 @dataclass(frozen=True)
-class Level:
+class OpacityLevel:
     """One opacity in [0, 1], and one colour (3,) in [0, 1]."""
 
     opacity: float
     colour: Floats
 
 
-def level_across(crops: Floats, mask: Mask) -> Level | None:
+def level_from_contrast(crops: Floats, mask: Mask) -> OpacityLevel | None:
     """The level of a mark of this outline (h, w) in the crops (N, 3, h, w), away from its rim; None where they do not tell."""
     core = cv2.erode(mask.astype(np.uint8), RIM) > 0
-    return _level(crops, core.astype(np.float32), mask)
+    return _solve_level(crops, core.astype(np.float32), mask)
 
 
-def level_of(crops: Floats, shape: Floats, mask: Mask) -> Level | None:
+def level_from_thin_strokes(crops: Floats, shape: Floats, mask: Mask) -> OpacityLevel | None:
     """The same of one of strokes so thin that they are nearly all rim: `shape` (h, w), in [0, 1], is how much of the level is where."""
-    return _level(crops, np.where(shape > THICK, shape, np.float32(0)), mask)
+    return _solve_level(crops, np.where(shape > THICK, shape, np.float32(0)), mask)
 
 
-def _level(crops: Floats, share: Floats, mask: Mask) -> Level | None:
+def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | None:
     """The level, of which there is a share (h, w) in the mark's core and none elsewhere, in the crops (N, 3, h, w), by the scene beside it.
 
     The scene just within the outline and just beyond it is alike: on the whole it is as bright on both sides, and varies as much. The mark
@@ -47,7 +47,7 @@ def _level(crops: Floats, share: Floats, mask: Mask) -> Level | None:
     major axis, does neither (Smith, "Use and misuse of the reduced major axis for line-fitting", American Journal of Physical
     Anthropology 140, 2009).
     """
-    within, beyond = _sides(share > 0, mask)
+    within, beyond = _pixel_pairs(share > 0, mask)
     if len(within) < LEAST_PAIRS:
         return None
     pixels, shares = crops.reshape(*crops.shape[:2], -1), share.ravel()[within]
@@ -60,16 +60,16 @@ def _level(crops: Floats, share: Floats, mask: Mask) -> Level | None:
         return None
     passed, square = powers[0] / powers[1], float(np.square(shares).mean())
     opacity = (mean_share - np.sqrt(max(0.0, mean_share**2 - square * (1 - passed)))) / square
-    return Level(float(opacity), np.clip(mean_bare + shift / opacity, 0, 1).astype(np.float32))
+    return OpacityLevel(float(opacity), np.clip(mean_bare + shift / opacity, 0, 1).astype(np.float32))
 
 
-def _sides(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _pixel_pairs(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of pixels, by their place in the flattened crop: one in the core of a mark (h, w), and one beside the mark."""
     bare = cv2.dilate(mask.astype(np.uint8), RIM) == 0
     places = np.arange(mask.size).reshape(mask.shape)
     within, beyond = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
     for offset in ACROSS:
-        here, there = shifted(mask.shape, offset)
+        here, there = neighbour_slices(mask.shape, offset)
         for one, other in ((here, there), (there, here)):
             pairs = core[one] & bare[other]
             within.append(places[one][pairs])
@@ -77,7 +77,7 @@ def _sides(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.concatenate(within), np.concatenate(beyond)
 
 
-def shifted(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def neighbour_slices(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Of a picture (h, w) the pixels that have a neighbour at the offset (dy, dx), and those neighbours."""
     (rows, other_rows), (columns, other_columns) = (
         (slice(max(0, -step), length - max(0, step)), slice(max(0, step), length - max(0, -step)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import some_of
-from service.pipeline.measure.alpha_from_contrast import Level, shifted
+from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -32,7 +32,7 @@ FRAMES: Final = 8
 
 
 @dataclass(frozen=True)
-class _Costs:
+class _PairCosts:
     """What it costs that neighbours at an offset are not marked (0) or marked (1): each (h, w), less where one has no neighbour."""
 
     bare: Floats
@@ -41,21 +41,21 @@ class _Costs:
     both: Floats
 
 
-def outlined(crops: Floats, level: Level, belief: Floats) -> Mask:
+def label_boundary(crops: Floats, level: OpacityLevel, belief: Floats) -> Mask:
     """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]. belief: (h, w), the log odds of being marked."""
     chosen = some_of(crops, FRAMES)
     unblended = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
     behind = unblended.astype(np.float32, copy=False)
     outside = np.maximum(np.maximum(-behind, behind - 1), 0).max(1)
     against = np.minimum(2 * outside / np.float32(IMPOSSIBLE), np.float32(MOST_IMPOSSIBLE)).mean(0)
-    costs = {offset: _costs(chosen, behind, offset, (1 - level.opacity) ** SPARED) for offset in NEIGHBOURS}
-    labels: Mask = _agreed((against - belief).astype(np.float32), costs) < 0
+    costs = {offset: _pair_costs(chosen, behind, offset, (1 - level.opacity) ** SPARED) for offset in NEIGHBOURS}
+    labels: Mask = _min_sum((against - belief).astype(np.float32), costs) < 0
     return labels
 
 
-def _costs(seen: Floats, behind: Floats, offset: Offset, weakened: float) -> _Costs:
+def _pair_costs(seen: Floats, behind: Floats, offset: Offset, weakened: float) -> _PairCosts:
     """`weakened`: what the mark leaves of the differences between neighbours; or it would always be cheaper that there is none."""
-    here, there = shifted(seen.shape[2:], offset)
+    here, there = neighbour_slices(seen.shape[2:], offset)
     one, other = seen[(..., *here)], seen[(..., *there)]
     bare = np.abs(one - other).mean(1)
     usual = NOISE + np.median(bare, axis=(1, 2))[:, None, None]
@@ -66,16 +66,16 @@ def _costs(seen: Floats, behind: Floats, offset: Offset, weakened: float) -> _Co
 
     first, second = behind[(..., *here)], behind[(..., *there)]
     unlike = [np.abs(a - b).mean(1) for a, b in ((one, second), (first, other), (first, second))]
-    return _Costs(cost(bare), cost(unlike[0]), cost(unlike[1]), cost(weakened * unlike[2]))
+    return _PairCosts(cost(bare), cost(unlike[0]), cost(unlike[1]), cost(weakened * unlike[2]))
 
 
-def _agreed(own: Floats, costs: dict[Offset, _Costs]) -> Floats:
+def _min_sum(own: Floats, costs: dict[Offset, _PairCosts]) -> Floats:
     """(h, w): by how much it is cheaper that a pixel is not marked, own cost and neighbours together."""
     sent = {offset: (np.zeros_like(own), np.zeros_like(own)) for offset in costs}  # to the neighbour, and from it
     total = own.copy()
     for _ in range(ROUNDS):
         for offset, cost in costs.items():
-            (here, there), (onward, back) = shifted(own.shape, offset), sent[offset]
+            (here, there), (onward, back) = neighbour_slices(own.shape, offset), sent[offset]
             known, known_there = total[here] - back[here], total[there] - onward[there]
             news = (
                 (onward, there, np.minimum(cost.second, cost.both + known) - np.minimum(cost.bare, cost.first + known)),

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from service.pipeline.marks.gather import Bytes, as_floats
-from service.pipeline.marks.presence import Look, filled, grown
+from service.pipeline.marks.gather import Bytes, to_float
+from service.pipeline.marks.presence import MarkModel, dilate, fill_hole
 from service.pipeline.measure.opacity import DENSE
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
@@ -17,7 +17,7 @@ MOSTLY: Final = 75  # per cent of the pixels: some may be edges of the scene, or
 MOST_CROPS: Final = 8
 
 
-def margin_pixels(crops: Sequence[Bytes], look: Look) -> int:
+def dilation_pixels(crops: Sequence[Bytes], look: MarkModel) -> int:
     """Of a mark, by crops (3, h, w) uint8 that show it: a narrow margin where it hides the scene, or one that is not easily made anew.
 
     In the second pixel beyond a mark a codec leaves an error of about 0.02. How far a fill errs is tried in the two pixels beyond that.
@@ -29,10 +29,10 @@ def margin_pixels(crops: Sequence[Bytes], look: Look) -> int:
         return WIDE_PIXELS
     if level > HIDES:
         return NARROW_PIXELS
-    edge, tried = (grown(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
+    edge, tried = (dilate(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
     ring = tried & ~edge
     if not ring.any():
         return WIDE_PIXELS
-    some = (as_floats(crops[i]) for i in np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).astype(int)))
-    errors = np.concatenate([np.square(crop - filled(crop, tried)).mean(0)[ring] for crop in some])
+    some = (to_float(crops[i]) for i in np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).astype(int)))
+    errors = np.concatenate([np.square(crop - fill_hole(crop, tried)).mean(0)[ring] for crop in some])
     return WIDE_PIXELS if np.percentile(errors, MOSTLY) < SMOOTH**2 else NARROW_PIXELS

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import mean_of_known, some_of
-from service.pipeline.marks.presence import Look, filled, grown, parts
+from service.pipeline.marks.presence import MarkModel, dilate, fill_hole, split_parts
 from service.pipeline.measure.dilation import WIDE_PIXELS
 
 Floats = NDArray[np.float32]
@@ -37,26 +37,26 @@ DEEP_PIXELS: Final = 2.1  # from the mask's edge on: no rim
 ROUNDS: Final = 3
 
 
-def rimmed(inside: Floats, look: Look, of_head: Look) -> Look:
+def unblend_edges(inside: Floats, look: MarkModel, of_head: MarkModel) -> MarkModel:
     """The look with an opacity below 1 at the rims of its opaque parts, in crops (N, 3, h, w), where un-blending is better than a fill.
 
     of_head: the same look with the opacity as the matte head sees it. The rim ends beyond the mask, within the margin that is made anew.
     """
     crops, mask = some_of(inside, FRAMES), look.mask > 0.5
-    opacity, doubt = look.opacity.copy(), look.doubt.copy()
-    for part in parts(mask):
+    opacity, opacity_sigma = look.opacity.copy(), look.opacity_sigma.copy()
+    for part in split_parts(mask):
         if part.any() and look.opacity[part].min() >= 1:
-            own = grown(part, WIDE_PIXELS) & ~(mask & ~part)
-            opacity[own], doubt[own] = (values[own] for values in _mixed(crops, of_head, part))
-    return replace(look, opacity=opacity, doubt=doubt)
+            own = dilate(part, WIDE_PIXELS) & ~(mask & ~part)
+            opacity[own], opacity_sigma[own] = (values[own] for values in _solve_edge_alpha(crops, of_head, part))
+    return replace(look, opacity=opacity, opacity_sigma=opacity_sigma)
 
 
-def _mixed(crops: Floats, of_head: Look, part: Mask) -> tuple[Floats, Floats]:
+def _solve_edge_alpha(crops: Floats, of_head: MarkModel, part: Mask) -> tuple[Floats, Floats]:
     """Opacity and doubt (h, w) of an opaque part: by the head, and by how far each pixel is from the fill towards the mark's colour."""
     level = float(np.percentile(of_head.opacity[part], 90))
     prior = np.clip(of_head.opacity / max(FULL_SHARE * level, 1e-3), 0, 1)
-    certain = 1 / np.square(np.maximum(of_head.doubt, LEAST_DOUBT))
-    fills, fill_power = _fills(crops, part)
+    certain = 1 / np.square(np.maximum(of_head.opacity_sigma, LEAST_DOUBT))
+    fills, fill_power = _fills_and_errors(crops, part)
     effect = of_head.colour - fills
     power, along = np.square(effect).mean((0, 1)), (effect * (crops - fills)).mean((0, 1))
     opacity = prior
@@ -69,13 +69,13 @@ def _mixed(crops: Floats, of_head: Look, part: Mask) -> tuple[Floats, Floats]:
     worth = fill_power / (fill_power + unblended / np.square(np.maximum(1 - opacity, LEAST_DOUBT)))
     deep = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > DEEP_PIXELS
     opacity = np.where((worth > LEAST_WORTH) & ~deep, opacity, 1).astype(np.float32)
-    return opacity, np.minimum(error, of_head.doubt).astype(np.float32)
+    return opacity, np.minimum(error, of_head.opacity_sigma).astype(np.float32)
 
 
-def _fills(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
+def _fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
     """The crops with the part filled in, and how far such a fill errs there, mean square (h, w): as it does beside it."""
-    fills, wide_fills = (np.stack([filled(crop, part, pixels) for crop in crops]) for pixels in (NEAR_PIXELS, BESIDE_PIXELS))
-    beside = (grown(part, BESIDE_PIXELS) & ~grown(part, NEAR_PIXELS)).astype(np.float32)
+    fills, wide_fills = (np.stack([fill_hole(crop, part, pixels) for crop in crops]) for pixels in (NEAR_PIXELS, BESIDE_PIXELS))
+    beside = (dilate(part, BESIDE_PIXELS) & ~dilate(part, NEAR_PIXELS)).astype(np.float32)
     roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # a letter that was overlooked hardly counts
     usual = mean_of_known(roots, beside, AROUND_PIXELS, INERTIA)
     return fills, (HEAVY_TAILS * usual**4 + FILL_NOISE**2).astype(np.float32)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import Look, filled, grown
+from service.pipeline.marks.presence import MarkModel, dilate, fill_hole
 from service.pipeline.measure.opacity import LEAST_TIMES, OPAQUE
 
 Floats = NDArray[np.float32]
@@ -23,7 +23,7 @@ NEXT_PIXELS: Final = 6  # to there it may go on
 MOSTLY_MARK: Final = 0.5  # of an area's outline
 
 
-def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def frozen_pixels(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels (h, w) beside the mask's that do not change over time, as those of an opaque mark, in a scene that does.
 
     Of a plain logo the segmenter may see the outline only. What reaches the edge of the crops is the scene.
@@ -32,15 +32,15 @@ def frozen(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if len(inside) < LEAST_TIMES or not mask.any():
         return none
     rest = inside.std(0).mean(0) < FROZEN
-    beside = ~grown(mask, BESIDE_PIXELS)
+    beside = ~dilate(mask, BESIDE_PIXELS)
     if not beside.any() or float(rest[beside].mean()) > MOST_FROZEN:
         return none
     _, labels = cv2.connectedComponents((rest | mask).astype(np.uint8))
-    kept = np.setdiff1d(np.unique(labels[mask]), _at_the_edge(labels))
+    kept = np.setdiff1d(np.unique(labels[mask]), _labels_at_edge(labels))
     return np.isin(labels, kept[kept > 0]) & ~mask
 
 
-def enclosed(crop: Floats, look: Look) -> NDArray[np.bool_]:
+def enclosed_pixels(crop: Floats, look: MarkModel) -> NDArray[np.bool_]:
     """The pixels (h, w) of a single picture (3, h, w) that a dense mark encloses and that are unlike the scene: its inside.
 
     Of a plain logo the segmenter may see a part of the outline only. A plain area most of whose outline is mark is its inside too.
@@ -49,7 +49,7 @@ def enclosed(crop: Floats, look: Look) -> NDArray[np.bool_]:
     mask = look.mask > 0.5
     if not mask.any() or np.percentile(look.opacity[mask], 90) < OPAQUE:
         return np.zeros_like(mask)
-    seen = mask | _plain(crop, mask)
+    seen = mask | _plain_areas(crop, mask)
     beyond = np.pad((~seen).astype(np.uint8), 1, constant_values=1)
     cv2.floodFill(beyond, None, (0, 0), 0)
     whole = seen | (beyond[1:-1, 1:-1] > 0)
@@ -59,28 +59,28 @@ def enclosed(crop: Floats, look: Look) -> NDArray[np.bool_]:
 
 def _unlike_scene(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels (h, w) that differ from a fill of the mask by more than the scene beside it does from such a fill."""
-    ring = grown(mask, 2 * UNLIKE_PIXELS) & ~grown(mask, UNLIKE_PIXELS)
-    usual = np.percentile(np.abs(crop - filled(crop, mask, 2 * UNLIKE_PIXELS)).max(0)[ring], 90) if ring.any() else np.inf
-    found: NDArray[np.bool_] = np.abs(crop - filled(crop, mask)).max(0) > np.clip(UNLIKE_TIMES * usual, *UNLIKE_SCENE)
+    ring = dilate(mask, 2 * UNLIKE_PIXELS) & ~dilate(mask, UNLIKE_PIXELS)
+    usual = np.percentile(np.abs(crop - fill_hole(crop, mask, 2 * UNLIKE_PIXELS)).max(0)[ring], 90) if ring.any() else np.inf
+    found: NDArray[np.bool_] = np.abs(crop - fill_hole(crop, mask)).max(0) > np.clip(UNLIKE_TIMES * usual, *UNLIKE_SCENE)
     return found
 
 
-def _plain(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _plain_areas(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels beside the mask, in areas of one colour, most of whose outline is mask. What reaches the edge of the crop is the scene."""
     inside, square = np.zeros_like(mask), np.ones((3, 3), np.uint8)
     steps = np.max([cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, square) for channel in crop], axis=0)
     _, labels, figures, _ = cv2.connectedComponentsWithStats(((steps < PLAIN) & ~mask).astype(np.uint8), connectivity=4)
-    large, near = np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= LEAST_PLAIN_PIXELS), grown(mask, 1)
-    for label in np.setdiff1d(large, [0, *_at_the_edge(labels)]):
+    large, near = np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= LEAST_PLAIN_PIXELS), dilate(mask, 1)
+    for label in np.setdiff1d(large, [0, *_labels_at_edge(labels)]):
         area = labels == label
-        outline = grown(area, OUTLINE_PIXELS) & ~grown(area, OUTLINE_PIXELS - 1)
+        outline = dilate(area, OUTLINE_PIXELS) & ~dilate(area, OUTLINE_PIXELS - 1)
         if near[outline].mean() > MOSTLY_MARK:
             colour = np.median(crop[:, area], axis=1)[:, None, None]
             alike = np.abs(crop - colour).max(0) < 2 * PLAIN
-            inside |= grown(area, OUTLINE_PIXELS) | grown(grown(area, NEXT_PIXELS) & alike, 1)
+            inside |= dilate(area, OUTLINE_PIXELS) | dilate(dilate(area, NEXT_PIXELS) & alike, 1)
     return inside & ~mask
 
 
-def _at_the_edge(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def _labels_at_edge(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     """The labels of what reaches the edge of the crop: the scene does."""
     return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))

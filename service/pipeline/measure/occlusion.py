@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import Look, effect, score
+from service.pipeline.marks.presence import MarkModel, mark_effect, presence_score
 
 Floats = NDArray[np.float32]
 Cell = tuple[slice, slice]
@@ -20,12 +20,12 @@ HIDDEN_CELLS, HIDDEN_OF_CELLS = 3, 0.03  # at once, of those that tell
 HIDDEN_FRAMES: Final = 4  # in which it is so: in one of twelve for one of 18 standing marks, in eight and nine for a cutting mat
 
 
-def covered(pairs: Sequence[tuple[Floats, Floats]], look: Look) -> bool:
+def is_occluded(pairs: Sequence[tuple[Floats, Floats]], look: MarkModel) -> bool:
     """Whether the scene hides places of it for a time while the rest is there: then it lies in the scene, as the lines of a table do.
 
     pairs: crops (3, h, w) from all over the video, each with the look's place filled in.
     """
-    found = np.array([[_shown(crop, fill, look, cell) for crop, fill in pairs] for cell in _cells(look)], np.float32)
+    found = np.array([[_cell_score(crop, fill, look, cell) for crop, fill in pairs] for cell in _cells(look)], np.float32)
     shares, effects = np.moveaxis(found.reshape(-1, len(pairs), 2), 2, 0)
     usual = np.median(shares, axis=1, keepdims=True)
     told = (usual > TOLD_SHARE) & (effects > TOLD_EFFECT)
@@ -33,16 +33,16 @@ def covered(pairs: Sequence[tuple[Floats, Floats]], look: Look) -> bool:
     return int((hidden >= np.maximum(HIDDEN_CELLS, HIDDEN_OF_CELLS * told.sum(0))).sum()) >= HIDDEN_FRAMES
 
 
-def _cells(look: Look) -> list[Cell]:
+def _cells(look: MarkModel) -> list[Cell]:
     """The squares that hold some of the mark."""
     corners = (range(0, side, CELL_PIXELS) for side in look.mask.shape)
     squares = [(slice(y, y + CELL_PIXELS), slice(x, x + CELL_PIXELS)) for y, x in product(*corners)]
     return [square for square in squares if (look.mask[square] > 0.5).sum() >= LEAST_CELL_PIXELS]
 
 
-def _shown(crop: Floats, fill: Floats, look: Look, cell: Cell) -> tuple[float, float]:
+def _cell_score(crop: Floats, fill: Floats, look: MarkModel, cell: Cell) -> tuple[float, float]:
     """The score of the mark in a cell, and how much it changes there, in [0, 1]."""
-    own = Look(*(values[(..., *cell)] for values in (look.mask, look.opacity, look.colour, look.doubt)))
+    own = MarkModel(*(values[(..., *cell)] for values in (look.mask, look.opacity, look.colour, look.opacity_sigma)))
     before = fill[(slice(None), *cell)]
-    power = np.square(effect(before, own)).mean(0).sum() / own.mask.sum()
-    return score(crop[(slice(None), *cell)], before, own), float(np.sqrt(power))
+    power = np.square(mark_effect(before, own)).mean(0).sum() / own.mask.sum()
+    return presence_score(crop[(slice(None), *cell)], before, own), float(np.sqrt(power))

@@ -11,7 +11,7 @@ from models.blend import explain, mean_of_known
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
-from service.pipeline.marks.presence import Look, filled, parts, scores
+from service.pipeline.marks.presence import MarkModel, fill_hole, presence_scores, split_parts
 from service.pipeline.remove.mark_windows import CHANGING, SWING_PIXELS
 
 Floats = NDArray[np.float32]
@@ -42,27 +42,27 @@ LEAST_CORE_PIXELS = 30  # without its rim, which shows the scene beside the mark
 OPAQUE = 0.9  # above it next to nothing of the scene is left to tell the level by
 
 
-def matte(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Floats, Floats]:
+def predict_matte(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Floats, Floats]:
     """Opacity (h, w), colour (3, h, w) and doubt (h, w) from crops (N, 3, h, w) with the mark and (M, 3, h, w) without."""
     height, width = probability.shape
     statistics = padded(matte_statistics(inside, probability, outside), MATTE_MULTIPLE)
     (answer,) = network.run([{"statistics": statistics}])
-    opacity, colour, doubt = (answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt"))
-    return opacity[0], colour, doubt[0]
+    opacity, colour, opacity_sigma = (answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt"))
+    return opacity[0], colour, opacity_sigma[0]
 
 
-def completed(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, Look]:
+def complete_mask(inside: Floats, probability: Floats, outside: Floats, network: Batcher) -> tuple[Floats, MarkModel]:
     """The probability with what the segmenter overlooked, and the look of it all (its mask is that probability).
 
     What the head is surer of than not counts as seen in its next look, so that a word is completed letter by letter.
     """
     for _ in range(LOOKS):
-        look = Look(probability, *matte(inside, probability, outside, network))
+        look = MarkModel(probability, *predict_matte(inside, probability, outside, network))
         sure = probability > SURE
         if not sure.any():
             break
         level = max(float(np.percentile(look.opacity[sure], 80)), 1e-3)
-        believed = np.clip(look.opacity / level, 0, 1) * np.clip(2 - 2.5 * look.doubt / np.maximum(look.opacity, 1e-3), 0, 1)
+        believed = np.clip(look.opacity / level, 0, 1) * np.clip(2 - 2.5 * look.opacity_sigma / np.maximum(look.opacity, 1e-3), 0, 1)
         seen = np.maximum(probability, believed).astype(np.float32)
         if ((seen > SURE) == sure).all():  # the next look would see the same
             break
@@ -70,42 +70,42 @@ def completed(inside: Floats, probability: Floats, outside: Floats, network: Bat
     return probability, look
 
 
-def settled(inside: Floats, look: Look) -> Look:
+def fit_opacity(inside: Floats, look: MarkModel) -> MarkModel:
     """The look at the level that explains the crops (N, 3, h, w), each part of the mark, such as its logo and its word, at its own.
 
     Of a part that nothing tells about, as before a scene at rest, less is believed beside one that hides the scene.
     """
-    pieces = [replace(look, mask=piece.astype(np.float32)) for piece in parts(look.mask > 0.5)]
-    hide, untold = _opaque(inside, look, pieces)
-    found = [_settled(inside, piece, hides) for piece, hides in zip(pieces, hide, strict=True)]
+    pieces = [replace(look, mask=piece.astype(np.float32)) for piece in split_parts(look.mask > 0.5)]
+    hide, untold = _find_opaque(inside, look, pieces)
+    found = [_fit_part(inside, piece, hides) for piece, hides in zip(pieces, hide, strict=True)]
     if any(one.opacity.min() >= 1 for one in found):
-        found = [_hiding(one) if no and strangeness(inside, one) > ODD else one for one, no in zip(found, untold, strict=True)]
+        found = [_as_opaque(one) if no and residual_ratio(inside, one) > ODD else one for one, no in zip(found, untold, strict=True)]
     away = [cv2.distanceTransform((piece.mask == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for piece in pieces]
     nearest = np.argmin(np.stack(away), axis=0)
-    opacity, colour, doubt = (
+    opacity, colour, opacity_sigma = (
         np.select([nearest == number for number in range(len(found))], [getattr(one, name) for one in found])
         for name in ("opacity", "colour", "doubt")
     )
-    return Look(look.mask, opacity, colour, doubt)
+    return MarkModel(look.mask, opacity, colour, opacity_sigma)
 
 
-def _opaque(inside: Floats, look: Look, pieces: Sequence[Look]) -> tuple[list[bool], list[bool]]:
+def _find_opaque(inside: Floats, look: MarkModel, pieces: Sequence[MarkModel]) -> tuple[list[bool], list[bool]]:
     """Which parts hide the scene: those that show nothing of its changes, and those that the head takes for about as opaque.
 
     And of which nothing is known, as the scene hardly changes. In a single picture nothing is; there all parts count as opaque if one is
     dense: a fill is the lesser evil.
     """
-    levels = [_level(piece) for piece in pieces]
+    levels = [_opacity_level(piece) for piece in pieces]
     if max(levels) < DENSE or len(inside) == 1:
         return [max(levels) > DENSE for _ in levels], [False for _ in levels]
-    fills = np.stack([filled(crop, look.mask > 0.5) for crop in inside])
-    shares = [passed(inside, fills, piece.mask > 0.5) for piece in pieces]
+    fills = np.stack([fill_hole(crop, look.mask > 0.5) for crop in inside])
+    shares = [transmittance(inside, fills, piece.mask > 0.5) for piece in pieces]
     hiding = [level > DENSE and share is not None and share < HIDDEN for level, share in zip(levels, shares, strict=True)]
     least = min((level for level, hides in zip(levels, hiding, strict=True) if hides), default=np.inf)
     return [level > LIKE_LEVEL * least for level in levels], [share is None for share in shares]
 
 
-def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float | None:
+def transmittance(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float | None:
     """How much of the scene's changes over time shows through the mask's pixels, as a share; None where the scene hardly changes.
 
     inside: crops (N, 3, h, w); fills: the same, the mark's place filled. The larger of two shares: of what the fill knows of the changes,
@@ -121,80 +121,80 @@ def passed(inside: Floats, fills: Floats, mask: NDArray[np.bool_]) -> float | No
     return max(float((seen * around).mean()) / power, STRENGTH_WEIGHT * float(np.sqrt(strength)))
 
 
-def _level(look: Look) -> float:
+def _opacity_level(look: MarkModel) -> float:
     return float(np.percentile(look.opacity[look.mask > 0.5], 90))
 
 
-def _settled(inside: Floats, look: Look, hides: bool) -> Look:
+def _fit_part(inside: Floats, look: MarkModel, hides: bool) -> MarkModel:
     """The look at the level that explains the crops; opaque where it hides the scene, or where that cannot be believed: better filled."""
-    if not hides and strangeness(inside, explained := levelled(inside, look)) < STRANGE:
+    if not hides and residual_ratio(inside, explained := fit_level(inside, look)) < STRANGE:
         return explained
-    return _hiding(look)
+    return _as_opaque(look)
 
 
-def _hiding(look: Look) -> Look:
+def _as_opaque(look: MarkModel) -> MarkModel:
     """The look of a mark that nothing shines through."""
     return replace(look, opacity=np.ones_like(look.opacity))
 
 
-def levelled(inside: Floats, look: Look) -> Look:
+def fit_level(inside: Floats, look: MarkModel) -> MarkModel:
     """The opacity by the factor, and the colour by the shift, that explain the crops: the matte knows a mark's shape, not its level."""
-    level = _level(look)
+    level = _opacity_level(look)
     if level > OPAQUE:
-        return _hiding(look)
+        return _as_opaque(look)
     if level > DENSE:
-        return _levelled_by_area(inside, look, level)
+        return _fit_level_by_area(inside, look, level)
     blend = explain(inside, look.opacity * look.mask, look.colour)
     if not 1 / LEVEL_LIMIT <= blend.scale <= LEVEL_LIMIT:
         return look
     opacity = np.minimum(look.opacity * np.float32(blend.scale), np.float32(1))
     colour = np.clip(look.colour + blend.shift[:, None, None], 0, 1).astype(np.float32)
-    doubt = np.minimum(np.hypot(LEVELLED_DOUBT * blend.scale * look.doubt, blend.error * opacity), 1).astype(np.float32)
-    return Look(look.mask, opacity, colour, doubt)
+    opacity_sigma = np.minimum(np.hypot(LEVELLED_DOUBT * blend.scale * look.opacity_sigma, blend.error * opacity), 1).astype(np.float32)
+    return MarkModel(look.mask, opacity, colour, opacity_sigma)
 
 
-def _levelled_by_area(inside: Floats, look: Look, level: float) -> Look:
+def _fit_level_by_area(inside: Floats, look: MarkModel, level: float) -> MarkModel:
     """The opacity by the factor with which the whole of the mark, not its outline, explains the crops against a fill of its place.
 
     Under a dense mark little of the scene is left to compare its outline with, and dense marks are often animated: an outline that turns
     goes with no one shape, and would make the level too low.
     """
-    found = float(np.median(scores(inside, look)))
+    found = float(np.median(presence_scores(inside, look)))
     if level * found > SURELY_OPAQUE:
-        return _hiding(look)
+        return _as_opaque(look)
     if level > NEARLY_OPAQUE > found:  # a logo of several colours on a still scene: un-blending what hides all leaves it in the picture
-        return _hiding(look)
+        return _as_opaque(look)
     if not 1 / LEVEL_LIMIT <= found <= LEVEL_LIMIT:
         return look
     return replace(look, opacity=np.minimum(look.opacity * np.float32(found), np.float32(1)))
 
 
-def animated(inside: Floats, look: Look) -> Look:
+def add_animation_sigma(inside: Floats, look: MarkModel) -> MarkModel:
     """The look with more doubt where the mark changes from frame to frame, and beside these pixels, which it covers at times.
 
     Beyond the mask nothing else is doubted as much as CHANGING.
     """
-    found = changes(inside, look)
+    found = opacity_variation(inside, look)
     reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SWING_PIXELS + 1, 2 * SWING_PIXELS + 1))
     swing = cv2.dilate(np.where(found > CHANGING, found, np.float32(0)), reach)
-    within, beyond = np.hypot(look.doubt, found), np.maximum(swing, np.minimum(look.doubt, 0.9 * CHANGING))
-    doubt = np.minimum(np.where(look.mask > 0, within, beyond), 1)
-    return replace(look, doubt=doubt.astype(np.float32, copy=False))
+    within, beyond = np.hypot(look.opacity_sigma, found), np.maximum(swing, np.minimum(look.opacity_sigma, 0.9 * CHANGING))
+    opacity_sigma = np.minimum(np.where(look.mask > 0, within, beyond), 1)
+    return replace(look, opacity_sigma=opacity_sigma.astype(np.float32, copy=False))
 
 
-def changes(inside: Floats, look: Look) -> Floats:
+def opacity_variation(inside: Floats, look: MarkModel) -> Floats:
     """By how much (h, w) the opacity differs from frame to frame, as that of an animated mark does at its outline: a standard deviation.
 
     The median of what is seen at several times: a scene that crosses the mark once is no animation. Of few crops nothing is told.
     """
     if len(inside) < 2 * LEAST_TIMES:
         return np.zeros_like(look.mask)
-    seen = [_changes(times, look) for times in np.array_split(inside, len(inside) // LEAST_TIMES)]
+    seen = [_variation_over(times, look) for times in np.array_split(inside, len(inside) // LEAST_TIMES)]
     result: Floats = np.quantile(np.stack(seen), 0.5, axis=0, method="lower")
     return result
 
 
-def _changes(inside: Floats, look: Look) -> Floats:
+def _variation_over(inside: Floats, look: MarkModel) -> Floats:
     """In each frame the opacity that explains it, the scene being a fill of the mark's place, differs from that of the look.
 
     Of the variance of that difference only what a fill's own error cannot make counts. That error is known from the un-blended pixels all
@@ -205,7 +205,7 @@ def _changes(inside: Floats, look: Look) -> Floats:
     known = np.square(1 - opacity) * wide
     weights, total, squares, noise = np.zeros((4, *look.mask.shape), np.float32)
     for crop in inside:
-        fill = filled(crop, wide)
+        fill = fill_hole(crop, wide)
         effect = look.colour - fill
         power = np.square(effect).sum(0) + UNBLENDED_NOISE
         left = crop - fill - opacity * effect
@@ -222,7 +222,7 @@ def _changes(inside: Floats, look: Look) -> Floats:
     return result
 
 
-def strangeness(inside: Iterable[Floats], look: Look) -> float:
+def residual_ratio(inside: Iterable[Floats], look: MarkModel) -> float:
     """How unlike the scene around what un-blending with this opacity and colour gives is: about 1 where it goes on as it is.
 
     How far the un-blended pixels are from a fill of the mark's place, in squares, over how far the scene beside the mark is, and noise.
@@ -232,7 +232,7 @@ def strangeness(inside: Iterable[Floats], look: Look) -> float:
     a = np.minimum(look.opacity, np.float32(0.96))
     ratios = []
     for crop in inside:
-        fill = filled(crop, wide)
+        fill = fill_hole(crop, wide)
         unblended = np.clip((crop - a * look.colour) / (1 - a), 0, 1)
         beside = float(np.square(crop - fill).mean(0)[ring].mean()) if ring.any() else 0.0
         ratios.append(float(np.square(unblended - fill).mean(0)[look.mask > 0].mean()) / (beside + UNBLENDED_NOISE))

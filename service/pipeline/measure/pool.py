@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.picture.view import window
-from service.pipeline.placement import tight
+from service.pipeline.picture.view import crop_padded
+from service.pipeline.placement import bounding_box
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -27,7 +27,7 @@ LIKE_SIZE = 4.0  # marks whose areas differ by more than this are not compared
 
 
 @dataclass(frozen=True)
-class Appearance:
+class Observation:
     """What was seen at one place. inside (N, 3, h, w) and outside (M, 3, h, w) uint8: with and without the mark.
 
     probability and shape (h, w) in [0, 1]: of being mark, and how opaque. `sure`: whether it is a mark by itself, or only if it is known.
@@ -41,7 +41,7 @@ class Appearance:
 
 
 @dataclass(frozen=True)
-class Spot:
+class Registration:
     """Where a place lies in a mark's frame: that frame's (0, 0) is the place's (top, left)."""
 
     number: int
@@ -50,31 +50,31 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Pooled:
-    """One mark: all that was seen of it, as in `Appearance`, in the frame of the place that showed most of it; and where it was seen."""
+class PooledMark:
+    """One mark: all that was seen of it, as in `Observation`, in the frame of the place that showed most of it; and where it was seen."""
 
     inside: Bytes = field(repr=False)
     outside: Bytes = field(repr=False)
     probability: Floats = field(repr=False)
-    spots: tuple[Spot, ...]
+    spots: tuple[Registration, ...]
 
 
 @dataclass
-class _Open:
+class _OpenMark:
     """A mark that may be seen again. All spots are in the frame of the first place; the fullest appearances are kept."""
 
-    spots: list[Spot]
-    kept: list[tuple[Spot, Appearance]]
+    spots: list[Registration]
+    kept: list[tuple[Registration, Observation]]
 
 
-class Pool:
+class MarkPool:
     """Lays appearances of one mark over each other, place by place."""
 
     def __init__(self) -> None:
-        self._open: list[_Open] = []
+        self._open: list[_OpenMark] = []
         self._unsure: list[tuple[int, Floats]] = []
 
-    def add(self, number: int, seen: Appearance) -> list[Pooled]:
+    def add(self, number: int, seen: Observation) -> list[PooledMark]:
         """Takes in what was seen at a place; returns marks that have not been seen for long."""
         if not seen.sure:
             self._unsure = [*self._unsure, (number, seen.shape)][-KEPT_UNSURE:]
@@ -86,77 +86,77 @@ class Pool:
         gone, self._open = self._open[:-KEPT_MARKS], self._open[-KEPT_MARKS:]
         return [self._closed(mark) for mark in gone]
 
-    def rest(self) -> list[Pooled]:
+    def rest(self) -> list[PooledMark]:
         """The marks that are still open."""
         gone, self._open = self._open, []
         return [self._closed(mark) for mark in gone]
 
-    def _known(self, number: int, seen: Appearance) -> tuple[_Open, Spot]:
+    def _known(self, number: int, seen: Observation) -> tuple[_OpenMark, Registration]:
         """The most similar open mark and where the place lies in its frame; a new one if none is alike."""
-        best, chosen = 0.0, (_Open([], []), Spot(number, 0, 0))
+        best, chosen = 0.0, (_OpenMark([], []), Registration(number, 0, 0))
         for mark in self._open:
-            likeness, spot = _likest(mark, number, seen.shape)
+            likeness, spot = _best_match(mark, number, seen.shape)
             if spot and likeness > best:
                 best, chosen = likeness, (mark, spot)
         return chosen
 
-    def _closed(self, mark: _Open) -> Pooled:
+    def _closed(self, mark: _OpenMark) -> PooledMark:
         """The mark with every unsure place that looks like it."""
-        fits = [(number, _likest(mark, number, shape)[1]) for number, shape in self._unsure]
+        fits = [(number, _best_match(mark, number, shape)[1]) for number, shape in self._unsure]
         mark.spots += [spot for _, spot in fits if spot]
         self._unsure = [unsure for unsure, (_, spot) in zip(self._unsure, fits, strict=True) if not spot]
-        return _laid_over(mark)
+        return _stack(mark)
 
 
-def _likest(mark: _Open, number: int, shape: Floats) -> tuple[float, Spot | None]:
+def _best_match(mark: _OpenMark, number: int, shape: Floats) -> tuple[float, Registration | None]:
     """How like the mark a place's shape is, and where it lies if it is the mark."""
-    compared = [(alike(seen.shape, shape), spot) for spot, seen in mark.kept]
+    compared = [(match_shapes(seen.shape, shape), spot) for spot, seen in mark.kept]
     (likeness, top, left), spot = max(compared, key=lambda found: found[0][0])
-    return likeness, Spot(number, spot.top + top, spot.left + left) if likeness > ALIKE else None
+    return likeness, Registration(number, spot.top + top, spot.left + left) if likeness > ALIKE else None
 
 
-def _laid_over(mark: _Open) -> Pooled:
+def _stack(mark: _OpenMark) -> PooledMark:
     """In the frame of the fullest appearance, with the others that show all of it."""
     frame, fullest = mark.kept[0]
     height, width = fullest.shape.shape
-    kept = [(_in_frame(spot, frame), seen) for spot, seen in mark.kept]
-    whole = [(spot, seen) for spot, seen in kept if _holds(seen.shape, spot, fullest.shape)]
+    kept = [(_relative_to(spot, frame), seen) for spot, seen in mark.kept]
+    whole = [(spot, seen) for spot, seen in kept if _contains(seen.shape, spot, fullest.shape)]
 
-    def aligned(spot: Spot, values: NDArray[Any], repeat_edge: bool = True) -> NDArray[Any]:
-        return window(values, spot.top, spot.left, height, width, repeat_edge)
+    def aligned(spot: Registration, values: NDArray[Any], repeat_edge: bool = True) -> NDArray[Any]:
+        return crop_padded(values, spot.top, spot.left, height, width, repeat_edge)
 
     inside = np.concatenate([aligned(spot, seen.inside) for spot, seen in whole])
     outside = np.concatenate([aligned(spot, seen.outside) for spot, seen in whole])
     probability: Floats = np.max([aligned(spot, seen.probability, repeat_edge=False) for spot, seen in whole], 0)  # seen once is seen
-    return Pooled(inside, outside, probability, tuple(_in_frame(spot, frame) for spot in mark.spots))
+    return PooledMark(inside, outside, probability, tuple(_relative_to(spot, frame) for spot in mark.spots))
 
 
-def _in_frame(spot: Spot, frame: Spot) -> Spot:
-    return Spot(spot.number, spot.top - frame.top, spot.left - frame.left)
+def _relative_to(spot: Registration, frame: Registration) -> Registration:
+    return Registration(spot.number, spot.top - frame.top, spot.left - frame.left)
 
 
-def _holds(place: Floats, spot: Spot, shape: Floats) -> bool:
+def _contains(place: Floats, spot: Registration, shape: Floats) -> bool:
     """Whether the whole shape lies inside the place."""
     if not (shape > VISIBLE).any():
         return True
-    own = tight(shape > VISIBLE)
+    own = bounding_box(shape > VISIBLE)
     height, width = place.shape
     inside_rows = own.top + spot.top >= 0 and own.bottom + spot.top <= height
     return inside_rows and own.left + spot.left >= 0 and own.right + spot.left <= width
 
 
-def alike(known: Floats, seen: Floats) -> tuple[float, int, int]:
+def match_shapes(known: Floats, seen: Floats) -> tuple[float, int, int]:
     """How like two shapes (h, w) are, shifted as suits best: (correlation, top, left), where known's (0, 0) is seen's (top, left)."""
     there, here = known > VISIBLE, seen > VISIBLE
     if not there.any() or not here.any() or not 1 / LIKE_SIZE < float(there.sum()) / float(here.sum()) < LIKE_SIZE:
         return 0.0, 0, 0
-    own = tight(there)
+    own = bounding_box(there)
     top, left = own.top - RIM_PIXELS, own.left - RIM_PIXELS
     height, width = own.height + 2 * RIM_PIXELS, own.width + 2 * RIM_PIXELS
     if height > 2 * seen.shape[0] or width > 2 * seen.shape[1]:
         return 0.0, 0, 0
     pad_y, pad_x = height // 2 + 1, width // 2 + 1
-    template = np.ascontiguousarray(window(known, top, left, height, width, repeat_edge=False))
+    template = np.ascontiguousarray(crop_padded(known, top, left, height, width, repeat_edge=False))
     padded = np.pad(seen, ((pad_y, pad_y), (pad_x, pad_x)))
     likeness = cv2.matchTemplate(padded, template, cv2.TM_CCOEFF_NORMED)
     energy = cv2.matchTemplate(padded * padded, np.ones_like(template), cv2.TM_CCORR)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import detail_pixels, local_scene
-from service.pipeline.marks.presence import Look, cut, parts
-from service.pipeline.measure.alpha_from_contrast import Level, level_across, level_of
-from service.pipeline.measure.boundary import outlined
+from service.pipeline.marks.presence import MarkModel, crop_model, split_parts
+from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
+from service.pipeline.measure.boundary import label_boundary
 from service.pipeline.measure.opacity import DENSE
-from service.pipeline.placement import Box, tight
+from service.pipeline.placement import Box, bounding_box
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -42,70 +42,70 @@ LEVELS: Final = (0.6, 1.6)  # times the head's
 COVERAGE_PIXELS: Final = 0.7  # standard deviation of an outline's blur
 
 
-def evened(inside: Floats, look: Look, probability: Floats) -> Look:
+def fit_uniform_opacity(inside: Floats, look: MarkModel, probability: Floats) -> MarkModel:
     """The look with faint marks at one opacity and of one colour, their edges aside, if that explains the crops (N, 3, h, w) too.
 
     Most marks are drawn at one opacity, and the head errs more in each pixel than in the mean of all. Where that does not explain them,
     though the opacity varies little, its level may be wrong, and what varies be the scene's: that is doubted more.
     """
-    found = parts(look.mask > 0.5)
-    whole = _redrawn(inside, look, look.mask > 0.5, probability)
-    if whole is not None and (len(found) == 1 or _of_one_level(inside, look, whole)):
+    found = split_parts(look.mask > 0.5)
+    whole = _resegment(inside, look, look.mask > 0.5, probability)
+    if whole is not None and (len(found) == 1 or _parts_share_level(inside, look, whole)):
         return whole
     for part in found:
-        redrawn = _redrawn(inside, look, part, probability) if len(found) > 1 else None
-        look = redrawn if redrawn is not None else _at_one_level(inside, look, part)
+        redrawn = _resegment(inside, look, part, probability) if len(found) > 1 else None
+        look = redrawn if redrawn is not None else _flatten_part(inside, look, part)
     return look
 
 
-def levelled_by_contrast(inside: Floats, look: Look) -> Look:
+def fit_level_by_contrast(inside: Floats, look: MarkModel) -> MarkModel:
     """The look of a mark that repeats, at the level and of the colour that its many outlines tell, if the scene is then far calmer.
 
     That shows a level that was far too high, which leaves a negative of the mark behind. One too low leaves less detail than there is.
     """
-    mask, before = look.mask > 0.5, _level(look, look.mask > 0.5)
+    mask, before = look.mask > 0.5, _opacity_level(look, look.mask > 0.5)
     shape = np.clip(look.opacity / before, 0, 1) * look.mask
-    if (level := level_of(inside, shape, mask)) is None:
+    if (level := level_from_thin_strokes(inside, shape, mask)) is None:
         return look
     colour = np.where(mask, level.colour[:, None, None], look.colour).astype(np.float32)
     told = replace(look, opacity=(shape * level.opacity).astype(np.float32), colour=colour)
-    return told if _detail(inside, told, mask) < CALMER * _detail(inside, look, mask) else look
+    return told if _fine_detail(inside, told, mask) < CALMER * _fine_detail(inside, look, mask) else look
 
 
-def _of_one_level(inside: Floats, before: Look, look: Look) -> bool:
+def _parts_share_level(inside: Floats, before: MarkModel, look: MarkModel) -> bool:
     """Whether its parts, such as a logo and a word, are about equally opaque, so far as their outlines tell, and none was lost."""
-    found = [level.opacity for part in parts(look.mask > 0.5) if (level := level_across(inside, part)) is not None]
-    left = [float(look.mask[part].mean()) for part in parts(before.mask > 0.5) if part.sum() > LARGE_PART * before.mask.sum()]
+    found = [level.opacity for part in split_parts(look.mask > 0.5) if (level := level_from_contrast(inside, part)) is not None]
+    left = [float(look.mask[part].mean()) for part in split_parts(before.mask > 0.5) if part.sum() > LARGE_PART * before.mask.sum()]
     return min(left, default=1) > LEAST_LEFT and max(found, default=1) < LIKE_LEVELS * min(found, default=1)
 
 
-def _level(look: Look, part: Mask) -> float:
+def _opacity_level(look: MarkModel, part: Mask) -> float:
     return float(np.percentile(look.opacity[part], 80))
 
 
-def _at_one_level(inside: Floats, look: Look, part: Mask) -> Look:
+def _flatten_part(inside: Floats, look: MarkModel, part: Mask) -> MarkModel:
     """The look with a part of it at one level, if that explains the crops."""
-    if (level := _even(look, part)) is None:
+    if (level := _uniform_level(look, part)) is None:
         return look
-    even = _at_level(look, part, level)
-    if _detail(inside, even, part) < MOST_DETAIL * _detail(inside, look, part):
+    even = _with_level(look, part, level)
+    if _fine_detail(inside, even, part) < MOST_DETAIL * _fine_detail(inside, look, part):
         return even
-    return replace(look, doubt=np.minimum(np.where(part, UNEVEN_DOUBT * look.doubt, look.doubt), np.float32(1)))
+    return replace(look, opacity_sigma=np.minimum(np.where(part, UNEVEN_DOUBT * look.opacity_sigma, look.opacity_sigma), np.float32(1)))
 
 
-def _even(look: Look, part: Mask, most_uneven: float = MOST_UNEVEN) -> Level | None:
+def _uniform_level(look: MarkModel, part: Mask, most_uneven: float = MOST_UNEVEN) -> OpacityLevel | None:
     """The one level of a part (h, w) of the look; None where that is dense, or has a texture."""
     if not part.any():
         return None
-    level = _level(look, part)
+    level = _opacity_level(look, part)
     core = part & (look.opacity > CORE * level)
     if level > DENSE or not core.any() or look.opacity[core].std() > most_uneven * level:
         return None
-    weight = 1 / (np.square(look.doubt[core]) + SURE_DOUBT**2)
-    return Level(float(np.average(look.opacity[core], weights=weight)), np.average(look.colour[:, core], axis=1, weights=weight))
+    weight = 1 / (np.square(look.opacity_sigma[core]) + SURE_DOUBT**2)
+    return OpacityLevel(float(np.average(look.opacity[core], weights=weight)), np.average(look.colour[:, core], axis=1, weights=weight))
 
 
-def _at_level(look: Look, part: Mask, level: Level) -> Look:
+def _with_level(look: MarkModel, part: Mask, level: OpacityLevel) -> MarkModel:
     opacity = level.opacity * np.clip(look.opacity / (EDGE * level.opacity), 0, 1)
     return replace(
         look,
@@ -114,56 +114,56 @@ def _at_level(look: Look, part: Mask, level: Level) -> Look:
     )
 
 
-def _redrawn(inside: Floats, look: Look, group: Mask, probability: Floats) -> Look | None:
+def _resegment(inside: Floats, look: MarkModel, group: Mask, probability: Floats) -> MarkModel | None:
     """The look with the outline, level and colour that its even parts have by what the scene is like on both sides of their outline.
 
     None where they are not even as a whole, or the scene behind them would then be stranger than before.
     """
-    if (of_head := _even(look, group, MOST_UNEVEN_SHAPE)) is None:
+    if (of_head := _uniform_level(look, group, MOST_UNEVEN_SHAPE)) is None:
         return None
     other = group & (np.abs(look.colour - of_head.colour[:, None, None]).mean(0) > OTHER_COLOUR)
     if other.sum() > MOST_OTHER * group.sum():
         return None
     rest = (look.mask > 0.5) & ~group
     height, width = group.shape
-    window = tight(group | ((probability > MAYBE) & ~rest)).grown(AROUND_PIXELS, width, height)
+    window = bounding_box(group | ((probability > MAYBE) & ~rest)).expanded(AROUND_PIXELS, width, height)
     if window.width * window.height > MOST_PIXELS:
         return None
     own = replace(look, mask=group.astype(np.float32))
-    own, others = cut(own, window.top, window.left, window.height, window.width), rest[window.slices]
+    own, others = crop_model(own, window.top, window.left, window.height, window.width), rest[window.slices]
     crops, maybe = inside[(..., *window.slices)], np.where(others, np.float32(0), probability[window.slices])
-    shape, level = _reshaped(crops, own, maybe, others, of_head)
-    new = _drawn(own, shape, other[window.slices], level, of_head)
+    shape, level = _solve_shape(crops, own, maybe, others, of_head)
+    new = _render(own, shape, other[window.slices], level, of_head)
     either = (new.mask > 0.5) | (own.mask > 0.5)
-    if not shape.any() or _detail(crops, new, either) > MOST_REDRAWN_DETAIL * _detail(crops, own, either):
+    if not shape.any() or _fine_detail(crops, new, either) > MOST_REDRAWN_DETAIL * _fine_detail(crops, own, either):
         return None
-    return _put(look, new, rest, window)
+    return _paste(look, new, rest, window)
 
 
-def _reshaped(crops: Floats, own: Look, maybe: Floats, others: Mask, of_head: Level) -> tuple[Mask, Level]:
+def _solve_shape(crops: Floats, own: MarkModel, maybe: Floats, others: Mask, of_head: OpacityLevel) -> tuple[Mask, OpacityLevel]:
     """The shape (h, w) of the mark at the head's level; then its level by that shape, and its shape at that level, if it can be true."""
-    belief = _belief(own, maybe, of_head)
+    belief = _prior_log_odds(own, maybe, of_head)
 
-    def shape_at(level: Level) -> Mask:
-        return _backed(outlined(crops, level, belief), own, maybe) & ~others
+    def shape_at(level: OpacityLevel) -> Mask:
+        return _drop_unsupported(label_boundary(crops, level, belief), own, maybe) & ~others
 
     shape = shape_at(of_head)
-    level = level_across(crops, shape)
+    level = level_from_contrast(crops, shape)
     if level is None or not LEVELS[0] < level.opacity / of_head.opacity < LEVELS[1]:
         return shape, of_head
     return shape_at(level), level
 
 
-def _belief(look: Look, probability: Floats, of_head: Level) -> Floats:
+def _prior_log_odds(look: MarkModel, probability: Floats, of_head: OpacityLevel) -> Floats:
     """The log odds (h, w) of being marked, by the segmenter and the head."""
     likely = np.clip(probability, 1e-3, 1 - 1e-3)
     seen = np.clip(np.log(likely / (1 - likely)), -MOST_LOG_ODDS, MOST_LOG_ODDS)
-    share, error = look.opacity / of_head.opacity, look.doubt / of_head.opacity + HEAD_ERROR
+    share, error = look.opacity / of_head.opacity, look.opacity_sigma / of_head.opacity + HEAD_ERROR
     odds: Floats = (seen + HEAD_WEIGHT * np.clip((share - 0.5) / error, -MOST_LOG_ODDS, MOST_LOG_ODDS)).astype(np.float32)
     return odds
 
 
-def _backed(shape: Mask, look: Look, probability: Floats) -> Mask:
+def _drop_unsupported(shape: Mask, look: MarkModel, probability: Floats) -> Mask:
     """Without the pieces of which next to nothing was taken for mark before: edges of the scene that are as high as the mark's."""
     count, labels = cv2.connectedComponents(shape.astype(np.uint8))
     before = (look.mask > 0.5) | (probability > MAYBE)
@@ -174,7 +174,7 @@ def _backed(shape: Mask, look: Look, probability: Floats) -> Mask:
     return result
 
 
-def _drawn(look: Look, shape: Mask, other: Mask, level: Level, of_head: Level) -> Look:
+def _render(look: MarkModel, shape: Mask, other: Mask, level: OpacityLevel, of_head: OpacityLevel) -> MarkModel:
     """The look with the mark in this shape. What is of another colour stays; edges are between what the head sees and the shape."""
     square = np.ones((3, 3), np.uint8)
     inner, wide = cv2.erode(shape.astype(np.uint8), square) > 0, cv2.dilate(shape.astype(np.uint8), square) > 0
@@ -187,16 +187,16 @@ def _drawn(look: Look, shape: Mask, other: Mask, level: Level, of_head: Level) -
     return replace(look, mask=mask.astype(np.float32), opacity=opacity, colour=colour)
 
 
-def _put(look: Look, part: Look, rest: Mask, window: Box) -> Look:
+def _paste(look: MarkModel, part: MarkModel, rest: Mask, window: Box) -> MarkModel:
     """The look with parts of it drawn anew in a window; of the mark the rest is left."""
-    mask, opacity, colour, doubt = rest.astype(np.float32), look.opacity.copy(), look.colour.copy(), look.doubt.copy()
+    mask, opacity, colour, opacity_sigma = rest.astype(np.float32), look.opacity.copy(), look.colour.copy(), look.opacity_sigma.copy()
     free = ~rest[window.slices]
-    for plane, new in ((mask, part.mask), (opacity, part.opacity), (colour, part.colour), (doubt, part.doubt)):
+    for plane, new in ((mask, part.mask), (opacity, part.opacity), (colour, part.colour), (opacity_sigma, part.opacity_sigma)):
         np.copyto(plane[(..., *window.slices)], new, where=free)
-    return Look(mask, opacity, colour, doubt)
+    return MarkModel(mask, opacity, colour, opacity_sigma)
 
 
-def _detail(inside: Floats, look: Look, part: Mask) -> float:
+def _fine_detail(inside: Floats, look: MarkModel, part: Mask) -> float:
     """How much fine detail, in squares, the un-blended crops have in a part (h, w) of the mark."""
     opacity = look.opacity * look.mask
     unblended, scene = local_scene(inside, opacity, look.colour, detail_pixels(opacity))

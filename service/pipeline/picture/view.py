@@ -52,7 +52,7 @@ class View:
         return np.pad(values, [(0, 0)] * (values.ndim - 2) + [rows, columns], mode="edge")
 
 
-def window(values: NDArray[Any], top: int, left: int, height: int, width: int, repeat_edge: bool) -> NDArray[Any]:
+def crop_padded(values: NDArray[Any], top: int, left: int, height: int, width: int, repeat_edge: bool) -> NDArray[Any]:
     """(..., h, w) -> (..., height, width) from (top, left) on, which may lie outside: there the edge is repeated, or 0."""
     rows, columns = np.arange(top, top + height), np.arange(left, left + width)
     inner_rows, inner_columns = rows.clip(0, values.shape[-2] - 1), columns.clip(0, values.shape[-1] - 1)

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from service.errors import CleanplateError, DecodeFailed, EncodeFailed
 from service.media import container_of
 from service.pipeline.io.whole_file import whole_file
-from service.pipeline.picture.orientation import shown_box
+from service.pipeline.picture.orientation import displayed_box
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.manifest import MEDIA_TYPES, read_in_child, sign_in_child
 from service.pipeline.provenance.signer import Signer
@@ -207,7 +207,7 @@ def _credentials(carried: Mapping[str, Any]) -> Credentials:
 
 def _region(placement: Placement, info: VideoInfo) -> dict[str, object]:
     """Where and when a mark was, in the words of C2PA's regions of interest."""
-    box = shown_box(placement.box, info)
+    box = displayed_box(placement.box, info)
     corner = {"x": box.left, "y": box.top}
     shape = {"type": "rectangle", "unit": "pixel", "origin": corner, "width": box.width, "height": box.height}
     frames = {"start": placement.first_frame, "end": placement.last_frame}

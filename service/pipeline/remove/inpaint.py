@@ -16,9 +16,9 @@ from service.inference.batcher import Arrays, Batcher
 from service.pipeline.picture.composite import crop_rgb
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement
-from service.pipeline.remove.mark_windows import Drawing, Looks, hole_of
-from service.pipeline.remove.reference_alignment import Borrower
-from service.pipeline.remove.temporal_smoothing import Steady
+from service.pipeline.remove.mark_windows import MarkWindow, MarkWindows, placement_hole
+from service.pipeline.remove.reference_alignment import ReferenceAligner
+from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.remove.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
 
@@ -39,7 +39,7 @@ class Patch:
     alpha: Floats = field(repr=False)
 
 
-def feathered(hole_mask: Floats) -> Floats:
+def feather(hole_mask: Floats) -> Floats:
     """Alpha for pasting: 1 inside the hole, falling over its outermost pixel, 0 outside."""
     return (cv2.GaussianBlur(hole_mask, (3, 3), 0) * hole_mask).astype(np.float32, copy=False)
 
@@ -51,9 +51,9 @@ class Inpainter:
         self._network = network
         self._marks = marks
         self._info = info
-        self._looks = Looks(marks, info)
-        self._borrowers: dict[Box, Borrower] = {}
-        self._steady = Steady()
+        self._looks = MarkWindows(marks, info)
+        self._borrowers: dict[Box, ReferenceAligner] = {}
+        self._steady = TemporalSmoother()
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
         """Patches by frame index for the target frames, which come in order; `frames` holds them and those REACH_FRAMES around them."""
@@ -66,11 +66,11 @@ class Inpainter:
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
         for index in targets:
             for marks in self._by_box(index):
-                patch = _blank(marks)
+                patch = _empty_patch(marks)
                 patches[index].append(patch)
                 for tile in tiles(patch.box):
                     view = View.of(tile.seen)
-                    if self._looks.drawn(index, view).mask.any():
+                    if self._looks.window_of(index, view).mask.any():
                         windows.append(self._window(index, tile.seen, frames))
                         places.append((index, patch, tile))
         answers = self._network.begin(windows)
@@ -80,7 +80,7 @@ class Inpainter:
         def finish() -> dict[int, list[Patch]]:
             for (index, patch, tile), window, answer in zip(places, windows, answers(), strict=True):
                 mask, opacity = window["mask"][0, 0], window["opacity"][0, 0]
-                _put(patch, tile, self._steady.steadied(index, tile.seen, answer["clean"], mask, opacity))
+                _write_tile(patch, tile, self._steady.smooth(index, tile.seen, answer["clean"], mask, opacity))
             self._steady.forget(here)
             return patches
 
@@ -97,18 +97,18 @@ class Inpainter:
     def _window(self, index: int, box: Box, frames: Mapping[int, Frame]) -> Arrays:
         """The network's inputs for one tile: the frame itself first, then its references."""
         if box not in self._borrowers:
-            self._borrowers[box] = Borrower(box, self._looks, self._info)
+            self._borrowers[box] = ReferenceAligner(box, self._looks, self._info)
         borrower = self._borrowers[box]
         rows = [Reference(index, 0, 0), *borrower.references(index, frames)]
         views = [View.of(box).moved(row.dy, row.dx) for row in rows]
-        drawn = [self._looks.drawn(row.frame, view) for row, view in zip(rows, views, strict=True)]
+        drawn = [self._looks.window_of(row.frame, view) for row, view in zip(rows, views, strict=True)]
         crops = [self._crop(frames[row.frame], view) for row, view in zip(rows, views, strict=True)]
         parts = {
-            "frames": [crops[0], *(in_light_of(crops[0], drawn[0], *other) for other in zip(crops[1:], drawn[1:], strict=True))],
+            "frames": [crops[0], *(match_brightness(crops[0], drawn[0], *other) for other in zip(crops[1:], drawn[1:], strict=True))],
             "mask": [look.mask for look in drawn],
             "opacity": [look.opacity for look in drawn],
             "colour": [look.colour for look in drawn],
-            "doubt": [look.doubt for look in drawn],
+            "doubt": [look.opacity_sigma for look in drawn],
         }
         return {name: padded(np.stack(values), INPAINTER_MULTIPLE) for name, values in parts.items()}
 
@@ -122,7 +122,7 @@ class Inpainter:
         return {tile.seen for mark in self._marks if mark.last_frame >= frame for tile in tiles(mark.box)}
 
 
-def in_light_of(target: Floats, here: Drawing, crop: Floats, there: Drawing) -> Floats:
+def match_brightness(target: Floats, here: MarkWindow, crop: Floats, there: MarkWindow) -> Floats:
     """A reference's crop (3, h, w) as bright as the target, channel by channel and place by place: light changes with time.
 
     Measured where both show the scene and continued from there. Under a mark of the reference only what passes through it is changed.
@@ -135,14 +135,14 @@ def in_light_of(target: Floats, here: Drawing, crop: Floats, there: Drawing) -> 
     return lit
 
 
-def _blank(marks: Sequence[Placement]) -> Patch:
+def _empty_patch(marks: Sequence[Placement]) -> Patch:
     """A patch for all marks of one box, without its pixels yet."""
     box = marks[0].box
-    mask = np.logical_or.reduce([hole_of(mark) > 0 for mark in marks]).astype(np.float32)
-    return Patch(box, np.zeros((3, box.height, box.width), np.float32), feathered(mask))
+    mask = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
+    return Patch(box, np.zeros((3, box.height, box.width), np.float32), feather(mask))
 
 
-def _put(patch: Patch, tile: Tile, clean: Floats) -> None:
+def _write_tile(patch: Patch, tile: Tile, clean: Floats) -> None:
     """Writes the kept part of a tile's answer into the patch."""
     kept, seen, box = tile.kept, tile.seen, patch.box
     part = clean[:, kept.top - seen.top : kept.bottom - seen.top, kept.left - seen.left : kept.right - seen.left]

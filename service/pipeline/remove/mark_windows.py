@@ -22,7 +22,7 @@ KEPT_COVERS = 12  # as large as the picture
 KEPT_FRAMES = 256
 
 
-def hole(mask: Floats, margin_pixels: int) -> Floats:
+def dilated_hole(mask: Floats, margin_pixels: int) -> Floats:
     """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
     side = 2 * margin_pixels + 1
     shape = cv2.MORPH_ELLIPSE if margin_pixels > 1 else cv2.MORPH_RECT  # an ellipse of three is a cross: corners would be feathered
@@ -30,33 +30,33 @@ def hole(mask: Floats, margin_pixels: int) -> Floats:
     return cv2.dilate((mask > 0.5).astype(np.float32), around).astype(np.float32, copy=False)
 
 
-def hole_of(placement: Placement) -> Floats:
+def placement_hole(placement: Placement) -> Floats:
     """A person's box or mask is meant as it is drawn; what was found gets a margin, a wider one where its outline is not at rest."""
     if placement.kind == "user":
-        return hole(placement.mask, 0)
-    swing = (placement.mask < 0.5) & (np.asarray(placement.doubt) > CHANGING)
-    return np.maximum(hole(placement.mask, placement.margin_pixels), swing.astype(np.float32))
+        return dilated_hole(placement.mask, 0)
+    swing = (placement.mask < 0.5) & (np.asarray(placement.opacity_sigma) > CHANGING)
+    return np.maximum(dilated_hole(placement.mask, placement.dilation_pixels), swing.astype(np.float32))
 
 
 @dataclass(frozen=True)
-class Drawing:
+class MarkWindow:
     """The marks in a window: mask, opacity and doubt (1, h, w), colour (3, h, w)."""
 
     mask: Floats = field(repr=False)
     opacity: Floats = field(repr=False)
     colour: Floats = field(repr=False)
-    doubt: Floats = field(repr=False)
+    opacity_sigma: Floats = field(repr=False)
 
 
-class Looks:
+class MarkWindows:
     """The marks of one video. Drawings are kept while they are asked for: most windows of a stay look alike."""
 
     def __init__(self, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._marks = marks
-        self._holes = [hole_of(mark) > 0 for mark in marks]
+        self._holes = [placement_hole(mark) > 0 for mark in marks]
         self._size = info.width, info.height
         self._active: dict[int, tuple[int, ...]] = {}
-        self._drawings: dict[Hashable, Drawing] = {}
+        self._drawings: dict[Hashable, MarkWindow] = {}
         self._covers: dict[Hashable, Mask] = {}
 
     def active(self, index: int) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ class Looks:
             _forget(self._active, KEPT_FRAMES)
         return self._active[index]
 
-    def covered(self, index: int, view: View, around_frames: int = 0) -> Mask:
+    def hidden_pixels(self, index: int, view: View, around_frames: int = 0) -> Mask:
         """(h, w): the pixels of the view that are marked in the frame, or in the few around it, or lie outside of the picture."""
         active = tuple(sorted({n for i in range(index - around_frames, index + around_frames + 1) for n in self.active(i)}))
         if active not in self._covers:
@@ -78,7 +78,7 @@ class Looks:
             covered[top : top + inner.height, left : left + inner.width] = self._covers[active][inner.slices]
         return covered
 
-    def drawn(self, index: int, view: View) -> Drawing:
+    def window_of(self, index: int, view: View) -> MarkWindow:
         """All marks of the frame in the view. What lies outside of the picture counts as opaque mark."""
         active = self.active(index)
         if (view, active) not in self._drawings:
@@ -93,9 +93,9 @@ class Looks:
             cover[self._marks[number].box.slices] |= self._holes[number]
         return cover
 
-    def _draw(self, active: tuple[int, ...], view: View) -> Drawing:
+    def _draw(self, active: tuple[int, ...], view: View) -> MarkWindow:
         mask, opacity = np.ones((2, 1, view.height, view.width), np.float32)
-        colour, doubt = np.zeros((3, view.height, view.width), np.float32), np.zeros((1, view.height, view.width), np.float32)
+        colour, opacity_sigma = np.zeros((3, view.height, view.width), np.float32), np.zeros((1, view.height, view.width), np.float32)
         if (inner := view.inner(*self._size)) is not None:
             top, left = inner.top - view.top, inner.left - view.left
             for plane in (mask, opacity):
@@ -108,9 +108,9 @@ class Looks:
             own = self._holes[number][there]
             mask[0][here][own] = 1
             opacity[0][here][own] = mark.opacity[there][own]
-            doubt[0][here][own] = np.broadcast_to(mark.doubt, mark.mask.shape)[there][own]
+            opacity_sigma[0][here][own] = np.broadcast_to(mark.opacity_sigma, mark.mask.shape)[there][own]
             colour[:, here[0], here[1]][:, own] = mark.colour[:, there[0], there[1]][:, own]
-        return Drawing(mask, opacity, colour, doubt)
+        return MarkWindow(mask, opacity, colour, opacity_sigma)
 
 
 def _forget(kept: dict[Any, Any], most: int) -> None:

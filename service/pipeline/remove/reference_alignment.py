@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.references import CHANGED, OFFSETS, SHRINK, Reference, Shift, choose, shift_between, shrunk
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box
-from service.pipeline.remove.mark_windows import Looks
+from service.pipeline.remove.mark_windows import MarkWindows
 from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
@@ -19,10 +19,10 @@ UNSURE_FRAMES = 2  # before and after a mark's stay, which may still show it: no
 FINE_PIXELS = 6  # by which the sum of many steps may be wrong
 
 
-class Borrower:
+class ReferenceAligner:
     """One window of the picture, and where its piece of the scene lies in the frames around the one to be restored."""
 
-    def __init__(self, box: Box, looks: Looks, info: VideoInfo) -> None:
+    def __init__(self, box: Box, looks: MarkWindows, info: VideoInfo) -> None:
         self._view = View.of(box)
         self._region = View.of(box, RING_PIXELS)
         self._looks = looks
@@ -33,11 +33,13 @@ class Borrower:
     def references(self, target: int, frames: Mapping[int, Frame]) -> tuple[Reference, ...]:
         """The frames to lay beside the target, of those at hand up to the farthest offset; the target itself where there are too few."""
         self._forget(target)
-        hole = self._looks.covered(target, self._view)
+        hole = self._looks.hidden_pixels(target, self._view)
         candidates = [*self._followed(target, frames, -1), *self._followed(target, frames, 1)]
         refined: dict[Reference, Reference | None] = {}
         while True:
-            chosen = choose(target, hole, candidates, lambda r: self._looks.covered(r.frame, self._view.moved(r.dy, r.dx), UNSURE_FRAMES))
+            chosen = choose(
+                target, hole, candidates, lambda r: self._looks.hidden_pixels(r.frame, self._view.moved(r.dy, r.dx), UNSURE_FRAMES)
+            )
             refined |= {reference: self._refined(target, reference, frames) for reference in chosen if reference not in refined}
             found = [fine for reference in chosen if (fine := refined[reference]) is not None]
             if len(found) == len(chosen):
@@ -96,7 +98,7 @@ class Borrower:
             flat = shrunk(np.zeros((view.height, view.width), np.float32))
             return flat, flat
         luma = view.padded(frames[frame].planes[0][inner.slices], inner).astype(np.float32) / (2**self._info.pixel_format.bit_depth - 1)
-        known = (shrunk(1 - self._looks.covered(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
+        known = (shrunk(1 - self._looks.hidden_pixels(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
         return shrunk(luma), known
 
     def _forget(self, target: int) -> None:

@@ -30,17 +30,17 @@ class _Past:
     mask: Floats = field(repr=False)
 
 
-class Steady:
+class TemporalSmoother:
     """Remembers what every window looked like in the frame before. Frames are given in order."""
 
     def __init__(self) -> None:
         self._past: dict[Box, _Past] = {}
 
-    def steadied(self, index: int, box: Box, clean: Floats, mask: Floats, opacity: Floats) -> Floats:
+    def smooth(self, index: int, box: Box, clean: Floats, mask: Floats, opacity: Floats) -> Floats:
         """The restored window (3, h, w) of a frame, nearer to the one before where both are restored, `mask` (h, w) being 1, and still."""
         past = self._past.get(box)
         if past is not None and past.index == index - 1:
-            clean = averaged(clean, past.clean, mask, past.mask, opacity)
+            clean = gated_average(clean, past.clean, mask, past.mask, opacity)
         self._past[box] = _Past(index, clean, mask)
         return clean
 
@@ -49,7 +49,7 @@ class Steady:
         self._past = {box: past for box, past in self._past.items() if box in keep}
 
 
-def averaged(now: Floats, before: Floats, mask: Floats, mask_before: Floats, opacity: Floats) -> Floats:
+def gated_average(now: Floats, before: Floats, mask: Floats, mask_before: Floats, opacity: Floats) -> Floats:
     """Pixels (3, h, w) of a frame, restored where `mask` (h, w) is 1, nearer to those of the frame before where all is still."""
     change = np.abs(now - before).mean(0)
     shown = (1 - mask) * (1 - mask_before)

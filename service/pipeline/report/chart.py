@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service.pipeline.report.intervals import Stay, lanes, stays
+from service.pipeline.report.intervals import Interval, intervals, lanes
 from service.pipeline.report.report import Report
 
 MOST_LANES: Final = 8
@@ -41,7 +41,7 @@ class Chart:
 
 def chart(report: Report) -> Chart:
     """The stays of a run over its time."""
-    found = stays(report.placements)
+    found = intervals(report.placements)
     numbers = {id(stay): number for number, stay in enumerate(found, 1)}
     seconds = length_seconds(report)
     rows = lanes(found)
@@ -67,7 +67,7 @@ def clock(seconds: float) -> str:
     return f"{hundredths // 6000}:{hundredths // 100 % 60:02}.{hundredths % 100:02}"
 
 
-def _bar(stay: Stay, number: int, report: Report, seconds: float) -> Bar:
+def _bar(stay: Interval, number: int, report: Report, seconds: float) -> Bar:
     return Bar(report.timeline.seconds(stay.first_frame) / seconds, end_seconds(report, stay.last_frame) / seconds, (number,))
 
 

@@ -11,21 +11,21 @@ import numpy as np
 from service.errors import EncodeFailed
 from service.pipeline.io.thumbnail import shrunk_size
 from service.pipeline.picture.composite import shrink_rgb
-from service.pipeline.picture.orientation import levels, matte, shown_picture
-from service.pipeline.placement import Box, Placement, tight
+from service.pipeline.picture.orientation import displayed_picture, matte_picture, to_grey_levels
+from service.pipeline.placement import Box, Placement, bounding_box
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.contact_sheet import Picture, Sample, View
-from service.pipeline.report.intervals import moments
+from service.pipeline.report.intervals import key_moments
 from service.pipeline.video import Frame, VideoInfo
 
 VIEW_PIXELS: Final = 640  # long side of what is kept; the whole frame is not
 
 
-class Witness:
+class FrameSampler:
     """Watches the frames go by and keeps some of them, small and as they are shown: a few of each mark, and six in all."""
 
     def __init__(self, placements: Sequence[Placement], info: VideoInfo) -> None:
-        self._wanted = moments(placements)
+        self._wanted = key_moments(placements)
         self._placements = placements
         self._info = info
         self._samples: list[Sample] = []
@@ -51,7 +51,7 @@ class Witness:
         mask, opacity = np.zeros((2, self._info.height, self._info.width), np.uint8)
         for placement in self._placements:
             if placement.covers(frame_index):
-                for plane, shown in ((mask, levels(placement.mask)), (opacity, matte(placement))):
+                for plane, shown in ((mask, to_grey_levels(placement.mask)), (opacity, matte_picture(placement))):
                     part = plane[placement.box.slices]
                     np.maximum(part, shown, out=part)
         return mask, opacity
@@ -71,8 +71,8 @@ def draw(samples: Sequence[Sample], folder: Path) -> None:
 def _view(area: Box, marked: Frame, clean: Frame, mask: Picture, opacity: Picture, info: VideoInfo) -> View:
     """A part of both frames, with square pixels, at most VIEW_PIXELS long, turned as it is shown."""
     size = shrunk_size(replace(info, width=area.width, height=area.height), VIEW_PIXELS)
-    before, after = (shown_picture(shrink_rgb(_cut(frame, area, info), info, *size), info) for frame in (marked, clean))
-    where, how = (shown_picture(_shrunk(plane[area.slices], size), info) for plane in (mask, opacity))
+    before, after = (displayed_picture(shrink_rgb(_cut(frame, area, info), info, *size), info) for frame in (marked, clean))
+    where, how = (displayed_picture(_shrunk(plane[area.slices], size), info) for plane in (mask, opacity))
     return View(before, where, how, after)
 
 
@@ -91,7 +91,7 @@ def _shrunk(plane: Picture, size: tuple[int, int]) -> Picture:
 def _near(mask: Picture, box: Box, info: VideoInfo) -> Box:
     """The surroundings of the mark in a box: a quarter wider on each side, flat as 3:2 to 3:1 where the picture allows."""
     inside = mask[box.slices] > 127
-    mark = tight(inside) if inside.any() else Box(0, 0, box.width, box.height)
+    mark = bounding_box(inside) if inside.any() else Box(0, 0, box.width, box.height)
     half_width = max(mark.width, mark.height * 1.5) * 0.75
     half_height = max(mark.height, mark.width / 3) * 0.75
     middle_x, middle_y = box.left + (mark.left + mark.right) / 2, box.top + (mark.top + mark.bottom) / 2

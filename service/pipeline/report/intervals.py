@@ -12,7 +12,7 @@ MOST_MOMENTS_OF_A_STAY: Final = 3
 
 
 @dataclass(frozen=True)
-class Stay:
+class Interval:
     """A mark at one place from its first to its last frame: the placements of one box whose frames overlap or touch."""
 
     first_frame: int
@@ -28,30 +28,30 @@ class Stay:
         return self.last_frame - self.first_frame + 1
 
 
-def stays(placements: Iterable[Placement]) -> tuple[Stay, ...]:
+def intervals(placements: Iterable[Placement]) -> tuple[Interval, ...]:
     """All stays, in the order in which they begin."""
     of_box: dict[Box, list[Placement]] = defaultdict(list)
     for placement in placements:
         of_box[placement.box].append(placement)
-    found = [stay for group in of_box.values() for stay in _of_one_place(group)]
+    found = [stay for group in of_box.values() for stay in _intervals_at(group)]
     return tuple(sorted(found, key=lambda stay: (stay.first_frame, stay.last_frame)))
 
 
-def _of_one_place(placements: Iterable[Placement]) -> Iterator[Stay]:
+def _intervals_at(placements: Iterable[Placement]) -> Iterator[Interval]:
     joined: list[Placement] = []
     last_frame = -1
     for placement in sorted(placements, key=lambda p: p.first_frame):
         if joined and placement.first_frame > last_frame + 1:
-            yield Stay(joined[0].first_frame, last_frame, tuple(joined))
+            yield Interval(joined[0].first_frame, last_frame, tuple(joined))
             joined = []
         last_frame = max(last_frame, placement.last_frame) if joined else placement.last_frame
         joined.append(placement)
-    yield Stay(joined[0].first_frame, last_frame, tuple(joined))
+    yield Interval(joined[0].first_frame, last_frame, tuple(joined))
 
 
-def lanes(found: Sequence[Stay]) -> list[list[Stay]]:
+def lanes(found: Sequence[Interval]) -> list[list[Interval]]:
     """Stays, given as they begin, in as few rows as let no two of a row overlap."""
-    rows: list[list[Stay]] = []
+    rows: list[list[Interval]] = []
     for stay in found:
         free = next((row for row in rows if row[-1].last_frame < stay.first_frame), None)
         if free is None:
@@ -60,10 +60,10 @@ def lanes(found: Sequence[Stay]) -> list[list[Stay]]:
     return rows
 
 
-def moments(placements: Iterable[Placement]) -> dict[int, list[Box]]:
+def key_moments(placements: Iterable[Placement]) -> dict[int, list[Box]]:
     """Frames that show the marks best, and what is to be looked at in each: evenly out of the longest stay at each of the places."""
-    longest: dict[Box, Stay] = {}
-    for stay in sorted(stays(placements), key=lambda stay: -stay.frames):
+    longest: dict[Box, Interval] = {}
+    for stay in sorted(intervals(placements), key=lambda stay: -stay.frames):
         longest.setdefault(stay.box, stay)
     chosen = list(longest.values())[:MOST_MOMENTS]
     of_each = min(MOST_MOMENTS_OF_A_STAY, MOST_MOMENTS // max(1, len(chosen)))

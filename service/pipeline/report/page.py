@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from service.errors import CleanplateError
-from service.pipeline.picture.orientation import shown_box, shown_size
+from service.pipeline.picture.orientation import displayed_box, displayed_size
 from service.pipeline.report.chart import Bar, Chart, chart, clock, end_seconds
 from service.pipeline.report.contact_sheet import Picture, Sample, View
-from service.pipeline.report.intervals import Stay, stays
-from service.pipeline.report.report import FileResult, Look, Report, data_address, png_address
+from service.pipeline.report.intervals import Interval, intervals
+from service.pipeline.report.report import FileResult, MatteView, Report, data_address, png_address
 
 PACKAGE: Final = "service.pipeline.report"
 TEMPLATE: Final = "page.html"
@@ -72,7 +72,7 @@ class _Step:
 
 
 @dataclass(frozen=True)
-class _Sight:
+class _MarkView:
     """A frame in pictures: rows of name and address."""
 
     caption: str
@@ -88,7 +88,7 @@ class _Part:
     verdict: str
     failed: bool
     facts: tuple[str, ...] = ()
-    sights: tuple[_Sight, ...] = ()
+    sights: tuple[_MarkView, ...] = ()
     drawn: Chart | None = None
     rows: tuple[_Row, ...] = ()
     hidden_rows: int = 0
@@ -115,14 +115,14 @@ def _part(result: FileResult, number: int) -> _Part:
     report = result.outcome
     if isinstance(report, CleanplateError):
         return _Part(result.source_name, "", str(report), failed=True)
-    found = stays(report.placements)
+    found = intervals(report.placements)
     return _Part(
         name=result.source_name,
         target_name=result.target_name,
         verdict=_verdict(report, found),
         failed=False,
         facts=tuple(_facts(report)),
-        sights=tuple(_sight(sample, report) for sample in report.samples) if number < MOST_FILES_WITH_PICTURES else (),
+        sights=tuple(_mark_view(sample, report) for sample in report.samples) if number < MOST_FILES_WITH_PICTURES else (),
         drawn=chart(report) if found and report.frames > 1 else None,
         rows=tuple(_row(stay, place, report) for place, stay in enumerate(found[:MOST_ROWS], 1)),
         hidden_rows=max(0, len(found) - MOST_ROWS),
@@ -132,7 +132,7 @@ def _part(result: FileResult, number: int) -> _Part:
     )
 
 
-def _verdict(report: Report, found: Sequence[Stay]) -> str:
+def _verdict(report: Report, found: Sequence[Interval]) -> str:
     if not found:
         return "No mark was found; the streams were copied untouched."
     if report.frames == 1:
@@ -147,7 +147,7 @@ def _counted(number: int, word: str) -> str:
 
 def _facts(report: Report) -> Iterator[str]:
     """What the file is, and how long it took."""
-    info, (width, height) = report.info, shown_size(report.info)
+    info, (width, height) = report.info, displayed_size(report.info)
     yield f"{width} × {height} pixels"
     if report.frames > 1:
         yield f"{info.duration_seconds:.1f} s, {report.frames} frames, {float(info.fps):.4g} fps"
@@ -163,10 +163,10 @@ def _steps(report: Report) -> Iterator[_Step]:
         yield _Step(step.name, STEPS.get(step.name, ""), step.seconds, step.frames_per_second, share)
 
 
-def _row(stay: Stay, number: int, report: Report) -> _Row:
+def _row(stay: Interval, number: int, report: Report) -> _Row:
     """A stay; of an animated mark that look which stays longest speaks for all."""
     longest = max(stay.placements, key=lambda placement: placement.last_frame - placement.first_frame)
-    box, look = shown_box(stay.box, report.info), Look.of(longest)
+    box, look = displayed_box(stay.box, report.info), MatteView.of(longest)
     red, green, blue = (round(255 * value) for value in look.colour)
     return _Row(
         number=number,
@@ -183,9 +183,9 @@ def _row(stay: Stay, number: int, report: Report) -> _Row:
     )
 
 
-def _sight(sample: Sample, report: Report) -> _Sight:
+def _mark_view(sample: Sample, report: Report) -> _MarkView:
     when = f"Frame {sample.frame_index}, at {clock(report.timeline.seconds(sample.frame_index))}" if report.frames > 1 else "The picture"
-    return _Sight(when, (("whole picture", _addresses(sample.whole)), ("close up", _addresses(sample.close))))
+    return _MarkView(when, (("whole picture", _addresses(sample.whole)), ("close up", _addresses(sample.close))))
 
 
 def _addresses(view: View) -> dict[str, str]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from service.errors import CleanplateError
 from service.pipeline.locate.candidates import Timeline
-from service.pipeline.picture.orientation import matte, shown_box, shown_picture, shown_size
+from service.pipeline.picture.orientation import displayed_box, displayed_picture, displayed_size, matte_picture
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.contact_sheet import Picture, Sample
@@ -24,7 +24,7 @@ QUICK: Final = 1  # of zlib's levels: for mattes the slow ones save a tenth
 
 
 @dataclass(frozen=True)
-class StepFigures:
+class StepMetrics:
     """One step of the run and how long it took."""
 
     name: str
@@ -43,7 +43,7 @@ class Report:
     info: VideoInfo
     placements: tuple[Placement, ...]
     timeline: Timeline
-    steps: tuple[StepFigures, ...]
+    steps: tuple[StepMetrics, ...]
     versions: dict[str, str]
     samples: tuple[Sample, ...] = field(default=(), repr=False)
     provenance: Provenance | None = None
@@ -85,7 +85,7 @@ def to_json(results: tuple[FileResult, ...]) -> str:
 
     Sizes and boxes, left, top, right, bottom, are in pixels of the picture as it is shown: a video with a rotation is turned
     by it, and `rotation_degrees` tells by how much. (An image's EXIF orientation is not applied.) Seconds count from the first frame;
-    `last_seconds` is when the last frame begins to be shown. `matte` numbers a picture in `mattes`, a grey PNG of the box's size:
+    `last_seconds` is when the last frame begins to be shown. `matte_picture` numbers a picture in `mattes`, a grey PNG of the box's size:
     how much the mark hides. It is null where the mattes would become too many or too large.
     """
     return json.dumps({"files": [_file(result) for result in results]}, indent=2) + "\n"
@@ -113,7 +113,7 @@ def _report(report: Report) -> dict[str, object]:
 
 
 def _video(info: VideoInfo, frames: int) -> dict[str, object]:
-    width, height = shown_size(info)
+    width, height = displayed_size(info)
     return {
         "container": info.container,
         "codec": info.codec,
@@ -128,7 +128,7 @@ def _video(info: VideoInfo, frames: int) -> dict[str, object]:
 
 
 def _placement(placement: Placement, report: Report) -> dict[str, object]:
-    box, look = shown_box(placement.box, report.info), Look.of(placement)
+    box, look = displayed_box(placement.box, report.info), MatteView.of(placement)
     return {
         "kind": placement.kind,
         "first_frame": placement.first_frame,
@@ -144,7 +144,7 @@ def _placement(placement: Placement, report: Report) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Look:
+class MatteView:
     """Means over the pixels of a placement's mask, in [0, 1]. The colour weighs by opacity, as a thin edge hardly shows its own."""
 
     pixels: int
@@ -152,7 +152,7 @@ class Look:
     colour: tuple[float, float, float]  # RGB
 
     @classmethod
-    def of(cls, placement: Placement) -> "Look":
+    def of(cls, placement: Placement) -> "MatteView":
         inside = placement.mask > 0.5
         if not inside.any():
             return cls(0, 0.0, (0.0, 0.0, 0.0))
@@ -173,7 +173,7 @@ class _Mattes:
 
     def number_of(self, placement: Placement) -> int | None:
         """Its place among the addresses; None if there is no room for it."""
-        picture = shown_picture(matte(placement), self._info)
+        picture = displayed_picture(matte_picture(placement), self._info)
         look = (picture.shape, hashlib.sha256(picture.tobytes()).digest())
         if look not in self._numbers and len(self._numbers) < MOST_MATTES:
             self._numbers[look] = self._kept(png_address(picture))
@@ -199,7 +199,7 @@ def data_address(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _step(step: StepFigures) -> dict[str, object]:
+def _step(step: StepMetrics) -> dict[str, object]:
     return {
         "name": step.name,
         "seconds": round(step.seconds, 3),
