@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.measure.edge_alpha import AROUND_PIXELS, DEEP_PIXELS, LEAST_DOUBT
+from service.pipeline.measure.edge_alpha import EDGE_DEPTH_PIXELS, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -157,11 +157,11 @@ def rimmed(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, rng: np.r
     shade = cv2.GaussianBlur(spread, (0, 0), rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else spread
     shade = np.clip(shade + rng.normal(0, 0.03, 3), 0, 1).astype(np.float32)
     fill = pull_push(scene, 1 - mask)
-    around = (AROUND_PIXELS, AROUND_PIXELS)
+    around = (SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS)
     power = cv2.blur(np.square(scene - fill).mean(2) * mask, around) / np.maximum(cv2.blur(mask, around), 0.01) + 1e-4
     harm = error**2 * np.square(shade - fill).mean(2) + 1e-3
-    worth = power / (power + harm / np.square(np.maximum(1 - seen, LEAST_DOUBT))) > rng.uniform(0.15, 0.35)
-    deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > DEEP_PIXELS
+    worth = power / (power + harm / np.square(np.maximum(1 - seen, MIN_OPACITY_SIGMA))) > rng.uniform(0.15, 0.35)
+    deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > EDGE_DEPTH_PIXELS
     opacity = np.where(worth & ~deep, seen, 1).astype(np.float32)
-    doubt = np.clip(0.1 * np.exp(rng.normal(0, 0.4)) * (1 + 0.3 * noise), LEAST_DOUBT, 0.3).astype(np.float32)
+    doubt = np.clip(0.1 * np.exp(rng.normal(0, 0.4)) * (1 + 0.3 * noise), MIN_OPACITY_SIGMA, 0.3).astype(np.float32)
     return opacity * mask, shade, doubt * mask

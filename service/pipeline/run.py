@@ -13,7 +13,7 @@ from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
 from service.pipeline.io.encode import Encoder, copy_untouched
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.candidates import LARGEST_PATTERN_PIXELS, Timeline, from_pattern, from_request, from_tracks
+from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, Timeline, from_pattern, from_request, from_tracks
 from service.pipeline.locate.segment import segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
@@ -95,22 +95,22 @@ class _Job:
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """First look: what there is to measure, and when each frame is shown."""
-        pts, spread, network = list[int](), ExposureStack(), self.networks.segmenter
+        pts, exposures, network = list[int](), ExposureStack(), self.networks.segmenter
         with decode(self.source, self.info, self.limits) as frames:
             watched = _timed(self._counted("locate", frames, self.info.frames_estimate), pts)
-            sightings = segment(watched, self.info, network, request.classes, spread.add) if request.detect else iter(())
-            first = next(sightings, None)
-            tracks = track(chain([first], sightings)) if first else []
+            detections = segment(watched, self.info, network, request.classes, exposures.add) if request.detect else iter(())
+            first = next(detections, None)
+            tracks = track(chain([first], detections)) if first else []
             for _ in watched:  # without detection the frames are only counted
                 pass
-        looks_for_pattern = "overlay" in request.classes and self.info.width * self.info.height <= LARGEST_PATTERN_PIXELS
-        pattern = find_tiled_pattern(spread.kept, first.probability) if first and looks_for_pattern else None
-        tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(spread, network, request.classes)), pattern)
+        looks_for_pattern = "overlay" in request.classes and self.info.width * self.info.height <= MAX_PATTERN_PIXELS
+        pattern = find_tiled_pattern(exposures.kept, first.probability) if first and looks_for_pattern else None
+        tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(exposures, network, request.classes)), pattern)
         timeline = Timeline(pts, self.info.time_base)
         kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
         found = from_tracks(tracks, self.info, timeline, kind) + from_request(request, self.info, timeline, self.limits)
         if pattern:
-            found.append(from_pattern(pattern, (spread.kept[0][0], spread.kept[-1][0]), self.info, timeline, kind))
+            found.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), self.info, timeline, kind))
         return found, timeline
 
     def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
@@ -126,11 +126,11 @@ class _Job:
     def remove(self, marks: list[Placement], timeline: Timeline) -> tuple[Sample, ...]:
         """Fourth look: every frame to the encoder, clean; a few of them are kept, small, to be looked at."""
         inpainter = Inpainter(self.networks.inpainter, marks, self.info)
-        witness = FrameSampler(marks, self.info)
+        sampler = FrameSampler(marks, self.info)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
-            for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, witness.watch):
+            for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, sampler.watch):
                 encoder.write(frame)
-        return witness.samples
+        return sampler.samples
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

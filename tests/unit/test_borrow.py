@@ -40,14 +40,14 @@ def crop(picture: Picture, reference: Reference) -> np.ndarray:
 def test_in_a_pan_references_show_what_the_mark_hides(step: tuple[int, int]) -> None:
     clean, target = pan(1, TOTAL, step, WIDTH, HEIGHT), 35
     frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
-    looks = MarkWindows([stay()], INFO)
-    references = ReferenceAligner(BOX, looks, INFO).references(target, frames)
+    windows = MarkWindows([stay()], INFO)
+    references = ReferenceAligner(BOX, windows, INFO).references(target, frames)
     truth, shown = crop(clean[target], Reference(target, 0, 0)), np.zeros((BOX.height, BOX.width), bool)
     for reference in references:
         way = reference.frame - target
         assert abs(reference.dy + way * step[0]) <= 1
         assert abs(reference.dx + way * step[1]) <= 1
-        seen = ~looks.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        seen = ~windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
         difference = np.abs(crop(marked(clean[reference.frame], INNER), reference) - truth).mean(2)
         assert difference[seen].mean() < 8  # a pixel to the side it is about that
         shown |= seen
@@ -77,9 +77,9 @@ def test_what_is_found_at_another_place_is_no_reference() -> None:
         picture = (slope + 5 * (index - 35)).clip(1, 254).astype(np.uint8)
         picture[::8, : BOX.left - 26] = picture[::8, BOX.right + 26 :] = 255
         pictures.append(marked(picture, INNER))
-    looks = MarkWindows([stay()], INFO)
-    for reference in ReferenceAligner(BOX, looks, INFO).references(35, dict(enumerate(film(pictures)))):
-        covered = looks.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+    windows = MarkWindows([stay()], INFO)
+    for reference in ReferenceAligner(BOX, windows, INFO).references(35, dict(enumerate(film(pictures)))):
+        covered = windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
         assert crop(pictures[reference.frame], reference)[~covered].max() < 255
 
 

@@ -93,10 +93,10 @@ def test_a_logo_and_its_word_are_as_sure_together_and_stand_if_one_does(sure: bo
     def seen(left: int) -> Track:
         total = np.zeros((HEIGHT, WIDTH), np.float32)
         total[20:30, left : left + 10] = 2.7
-        return Track(8, 24, 3, 0, total, sure=sure, standing=standing and left == 20)
+        return Track(8, 24, 3, 0, total, confirmed=sure, static=standing and left == 20)
 
     (candidate,) = from_tracks([seen(20), seen(34)], INFO, TIMELINE, "overlay")
-    assert (candidate.sure, candidate.standing) == (sure, standing)
+    assert (candidate.confirmed, candidate.static) == (sure, standing)
 
 
 def mask_picture(*boxes: Box) -> np.ndarray:

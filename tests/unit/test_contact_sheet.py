@@ -13,7 +13,7 @@ from service.pipeline.placement import Box, Placement
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.contact_sheet import Sample, View
 from service.pipeline.report.debug import VIEW_PIXELS, FrameSampler
-from service.pipeline.report.intervals import MOST_MOMENTS, intervals, key_moments, lanes
+from service.pipeline.report.intervals import MAX_MOMENTS, intervals, key_moments, lanes
 from service.pipeline.video import Frame, PixelFormat
 from tests.footage import Picture, described, film, placement
 
@@ -94,7 +94,7 @@ def test_moments_are_few_and_show_every_place_before_one_twice() -> None:
     assert key_moments([placement(0, 0, LEFT), placement(0, 0, RIGHT)]) == {0: [LEFT, RIGHT]}
     many = [placement(10 * k, 10 * k + k, Box(k, 0, k + 4, 4)) for k in range(40)]
     chosen = key_moments(many)
-    assert sum(map(len, chosen.values())) == MOST_MOMENTS
+    assert sum(map(len, chosen.values())) == MAX_MOMENTS
     assert {box.left for boxes in chosen.values() for box in boxes} == set(range(34, 40))  # the longest
     assert all(many[boxes[0].left].covers(index) for index, boxes in chosen.items())
 

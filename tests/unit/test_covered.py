@@ -30,23 +30,23 @@ def seen(mask: NDArray[np.bool_], hands: bool, opacity: float = 0.9) -> list[tup
     return pairs
 
 
-def look(mask: NDArray[np.bool_], opacity: float = 0.9) -> MarkModel:
+def model(mask: NDArray[np.bool_], opacity: float = 0.9) -> MarkModel:
     plane = mask.astype(np.float32)
     return MarkModel(plane, opacity * plane, np.ones((3, HEIGHT, WIDTH), np.float32), 0.02 * plane)
 
 
 @pytest.mark.parametrize("mask", [LINES, SOME])
 def test_lines_before_which_something_passes_lie_in_the_scene(mask: NDArray[np.bool_]) -> None:
-    assert is_occluded(seen(mask, hands=True), look(mask))
+    assert is_occluded(seen(mask, hands=True), model(mask))
 
 
 @pytest.mark.parametrize("opacity", [0.9, 0.4])
 @pytest.mark.parametrize("mask", [LINES, SOME])
 def test_a_mark_behind_which_something_passes_does_not(mask: NDArray[np.bool_], opacity: float) -> None:
-    assert not is_occluded(seen(mask, hands=False, opacity=opacity), look(mask, opacity))
+    assert not is_occluded(seen(mask, hands=False, opacity=opacity), model(mask, opacity))
 
 
 def test_a_few_pixels_tell_nothing() -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[3:6, 3:6] = True
-    assert not is_occluded(seen(mask, hands=True), look(mask))
+    assert not is_occluded(seen(mask, hands=True), model(mask))

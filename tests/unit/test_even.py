@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.pipeline.marks.presence import MarkModel
-from service.pipeline.measure.opacity import DENSE
+from service.pipeline.measure.opacity import DENSE_LEVEL
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from tests.footage import pan, scene
 
@@ -44,19 +44,19 @@ def believed(opacity: Floats, doubt: float = 0.03) -> MarkModel:
     return MarkModel((SHAPE > 0.1).astype(np.float32), opacity, colour, np.full_like(opacity, doubt))
 
 
-def error(look: MarkModel, truth: Floats) -> float:
+def error(model: MarkModel, truth: Floats) -> float:
     """In the strokes' middle."""
-    return float(np.sqrt(np.square(look.opacity - truth)[SHAPE > 0.95].mean()))
+    return float(np.sqrt(np.square(model.opacity - truth)[SHAPE > 0.95].mean()))
 
 
 def test_what_the_head_errs_in_each_pixel_is_evened_out() -> None:
     truth = SHAPE * np.float32(LEVEL)
-    look = believed(truth * (1 + noise(7, 0.05)))
-    even = fit_uniform_opacity(shown(truth), look, SEEN)
-    assert error(even, truth) < 0.5 * error(look, truth)
-    assert np.abs(even.colour - COLOUR)[:, look.mask > 0].max() < 0.03
-    assert np.array_equal(even.mask, look.mask)
-    assert np.array_equal(even.opacity_sigma, look.opacity_sigma)
+    model = believed(truth * (1 + noise(7, 0.05)))
+    even = fit_uniform_opacity(shown(truth), model, SEEN)
+    assert error(even, truth) < 0.5 * error(model, truth)
+    assert np.abs(even.colour - COLOUR)[:, model.mask > 0].max() < 0.03
+    assert np.array_equal(even.mask, model.mask)
+    assert np.array_equal(even.opacity_sigma, model.opacity_sigma)
 
 
 def test_a_part_keeps_its_own_level() -> None:
@@ -65,48 +65,48 @@ def test_a_part_keeps_its_own_level() -> None:
     shape = SHAPE.copy()
     shape[:, WIDTH // 2 - 16 : WIDTH // 2 + 16] = 0
     truth = (shape * (0.2 + 0.25 * right)).astype(np.float32)
-    look = replace(believed(truth * (1 + noise(7, 0.04))), mask=(shape > 0.1).astype(np.float32))
-    even = fit_uniform_opacity(shown(truth), look, SEEN)
+    model = replace(believed(truth * (1 + noise(7, 0.04))), mask=(shape > 0.1).astype(np.float32))
+    even = fit_uniform_opacity(shown(truth), model, SEEN)
     for half in (right == 0, right == 1):
         core = (shape > 0.95) & half
-        assert np.ptp(even.opacity[core]) < 0.3 * np.ptp(look.opacity[core])
+        assert np.ptp(even.opacity[core]) < 0.3 * np.ptp(model.opacity[core])
         assert abs(even.opacity[core].mean() - truth[core].mean()) < 0.01
 
 
 def textured(grain: Floats) -> Floats:
-    return (SHAPE * np.clip(LEVEL * grain, 0.05, DENSE)).astype(np.float32)
+    return (SHAPE * np.clip(LEVEL * grain, 0.05, DENSE_LEVEL)).astype(np.float32)
 
 
 def test_what_has_a_coarse_texture_is_left_as_it_is() -> None:
     opacity = textured(1 + noise(3, 0.35))
-    look = believed(opacity)
-    assert fit_uniform_opacity(shown(opacity), look, SEEN) is look
+    model = believed(opacity)
+    assert fit_uniform_opacity(shown(opacity), model, SEEN) is model
 
 
 def test_what_would_be_seen_in_the_scene_is_left_and_doubted() -> None:
     opacity = textured(np.where(np.indices((HEIGHT, WIDTH)).sum(0) % 6 < 3, np.float32(1.15), np.float32(0.85)))
-    look = believed(opacity)
-    found = fit_uniform_opacity(shown(opacity, SMOOTH), look, SEEN)
-    assert np.array_equal(found.opacity, look.opacity)
-    assert np.array_equal(found.colour, look.colour)
-    assert (found.opacity_sigma[look.mask > 0] > look.opacity_sigma[look.mask > 0]).all()
-    assert np.array_equal(found.opacity_sigma[look.mask == 0], look.opacity_sigma[look.mask == 0])
+    model = believed(opacity)
+    found = fit_uniform_opacity(shown(opacity, SMOOTH), model, SEEN)
+    assert np.array_equal(found.opacity, model.opacity)
+    assert np.array_equal(found.colour, model.colour)
+    assert (found.opacity_sigma[model.mask > 0] > model.opacity_sigma[model.mask > 0]).all()
+    assert np.array_equal(found.opacity_sigma[model.mask == 0], model.opacity_sigma[model.mask == 0])
 
 
 def test_a_dense_mark_is_left_as_it_is() -> None:
-    opacity = SHAPE * np.float32(DENSE + 0.1)
-    look = believed(opacity)
-    assert fit_uniform_opacity(shown(opacity), look, SEEN) is look
+    opacity = SHAPE * np.float32(DENSE_LEVEL + 0.1)
+    model = believed(opacity)
+    assert fit_uniform_opacity(shown(opacity), model, SEEN) is model
 
 
 @pytest.mark.parametrize(("off", "is_told"), [(1.6, True), (1.05, False), (0.55, False)])
 def test_a_level_that_is_far_too_high_is_told_by_contrast(off: float, is_told: bool) -> None:
     """One that is right within a twentieth stays: the contrast errs by as much. Of one too low nothing strange is left to be seen."""
     truth = SHAPE * np.float32(LEVEL)
-    look = believed(truth * np.float32(off))
-    found = fit_level_by_contrast(shown(truth), look)
+    model = believed(truth * np.float32(off))
+    found = fit_level_by_contrast(shown(truth), model)
     if is_told:
-        assert error(found, truth) < 0.3 * error(look, truth)
-        assert np.abs(found.colour - COLOUR)[:, look.mask > 0].max() < 0.1
+        assert error(found, truth) < 0.3 * error(model, truth)
+        assert np.abs(found.colour - COLOUR)[:, model.mask > 0].max() < 0.1
     else:
-        assert found is look
+        assert found is model

@@ -38,13 +38,13 @@ def frames(mark: MeasuredMark) -> tuple[int, int]:
 def test_pieces_that_follow_each_other_are_one_mark_with_all_letters() -> None:
     (one,) = join_pieces([seen(word(1, 0, 4), 0, 20), seen(word(1), 25, 60), seen(word(1, 3, 7), 65, 89)])
     assert frames(one) == (0, 89)
-    np.testing.assert_array_equal(one.look.mask, word(1))
+    np.testing.assert_array_equal(one.model.mask, word(1))
 
 
 def test_what_one_piece_lacks_the_other_adds() -> None:
     (one,) = join_pieces([seen(word(1, 0, 5), 0, 20), seen(word(1, 2, 7), 25, 60)])
-    np.testing.assert_array_equal(one.look.mask, word(1))
-    np.testing.assert_allclose(one.look.opacity, 0.4 * word(1))
+    np.testing.assert_array_equal(one.model.mask, word(1))
+    np.testing.assert_allclose(one.model.opacity, 0.4 * word(1))
 
 
 def test_another_line_in_the_same_place_stays_another_mark() -> None:
@@ -66,7 +66,7 @@ def test_the_same_mark_elsewhere_is_another_stay() -> None:
 
 def test_what_a_person_pointed_at_stays_as_it_is() -> None:
     pieces = [seen(word(1), 0, 20), seen(word(1), 25, 60)]
-    given_ones = [MeasuredMark(replace(m.candidate, kind="user"), m.look, 1.0) for m in pieces]
+    given_ones = [MeasuredMark(replace(m.candidate, kind="user"), m.model, 1.0) for m in pieces]
     assert join_pieces(given_ones) == given_ones
 
 

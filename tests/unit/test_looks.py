@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, Placement
-from service.pipeline.remove.mark_windows import CHANGING, KEPT_COVERS, KEPT_DRAWINGS, MarkWindows, dilated_hole, placement_hole
+from service.pipeline.remove.mark_windows import (
+    MAX_CACHED_MASKS,
+    MAX_CACHED_WINDOWS,
+    MIN_ANIMATION_SIGMA,
+    MarkWindows,
+    dilated_hole,
+    placement_hole,
+)
 from tests.footage import described
 
 WIDTH, HEIGHT, TOTAL = 40, 30, 12
@@ -47,15 +54,15 @@ def whole(marks: list[Placement], index: int) -> NDArray[np.float32]:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(placements(), max_size=4), views, st.integers(0, TOTAL - 1))
 def test_drawn_and_covered_are_pieces_of_the_whole_picture(marks: list[Placement], view: View, index: int) -> None:
-    looks = MarkWindows(marks, INFO)
+    windows = MarkWindows(marks, INFO)
     far = np.pad(whole(marks, index), [(0, 0), (60, 60), (60, 60)], mode="edge")
     piece = far[:, HEIGHT + 60 + view.top :, WIDTH + 60 + view.left :][:, : view.height, : view.width]
     for _ in range(2):  # once drawn, then remembered
-        drawn = looks.window_of(index, view)
+        drawn = windows.window_of(index, view)
         assert drawn.colour.shape == (3, view.height, view.width)
         np.testing.assert_array_equal(np.concatenate([drawn.mask, drawn.opacity, drawn.opacity_sigma, drawn.colour]), piece)
-        np.testing.assert_array_equal(looks.hidden_pixels(index, view), piece[0] > 0)
-    assert looks.active(index) == tuple(n for n, mark in enumerate(marks) if mark.first_frame <= index <= mark.last_frame)
+        np.testing.assert_array_equal(windows.hidden_pixels(index, view), piece[0] > 0)
+    assert windows.active(index) == tuple(n for n, mark in enumerate(marks) if mark.first_frame <= index <= mark.last_frame)
 
 
 def test_a_persons_mask_is_meant_as_it_is_drawn() -> None:
@@ -83,7 +90,7 @@ def test_what_was_found_is_made_anew_with_the_margin_that_its_scene_allows(margi
 
 def test_what_a_swinging_outline_covers_at_times_is_in_the_hole_but_not_in_the_mask() -> None:
     mask, doubt = np.zeros((2, 32, 32), np.float32)
-    mask[12:20, 12:20], doubt[8:24, 8:24] = 1, 2 * CHANGING
+    mask[12:20, 12:20], doubt[8:24, 8:24] = 1, 2 * MIN_ANIMATION_SIGMA
     swinging = Placement(0, 9, Box(0, 0, 32, 32), mask, mask, np.ones((3, 32, 32), np.float32), 1.0, "overlay", doubt)
     np.testing.assert_array_equal(placement_hole(swinging), doubt > 0)
     np.testing.assert_array_equal(
@@ -96,8 +103,8 @@ def test_many_windows_and_moments_answer_alike_after_they_were_forgotten() -> No
     """More of both than are kept."""
     mark = np.ones((4, 4), np.float32)
     colour = np.stack([mark] * 3)
-    marks = [Placement(i, i, Box(i, i, i + 4, i + 4), mark, mark, colour, 1.0) for i in range(max(KEPT_COVERS, TOTAL) + 4)]
-    looks, all_views = MarkWindows(marks, INFO), [View(i % 7, i, 12, 12) for i in range(KEPT_DRAWINGS + 8)]
+    marks = [Placement(i, i, Box(i, i, i + 4, i + 4), mark, mark, colour, 1.0) for i in range(max(MAX_CACHED_MASKS, TOTAL) + 4)]
+    windows, all_views = MarkWindows(marks, INFO), [View(i % 7, i, 12, 12) for i in range(MAX_CACHED_WINDOWS + 8)]
     for view in [*all_views, *all_views]:
         for index in (0, 5, 11):
-            np.testing.assert_array_equal(looks.window_of(index, view).mask[0] > 0, MarkWindows(marks, INFO).hidden_pixels(index, view))
+            np.testing.assert_array_equal(windows.window_of(index, view).mask[0] > 0, MarkWindows(marks, INFO).hidden_pixels(index, view))

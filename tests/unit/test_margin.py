@@ -22,30 +22,30 @@ def shown(contrast: float) -> list[NDArray[np.uint8]]:
     return [np.rint(255 * np.where(MARK, np.float32(1), scene)).astype(np.uint8) for scene in scenes]
 
 
-def look(mask: NDArray[np.bool_] = MARK, opacity: float = 0.8) -> MarkModel:
+def model(mask: NDArray[np.bool_] = MARK, opacity: float = 0.8) -> MarkModel:
     plane = mask.astype(np.float32)
     return MarkModel(plane, opacity * plane, np.stack([plane] * 3), 0 * plane)
 
 
 @pytest.mark.parametrize(("contrast", "expected"), [(ROUGH, NARROW_PIXELS), (SMOOTH, WIDE_PIXELS)])
 def test_the_margin_is_narrow_in_rough_scenes_and_wide_in_smooth_ones(contrast: float, expected: int) -> None:
-    assert dilation_pixels(shown(contrast), look()) == expected
+    assert dilation_pixels(shown(contrast), model()) == expected
 
 
 def test_a_stroke_that_was_overlooked_does_not_make_a_smooth_scene_rough() -> None:
     seen = MARK.copy()
     seen[:, 100:] = False
-    assert dilation_pixels(shown(SMOOTH), look(seen)) == WIDE_PIXELS
+    assert dilation_pixels(shown(SMOOTH), model(seen)) == WIDE_PIXELS
 
 
 def test_a_mark_that_fills_its_crop_has_the_wide_one() -> None:
-    assert dilation_pixels(shown(ROUGH), look(np.ones_like(MARK))) == WIDE_PIXELS
+    assert dilation_pixels(shown(ROUGH), model(np.ones_like(MARK))) == WIDE_PIXELS
 
 
 @pytest.mark.parametrize("contrast", [ROUGH, SMOOTH])
 def test_a_mark_that_hides_the_scene_has_the_narrow_one_in_every_scene(contrast: float) -> None:
-    assert dilation_pixels(shown(contrast), look(opacity=1)) == NARROW_PIXELS
+    assert dilation_pixels(shown(contrast), model(opacity=1)) == NARROW_PIXELS
 
 
 def test_a_mark_that_shines_through_has_the_wide_one() -> None:
-    assert dilation_pixels(shown(ROUGH), look(opacity=0.4)) == WIDE_PIXELS
+    assert dilation_pixels(shown(ROUGH), model(opacity=0.4)) == WIDE_PIXELS

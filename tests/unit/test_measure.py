@@ -121,11 +121,11 @@ def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
     other = Box(84, 60, 108, 80) if same else Box(90, 40, 94, 90)
     pictures = story(40, (0, 19, SQUARE), (24, 39, other))
 
-    def candidate(box: Box, first: int, last: int, sure: bool) -> Candidate:
+    def candidate(box: Box, first: int, last: int, confirmed: bool) -> Candidate:
         around = expanded(box, CONTEXT_PIXELS, info)
         probability = np.zeros((HEIGHT, WIDTH), np.float32)
         probability[box.slices] = 1
-        return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, sure=sure)
+        return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, confirmed=confirmed)
 
     candidates = [candidate(SQUARE, 4, 16, True), candidate(other, 28, 36, False)]
     placements = find_extents(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)

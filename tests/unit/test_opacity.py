@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from service.pipeline.marks.presence import MarkModel, fill_hole
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
-from service.pipeline.measure.opacity import HIDDEN, add_animation_sigma, fit_opacity, opacity_variation, transmittance
-from service.pipeline.remove.mark_windows import SWING_PIXELS
+from service.pipeline.measure.opacity import MAX_OPAQUE_TRANSMITTANCE, add_animation_sigma, fit_opacity, opacity_variation, transmittance
+from service.pipeline.remove.mark_windows import ANIMATION_PIXELS
 from tests.footage import pan, scene
 
 Floats = NDArray[np.float32]
@@ -37,26 +37,26 @@ PULSING = [disc(SMALL if i % 4 else LARGE) for i in range(FRAMES)]
 
 
 def test_the_outline_of_a_pulsing_mark_is_doubted_its_middle_is_not() -> None:
-    look = believed(np.mean(PULSING, 0))
-    found = add_animation_sigma(shown(SMOOTH, PULSING), look)
+    model = believed(np.mean(PULSING, 0))
+    found = add_animation_sigma(shown(SMOOTH, PULSING), model)
     assert np.median(found.opacity_sigma[OUTLINE]) > 0.25  # 0.8 in a quarter of the frames deviates by 0.35
     assert found.opacity_sigma[AWAY < SMALL - 3].max() < 0.06
-    assert np.array_equal(found.opacity, look.opacity)
-    assert np.array_equal(found.mask, look.mask)
+    assert np.array_equal(found.opacity, model.opacity)
+    assert np.array_equal(found.mask, model.mask)
 
 
 def test_what_only_some_frames_mark_is_doubted_beyond_the_outline() -> None:
     doubt = add_animation_sigma(shown(SMOOTH, PULSING), believed(disc(SMALL))).opacity_sigma
     assert np.median(doubt[OUTLINE]) > 0.25
-    assert doubt[AWAY > LARGE + SWING_PIXELS + 2].max() < 0.06
+    assert doubt[AWAY > LARGE + ANIMATION_PIXELS + 2].max() < 0.06
 
 
 def test_a_mark_that_does_not_change_is_left_as_it_is() -> None:
     """Neither the scene that moves behind it nor the error of its opacity is a change."""
     for scenes in (SMOOTH, pan(3, FRAMES, (5, 7), WIDTH, HEIGHT)):
-        look = believed(disc(SMALL) * np.float32(0.95))
-        found = add_animation_sigma(shown(scenes, [disc(SMALL)] * FRAMES), look)
-        assert np.median(found.opacity_sigma[look.mask > 0]) < 0.03
+        model = believed(disc(SMALL) * np.float32(0.95))
+        found = add_animation_sigma(shown(scenes, [disc(SMALL)] * FRAMES), model)
+        assert np.median(found.opacity_sigma[model.mask > 0]) < 0.03
 
 
 def test_few_frames_tell_no_change() -> None:
@@ -75,8 +75,8 @@ def passing(opacity: float, frames: int = 12) -> float:
 def test_what_passes_through_falls_with_the_opacity_and_is_nothing_under_an_opaque_mark() -> None:
     shares = [passing(opacity) for opacity in (0.3, 0.5, 0.75, 1.0)]
     assert shares == sorted(shares, reverse=True)
-    assert shares[-1] < HIDDEN / 4
-    assert shares[-2] > HIDDEN
+    assert shares[-1] < MAX_OPAQUE_TRANSMITTANCE / 4
+    assert shares[-2] > MAX_OPAQUE_TRANSMITTANCE
 
 
 def test_a_scene_at_rest_tells_nothing_of_what_passes() -> None:
@@ -87,14 +87,14 @@ def test_a_scene_at_rest_tells_nothing_of_what_passes() -> None:
 @pytest.mark.parametrize(("true", "opaque"), [(1.0, True), (0.75, False)])
 def test_in_a_still_scene_a_mark_is_opaque_if_its_area_asks_for_that(true: float, opaque: bool) -> None:
     crops = shown([SMOOTH[0]] * 12, [disc(LARGE, true)] * 12)
-    look = fit_opacity(crops, believed(disc(LARGE, 0.75)))
-    assert (look.opacity[look.mask > 0].min() == 1) == opaque
+    model = fit_opacity(crops, believed(disc(LARGE, 0.75)))
+    assert (model.opacity[model.mask > 0].min() == 1) == opaque
 
 
 @pytest.mark.parametrize(("level", "opaque"), [(0.75, True), (0.4, False)])
 def test_in_a_single_picture_dense_marks_are_opaque(level: float, opaque: bool) -> None:
-    look = fit_opacity(shown(SMOOTH[:1], [disc(LARGE, level)]), believed(disc(LARGE, level)))
-    assert (look.opacity[look.mask > 0].min() == 1) == opaque
+    model = fit_opacity(shown(SMOOTH[:1], [disc(LARGE, level)]), believed(disc(LARGE, level)))
+    assert (model.opacity[model.mask > 0].min() == 1) == opaque
 
 
 def test_in_a_single_picture_what_an_opaque_mark_encloses_is_its_inside_unless_it_is_like_the_scene() -> None:
@@ -123,8 +123,8 @@ def test_in_a_single_picture_most_of_the_outline_tells_the_inside_of_a_plain_log
 def test_a_mark_that_hides_the_scene_is_opaque_whatever_the_head_takes_it_for() -> None:
     scenes = pan(3, 12, (5, 7), WIDTH, HEIGHT)
     for true in (1.0, 0.75):
-        look = fit_opacity(shown(scenes, [disc(LARGE, true)] * 12), believed(disc(LARGE, 0.75)))
-        level = float(np.median(look.opacity[look.mask > 0]))
+        model = fit_opacity(shown(scenes, [disc(LARGE, true)] * 12), believed(disc(LARGE, 0.75)))
+        level = float(np.median(model.opacity[model.mask > 0]))
         assert (level == 1.0) == (true == 1.0)
         assert abs(level - true) < 0.1
 
@@ -140,8 +140,8 @@ def test_in_a_still_scene_a_word_beside_an_opaque_logo_is_opaque_if_unblending_l
     crops = np.stack([np.where(logo | word, colour, rough)] * 12).astype(np.float32)
     taken_for = np.where(word, np.array([0, 0, 1], np.float32)[:, None, None], np.float32(1)).astype(np.float32)
     opacity = np.where(word, np.float32(0.62), logo.astype(np.float32))
-    look = fit_opacity(crops, MarkModel((logo | word).astype(np.float32), opacity, taken_for, np.full_like(opacity, 0.02)))
-    assert (float(look.opacity[word].min()) == 1) == beside_logo
+    model = fit_opacity(crops, MarkModel((logo | word).astype(np.float32), opacity, taken_for, np.full_like(opacity, 0.02)))
+    assert (float(model.opacity[word].min()) == 1) == beside_logo
 
 
 def test_the_inside_of_a_logo_of_which_only_the_outline_was_seen_is_found_where_the_scene_changes() -> None:

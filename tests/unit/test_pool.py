@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.measure.pool import KEPT_APPEARANCES, MarkPool, Observation, match_shapes
+from service.pipeline.measure.pool import MAX_OBSERVATIONS, MarkPool, Observation, match_shapes
 from service.pipeline.picture.view import crop_padded
 
 HEIGHT, WIDTH = 60, 120
@@ -18,9 +18,9 @@ def shape(seed: int, top: int = 20, left: int = 30, height: int = HEIGHT, width:
     return values
 
 
-def seen(opacity: np.ndarray, value: int = 100, crops: int = 3, sure: bool = True) -> Observation:
+def seen(opacity: np.ndarray, value: int = 100, crops: int = 3, confirmed: bool = True) -> Observation:
     inside = np.full((crops, 3, *opacity.shape), value, np.uint8)
-    return Observation(inside, inside[:1], (opacity > 0).astype(np.float32), opacity, sure)
+    return Observation(inside, inside[:1], (opacity > 0).astype(np.float32), opacity, confirmed)
 
 
 @settings(max_examples=40, deadline=None)
@@ -58,8 +58,8 @@ def test_two_places_of_one_mark_are_laid_over_each_other() -> None:
     assert pool.add(0, seen(shape(1), 50)) == []
     assert pool.add(1, seen(shape(1, 30, 60), 200)) == []
     (mark,) = pool.rest()
-    assert [(spot.number, spot.top, spot.left) for spot in mark.spots] == [(0, 0, 0), (1, 10, 30)]
-    assert sorted(set(mark.inside.mean((1, 2, 3)).round().tolist())) == [50, 200]
+    assert [(registration.number, registration.top, registration.left) for registration in mark.registrations] == [(0, 0, 0), (1, 10, 30)]
+    assert sorted(set(mark.marked_crops.mean((1, 2, 3)).round().tolist())) == [50, 200]
     np.testing.assert_array_equal(mark.probability, shape(1) > 0)
 
 
@@ -69,37 +69,41 @@ def test_a_place_that_shows_a_part_is_one_of_the_marks_and_takes_no_part_in_its_
     pool.add(0, seen(cut_off, 50))
     pool.add(1, seen(whole, 200))
     (mark,) = pool.rest()
-    assert [spot.number for spot in mark.spots] == [0, 1]
+    assert [registration.number for registration in mark.registrations] == [0, 1]
     assert mark.probability.shape == whole.shape
-    assert (mark.inside == 200).all()
+    assert (mark.marked_crops == 200).all()
 
 
 def test_different_marks_stay_apart() -> None:
     pool = MarkPool()
     for number in range(3):
         pool.add(number, seen(shape(number)))
-    assert [[spot.number for spot in mark.spots] for mark in pool.rest()] == [[0], [1], [2]]
+    assert [[registration.number for registration in mark.registrations] for mark in pool.rest()] == [[0], [1], [2]]
 
 
 def test_what_is_not_sure_counts_only_where_the_mark_is_known() -> None:
     pool = MarkPool()
-    pool.add(0, seen(shape(1), sure=False))
-    pool.add(1, seen(shape(2, 4, 50), 100, sure=False))
+    pool.add(0, seen(shape(1), confirmed=False))
+    pool.add(1, seen(shape(2, 4, 50), 100, confirmed=False))
     pool.add(2, seen(shape(2), 50))
-    pool.add(3, seen(shape(2, 10, 10), 200, sure=False))
+    pool.add(3, seen(shape(2, 10, 10), 200, confirmed=False))
     (mark,) = pool.rest()
-    assert [(spot.number, spot.top, spot.left) for spot in mark.spots] == [(2, 0, 0), (1, -16, 20), (3, -10, -20)]
-    assert (mark.inside == 50).all()  # the unsure places are the mark's, but say nothing of it
+    assert [(registration.number, registration.top, registration.left) for registration in mark.registrations] == [
+        (2, 0, 0),
+        (1, -16, 20),
+        (3, -10, -20),
+    ]
+    assert (mark.marked_crops == 50).all()  # the unsure places are the mark's, but say nothing of it
 
 
 def test_memory_is_bounded_in_marks_and_in_places() -> None:
     pool, given_back = MarkPool(), []
     for number in range(40):
         given_back += pool.add(number, seen(shape(number)))
-    assert [mark.spots[0].number for mark in given_back] == list(range(32))
+    assert [mark.registrations[0].number for mark in given_back] == list(range(32))
     pool = MarkPool()
     for number in range(40):
         pool.add(number, seen(shape(1)))
     (mark,) = pool.rest()
-    assert len(mark.inside) == 3 * KEPT_APPEARANCES
-    assert len(mark.spots) == 40
+    assert len(mark.marked_crops) == 3 * MAX_OBSERVATIONS
+    assert len(mark.registrations) == 40

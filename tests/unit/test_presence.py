@@ -12,7 +12,7 @@ from tests.footage import scene
 BOX = Box(12, 10, 40, 24)
 
 
-def look(opacity: float) -> MarkModel:
+def model(opacity: float) -> MarkModel:
     mask = np.zeros((40, 56), np.float32)
     mask[BOX.slices] = 1
     return MarkModel(mask, mask * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(mask))
@@ -20,7 +20,7 @@ def look(opacity: float) -> MarkModel:
 
 def crop(index: int, opacity: float) -> np.ndarray:
     clean = scene(index, 56, 40).transpose(2, 0, 1).astype(np.float32) / 255
-    shown = look(opacity)
+    shown = model(opacity)
     return (clean * (1 - shown.opacity) + shown.colour * shown.opacity).astype(np.float32)
 
 
@@ -31,12 +31,12 @@ def scored(crop: np.ndarray, shown: MarkModel) -> float:
 @pytest.mark.parametrize("opacity", [1.0, 0.75, 0.4])
 def test_the_score_is_about_one_with_the_mark_and_about_zero_without(opacity: float) -> None:
     for index in range(0, 40, 8):
-        assert scored(crop(index, opacity), look(opacity)) == pytest.approx(1, abs=0.25)
-        assert scored(crop(index, 0), look(opacity)) == pytest.approx(0, abs=0.25)
+        assert scored(crop(index, opacity), model(opacity)) == pytest.approx(1, abs=0.25)
+        assert scored(crop(index, 0), model(opacity)) == pytest.approx(0, abs=0.25)
 
 
 def test_a_fading_mark_scores_in_between() -> None:
-    rising = [scored(crop(3, opacity), look(0.8)) for opacity in (0, 0.2, 0.4, 0.6, 0.8)]
+    rising = [scored(crop(3, opacity), model(0.8)) for opacity in (0, 0.2, 0.4, 0.6, 0.8)]
     assert rising == sorted(rising)
 
 

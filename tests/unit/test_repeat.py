@@ -21,12 +21,15 @@ def word() -> np.ndarray:
     return np.kron(np.random.default_rng(5).random((6, 13)) > 0.55, np.ones((3, 4))).astype(np.float32)
 
 
-def pattern(steps: tuple[LatticeVector, LatticeVector]) -> np.ndarray:
-    """The word at every sum of the steps, (h, w)."""
+def pattern(lattice: tuple[LatticeVector, LatticeVector]) -> np.ndarray:
+    """The word at every sum of the lattice, (h, w)."""
     alpha = np.zeros((3 * HEIGHT, 3 * WIDTH), np.float32)
     for i in range(-12, 13):
         for j in range(-12, 13):
-            top, left = (round(HEIGHT + 7 + i * steps[0][0] + j * steps[1][0]), round(WIDTH + 5 + i * steps[0][1] + j * steps[1][1]))
+            top, left = (
+                round(HEIGHT + 7 + i * lattice[0][0] + j * lattice[1][0]),
+                round(WIDTH + 5 + i * lattice[0][1] + j * lattice[1][1]),
+            )
             if 0 <= top < len(alpha) - 18 and 0 <= left < alpha.shape[1] - 52:
                 alpha[top : top + 18, left : left + 52] = word()
     return alpha[HEIGHT : 2 * HEIGHT, WIDTH : 2 * WIDTH]
@@ -45,19 +48,19 @@ def samples(frames: np.ndarray, alpha: np.ndarray | None = None, level: float = 
     return [(5 * i, np.rint(frame).astype(np.uint8)) for i, frame in enumerate((1 - a) * frames + a * colour)]
 
 
-@pytest.mark.parametrize("steps", [((0, 80), (45, 40)), ((48, -60), (48, 60)), ((50, 0), (0, 90)), ((60, 12), (-10, 85))])
+@pytest.mark.parametrize("lattice", [((0, 80), (45, 40)), ((48, -60), (48, 60)), ((50, 0), (0, 90)), ((60, 12), (-10, 85))])
 @pytest.mark.parametrize(("level", "colour"), [(0.3, 255), (0.6, 90)])
 def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(
-    steps: tuple[LatticeVector, LatticeVector], level: float, colour: float
+    lattice: tuple[LatticeVector, LatticeVector], level: float, colour: float
 ) -> None:
     """A grey one is darker than some parts of the scene and lighter than others."""
-    alpha = pattern(steps)
+    alpha = pattern(lattice)
     found = find_tiled_pattern(samples(textured(1), alpha, level, colour), GUESSED)
     assert found is not None
     seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
     assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
-    area = abs(steps[0][0] * steps[1][1] - steps[0][1] * steps[1][0])
-    (y, x), (v, u) = found.steps
+    area = abs(lattice[0][0] * lattice[1][1] - lattice[0][1] * lattice[1][0])
+    (y, x), (v, u) = found.lattice
     assert abs(y * u - x * v) / area == pytest.approx(round(abs(y * u - x * v) / area), abs=0.08)  # one cell, or some of them
 
 

@@ -16,7 +16,7 @@ from service.api.native_report import ReportView
 from service.errors import Truncated
 from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
-from service.pipeline.report.report import MATTE_BYTES, MOST_MATTES, FileResult, Report, StepMetrics, to_json
+from service.pipeline.report.report import MATTE_BYTES, MAX_MATTES, FileResult, Report, StepMetrics, to_json
 from service.pipeline.video import Colour, PixelFormat, VideoInfo
 
 INFO = VideoInfo(
@@ -130,9 +130,9 @@ def test_a_turned_video_is_told_as_it_is_shown() -> None:
 
 def test_mattes_are_not_too_many() -> None:
     told = told_of(
-        *(placement(pixels) for pixels in range(MOST_MATTES)), placement(3), *(placement(1), replace(placement(1), opacity=NOISE))
+        *(placement(pixels) for pixels in range(MAX_MATTES)), placement(3), *(placement(1), replace(placement(1), opacity=NOISE))
     )
-    assert [stay["matte"] for stay in told["placements"]] == [*range(MOST_MATTES), 3, 1, None]
+    assert [stay["matte"] for stay in told["placements"]] == [*range(MAX_MATTES), 3, 1, None]
 
 
 def test_mattes_are_not_too_large() -> None:

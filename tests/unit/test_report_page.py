@@ -15,7 +15,7 @@ from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report.chart import MOST_BARS, MOST_LANES, chart, clock
 from service.pipeline.report.contact_sheet import Sample, View
-from service.pipeline.report.page import MOST_ROWS, to_html
+from service.pipeline.report.page import MAX_ROWS, to_html
 from service.pipeline.report.picture import BARS
 from service.pipeline.report.report import FileResult, Report, StepMetrics
 from tests.footage import described, placement
@@ -128,7 +128,7 @@ def test_long_lists_are_cut() -> None:
     frames = 3000
     found = report(*(placement(k, k, box_at(k % 400)) for k in range(frames)), frames=frames)
     html = to_html((FileResult("in.mp4", "out.mp4", found),))
-    assert f"And {frames - MOST_ROWS} more" in html
+    assert f"And {frames - MAX_ROWS} more" in html
     assert len(html) < 200_000
 
 

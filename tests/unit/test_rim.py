@@ -29,7 +29,7 @@ def shown(scenes: list[NDArray[np.uint8]], opacity: Floats = TRUE) -> Floats:
     return np.stack([s.transpose(2, 0, 1) / np.float32(255) * (1 - opacity) + opacity for s in scenes])
 
 
-def of_head() -> MarkModel:
+def predicted() -> MarkModel:
     """The rim as a head sees it that blurs."""
     blurred = cv2.GaussianBlur(TRUE, (5, 5), 0)
     return MarkModel(MASK.astype(np.float32), 0.97 * blurred, WHITE, np.full_like(TRUE, 0.15))
@@ -48,7 +48,7 @@ def errors(opacity: Floats, where: NDArray[np.bool_]) -> float:
 
 
 def test_over_a_rough_scene_the_rim_is_un_blended_nearer_to_the_truth_than_the_head_saw_it() -> None:
-    head = of_head()
+    head = predicted()
     found = unblend_edges(shown(ROUGH), opaque(head), head)
     used = RIM & (found.opacity < 1)
     assert used.sum() > 0.5 * RIM.sum()
@@ -57,7 +57,7 @@ def test_over_a_rough_scene_the_rim_is_un_blended_nearer_to_the_truth_than_the_h
 
 
 def test_the_unblended_rim_is_nearer_to_the_scene_than_a_fill_is() -> None:
-    head, crops = of_head(), shown(ROUGH)
+    head, crops = predicted(), shown(ROUGH)
     found = unblend_edges(crops, opaque(head), head)
     used, a = RIM & (found.opacity < 0.9), found.opacity
     scenes = np.stack(ROUGH).transpose(0, 3, 1, 2) / np.float32(255)
@@ -67,13 +67,13 @@ def test_the_unblended_rim_is_nearer_to_the_scene_than_a_fill_is() -> None:
 
 
 def test_over_a_flat_scene_all_is_filled() -> None:
-    head = of_head()
+    head = predicted()
     found = unblend_edges(shown(FLAT), opaque(head), head)
     assert (found.opacity[RIM] == 1).mean() > 0.9
 
 
 def test_beyond_the_margin_nothing_is_touched() -> None:
-    head = of_head()
+    head = predicted()
     found = unblend_edges(shown(ROUGH), opaque(head), head)
     square = np.ones((2 * WIDE_PIXELS + 1, 2 * WIDE_PIXELS + 1), np.uint8)
     beyond = cv2.dilate(MASK.astype(np.uint8), square) == 0
@@ -84,15 +84,15 @@ def test_beyond_the_margin_nothing_is_touched() -> None:
 
 @pytest.mark.parametrize("level", [0.5, 0.8])
 def test_a_mark_that_shines_through_everywhere_is_left_alone(level: float) -> None:
-    head = of_head()
-    look = replace(head, opacity=level * TRUE)
-    found = unblend_edges(shown(ROUGH, level * TRUE), look, head)
-    np.testing.assert_array_equal(found.opacity, look.opacity)
-    np.testing.assert_array_equal(found.opacity_sigma, look.opacity_sigma)
+    head = predicted()
+    model = replace(head, opacity=level * TRUE)
+    found = unblend_edges(shown(ROUGH, level * TRUE), model, head)
+    np.testing.assert_array_equal(found.opacity, model.opacity)
+    np.testing.assert_array_equal(found.opacity_sigma, model.opacity_sigma)
 
 
 def test_deep_in_a_mark_nothing_shines_through_whatever_the_head_sees() -> None:
-    head = of_head()
+    head = predicted()
     deep = cv2.distanceTransform(MASK.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > 3
     head = replace(head, opacity=np.where(deep, np.float32(0.5), head.opacity))
     found = unblend_edges(shown(ROUGH), opaque(head), head)

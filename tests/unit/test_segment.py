@@ -33,11 +33,11 @@ class Remembering:
 @given(st.integers(0, 90), st.sampled_from([10, 24, 30, 60]))
 def test_every_sampled_frame_has_exactly_one_sighting_in_order(count: int, fps: int) -> None:
     info, session = described(40, 30, fps, frames=count), Remembering()
-    sightings = list(segment(film([scene(0, 40, 30)] * count), info, Batcher(session), OVERLAY))
+    detections = list(segment(film([scene(0, 40, 30)] * count), info, Batcher(session), OVERLAY))
     stride, end = sampling_stride(info), SEGMENTER_FRAMES
     expected = [i for i in range(count) if i % stride == 0 or i < end or i >= count - end]
-    assert [s.frame_index for s in sightings] == expected
-    assert all(s.probability.shape == (30, 40) for s in sightings)
+    assert [s.frame_index for s in detections] == expected
+    assert all(s.probability.shape == (30, 40) for s in detections)
     assert all(shape[1] == min(SEGMENTER_FRAMES, count) for shape in session.shapes)
     assert len(session.shapes) <= -(-len(expected) // SEGMENTER_FRAMES) + 1
 
@@ -64,10 +64,10 @@ def test_a_picture_is_looked_at_twice_and_kept_once() -> None:
 def test_a_sighting_shows_the_mark_of_its_own_frame() -> None:
     boxes = [Box(4 + 2 * i, 6, 20 + 2 * i, 18) for i in range(24)]
     frames = film([marked(scene(i, 80, 40), box) for i, box in enumerate(boxes)])
-    for sighting in segment(frames, described(80, 40), Batcher(FakeSegmenter()), OVERLAY):
+    for detection in segment(frames, described(80, 40), Batcher(FakeSegmenter()), OVERLAY):
         expected = np.zeros((40, 80), np.float32)
-        expected[boxes[sighting.frame_index].slices] = 1
-        np.testing.assert_array_equal(sighting.probability, expected)
+        expected[boxes[detection.frame_index].slices] = 1
+        np.testing.assert_array_equal(detection.probability, expected)
 
 
 @given(st.integers(1, 240))

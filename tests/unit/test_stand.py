@@ -8,7 +8,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.fake import FakeSegmenter
 from service.pipeline.locate.segment import Sample
-from service.pipeline.locate.static_marks import LEAST_KEPT, MOST_KEPT, ExposureStack, find_static_marks, merge_static_marks
+from service.pipeline.locate.static_marks import MAX_SAMPLES, MIN_SAMPLES, ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.track import Track
 from service.pipeline.placement import Box
 from tests.footage import marked, scene
@@ -25,10 +25,10 @@ def spread_of(pictures: list[np.ndarray], stride: int = 5) -> ExposureStack:
     return spread
 
 
-def seen(box: Box, first: int, last: int, *, sure: bool = True) -> Track:
+def seen(box: Box, first: int, last: int, *, confirmed: bool = True) -> Track:
     total = np.zeros((HEIGHT, WIDTH), np.float32)
     total[box.slices] = 0.9
-    return Track(first, last, 1, 0, total, sure)
+    return Track(first, last, 1, 0, total, confirmed)
 
 
 @given(st.integers(0, 700))
@@ -38,13 +38,13 @@ def test_few_samples_are_kept_evenly_and_the_first_always(count: int) -> None:
     for sample in samples:
         spread.add(sample)
     kept = [index for index, _ in spread.kept]
-    assert len(kept) <= MOST_KEPT
-    assert len(kept) >= min(count, MOST_KEPT // 2)
+    assert len(kept) <= MAX_SAMPLES
+    assert len(kept) >= min(count, MAX_SAMPLES // 2)
     assert kept[:1] == [0][:count]
     assert len(set(np.diff(kept))) <= 1
 
 
-@given(st.integers(LEAST_KEPT, 200))
+@given(st.integers(MIN_SAMPLES, 200))
 def test_exposures_hold_every_sample_once_in_order_and_about_as_many_each(count: int) -> None:
     """Told by one lit pixel a sample."""
     spread = ExposureStack()
@@ -78,7 +78,7 @@ def test_lines_that_follow_each_other_in_one_place_do_not_stand() -> None:
 
 
 def test_a_short_video_has_no_frames_far_apart() -> None:
-    there = [marked(scene(9 * i, WIDTH, HEIGHT), BOX) for i in range(LEAST_KEPT - 1)]
+    there = [marked(scene(9 * i, WIDTH, HEIGHT), BOX) for i in range(MIN_SAMPLES - 1)]
     assert find_static_marks(spread_of(there), Batcher(FakeSegmenter()), OVERLAY) == []
 
 
@@ -86,12 +86,12 @@ def test_a_standing_mark_takes_in_what_tracks_showed_of_it_and_all_tracks_stay()
     part, beyond, other = seen(Box(20, 20, 30, 32), 0, 40), seen(Box(40, 20, 54, 32), 60, 195), seen(Box(70, 40, 90, 50), 10, 90)
     *kept, whole = merge_static_marks([part, other, beyond], [seen(BOX, 5, 190)])
     assert kept == [part, other, beyond]
-    assert whole.standing
+    assert whole.static
     assert (whole.first_sample, whole.last_sample) == (0, 195)
     np.testing.assert_array_equal(whole.mask, seen(BOX, 0, 0).mask | beyond.mask)
 
 
 def test_what_is_not_sure_adds_nothing_to_a_standing_mark() -> None:
-    *_, whole = merge_static_marks([seen(Box(40, 20, 54, 32), 0, 9, sure=False)], [seen(BOX, 5, 190)])
+    *_, whole = merge_static_marks([seen(Box(40, 20, 54, 32), 0, 9, confirmed=False)], [seen(BOX, 5, 190)])
     np.testing.assert_array_equal(whole.mask, seen(BOX, 0, 0).mask)
     assert whole.first_sample == 5

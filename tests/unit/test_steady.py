@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.pipeline.placement import Box
-from service.pipeline.remove.temporal_smoothing import INERTIA, TemporalSmoother, gated_average
+from service.pipeline.remove.temporal_smoothing import MAX_HISTORY_WEIGHT, TemporalSmoother, gated_average
 
 BOX = Box(10, 20, 106, 84)
 RNG_SEED = 3
@@ -32,7 +32,7 @@ def test_noise_in_a_still_scene_falls_as_a_recursive_average_lets_it(opacity: fl
     restored = _run([scene + n for n in noise], mask, opacity)
     inside = mask > 0
     left = np.std([(r - scene)[:, inside] for r in restored[20:]]) / np.std([n[:, inside] for n in noise[20:]])
-    inertia = INERTIA * opacity
+    inertia = MAX_HISTORY_WEIGHT * opacity
     assert left == pytest.approx(((1 - inertia) / (1 + inertia)) ** 0.5, rel=0.15)
 
 

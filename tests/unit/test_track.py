@@ -18,7 +18,7 @@ SIZE = (60, 100)
 TOP_LEFT, BOTTOM_RIGHT = Box(4, 4, 24, 16), Box(70, 40, 92, 54)
 
 
-def sighting(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Detection:
+def detection(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Detection:
     seen = np.full(SIZE, 0.05, np.float32)
     for box in boxes:
         seen[box.slices] = probability
@@ -27,7 +27,7 @@ def sighting(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Dete
 
 def story(*stays: tuple[Box, range], samples: int) -> list[Detection]:
     """Sightings of boxes, each during a range of samples."""
-    return [sighting(STRIDE * i, [box for box, when in stays if i in when]) for i in range(samples)]
+    return [detection(STRIDE * i, [box for box, when in stays if i in when]) for i in range(samples)]
 
 
 @settings(max_examples=25, deadline=None)
@@ -77,22 +77,22 @@ def test_a_mark_that_is_seen_as_larger_from_the_start_stays_one() -> None:
 def test_a_flash_is_no_mark_unless_the_video_is_that_short() -> None:
     assert track(story((TOP_LEFT, range(3, 5)), samples=12)) == []
     assert [t.seen for t in track(story((TOP_LEFT, range(2)), samples=2))] == [2]
-    assert [t.seen for t in track([sighting(0, [TOP_LEFT])])] == [1]
+    assert [t.seen for t in track([detection(0, [TOP_LEFT])])] == [1]
 
 
 def test_a_mark_may_be_unseen_for_some_samples() -> None:
-    sightings = story((TOP_LEFT, range(12)), samples=12)
+    detections = story((TOP_LEFT, range(12)), samples=12)
     for hidden in (4, 5):
-        sightings[hidden] = sighting(STRIDE * hidden, [])
-    (found,) = track(sightings)
+        detections[hidden] = detection(STRIDE * hidden, [])
+    (found,) = track(detections)
     assert (found.first_sample, found.last_sample, found.seen) == (0, 44, 10)
 
 
 def test_a_mark_lost_a_little_longer_is_still_one_track() -> None:
-    sightings = story((TOP_LEFT, range(14)), samples=14)
+    detections = story((TOP_LEFT, range(14)), samples=14)
     for hidden in range(4, 9):
-        sightings[hidden] = sighting(STRIDE * hidden, [])
-    (found,) = track(sightings)
+        detections[hidden] = detection(STRIDE * hidden, [])
+    (found,) = track(detections)
     assert (found.first_sample, found.last_sample) == (0, 52)
 
 
@@ -102,23 +102,23 @@ def test_a_mark_that_was_away_long_makes_a_second_track() -> None:
 
 
 def test_a_doubtful_mark_is_none() -> None:
-    assert track([sighting(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]) == []
+    assert track([detection(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]) == []
 
 
 def test_the_mean_smooths_what_single_sightings_miss() -> None:
     rng = np.random.default_rng(1)
-    sightings = story((TOP_LEFT, range(12)), samples=12)
-    for one in sightings:
+    detections = story((TOP_LEFT, range(12)), samples=12)
+    for one in detections:
         one.probability[rng.random(SIZE) < 0.1] = 0.1
-    (found,) = track(sightings)
+    (found,) = track(detections)
     assert found.box == TOP_LEFT
     assert found.mask[TOP_LEFT.slices].mean() > 0.97
 
 
 def test_near_parts_are_one_region_and_far_ones_two() -> None:
-    near = sighting(0, [Box(10, 10, 20, 20), Box(21, 10, 30, 20)])
+    near = detection(0, [Box(10, 10, 20, 20), Box(21, 10, 30, 20)])
     assert len(find_regions(near.probability)) == 1
-    far = sighting(0, [Box(10, 10, 20, 20), Box(40, 10, 50, 20), Box(80, 50, 82, 52)])  # the third is too small for a mark
+    far = detection(0, [Box(10, 10, 20, 20), Box(40, 10, 50, 20), Box(80, 50, 82, 52)])  # the third is too small for a mark
     assert sorted(int(r.sum()) for r in find_regions(far.probability)) == [100, 100]
 
 
@@ -137,4 +137,4 @@ def test_a_short_stay_is_unsure_and_kept_only_beside_a_sure_one_of_its_size() ->
     alone = story((elsewhere, range(5, 6)), samples=12)
     assert track(alone) == []
     found = track(story((TOP_LEFT, range(12)), (elsewhere, range(5, 6)), (dot, range(5, 6)), samples=12))
-    assert [(t.box, t.sure) for t in found] == [(TOP_LEFT, True), (elsewhere, False)]
+    assert [(t.box, t.confirmed) for t in found] == [(TOP_LEFT, True), (elsewhere, False)]

@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.locate.track import MISSES
+from service.pipeline.locate.track import MAX_MISSES
 from service.pipeline.marks.presence import MarkModel, crop_model, dilate
 from service.pipeline.marks.similarity import correlation
 from service.pipeline.measure.measure import MeasuredMark
-from service.pipeline.measure.pool import ALIKE
+from service.pipeline.measure.pool import MIN_CORRELATION
 from service.pipeline.placement import Box, intersect, shared_slices
 
 Floats = NDArray[np.float32]
 
-NEAR_PIXELS = 9  # around the smaller of two pieces: only there they are compared, as one may lack letters that the other has
-LEAST_PIECE = 0.1  # of a mark's pixels: what is smaller says too little
+COMPARED_PIXELS = 9  # around the smaller of two pieces: only there they are compared, as one may lack letters that the other has
+MIN_PIECE_SHARE = 0.1  # of a mark's pixels: what is smaller says too little
 
 
 def join_pieces(marks: Sequence[MeasuredMark]) -> list[MeasuredMark]:
@@ -36,24 +36,24 @@ def _is_same_placement(one: MeasuredMark, other: MeasuredMark) -> bool:
     if "user" in (early.kind, late.kind) or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     apart = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
-    return apart <= (MISSES + 1) * max(early.slack_frames, late.slack_frames) and _similar(one, other)
+    return apart <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _similar(one, other)
 
 
 def _similar(one: MeasuredMark, other: MeasuredMark) -> bool:
     """Whether the smaller one's shape is there in the larger one too: the correlation of both, near the smaller one."""
-    small, large = sorted((one, other), key=lambda m: float(m.look.mask.sum()))
+    small, large = sorted((one, other), key=lambda m: float(m.model.mask.sum()))
     here, there = shared_slices(small.candidate.box, large.candidate.box)
-    shared = small.look.mask[here] > 0.5
-    if float(shared.sum()) < max(ALIKE * float(small.look.mask.sum()), LEAST_PIECE * float(large.look.mask.sum())):
+    shared = small.model.mask[here] > 0.5
+    if float(shared.sum()) < max(MIN_CORRELATION * float(small.model.mask.sum()), MIN_PIECE_SHARE * float(large.model.mask.sum())):
         return False
-    near = dilate(shared, NEAR_PIXELS)
-    shape, other_shape = ((m.look.mask * m.look.opacity)[place][near] for m, place in ((small, here), (large, there)))
-    return correlation(shape, other_shape) > ALIKE
+    near = dilate(shared, COMPARED_PIXELS)
+    shape, other_shape = ((m.model.mask * m.model.opacity)[place][near] for m, place in ((small, here), (large, there)))
+    return correlation(shape, other_shape) > MIN_CORRELATION
 
 
 def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
     """One mark from the first to the last frame of both: the larger one's look, and the smaller one's where that has none."""
-    large, small = sorted((one, other), key=lambda m: -float(m.look.mask.sum()))
+    large, small = sorted((one, other), key=lambda m: -float(m.model.mask.sum()))
     first, second = large.candidate, small.candidate
     box = Box(
         min(first.box.left, second.box.left),
@@ -63,19 +63,19 @@ def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
     )
     kept, added = (_model_in(box, m) for m in (large, small))
     own = (kept.mask > 0.5) | (added.mask < 0.5)
-    look = MarkModel(*(np.where(own, a, b) for a, b in zip(vars(kept).values(), vars(added).values(), strict=True)))
+    model = MarkModel(*(np.where(own, a, b) for a, b in zip(vars(kept).values(), vars(added).values(), strict=True)))
     candidate = replace(
         first,
         box=box,
         first_sample=min(first.first_sample, second.first_sample),
         last_sample=max(first.last_sample, second.last_sample),
         slack_frames=max(first.slack_frames, second.slack_frames),
-        sure=first.sure or second.sure,
-        standing=first.standing or second.standing,
+        confirmed=first.confirmed or second.confirmed,
+        static=first.static or second.static,
     )
-    return MeasuredMark(candidate, look, max(large.confidence, small.confidence))
+    return MeasuredMark(candidate, model, max(large.confidence, small.confidence))
 
 
 def _model_in(box: Box, mark: MeasuredMark) -> MarkModel:
     own = mark.candidate.box
-    return crop_model(mark.look, box.top - own.top, box.left - own.left, box.height, box.width)
+    return crop_model(mark.model, box.top - own.top, box.left - own.left, box.height, box.width)

@@ -23,9 +23,9 @@ from service.pipeline.placement import Box, Kind, bounding_box, intersect
 from service.pipeline.request import Request, TimedBox
 from service.pipeline.video import Limits, VideoInfo
 
-WORD_REACH = 4  # heights of a mark to look for the rest of it on either side
-LEAST_WORDS = 4  # and no farther than this part of the picture's width
-LARGEST_PATTERN_PIXELS = 2_400_000  # of a picture that is measured whole, in 4 GiB; in a larger one each word is a mark by itself
+WORD_SEARCH_HEIGHTS = 4  # heights of a mark to look for the rest of it on either side
+WORD_SEARCH_WIDTH_DIVISOR = 4  # and no farther than this part of the picture's width
+MAX_PATTERN_PIXELS = 2_400_000  # of a picture that is measured whole, in 4 GiB; in a larger one each word is a mark by itself
 SAME_MASK_IOU = 0.98  # a video mask stays the same placement while it changes less than its own compression changes it
 
 
@@ -60,7 +60,9 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = _slack(track, stride, timeline.frames)
         seen = track.first_sample, track.last_sample, track.confidence
-        found.append(Candidate(box, probability, *seen, kind, slack, sure=track.sure, scale=width / info.width, standing=track.standing))
+        found.append(
+            Candidate(box, probability, *seen, kind, slack, confirmed=track.confirmed, scale=width / info.width, static=track.static)
+        )
     return found
 
 
@@ -68,17 +70,17 @@ def from_pattern(pattern: TiledPattern, seen: tuple[int, int], info: VideoInfo, 
     """A mark that repeats over the picture, at native size; `seen`: the first and last sample that showed it."""
     height, width = pattern.shape.shape
     shape = np.asarray(cv2.resize(pattern.shape, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
-    one, other = ((y * info.height / height, x * info.width / width) for y, x in pattern.steps)
+    one, other = ((y * info.height / height, x * info.width / width) for y, x in pattern.lattice)
     slack = max(sampling_stride(info), seen[0], timeline.frames - 1 - seen[1])
     box = Box(0, 0, info.width, info.height)
-    return Candidate(box, shape, *seen, 1.0, kind, slack, scale=width / info.width, standing=True, steps=(one, other))
+    return Candidate(box, shape, *seen, 1.0, kind, slack, scale=width / info.width, static=True, lattice=(one, other))
 
 
 def _slack(track: Track, stride: int, total_frames: int) -> int:
     """How far beyond its samples a mark may reach: to the next sample; one that stands, to the ends of the video."""
     if total_frames == 1:
         return 0
-    return max(stride, track.first_sample, total_frames - 1 - track.last_sample) if track.standing else stride
+    return max(stride, track.first_sample, total_frames - 1 - track.last_sample) if track.static else stride
 
 
 def _merge_neighbours(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
@@ -93,7 +95,7 @@ def _merge_neighbours(tracks: Iterable[Track], apart_frames: int) -> list[Track]
 
 def _belong_together(left: Track, right: Track, apart_frames: int) -> bool:
     if (
-        left.sure != right.sure
+        left.confirmed != right.confirmed
         or max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample)) > apart_frames
     ):
         return False
@@ -105,12 +107,12 @@ def _union(left: Track, right: Track) -> Track:
     seen = max(left.seen, right.seen)
     first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
     mean = np.maximum(left.mean, right.mean)
-    return Track(first, last, seen, 0, mean * np.float32(seen), sure=left.sure, standing=left.standing or right.standing)
+    return Track(first, last, seen, 0, mean * np.float32(seen), confirmed=left.confirmed, static=left.static or right.static)
 
 
 def _widened(box: Box, width: int) -> Box:
     """The box and what is beside it in a picture of this width: a logo that was seen may have a word next to it that was not."""
-    reach = min(WORD_REACH * box.height, width // LEAST_WORDS)
+    reach = min(WORD_SEARCH_HEIGHTS * box.height, width // WORD_SEARCH_WIDTH_DIVISOR)
     return Box(max(0, box.left - reach), box.top, min(width, box.right + reach), box.bottom)
 
 

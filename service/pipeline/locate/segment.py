@@ -20,7 +20,7 @@ Sample = tuple[int, NDArray[np.uint8]]  # frame index and picture (h, w, 3)
 
 CLASS_OF: dict[Kind, int] = {"overlay": 0, "scene_text": 1}
 SAMPLES_PER_SECOND = 6
-NEARER = 1.5  # times the analysis size, at which a single picture is looked at as well
+STILL_SECOND_SCALE = 1.5  # times the analysis size, at which a single picture is looked at as well
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _detect_in_still(
 ) -> Detection:
     """Of a single picture, looked at twice: what is a mark looks like one from nearer too, what is a detail of the scene often does not."""
     width, height = analysis_size(info)
-    pictures = [shrink_rgb(frame, info, round(scale * width), round(scale * height)) for scale in (1.0, NEARER)]
+    pictures = [shrink_rgb(frame, info, round(scale * width), round(scale * height)) for scale in (1.0, STILL_SECOND_SCALE)]
     keep((frame.index, pictures[0]))
     seen = [mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0] for picture in pictures]
     looks = [cv2.resize(look, (width, height), interpolation=cv2.INTER_LINEAR) for look in seen]

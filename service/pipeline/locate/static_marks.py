@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.pipeline.locate.segment import Sample, mark_probability
-from service.pipeline.locate.track import CONFIDENT, SURE, Track, find_regions, neighbourhood
+from service.pipeline.locate.track import MIN_CONFIDENCE, MIN_PROBABILITY, Track, find_regions, neighbourhood
 from service.pipeline.placement import Kind
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-MOST_KEPT = 4 * SEGMENTER_FRAMES  # frames, evenly over the video
-LEAST_KEPT = 2 * SEGMENTER_FRAMES  # of a shorter video single frames show as much
-ALIKE = 0.78  # correlation of any two exposures' probabilities: true marks have 0.82 to 1, lines of subtitles in one place 0.29 to 0.75
-PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
-NEXT_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it
+MAX_SAMPLES = 4 * SEGMENTER_FRAMES  # frames, evenly over the video
+MIN_SAMPLES = 2 * SEGMENTER_FRAMES  # of a shorter video single frames show as much
+MIN_CORRELATION = (
+    0.78  # correlation of any two exposures' probabilities: true marks have 0.82 to 1, lines of subtitles in one place 0.29 to 0.75
+)
+MIN_PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
+SURROUNDINGS_KERNEL_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it
 
 
 @dataclass
@@ -43,7 +45,7 @@ class ExposureStack:
         else:
             self._sums[-1] = _add_up([self._sums[-1], (1, sample[1])])
         self._seen += 1
-        if len(self.kept) > MOST_KEPT:
+        if len(self.kept) > MAX_SAMPLES:
             self.kept, self._every = self.kept[::2], 2 * self._every
             self._sums = [_add_up(self._sums[i : i + 2]) for i in range(0, len(self._sums), 2)]
 
@@ -59,34 +61,34 @@ def _add_up(sums: Sequence[tuple[int, NDArray[np.uint8] | Floats]]) -> tuple[int
 
 def find_static_marks(spread: ExposureStack, network: Batcher, classes: frozenset[Kind]) -> list[Track]:
     """The marks that are in every part of the video, in one place."""
-    if len(spread.kept) < LEAST_KEPT:
+    if len(spread.kept) < MIN_SAMPLES:
         return []
     first, last = spread.kept[0][0], spread.kept[-1][0]
     probability = mark_probability(spread.exposures(), network, classes)
     regions = [region for region in find_regions(probability.mean(0)) if _same_in_all(probability, region)]
     seen = [Track(first, last, len(probability), 0, np.where(neighbourhood(region), probability.sum(0), 0)) for region in regions]
-    return [mark for mark in seen if mark.confidence >= CONFIDENT]
+    return [mark for mark in seen if mark.confidence >= MIN_CONFIDENCE]
 
 
 def _same_in_all(probability: Floats, region: Mask) -> bool:
     """Whether all exposures (T, h, w) show the mark, and the same one: lines of subtitles follow each other in one place."""
     around = neighbourhood(region)
-    seen = all(part[region].mean() > SURE for part in probability)
-    return seen and float(np.corrcoef([part[around] for part in probability]).min()) >= ALIKE
+    seen = all(part[region].mean() > MIN_PROBABILITY for part in probability)
+    return seen and float(np.corrcoef([part[around] for part in probability]).min()) >= MIN_CORRELATION
 
 
-def merge_static_marks(tracks: Iterable[Track], stand: Sequence[Track]) -> list[Track]:
+def merge_static_marks(tracks: Iterable[Track], static_tracks: Sequence[Track]) -> list[Track]:
     """All tracks, and the standing marks with what tracks showed of them: which of the two is right, a nearer look will tell."""
     rest = list(tracks)
     whole: list[Track] = []
-    for mark in stand:
-        around = cv2.dilate(mark.mask.astype(np.uint8), np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8)) > 0
-        both = [mark, *(t for t in rest if t.sure and _is_part(t.mask, around))]
+    for mark in static_tracks:
+        around = cv2.dilate(mark.mask.astype(np.uint8), np.ones((SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS), np.uint8)) > 0
+        both = [mark, *(t for t in rest if t.confirmed and _is_part(t.mask, around))]
         mean = np.maximum.reduce([t.mean for t in both])
         first, last = min(t.first_sample for t in both), max(t.last_sample for t in both)
-        whole.append(Track(first, last, mark.seen, 0, mean * np.float32(mark.seen), standing=True))
+        whole.append(Track(first, last, mark.seen, 0, mean * np.float32(mark.seen), static=True))
     return rest + whole
 
 
 def _is_part(mask: Mask, around: Mask) -> bool:
-    return float((mask & around).sum()) >= PART_SHARE * float(mask.sum())
+    return float((mask & around).sum()) >= MIN_PART_SHARE * float(mask.sum())

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_AT_ONCE: Final = 4  # each holds its crops in memory
+MAX_WORKERS: Final = 4  # each holds its crops in memory
 
 
 def parallel_map(work: Callable[[Item], Result], things: Iterable[Item]) -> Iterator[Result]:
@@ -17,7 +17,7 @@ def parallel_map(work: Callable[[Item], Result], things: Iterable[Item]) -> Iter
 
     Raises what `work` raised; then, or when nobody wants the rest, what has not begun is given up.
     """
-    most = min(os.cpu_count() or 1, MOST_AT_ONCE)
+    most = min(os.cpu_count() or 1, MAX_WORKERS)
     threads, waiting = ThreadPoolExecutor(most, thread_name_prefix="together"), deque[Future[Result]]()
     try:
         for thing in things:

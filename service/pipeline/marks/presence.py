@@ -12,10 +12,10 @@ from service.pipeline.picture.view import crop_padded
 
 Floats = NDArray[np.float32]
 
-THERE = 0.4  # between the mean score without the mark (0) and with it (1)
-GONE = 0.35
-MOST_PARTS = 3  # that may come and go by themselves
-GAPS_PIXELS = (5, 9, 13, 19, 27)  # tried from the smallest: letters of a word are nearer to each other than a word to its logo
+PRESENT_SCORE = 0.4  # between the mean score without the mark (0) and with it (1)
+ABSENT_SCORE = 0.35
+MAX_PARTS = 3  # that may come and go by themselves
+PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # tried from the smallest: letters of a word are nearer to each other than a word to its logo
 SPECK_SHARE = 0.02  # of a mark's pixels: what is smaller is no part
 
 
@@ -29,10 +29,13 @@ class MarkModel:
     opacity_sigma: Floats
 
 
-def crop_model(look: MarkModel, top: int, left: int, height: int, width: int) -> MarkModel:
+def crop_model(model: MarkModel, top: int, left: int, height: int, width: int) -> MarkModel:
     """The look in another window of the same plane, from (top, left) on; nothing beyond its own."""
     return MarkModel(
-        *(crop_padded(v, top, left, height, width, repeat_edge=False) for v in (look.mask, look.opacity, look.colour, look.opacity_sigma))
+        *(
+            crop_padded(v, top, left, height, width, repeat_edge=False)
+            for v in (model.mask, model.opacity, model.colour, model.opacity_sigma)
+        )
     )
 
 
@@ -49,23 +52,23 @@ def fill_hole(crop: Floats, mask: NDArray[np.bool_], around_pixels: int = 2) -> 
     return pull_push(crop.transpose(1, 2, 0), known).transpose(2, 0, 1)
 
 
-def mark_effect(fill: Floats, look: MarkModel) -> Floats:
+def mark_effect(fill: Floats, model: MarkModel) -> Floats:
     """What the mark does to its filled surroundings (3, h, w)."""
-    return look.opacity * look.mask * (look.colour - fill)
+    return model.opacity * model.mask * (model.colour - fill)
 
 
-def presence_score(crop: Floats, fill: Floats, look: MarkModel) -> float:
+def presence_score(crop: Floats, fill: Floats, model: MarkModel) -> float:
     """How much of the mark a crop (3, h, w) shows: about 1 when it is there, about 0 when it is not.
 
     The least-squares factor by which the mark's own effect on the filled surroundings, `opacity * (colour - fill)`, explains the crop.
     """
-    own = mark_effect(fill, look)
+    own = mark_effect(fill, model)
     return float((own * (crop - fill)).sum() / max(float((own * own).sum()), 1e-6))
 
 
-def presence_scores(crops: Iterable[Floats], look: MarkModel) -> list[float]:
+def presence_scores(crops: Iterable[Floats], model: MarkModel) -> list[float]:
     """The score of each crop (3, h, w) against a fill of its own."""
-    return [presence_score(crop, fill_hole(crop, look.mask > 0.5), look) for crop in crops]
+    return [presence_score(crop, fill_hole(crop, model.mask > 0.5), model) for crop in crops]
 
 
 class LazyScores(Mapping[int, float]):
@@ -100,8 +103,8 @@ def first_and_last_frame(presence_scores: Mapping[int, float], inside: tuple[int
     segmenter sees several frames at once, and a part of a mark may have gone before the rest of it. absent, present: scores typical
     without and with it. Returns (first, last).
     """
-    there = absent + THERE * (present - absent)
-    gone = absent + GONE * (present - absent)
+    there = absent + PRESENT_SCORE * (present - absent)
+    gone = absent + ABSENT_SCORE * (present - absent)
     first, last = inside
     while first < last and presence_scores.get(first, present) < gone:
         first += 1
@@ -117,14 +120,14 @@ def first_and_last_frame(presence_scores: Mapping[int, float], inside: tuple[int
 def split_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """A mark's separate parts, such as its logo and its word: letters and strokes near each other are one. Specks go with the nearest.
 
-    The gap that separates is the smallest that leaves no more than MOST_PARTS; one part where none does, as in a pattern.
+    The gap that separates is the smallest that leaves no more than MAX_PARTS; one part where none does, as in a pattern.
     """
-    for gap in GAPS_PIXELS:
+    for gap in PART_GAPS_PIXELS:
         joined = cv2.dilate(mask.astype(np.uint8), np.ones((gap, gap), np.uint8))
         count, labels, _, centres = cv2.connectedComponentsWithStats(joined)
         sizes = np.bincount(labels[mask], minlength=count)
         large = [label for label in range(1, count) if sizes[label] >= SPECK_SHARE * mask.sum()]
-        if len(large) > MOST_PARTS:
+        if len(large) > MAX_PARTS:
             continue
         if len(large) < 2:
             break

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-ACROSS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # pixels from a place in the mark to one beside it, and the same the other way
-RIM_PIXELS: Final = 1  # on either side of the outline, where the mark is neither whole nor gone
-RIM: Final = np.ones((2 * RIM_PIXELS + 1, 2 * RIM_PIXELS + 1), np.uint8)
+PAIR_OFFSETS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # pixels from a place in the mark to one beside it, and the same the other way
+EDGE_PIXELS: Final = 1  # on either side of the outline, where the mark is neither whole nor gone
+EDGE_KERNEL: Final = np.ones((2 * EDGE_PIXELS + 1, 2 * EDGE_PIXELS + 1), np.uint8)
 CODEC_NOISE: Final = 0.006  # standard deviation of a pixel in [0, 1] that a codec alone makes on both sides
-THICK: Final = 0.75  # of the level: with less a thin stroke's pixel tells little of it
-LEAST_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
+MIN_STROKE_SHARE: Final = 0.75  # of the level: with less a thin stroke's pixel tells little of it
+MIN_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class OpacityLevel:
 
 def level_from_contrast(crops: Floats, mask: Mask) -> OpacityLevel | None:
     """The level of a mark of this outline (h, w) in the crops (N, 3, h, w), away from its rim; None where they do not tell."""
-    core = cv2.erode(mask.astype(np.uint8), RIM) > 0
+    core = cv2.erode(mask.astype(np.uint8), EDGE_KERNEL) > 0
     return _solve_level(crops, core.astype(np.float32), mask)
 
 
 def level_from_thin_strokes(crops: Floats, shape: Floats, mask: Mask) -> OpacityLevel | None:
     """The same of one of strokes so thin that they are nearly all rim: `shape` (h, w), in [0, 1], is how much of the level is where."""
-    return _solve_level(crops, np.where(shape > THICK, shape, np.float32(0)), mask)
+    return _solve_level(crops, np.where(shape > MIN_STROKE_SHARE, shape, np.float32(0)), mask)
 
 
 def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | None:
@@ -48,7 +48,7 @@ def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | Non
     Anthropology 140, 2009).
     """
     within, beyond = _pixel_pairs(share > 0, mask)
-    if len(within) < LEAST_PAIRS:
+    if len(within) < MIN_PAIRS:
         return None
     pixels, shares = crops.reshape(*crops.shape[:2], -1), share.ravel()[within]
     covered, bare = pixels[:, :, within], pixels[:, :, beyond]
@@ -58,17 +58,17 @@ def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | Non
     powers = [float(np.square(side).mean()) - CODEC_NOISE**2 for side in (rest, bare - mean_bare[:, None])]
     if not 0 < powers[0] < powers[1]:
         return None
-    passed, square = powers[0] / powers[1], float(np.square(shares).mean())
-    opacity = (mean_share - np.sqrt(max(0.0, mean_share**2 - square * (1 - passed)))) / square
+    transmittance, square = powers[0] / powers[1], float(np.square(shares).mean())
+    opacity = (mean_share - np.sqrt(max(0.0, mean_share**2 - square * (1 - transmittance)))) / square
     return OpacityLevel(float(opacity), np.clip(mean_bare + shift / opacity, 0, 1).astype(np.float32))
 
 
 def _pixel_pairs(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of pixels, by their place in the flattened crop: one in the core of a mark (h, w), and one beside the mark."""
-    bare = cv2.dilate(mask.astype(np.uint8), RIM) == 0
+    bare = cv2.dilate(mask.astype(np.uint8), EDGE_KERNEL) == 0
     places = np.arange(mask.size).reshape(mask.shape)
     within, beyond = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
-    for offset in ACROSS:
+    for offset in PAIR_OFFSETS:
         here, there = neighbour_slices(mask.shape, offset)
         for one, other in ((here, there), (there, here)):
             pairs = core[one] & bare[other]

@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.marks.presence import MarkModel, dilate, fill_hole
-from service.pipeline.measure.opacity import LEAST_TIMES, OPAQUE
+from service.pipeline.measure.opacity import MIN_FRAMES, OPAQUE_LEVEL
 
 Floats = NDArray[np.float32]
 
-FROZEN: Final = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
-BESIDE_PIXELS: Final = 3  # from a mark on it is the scene
-MOST_FROZEN: Final = 0.15  # of the pixels around a mark: with more the scene stands still as well
-UNLIKE_SCENE: Final = (0.05, 0.15)  # of the brightness of any colour, by which a fill from around differs at least
-UNLIKE_TIMES, UNLIKE_PIXELS = 2.5, 2  # and so many times as much as beyond so many pixels from a mark
-PLAIN: Final = 0.04  # of the brightness of any colour, between neighbours in an area of one colour
-LEAST_PLAIN_PIXELS: Final = 30
-OUTLINE_PIXELS: Final = 2  # from such an area to where it ends
-NEXT_PIXELS: Final = 6  # to there it may go on
-MOSTLY_MARK: Final = 0.5  # of an area's outline
+MAX_FROZEN_STD: Final = 0.012  # standard deviation over time, of the brightness in [0, 1], that a codec makes of what does not change
+SURROUNDINGS_PIXELS: Final = 3  # from a mark on it is the scene
+MAX_FROZEN_SURROUNDINGS: Final = 0.15  # of the pixels around a mark: with more the scene stands still as well
+UNLIKE_SCENE_RANGE: Final = (0.05, 0.15)  # of the brightness of any colour, by which a fill from around differs at least
+UNLIKE_SCENE_FACTOR, UNLIKE_SCENE_PIXELS = 2.5, 2  # and so many times as much as beyond so many pixels from a mark
+MAX_PLAIN_GRADIENT: Final = 0.04  # of the brightness of any colour, between neighbours in an area of one colour
+MIN_PLAIN_PIXELS: Final = 30
+PLAIN_OUTLINE_PIXELS: Final = 2  # from such an area to where it ends
+PLAIN_GROWTH_PIXELS: Final = 6  # to there it may go on
+MIN_MARK_OUTLINE: Final = 0.5  # of an area's outline
 
 
 def frozen_pixels(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -29,25 +29,25 @@ def frozen_pixels(inside: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Of a plain logo the segmenter may see the outline only. What reaches the edge of the crops is the scene.
     """
     none = np.zeros_like(mask)
-    if len(inside) < LEAST_TIMES or not mask.any():
+    if len(inside) < MIN_FRAMES or not mask.any():
         return none
-    rest = inside.std(0).mean(0) < FROZEN
-    beside = ~dilate(mask, BESIDE_PIXELS)
-    if not beside.any() or float(rest[beside].mean()) > MOST_FROZEN:
+    rest = inside.std(0).mean(0) < MAX_FROZEN_STD
+    beside = ~dilate(mask, SURROUNDINGS_PIXELS)
+    if not beside.any() or float(rest[beside].mean()) > MAX_FROZEN_SURROUNDINGS:
         return none
     _, labels = cv2.connectedComponents((rest | mask).astype(np.uint8))
     kept = np.setdiff1d(np.unique(labels[mask]), _labels_at_edge(labels))
     return np.isin(labels, kept[kept > 0]) & ~mask
 
 
-def enclosed_pixels(crop: Floats, look: MarkModel) -> NDArray[np.bool_]:
+def enclosed_pixels(crop: Floats, model: MarkModel) -> NDArray[np.bool_]:
     """The pixels (h, w) of a single picture (3, h, w) that a dense mark encloses and that are unlike the scene: its inside.
 
     Of a plain logo the segmenter may see a part of the outline only. A plain area most of whose outline is mark is its inside too.
     Counters of letters are like the scene around. A mark that the scene shines through has none.
     """
-    mask = look.mask > 0.5
-    if not mask.any() or np.percentile(look.opacity[mask], 90) < OPAQUE:
+    mask = model.mask > 0.5
+    if not mask.any() or np.percentile(model.opacity[mask], 90) < OPAQUE_LEVEL:
         return np.zeros_like(mask)
     seen = mask | _plain_areas(crop, mask)
     beyond = np.pad((~seen).astype(np.uint8), 1, constant_values=1)
@@ -59,9 +59,9 @@ def enclosed_pixels(crop: Floats, look: MarkModel) -> NDArray[np.bool_]:
 
 def _unlike_scene(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels (h, w) that differ from a fill of the mask by more than the scene beside it does from such a fill."""
-    ring = dilate(mask, 2 * UNLIKE_PIXELS) & ~dilate(mask, UNLIKE_PIXELS)
-    usual = np.percentile(np.abs(crop - fill_hole(crop, mask, 2 * UNLIKE_PIXELS)).max(0)[ring], 90) if ring.any() else np.inf
-    found: NDArray[np.bool_] = np.abs(crop - fill_hole(crop, mask)).max(0) > np.clip(UNLIKE_TIMES * usual, *UNLIKE_SCENE)
+    ring = dilate(mask, 2 * UNLIKE_SCENE_PIXELS) & ~dilate(mask, UNLIKE_SCENE_PIXELS)
+    usual = np.percentile(np.abs(crop - fill_hole(crop, mask, 2 * UNLIKE_SCENE_PIXELS)).max(0)[ring], 90) if ring.any() else np.inf
+    found: NDArray[np.bool_] = np.abs(crop - fill_hole(crop, mask)).max(0) > np.clip(UNLIKE_SCENE_FACTOR * usual, *UNLIKE_SCENE_RANGE)
     return found
 
 
@@ -69,15 +69,15 @@ def _plain_areas(crop: Floats, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels beside the mask, in areas of one colour, most of whose outline is mask. What reaches the edge of the crop is the scene."""
     inside, square = np.zeros_like(mask), np.ones((3, 3), np.uint8)
     steps = np.max([cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, square) for channel in crop], axis=0)
-    _, labels, figures, _ = cv2.connectedComponentsWithStats(((steps < PLAIN) & ~mask).astype(np.uint8), connectivity=4)
-    large, near = np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= LEAST_PLAIN_PIXELS), dilate(mask, 1)
+    _, labels, figures, _ = cv2.connectedComponentsWithStats(((steps < MAX_PLAIN_GRADIENT) & ~mask).astype(np.uint8), connectivity=4)
+    large, near = np.flatnonzero(figures[:, cv2.CC_STAT_AREA] >= MIN_PLAIN_PIXELS), dilate(mask, 1)
     for label in np.setdiff1d(large, [0, *_labels_at_edge(labels)]):
         area = labels == label
-        outline = dilate(area, OUTLINE_PIXELS) & ~dilate(area, OUTLINE_PIXELS - 1)
-        if near[outline].mean() > MOSTLY_MARK:
+        outline = dilate(area, PLAIN_OUTLINE_PIXELS) & ~dilate(area, PLAIN_OUTLINE_PIXELS - 1)
+        if near[outline].mean() > MIN_MARK_OUTLINE:
             colour = np.median(crop[:, area], axis=1)[:, None, None]
-            alike = np.abs(crop - colour).max(0) < 2 * PLAIN
-            inside |= dilate(area, OUTLINE_PIXELS) | dilate(dilate(area, NEXT_PIXELS) & alike, 1)
+            alike = np.abs(crop - colour).max(0) < 2 * MAX_PLAIN_GRADIENT
+            inside |= dilate(area, PLAIN_OUTLINE_PIXELS) | dilate(dilate(area, PLAIN_GROWTH_PIXELS) & alike, 1)
     return inside & ~mask
 
 

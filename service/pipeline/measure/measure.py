@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.segment import long_exposures, mark_probability
-from service.pipeline.locate.static_marks import NEXT_PIXELS, PART_SHARE
+from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_KERNEL_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, to_float
 from service.pipeline.marks.parallel_map import parallel_map
@@ -20,7 +20,7 @@ from service.pipeline.marks.presence import MarkModel, crop_model, fill_hole, pr
 from service.pipeline.measure.edge_alpha import unblend_edges
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.occlusion import is_occluded
-from service.pipeline.measure.opacity import DENSE, SURE, add_animation_sigma, complete_mask, fit_opacity, predict_matte
+from service.pipeline.measure.opacity import DENSE_LEVEL, SURE_PROBABILITY, add_animation_sigma, complete_mask, fit_opacity, predict_matte
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
@@ -28,23 +28,23 @@ from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
 
-VISIBLE_OPACITY = 0.06
-FAINT = 0.3  # and above which it is if the matte sees it too
-CERTAIN = 0.85  # and above which it is though the matte sees nothing: eyes and counters that only darken the scene
-OVERLOOKED_SHARE = (
+MIN_OPACITY = 0.06
+MIN_PROBABILITY = 0.3  # and above which it is if the matte sees it too
+CERTAIN_PROBABILITY = 0.85  # and above which it is though the matte sees nothing: eyes and counters that only darken the scene
+MIN_MISSED_SHARE = (
     0.6  # of the mark's own opacity: with that much of it the matte, if it has little doubt, finds what the segmenter overlooked
 )
-OVERLOOKED_DOUBT = 0.4  # of the opacity
-MOST_DOUBTED = 2.0  # times the doubt of the surest quarter of a faint mark
-EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its edge
-CONFIDENT = 0.63  # of a mark, 0 to 1: true ones were seen down to 0.7; four held-out clips without a mark have no candidate at all
-LEAST_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
-BESIDE = 0.7  # probability at native size that counts where the look from afar saw nothing
-LEAST_COARSE_WEIGHT = 0.25  # native size shows strokes more clearly, the whole picture what is scene; 1 where that was at native size
-ABSENT = 0.3  # of its usual score: a standing mark is not there
-MOST_ABSENT = 1  # of the frames looked at
-SURE_DOUBT = 0.02  # of the opacity: less doubt does not make a word count more
-LEAST_OF_BOX = 0.02  # a person's box in which less than this share is found to be mark is removed whole
+MAX_MISSED_SIGMA = 0.4  # of the opacity
+MAX_SIGMA_RATIO = 2.0  # times the doubt of the surest quarter of a faint mark
+MIN_EDGE_SHARE = 0.15  # of the mark's own opacity: what is fainter is beyond its edge
+MIN_CONFIDENCE = 0.63  # of a mark, 0 to 1: true ones were seen down to 0.7; four held-out clips without a mark have no candidate at all
+MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: what is smaller is a detail of the scene
+MIN_PROBABILITY_BESIDE = 0.7  # probability at native size that counts where the look from afar saw nothing
+MIN_COARSE_WEIGHT = 0.25  # native size shows strokes more clearly, the whole picture what is scene; 1 where that was at native size
+ABSENT_SCORE_SHARE = 0.3  # of its usual score: a standing mark is not there
+MAX_ABSENT_FRAMES = 1  # of the frames looked at
+MIN_OPACITY_SIGMA = 0.02  # of the opacity: less doubt does not make a word count more
+MIN_BOX_SHARE = 0.02  # a person's box in which less than this share is found to be mark is removed whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class MeasuredMark:
     """A candidate that is a mark, its box fitted to it with context around; its look there, and the mean probability of its pixels."""
 
     candidate: Candidate
-    look: MarkModel = field(repr=False)
+    model: MarkModel = field(repr=False)
     confidence: float
 
 
@@ -61,19 +61,19 @@ def measure(
 ) -> list[MeasuredMark]:
     """Measures every candidate in one pass. The same mark at several places is measured from all of them at once."""
     plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
-    places = [CropRequest(c.box, frozenset(p.inside + p.outside)) for c, p in zip(candidates, plans, strict=True)]
-    least_pixels, pool = LEAST_SHARE * info.width * info.height, MarkPool()
+    places = [CropRequest(c.box, frozenset(p.marked_frames + p.bare_frames)) for c, p in zip(candidates, plans, strict=True)]
+    least_pixels, pool = MIN_PICTURE_SHARE * info.width * info.height, MarkPool()
 
     def seen() -> Iterator[MeasuredMark | PooledMark]:
         """What a person pointed at; and marks of which nothing new is to come."""
-        for number, shown in parallel_map(appearance, gather_crops(frames, info, places)):
+        for number, shown in parallel_map(observe, gather_crops(frames, info, places)):
             if isinstance(shown, MeasuredMark):
                 yield shown
             else:
                 yield from pool.add(number, shown)
         yield from pool.rest()
 
-    def appearance(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark]:
+    def observe(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark]:
         number, crops = gathered
         candidate = candidates[number]
         shown = _observe(candidate, plans[number], crops, networks)
@@ -83,88 +83,96 @@ def measure(
         return [each] if isinstance(each, MeasuredMark) else _solve(each, candidates, info, networks.matte)
 
     found = list(chain.from_iterable(parallel_map(marks, seen())))
-    return _drop_parts_of_static([mark for mark in found if mark.candidate.kind == "user" or mark.look.mask.sum() >= least_pixels])
+    return _drop_parts_of_static([mark for mark in found if mark.candidate.kind == "user" or mark.model.mask.sum() >= least_pixels])
 
 
 def _drop_parts_of_static(marks: list[MeasuredMark]) -> list[MeasuredMark]:
     """Without what was seen for a time of a mark that stands throughout."""
-    standing = [mark for mark in marks if mark.candidate.standing]
-    return [mark for mark in marks if mark.candidate.kind == "user" or mark in standing or not any(_is_part(mark, of) for of in standing)]
+    static = [mark for mark in marks if mark.candidate.static]
+    return [mark for mark in marks if mark.candidate.kind == "user" or mark in static or not any(_is_part(mark, of) for of in static)]
 
 
 def _is_part(mark: MeasuredMark, of: MeasuredMark) -> bool:
     if not intersect(mark.candidate.box, of.candidate.box):
         return False
     here, there = shared_slices(mark.candidate.box, of.candidate.box)
-    near = cv2.dilate(of.look.mask, np.ones((NEXT_PIXELS, NEXT_PIXELS), np.uint8))
-    return float((mark.look.mask[here] * near[there]).sum()) >= PART_SHARE * float(mark.look.mask.sum())
+    near = cv2.dilate(of.model.mask, np.ones((SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS), np.uint8))
+    return float((mark.model.mask[here] * near[there]).sum()) >= MIN_PART_SHARE * float(mark.model.mask.sum())
 
 
 def _observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Networks) -> Observation:
-    inside = np.stack([crops[i] for i in frames.inside])
-    outside = np.stack([crops[i] for i in frames.outside]) if frames.outside else inside[:0]
+    marked_crops = np.stack([crops[i] for i in frames.marked_frames])
+    bare_crops = np.stack([crops[i] for i in frames.bare_frames]) if frames.bare_frames else marked_crops[:0]
     if candidate.exact_mask:
-        return Observation(inside, outside, candidate.probability, candidate.probability)
-    shown = to_float(inside)
+        return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
+    shown = to_float(marked_crops)
     probability = _refine_probability(candidate, shown, networks.segmenter)
-    opacity, colour, opacity_sigma = predict_matte(shown, probability, to_float(outside), networks.matte)
-    if candidate.standing and not _is_static(shown, MarkModel((probability > SURE).astype(np.float32), opacity, colour, opacity_sigma)):
-        return Observation(inside, outside, probability, np.zeros_like(probability), sure=False)
-    sure = candidate.sure and _confidence(candidate.confidence, probability) >= CONFIDENT
-    return Observation(inside, outside, probability, np.where(probability > FAINT, opacity, 0).astype(np.float32), sure)
+    opacity, colour, opacity_sigma = predict_matte(shown, probability, to_float(bare_crops), networks.matte)
+    if candidate.static and not _is_static(
+        shown, MarkModel((probability > SURE_PROBABILITY).astype(np.float32), opacity, colour, opacity_sigma)
+    ):
+        return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
+    sure = candidate.confirmed and _confidence(candidate.confidence, probability) >= MIN_CONFIDENCE
+    return Observation(marked_crops, bare_crops, probability, np.where(probability > MIN_PROBABILITY, opacity, 0).astype(np.float32), sure)
 
 
-def _is_static(inside: Floats, look: MarkModel) -> bool:
+def _is_static(marked_crops: Floats, model: MarkModel) -> bool:
     """Whether the crops (N, 3, h, w) all show the mark, all of it: among frames far apart the segmenter sees one of some in all of them."""
-    pairs = [(crop, fill_hole(crop, look.mask > 0.5)) for crop in inside]
-    found = [presence_score(crop, fill, look) for crop, fill in pairs]
-    return sum(value < ABSENT * float(np.median(found)) for value in found) <= MOST_ABSENT and not is_occluded(pairs, look)
+    pairs = [(crop, fill_hole(crop, model.mask > 0.5)) for crop in marked_crops]
+    found = [presence_score(crop, fill, model) for crop, fill in pairs]
+    return sum(value < ABSENT_SCORE_SHARE * float(np.median(found)) for value in found) <= MAX_ABSENT_FRAMES and not is_occluded(
+        pairs, model
+    )
 
 
 def _solve(pooled: PooledMark, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[MeasuredMark]:
     """One mark, whole at each of its places, also where only a part of it was seen."""
-    inside, outside = to_float(pooled.inside), to_float(pooled.outside)
-    probability, look = complete_mask(inside, pooled.probability, outside, network)
-    mask = _mask_from(probability, look)
-    steps = candidates[pooled.spots[0].number].steps
-    if steps:
-        steps = refine_lattice(autocorrelation(look.opacity), steps)  # of the picture at full size, and without its scene
-        look = _average_over_lattice(look, steps)
-        mask = _mask_from(np.minimum(lattice_mean(probability, steps), CERTAIN), look)  # its noise repeats as well: the matte decides
+    marked_crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
+    probability, model = complete_mask(marked_crops, pooled.probability, bare_crops, network)
+    mask = _mask_from(probability, model)
+    lattice = candidates[pooled.registrations[0].number].lattice
+    if lattice:
+        lattice = refine_lattice(autocorrelation(model.opacity), lattice)  # of the picture at full size, and without its scene
+        model = _average_over_lattice(model, lattice)
+        mask = _mask_from(
+            np.minimum(lattice_mean(probability, lattice), CERTAIN_PROBABILITY), model
+        )  # its noise repeats as well: the matte decides
     if not mask.any():
         return []
-    of_head = replace(look, mask=mask.astype(np.float32))
-    look = fit_opacity(inside, of_head)
-    hidden = frozen_pixels(inside, mask) if len(inside) > 1 else enclosed_pixels(inside[0], look)
-    if steps:
-        look = _with_opaque_pixels(hidden, fit_level_by_contrast(inside, unblend_edges(inside, look, of_head)))
+    predicted = replace(model, mask=mask.astype(np.float32))
+    model = fit_opacity(marked_crops, predicted)
+    hidden = frozen_pixels(marked_crops, mask) if len(marked_crops) > 1 else enclosed_pixels(marked_crops[0], model)
+    if lattice:
+        model = _with_opaque_pixels(hidden, fit_level_by_contrast(marked_crops, unblend_edges(marked_crops, model, predicted)))
     else:
-        look = fit_uniform_opacity(inside, unblend_edges(inside, _with_opaque_pixels(hidden, look), of_head), probability)
-    look = add_animation_sigma(inside, look)
+        model = fit_uniform_opacity(marked_crops, unblend_edges(marked_crops, _with_opaque_pixels(hidden, model), predicted), probability)
+    model = add_animation_sigma(marked_crops, model)
     marks = []
-    for spot in pooled.spots:
-        candidate = candidates[spot.number]
+    for registration in pooled.registrations:
+        candidate = candidates[registration.number]
         confidence = _confidence(candidate.confidence, pooled.probability)
-        marks.append(_fit_box(candidate, spot.top, spot.left, look, confidence, info))
-    return [mark for mark in marks if mark.look.mask.any()]
+        marks.append(_fit_box(candidate, registration.top, registration.left, model, confidence, info))
+    return [mark for mark in marks if mark.model.mask.any()]
 
 
-def _with_opaque_pixels(hidden: NDArray[np.bool_], look: MarkModel) -> MarkModel:
+def _with_opaque_pixels(hidden: NDArray[np.bool_], model: MarkModel) -> MarkModel:
     """The look with more pixels, which hide the scene."""
-    mask, opacity = np.maximum(look.mask, hidden), np.where(hidden, np.float32(1), look.opacity)
-    return replace(look, mask=mask.astype(np.float32), opacity=opacity)
+    mask, opacity = np.maximum(model.mask, hidden), np.where(hidden, np.float32(1), model.opacity)
+    return replace(model, mask=mask.astype(np.float32), opacity=opacity)
 
 
-def _average_over_lattice(look: MarkModel, steps: tuple[LatticeVector, LatticeVector]) -> MarkModel:
+def _average_over_lattice(model: MarkModel, lattice: tuple[LatticeVector, LatticeVector]) -> MarkModel:
     """The look of a mark that repeats: what is sure of one of its words is so of all."""
-    weight = (1 / (np.square(look.opacity_sigma) + SURE_DOUBT**2)).astype(np.float32)
-    opacity, colour, opacity_sigma = (lattice_mean(values, steps, weight) for values in (look.opacity, look.colour, look.opacity_sigma))
-    return MarkModel(look.mask, opacity, colour, opacity_sigma)
+    weight = (1 / (np.square(model.opacity_sigma) + MIN_OPACITY_SIGMA**2)).astype(np.float32)
+    opacity, colour, opacity_sigma = (
+        lattice_mean(values, lattice, weight) for values in (model.opacity, model.colour, model.opacity_sigma)
+    )
+    return MarkModel(model.mask, opacity, colour, opacity_sigma)
 
 
-def _fit_box(candidate: Candidate, top: int, left: int, look: MarkModel, confidence: float, info: VideoInfo) -> MeasuredMark:
+def _fit_box(candidate: Candidate, top: int, left: int, model: MarkModel, confidence: float, info: VideoInfo) -> MeasuredMark:
     """The candidate with a box that holds the mask and its context; (0, 0) of the look is the old box's (top, left)."""
-    own = bounding_box(look.mask > 0.5)
+    own = bounding_box(model.mask > 0.5)
     y, x = candidate.box.top + top, candidate.box.left + left  # of the look's corner in the picture
     first_row, first_column = max(0, y + own.top - CONTEXT_PIXELS), max(0, x + own.left - CONTEXT_PIXELS)
     last_row, last_column = y + own.bottom + CONTEXT_PIXELS, x + own.right + CONTEXT_PIXELS
@@ -174,71 +182,71 @@ def _fit_box(candidate: Candidate, top: int, left: int, look: MarkModel, confide
         min(max(last_column, first_column + 1), info.width),
         min(max(last_row, first_row + 1), info.height),
     )
-    return MeasuredMark(replace(candidate, box=box), crop_model(look, box.top - y, box.left - x, box.height, box.width), confidence)
+    return MeasuredMark(replace(candidate, box=box), crop_model(model, box.top - y, box.left - x, box.height, box.width), confidence)
 
 
 def _measure_user_candidate(candidate: Candidate, seen: Observation, info: VideoInfo, network: Batcher) -> MeasuredMark:
     """A person's box or mask: a mark whatever is seen in it."""
-    inside = to_float(seen.inside)
-    opacity, colour, opacity_sigma = predict_matte(inside, seen.probability, to_float(seen.outside), network)
-    look = MarkModel(seen.probability, opacity, colour, opacity_sigma)
-    mask = seen.probability > 0.5 if candidate.exact_mask else _mask_from(seen.probability, look)
-    look = replace(look, mask=mask.astype(np.float32))
+    marked_crops = to_float(seen.marked_crops)
+    opacity, colour, opacity_sigma = predict_matte(marked_crops, seen.probability, to_float(seen.bare_crops), network)
+    model = MarkModel(seen.probability, opacity, colour, opacity_sigma)
+    mask = seen.probability > 0.5 if candidate.exact_mask else _mask_from(seen.probability, model)
+    model = replace(model, mask=mask.astype(np.float32))
     if mask.any():
-        of_head, look = look, fit_opacity(inside, look)
-        look = look if candidate.exact_mask else unblend_edges(inside, look, of_head)
-        look = add_animation_sigma(inside, fit_uniform_opacity(inside, look, seen.probability))
-    look = replace(look, mask=mask.astype(np.float32)) if candidate.exact_mask else _restrict_to_box(candidate, look)
-    return _fit_box(candidate, 0, 0, look, 1.0, info)
+        predicted, model = model, fit_opacity(marked_crops, model)
+        model = model if candidate.exact_mask else unblend_edges(marked_crops, model, predicted)
+        model = add_animation_sigma(marked_crops, fit_uniform_opacity(marked_crops, model, seen.probability))
+    model = replace(model, mask=mask.astype(np.float32)) if candidate.exact_mask else _restrict_to_box(candidate, model)
+    return _fit_box(candidate, 0, 0, model, 1.0, info)
 
 
 def _confidence(from_afar: float, probability: Floats) -> float:
     """Mean of the looks from afar and from near, over the pixels that are surely mark."""
-    sure = probability > SURE
+    sure = probability > SURE_PROBABILITY
     return (float(probability[sure].mean()) + from_afar) / 2 if sure.any() else 0.0
 
 
-def _mask_from(probability: Floats, look: MarkModel) -> NDArray[np.bool_]:
+def _mask_from(probability: Floats, model: MarkModel) -> NDArray[np.bool_]:
     """The mark's pixels: where the segmenter looks and the matte, whose edges are sharper, sees something; or where that one is sure."""
-    sure = probability > SURE
+    sure = probability > SURE_PROBABILITY
     if not sure.any():
         return sure
-    level = float(np.percentile(look.opacity[sure], 80))
-    seen = (probability > FAINT) & (look.opacity > max(VISIBLE_OPACITY, EDGE_SHARE * level))
-    overlooked = (look.opacity > OVERLOOKED_SHARE * level) & (look.opacity_sigma < OVERLOOKED_DOUBT * look.opacity)
-    return _drop_uncertain(seen | overlooked | (probability > CERTAIN), look)
+    level = float(np.percentile(model.opacity[sure], 80))
+    seen = (probability > MIN_PROBABILITY) & (model.opacity > max(MIN_OPACITY, MIN_EDGE_SHARE * level))
+    overlooked = (model.opacity > MIN_MISSED_SHARE * level) & (model.opacity_sigma < MAX_MISSED_SIGMA * model.opacity)
+    return _drop_uncertain(seen | overlooked | (probability > CERTAIN_PROBABILITY), model)
 
 
-def _drop_uncertain(mask: NDArray[np.bool_], look: MarkModel) -> NDArray[np.bool_]:
+def _drop_uncertain(mask: NDArray[np.bool_], model: MarkModel) -> NDArray[np.bool_]:
     """Of a faint mark the pixels that the head is about as sure of as of its surest: the counters of letters it doubts."""
-    if not mask.any() or float(np.percentile(look.opacity[mask], 80)) > DENSE:
+    if not mask.any() or float(np.percentile(model.opacity[mask], 80)) > DENSE_LEVEL:
         return mask
-    return mask & (look.opacity_sigma < MOST_DOUBTED * float(np.percentile(look.opacity_sigma[mask], 25)))
+    return mask & (model.opacity_sigma < MAX_SIGMA_RATIO * float(np.percentile(model.opacity_sigma[mask], 25)))
 
 
-def _restrict_to_box(candidate: Candidate, look: MarkModel) -> MarkModel:
+def _restrict_to_box(candidate: Candidate, model: MarkModel) -> MarkModel:
     """Inside a person's box: the mark that was found there, or all of it, as opaque, where next to nothing was found."""
     given = candidate.probability > 0.5
-    found = (cv2.dilate(look.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & given  # H.264 carries a mark beyond its edge
-    if found.sum() >= LEAST_OF_BOX * given.sum():
-        return replace(look, mask=found.astype(np.float32))
-    return replace(look, mask=given.astype(np.float32), opacity=np.ones_like(look.opacity))
+    found = (cv2.dilate(model.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & given  # H.264 carries a mark beyond its edge
+    if found.sum() >= MIN_BOX_SHARE * given.sum():
+        return replace(model, mask=found.astype(np.float32))
+    return replace(model, mask=given.astype(np.float32), opacity=np.ones_like(model.opacity))
 
 
-def _refine_probability(candidate: Candidate, inside: Floats, segmenter: Batcher) -> Floats:
+def _refine_probability(candidate: Candidate, marked_crops: Floats, segmenter: Batcher) -> Floats:
     """Mark probability at native size, averaged over the stay, near where the coarse look saw it."""
-    seen = mark_probability(long_exposures(inside), segmenter, frozenset({candidate.kind})).mean(0)
+    seen = mark_probability(long_exposures(marked_crops), segmenter, frozenset({candidate.kind})).mean(0)
     side = 2 * CONTEXT_PIXELS + 1
     coarse = (candidate.probability > 0.3).astype(np.uint8)
     near = cv2.dilate(coarse, np.ones((side, side), np.uint8)) > 0
     beside = cv2.dilate(coarse, np.ones((side, 2 * coarse.shape[1] + 1), np.uint8)) > 0  # a thin word may be lost in the shrunken picture
     both = blend_probabilities(seen, candidate.probability, candidate.scale)
-    if candidate.steps:  # its words are told by each other
+    if candidate.lattice:  # its words are told by each other
         both = np.maximum(seen * near, candidate.probability)
-    return np.where(near, both, np.where(beside & (seen > BESIDE), seen, 0)).astype(np.float32)
+    return np.where(near, both, np.where(beside & (seen > MIN_PROBABILITY_BESIDE), seen, 0)).astype(np.float32)
 
 
 def blend_probabilities(near: Floats, afar: Floats, scale: float) -> Floats:
     """The probability at native size and that of the whole picture, shrunk to `scale`, which tells better what is scene, as one."""
-    weight = np.float32(max(LEAST_COARSE_WEIGHT, 1.5 * scale - 0.5))
+    weight = np.float32(max(MIN_COARSE_WEIGHT, 1.5 * scale - 0.5))
     return (1 - weight) * near + weight * afar

@@ -24,10 +24,10 @@ from service.pipeline.video import Frame, VideoInfo
 
 Floats = NDArray[np.float32]
 
-LEAST_SHOWN_PIXELS = 64
-MOST_CHANGE = 0.1  # of the brightness, in [0, 1]: more is another scene
-LIGHT_PIXELS = 41  # side of the square over which a change of light is measured
-LIGHT_INERTIA = 0.02  # share of the square below which the whole window tells
+MIN_SHARED_PIXELS = 64
+MAX_LIGHT_CHANGE = 0.1  # of the brightness, in [0, 1]: more is another scene
+LIGHT_KERNEL_PIXELS = 41  # side of the square over which a change of light is measured
+LIGHT_PRIOR_SHARE = 0.02  # share of the square below which the whole window tells
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Inpainter:
         self._network = network
         self._marks = marks
         self._info = info
-        self._looks = MarkWindows(marks, info)
+        self._windows = MarkWindows(marks, info)
         self._borrowers: dict[Box, ReferenceAligner] = {}
         self._steady = TemporalSmoother()
 
@@ -70,7 +70,7 @@ class Inpainter:
                 patches[index].append(patch)
                 for tile in tiles(patch.box):
                     view = View.of(tile.seen)
-                    if self._looks.window_of(index, view).mask.any():
+                    if self._windows.window_of(index, view).mask.any():
                         windows.append(self._window(index, tile.seen, frames))
                         places.append((index, patch, tile))
         answers = self._network.begin(windows)
@@ -97,11 +97,11 @@ class Inpainter:
     def _window(self, index: int, box: Box, frames: Mapping[int, Frame]) -> Arrays:
         """The network's inputs for one tile: the frame itself first, then its references."""
         if box not in self._borrowers:
-            self._borrowers[box] = ReferenceAligner(box, self._looks, self._info)
+            self._borrowers[box] = ReferenceAligner(box, self._windows, self._info)
         borrower = self._borrowers[box]
         rows = [Reference(index, 0, 0), *borrower.references(index, frames)]
         views = [View.of(box).moved(row.dy, row.dx) for row in rows]
-        drawn = [self._looks.window_of(row.frame, view) for row, view in zip(rows, views, strict=True)]
+        drawn = [self._windows.window_of(row.frame, view) for row, view in zip(rows, views, strict=True)]
         crops = [self._crop(frames[row.frame], view) for row, view in zip(rows, views, strict=True)]
         parts = {
             "frames": [crops[0], *(match_brightness(crops[0], drawn[0], *other) for other in zip(crops[1:], drawn[1:], strict=True))],
@@ -128,9 +128,9 @@ def match_brightness(target: Floats, here: MarkWindow, crop: Floats, there: Mark
     Measured where both show the scene and continued from there. Under a mark of the reference only what passes through it is changed.
     """
     shown = ((here.mask[0] < 0.5) & (there.mask[0] < 0.5)).astype(np.float32)
-    if shown.sum() < LEAST_SHOWN_PIXELS:
+    if shown.sum() < MIN_SHARED_PIXELS:
         return crop
-    change = np.clip(mean_of_known(target - crop, shown, LIGHT_PIXELS, LIGHT_INERTIA), -MOST_CHANGE, MOST_CHANGE)
+    change = np.clip(mean_of_known(target - crop, shown, LIGHT_KERNEL_PIXELS, LIGHT_PRIOR_SHARE), -MAX_LIGHT_CHANGE, MAX_LIGHT_CHANGE)
     lit: Floats = np.clip(crop + change * (1 - there.opacity * there.mask), 0, 1)
     return lit
 

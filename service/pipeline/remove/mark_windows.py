@@ -15,11 +15,13 @@ from service.pipeline.video import VideoInfo
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-CHANGING = 0.15  # change of the opacity, from frame to frame, by which an outline swings; beyond a mask no other doubt is so large
-SWING_PIXELS = 6  # as far from there the mark may come
-KEPT_DRAWINGS = 64
-KEPT_COVERS = 12  # as large as the picture
-KEPT_FRAMES = 256
+MIN_ANIMATION_SIGMA = (
+    0.15  # change of the opacity, from frame to frame, by which an outline swings; beyond a mask no other doubt is so large
+)
+ANIMATION_PIXELS = 6  # as far from there the mark may come
+MAX_CACHED_WINDOWS = 64
+MAX_CACHED_MASKS = 12  # as large as the picture
+MAX_CACHED_FRAMES = 256
 
 
 def dilated_hole(mask: Floats, margin_pixels: int) -> Floats:
@@ -34,7 +36,7 @@ def placement_hole(placement: Placement) -> Floats:
     """A person's box or mask is meant as it is drawn; what was found gets a margin, a wider one where its outline is not at rest."""
     if placement.kind == "user":
         return dilated_hole(placement.mask, 0)
-    swing = (placement.mask < 0.5) & (np.asarray(placement.opacity_sigma) > CHANGING)
+    swing = (placement.mask < 0.5) & (np.asarray(placement.opacity_sigma) > MIN_ANIMATION_SIGMA)
     return np.maximum(dilated_hole(placement.mask, placement.dilation_pixels), swing.astype(np.float32))
 
 
@@ -63,7 +65,7 @@ class MarkWindows:
         """The numbers of the marks that are there in a frame."""
         if index not in self._active:
             self._active[index] = tuple(n for n, mark in enumerate(self._marks) if mark.covers(index))
-            _forget(self._active, KEPT_FRAMES)
+            _forget(self._active, MAX_CACHED_FRAMES)
         return self._active[index]
 
     def hidden_pixels(self, index: int, view: View, around_frames: int = 0) -> Mask:
@@ -71,7 +73,7 @@ class MarkWindows:
         active = tuple(sorted({n for i in range(index - around_frames, index + around_frames + 1) for n in self.active(i)}))
         if active not in self._covers:
             self._covers[active] = self._cover(active)
-            _forget(self._covers, KEPT_COVERS)
+            _forget(self._covers, MAX_CACHED_MASKS)
         covered = np.ones((view.height, view.width), bool)
         if (inner := view.inner(*self._size)) is not None:
             top, left = inner.top - view.top, inner.left - view.left
@@ -83,7 +85,7 @@ class MarkWindows:
         active = self.active(index)
         if (view, active) not in self._drawings:
             self._drawings[view, active] = self._draw(active, view)
-            _forget(self._drawings, KEPT_DRAWINGS)
+            _forget(self._drawings, MAX_CACHED_WINDOWS)
         return self._drawings[view, active]
 
     def _cover(self, active: tuple[int, ...]) -> Mask:

@@ -14,18 +14,18 @@ from service.pipeline.video import Frame, VideoInfo
 Floats = NDArray[np.float32]
 
 RING_PIXELS = 24  # around a window: its motion is that of what is near
-STEPS_A_PIXEL = 16  # positions are whole sixteenths of a pixel, so that a sum of steps does not depend on where it begins
-UNSURE_FRAMES = 2  # before and after a mark's stay, which may still show it: nothing is borrowed from there
-FINE_PIXELS = 6  # by which the sum of many steps may be wrong
+SUBPIXEL_STEPS = 16  # positions are whole sixteenths of a pixel, so that a sum of steps does not depend on where it begins
+EXTENT_SLACK_FRAMES = 2  # before and after a mark's stay, which may still show it: nothing is borrowed from there
+MAX_DRIFT_PIXELS = 6  # by which the sum of many steps may be wrong
 
 
 class ReferenceAligner:
     """One window of the picture, and where its piece of the scene lies in the frames around the one to be restored."""
 
-    def __init__(self, box: Box, looks: MarkWindows, info: VideoInfo) -> None:
+    def __init__(self, box: Box, windows: MarkWindows, info: VideoInfo) -> None:
         self._view = View.of(box)
         self._region = View.of(box, RING_PIXELS)
-        self._looks = looks
+        self._windows = windows
         self._info = info
         self._greys: dict[int, tuple[Floats, Floats]] = {}
         self._steps: dict[int, Shift] = {}
@@ -33,12 +33,12 @@ class ReferenceAligner:
     def references(self, target: int, frames: Mapping[int, Frame]) -> tuple[Reference, ...]:
         """The frames to lay beside the target, of those at hand up to the farthest offset; the target itself where there are too few."""
         self._forget(target)
-        hole = self._looks.hidden_pixels(target, self._view)
+        hole = self._windows.hidden_pixels(target, self._view)
         candidates = [*self._followed(target, frames, -1), *self._followed(target, frames, 1)]
         refined: dict[Reference, Reference | None] = {}
         while True:
             chosen = choose(
-                target, hole, candidates, lambda r: self._looks.hidden_pixels(r.frame, self._view.moved(r.dy, r.dx), UNSURE_FRAMES)
+                target, hole, candidates, lambda r: self._windows.hidden_pixels(r.frame, self._view.moved(r.dy, r.dx), EXTENT_SLACK_FRAMES)
             )
             refined |= {reference: self._refined(target, reference, frames) for reference in chosen if reference not in refined}
             found = [fine for reference in chosen if (fine := refined[reference]) is not None]
@@ -56,8 +56,8 @@ class ReferenceAligner:
             step = self._step(min(frame, frame - side), frames)
             if not step.alike:
                 break
-            y, x = y + side * round(step.dy * STEPS_A_PIXEL), x + side * round(step.dx * STEPS_A_PIXEL)
-            moved = Reference(frame, round(y / STEPS_A_PIXEL), round(x / STEPS_A_PIXEL))
+            y, x = y + side * round(step.dy * SUBPIXEL_STEPS), x + side * round(step.dx * SUBPIXEL_STEPS)
+            moved = Reference(frame, round(y / SUBPIXEL_STEPS), round(x / SUBPIXEL_STEPS))
             if distance in OFFSETS and self._shows(moved):
                 found.append(moved)
         return found
@@ -81,7 +81,7 @@ class ReferenceAligner:
             return reference
         one, known = self._grey(target, frames)
         other, shown = self._seen(reference.frame, self._region.moved(reference.dy, reference.dx), frames)
-        fine = shift_between(one, other, known, shown, FINE_PIXELS // SHRINK, CHANGED)
+        fine = shift_between(one, other, known, shown, MAX_DRIFT_PIXELS // SHRINK, CHANGED)
         if not fine.alike:
             return None
         return Reference(reference.frame, reference.dy + round(fine.dy), reference.dx + round(fine.dx))
@@ -98,7 +98,7 @@ class ReferenceAligner:
             flat = shrunk(np.zeros((view.height, view.width), np.float32))
             return flat, flat
         luma = view.padded(frames[frame].planes[0][inner.slices], inner).astype(np.float32) / (2**self._info.pixel_format.bit_depth - 1)
-        known = (shrunk(1 - self._looks.hidden_pixels(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
+        known = (shrunk(1 - self._windows.hidden_pixels(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
         return shrunk(luma), known
 
     def _forget(self, target: int) -> None:

@@ -15,12 +15,14 @@ from service.pipeline.placement import Box
 
 Floats = NDArray[np.float32]
 
-INERTIA = 0.4  # of the frame before, where nothing moves at all, under an opaque mark; in proportion less noise comes from a fainter one
-MOVING = 0.012  # mean difference of the surroundings, in [0, 1], at which they hardly stand still: H.264 alone makes a third of it
-CHANGED = 0.05  # the same of the restored pixels, whose noise un-blending has multiplied
-RING_PIXELS = 41  # side of the square that tells whether the surroundings of a pixel move
-RING_INERTIA = 0.02  # share of the square below which the whole window tells
-PATCH_PIXELS = 7  # side of the square that tells whether the restored pixels change
+MAX_HISTORY_WEIGHT = (
+    0.4  # of the frame before, where nothing moves at all, under an opaque mark; in proportion less noise comes from a fainter one
+)
+MAX_RING_CHANGE = 0.012  # mean difference of the surroundings, in [0, 1], at which they hardly stand still: H.264 alone makes a third of it
+MAX_PATCH_CHANGE = 0.05  # the same of the restored pixels, whose noise un-blending has multiplied
+RING_KERNEL_PIXELS = 41  # side of the square that tells whether the surroundings of a pixel move
+RING_PRIOR_SHARE = 0.02  # share of the square below which the whole window tells
+PATCH_KERNEL_PIXELS = 7  # side of the square that tells whether the restored pixels change
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def gated_average(now: Floats, before: Floats, mask: Floats, mask_before: Floats
     """Pixels (3, h, w) of a frame, restored where `mask` (h, w) is 1, nearer to those of the frame before where all is still."""
     change = np.abs(now - before).mean(0)
     shown = (1 - mask) * (1 - mask_before)
-    ring = mean_of_known(change, shown, RING_PIXELS, RING_INERTIA)
-    patch = cv2.blur(change, (PATCH_PIXELS, PATCH_PIXELS))
-    still = np.exp(-np.square(ring / MOVING) - np.square(patch / CHANGED))
-    weight = INERTIA * opacity * still * mask * mask_before
+    ring = mean_of_known(change, shown, RING_KERNEL_PIXELS, RING_PRIOR_SHARE)
+    patch = cv2.blur(change, (PATCH_KERNEL_PIXELS, PATCH_KERNEL_PIXELS))
+    still = np.exp(-np.square(ring / MAX_RING_CHANGE) - np.square(patch / MAX_PATCH_CHANGE))
+    weight = MAX_HISTORY_WEIGHT * opacity * still * mask * mask_before
     result: Floats = (now + weight * (before - now)).astype(np.float32, copy=False)
     return result

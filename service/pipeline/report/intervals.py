@@ -7,8 +7,8 @@ from typing import Final
 
 from service.pipeline.placement import Box, Placement
 
-MOST_MOMENTS: Final = 6  # of a run are shown in pictures
-MOST_MOMENTS_OF_A_STAY: Final = 3
+MAX_MOMENTS: Final = 6  # of a run are shown in pictures
+MAX_MOMENTS_OF_AN_INTERVAL: Final = 3
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def key_moments(placements: Iterable[Placement]) -> dict[int, list[Box]]:
     longest: dict[Box, Interval] = {}
     for stay in sorted(intervals(placements), key=lambda stay: -stay.frames):
         longest.setdefault(stay.box, stay)
-    chosen = list(longest.values())[:MOST_MOMENTS]
-    of_each = min(MOST_MOMENTS_OF_A_STAY, MOST_MOMENTS // max(1, len(chosen)))
+    chosen = list(longest.values())[:MAX_MOMENTS]
+    of_each = min(MAX_MOMENTS_OF_AN_INTERVAL, MAX_MOMENTS // max(1, len(chosen)))
     found: dict[int, list[Box]] = defaultdict(list)
     for stay in chosen:
         for index in sorted({stay.first_frame + stay.frames * (2 * k + 1) // (2 * of_each) for k in range(of_each)}):

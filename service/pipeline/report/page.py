@@ -20,8 +20,8 @@ from service.pipeline.report.report import FileResult, MatteView, Report, data_a
 
 PACKAGE: Final = "service.pipeline.report"
 TEMPLATE: Final = "page.html"
-MOST_ROWS: Final = 60  # of a table of stays
-MOST_FILES_WITH_PICTURES: Final = 20  # some 2 MB each
+MAX_ROWS: Final = 60  # of a table of stays
+MAX_FILES_WITH_PICTURES: Final = 20  # some 2 MB each
 JPEG_QUALITY: Final = 82
 STEPS: Final = {
     "locate": "looks for marks",
@@ -122,10 +122,10 @@ def _part(result: FileResult, number: int) -> _Part:
         verdict=_verdict(report, found),
         failed=False,
         facts=tuple(_facts(report)),
-        sights=tuple(_mark_view(sample, report) for sample in report.samples) if number < MOST_FILES_WITH_PICTURES else (),
+        sights=tuple(_mark_view(sample, report) for sample in report.samples) if number < MAX_FILES_WITH_PICTURES else (),
         drawn=chart(report) if found and report.frames > 1 else None,
-        rows=tuple(_row(stay, place, report) for place, stay in enumerate(found[:MOST_ROWS], 1)),
-        hidden_rows=max(0, len(found) - MOST_ROWS),
+        rows=tuple(_row(stay, place, report) for place, stay in enumerate(found[:MAX_ROWS], 1)),
+        hidden_rows=max(0, len(found) - MAX_ROWS),
         has_time=report.frames > 1,
         steps=tuple(_steps(report)),
         versions=report.versions,

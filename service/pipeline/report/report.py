@@ -18,7 +18,7 @@ from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.contact_sheet import Picture, Sample
 from service.pipeline.video import VideoInfo
 
-MOST_MATTES: Final = 200
+MAX_MATTES: Final = 200
 MATTE_BYTES: Final = 2 * 2**20  # of all mattes of a file, as they are written
 QUICK: Final = 1  # of zlib's levels: for mattes the slow ones save a tenth
 
@@ -175,7 +175,7 @@ class _Mattes:
         """Its place among the addresses; None if there is no room for it."""
         picture = displayed_picture(matte_picture(placement), self._info)
         look = (picture.shape, hashlib.sha256(picture.tobytes()).digest())
-        if look not in self._numbers and len(self._numbers) < MOST_MATTES:
+        if look not in self._numbers and len(self._numbers) < MAX_MATTES:
             self._numbers[look] = self._kept(png_address(picture))
         return self._numbers.get(look)
 
