@@ -68,7 +68,7 @@ def all_jobs(core: Core) -> list[Job]:
 
 
 def _is_of(job: Job, order: Order) -> bool:
-    return job.wish.source_url == order.source_url or (order.callback_url is not None and job.callback_url == order.callback_url)
+    return job.spec.source_url == order.source_url or (order.callback_url is not None and job.callback_url == order.callback_url)
 
 
 def _lost(jobs: Iterable[Job], core: Core) -> Iterator[Violation]:

@@ -10,16 +10,16 @@ from starlette.exceptions import HTTPException
 
 from models import registry, spec
 from service.api import docs_page, files, operations, page
-from service.api.facade import ApiOptions, Office
+from service.api.facade import ApiOptions, AppContext
 from service.api.openapi import DocumentedApp
-from service.api.operations import Check, DeskCollector, Probes
+from service.api.operations import Check, JobMetricsCollector, Probes
 from service.api.problems import http_problem
 from service.api.rates import READ, SUBMIT, Rates
 from service.api.requests_log import RequestsLog
 from service.core import FACADES, Core
 from service.inference.folder import in_use, manifest_of
 from service.jobs.content import AllowAll, DenyList
-from service.jobs.desk import Desk, Rules
+from service.jobs.job_service import JobService, Rules
 from service.metrics import Disk, Meters, scraped
 from service.settings import Settings
 from service.version import VERSION
@@ -39,25 +39,25 @@ TAGS: Final = {
 def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     """The application. `metrics_folder`: where a worker beside it keeps its figures."""
     settings = core.settings
-    office = open_office(core)
+    context = open_app_context(core)
     meters = Meters(CollectorRegistry())
-    figures = scraped(meters, metrics_folder, DeskCollector(office.desk), Disk(settings.data_dir))
+    figures = scraped(meters, metrics_folder, JobMetricsCollector(context.job_service), Disk(settings.data_dir))
     probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, figures)
     tags = [{"name": name, "description": description} for name, description in TAGS.items()]
     app = DocumentedApp(title="Cleanplate", summary=SUMMARY, version=VERSION, openapi_tags=tags, docs_url=None, redoc_url=None)
     for facade in FACADES.values():
-        app.include_router(facade.router(office))
+        app.include_router(facade.router(context))
     app.include_router(files.router(core.links, core.storage))
-    app.include_router(operations.router(office, probes))
+    app.include_router(operations.router(context, probes))
     app.include_router(docs_page.router())
     app.include_router(page.router(core.links))
     app.add_exception_handler(HTTPException, http_problem)
     app.add_middleware(RequestsLog, meters=meters, most_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
-    app.state.office = office
+    app.state.context = context
     return app
 
 
-def open_office(core: Core) -> Office:
+def open_app_context(core: Core) -> AppContext:
     """What the facades work with."""
     settings = core.settings
     rules = Rules(
@@ -68,11 +68,11 @@ def open_office(core: Core) -> Office:
         features_off=settings.features_off,
         content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
     )
-    return Office(
-        desk=Desk(core.database, core.accounts, core.queues, core.ending, rules),
+    return AppContext(
+        job_service=JobService(core.database, core.accounts, core.queues, core.finalizer, rules),
         links=core.links,
         storage=core.storage,
-        reach=core.reach,
+        egress=core.egress,
         rates=Rates({SUBMIT: settings.rate_submit, READ: settings.rate_read}, settings.rate_store),
         options=_options(settings),
     )

@@ -21,7 +21,7 @@ GROUPS: Final = {
     "keys": "admin",
     "signers": "admin",
     "credits": "admin",
-    "settings": "tell",
+    "settings": "settings",
 }
 
 

@@ -18,10 +18,10 @@ from service.jobs import ledger
 from service.jobs.accounts import Account, Accounts
 from service.jobs.credits import Entry, Fund, grant
 from service.jobs.database import Database
-from service.jobs.end import Ending
+from service.jobs.finalizer import JobFinalizer
 from service.jobs.queues import Queues
 from service.jobs.vault import Vault, key_in
-from service.outside.guard import Reach
+from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
 from service.pipeline.provenance.signer import Signer
@@ -41,10 +41,10 @@ class Core:
     database: Database
     accounts: Accounts
     queues: Queues
-    ending: Ending
+    finalizer: JobFinalizer
     storage: Storage
     links: Links
-    reach: Reach
+    egress: EgressPolicy
     signer: Signer | None
 
     @classmethod
@@ -52,7 +52,7 @@ class Core:
         """Build the parts; raises SettingsError where a setting does not fit the world."""
         folder = _folder(settings.data_dir)
         with naming("fetch_allow"):
-            reach = Reach.parse(settings.fetch_allow)
+            egress = EgressPolicy.parse(settings.fetch_allow)
         with naming("database_url"):
             database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}")
         database.migrate()
@@ -66,10 +66,10 @@ class Core:
             database=database,
             accounts=Accounts(database, vault),
             queues=queues,
-            ending=Ending(queues, {name for name, facade in FACADES.items() if facade.callback}),
+            finalizer=JobFinalizer(queues, {name for name, facade in FACADES.items() if facade.callback}),
             storage=storage,
             links=Links(public_url, vault.derive("links"), storage),
-            reach=reach,
+            egress=egress,
             signer=service_signer(settings),
         )
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from service.core import Core
 from service.inference.session import Networks
-from service.jobs.job import Job, Result, Wish
+from service.jobs.job import Job, JobSpec, Result
 from service.media import head_of
 from service.outside.storage import content_type_of
 from service.pipeline import run
@@ -33,14 +33,14 @@ REPORTS: Final[dict[str, Callable[[tuple[FileResult]], str]]] = {".json": to_jso
 def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: Watch) -> Result:
     """Clean what lies in the storage under the wish's key; result, thumbnail and report are there too when this ends."""
     limits = core.settings.limits
-    assert job.wish.source_key is not None
-    source = _local(core, job.wish.source_key, folder / "source")
-    check_media(head_of(source), job.wish.media)
-    request = _request(job.wish, core, source, folder, limits)
+    assert job.spec.source_key is not None
+    source = _local(core, job.spec.source_key, folder / "source")
+    check_media(head_of(source), job.spec.media)
+    request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     report = run.clean(source, target, request, networks, limits, watch.cleaned)
     edits = [mark_removed(report.placements, report.info)] if report.mark_found else []
-    if job.wish.remove_audio and job.wish.media == "video":
+    if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
         edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
         target = quiet
@@ -50,29 +50,29 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: 
     return _kept(job, core, target, picture, report)
 
 
-def _request(wish: Wish, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
+def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
     """What the pipeline is asked for; a mask is fetched from the storage, a smear made into one."""
     mask: Path | None = None
-    if wish.mask_key is not None:
-        mask = _local(core, wish.mask_key, folder / "mask")
-        if wish.mask_is_smear:
+    if spec.mask_key is not None:
+        mask = _local(core, spec.mask_key, folder / "mask")
+        if spec.mask_is_smear:
             info = probe(source, limits)
             mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
             mask = folder / "strokes.png"
-    boxes = tuple(TimedBox(box.x1, box.y1, box.x2, box.y2, box.first_seconds, box.last_seconds) for box in wish.boxes)
-    return Request(boxes, mask, frozenset(kind for kind in CLASSES if kind in wish.classes), wish.detect)
+    boxes = tuple(TimedBox(box.x1, box.y1, box.x2, box.y2, box.first_seconds, box.last_seconds) for box in spec.boxes)
+    return Request(boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect)
 
 
 def _kept(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:
     """Put all that the job made into the storage."""
-    assert job.wish.source_key is not None
-    told = FileResult(PurePosixPath(job.wish.source_key).name, clean.name, report)
+    assert job.spec.source_key is not None
+    told = FileResult(PurePosixPath(job.spec.source_key).name, clean.name, report)
     kept = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
     core.storage.put_file(kept["clean"], clean, content_type_of(kept["clean"]))
     core.storage.put_file(kept["thumbnail"], picture, content_type_of(kept["thumbnail"]))
     return Result(
         clean_key=kept["clean"],
-        source_key=job.wish.source_key,
+        source_key=job.spec.source_key,
         thumbnail_key=kept["thumbnail"],
         content_type=content_type_of(kept["clean"]),
         bytes=clean.stat().st_size,

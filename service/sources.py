@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.core import Core
 from service.errors import UnsupportedFormat
-from service.jobs.job import Job, Media, Post, Wish
+from service.jobs.job import Job, JobSpec, Media, Post
 from service.media import container_of_head, head_of, suffix_of_head
 from service.outside.fetch import FetchLimits, fetch
 from service.outside.share_link import ShareLinks, is_share_link
@@ -14,24 +14,24 @@ from service.outside.storage import content_type_of
 from service.watch import Watch
 
 
-def bring_source(job: Job, core: Core, folder: Path, watch: Watch) -> tuple[Wish, Post | None]:
+def bring_source(job: Job, core: Core, folder: Path, watch: Watch) -> tuple[JobSpec, Post | None]:
     """The wish, now with keys of our storage, and what a share page told. What is there already, after a crash, is not fetched again."""
-    wish, found = job.wish, job.post
+    spec, found = job.spec, job.post
     bring = _Bringer(job, core, folder, watch.fetched)
-    if wish.source_key is None:
-        assert wish.source_url is not None
-        url = wish.source_url
+    if spec.source_key is None:
+        assert spec.source_url is not None
+        url = spec.source_url
         if is_share_link(url):
             url, found = _resolved(url, core)
-        wish = replace(wish, source_key=bring(url, "source", wish.media))
-    if wish.mask_url is not None and wish.mask_key is None:
-        wish = replace(wish, mask_key=bring(wish.mask_url, "mask", None))
-    return wish, found
+        spec = replace(spec, source_key=bring(url, "source", spec.media))
+    if spec.mask_url is not None and spec.mask_key is None:
+        spec = replace(spec, mask_key=bring(spec.mask_url, "mask", None))
+    return spec, found
 
 
 def _resolved(url: str, core: Core) -> tuple[str, Post]:
     """A share link's video, and its words."""
-    links = ShareLinks(core.settings.share_links, core.settings.share_links_url, core.reach)
+    links = ShareLinks(core.settings.share_links, core.settings.share_links_url, core.egress)
     post = links.resolve(url)
     return post.video_url, Post(post.post_id, post.prompt or "", post.thumbnail_url)
 
@@ -48,7 +48,7 @@ class _Bringer:
     def __call__(self, url: str, name: str, media: Media | None) -> str:
         settings = self._core.settings
         path = self._folder / name
-        fetch(url, path, self._core.reach, FetchLimits(settings.limits.file_bytes, settings.fetch_seconds), self._watch)
+        fetch(url, path, self._core.egress, FetchLimits(settings.limits.file_bytes, settings.fetch_seconds), self._watch)
         head = head_of(path)
         check_media(head, media)
         key = f"jobs/{self._job.id}/{name}{suffix_of_head(head)}"

@@ -45,9 +45,9 @@ class JobSteps:
         with self._step("fetch", job_id):
             job = self._come_to(job_id, State.FETCHING)
             with self._handing_back(job), self.scratch.folder() as folder:
-                wish, found = bring_source(job, self.core, folder, self._watch(job).begin())
+                spec, found = bring_source(job, self.core, folder, self._watch(job).begin())
             with self.core.database.write() as connection:
-                store.update(connection, job_id, wish=wish.to_json(), post=asdict(found) if found else None)
+                store.update(connection, job_id, wish=spec.to_json(), post=asdict(found) if found else None)
 
     def clean(self, job_id: str) -> None:
         """Remove the marks; the result is in our storage when this ends."""
@@ -70,16 +70,16 @@ class JobSteps:
 
     def settle(self, job_id: str, failure: Failure | None) -> None:
         """End the job: its state, credits and callback in one transaction."""
-        ending = self.core.ending
+        finalizer = self.core.finalizer
         with self._step("settle", job_id):
             with self.core.database.write() as connection:
                 job = store.locked(connection, job_id)
                 if failure is None:
-                    job = ending.succeed(connection, job)
+                    job = finalizer.succeed(connection, job)
                 elif failure.kind == JobCancelled.__name__:
-                    job = ending.cancel(connection, job)
+                    job = finalizer.cancel(connection, job)
                 else:
-                    job = ending.fail(connection, job, failure)
+                    job = finalizer.fail(connection, job, failure)
             log.info("job %s", job.state, extra={"facade": job.facade, "seconds": job.seconds})
 
     def notify(self, delivery_id: str) -> None:
@@ -118,7 +118,7 @@ class JobSteps:
         key = self.core.settings.webhook_key
         headers = signed_headers(key.get_secret_value(), callback.task_id, int(time.time())) if key else {}
         body = json.dumps(callback.body, ensure_ascii=False, separators=(",", ":")).encode()
-        post(job.callback_url, body, headers, self.core.reach, CALLBACK_SECONDS)
+        post(job.callback_url, body, headers, self.core.egress, CALLBACK_SECONDS)
 
     @contextmanager
     def _step(self, name: str, job_id: str) -> Iterator[None]:

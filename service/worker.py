@@ -39,7 +39,7 @@ def work(core: Core, until: threading.Event) -> None:
         if core.settings.worker_metrics_port:
             figures = scraped(meters, None, Disk(core.settings.data_dir))
             start_http_server(core.settings.worker_metrics_port, registry=figures)
-        member = Member(core.database, core.queues, core.ending)
+        member = Member(core.database, core.queues, core.finalizer)
         with _engine(core, member, JobSteps(core, networks, meters, scratch, threading.Event())):
             log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})
             _look_after(_chores(core, member, networks, meters, scratch), until)

@@ -24,18 +24,18 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import files
-from service.api.facade import ApiOptions, Facade, Office
+from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.rates import READ, SUBMIT, Rates
 from service.jobs import credits, ledger, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.credits import Fund
 from service.jobs.database import Database
-from service.jobs.desk import Desk, Rules
-from service.jobs.end import Ending
+from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Failure, Job, Post, Result, State
+from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import Queues
 from service.jobs.vault import Vault
-from service.outside.guard import Reach
+from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
 
@@ -68,14 +68,14 @@ class FrontDesk:
         self.database = Database(f"sqlite:///{folder / 'test.db'}").migrate()
         self.accounts = Accounts(self.database, vault)
         self.queues = Queues(self.database)
-        self.ending = Ending(self.queues, ["kie"])
+        self.finalizer = JobFinalizer(self.queues, ["kie"])
         self.storage = Storage.open(str(folder / "files"))
         self.links = Links(url, vault.derive("links"), self.storage)
         self.client = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
         self._names = itertools.count(1)
         rates = Rates({SUBMIT: "20/10 second", READ: "600/10 second"})
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
-        self.office = Office(self._desk(Rules()), self.links, self.storage, Reach.parse("127.0.0.0/8"), rates, options)
+        self.context = AppContext(self._desk(Rules()), self.links, self.storage, EgressPolicy.parse("127.0.0.0/8"), rates, options)
         self.app = _Counted(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:
@@ -91,8 +91,8 @@ class FrontDesk:
 
     def job_of(self, customer: Customer) -> Job:
         """The customer's newest job, as soon as there is one."""
-        until(lambda: self.office.desk.jobs(customer.id, 1))
-        return self.office.desk.jobs(customer.id, 1)[0]
+        until(lambda: self.context.job_service.jobs(customer.id, 1))
+        return self.context.job_service.jobs(customer.id, 1)[0]
 
     def start(self, job_id: str) -> None:
         """The worker's part, until the video is being cleaned."""
@@ -113,11 +113,11 @@ class FrontDesk:
                 store.advance(connection, store.locked(connection, job_id), State.CLEANING)
             job = store.advance(connection, store.locked(connection, job_id), State.PUBLISHING)
             store.update(connection, job_id, result=result.to_json(), post=vars(post) if post else None)
-            return self.ending.succeed(connection, job)
+            return self.finalizer.succeed(connection, job)
 
     def fail(self, job_id: str, error: Exception) -> Job:
         with self.database.write() as connection:
-            return self.ending.fail(connection, store.locked(connection, job_id), Failure.of(error))
+            return self.finalizer.fail(connection, store.locked(connection, job_id), Failure.of(error))
 
     def wait_for_silence(self) -> None:
         """Until no request is being worked on."""
@@ -128,22 +128,22 @@ class FrontDesk:
         self.queues.close()
         self.database.close()
 
-    def _desk(self, rules: Rules) -> Desk:
-        return Desk(self.database, self.accounts, self.queues, self.ending, rules)
+    def _desk(self, rules: Rules) -> JobService:
+        return JobService(self.database, self.accounts, self.queues, self.finalizer, rules)
 
     def _app(self, facades: Sequence[Facade]) -> FastAPI:
-        options = self.office.options
+        options = self.context.options
         offices = {
-            "": self.office,
-            "/impatient": replace(self.office, options=replace(options, hold_seconds=MOMENT_SECONDS)),
-            "/sora": replace(self.office, options=replace(options, sora_links_only=True)),
-            "/closed": replace(self.office, desk=self._desk(Rules(maintenance=True))),
+            "": self.context,
+            "/impatient": replace(self.context, options=replace(options, hold_seconds=MOMENT_SECONDS)),
+            "/sora": replace(self.context, options=replace(options, sora_links_only=True)),
+            "/closed": replace(self.context, job_service=self._desk(Rules(maintenance=True))),
         }
         app = FastAPI()
         app.include_router(files.router(self.links, self.storage))
-        for prefix, office in offices.items():
+        for prefix, context in offices.items():
             for facade in facades:
-                app.include_router(facade.router(office), prefix=prefix)
+                app.include_router(facade.router(context), prefix=prefix)
         return app
 
 

@@ -29,7 +29,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from service import settings
-from service.api.facade import Office
+from service.api.facade import AppContext
 from service.app import create_app
 from service.core import Core, grant_credits, opened
 from service.jobs.accounts import Account
@@ -80,8 +80,8 @@ class Service:
     host: Host
 
     @property
-    def office(self) -> Office:
-        office: Office = self.app.state.office
+    def context(self) -> AppContext:
+        office: AppContext = self.app.state.context
         return office
 
     def account(self, credits: int = 100, name: str | None = None, fund: Fund = Fund.ONE_TIME) -> TestAccount:
@@ -107,8 +107,8 @@ class Service:
 
     def wait(self, account: TestAccount, job_id: str) -> Job:
         """The job, once it has ended."""
-        eventually(lambda: self.office.desk.find(account.id, job_id).ended, JOB_SECONDS)
-        return self.office.desk.find(account.id, job_id)
+        eventually(lambda: self.context.job_service.find(account.id, job_id).ended, JOB_SECONDS)
+        return self.context.job_service.find(account.id, job_id)
 
 
 @contextmanager

@@ -15,13 +15,13 @@ from starlette.concurrency import run_in_threadpool
 from service.api import aidge_docs
 from service.api.aidge_codes import CODES, SUCCESS, envelope, error_body, failure_body
 from service.api.aidge_sign import check_present, check_signature, check_time
-from service.api.facade import Facade, Office, guarded
+from service.api.facade import AppContext, Facade, guarded
 from service.api.parameters import flag, read_parameters, required
 from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
 from service.errors import CleanplateError, ParameterError
 from service.jobs.accounts import Account
-from service.jobs.job import Job, NewJob, PointedBox, State, Wish, new_id
+from service.jobs.job import Job, JobSpec, NewJob, PointedBox, State, new_id
 from service.outside.links import Links
 
 REMOVAL: Final = "/ai/video/removal"  # paths are also the names that version 1 of the signature is over, whatever they are asked under
@@ -33,18 +33,18 @@ MOST_BOXES: Final = 100
 MOST_WRAPPINGS: Final = 4  # text of a list of text of an object
 
 Parameters = dict[str, Any]
-Work = Callable[[Parameters, Account, Office], dict[str, Any]]
+Work = Callable[[Parameters, Account, AppContext], dict[str, Any]]
 
 
-def router(office: Office) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Both endpoints, by GET and POST, and all again under /rest."""
     routes = APIRouter(route_class=guarded(render_error), tags=["aidge"])
 
     async def submit(request: Request) -> JSONResponse:
-        return await _answered(request, office, REMOVAL, _submit)
+        return await _answered(request, context, REMOVAL, _submit)
 
     async def result(request: Request) -> JSONResponse:
-        return await _answered(request, office, RESULT, _result)
+        return await _answered(request, context, RESULT, _result)
 
     for prefix, method in product(PREFIXES, ("GET", "POST")):
         routes.add_api_route(prefix + REMOVAL, submit, methods=[method], **aidge_docs.removal(method))
@@ -57,7 +57,7 @@ def render_error(error: CleanplateError) -> JSONResponse:
     return JSONResponse(error_body(error, _request_id()))
 
 
-def new_task(parameters: Parameters, account_id: int, office: Office) -> NewJob:
+def new_task(parameters: Parameters, account_id: int, context: AppContext) -> NewJob:
     """The job that the parameters of a removal ask for; raises ParameterError and its kinds."""
     url = required(parameters, "videoUrl")
     language = required(parameters, "language").lower()
@@ -68,12 +68,12 @@ def new_task(parameters: Parameters, account_id: int, office: Office) -> NewJob:
     colour_blocks = flag(parameters, "colorBlocks", False)
     boxes = read_boxes(parameters.get("inpaintingBoxes"))
     remove_audio = flag(parameters, "removeAudio", False)
-    source = source_of(url, account_id, office)
+    source = source_of(url, account_id, context)
     return NewJob(
         id=new_id("aidge_", int(time.time() * 1000)),
         account_id=account_id,
         facade=FACADE.name,
-        wish=Wish(
+        spec=JobSpec(
             "video",
             source_url=source.url,
             source_key=source.key,
@@ -147,33 +147,33 @@ def _parsed(text: str, name: str) -> object:
         raise ParameterError(f"{name} is not JSON") from None
 
 
-async def _answered(request: Request, office: Office, api_name: str, work: Work) -> JSONResponse:
+async def _answered(request: Request, context: AppContext, api_name: str, work: Work) -> JSONResponse:
     """Who asks, then what: nobody else's parameters are looked at. A signature is over the query and a form, never over a JSON body."""
     is_form = request.headers.get("content-type", "").lower().startswith(FORMS)
-    signed = await read_parameters(request, office.options) if is_form else dict(request.query_params)
-    account = await run_in_threadpool(_signer, signed, api_name, office)
-    parameters = signed if is_form else await read_parameters(request, office.options)
-    return JSONResponse(await run_in_threadpool(work, parameters, account, office))
+    signed = await read_parameters(request, context.options) if is_form else dict(request.query_params)
+    account = await run_in_threadpool(_signer, signed, api_name, context)
+    parameters = signed if is_form else await read_parameters(request, context.options)
+    return JSONResponse(await run_in_threadpool(work, parameters, account, context))
 
 
-def _signer(signed: Parameters, api_name: str, office: Office) -> Account:
+def _signer(signed: Parameters, api_name: str, context: AppContext) -> Account:
     check_present(signed)
-    check_time(signed["timestamp"], int(time.time() * 1000), office.options.signature_window_seconds)
-    account, secret = office.desk.account_of_signer(signed["app_key"])
+    check_time(signed["timestamp"], int(time.time() * 1000), context.options.signature_window_seconds)
+    account, secret = context.job_service.account_of_signer(signed["app_key"])
     check_signature(secret, api_name, signed)
     return account
 
 
-def _submit(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
-    office.rates.count(account.id, SUBMIT)
-    job = office.desk.submit(new_task(_merged(parameters), account.id, office))
+def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
+    context.rates.count(account.id, SUBMIT)
+    job = context.job_service.submit(new_task(_merged(parameters), account.id, context))
     return envelope(SUCCESS, {"result": {"taskId": job.id}, "taskId": job.id}, _request_id())
 
 
-def _result(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
-    office.rates.count(account.id, READ)
-    job = office.task(account.id, required(_merged(parameters), "taskId", "task_id"), FACADE.name)
-    return record(job, office.links, office.options.result_link_seconds, _request_id())
+def _result(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
+    context.rates.count(account.id, READ)
+    job = context.task(account.id, required(_merged(parameters), "taskId", "task_id"), FACADE.name)
+    return record(job, context.links, context.options.result_link_seconds, _request_id())
 
 
 def _merged(parameters: Parameters) -> Parameters:

@@ -3,13 +3,13 @@
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from service.api.facade import Office
+from service.api.facade import AppContext
 from service.jobs.accounts import Account
 
 
-async def account_of(request: Request, office: Office) -> Account:
+async def account_of(request: Request, context: AppContext) -> Account:
     """The account of the request's key; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
-    return await run_in_threadpool(office.desk.account_of_key, bearer(request))
+    return await run_in_threadpool(context.job_service.account_of_key, bearer(request))
 
 
 def bearer(request: Request) -> str:

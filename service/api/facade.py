@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect
 
 from service.api.rates import Rates
 from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
-from service.jobs.desk import Desk
 from service.jobs.job import Job
-from service.outside.guard import Reach
+from service.jobs.job_service import JobService
+from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
 
@@ -53,19 +53,19 @@ class ApiOptions:
 
 
 @dataclass(frozen=True)
-class Office:
+class AppContext:
     """What a facade works with; built once, in the composition root."""
 
-    desk: Desk
+    job_service: JobService
     links: Links
     storage: Storage
-    reach: Reach
+    egress: EgressPolicy
     rates: Rates
     options: ApiOptions
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
         """The account's job, if it was made in this dialect; raises UnknownJob."""
-        job = self.desk.find(account_id, job_id)
+        job = self.job_service.find(account_id, job_id)
         if job.facade != facade:
             raise UnknownJob("the task is of another dialect")
         return job
@@ -85,7 +85,7 @@ class Facade:
 
     name: str
     codes: Codes
-    router: Callable[[Office], APIRouter]
+    router: Callable[[AppContext], APIRouter]
     callback: Callable[[Job, Links, float], Callback] | None = None
 
 

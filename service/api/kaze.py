@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import errors
 from service.api.auth import account_of
-from service.api.facade import Code, Codes, Facade, Office, code_of, guarded
+from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded
 from service.api.kaze_docs import QUOTA, REMOVAL, RESULT
 from service.api.parameters import read_parameters, required, text
 from service.api.picture import Picture, picture_of
@@ -21,7 +21,7 @@ from service.api.source import Source, source_of
 from service.api.upload import upload_key
 from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing
 from service.jobs.accounts import Account
-from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
+from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
 from service.outside.storage import content_type_of
 
@@ -54,10 +54,10 @@ CODES: Final[Codes] = {
 }
 
 Parameters = dict[str, Any]
-Work = Callable[[Parameters, Account, Office], dict[str, Any]]
+Work = Callable[[Parameters, Account, AppContext], dict[str, Any]]
 
 
-def router(office: Office) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """The three endpoints; asked by any other method than POST, they say so in a body like all others."""
     routes = APIRouter(
         prefix="/api/ext/v1",
@@ -67,14 +67,14 @@ def router(office: Office) -> APIRouter:
     )
 
     async def submit_watermark_removal(request: Request) -> JSONResponse:
-        return await _answered(request, office, _submit)
+        return await _answered(request, context, _submit)
 
     async def get_task_result(request: Request) -> JSONResponse:
-        return await _answered(request, office, _result)
+        return await _answered(request, context, _result)
 
     async def get_quota(request: Request) -> JSONResponse:
-        account = await account_of(request, office)
-        return JSONResponse(await run_in_threadpool(_quota, account, office))
+        account = await account_of(request, context)
+        return JSONResponse(await run_in_threadpool(_quota, account, context))
 
     for endpoint, documents in ((submit_watermark_removal, REMOVAL), (get_task_result, RESULT), (get_quota, QUOTA)):
         routes.add_api_route(f"/{endpoint.__name__}", endpoint, methods=["POST"], **documents)
@@ -108,27 +108,27 @@ async def wrong_method() -> JSONResponse:
     return JSONResponse(WRONG_METHOD)
 
 
-async def _answered(request: Request, office: Office, work: Work) -> JSONResponse:
+async def _answered(request: Request, context: AppContext, work: Work) -> JSONResponse:
     """Who asks, then what: nobody else's parameters are looked at."""
-    account = await account_of(request, office)
-    parameters = await read_parameters(request, office.options)
-    return JSONResponse(await run_in_threadpool(work, parameters, account, office))
+    account = await account_of(request, context)
+    parameters = await read_parameters(request, context.options)
+    return JSONResponse(await run_in_threadpool(work, parameters, account, context))
 
 
-def _submit(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
+def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
     """Take a task in; what was stored for it is deleted if it is refused."""
-    office.rates.count(account.id, SUBMIT)
+    context.rates.count(account.id, SUBMIT)
     image, smear = _sent(parameters, "image"), _sent(parameters, "smear")
     if image is None:
         raise ParameterMissing("image_url or image_base64 is required")
     if isinstance(image, Picture) and isinstance(smear, Picture) and image.size != smear.size:
         raise ParameterError("the smear has another size than the image")
     with ExitStack() as undo:
-        source = _placed(image, "image", account, office, undo)
-        mask = _placed(smear, "smear", account, office, undo) if smear else Source()
+        source = _placed(image, "image", account, context, undo)
+        mask = _placed(smear, "smear", account, context, undo) if smear else Source()
         # Outside of the strokes nothing changes, so with them nothing is looked for either.
-        wish = Wish("image", source.url, source.key, mask.url, mask.key, mask_is_smear=bool(smear), detect=not smear)
-        job = office.desk.submit(NewJob(new_id("kaze_", int(time.time() * 1000)), account.id, FACADE.name, wish))
+        spec = JobSpec("image", source.url, source.key, mask.url, mask.key, mask_is_smear=bool(smear), detect=not smear)
+        job = context.job_service.submit(NewJob(new_id("kaze_", int(time.time() * 1000)), account.id, FACADE.name, spec))
         undo.pop_all()
     return _success({"task_id": job.id})
 
@@ -141,25 +141,25 @@ def _sent(parameters: Parameters, name: str) -> str | Picture | None:
     return picture_of(encoded, f"{name}_base64") if encoded else url or None
 
 
-def _placed(sent: str | Picture, name: str, account: Account, office: Office, undo: ExitStack) -> Source:
+def _placed(sent: str | Picture, name: str, account: Account, context: AppContext, undo: ExitStack) -> Source:
     if isinstance(sent, str):
-        return source_of(sent, account.id, office)
+        return source_of(sent, account.id, context)
     key = upload_key(account.id, name + sent.suffix)
-    undo.callback(office.storage.delete, key)
-    office.storage.put_bytes(key, sent.data, content_type_of(key))
+    undo.callback(context.storage.delete, key)
+    context.storage.put_bytes(key, sent.data, content_type_of(key))
     return Source(key=key)
 
 
-def _result(parameters: Parameters, account: Account, office: Office) -> dict[str, Any]:
-    office.rates.count(account.id, READ)
-    job = office.task(account.id, required(parameters, "task_id"), FACADE.name)
-    return _success(record(job, office.links, office.options.result_link_seconds))
+def _result(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
+    context.rates.count(account.id, READ)
+    job = context.task(account.id, required(parameters, "task_id"), FACADE.name)
+    return _success(record(job, context.links, context.options.result_link_seconds))
 
 
-def _quota(account: Account, office: Office) -> dict[str, Any]:
-    office.rates.count(account.id, READ)
-    balance = office.desk.balance(account.id)
-    usage = office.desk.spent_credits(account.id) + balance.held_credits
+def _quota(account: Account, context: AppContext) -> dict[str, Any]:
+    context.rates.count(account.id, READ)
+    balance = context.job_service.balance(account.id)
+    usage = context.job_service.spent_credits(account.id) + balance.held_credits
     quota = {"limit": usage + balance.total_credits, "usage": usage, "remaining": balance.total_credits}
     return _success(quota, "Success")  # here with the vendor's capital
 

@@ -12,14 +12,14 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import kie_uploads
 from service.api.auth import account_of
-from service.api.facade import Callback, Facade, Office, code_of, guarded
+from service.api.facade import AppContext, Callback, Facade, code_of, guarded
 from service.api.kie_codes import CODES, MODEL, error_body
 from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
 from service.api.parameters import parse_object, read_parameters, required, text
 from service.api.rates import READ, SUBMIT
 from service.api.source import owns, share_source_of, web_address
 from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownModel
-from service.jobs.job import Failure, Job, NewJob, State, Wish, new_id
+from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
 
 MOST_ADDRESS_CHARACTERS: Final = 500
@@ -35,7 +35,7 @@ STATES: Final[dict[State, str]] = {
 }
 
 
-def router(office: Office) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """All endpoints of the dialect."""
     routes = APIRouter(
         route_class=guarded(render_error),
@@ -45,34 +45,34 @@ def router(office: Office) -> APIRouter:
 
     @routes.post("/api/v1/jobs/createTask", **CREATE_TASK)
     async def create_task(request: Request) -> JSONResponse:
-        account = await account_of(request, office)
-        office.rates.count(account.id, SUBMIT)
-        parameters = await read_parameters(request, office.options)
-        job = await run_in_threadpool(lambda: office.desk.submit(new_task(parameters, account.id, office)))
+        account = await account_of(request, context)
+        context.rates.count(account.id, SUBMIT)
+        parameters = await read_parameters(request, context.options)
+        job = await run_in_threadpool(lambda: context.job_service.submit(new_task(parameters, account.id, context)))
         return _success({"taskId": job.id})
 
     @routes.get("/api/v1/jobs/recordInfo", **RECORD_INFO)
     async def record_info(request: Request) -> JSONResponse:
-        account = await account_of(request, office)
-        office.rates.count(account.id, READ)
+        account = await account_of(request, context)
+        context.rates.count(account.id, READ)
         task_id = request.query_params.get("taskId", "").strip()
-        return JSONResponse(await run_in_threadpool(_found, task_id, account.id, office))
+        return JSONResponse(await run_in_threadpool(_found, task_id, account.id, context))
 
     @routes.get("/api/v1/chat/credit", **CREDIT)
     async def credit(request: Request) -> JSONResponse:
-        account = await account_of(request, office)
-        office.rates.count(account.id, READ)
-        balance = await run_in_threadpool(office.desk.balance, account.id)
+        account = await account_of(request, context)
+        context.rates.count(account.id, READ)
+        balance = await run_in_threadpool(context.job_service.balance, account.id)
         return _success(balance.total_credits)
 
     @routes.post("/api/v1/common/download-url", **DOWNLOAD_URL)
     async def download_url(request: Request) -> JSONResponse:
-        account = await account_of(request, office)
-        office.rates.count(account.id, READ)
-        parameters = await read_parameters(request, office.options)
-        return _success(await run_in_threadpool(_direct_link, required(parameters, "url"), account.id, office))
+        account = await account_of(request, context)
+        context.rates.count(account.id, READ)
+        parameters = await read_parameters(request, context.options)
+        return _success(await run_in_threadpool(_direct_link, required(parameters, "url"), account.id, context))
 
-    routes.include_router(kie_uploads.router(office))
+    routes.include_router(kie_uploads.router(context))
     return routes
 
 
@@ -81,11 +81,11 @@ def render_error(error: CleanplateError) -> JSONResponse:
     return JSONResponse(error_body(error))
 
 
-def new_task(parameters: dict[str, Any], account_id: int, office: Office) -> NewJob:
+def new_task(parameters: dict[str, Any], account_id: int, context: AppContext) -> NewJob:
     """The job that createTask's parameters ask for; raises ParameterError and its kinds."""
     if text(parameters, "model") != MODEL:
         raise UnknownModel(f"the model must be {MODEL}")
-    wanted = _input(parameters.get("input"), office.options.json_depth)
+    wanted = _input(parameters.get("input"), context.options.json_depth)
     url = text(wanted, "video_url", "videoUrl")
     if not url:
         raise MediaAddressInvalid("input.video_url is required")
@@ -93,12 +93,12 @@ def new_task(parameters: dict[str, Any], account_id: int, office: Office) -> New
     if method not in UPLOAD_METHODS:
         raise ParameterError("input.upload_method must be s3 or oss")
     callback_url = _callback_address(text(parameters, "callBackUrl"))
-    source = share_source_of(url, account_id, office, MOST_ADDRESS_CHARACTERS)
+    source = share_source_of(url, account_id, context, MOST_ADDRESS_CHARACTERS)
     return NewJob(
         id=new_id(f"task_{MODEL}_", int(time.time() * 1000)),
         account_id=account_id,
         facade=FACADE.name,
-        wish=Wish("video", source_url=source.url, source_key=source.key),
+        spec=JobSpec("video", source_url=source.url, source_key=source.key),
         request=_without_empty({"callBackUrl": callback_url, "input": _without_empty({"video_url": url, "upload_method": method})}),
         callback_url=callback_url,
     )
@@ -153,19 +153,19 @@ def _callback_address(url: str) -> str | None:
         raise ParameterError(f"callBackUrl: {error}") from None
 
 
-def _found(task_id: str, account_id: int, office: Office) -> dict[str, Any]:
+def _found(task_id: str, account_id: int, context: AppContext) -> dict[str, Any]:
     if not task_id:
         raise ParameterMissing("taskId parameter is required")
-    job = office.task(account_id, task_id, FACADE.name)
-    data = record(job, office.links, office.options.result_link_seconds)
+    job = context.task(account_id, task_id, FACADE.name)
+    data = record(job, context.links, context.options.result_link_seconds)
     return {"code": 200, "msg": "success", "message": "success", "data": data}
 
 
-def _direct_link(url: str, account_id: int, office: Office) -> str:
-    key = office.links.key_of(url)
-    if key is None or not owns(office.desk, account_id, key):
+def _direct_link(url: str, account_id: int, context: AppContext) -> str:
+    key = context.links.key_of(url)
+    if key is None or not owns(context.job_service, account_id, key):
         raise MediaAddressInvalid("the url is not of a file that this service made for the account")
-    return office.links.url(key, int(office.options.direct_link_seconds))
+    return context.links.url(key, int(context.options.direct_link_seconds))
 
 
 def _param(request: Mapping[str, Any]) -> str:

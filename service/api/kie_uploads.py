@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from service.api.auth import account_of
-from service.api.facade import Office, code_of, guarded
+from service.api.facade import AppContext, code_of, guarded
 from service.api.kie_codes import UPLOAD_CODES
 from service.api.kie_docs import BASE64_UPLOAD, STREAM_UPLOAD, URL_UPLOAD
 from service.api.parameters import read_parameters, required, text
@@ -31,25 +31,25 @@ FETCH_SECONDS: Final = 30.0  # the vendor's own limit
 UNNAMED: Final = "upload"
 
 
-def router(office: Office) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """The three endpoints."""
     routes = APIRouter(route_class=guarded(render_error), tags=["kie"])
 
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
-        account_id = await _counted(request, office)
-        async with read_form(request, office.options.upload_bytes) as form:
-            return await run_in_threadpool(_keep_form, form, account_id, office)
+        account_id = await _counted(request, context)
+        async with read_form(request, context.options.upload_bytes) as form:
+            return await run_in_threadpool(_keep_form, form, account_id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
-        account_id = await _counted(request, office)
-        return await run_in_threadpool(_keep_fetched, await read_parameters(request, office.options), account_id, office)
+        account_id = await _counted(request, context)
+        return await run_in_threadpool(_keep_fetched, await read_parameters(request, context.options), account_id, context)
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
-        account_id = await _counted(request, office)
-        return await run_in_threadpool(_keep_base64, await read_parameters(request, office.options), account_id, office)
+        account_id = await _counted(request, context)
+        return await run_in_threadpool(_keep_base64, await read_parameters(request, context.options), account_id, context)
 
     return routes
 
@@ -76,40 +76,40 @@ class Target:
         return cls(upload_key(account_id, path), path)
 
 
-async def _counted(request: Request, office: Office) -> int:
-    account = await account_of(request, office)
-    office.rates.count(account.id, READ)
+async def _counted(request: Request, context: AppContext) -> int:
+    account = await account_of(request, context)
+    context.rates.count(account.id, READ)
     return account.id
 
 
-def _keep_form(form: FormData, account_id: int, office: Office) -> JSONResponse:
+def _keep_form(form: FormData, account_id: int, context: AppContext) -> JSONResponse:
     upload = form.get("file")
     if not isinstance(upload, UploadFile):
         raise ParameterMissing("file is required")
     target = Target.of(dict(form), upload.filename or "", upload.file.read(HEAD_BYTES), account_id)
     upload.file.seek(0)
-    return _kept(target, keep_stream(office.storage, target.key, upload.file), office)
+    return _kept(target, keep_stream(context.storage, target.key, upload.file), context)
 
 
-def _keep_fetched(parameters: dict[str, Any], account_id: int, office: Office) -> JSONResponse:
+def _keep_fetched(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
     url = web_address(required(parameters, "fileUrl"))
     required(parameters, "uploadPath")  # before the fetch
-    limits = FetchLimits(bytes=office.options.upload_bytes, seconds=FETCH_SECONDS)
+    limits = FetchLimits(bytes=context.options.upload_bytes, seconds=FETCH_SECONDS)
     with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
         path = Path(folder) / "fetched"
-        fetched = fetch(url, path, office.reach, limits)
+        fetched = fetch(url, path, context.egress, limits)
         target = Target.of(parameters, unquote(urlsplit(url).path), head_of(path), account_id)
-        office.storage.put_file(target.key, path, content_type_of(target.key))
-    return _kept(target, fetched.bytes, office)
+        context.storage.put_file(target.key, path, content_type_of(target.key))
+    return _kept(target, fetched.bytes, context)
 
 
-def _keep_base64(parameters: dict[str, Any], account_id: int, office: Office) -> JSONResponse:
+def _keep_base64(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
     data = decoded(required(parameters, "base64Data"))
-    if len(data) > office.options.upload_bytes:
-        raise TooLarge(f"the file has more than {office.options.upload_bytes // 2**20} MiB, which is the limit")
+    if len(data) > context.options.upload_bytes:
+        raise TooLarge(f"the file has more than {context.options.upload_bytes // 2**20} MiB, which is the limit")
     target = Target.of(parameters, "", data[:HEAD_BYTES], account_id)
-    office.storage.put_bytes(target.key, data, content_type_of(target.key))
-    return _kept(target, len(data), office)
+    context.storage.put_bytes(target.key, data, content_type_of(target.key))
+    return _kept(target, len(data), context)
 
 
 def decoded(base64_text: str) -> bytes:
@@ -121,11 +121,11 @@ def decoded(base64_text: str) -> bytes:
         raise ParameterError("base64Data is not base64") from None
 
 
-def _kept(target: Target, file_bytes: int, office: Office) -> JSONResponse:
+def _kept(target: Target, file_bytes: int, context: AppContext) -> JSONResponse:
     data = {
         "fileName": PurePosixPath(target.path).name,
         "filePath": target.path,
-        "downloadUrl": office.links.url(target.key, int(office.options.result_link_seconds)),
+        "downloadUrl": context.links.url(target.key, int(context.options.result_link_seconds)),
         "fileSize": file_bytes,
         "mimeType": content_type_of(target.key),
         "uploadedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

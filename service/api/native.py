@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
 from service.api.auth import account_of
-from service.api.facade import Callback, Facade, Office
+from service.api.facade import AppContext, Callback, Facade
 from service.api.native_events import HEADERS, EventStream, news, stream
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_order import Order, read_order
@@ -36,80 +36,80 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the page before.")]
 
 
-def router(office: Office) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """All endpoints below `/v1`."""
     # The switch `sora_links_only` is about what vendors document; here any source will do.
-    office = replace(office, options=replace(office.options, sora_links_only=False))
+    context = replace(context, options=replace(context.options, sora_links_only=False))
 
     async def sign_in(request: Request) -> None:
-        request.state.account = await account_of(request, office)
+        request.state.account = await account_of(request, context)
 
     bearer = HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key.")
     routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(bearer), Depends(sign_in)])
-    _add_jobs(routes, office)
-    _add_job(routes, office)
+    _add_jobs(routes, context)
+    _add_job(routes, context)
     return routes
 
 
-def _add_jobs(routes: APIRouter, office: Office) -> None:
+def _add_jobs(routes: APIRouter, context: AppContext) -> None:
     """What is about the account: its jobs and credits."""
 
     @routes.post("/jobs", **docs.CREATE)
     async def create(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-        account = _caller(request, office, SUBMIT)
-        order = await read_order(request, account.id, office)
-        job, is_new = await run_in_threadpool(_submit, order, idempotency_key, account.id, office)
+        account = _caller(request, context, SUBMIT)
+        order = await read_order(request, account.id, context)
+        job, is_new = await run_in_threadpool(_submit, order, idempotency_key, account.id, context)
         headers = {"Location": f"/v1/jobs/{job.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
-        return _shown(_view(job, office), 201 if is_new else 200, headers)
+        return _shown(_view(job, context), 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
     async def jobs(request: Request, limit: Limit = 20, cursor: After = None) -> Response:
-        account = _caller(request, office, READ)
+        account = _caller(request, context, READ)
         place = Cursor.parse(cursor) if cursor else Cursor()
-        found = await run_in_threadpool(office.desk.jobs, account.id, limit + place.seen + 1, place.before_ms)
+        found = await run_in_threadpool(context.job_service.jobs, account.id, limit + place.seen + 1, place.before_ms)
         page = found[place.seen :][:limit]
         following = place.after(page) if len(found) > place.seen + limit else None
-        return _shown(JobPage(data=[_view(job, office) for job in page], next_cursor=str(following) if following else None))
+        return _shown(JobPage(data=[_view(job, context) for job in page], next_cursor=str(following) if following else None))
 
     @routes.get("/account", **docs.ACCOUNT_OF_KEY)
     async def account(request: Request) -> Response:
-        account = _caller(request, office, READ)
-        return _shown(await run_in_threadpool(_account, account, office))
+        account = _caller(request, context, READ)
+        return _shown(await run_in_threadpool(_account, account, context))
 
 
-def _add_job(routes: APIRouter, office: Office) -> None:
+def _add_job(routes: APIRouter, context: AppContext) -> None:
     """What is about one job."""
 
     @routes.get("/jobs/{job_id}", **docs.FIND)
     async def find(request: Request, job_id: str) -> Response:
-        return _shown(_view(await _find(request, job_id, office), office))
+        return _shown(_view(await _find(request, job_id, context), context))
 
     @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
     async def cancel(request: Request, job_id: str) -> Response:
-        job = await _find(request, job_id, office)
-        return _shown(_view(await run_in_threadpool(office.desk.cancel, job.account_id, job.id), office))
+        job = await _find(request, job_id, context)
+        return _shown(_view(await run_in_threadpool(context.job_service.cancel, job.account_id, job.id), context))
 
     @routes.get("/jobs/{job_id}/events", **docs.STREAM)
     async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
-        job = await _find(request, job_id, office)
-        job, missed = await run_in_threadpool(news, office.desk, job, last_event_id)
+        job = await _find(request, job_id, context)
+        job, missed = await run_in_threadpool(news, context.job_service, job, last_event_id)
         if job.ended and not missed:
             return Response(status_code=204)  # which tells a browser not to come back
-        return EventStream(stream(office.desk, job, last_event_id), headers=HEADERS)
+        return EventStream(stream(context.job_service, job, last_event_id), headers=HEADERS)
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        found = _result(await _find(request, job_id, office))
+        found = _result(await _find(request, job_id, context))
         if isinstance(found, Failure):
             return Problem.of_failure(found).answer()
-        return RedirectResponse(office.links.url(found.clean_key, int(office.options.result_link_seconds)), 303)
+        return RedirectResponse(context.links.url(found.clean_key, int(context.options.result_link_seconds)), 303)
 
     @routes.get("/jobs/{job_id}/report", **docs.REPORT)
     async def report(request: Request, job_id: str) -> Response:
-        found = _result(await _find(request, job_id, office))
+        found = _result(await _find(request, job_id, context))
         if isinstance(found, Failure):
             return Problem.of_failure(found).answer()
-        return Response(await run_in_threadpool(_report, found, office), media_type="application/json")
+        return Response(await run_in_threadpool(_report, found, context), media_type="application/json")
 
 
 @dataclass(frozen=True)
@@ -145,27 +145,27 @@ def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     return Callback(job.id, event)
 
 
-def _caller(request: Request, office: Office, what: str) -> Account:
+def _caller(request: Request, context: AppContext, what: str) -> Account:
     """Who asks; raises RateLimited."""
     account: Account = request.state.account
-    office.rates.count(account.id, what)
+    context.rates.count(account.id, what)
     return account
 
 
-async def _find(request: Request, job_id: str, office: Office) -> Job:
-    account = _caller(request, office, READ)
+async def _find(request: Request, job_id: str, context: AppContext) -> Job:
+    account = _caller(request, context, READ)
     if not JOB_ID.fullmatch(job_id):
         raise UnknownJob("there is no such job")
-    return await run_in_threadpool(office.desk.find, account.id, job_id)
+    return await run_in_threadpool(context.job_service.find, account.id, job_id)
 
 
-def _submit(order: Order, idempotency_key: str | None, account_id: int, office: Office) -> tuple[Job, bool]:
+def _submit(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[Job, bool]:
     """The job, and whether it is a new one; files of a request that made none are deleted."""
     new = NewJob(
         id=new_id(PREFIX, time.time_ns() // 1_000_000),
         account_id=account_id,
         facade=FACADE.name,
-        wish=order.wish,
+        spec=order.spec,
         request={"digest": order.digest},
         callback_url=order.callback_url,
         idempotency_key=f"{FACADE.name}:{idempotency_key}" if idempotency_key else None,
@@ -174,10 +174,10 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, office: 
     )
     job: Job | None = None
     try:
-        job = office.desk.submit(new)
+        job = context.job_service.submit(new)
     finally:
         if order.folder and (job is None or job.id != new.id):
-            office.storage.delete_under(order.folder)
+            context.storage.delete_under(order.folder)
     if job.id != new.id and job.request.get("digest") != order.digest:
         raise IdempotencyKeyReused("the Idempotency-Key was sent with another request before")
     return job, job.id == new.id
@@ -192,18 +192,18 @@ def _result(job: Job) -> Result | Failure:
     return job.result
 
 
-def _report(result: Result, office: Office) -> bytes:
-    if result.report_key is None or office.storage.stat(result.report_key) is None:
+def _report(result: Result, context: AppContext) -> bytes:
+    if result.report_key is None or context.storage.stat(result.report_key) is None:
         raise ReportMissing("the job left no report, or its files have been deleted")
-    return office.storage.get_bytes(result.report_key)
+    return context.storage.get_bytes(result.report_key)
 
 
-def _account(account: Account, office: Office) -> AccountView:
-    return AccountView.of(account, office.desk.balance(account.id), office.desk.spent_credits(account.id))
+def _account(account: Account, context: AppContext) -> AccountView:
+    return AccountView.of(account, context.job_service.balance(account.id), context.job_service.spent_credits(account.id))
 
 
-def _view(job: Job, office: Office) -> JobView:
-    return JobView.of(job, office.links, int(office.options.result_link_seconds))
+def _view(job: Job, context: AppContext) -> JobView:
+    return JobView.of(job, context.links, int(context.options.result_link_seconds))
 
 
 def _shown(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -11,8 +11,8 @@ from starlette.responses import StreamingResponse
 
 from service.api.native_models import moment
 from service.errors import CleanplateError
-from service.jobs.desk import Desk
 from service.jobs.job import Job
+from service.jobs.job_service import JobService
 from service.jobs.store import Event
 
 LOOK_SECONDS: Final = 0.5
@@ -28,13 +28,13 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-async def stream(desk: Desk, job: Job, after: int) -> AsyncIterator[str]:
+async def stream(job_service: JobService, job: Job, after: int) -> AsyncIterator[str]:
     """What happens to the job, from after this event's number, until it has ended."""
     told_percent = -1
     told_at = time.monotonic()
     while True:
         try:
-            job, events = await run_in_threadpool(news, desk, job, after)
+            job, events = await run_in_threadpool(news, job_service, job, after)
         except CleanplateError:  # the client asks again by itself, from where it was
             return
         lines = [_state(event) for event in events]
@@ -51,9 +51,9 @@ async def stream(desk: Desk, job: Job, after: int) -> AsyncIterator[str]:
         await anyio.sleep(LOOK_SECONDS)
 
 
-def news(desk: Desk, job: Job, after: int) -> tuple[Job, list[Event]]:
+def news(job_service: JobService, job: Job, after: int) -> tuple[Job, list[Event]]:
     """The job first, then its events: those of a job that has ended are all there."""
-    return desk.find(job.account_id, job.id), desk.events(job.account_id, job.id, after)
+    return job_service.find(job.account_id, job.id), job_service.events(job.account_id, job.id, after)
 
 
 def _state(event: Event) -> str:

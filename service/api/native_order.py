@@ -11,14 +11,14 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from service.api.facade import Office
+from service.api.facade import AppContext
 from service.api.native_models import NewJobBody, Options
 from service.api.parameters import parse_object, read_body
 from service.api.problems import InvalidFields, read_as
 from service.api.source import Source, source_of
 from service.api.upload import keep_stream, read_form, upload_key
 from service.errors import UnsupportedFormat
-from service.jobs.job import Media, Rights, Wish
+from service.jobs.job import JobSpec, Media, Rights
 from service.media import HEAD_BYTES, suffix_of_head
 
 JSON_BYTES: Final = 2**20
@@ -32,7 +32,7 @@ IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 class Order:
     """A job as it was asked for. `digest`: the same for the same request. `folder`: where the request's own files are stored."""
 
-    wish: Wish
+    spec: JobSpec
     callback_url: str | None
     priority: int
     digest: str
@@ -40,47 +40,47 @@ class Order:
     folder: str | None = None
 
 
-async def read_order(request: Request, account_id: int, office: Office) -> Order:
+async def read_order(request: Request, account_id: int, context: AppContext) -> Order:
     """What a request asks for; its files are stored by then. Raises ParameterError, TooLarge, NotMedia, UnsupportedFormat."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        data = parse_object(await read_body(request, min(JSON_BYTES, office.options.body_bytes)), office.options.json_depth)
-        return await run_in_threadpool(_order_of_addresses, read_as(NewJobBody, data), account_id, office)
+        data = parse_object(await read_body(request, min(JSON_BYTES, context.options.body_bytes)), context.options.json_depth)
+        return await run_in_threadpool(_order_of_addresses, read_as(NewJobBody, data), account_id, context)
     if kind == "multipart/form-data":
-        async with read_form(request, office.options.upload_bytes, most_files=2) as form:
-            return await run_in_threadpool(_order_of_files, form, account_id, office)
+        async with read_form(request, context.options.upload_bytes, most_files=2) as form:
+            return await run_in_threadpool(_order_of_files, form, account_id, context)
     raise UnsupportedFormat("the body is neither application/json nor multipart/form-data")
 
 
-def _order_of_addresses(wanted: NewJobBody, account_id: int, office: Office) -> Order:
-    source = source_of(wanted.source_url, account_id, office)
-    mask = Source() if wanted.mask_url is None else source_of(wanted.mask_url, account_id, office)
-    return Order(_wish(wanted, source, mask), wanted.callback_url, wanted.priority, _digest(wanted.model_dump_json()), wanted.rights)
+def _order_of_addresses(wanted: NewJobBody, account_id: int, context: AppContext) -> Order:
+    source = source_of(wanted.source_url, account_id, context)
+    mask = Source() if wanted.mask_url is None else source_of(wanted.mask_url, account_id, context)
+    return Order(_spec(wanted, source, mask), wanted.callback_url, wanted.priority, _digest(wanted.model_dump_json()), wanted.rights)
 
 
-def _order_of_files(form: FormData, account_id: int, office: Office) -> Order:
-    wanted, file, mask = _parts(form, office.options.json_depth)
+def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Order:
+    wanted, file, mask = _parts(form, context.options.json_depth)
     folder = str(PurePosixPath(upload_key(account_id, "source")).parent)
     source_url = wanted.source_url if isinstance(wanted, NewJobBody) else None
     source, mask_source = (
-        source_of(url, account_id, office) if url else Source(key=f"{folder}/{name}{_suffix(part)}" if part else None)
+        source_of(url, account_id, context) if url else Source(key=f"{folder}/{name}{_suffix(part)}" if part else None)
         for name, url, part in (("source", source_url, file), ("mask", wanted.mask_url, mask))
     )
-    wish = _wish(wanted, source, mask_source)
+    spec = _spec(wanted, source, mask_source)
     digest = _digest(wanted.model_dump_json(), *(_digest_of(part) for part in (file, mask) if part))
     for part, place in ((file, source), (mask, mask_source)):  # last: a request that is refused leaves nothing behind
         if part and place.key:
-            keep_stream(office.storage, place.key, part.file)
-    return Order(wish, wanted.callback_url, wanted.priority, digest, wanted.rights, folder)
+            keep_stream(context.storage, place.key, part.file)
+    return Order(spec, wanted.callback_url, wanted.priority, digest, wanted.rights, folder)
 
 
-def _wish(wanted: Options, source: Source, mask: Source) -> Wish:
+def _spec(wanted: Options, source: Source, mask: Source) -> JobSpec:
     """Boxes and a mask stand in for detection, unless it is asked for too."""
     pointed = bool(wanted.boxes or mask.url or mask.key)
     detect = not pointed if wanted.detect is None else wanted.detect
     if not (detect or pointed):
         raise InvalidFields([("detect", "without it, and with neither boxes nor a mask, there is nothing to do")])
-    return Wish(
+    return JobSpec(
         media=wanted.media or _media_of(source),
         source_url=source.url,
         source_key=source.key,

@@ -18,11 +18,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
-from service.api.facade import Office
+from service.api.facade import AppContext
 from service.errors import CleanplateError, StorageError
-from service.jobs.desk import Desk
-from service.jobs.figures import BOUNDS_SECONDS, OUTCOMES, Figures, Recent, Spread
 from service.jobs.job import FINAL, State
+from service.jobs.job_service import JobService
+from service.jobs.metrics import BOUNDS_SECONDS, OUTCOMES, Distribution, JobMetrics, Recent
 from service.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ class Probes:
     registry: CollectorRegistry
 
 
-def router(office: Office, probes: Probes) -> APIRouter:
+def router(context: AppContext, probes: Probes) -> APIRouter:
     """`/healthz`, `/readyz`, `/metrics`."""
     routes = APIRouter(tags=["operations"])
-    readiness = Readiness(_checks(office, probes))
+    readiness = Readiness(_checks(context, probes))
 
     @routes.get("/healthz", summary="Is it alive", responses={200: _told("The process answers.", "healthz")})
     async def healthz() -> Response:
@@ -104,23 +104,23 @@ async def _outcome(name: str, check: Check) -> str:
     return "ok"
 
 
-def _checks(office: Office, probes: Probes) -> dict[str, Check]:
+def _checks(context: AppContext, probes: Probes) -> dict[str, Check]:
     def disk() -> None:
         if shutil.disk_usage(probes.folder).free < probes.least_free_bytes:
             raise StorageError(f"less than {probes.least_free_bytes / 2**20:g} MiB are free")
 
-    return {"database": office.desk.ready, "storage": office.storage.check, "model": probes.model, "disk": disk}
+    return {"database": context.job_service.ready, "storage": context.storage.check, "model": probes.model, "disk": disk}
 
 
 def _told(description: str, example: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": EXAMPLES[example]}}}
 
 
-class DeskCollector(Collector):
+class JobMetricsCollector(Collector):
     """Sums over all jobs, from the database, at each scrape. The application hands it to `metrics.scraped`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, job_service: JobService) -> None:
+        self._job_service = job_service
 
     def describe(self) -> Iterable[Metric]:
         return ()  # else a registry would ask the database at its start
@@ -128,8 +128,8 @@ class DeskCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Without a database all that is told is that there is none."""
         try:
-            self._desk.ready()
-            figures = self._desk.figures()
+            self._job_service.ready()
+            figures = self._job_service.figures()
         except CleanplateError:
             yield GaugeMetricFamily("cleanplate_database_up", "Whether the database answers.", 0)
             return
@@ -137,7 +137,7 @@ class DeskCollector(Collector):
         yield from _families(figures)
 
 
-def _families(figures: Figures) -> Iterable[Metric]:
+def _families(figures: JobMetrics) -> Iterable[Metric]:
     # Those at zero are told too: an alert on what has no line never ends.
     yield _gauge("jobs", "Jobs that are known, by facade and state.", ("facade", "state"), _by_state(figures.jobs, State))
     yield GaugeMetricFamily("cleanplate_queue_jobs", "Jobs that wait for a worker.", figures.queued_jobs)
@@ -165,7 +165,7 @@ def _gauge(name: str, told: str, labels: Sequence[str], values: Iterable[tuple[S
     return gauge
 
 
-def _spread(name: str, told: str, spread: Spread) -> Metric:
+def _spread(name: str, told: str, spread: Distribution) -> Metric:
     """Of a time window, not since a start: a quantile needs no `rate()`."""
     bounds = [*(f"{bound:g}" for bound in BOUNDS_SECONDS), "+Inf"]
     return GaugeHistogramMetricFamily(f"cleanplate_{name}", told, list(zip(bounds, spread.counts, strict=True)), spread.total_seconds)

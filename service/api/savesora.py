@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from service.api.facade import Code, Codes, Facade, Office, code_of, guarded
+from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded
 from service.api.openapi import answers, reads
 from service.api.parameters import read_parameters, required
 from service.api.rates import READ, SUBMIT
@@ -42,7 +42,7 @@ from service.errors import (
     StorageError,
 )
 from service.jobs.credits import Balance
-from service.jobs.job import Job, NewJob, Result, State, Wish, new_id
+from service.jobs.job import Job, JobSpec, NewJob, Result, State, new_id
 from service.outside.links import Links
 from service.outside.share_link import post_id_of
 
@@ -100,7 +100,7 @@ INVALID_KEY: Final = {"code": 4003, "msg": "invalid api_key", "data": None}
 NO_CREDITS: Final = {"code": 4007, "msg": "insufficient credits", "data": {"current_credits": 0, "required_credits": 1}}
 
 
-def router(office: Office) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Both endpoints of the dialect."""
     routes = APIRouter(route_class=guarded(render_error), tags=["savesora"])
 
@@ -111,13 +111,13 @@ def router(office: Office) -> APIRouter:
         openapi_extra=reads(Download, {"api_key": "YOUR_API_KEY", "video_url": VIDEO}),
     )
     async def download(request: Request) -> JSONResponse:
-        parameters = await _read(request, office)
+        parameters = await _read(request, context)
         key, url = _key(parameters), required(parameters, "video_url")
-        account = await run_in_threadpool(office.desk.account_of_key, key)
-        office.rates.count(account.id, SUBMIT)
-        job = await run_in_threadpool(lambda: office.desk.submit(new_download(url, account.id, office)))
-        job = await _held(request, job, office)
-        return JSONResponse(await run_in_threadpool(_told_of, job, office))
+        account = await run_in_threadpool(context.job_service.account_of_key, key)
+        context.rates.count(account.id, SUBMIT)
+        job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
+        job = await _held(request, job, context)
+        return JSONResponse(await run_in_threadpool(_told_of, job, context))
 
     @routes.post(
         "/api/v1/credits",
@@ -126,10 +126,10 @@ def router(office: Office) -> APIRouter:
         openapi_extra=reads(Credits, {"api_key": "YOUR_API_KEY"}),
     )
     async def credits(request: Request) -> JSONResponse:
-        key = _key(await _read(request, office))
-        account = await run_in_threadpool(office.desk.account_of_key, key)
-        office.rates.count(account.id, READ)
-        balance = await run_in_threadpool(office.desk.balance, account.id)
+        key = _key(await _read(request, context))
+        account = await run_in_threadpool(context.job_service.account_of_key, key)
+        context.rates.count(account.id, READ)
+        balance = await run_in_threadpool(context.job_service.balance, account.id)
         return JSONResponse(_success("success", credit_data(balance)))
 
     return routes
@@ -143,14 +143,14 @@ def render_error(error: CleanplateError) -> JSONResponse:
     return JSONResponse(_failure(code_of(CODES, type(error)), data))
 
 
-def new_download(url: str, account_id: int, office: Office) -> NewJob:
+def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
     """The job of a request. The same address again within a day finds the same job, so a client that lost its connection loses nothing."""
-    source = share_source_of(url, account_id, office)
+    source = share_source_of(url, account_id, context)
     return NewJob(
         id=new_id("savesora_", int(time.time() * 1000)),
         account_id=account_id,
         facade=FACADE.name,
-        wish=Wish("video", source_url=source.url, source_key=source.key),
+        spec=JobSpec("video", source_url=source.url, source_key=source.key),
         idempotency_key=f"savesora:{hashlib.sha256(url.encode()).hexdigest()}",
     )
 
@@ -159,7 +159,7 @@ def download_data(job: Job, result: Result, links: Links, link_seconds: int, rem
     """What a cleaned video's request is answered; where no share page told about the video, its id is the job's, and its prompt empty."""
     page = job.post
     return {
-        "post_id": page.post_id if page else post_id_of(job.wish.source_url or "") or job.id,
+        "post_id": page.post_id if page else post_id_of(job.spec.source_url or "") or job.id,
         "prompt": (page and page.prompt) or "",
         "thumbnail": (page and page.thumbnail_url) or links.url(result.thumbnail_key, link_seconds),
         "download_links": {"mp4": links.url(result.clean_key, link_seconds), "mp4_source": links.url(result.source_key, link_seconds)},
@@ -177,39 +177,39 @@ def credit_data(balance: Balance) -> dict[str, int]:
     }
 
 
-async def _held(request: Request, job: Job, office: Office) -> Job:
+async def _held(request: Request, job: Job, context: AppContext) -> Job:
     """The job at its end. One that outlasts the wait is cancelled, but not when its client has left, who may ask again."""
-    job = await _ended(request, job, office, office.options.hold_seconds)
+    job = await _ended(request, job, context, context.options.hold_seconds)
     if job.ended or await request.is_disconnected():
         return job
-    job = await run_in_threadpool(office.desk.cancel, job.account_id, job.id)
-    return await _ended(request, job, office, CANCEL_SECONDS)
+    job = await run_in_threadpool(context.job_service.cancel, job.account_id, job.id)
+    return await _ended(request, job, context, CANCEL_SECONDS)
 
 
-async def _ended(request: Request, job: Job, office: Office, most_seconds: float) -> Job:
+async def _ended(request: Request, job: Job, context: AppContext, most_seconds: float) -> Job:
     """The job at its end, or as it stands when the time is over or the client leaves."""
     pause_seconds = FIRST_PAUSE_SECONDS
     deadline = time.monotonic() + most_seconds
     while not job.ended and (left_seconds := deadline - time.monotonic()) > 0 and not await request.is_disconnected():
         await asyncio.sleep(min(pause_seconds, left_seconds))
         pause_seconds = min(pause_seconds * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
-        job = await run_in_threadpool(office.desk.find, job.account_id, job.id)
+        job = await run_in_threadpool(context.job_service.find, job.account_id, job.id)
     return job
 
 
-def _told_of(job: Job, office: Office) -> dict[str, Any]:
+def _told_of(job: Job, context: AppContext) -> dict[str, Any]:
     if job.state is State.SUCCEEDED and job.result:
-        remaining = office.desk.balance(job.account_id).total_credits
-        data = download_data(job, job.result, office.links, int(office.options.result_link_seconds), remaining)
+        remaining = context.job_service.balance(job.account_id).total_credits
+        data = download_data(job, job.result, context.links, int(context.options.result_link_seconds), remaining)
         return _success("watermark removed successfully", data)
     wrong_address = job.failure is not None and issubclass(job.failure.error_kind, ParameterError)
     return _failure(CODES[ParameterError] if wrong_address else FAILED)
 
 
-async def _read(request: Request, office: Office) -> dict[str, Any]:
+async def _read(request: Request, context: AppContext) -> dict[str, Any]:
     """The parameters; none where the body is no JSON, for which this dialect has no other words than that the key is missing."""
     try:
-        return await read_parameters(request, office.options)
+        return await read_parameters(request, context.options)
     except ParameterError:
         return {}
 

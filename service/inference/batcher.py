@@ -23,7 +23,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True)
-class BatchFigures:
+class BatchMetrics:
     """What a batcher has run so far, and what waits; windows / capacity is how full its batches were."""
 
     batches: int
@@ -82,10 +82,10 @@ class Batcher:
 
         return answers
 
-    def figures(self) -> BatchFigures:
+    def figures(self) -> BatchMetrics:
         """The figures of this moment."""
         with self._lock:
-            return BatchFigures(self._batches, self._windows, self._batches * max(self._sizes), len(self._waiting))
+            return BatchMetrics(self._batches, self._windows, self._batches * max(self._sizes), len(self._waiting))
 
     def close(self) -> None:
         """Answers what waits, and ends the device's threads; later calls are refused."""

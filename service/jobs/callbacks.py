@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service.errors import CleanplateError
 from service.jobs import store
 from service.jobs.database import Database, now_ms
-from service.jobs.end import host_of
+from service.jobs.finalizer import host_of
 from service.jobs.job import Job
 from service.jobs.queues import Queues
 from service.jobs.retry import callback_delay_seconds

@@ -6,13 +6,13 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from service.errors import ContentRefused
-from service.jobs.job import Wish
+from service.jobs.job import JobSpec
 
 
 class ContentCheck(Protocol):
     """A hook for a moderation service or a house rule; it is called from several threads at once."""
 
-    def check(self, wish: Wish) -> None:
+    def check(self, spec: JobSpec) -> None:
         """Return, or raise ContentRefused (another input may do), ContentCheckFailed (try again) or ContentBlocked (for good)."""
 
 
@@ -20,7 +20,7 @@ class ContentCheck(Protocol):
 class AllowAll:
     """The default: whoever runs the service answers for what is sent to it."""
 
-    def check(self, wish: Wish) -> None:
+    def check(self, spec: JobSpec) -> None:
         """Let every wish pass."""
 
 
@@ -30,9 +30,9 @@ class DenyList:
 
     words: frozenset[str]
 
-    def check(self, wish: Wish) -> None:
+    def check(self, spec: JobSpec) -> None:
         """Raise ContentRefused for a word in the address of the source or of the mask."""
-        addresses = [_plain(url) for url in (wish.source_url, wish.mask_url) if url]
+        addresses = [_plain(url) for url in (spec.source_url, spec.mask_url) if url]
         if any(_plain(word) in address for word in self.words if word for address in addresses):
             raise ContentRefused("the address contains a word that is not allowed")
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from service.errors import InternalError
 from service.jobs import store
 from service.jobs.database import Database, now_ms
-from service.jobs.end import Ending
-from service.jobs.figures import ALIVE_SECONDS
+from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Failure
+from service.jobs.metrics import ALIVE_SECONDS
 from service.jobs.queues import Queues
 from service.jobs.tables import JOBS, WORKERS
 
@@ -27,11 +27,11 @@ LOST_SECONDS: Final = 60.0  # an open job older than this whose workflow is over
 class Member:
     """This process as a worker of the fleet."""
 
-    def __init__(self, database: Database, queues: Queues, ending: Ending) -> None:
+    def __init__(self, database: Database, queues: Queues, finalizer: JobFinalizer) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._database = database
         self._queues = queues
-        self._ending = ending
+        self._finalizer = finalizer
 
     def beat(self) -> None:
         """Say that this worker lives; the first beat comes before it takes any job."""
@@ -74,7 +74,7 @@ class Member:
         for job_id in lost:
             log.error("job %s was lost by its workflow", job_id)
             with self._database.write() as connection:
-                self._ending.fail(connection, store.locked(connection, job_id), Failure.of(InternalError("internal error")))
+                self._finalizer.fail(connection, store.locked(connection, job_id), Failure.of(InternalError("internal error")))
         return len(lost)
 
 

@@ -57,7 +57,7 @@ class PointedBox:
 
 
 @dataclass(frozen=True)
-class Wish:
+class JobSpec:
     """What a job is to do. Exactly one of `source_url` and `source_key` (an object in our storage) is given; of the mask's at most one."""
 
     media: Media
@@ -135,7 +135,7 @@ class NewJob:
     id: str
     account_id: int
     facade: str
-    wish: Wish
+    spec: JobSpec
     request: Mapping[str, Any] = field(default_factory=dict)
     callback_url: str | None = None
     idempotency_key: str | None = None  # of this account; the same key again finds the same job
@@ -152,7 +152,7 @@ class Job:
     account_id: int
     facade: str
     state: State
-    wish: Wish
+    spec: JobSpec
     request: Mapping[str, Any]
     callback_url: str | None
     price_credits: int

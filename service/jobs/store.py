@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from service.errors import UnknownJob
 from service.jobs.database import now_ms
-from service.jobs.job import FINAL, Failure, Job, NewJob, Post, Result, State, Wish, may_follow
+from service.jobs.job import FINAL, Failure, Job, JobSpec, NewJob, Post, Result, State, may_follow
 from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -53,7 +53,7 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "facade": new.facade,
         "state": State.QUEUED,
         "ended": False,
-        "wish": new.wish.to_json(),
+        "wish": new.spec.to_json(),
         "request": dict(new.request),
         "callback_url": new.callback_url,
         "price_credits": price_credits,
@@ -157,7 +157,7 @@ def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
     return Job(
         **{name: data[name] for name in (*same, *declared, *times)},
         state=State(data["state"]),
-        wish=Wish.from_json(data["wish"]),
+        spec=JobSpec.from_json(data["wish"]),
         failure=Failure(data["failure_kind"], data["failure_message"]) if data["failure_kind"] else None,
         result=Result(**data["result"]) if data["result"] else None,
         post=Post(**data["post"]) if data["post"] else None,

@@ -15,7 +15,7 @@ import httpcore
 import httpx
 
 from service.errors import FetchError, FetchRefused, FetchUnavailable
-from service.outside.guard import Reach, address_of, host_of
+from service.outside.guard import EgressPolicy, address_of, host_of
 from service.version import VERSION
 
 REDIRECTS: Final = 5
@@ -77,7 +77,7 @@ class Answer:
 
 @contextmanager
 def exchange(
-    method: str, address: httpx.URL, reach: Reach, deadline: Deadline, headers: Mapping[str, str], body: bytes | None = None
+    method: str, address: httpx.URL, egress: EgressPolicy, deadline: Deadline, headers: Mapping[str, str], body: bytes | None = None
 ) -> Iterator[Answer]:
     """Ask a host; whatever goes wrong, also while the answer is read, is a FetchError that names no more than the host."""
     wire = httpcore.URL(scheme=address.raw_scheme, host=address.raw_host, port=address.port, target=address.raw_path)
@@ -85,20 +85,20 @@ def exchange(
     lines.update(headers)
     with (
         plain_errors(host_of(address)),
-        httpcore.ConnectionPool(network_backend=_Guarded(reach, deadline)) as pool,
+        httpcore.ConnectionPool(network_backend=_Guarded(egress, deadline)) as pool,
         pool.stream(method, wire, headers=lines.raw, content=body) as response,
     ):
         yield Answer(address, response.status, httpx.Headers(response.headers), response.iter_stream())
 
 
 @contextmanager
-def get(address: httpx.URL, reach: Reach, deadline: Deadline) -> Iterator[Answer]:
+def get(address: httpx.URL, egress: EgressPolicy, deadline: Deadline) -> Iterator[Answer]:
     """Ask for a document, through at most five redirects, each checked like the first; any status but 2xx is a FetchError.
 
     A redirect from https to http is refused: an address that began in private could not promise any more whose bytes arrive.
     """
     for _ in range(1 + REDIRECTS):
-        with exchange("GET", address, reach, deadline, {}) as answer:
+        with exchange("GET", address, egress, deadline, {}) as answer:
             if answer.status not in REDIRECTED or "Location" not in answer.headers:
                 _require_success(answer)
                 yield answer
@@ -138,8 +138,8 @@ def _next_address(answer: Answer) -> httpx.URL:
 class _Guarded(httpcore.NetworkBackend):
     """Connects to the addresses that the guard has let pass, and to nothing else."""
 
-    def __init__(self, reach: Reach, deadline: Deadline) -> None:
-        self._reach = reach
+    def __init__(self, egress: EgressPolicy, deadline: Deadline) -> None:
+        self._egress = egress
         self._deadline = deadline
         self._wire = httpcore.SyncBackend()
 
@@ -152,7 +152,7 @@ class _Guarded(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in self._reach.addresses_of(host):
+        for address in self._egress.addresses_of(host):
             wait_seconds = min(CONNECT_SECONDS, self._deadline.wait_seconds())
             try:
                 return _Timed(self._wire.connect_tcp(address, port, wait_seconds, local_address, socket_options), self._deadline)

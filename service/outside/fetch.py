@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 from service.errors import FetchRefused, StorageError, TooLarge
 from service.outside.exchange import Answer, Deadline, get
-from service.outside.guard import Reach, address_of
+from service.outside.guard import EgressPolicy, address_of
 
 MIB: Final = 2**20
 
@@ -35,10 +35,10 @@ def ignore(_done_bytes: int) -> None:
     """Watch nothing."""
 
 
-def fetch(url: str, target: Path, reach: Reach, limits: FetchLimits, watch: Callable[[int], None] = ignore) -> Fetched:
+def fetch(url: str, target: Path, egress: EgressPolicy, limits: FetchLimits, watch: Callable[[int], None] = ignore) -> Fetched:
     """Fetch a file into `target`, as it is on the wire. `watch` hears the bytes so far and may raise to end it; an error leaves no file."""
     deadline = Deadline(limits.seconds, limits.stall_seconds)
-    with get(address_of(url), reach, deadline) as answer:
+    with get(address_of(url), egress, deadline) as answer:
         _check_promise(answer, limits)
         with _new_file(target) as file:
             done_bytes = _copy(answer, file, limits, watch)

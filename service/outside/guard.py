@@ -48,7 +48,7 @@ def system_resolver(host: str) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
-class Reach:
+class EgressPolicy:
     """The hosts that may be reached: public ones, those in `networks`, and those whose name is in `names`."""
 
     networks: tuple[Network, ...] = ()

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from service.errors import FetchUnavailable
 from service.outside.exchange import Deadline, exchange
-from service.outside.guard import Reach, address_of
+from service.outside.guard import EgressPolicy, address_of
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], reach: Reach, timeout_seconds: float = 15) -> int:
+def post(url: str, body: bytes, headers: Mapping[str, str], egress: EgressPolicy, timeout_seconds: float = 15) -> int:
     """Send JSON and return the status, a 2xx; FetchUnavailable where another try may help, FetchRefused where the guard says no.
 
     Redirects are not followed, and the answer's body is not read: its status is all that counts.
     """
     deadline = Deadline(timeout_seconds)
-    with exchange("POST", address_of(url), reach, deadline, {"Content-Type": "application/json", **headers}, body) as answer:
+    with exchange("POST", address_of(url), egress, deadline, {"Content-Type": "application/json", **headers}, body) as answer:
         if not 200 <= answer.status < 300:
             raise FetchUnavailable(f"{answer.host} answered the callback with status {answer.status}")
         return answer.status

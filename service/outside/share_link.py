@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.errors import FetchRefused
 from service.outside.exchange import Deadline, get
-from service.outside.guard import Reach, address_of
+from service.outside.guard import EgressPolicy, address_of
 
 SITE: Final = "https://sora.chatgpt.com"
 LINK: Final = re.compile(r"https?://(?:sora\.chatgpt\.com|(?:www\.)?sora\.com)/p/(s_[0-9a-f]{32})/?(?:[?#].*)?", re.IGNORECASE)
@@ -53,7 +53,7 @@ class ShareLinks:
 
     mode: Literal["off", "json", "page"]
     base_url: str | None  # scheme and host that answer in place of the site's own
-    reach: Reach
+    egress: EgressPolicy
 
     def resolve(self, url: str) -> Post:
         """The post behind a link; FetchRefused where there is none, or no video in it."""
@@ -76,7 +76,7 @@ class ShareLinks:
 
     def _text(self, path: str) -> str:
         address = address_of((self.base_url or SITE).rstrip("/") + path)
-        with get(address, self.reach, Deadline(ANSWER_SECONDS)) as answer:
+        with get(address, self.egress, Deadline(ANSWER_SECONDS)) as answer:
             return answer.read(ANSWER_BYTES).decode(errors="replace")
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from service.jobs.job import Wish
+from service.jobs.job import JobSpec
 from tests.browser.visitor import Visit, Visitor, words
 from tests.service_process import Service, TestAccount
 
@@ -24,15 +24,15 @@ def marking(visit: Visit, resident: TestAccount, cleaned_video: str) -> Visitor:
     return visitor
 
 
-def run_again(visitor: Visitor, service: Service, account: TestAccount) -> Wish:
+def run_again(visitor: Visitor, service: Service, account: TestAccount) -> JobSpec:
     """What the new job is to do."""
     before = visitor.job_id
     visitor.button(EN["draw.run"]).click()
     expect(visitor.page).not_to_have_url(f"{service.url}/#{before}")
-    job = service.office.desk.find(account.id, visitor.job_id)
-    assert job.wish.media == "video"
-    assert job.wish.source_key == service.office.desk.find(account.id, before).result.source_key
-    return job.wish
+    job = service.context.job_service.find(account.id, visitor.job_id)
+    assert job.spec.media == "video"
+    assert job.spec.source_key == service.context.job_service.find(account.id, before).result.source_key
+    return job.spec
 
 
 def test_a_box_that_is_drawn_arrives(marking: Visitor, service: Service, resident: TestAccount) -> None:

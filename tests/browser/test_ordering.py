@@ -21,7 +21,7 @@ def test_a_file_that_is_dropped_is_cleaned_and_can_be_fetched(visit: Visit, serv
     expect(visitor.page.get_by_role("status")).to_have_text(EN["state.succeeded"])
     with visitor.page.expect_download() as download:
         visitor.link(EN["result.download"]).click()
-    result = service.office.desk.find(account.id, visitor.job_id).result
+    result = service.context.job_service.find(account.id, visitor.job_id).result
     assert result
     assert download.value.path().stat().st_size == result.bytes
     assert download.value.suggested_filename.endswith(".mp4")
@@ -47,8 +47,8 @@ def test_choices_go_with_the_address(visit: Visit, service: Service) -> None:
     visitor.paste_address(service.video_url())
     visitor.see_result()
     expect(visitor.find("#result-title")).to_have_text("marked.mp4")
-    job = service.office.desk.find(account.id, visitor.job_id)
-    assert (job.rights, job.wish.classes, job.wish.remove_audio) == ("licensed", ("overlay", "scene_text"), True)
+    job = service.context.job_service.find(account.id, visitor.job_id)
+    assert (job.rights, job.spec.classes, job.spec.remove_audio) == ("licensed", ("overlay", "scene_text"), True)
 
 
 def test_a_job_can_be_left_alone_and_cancelled(visit: Visit, service: Service) -> None:

@@ -62,9 +62,9 @@ def test_sqlite_is_backed_up_whole_while_orders_come_in(tmp_path: Path) -> None:
         assert_as_before(restored, job.id, account.id)
         with restored.database.read() as connection:
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-        assert restored.desk.figures().queued_jobs > 0
+        assert restored.job_service.figures().queued_jobs > 0
         for each in restored.accounts.all():
-            assert restored.balance(each).held_credits == sum(one.price_credits for one in restored.desk.jobs(each.id, 10**6))
+            assert restored.balance(each).held_credits == sum(one.price_credits for one in restored.job_service.jobs(each.id, 10**6))
 
 
 def test_postgres_is_restored_over_what_came_after(database: str, tmp_path: Path) -> None:
@@ -94,14 +94,14 @@ def test_postgres_is_restored_over_what_came_after(database: str, tmp_path: Path
     with bench(database) as restored:
         assert_as_before(restored, job.id, account.id)
         with pytest.raises(UnknownJob):
-            restored.desk.find(account.id, later.id)
-        assert restored.succeed(restored.desk.find(account.id, job.id)).ended, "it goes on from there"
+            restored.job_service.find(account.id, later.id)
+        assert restored.succeed(restored.job_service.find(account.id, job.id)).ended, "it goes on from there"
 
 
 def assert_as_before(bench: Bench, job_id: str, account_id: int) -> None:
     """The job waits again, its place in the workflow engine's queue is there, and its credits are held."""
     (account,) = (one for one in bench.accounts.all() if one.id == account_id)
-    job = bench.desk.find(account_id, job_id)
+    job = bench.job_service.find(account_id, job_id)
     assert not job.ended
     assert bench.balance(account).held_credits == job.price_credits
     assert bench.queues.over([job_id]) == []

@@ -42,4 +42,4 @@ def test_other_addresses_are_refused_as_documented(site: tuple[Service, Host]) -
     assert service.client.post("/api/v1/download", json={"api_key": account.key, "video_url": url}).json()["code"] == 4006
     task = {"model": "sora-watermark-remover", "input": {"video_url": url}}
     assert service.client.post("/api/v1/jobs/createTask", headers=account.bearer, json=task).json()["code"] == 422
-    assert service.office.desk.balance(account.id).total_credits == 1
+    assert service.context.job_service.balance(account.id).total_credits == 1

@@ -33,7 +33,7 @@ from service.errors import (
     Truncated,
     UnsupportedFormat,
 )
-from service.jobs.job import PointedBox, Wish
+from service.jobs.job import JobSpec, PointedBox
 from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 
 REMOVAL = "/ai/video/removal"
@@ -118,8 +118,8 @@ def submit(desk: FrontDesk, signer: Signer, **parameters: object) -> httpx.Respo
     return desk.client.post(REMOVAL, params=signed(signer), json=PARAMETERS | parameters)
 
 
-def wish_of(desk: FrontDesk, signer: Signer, task_id: str) -> Wish:
-    return desk.office.desk.find(signer.id, task_id).wish
+def wish_of(desk: FrontDesk, signer: Signer, task_id: str) -> JobSpec:
+    return desk.context.job_service.find(signer.id, task_id).spec
 
 
 @pytest.mark.parametrize("prefix", ["", "/rest"])
@@ -186,13 +186,13 @@ def test_a_failed_task_answers_as_an_error_and_costs_nothing(desk: FrontDesk, er
     body = refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), code, message)
     assert body["data"] == {"taskId": task_id, "taskStatus": "failed"}
     assert body["message"] == ("internal error" if isinstance(error, ValueError) else str(error))
-    assert desk.office.desk.balance(signer.id).total_credits == 1
+    assert desk.context.job_service.balance(signer.id).total_credits == 1
 
 
 def test_a_cancelled_task_has_failed(desk: FrontDesk) -> None:
     signer = signer_at(desk)
     task_id = submitted(submit(desk, signer))
-    desk.office.desk.cancel(signer.id, task_id)
+    desk.context.job_service.cancel(signer.id, task_id)
     body = refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), 500, "system error")
     assert body["data"]["taskStatus"] == "failed"
 
@@ -265,7 +265,7 @@ def test_too_many_submissions_are_told_when_to_come_again(desk: FrontDesk) -> No
 def test_without_credits_nothing_is_taken(desk: FrontDesk) -> None:
     signer = signer_at(desk, credits=0)
     refused(submit(desk, signer), 402, "insufficient credits")
-    assert desk.office.desk.jobs(signer.id, 10) == []
+    assert desk.context.job_service.jobs(signer.id, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_bad_parameter_is_refused(desk: FrontDesk, change: dict[str, object], 
     signer = signer_at(desk)
     sent = {name: value for name, value in (PARAMETERS | change).items() if value is not None}
     refused(desk.client.post(REMOVAL, params=signed(signer), json=sent), code, message)
-    assert desk.office.desk.balance(signer.id).held_credits == 0
+    assert desk.context.job_service.balance(signer.id).held_credits == 0
 
 
 def test_a_body_that_is_no_json_is_refused(desk: FrontDesk) -> None:
@@ -323,7 +323,7 @@ def test_param_json_comes_in_every_wrapping(desk: FrontDesk, wrap: Any) -> None:
     assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", PARAMETERS["videoUrl"], True, True)
     assert wish.classes == ("overlay", "scene_text")
     assert wish.boxes == (PointedBox(0.1, 0.8, 0.9, 0.95, 0, 2.5), PointedBox(0, 0, 1, 1))
-    assert desk.office.desk.find(signer.id, task_id).request == {"language": "en", "colorBlocks": True}
+    assert desk.context.job_service.find(signer.id, task_id).request == {"language": "en", "colorBlocks": True}
 
 
 @pytest.mark.parametrize("form", ["query", "form", "multipart"])

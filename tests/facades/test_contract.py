@@ -19,8 +19,8 @@ from service.core import FACADES
 from service.errors import CleanplateError, ContentBlocked, ContentCheckFailed, ContentRefused
 from service.jobs.credits import Kind
 from service.jobs.database import now_ms
-from service.jobs.desk import Desk, Rules
-from service.jobs.job import NewJob, Wish, new_id
+from service.jobs.job import JobSpec, NewJob, new_id
+from service.jobs.job_service import JobService, Rules
 from service.jobs.ledger import lines
 from service.outside.post import signature
 from tests.facades.dialects import DIALECTS, Dialect, Outcome, with_wrong_key, without_key
@@ -46,7 +46,7 @@ class Case:
     """A job on its way, and whose it is."""
 
     account: TestAccount
-    ending: Future[Outcome]
+    finalizer: Future[Outcome]
 
 
 Cases = dict[tuple[str, str], Case]
@@ -78,11 +78,11 @@ def address(service: Service, dialect: Dialect, cause: str = "good") -> str:
 @contextmanager
 def behind(service: Service, rates: Rates | None = None, **rules: Any) -> Iterator[Service]:
     """The same service behind a desk of other rules."""
-    core, office = service.core, service.office
-    desk = Desk(core.database, core.accounts, core.queues, core.ending, Rules(**rules))
+    core, office = service.core, service.context
+    desk = JobService(core.database, core.accounts, core.queues, core.finalizer, Rules(**rules))
     app = FastAPI()
     for facade in FACADES.values():
-        app.include_router(facade.router(replace(office, desk=desk, rates=rates or office.rates)))
+        app.include_router(facade.router(replace(office, job_service=desk, rates=rates or office.rates)))
     with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
@@ -98,7 +98,7 @@ def assert_refused(dialect: Dialect, answer: httpx.Response, cause: str) -> None
 
 
 def assert_untouched(service: Service, account: TestAccount, credits: int) -> None:
-    balance = service.office.desk.balance(account.id)
+    balance = service.context.job_service.balance(account.id)
     assert (balance.total_credits, balance.held_credits) == (credits, 0)
 
 
@@ -108,7 +108,7 @@ def assert_untouched(service: Service, account: TestAccount, credits: int) -> No
 @each_dialect
 def test_a_job_is_cleaned_charged_once_and_its_files_are_there(service: Service, cases: Cases, dialect: Dialect) -> None:
     case = cases[dialect.name, "good"]
-    outcome = case.ending.result()
+    outcome = case.finalizer.result()
     assert outcome.code == dialect.success
     assert outcome.clean_url
     original = file("image" if dialect.media == "image" else "marked")[0]
@@ -125,7 +125,7 @@ def test_a_job_is_cleaned_charged_once_and_its_files_are_there(service: Service,
 @pytest.mark.parametrize(("dialect", "cause"), FAULTS, ids=lambda value: value if isinstance(value, str) else value.name)
 def test_a_failed_job_has_the_code_of_its_cause_and_is_refunded(service: Service, cases: Cases, dialect: Dialect, cause: str) -> None:
     case = cases[dialect.name, cause]
-    assert case.ending.result() == Outcome(dialect.codes[cause])
+    assert case.finalizer.result() == Outcome(dialect.codes[cause])
     assert_untouched(service, case.account, 2)
     with service.core.database.read() as connection:
         assert [row.kind for row in lines(connection, case.account.id)] == [Kind.GRANT, Kind.RESERVE, Kind.REFUND]
@@ -152,8 +152,8 @@ def test_a_job_that_takes_too_long_is_ended_and_refunded(tmp_path: Path) -> None
 @each_polled
 def test_a_task_is_its_owners_and_its_dialects_alone(service: Service, dialect: Dialect) -> None:
     owner, other = service.account(), service.account()
-    native = NewJob(new_id("job_", now_ms()), owner.id, "native", Wish("video", source_url=service.video_url("missing")))
-    service.office.desk.submit(native)
+    native = NewJob(new_id("job_", now_ms()), owner.id, "native", JobSpec("video", source_url=service.video_url("missing")))
+    service.context.job_service.submit(native)
     task_id = dialect.task(dialect.submit(service, owner, address(service, dialect, "fetch refused")))
     for account, asked in ((other, task_id), (owner, "no-such-task"), (owner, "a\0b"), (owner, native.id)):
         assert_refused(dialect, dialect.poll(service, account, asked), "unknown task")
@@ -182,7 +182,7 @@ def test_what_cannot_be_done_is_not_taken(service: Service, dialect: Dialect) ->
     assert_refused(dialect, dialect.submit(service, account, None), "no address")
     for url in ("ftp://example.com/video.mp4", "video.mp4", "http://", "http://user:word@example.com/video.mp4"):
         assert_refused(dialect, dialect.submit(service, account, url), "bad address")
-    assert service.office.desk.jobs(account.id, 10) == []
+    assert service.context.job_service.jobs(account.id, 10) == []
     assert_untouched(service, account, 100)
 
 
@@ -192,7 +192,7 @@ class Censor:
 
     error: CleanplateError
 
-    def check(self, _wish: Wish) -> None:
+    def check(self, _wish: JobSpec) -> None:
         raise self.error
 
 
@@ -222,10 +222,10 @@ def test_a_full_queue_takes_no_more(service: Service, limit: str) -> None:
     with behind(service, None, **{limit: 1}) as full:
         for dialect in DIALECTS:
             account = service.account()
-            held = NewJob(new_id("job_", now_ms()), account.id, "native", Wish("video", source_url=f"{service.host.url}/held.mp4"))
-            service.office.desk.submit(held)
+            held = NewJob(new_id("job_", now_ms()), account.id, "native", JobSpec("video", source_url=f"{service.host.url}/held.mp4"))
+            service.context.job_service.submit(held)
             assert_refused(dialect, dialect.submit(full, account, address(service, dialect)), "queue full")
-            service.office.desk.cancel(account.id, held.id)
+            service.context.job_service.cancel(account.id, held.id)
     release.set()
 
 

@@ -24,7 +24,7 @@ from service.errors import (
     Truncated,
     UnsupportedFormat,
 )
-from service.jobs.job import Wish
+from service.jobs.job import JobSpec
 from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 
 PREFIX = "/api/ext/v1"
@@ -88,17 +88,17 @@ def result(desk: FrontDesk, customer: Customer, task_id: str) -> Any:
 
 
 def stored(desk: FrontDesk, customer: Customer) -> list[str]:
-    return list(desk.office.storage.list_under(f"uploads/{customer.id}"))
+    return list(desk.context.storage.list_under(f"uploads/{customer.id}"))
 
 
-def wish_of(desk: FrontDesk, customer: Customer, task_id: str) -> Wish:
-    return desk.office.desk.find(customer.id, task_id).wish
+def wish_of(desk: FrontDesk, customer: Customer, task_id: str) -> JobSpec:
+    return desk.context.job_service.find(customer.id, task_id).spec
 
 
 def test_a_task_is_followed_to_its_image(desk: FrontDesk) -> None:
     customer = desk.customer()
     task_id = submitted(desk, customer, image_url=IMAGE)
-    assert wish_of(desk, customer, task_id) == Wish("image", source_url=IMAGE)
+    assert wish_of(desk, customer, task_id) == JobSpec("image", source_url=IMAGE)
     assert result(desk, customer, task_id) == {"status": "processing", "images": [], "err_msg": None}
     desk.start(task_id)
     assert result(desk, customer, task_id) == {"status": "processing", "images": [], "err_msg": None}
@@ -114,7 +114,7 @@ def test_an_image_may_come_as_text_with_strokes_over_what_is_to_go(desk: FrontDe
     customer = desk.customer()
     data = picture(file_format)
     wish = wish_of(desk, customer, submitted(desk, customer, image_base64=encoded(data), smear_base64=smear()))
-    assert wish == Wish("image", source_key=wish.source_key, mask_key=wish.mask_key, mask_is_smear=True, detect=False)
+    assert wish == JobSpec("image", source_key=wish.source_key, mask_key=wish.mask_key, mask_is_smear=True, detect=False)
     assert wish.source_key is not None
     assert wish.source_key.endswith(f"/image.{suffix}")
     assert desk.storage.get_bytes(wish.source_key) == data
@@ -124,7 +124,7 @@ def test_an_image_may_come_as_text_with_strokes_over_what_is_to_go(desk: FrontDe
 def test_addresses_and_text_mix(desk: FrontDesk) -> None:
     customer = desk.customer()
     wish = wish_of(desk, customer, submitted(desk, customer, image_base64=encoded(picture()), smear_url=IMAGE))
-    assert wish == Wish("image", source_key=wish.source_key, mask_url=IMAGE, mask_is_smear=True, detect=False)
+    assert wish == JobSpec("image", source_key=wish.source_key, mask_url=IMAGE, mask_is_smear=True, detect=False)
 
 
 def test_a_result_may_be_cleaned_again_but_by_its_owner_only(desk: FrontDesk) -> None:
@@ -163,7 +163,7 @@ def test_a_failed_task_says_why_and_costs_nothing(desk: FrontDesk, error: Except
 def test_a_cancelled_task_has_failed(desk: FrontDesk) -> None:
     customer = desk.customer()
     task_id = submitted(desk, customer, image_url=IMAGE)
-    desk.office.desk.cancel(customer.id, task_id)
+    desk.context.job_service.cancel(customer.id, task_id)
     assert result(desk, customer, task_id)["status"] == "failed"
 
 
@@ -228,7 +228,7 @@ def test_a_bad_parameter_is_refused_and_leaves_nothing(desk: FrontDesk, body: di
     customer = desk.customer()
     refused(ask(desk, customer, "submit_watermark_removal", body), 1000)
     assert stored(desk, customer) == []
-    assert desk.office.desk.jobs(customer.id, 10) == []
+    assert desk.context.job_service.jobs(customer.id, 10) == []
 
 
 def test_a_body_that_is_no_json_is_refused(desk: FrontDesk) -> None:

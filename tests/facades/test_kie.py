@@ -100,7 +100,7 @@ def test_a_failed_task_tells_why_and_costs_nothing(desk: FrontDesk) -> None:
 def test_spellings_of_the_input(desk: FrontDesk, wanted: object) -> None:
     customer = desk.customer()
     assert create(desk, customer, task(input=wanted))["code"] == 200
-    assert desk.job_of(customer).wish.source_url == VIDEO
+    assert desk.job_of(customer).spec.source_url == VIDEO
 
 
 def test_a_form_is_read_too(desk: FrontDesk) -> None:
@@ -197,7 +197,7 @@ def test_an_upload_in_a_form_becomes_a_task(desk: FrontDesk) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", data["uploadedAt"])
     assert desk.client.get(data["downloadUrl"]).content == MP4
     assert create(desk, customer, task(input={"video_url": data["downloadUrl"]}))["code"] == 200
-    key = desk.job_of(customer).wish.source_key
+    key = desk.job_of(customer).spec.source_key
     assert key is not None
     assert re.fullmatch(rf"uploads/{customer.id}/[0-9a-f]{{24}}/videos/user-uploads/my-clip.mp4", key)
 

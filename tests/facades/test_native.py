@@ -21,7 +21,7 @@ from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_report import EXAMPLE, ReportView
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
-from service.jobs.job import Job, NewJob, PointedBox, State, Wish, new_id
+from service.jobs.job import Job, JobSpec, NewJob, PointedBox, State, new_id
 from service.outside.post import signature
 from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 from tests.service_process import Service, file
@@ -205,7 +205,7 @@ def test_options_reach_the_job(desk: FrontDesk, customer: Customer) -> None:
     )
     assert created.status_code == 201
     assert created.json()["callback_url"] == "http://example.com/done"
-    assert newest(desk, customer).wish == Wish(
+    assert newest(desk, customer).spec == JobSpec(
         media="image",
         source_url=VIDEO,
         mask_url="http://example.com/mask.png",
@@ -223,7 +223,7 @@ def test_the_address_tells_the_medium(desk: FrontDesk, customer: Customer, addre
 
 def test_boxes_stand_in_for_detection(desk: FrontDesk, customer: Customer) -> None:
     assert create(desk, customer, boxes=[{"x1": 0, "y1": 0, "x2": 10, "y2": 10}]).status_code == 201
-    assert not newest(desk, customer).wish.detect
+    assert not newest(desk, customer).spec.detect
 
 
 BOX = {"x1": 0, "y1": 0, "x2": 1, "y2": 1}
@@ -288,7 +288,7 @@ def test_a_file_of_ones_own_is_a_source_and_anothers_is_not(desk: FrontDesk, cus
     again = create(desk, customer, source_url=link)
     assert again.status_code == 201
     assert again.json()["source_url"] is None
-    assert newest(desk, customer).wish.source_key == f"jobs/{job}/clean.mp4"
+    assert newest(desk, customer).spec.source_key == f"jobs/{job}/clean.mp4"
     assert_problem(create(desk, desk.customer(), source_url=link), 422, "media-address-invalid")
 
 
@@ -298,7 +298,7 @@ def test_a_file_of_ones_own_is_a_source_and_anothers_is_not(desk: FrontDesk, cus
 def test_an_upload_and_its_mask_are_stored_by_their_bytes(desk: FrontDesk, customer: Customer) -> None:
     created = upload(desk, customer, json.dumps({"remove_audio": True}), file=MP4, mask=PNG)
     assert created.status_code == 201
-    wish = newest(desk, customer).wish
+    wish = newest(desk, customer).spec
     assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", None, True, False)
     assert wish.source_key
     assert wish.mask_key
@@ -367,7 +367,7 @@ def test_a_repeated_upload_is_kept_once(desk: FrontDesk, customer: Customer) -> 
     first, again = (upload(desk, customer, headers=key, file=MP4) for _ in range(2))
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
     assert_problem(upload(desk, customer, headers=key, file=MP4 + b"!"), 422, "idempotency-key-reused")
-    assert list(desk.storage.list_under(f"uploads/{customer.id}")) == [newest(desk, customer).wish.source_key]
+    assert list(desk.storage.list_under(f"uploads/{customer.id}")) == [newest(desk, customer).spec.source_key]
 
 
 def test_what_came_to_nothing_may_be_asked_for_again(desk: FrontDesk, customer: Customer) -> None:
@@ -566,16 +566,16 @@ def test_the_documents_examples_are_true(desk: FrontDesk, customer: Customer) ->
 
 def test_the_document_stands_alone(desk: FrontDesk) -> None:
     app = FastAPI()
-    app.include_router(FACADE.router(desk.office))
+    app.include_router(FACADE.router(desk.context))
     document = json.dumps(app.openapi())
     assert "#/$defs" not in document
     assert all(name in app.openapi()["components"]["schemas"] for name in ("JobView", "ProblemView", "AccountView"))
 
 
 def submit(desk: FrontDesk, customer: Customer, prefix: str = "job_") -> Job:
-    return desk.office.desk.submit(NewJob(new_id(prefix, 1), customer.id, "kie", Wish("video", VIDEO)))
+    return desk.context.job_service.submit(NewJob(new_id(prefix, 1), customer.id, "kie", JobSpec("video", VIDEO)))
 
 
 def job_at(number: int, at_ms: int) -> Job:
-    wish = Wish("video", VIDEO)
+    wish = JobSpec("video", VIDEO)
     return Job(str(number), 1, "native", State.QUEUED, wish, {}, None, 1, 0, 0, at_ms, at_ms, None, None, None, None, None)

@@ -24,7 +24,7 @@ from starlette.responses import Response
 
 from service.api import operations
 from service.api.native import FACADE
-from service.api.operations import DeskCollector, Probes
+from service.api.operations import JobMetricsCollector, Probes
 from service.api.problems import http_problem
 from service.api.requests_log import RequestsLog
 from service.errors import ModelError
@@ -51,7 +51,7 @@ class Parts:
 class Site:
     """A server with the native API and the operations, behind the log of requests."""
 
-    desk: FrontDesk
+    job_service: FrontDesk
     client: httpx.Client
     parts: Parts
     customer: Customer
@@ -71,10 +71,10 @@ def site(folder: Path, least_free_bytes: int = 0) -> Iterator[Site]:
     parts = Parts()
     with front_desk(folder) as desk:
         meters = Meters(CollectorRegistry())
-        registry = scraped(meters, None, DeskCollector(desk.office.desk), Disk(folder))
+        registry = scraped(meters, None, JobMetricsCollector(desk.context.job_service), Disk(folder))
         app = FastAPI(exception_handlers={HTTPException: http_problem})
-        app.include_router(FACADE.router(desk.office))
-        app.include_router(operations.router(desk.office, Probes(parts.check_model, folder, least_free_bytes, registry)))
+        app.include_router(FACADE.router(desk.context))
+        app.include_router(operations.router(desk.context, Probes(parts.check_model, folder, least_free_bytes, registry)))
 
         @app.get("/broken", tags=["native"])
         def broken() -> Response:
@@ -127,12 +127,12 @@ def test_not_ready_tells_the_part_and_no_more(tmp_path: Path) -> None:
 
 
 def test_figures_of_jobs_credits_and_requests(here: Site) -> None:
-    customer = here.desk.customer(credits=5)
+    customer = here.job_service.customer(credits=5)
     before = here.figure("cleanplate_jobs", facade="native", state="succeeded") or 0
     created = here.client.post("/v1/jobs", headers=customer.bearer, json={"source_url": "http://example.com/clip.mp4"})
     assert here.figure("cleanplate_jobs", facade="native", state="queued") == 1
     assert here.figure("cleanplate_credits_held") == 1
-    here.desk.succeed(created.json()["id"])
+    here.job_service.succeed(created.json()["id"])
     assert here.figure("cleanplate_jobs", facade="native", state="succeeded") == before + 1
     assert here.figure("cleanplate_jobs", facade="native", state="queued") == 0
     assert here.figure("cleanplate_queue_age_seconds") == 0
@@ -145,7 +145,7 @@ def test_figures_of_jobs_credits_and_requests(here: Site) -> None:
 
 
 def test_figures_of_the_last_hour(here: Site) -> None:
-    customer = here.desk.customer(credits=5)
+    customer = here.job_service.customer(credits=5)
     order = {"source_url": "http://example.com/clip.mp4"}
     done, failed = (here.client.post("/v1/jobs", headers=customer.bearer, json=order).json()["id"] for _ in range(2))
     waiting = here.figure("cleanplate_queue_jobs") or 0
@@ -153,8 +153,8 @@ def test_figures_of_the_last_hour(here: Site) -> None:
     succeeded = here.figure("cleanplate_recent_jobs", facade="native", state="succeeded") or 0
     counted = here.figure("cleanplate_recent_job_seconds_gcount") or 0
     assert here.figure("cleanplate_recent_failures", kind="ModelError") is None
-    here.desk.succeed(done)
-    here.desk.fail(failed, ModelError("gone"))
+    here.job_service.succeed(done)
+    here.job_service.fail(failed, ModelError("gone"))
     assert here.figure("cleanplate_queue_jobs") == waiting - 2
     assert here.figure("cleanplate_recent_jobs", facade="native", state="succeeded") == succeeded + 1
     assert here.figure("cleanplate_recent_failures", kind="ModelError") == 1

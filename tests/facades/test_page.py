@@ -206,7 +206,7 @@ def test_a_smear_goes_with_the_address_of_what_it_was_painted_on(service: Servic
     form = {"files": {"mask": ("mask.png", mask)}, "data": {"options": json.dumps(options)}}
     sent = service.client.post("/v1/jobs", headers=account.bearer, **form)
     assert sent.status_code == 201, sent.text
-    wish = service.office.desk.find(account.id, sent.json()["id"]).wish
+    wish = service.context.job_service.find(account.id, sent.json()["id"]).spec
     assert (wish.source_url, wish.source_key, wish.detect) == (options["source_url"], None, False)
     assert wish.mask_key
     assert service.core.storage.get_bytes(wish.mask_key) == mask

@@ -85,7 +85,7 @@ def test_the_same_request_again_answers_at_once_and_costs_nothing(desk: FrontDes
     desk.succeed(desk.job_of(customer).id)
     first, again = held.result().json()["data"], download(customer).result().json()["data"]
     assert (again["post_id"], again["credits_used"], again["remaining_credits"]) == (first["post_id"], 1, 1)
-    assert len(desk.office.desk.jobs(customer.id, 10)) == 1
+    assert len(desk.context.job_service.jobs(customer.id, 10)) == 1
 
 
 def test_a_client_that_leaves_loses_neither_job_nor_credit(desk: FrontDesk, download: Download) -> None:
@@ -105,7 +105,7 @@ def test_a_job_that_waits_too_long_is_cancelled_and_refunded(desk: FrontDesk, do
     customer = desk.customer(credits=2)
     assert download(customer, prefix="/impatient").result().text == FAILED
     assert desk.job_of(customer).state is State.CANCELLED
-    assert desk.office.desk.balance(customer.id).total_credits == 2
+    assert desk.context.job_service.balance(customer.id).total_credits == 2
 
 
 def test_a_job_that_is_done_before_it_can_be_cancelled_is_a_success(desk: FrontDesk, download: Download) -> None:
@@ -124,7 +124,7 @@ def test_a_failure_is_refunded(desk: FrontDesk, download: Download, error: Excep
     held = download(customer)
     desk.fail(desk.job_of(customer).id, error)
     assert held.result().text == FAILED
-    assert desk.office.desk.balance(customer.id).total_credits == 2
+    assert desk.context.job_service.balance(customer.id).total_credits == 2
 
 
 def test_an_address_that_turns_out_wrong(desk: FrontDesk, download: Download) -> None:
@@ -140,7 +140,7 @@ def test_a_failed_request_can_be_tried_again(desk: FrontDesk, download: Download
     desk.fail(desk.job_of(customer).id, FetchRefused("403"))
     held.result()
     again = download(customer)
-    until(lambda: len(desk.office.desk.jobs(customer.id, 10)) == 2)
+    until(lambda: len(desk.context.job_service.jobs(customer.id, 10)) == 2)
     desk.succeed(desk.job_of(customer).id)
     assert again.result().json()["code"] == 200
 

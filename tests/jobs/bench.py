@@ -17,9 +17,9 @@ from service.jobs import credits, ledger, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.credits import Balance, Entry, Fund, grant
 from service.jobs.database import Database, now_ms
-from service.jobs.desk import Desk, Rules
-from service.jobs.end import Ending
-from service.jobs.job import Failure, Job, NewJob, Price, State, Wish, new_id
+from service.jobs.finalizer import JobFinalizer
+from service.jobs.job import Failure, Job, JobSpec, NewJob, Price, State, new_id
+from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import Queues
 from service.jobs.vault import Vault
 
@@ -35,13 +35,13 @@ class Bench:
     database: Database
     accounts: Accounts
     queues: Queues
-    ending: Ending
-    desk: Desk
+    finalizer: JobFinalizer
+    job_service: JobService
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def ruled(self, **rules: Any) -> "Bench":
         """The same with a desk of other rules."""
-        return replace(self, desk=Desk(self.database, self.accounts, self.queues, self.ending, Rules(**rules)))
+        return replace(self, job_service=JobService(self.database, self.accounts, self.queues, self.finalizer, Rules(**rules)))
 
     def customer(self, one_time: int = 0, paid: int = 0) -> Account:
         account = self.accounts.create(f"customer {next(self.numbers)}")
@@ -55,12 +55,12 @@ class Bench:
                 ledger.write(connection, account.id, [grant(fund, amount_credits)])
 
     def new(self, account: Account, **more: Any) -> NewJob:
-        wish = Wish("video", source_url=URL)
-        values: dict[str, Any] = {"id": new_id("job_", now_ms()), "account_id": account.id, "facade": "kie", "wish": wish}
+        spec = JobSpec("video", source_url=URL)
+        values: dict[str, Any] = {"id": new_id("job_", now_ms()), "account_id": account.id, "facade": "kie", "spec": spec}
         return NewJob(**values | more)
 
     def order(self, account: Account, **more: Any) -> Job:
-        return self.desk.submit(self.new(account, **more))
+        return self.job_service.submit(self.new(account, **more))
 
     def run(self, job: Job, *states: State) -> Job:
         with self.database.write() as connection:
@@ -69,14 +69,14 @@ class Bench:
         return job
 
     def succeed(self, job: Job) -> Job:
-        now = self.desk.find(job.account_id, job.id)
+        now = self.job_service.find(job.account_id, job.id)
         self.run(job, *[state for state in WAY if not now.ended and list(State).index(state) > list(State).index(now.state)])
         with self.database.write() as connection:
-            return self.ending.succeed(connection, store.locked(connection, job.id))
+            return self.finalizer.succeed(connection, store.locked(connection, job.id))
 
     def fail(self, job: Job) -> Job:
         with self.database.write() as connection:
-            return self.ending.fail(connection, store.locked(connection, job.id), Failure("TooLong", "too long"))
+            return self.finalizer.fail(connection, store.locked(connection, job.id), Failure("TooLong", "too long"))
 
     def entries(self, account: Account) -> list[Entry]:
         with self.database.read() as connection:
@@ -84,7 +84,7 @@ class Bench:
 
     def balance(self, account: Account) -> Balance:
         """The account's sums, which must be those of its lines."""
-        balance = self.desk.balance(account.id)
+        balance = self.job_service.balance(account.id)
         assert balance == credits.balance_of(self.entries(account))
         assert min(balance.paid_credits, balance.one_time_credits, balance.held_credits) >= 0
         return balance
@@ -95,9 +95,9 @@ def bench(url: str, with_callbacks: Sequence[str] = ("kie",)) -> Iterator[Bench]
     """A core on this database, which gets its tables."""
     database = Database(url).migrate()
     accounts, queues = Accounts(database, Vault("a secret of this test")), Queues(database)
-    ending = Ending(queues, with_callbacks)
+    ending = JobFinalizer(queues, with_callbacks)
     try:
-        yield Bench(database, accounts, queues, ending, Desk(database, accounts, queues, ending, Rules(price_credits=PRICES)))
+        yield Bench(database, accounts, queues, ending, JobService(database, accounts, queues, ending, Rules(price_credits=PRICES)))
     finally:
         queues.close()
         database.close()

@@ -15,12 +15,12 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmic
 def test_a_key_is_recognised_until_it_is_revoked(either: Bench) -> None:
     account = either.customer()
     key, other = either.accounts.add_key(account), either.accounts.add_key(account)
-    assert either.desk.account_of_key(key) == account
+    assert either.job_service.account_of_key(key) == account
     assert either.accounts.revoke_key(key) == 1
     assert either.accounts.revoke_key(key) == 0
     with pytest.raises(KeyInvalid):
-        either.desk.account_of_key(key)
-    assert either.desk.account_of_key(other) == account
+        either.job_service.account_of_key(key)
+    assert either.job_service.account_of_key(other) == account
     assert either.accounts.revoke_key(other[:7]) == 1
     assert [info.revoked for info in either.accounts.keys(account)] == [True, True]
 
@@ -28,13 +28,13 @@ def test_a_key_is_recognised_until_it_is_revoked(either: Bench) -> None:
 @pytest.mark.parametrize("key", ["cp_unknown", "cp_\0", "é"])
 def test_a_key_that_is_none(either: Bench, key: str) -> None:
     with pytest.raises(KeyInvalid):
-        either.desk.account_of_key(key)
+        either.job_service.account_of_key(key)
     with pytest.raises(KeyInvalid):
-        either.desk.account_of_signer(key)
+        either.job_service.account_of_signer(key)
 
 
 def test_no_key_at_all(lite: Bench) -> None:
-    for ask in (lite.desk.account_of_key, lite.desk.account_of_signer):
+    for ask in (lite.job_service.account_of_key, lite.job_service.account_of_signer):
         with pytest.raises(KeyMissing):
             ask("")
 
@@ -45,15 +45,15 @@ def test_a_ban_is_lifted_and_a_deletion_is_not(either: Bench) -> None:
     secret = either.accounts.add_signer(account, f"app {account.id}")
     either.accounts.set_banned(account, True)
     with pytest.raises(AccountBanned):
-        either.desk.account_of_key(key)
+        either.job_service.account_of_key(key)
     with pytest.raises(AccountBanned):
-        either.desk.account_of_signer(f"app {account.id}")
+        either.job_service.account_of_signer(f"app {account.id}")
     assert either.accounts.named(account.name).banned
     either.accounts.set_banned(account, False)
-    assert either.desk.account_of_signer(f"app {account.id}") == (account, secret.encode())
+    assert either.job_service.account_of_signer(f"app {account.id}") == (account, secret.encode())
     either.accounts.delete(account)
     with pytest.raises(AccountMissing):
-        either.desk.account_of_key(key)
+        either.job_service.account_of_key(key)
     with pytest.raises(AccountMissing):
         either.accounts.named(account.name)
     assert account.name not in [known.name for known in either.accounts.all()]
@@ -84,14 +84,14 @@ def test_a_revoked_signer_signs_no_more(either: Bench) -> None:
     either.accounts.add_signer(account, f"app {account.id}")
     assert [either.accounts.revoke_signer(f"app {account.id}") for _ in range(2)] == [1, 0]
     with pytest.raises(KeyInvalid):
-        either.desk.account_of_signer(f"app {account.id}")
+        either.job_service.account_of_signer(f"app {account.id}")
 
 
 def test_what_an_account_declares_is_kept_with_its_jobs(either: Bench) -> None:
     account = either.customer(paid=9)
     before = either.order(account)
     told = either.accounts.declare(account, "licensed", SOURCE_TYPE)
-    assert told == either.accounts.named(account.name) == either.desk.account_of_key(either.accounts.add_key(account))
+    assert told == either.accounts.named(account.name) == either.job_service.account_of_key(either.accounts.add_key(account))
     silent, said = either.order(account), either.order(account, rights="owner")
     either.accounts.declare(account, None, None)
     assert [(job.rights, job.digital_source_type) for job in (before, silent, said)] == [
@@ -99,7 +99,9 @@ def test_what_an_account_declares_is_kept_with_its_jobs(either: Bench) -> None:
         ("licensed", SOURCE_TYPE),
         ("owner", SOURCE_TYPE),
     ]
-    assert [either.desk.find(account.id, job.id) for job in (before, silent, said)] == [before, silent, said], "whatever was declared later"
+    assert [either.job_service.find(account.id, job.id) for job in (before, silent, said)] == [before, silent, said], (
+        "whatever was declared later"
+    )
     assert either.accounts.named(account.name) == account
 
 

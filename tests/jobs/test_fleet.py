@@ -32,7 +32,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def member(bench: Bench) -> Member:
-    return Member(bench.database, bench.queues, bench.ending)
+    return Member(bench.database, bench.queues, bench.finalizer)
 
 
 def worker(bench: Bench, name: str, **values: object) -> str:
@@ -88,11 +88,11 @@ def test_a_worker_that_leaves_hands_back_what_it_runs(fresh: Bench) -> None:
         each.beat()
         each.beat()
     mine, others = begun_by(fresh, me.id), begun_by(fresh, other.id)
-    assert fresh.desk.figures().workers == 2
+    assert fresh.job_service.figures().workers == 2
     me.leave()
     assert running(fresh) == {others.id}
     assert fresh.queues.over([mine.id]) == []
-    assert fresh.desk.figures().workers == 1
+    assert fresh.job_service.figures().workers == 1
 
 
 def test_a_job_that_its_workflow_lost_fails_and_is_refunded(either: Bench) -> None:
@@ -104,9 +104,9 @@ def test_a_job_that_its_workflow_lost_fails_and_is_refunded(either: Bench) -> No
         old = sa.update(JOBS).where(JOBS.c.id.in_([lost.id, waiting.id]))
         connection.execute(old.values(updated_ms=now_ms() - 61_000))
     assert member(either).mend() == 1
-    found = either.desk.find(account.id, lost.id)
+    found = either.job_service.find(account.id, lost.id)
     assert (found.state, found.failure and found.failure.kind) == (State.FAILED, "InternalError")
-    assert [either.desk.find(account.id, job.id).state for job in (waiting, young)] == [State.QUEUED] * 2
+    assert [either.job_service.find(account.id, job.id).state for job in (waiting, young)] == [State.QUEUED] * 2
     assert either.balance(account).total_credits == 3
     assert member(either).mend() == 0
 

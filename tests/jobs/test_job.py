@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service import errors
 from service.errors import CleanplateError, FetchRefused, InternalError
 from service.jobs import store
-from service.jobs.job import FINAL, Failure, PointedBox, State, Wish, may_follow, new_id
+from service.jobs.job import FINAL, Failure, JobSpec, PointedBox, State, may_follow, new_id
 from service.jobs.tables import JOBS
 from tests.jobs.bench import Bench
 
@@ -50,7 +50,7 @@ def test_the_database_takes_legal_steps_alone(lite: Bench, state: State, followi
 
 BOXES = st.builds(PointedBox, FRACTIONS, FRACTIONS, FRACTIONS, FRACTIONS, st.none() | FRACTIONS, st.none() | FRACTIONS)
 WISHES = st.builds(
-    Wish,
+    JobSpec,
     media=st.sampled_from(["video", "image"]),
     source_url=st.none() | st.text(),
     mask_key=st.none() | st.text(),
@@ -61,8 +61,8 @@ WISHES = st.builds(
 
 
 @given(WISHES)
-def test_a_wish_comes_back_from_json_as_it_was(wish: Wish) -> None:
-    assert Wish.from_json(json.loads(json.dumps(wish.to_json()))) == wish
+def test_a_job_spec_comes_back_from_json_as_it_was(spec: JobSpec) -> None:
+    assert JobSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
 def test_a_failure_of_ours_keeps_its_words_and_any_other_tells_nothing() -> None:

@@ -12,7 +12,7 @@ from service.errors import InsufficientCredits
 from service.jobs import credits, ledger
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund, Kind
-from service.jobs.job import Job, State, Wish
+from service.jobs.job import Job, JobSpec, State
 from tests.jobs.bench import PRICES, URL, Bench
 
 THREADS = 8
@@ -46,23 +46,23 @@ def live_through(bench: Bench, history: list[tuple[str, int | str]]) -> None:
             granted += int(value)
         elif jobs:
             end(bench, str(what), jobs[int(value) % len(jobs)])
-        now = [bench.desk.find(account.id, job.id) for job in jobs]
+        now = [bench.job_service.find(account.id, job.id) for job in jobs]
         balance = bench.balance(account)
         assert balance.held_credits == sum(job.price_credits for job in now if not job.ended)
-        assert bench.desk.spent_credits(account.id) == sum(job.credits_used for job in now)
-        assert granted == balance.total_credits + balance.held_credits + bench.desk.spent_credits(account.id)
+        assert bench.job_service.spent_credits(account.id) == sum(job.credits_used for job in now)
+        assert granted == balance.total_credits + balance.held_credits + bench.job_service.spent_credits(account.id)
     assert all(is_closed(bench, account, job) for job in jobs)
 
 
 def submitted(bench: Bench, account: Account, media: str) -> list[Job]:
     """The job, if the account has the credits; one-time credits go first."""
     before = bench.balance(account)
-    wish = Wish("image" if media == "image" else "video", source_url=URL)
+    spec = JobSpec("image" if media == "image" else "video", source_url=URL)
     if before.total_credits < PRICES[media]:
         with pytest.raises(InsufficientCredits):
-            bench.order(account, wish=wish)
+            bench.order(account, spec=spec)
         return []
-    job = bench.order(account, wish=wish)
+    job = bench.order(account, spec=spec)
     after = bench.balance(account)
     assert after.one_time_credits == max(0, before.one_time_credits - job.price_credits)
     return [job]
@@ -70,11 +70,11 @@ def submitted(bench: Bench, account: Account, media: str) -> list[Job]:
 
 def end(bench: Bench, how: str, job: Job) -> None:
     """End a job, perhaps not for the first time: nothing happens then."""
-    before = bench.desk.find(job.account_id, job.id)
+    before = bench.job_service.find(job.account_id, job.id)
     ends: dict[str, Callable[[Job], Job]] = {
         "succeed": bench.succeed,
         "fail": bench.fail,
-        "cancel": lambda job: bench.desk.cancel(job.account_id, job.id),
+        "cancel": lambda job: bench.job_service.cancel(job.account_id, job.id),
     }
     after = ends[how](job)
     assert after.ended
@@ -85,7 +85,7 @@ def is_closed(bench: Bench, account: Account, job: Job) -> bool:
     """Whether the job's lines say: reserved once, and, if it has ended, settled or refunded once, by as much and in the same funds."""
     lines = [entry for entry in bench.entries(account) if entry.job_id == job.id]
     held = [entry for entry in lines if entry.kind is Kind.RESERVE]
-    now = bench.desk.find(account.id, job.id)
+    now = bench.job_service.find(account.id, job.id)
     close = credits.settle if now.state is State.SUCCEEDED else credits.refund
     return sum(entry.held_credits for entry in held) == job.price_credits and lines == held + (close(held) if now.ended else [])
 

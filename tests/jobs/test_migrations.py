@@ -54,7 +54,7 @@ def test_jobs_of_an_older_version_stay(tmp_path: Path) -> None:
                     connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
         old.database.migrate()
-        assert old.desk.find(account.id, job.id) == job
+        assert old.job_service.find(account.id, job.id) == job
         assert old.order(account, rights="owner").rights == "owner"
 
 

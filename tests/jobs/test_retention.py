@@ -16,8 +16,8 @@ from service.jobs import ledger, store
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund
 from service.jobs.database import now_ms
-from service.jobs.desk import Desk, Rules
-from service.jobs.job import Job, NewJob, State, Wish, new_id
+from service.jobs.job import Job, JobSpec, NewJob, State, new_id
+from service.jobs.job_service import JobService, Rules
 from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
 
 DAY_MS = 86_400_000
@@ -37,14 +37,14 @@ def account(core: Core) -> Account:
     return account
 
 
-def desk(core: Core) -> Desk:
-    return Desk(core.database, core.accounts, core.queues, core.ending, Rules())
+def desk(core: Core) -> JobService:
+    return JobService(core.database, core.accounts, core.queues, core.finalizer, Rules())
 
 
 def ended(core: Core, account: Account, days_ago: float) -> Job:
     """A job that succeeded so long ago, with its files, a callback and a key."""
     new = NewJob(
-        new_id("job_", now_ms()), account.id, "kie", Wish("video", "http://example.com/"), {}, "http://example.com/", str(days_ago)
+        new_id("job_", now_ms()), account.id, "kie", JobSpec("video", "http://example.com/"), {}, "http://example.com/", str(days_ago)
     )
     desk(core).submit(new)
     for name in FILES:
@@ -53,7 +53,7 @@ def ended(core: Core, account: Account, days_ago: float) -> Job:
         job = store.locked(connection, new.id)
         for state in (State.FETCHING, State.CLEANING, State.PUBLISHING):
             job = store.advance(connection, job, state)
-        job = core.ending.succeed(connection, job)
+        job = core.finalizer.succeed(connection, job)
         connection.execute(sa.update(JOBS).where(JOBS.c.id == new.id).values(finished_ms=now_ms() - int(days_ago * DAY_MS)))
     return job
 
@@ -73,7 +73,7 @@ def rows(core: Core, job: Job) -> int:
 
 def test_results_go_after_two_weeks_and_rows_after_two_months(core: Core, account: Account) -> None:
     young, middle, old = (ended(core, account, days) for days in (13.9, 14.1, 60.1))
-    waiting = desk(core).submit(NewJob(new_id("job_", now_ms()), account.id, "kie", Wish("video", "http://example.com/")))
+    waiting = desk(core).submit(NewJob(new_id("job_", now_ms()), account.id, "kie", JobSpec("video", "http://example.com/")))
     retention.forget(core)
     assert [files(core, job) for job in (young, middle, old)] == [len(FILES), 0, 0]
     assert [rows(core, job) for job in (young, middle, old)] == [8, 8, 0]  # the job, five events, a key, a delivery

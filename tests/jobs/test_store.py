@@ -14,11 +14,11 @@ from tests.jobs.bench import WAY, Bench
 def test_a_job_is_found_by_its_owner_alone(either: Bench) -> None:
     owner, other = either.customer(paid=3), either.customer()
     job = either.order(owner, request={"param": ["as", "it", "came"]}, callback_url="http://example.com/done")
-    assert either.desk.find(owner.id, job.id) == job
+    assert either.job_service.find(owner.id, job.id) == job
     assert (job.request, job.callback_url) == ({"param": ["as", "it", "came"]}, "http://example.com/done")
     for account_id, job_id in ((other.id, job.id), (owner.id, job.id[:-1]), (owner.id, ""), (owner.id, "a\0b"), (owner.id, "é" * 300)):
         with pytest.raises(UnknownJob, match="there is no such job"):
-            either.desk.find(account_id, job_id)
+            either.job_service.find(account_id, job_id)
 
 
 def test_lists_are_of_one_account_newest_first(either: Bench) -> None:
@@ -28,9 +28,9 @@ def test_lists_are_of_one_account_newest_first(either: Bench) -> None:
     with either.database.write() as connection:
         for number, job_id in enumerate(ids):
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(created_ms=1000 + number))
-    assert [job.id for job in either.desk.jobs(account.id, 10)] == ids[::-1]
-    assert [job.id for job in either.desk.jobs(account.id, 1)] == ids[2:]
-    assert [job.id for job in either.desk.jobs(account.id, 10, before_ms=1002)] == ids[1::-1]
+    assert [job.id for job in either.job_service.jobs(account.id, 10)] == ids[::-1]
+    assert [job.id for job in either.job_service.jobs(account.id, 1)] == ids[2:]
+    assert [job.id for job in either.job_service.jobs(account.id, 10, before_ms=1002)] == ids[1::-1]
 
 
 def test_events_are_numbered_and_only_ever_added(either: Bench) -> None:
@@ -38,12 +38,12 @@ def test_events_are_numbered_and_only_ever_added(either: Bench) -> None:
     job = either.order(account)
     either.run(job, State.FETCHING, State.FETCHING)  # a step that is repeated after a crash
     either.succeed(job)
-    told = either.desk.events(account.id, job.id)
+    told = either.job_service.events(account.id, job.id)
     assert [(event.number, event.state) for event in told] == list(enumerate((State.QUEUED, *WAY, State.SUCCEEDED), 1))
     assert [event.at_ms for event in told] == sorted(event.at_ms for event in told)
-    assert either.desk.events(account.id, job.id, after=3) == told[3:]
+    assert either.job_service.events(account.id, job.id, after=3) == told[3:]
     with pytest.raises(UnknownJob):
-        either.desk.events(either.customer().id, job.id)
+        either.job_service.events(either.customer().id, job.id)
 
 
 def test_what_a_job_left_comes_back(either: Bench) -> None:

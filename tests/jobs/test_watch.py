@@ -23,7 +23,7 @@ def watch(bench: Bench, job: Job, seconds: float = 60, stopping: threading.Event
 
 
 def percent(bench: Bench, job: Job) -> int:
-    return bench.desk.find(job.account_id, job.id).progress_percent
+    return bench.job_service.find(job.account_id, job.id).progress_percent
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_progress_is_that_of_the_frames_over_all_steps(lite: Bench, job: Job, st
 
 def test_progress_never_goes_back(lite: Bench, job: Job) -> None:
     watch(lite, job).cleaned(Progress("remove", 10, 20))
-    again = lite.desk.find(job.account_id, job.id)  # as another worker finds it
+    again = lite.job_service.find(job.account_id, job.id)  # as another worker finds it
     watch(lite, again).cleaned(Progress("locate", 1, 20))
     assert percent(lite, job) == 61
 
 
 def test_a_cancelled_job_ends(lite: Bench, job: Job) -> None:
-    lite.desk.cancel(job.account_id, job.id)
+    lite.job_service.cancel(job.account_id, job.id)
     with pytest.raises(JobCancelled):
         watch(lite, job).begin()
     with pytest.raises(JobCancelled):
@@ -61,7 +61,7 @@ def test_time_counts_from_the_first_start(lite: Bench, job: Job) -> None:
     with lite.database.write() as connection:
         store.update(connection, job.id, started_ms=now_ms() - 61_000)
     with pytest.raises(JobTimeout, match="longer than it may"):
-        watch(lite, lite.desk.find(job.account_id, job.id), seconds=60).begin()
+        watch(lite, lite.job_service.find(job.account_id, job.id), seconds=60).begin()
 
 
 def test_a_worker_that_stops_hands_back_and_no_handler_of_errors_is_in_the_way(lite: Bench, job: Job) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.outside.guard import Reach
+from service.outside.guard import EgressPolicy
 from tests.fixture_host import Host, host
 
-LOOPBACK = Reach.parse("127.0.0.0/8")
+LOOPBACK = EgressPolicy.parse("127.0.0.0/8")
 
 
 @pytest.fixture
@@ -17,5 +17,5 @@ def there() -> Iterator[Host]:
 
 
 @pytest.fixture
-def reach() -> Reach:
+def egress() -> EgressPolicy:
     return LOOPBACK

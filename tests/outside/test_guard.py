@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import FetchRefused, FetchUnavailable, SettingsError
-from service.outside.guard import Reach, address_of, host_of, is_public
+from service.outside.guard import EgressPolicy, address_of, host_of, is_public
 
 PUBLIC = "8.8.8.8 93.184.216.34 2606:2800:220:1:248:1893:25c8:1946 2a00:1450:4001::200e ::ffff:8.8.8.8 64:ff9b::8.8.8.8"
 PRIVATE = """
@@ -20,21 +20,21 @@ PRIVATE = """
 """
 
 
-def resolving(**names: Sequence[str]) -> Reach:
-    return Reach(resolver=lambda host: names[host.partition(".")[0]])
+def resolving(**names: Sequence[str]) -> EgressPolicy:
+    return EgressPolicy(resolver=lambda host: names[host.partition(".")[0]])
 
 
 @pytest.mark.parametrize("text", PUBLIC.split())
 def test_public_addresses_are_reached(text: str) -> None:
     assert is_public(ip_address(text))
-    assert len(Reach().addresses_of(text)) == 1
+    assert len(EgressPolicy().addresses_of(text)) == 1
 
 
 @pytest.mark.parametrize("text", PRIVATE.split())
 def test_other_addresses_are_not_reached_written_or_resolved(text: str) -> None:
     literal = f"[{text}]" if ":" in text else text
     with pytest.raises(FetchRefused):
-        Reach().addresses_of(host_of(address_of(f"http://{literal}/")))
+        EgressPolicy().addresses_of(host_of(address_of(f"http://{literal}/")))
     with pytest.raises(FetchRefused) as refusal:
         resolving(evil=["8.8.8.8", text]).addresses_of("evil.example.com")
     assert text not in str(refusal.value)
@@ -116,20 +116,20 @@ def test_dots_of_other_scripts_are_dots() -> None:
 
 
 def test_the_operator_allows_networks_addresses_names_and_domains() -> None:
-    reach = Reach.parse(" 127.0.0.0/8, ::1,10.1.2.3 , Intern.Example.com,*.bücher.example,", lambda _: ["192.168.0.9"])
-    assert reach.addresses_of("127.5.5.5") == ("127.5.5.5",)
-    assert reach.addresses_of("::ffff:127.0.0.1") == ("127.0.0.1",)
-    assert reach.addresses_of("::1") == ("::1",)
-    assert reach.addresses_of("10.1.2.3") == ("10.1.2.3",)
-    assert reach.addresses_of("intern.example.com") == ("192.168.0.9",)
-    assert reach.addresses_of("a.b.xn--bcher-kva.example") == ("192.168.0.9",)
+    egress = EgressPolicy.parse(" 127.0.0.0/8, ::1,10.1.2.3 , Intern.Example.com,*.bücher.example,", lambda _: ["192.168.0.9"])
+    assert egress.addresses_of("127.5.5.5") == ("127.5.5.5",)
+    assert egress.addresses_of("::ffff:127.0.0.1") == ("127.0.0.1",)
+    assert egress.addresses_of("::1") == ("::1",)
+    assert egress.addresses_of("10.1.2.3") == ("10.1.2.3",)
+    assert egress.addresses_of("intern.example.com") == ("192.168.0.9",)
+    assert egress.addresses_of("a.b.xn--bcher-kva.example") == ("192.168.0.9",)
     for host in ("10.1.2.4", "example.com", "x.intern.example.com", "xn--bcher-kva.example", "evilxn--bcher-kva.example"):
         with pytest.raises(FetchRefused):
-            reach.addresses_of(host)
+            egress.addresses_of(host)
 
 
 def test_nothing_is_allowed_by_an_empty_setting() -> None:
-    assert Reach.parse("").networks == Reach.parse(" , ").networks == ()
+    assert EgressPolicy.parse("").networks == EgressPolicy.parse(" , ").networks == ()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_nothing_is_allowed_by_an_empty_setting() -> None:
 )
 def test_a_wrong_setting_is_named(part: str) -> None:
     with pytest.raises(SettingsError) as wrong:
-        Reach.parse(f"127.0.0.0/8,{part}")
+        EgressPolicy.parse(f"127.0.0.0/8,{part}")
     assert str(wrong.value).startswith(f"{part} is neither")
 
 
@@ -145,12 +145,12 @@ def test_a_name_without_address_may_have_one_later() -> None:
     def nowhere(_: str) -> list[str]:
         raise OSError("no such name")
 
-    for reach in (Reach(resolver=nowhere), Reach(resolver=lambda _: [])):
+    for egress in (EgressPolicy(resolver=nowhere), EgressPolicy(resolver=lambda _: [])):
         with pytest.raises(FetchUnavailable):
-            reach.addresses_of("example.com")
+            egress.addresses_of("example.com")
 
 
 def test_the_system_knows_where_this_machine_is() -> None:
     with pytest.raises(FetchRefused):
-        Reach().addresses_of("localhost")
-    assert "127.0.0.1" in Reach.parse("127.0.0.0/8, ::1").addresses_of("localhost")
+        EgressPolicy().addresses_of("localhost")
+    assert "127.0.0.1" in EgressPolicy.parse("127.0.0.0/8, ::1").addresses_of("localhost")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from service.errors import FetchRefused, FetchUnavailable
-from service.outside.guard import Reach
+from service.outside.guard import EgressPolicy
 from service.outside.post import post, signature, signed_headers
 from tests.fixture_host import Host
 
@@ -19,9 +19,9 @@ def test_the_signature_is_that_of_the_documented_vector() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
-def test_a_receiver_gets_the_body_and_the_headers(there: Host, reach: Reach, status: int) -> None:
+def test_a_receiver_gets_the_body_and_the_headers(there: Host, egress: EgressPolicy, status: int) -> None:
     url = there.callback("/done", status)
-    assert post(url, b'{"code":200}', signed_headers("whsec_test", TASK, 1765183900), reach) == status
+    assert post(url, b'{"code":200}', signed_headers("whsec_test", TASK, 1765183900), egress) == status
     (received,) = there.wait_for_posts(1, "/done")
     assert received.body == b'{"code":200}'
     assert received.headers["Content-Type"] == "application/json"
@@ -29,34 +29,34 @@ def test_a_receiver_gets_the_body_and_the_headers(there: Host, reach: Reach, sta
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
-def test_any_other_answer_is_worth_another_try(there: Host, reach: Reach, status: int) -> None:
+def test_any_other_answer_is_worth_another_try(there: Host, egress: EgressPolicy, status: int) -> None:
     url = there.callback("/done", status, 200)
     with pytest.raises(FetchUnavailable) as error:
-        post(url, b"{}", {}, reach)
+        post(url, b"{}", {}, egress)
     assert str(status) in str(error.value)
-    assert post(url, b"{}", {}, reach) == 200
+    assert post(url, b"{}", {}, egress) == 200
     assert len(there.posts) == 2
 
 
-def test_redirects_are_not_followed(there: Host, reach: Reach) -> None:
+def test_redirects_are_not_followed(there: Host, egress: EgressPolicy) -> None:
     there.callback("/done")
     with pytest.raises(FetchUnavailable):
-        post(there.redirect("/moved", "/done", 307), b"{}", {}, reach)
+        post(there.redirect("/moved", "/done", 307), b"{}", {}, egress)
     assert [asked.path for asked in there.posts] == ["/moved"]
 
 
-def test_a_receiver_that_never_answers_costs_the_time_given_to_it(there: Host, reach: Reach) -> None:
+def test_a_receiver_that_never_answers_costs_the_time_given_to_it(there: Host, egress: EgressPolicy) -> None:
     began = time.monotonic()
     for url in (there.never_answer("/silent"), there.trickle("/trickle", b"HTTP/1.1 200 OK\r\nX: ")):
         with pytest.raises(FetchUnavailable):
-            post(url, b"{}", {}, reach, timeout_seconds=0.3)
+            post(url, b"{}", {}, egress, timeout_seconds=0.3)
     assert time.monotonic() - began < 5
     assert len(there.posts) == 2
 
 
-def test_an_endless_answer_is_not_read(there: Host, reach: Reach) -> None:
+def test_an_endless_answer_is_not_read(there: Host, egress: EgressPolicy) -> None:
     began = time.monotonic()
-    assert post(there.trickle("/done"), b"{}", {}, reach) == 200
+    assert post(there.trickle("/done"), b"{}", {}, egress) == 200
     assert time.monotonic() - began < 5
 
 
@@ -66,11 +66,11 @@ def test_an_endless_answer_is_not_read(there: Host, reach: Reach) -> None:
 def test_callbacks_are_guarded_too(there: Host, url: str) -> None:
     there.callback("/done")
     with pytest.raises(FetchRefused):
-        post(url.format(port=there.port), b"{}", {}, Reach())
+        post(url.format(port=there.port), b"{}", {}, EgressPolicy())
     assert not there.asked
 
 
-def test_a_header_that_would_end_the_line_is_refused(there: Host, reach: Reach) -> None:
+def test_a_header_that_would_end_the_line_is_refused(there: Host, egress: EgressPolicy) -> None:
     with pytest.raises(FetchRefused):
-        post(there.callback("/done"), b"{}", {"X-Name": "a\r\nX-Other: b"}, reach)
+        post(there.callback("/done"), b"{}", {"X-Name": "a\r\nX-Other: b"}, egress)
     assert not there.asked

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from service.errors import FetchRefused, FetchUnavailable
-from service.outside.guard import Reach
+from service.outside.guard import EgressPolicy
 from service.outside.share_link import Post, ShareLinks, is_share_link, post_id_of, read_json, read_page
 from tests.fixture_host import POST_ID, Host
 
@@ -16,8 +16,8 @@ THUMBNAIL = "https://videos.example.com/thumb.webp"
 PROMPT = 'A "cat" & a dog, 猫 <3'
 
 
-def links(there: Host, reach: Reach, mode: Literal["off", "json", "page"]) -> ShareLinks:
-    return ShareLinks(mode, there.url, reach)
+def links(there: Host, egress: EgressPolicy, mode: Literal["off", "json", "page"]) -> ShareLinks:
+    return ShareLinks(mode, there.url, egress)
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,27 @@ def test_share_links_are_known(url: str) -> None:
         "x" + LINK,
     ],
 )
-def test_other_addresses_are_no_share_links(there: Host, reach: Reach, url: str) -> None:
+def test_other_addresses_are_no_share_links(there: Host, egress: EgressPolicy, url: str) -> None:
     assert not is_share_link(url)
     with pytest.raises(FetchRefused):
-        links(there, reach, "page").resolve(url)
+        links(there, egress, "page").resolve(url)
 
 
 @pytest.mark.parametrize("place", ["source_wm", "downloadable_url", "source"])
-def test_the_json_endpoint_tells_all(there: Host, reach: Reach, place: Literal["source_wm", "downloadable_url", "source"]) -> None:
+def test_the_json_endpoint_tells_all(there: Host, egress: EgressPolicy, place: Literal["source_wm", "downloadable_url", "source"]) -> None:
     there.share_json(POST_ID, video_url=VIDEO, prompt=PROMPT, thumbnail_url=THUMBNAIL, place=place)
-    assert links(there, reach, "json").resolve(LINK + "?x=1") == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
+    assert links(there, egress, "json").resolve(LINK + "?x=1") == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
 
 
 @pytest.mark.parametrize("place", ["inline", "nested", "og"])
 @pytest.mark.parametrize("mode", ["page", "json"])
 def test_the_page_tells_where_the_endpoint_does_not(
-    there: Host, reach: Reach, mode: Literal["page", "json"], place: Literal["inline", "nested", "og"]
+    there: Host, egress: EgressPolicy, mode: Literal["page", "json"], place: Literal["inline", "nested", "og"]
 ) -> None:
     there.share_page(POST_ID, video_url=VIDEO, prompt=PROMPT, thumbnail_url=THUMBNAIL, place=place)
     if place == "og":
         there.share_json(POST_ID, video_url=None)  # else the endpoint answers 404
-    assert links(there, reach, mode).resolve(LINK) == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
+    assert links(there, egress, mode).resolve(LINK) == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
 
 
 def test_the_marked_original_comes_first() -> None:
@@ -111,34 +111,34 @@ def test_a_page_that_names_no_video(page: str) -> None:
     assert read_page(POST_ID, page) is None
 
 
-def test_nothing_found_is_final(there: Host, reach: Reach) -> None:
+def test_nothing_found_is_final(there: Host, egress: EgressPolicy) -> None:
     with pytest.raises(FetchRefused, match="404"):
-        links(there, reach, "json").resolve(LINK)
+        links(there, egress, "json").resolve(LINK)
     there.serve(f"/p/{POST_ID}", b"<html>deleted</html>")
     with pytest.raises(FetchRefused, match="no video"):
-        links(there, reach, "json").resolve(LINK)
+        links(there, egress, "json").resolve(LINK)
 
 
-def test_a_site_in_trouble_is_worth_another_try(there: Host, reach: Reach) -> None:
+def test_a_site_in_trouble_is_worth_another_try(there: Host, egress: EgressPolicy) -> None:
     there.serve(f"/backend/project_y/post/{POST_ID}", b"", status=503)
     with pytest.raises(FetchUnavailable):
-        links(there, reach, "json").resolve(LINK)
+        links(there, egress, "json").resolve(LINK)
 
 
-def test_a_page_without_end_is_left(there: Host, reach: Reach) -> None:
+def test_a_page_without_end_is_left(there: Host, egress: EgressPolicy) -> None:
     there.serve(f"/p/{POST_ID}", b" " * 5_000_001)
     with pytest.raises(FetchRefused, match="more than is read"):
-        links(there, reach, "page").resolve(LINK)
+        links(there, egress, "page").resolve(LINK)
 
 
-def test_switched_off_nothing_is_asked(there: Host, reach: Reach) -> None:
+def test_switched_off_nothing_is_asked(there: Host, egress: EgressPolicy) -> None:
     with pytest.raises(FetchRefused, match="not resolved here"):
-        links(there, reach, "off").resolve(LINK)
+        links(there, egress, "off").resolve(LINK)
     assert not there.asked
 
 
 def test_the_resolver_is_guarded_too(there: Host) -> None:
     there.share_page(POST_ID, video_url=VIDEO)
     with pytest.raises(FetchRefused):
-        ShareLinks("page", there.url, Reach()).resolve(LINK)
+        ShareLinks("page", there.url, EgressPolicy()).resolve(LINK)
     assert not there.asked

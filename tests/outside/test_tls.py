@@ -13,11 +13,11 @@ from cryptography.x509.oid import NameOID
 
 from service.errors import FetchRefused, FetchUnavailable
 from service.outside.fetch import FetchLimits, fetch
-from service.outside.guard import Reach
+from service.outside.guard import EgressPolicy
 from tests.fixture_host import Host, host
 
 NAME = "video.example.com"
-HERE = Reach.parse("127.0.0.0/8", lambda _: ["127.0.0.1"])
+HERE = EgressPolicy.parse("127.0.0.0/8", lambda _: ["127.0.0.1"])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from models.spec import NetworkSpec, TensorSpec
-from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, BatchFigures
+from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, BatchMetrics
 from service.inference.fake import FakeInpainter
 from service.inference.session import OnnxSession
 
@@ -184,7 +184,7 @@ def test_windows_of_several_callers_share_a_batch(crowd: Crowd) -> None:
         assert [answer["y"].tolist() for answer in answers] == [[[2.0 * caller] * 2] * 2] * count
     (batch,) = crowd.batches
     assert sorted(batch) == [1, 1, 1, 1, 1, 2, 2, 3]
-    assert crowd.batcher.figures() == BatchFigures(batches=2, windows=9, capacity=16, waiting=0)
+    assert crowd.batcher.figures() == BatchMetrics(batches=2, windows=9, capacity=16, waiting=0)
 
 
 @pytest.mark.parametrize("side", [2, 3])

@@ -92,10 +92,10 @@ def test_an_address(desk: FrontDesk, customer: Customer, client: Client) -> None
     )
     assert job == RemoteJob(desk.job_of(customer).id, State.QUEUED, 0)
     kept = desk.job_of(customer)
-    assert (kept.wish.source_url, kept.wish.mask_url) == (VIDEO, "http://example.com/mask.png")
-    assert kept.wish.boxes == (PointedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
-    assert sorted(kept.wish.classes) == ["overlay", "scene_text"]
-    assert (kept.wish.detect, kept.wish.remove_audio, kept.callback_url) == (True, True, "http://example.com/done")
+    assert (kept.spec.source_url, kept.spec.mask_url) == (VIDEO, "http://example.com/mask.png")
+    assert kept.spec.boxes == (PointedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
+    assert sorted(kept.spec.classes) == ["overlay", "scene_text"]
+    assert (kept.spec.detect, kept.spec.remove_audio, kept.callback_url) == (True, True, "http://example.com/done")
     assert client.get(job.id) == job
 
 
@@ -104,7 +104,7 @@ def test_files(desk: FrontDesk, customer: Customer, client: Client, tmp_path: Pa
     source.write_bytes(MP4)
     mask.write_bytes(PNG)
     client.submit(str(source), mask=str(mask), remove_audio=True)
-    wish = desk.job_of(customer).wish
+    wish = desk.job_of(customer).spec
     assert wish.source_key is not None
     assert wish.mask_key is not None
     assert (desk.storage.get_bytes(wish.source_key), desk.storage.get_bytes(wish.mask_key)) == (MP4, PNG)
@@ -141,8 +141,8 @@ def test_an_answer_that_is_lost_makes_no_second_job(desk: FrontDesk, customer: C
     with opened(lossy(str(desk.client.base_url), losses=2)) as line, connected(line.url, customer.key) as client:
         job = client.submit(str(source) if uploaded else VIDEO)
     assert len(line.paths) == 3
-    assert [kept.id for kept in desk.office.desk.jobs(customer.id, 9)] == [job.id]
-    assert desk.office.desk.balance(customer.id).held_credits == 1
+    assert [kept.id for kept in desk.context.job_service.jobs(customer.id, 9)] == [job.id]
+    assert desk.context.job_service.balance(customer.id).held_credits == 1
 
 
 # Waiting.
@@ -182,7 +182,7 @@ def test_a_job_that_fails(desk: FrontDesk, client: Client, tmp_path: Path) -> No
 
 def test_a_job_that_is_cancelled(desk: FrontDesk, customer: Customer, client: Client, tmp_path: Path) -> None:
     id = client.submit(VIDEO).id
-    desk.office.desk.cancel(customer.id, id)
+    desk.context.job_service.cancel(customer.id, id)
     assert isinstance(client.wait(id).error, JobCancelled)
     with pytest.raises(JobCancelled):
         client.download(id, tmp_path / "clean.mp4")

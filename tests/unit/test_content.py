@@ -4,13 +4,13 @@ import pytest
 
 from service.errors import ContentRefused
 from service.jobs.content import AllowAll, ContentCheck, DenyList
-from service.jobs.job import Wish
+from service.jobs.job import JobSpec
 
 DENY: ContentCheck = DenyList(frozenset({"Casino", "straße", ""}))
 
 
-def wish(source_url: str | None = None, mask_url: str | None = None) -> Wish:
-    return Wish("image", source_url=source_url, source_key=None if source_url else "uploads/1/a/image.png", mask_url=mask_url)
+def wish(source_url: str | None = None, mask_url: str | None = None) -> JobSpec:
+    return JobSpec("image", source_url=source_url, source_key=None if source_url else "uploads/1/a/image.png", mask_url=mask_url)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_listed_word_is_refused_however_it_is_written(url: str) -> None:
 
 
 @pytest.mark.parametrize("given", [wish("https://example.com/a.mp4", "https://example.com/mask.png"), wish()])
-def test_other_addresses_and_uploads_pass(given: Wish) -> None:
+def test_other_addresses_and_uploads_pass(given: JobSpec) -> None:
     DENY.check(given)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.api.kie import callback, record
 from service.errors import ModelError, NotMedia
-from service.jobs.job import Failure, Job, Result, State, Wish
+from service.jobs.job import Failure, Job, JobSpec, Result, State
 from service.outside.links import Links
 from service.outside.storage import Storage
 
@@ -19,7 +19,7 @@ JOB = Job(
     account_id=1,
     facade="kie",
     state=State.SUCCEEDED,
-    wish=Wish("video", source_url=POST),
+    spec=JobSpec("video", source_url=POST),
     request={"callBackUrl": "https://example.com/callback", "input": {"video_url": POST}},
     callback_url="https://example.com/callback",
     price_credits=1,

@@ -16,7 +16,7 @@ from benchmarks.latency import INTERVAL_SECONDS, Exchange, closed, exchanged, pa
 from benchmarks.orders import Customer
 from benchmarks.stranger import stranger
 from benchmarks.wire import ASK, Answer, connected
-from service.jobs.job import Job, State, Wish
+from service.jobs.job import Job, JobSpec, State
 
 CUSTOMER = Customer(1, "cp_key", "app", b"secret")
 OK = Answer(200, b'{"code": 200, "msg": "success"}')
@@ -115,7 +115,7 @@ def job(account_id: int, started_ms: int, state: State = State.SUCCEEDED) -> Job
         account_id=account_id,
         facade="kie",
         state=state,
-        wish=Wish("video", source_url="http://example.com/"),
+        spec=JobSpec("video", source_url="http://example.com/"),
         request={},
         callback_url=None,
         price_credits=1,

@@ -12,7 +12,7 @@ from service.jobs.queues import Queues
 from service.jobs.tables import DELIVERIES
 
 
-class Ending:
+class JobFinalizer:
     """Ends jobs. `with_callbacks`: the facades that call back."""
 
     def __init__(self, queues: Queues, with_callbacks: Collection[str]) -> None:

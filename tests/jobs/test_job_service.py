@@ -16,7 +16,7 @@ from service.errors import (
     StorageError,
 )
 from service.jobs.content import DenyList
-from service.jobs.job import State, Wish
+from service.jobs.job import JobSpec, State
 from service.jobs.tables import DELIVERIES
 from tests.jobs.bench import URL, Bench, bench
 
@@ -25,7 +25,7 @@ from tests.jobs.bench import URL, Bench, bench
 class Strict:
     """A content check that has had enough."""
 
-    def check(self, _wish: Wish) -> None:
+    def check(self, _spec: JobSpec) -> None:
         raise ContentBlocked("for good")
 
 
@@ -46,7 +46,7 @@ def test_a_refusal_leaves_nothing(lite: Bench, rules: dict[str, object], kind: t
     account = lite.customer(paid=3)
     with pytest.raises(kind):
         lite.ruled(**rules).order(account)
-    assert lite.desk.jobs(account.id, 10) == []
+    assert lite.job_service.jobs(account.id, 10) == []
     assert lite.balance(account).total_credits == 3
     assert [entry.kind for entry in lite.entries(account)] == ["grant"]
 
@@ -56,7 +56,7 @@ def test_what_is_off_does_not_touch_the_rest(lite: Bench) -> None:
     off = lite.ruled(features_off=frozenset({"kaze", "image"}))
     assert off.order(account).state is State.QUEUED
     with pytest.raises(FeatureDisabled, match="image is switched off"):
-        off.order(account, wish=Wish("image", source_url=URL))
+        off.order(account, spec=JobSpec("image", source_url=URL))
 
 
 def test_a_full_queue_has_room_again_when_a_job_ends(either: Bench) -> None:
@@ -76,13 +76,13 @@ def test_a_waiting_job_is_cancelled_at_once_a_running_one_is_asked_to_stop(eithe
     waiting, running, done = (either.order(account) for _ in range(3))
     either.run(running, State.FETCHING)
     done = either.succeed(done)
-    cancelled = either.desk.cancel(account.id, waiting.id)
+    cancelled = either.job_service.cancel(account.id, waiting.id)
     assert (cancelled.state, cancelled.failure and cancelled.failure.kind) == (State.CANCELLED, "JobCancelled")
-    asked = either.desk.cancel(account.id, running.id)
+    asked = either.job_service.cancel(account.id, running.id)
     assert (asked.state, asked.cancel_asked) == (State.FETCHING, True)
-    assert either.desk.cancel(account.id, done.id) == done
+    assert either.job_service.cancel(account.id, done.id) == done
     balance = either.balance(account)
-    assert (balance.total_credits, balance.held_credits, either.desk.spent_credits(account.id)) == (3, 3, 3)
+    assert (balance.total_credits, balance.held_credits, either.job_service.spent_credits(account.id)) == (3, 3, 3)
 
 
 def test_an_end_puts_one_callback_in_line_where_the_dialect_has_them(either: Bench) -> None:
@@ -105,7 +105,7 @@ def test_figures_are_sums_over_all(fresh: Bench) -> None:
     waiting, done, failed = (fresh.order(account, callback_url=URL) for _ in range(3))
     fresh.succeed(done)
     fresh.fail(failed)
-    figures = fresh.desk.figures()
+    figures = fresh.job_service.figures()
     assert figures.jobs == {("kie", "queued"): 1, ("kie", "succeeded"): 1, ("kie", "failed"): 1}
     assert figures.oldest_queued_seconds >= 0
     assert figures.held_credits == waiting.price_credits
@@ -116,7 +116,7 @@ def test_figures_are_sums_over_all(fresh: Bench) -> None:
 
 def test_a_database_that_is_away_is_told(database: str) -> None:
     with bench(database) as found:
-        found.desk.ready()
+        found.job_service.ready()
         server = sa.create_engine(database.rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with server.connect() as connection:
             connection.execute(sa.text(f"ALTER DATABASE {database.rpartition('/')[2]} WITH ALLOW_CONNECTIONS false"))
@@ -125,7 +125,7 @@ def test_a_database_that_is_away_is_told(database: str) -> None:
                 {"name": database.rpartition("/")[2]},
             )
         with pytest.raises(StorageError, match="does not answer"):
-            found.desk.ready()
+            found.job_service.ready()
         with server.connect() as connection:
             connection.execute(sa.text(f"ALTER DATABASE {database.rpartition('/')[2]} WITH ALLOW_CONNECTIONS true"))
-        found.desk.ready()
+        found.job_service.ready()

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.jobs import figures
+from service.jobs import metrics
 from service.jobs.database import now_ms
-from service.jobs.figures import BOUNDS_SECONDS, RECENT_SECONDS, Recent, Spread
+from service.jobs.metrics import BOUNDS_SECONDS, RECENT_SECONDS, Distribution, Recent
 from service.jobs.tables import DELIVERIES, JOBS
 from tests.jobs.bench import URL, Bench
 
@@ -18,7 +18,7 @@ OLD_MS = int(RECENT_SECONDS * 1000) + 60_000
 
 def recent(bench: Bench) -> Recent:
     with bench.database.read() as connection:
-        return figures.read(connection).recent
+        return metrics.read(connection).recent
 
 
 def forget_all(bench: Bench) -> None:
@@ -59,11 +59,11 @@ def test_spreads_are_those_of_the_jobs(either: Bench, spans: list[tuple[int, int
     assert found.seconds == counted([wait_ms + work_ms for wait_ms, work_ms in spans])
 
 
-def counted(spans_ms: list[int]) -> Spread:
+def counted(spans_ms: list[int]) -> Distribution:
     places = [bisect_left(BOUNDS_SECONDS, span_ms / 1000) for span_ms in spans_ms]
-    return Spread(tuple(sum(place <= number for place in places) for number in range(len(BOUNDS_SECONDS) + 1)), sum(spans_ms) / 1000)
+    return Distribution(tuple(sum(place <= number for place in places) for number in range(len(BOUNDS_SECONDS) + 1)), sum(spans_ms) / 1000)
 
 
 def test_a_spread_is_cumulative() -> None:
     with pytest.raises(ValueError, match="holds those before it"):
-        Spread((2, 1), 3.0)
+        Distribution((2, 1), 3.0)

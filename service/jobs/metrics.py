@@ -16,7 +16,7 @@ OUTCOMES: Final = ("pending", "delivered", "given_up")  # of callbacks
 
 
 @dataclass(frozen=True)
-class Spread:
+class Distribution:
     """How long jobs took: how many up to each of `BOUNDS_SECONDS`, and in all, and their sum."""
 
     counts: tuple[int, ...]
@@ -33,13 +33,13 @@ class Recent:
 
     jobs: dict[tuple[str, str], int]
     failures: dict[str, int]
-    seconds: Spread  # of those that succeeded
-    wait_seconds: Spread  # of those that were begun
+    seconds: Distribution  # of those that succeeded
+    wait_seconds: Distribution  # of those that were begun
     deliveries: dict[str, int]  # callbacks whose last attempt is recent, by outcome
 
 
 @dataclass(frozen=True)
-class Figures:
+class JobMetrics:
     """`jobs`: by facade and state. `credits`: free and held sums by kind and fund. `deliveries`: callbacks by outcome."""
 
     jobs: dict[tuple[str, str], int]
@@ -55,7 +55,7 @@ class Figures:
         return sum(count for (_, state), count in self.jobs.items() if state == State.QUEUED)
 
 
-def read(connection: sa.Connection) -> Figures:
+def read(connection: sa.Connection) -> JobMetrics:
     """The sums, now."""
     counted = sa.select(JOBS.c.facade, JOBS.c.state, sa.func.count()).group_by(JOBS.c.facade, JOBS.c.state)
     oldest = connection.execute(
@@ -64,7 +64,7 @@ def read(connection: sa.Connection) -> Figures:
     sums = sa.select(LEDGER.c.kind, LEDGER.c.fund, sa.func.sum(LEDGER.c.free_credits)).group_by(LEDGER.c.kind, LEDGER.c.fund)
     held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))).scalar_one()
     alive = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > now_ms() - ALIVE_SECONDS * 1000)
-    return Figures(
+    return JobMetrics(
         jobs={(facade, state): count for facade, state, count in connection.execute(counted)},
         oldest_queued_seconds=max(0.0, (now_ms() - oldest) / 1000) if oldest is not None else 0.0,
         free_credits={(kind, fund): int(total) for kind, fund, total in connection.execute(sums)},
@@ -84,8 +84,8 @@ def _recent(connection: sa.Connection, since_ms: int) -> Recent:
     return Recent(
         jobs={(facade, state): count for facade, state, count in connection.execute(states)},
         failures={row.failure_kind: row.number for row in connection.execute(kinds.group_by(JOBS.c.failure_kind))},
-        seconds=_spread(connection, JOBS.c.finished_ms - JOBS.c.created_ms, succeeded),
-        wait_seconds=_spread(connection, JOBS.c.started_ms - JOBS.c.created_ms, begun),
+        seconds=_distribution(connection, JOBS.c.finished_ms - JOBS.c.created_ms, succeeded),
+        wait_seconds=_distribution(connection, JOBS.c.started_ms - JOBS.c.created_ms, begun),
         deliveries=_deliveries(connection, since_ms),
     )
 
@@ -95,10 +95,10 @@ def _deliveries(connection: sa.Connection, since_ms: int) -> dict[str, int]:
     return {row.outcome: row.number for row in connection.execute(number.group_by(DELIVERIES.c.outcome))}
 
 
-def _spread(connection: sa.Connection, span_ms: sa.ColumnElement[int], which: sa.ColumnElement[bool]) -> Spread:
+def _distribution(connection: sa.Connection, span_ms: sa.ColumnElement[int], which: sa.ColumnElement[bool]) -> Distribution:
     """How long these jobs' spans are."""
     place = sa.case(*((span_ms <= bound * 1000, number) for number, bound in enumerate(BOUNDS_SECONDS)), else_=len(BOUNDS_SECONDS))
     placed = sa.select(place.label("place"), sa.func.count().label("number"), sa.func.sum(span_ms).label("total_ms"))
     rows = connection.execute(placed.where(which).group_by("place")).all()
     counts = tuple(sum(row.number for row in rows if row.place <= number) for number in range(len(BOUNDS_SECONDS) + 1))
-    return Spread(counts, sum(int(row.total_ms) for row in rows) / 1000)
+    return Distribution(counts, sum(int(row.total_ms) for row in rows) / 1000)

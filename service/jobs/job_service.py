@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
-from service.jobs import credits, figures, ledger, store
+from service.jobs import credits, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.content import AllowAll, ContentCheck
 from service.jobs.credits import Balance
 from service.jobs.database import Database
-from service.jobs.end import Ending
+from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Job, NewJob, Price, State
 from service.jobs.queues import Queues
 from service.jobs.store import Event
@@ -31,14 +31,14 @@ class Rules:
     content: ContentCheck = field(default_factory=AllowAll)
 
 
-class Desk:
+class JobService:
     """Takes jobs against credits, and tells of them."""
 
-    def __init__(self, database: Database, accounts: Accounts, queues: Queues, ending: Ending, rules: Rules) -> None:
+    def __init__(self, database: Database, accounts: Accounts, queues: Queues, finalizer: JobFinalizer, rules: Rules) -> None:
         self._database = database
         self._accounts = accounts
         self._queues = queues
-        self._ending = ending
+        self._finalizer = finalizer
         self._rules = rules
 
     def account_of_key(self, key: str) -> Account:
@@ -55,7 +55,7 @@ class Desk:
         The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, Content kinds.
         """
         self._admit(new)
-        price = self._rules.price_credits[new.wish.media]
+        price = self._rules.price_credits[new.spec.media]
         with self._database.write() as connection:
             balance = ledger.locked_balance(connection, new.account_id)
             if new.idempotency_key is not None and (known := store.same_request(connection, new)) is not None:
@@ -85,7 +85,7 @@ class Desk:
             store.find(connection, job_id, account_id)
             job = store.locked(connection, job_id)
             if job.state is State.QUEUED:
-                return self._ending.cancel(connection, job)
+                return self._finalizer.cancel(connection, job)
             if not job.ended:
                 store.update(connection, job_id, cancel_asked=True)
             return store.find(connection, job_id)
@@ -113,17 +113,17 @@ class Desk:
         except sa.exc.SQLAlchemyError as error:
             raise StorageError("the database does not answer") from error
 
-    def figures(self) -> figures.Figures:
+    def figures(self) -> metrics.JobMetrics:
         """Sums over all accounts, for operators."""
         with self._database.read() as connection:
-            return figures.read(connection)
+            return metrics.read(connection)
 
     def _admit(self, new: NewJob) -> None:
         if self._rules.maintenance:
             raise Maintenance("the service is in maintenance", MAINTENANCE_SECONDS)
-        if off := self._rules.features_off & {new.facade, new.wish.media}:
+        if off := self._rules.features_off & {new.facade, new.spec.media}:
             raise FeatureDisabled(f"{', '.join(sorted(off))} is switched off", MAINTENANCE_SECONDS)
-        self._rules.content.check(new.wish)
+        self._rules.content.check(new.spec)
 
     def _check_room(self, connection: sa.Connection, account_id: int) -> None:
         mine, all_open = store.count_open(connection, account_id)
