@@ -10,7 +10,7 @@ from models import registry, spec
 from service.inference.batcher import Batcher
 from service.inference.session import load_batcher
 from service.pipeline.locate.segment import long_exposures, mark_probability
-from service.pipeline.measure.measure import blend_probabilities
+from service.pipeline.measure.observe import blend_probabilities
 
 Array = NDArray[np.float32]
 

@@ -18,7 +18,7 @@ from service.pipeline.locate.segment import segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import track
-from service.pipeline.marks.plan import Candidate
+from service.pipeline.marks.candidate import Candidate
 from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.placement import Placement
 from service.pipeline.remove.inpaint import Inpainter

@@ -12,7 +12,8 @@ from service.errors import RequestError
 from service.pipeline.locate.candidates import Timeline, from_boxes, from_mask, from_request, from_tracks
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, expanded
+from service.pipeline.marks.candidate import Candidate, UserBox, UserMask
+from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.placement import Box
 from service.pipeline.request import Request, TimedBox, parse_box
 from service.pipeline.video import Limits
@@ -38,8 +39,8 @@ def test_a_box_holds_for_the_frames_of_its_seconds() -> None:
     expected = np.zeros((HEIGHT, WIDTH), bool)
     expected[8:24, 8:40] = True
     np.testing.assert_array_equal(white(some), expected)
-    assert some.box == expanded(Box(8, 8, 40, 24), CONTEXT_PIXELS, INFO)
-    assert (some.kind, some.slack_frames, some.exact_mask) == ("user", 0, False)
+    assert some.box == Box(8, 8, 40, 24).expanded(CONTEXT_PIXELS, INFO.width, INFO.height)
+    assert (some.kind, some.slack_frames, some.origin) == ("user", 0, UserBox())
 
 
 def test_times_count_from_the_first_frame_and_follow_a_variable_rate() -> None:
@@ -87,16 +88,15 @@ def test_a_logo_and_its_word_are_one_candidate_and_what_comes_later_or_lies_else
     assert int((both.probability > 0.5).sum()) == pytest.approx(2 * 20 * 30, rel=0.1)
 
 
-@pytest.mark.parametrize("sure", [True, False])
-@pytest.mark.parametrize("standing", [True, False])
-def test_a_logo_and_its_word_are_as_sure_together_and_stand_if_one_does(sure: bool, standing: bool) -> None:
+@pytest.mark.parametrize(("confirmed", "static"), [(True, True), (True, False), (False, False)])
+def test_a_logo_and_its_word_are_confirmed_alike_and_static_if_one_is(confirmed: bool, static: bool) -> None:
     def seen(left: int) -> Track:
         total = np.zeros((HEIGHT, WIDTH), np.float32)
         total[20:30, left : left + 10] = 2.7
-        return Track(8, 24, 3, 0, total, confirmed=sure, static=standing and left == 20)
+        return Track(8, 24, 3, 0, total, confirmed=confirmed, static=static and left == 20)
 
     (candidate,) = from_tracks([seen(20), seen(34)], INFO, TIMELINE, "overlay")
-    assert (candidate.confirmed, candidate.static) == (sure, standing)
+    assert (candidate.confirmed, candidate.spans_video) == (confirmed, static)
 
 
 def mask_picture(*boxes: Box) -> np.ndarray:
@@ -114,7 +114,7 @@ def save(picture: np.ndarray, path: Path) -> Path:
 def test_a_mask_picture_holds_for_the_whole_video(tmp_path: Path) -> None:
     picture = mask_picture(Box(10, 10, 30, 20), Box(60, 40, 80, 50))
     (candidate,) = from_mask(save(picture, tmp_path / "mask.png"), INFO, TIMELINE, LIMITS)
-    assert (candidate.first_sample, candidate.last_sample, candidate.exact_mask) == (0, FRAMES - 1, True)
+    assert (candidate.first_sample, candidate.last_sample, candidate.origin) == (0, FRAMES - 1, UserMask())
     np.testing.assert_array_equal(white(candidate), picture[:, :, 0] > 0)
 
 
@@ -154,5 +154,5 @@ def test_a_mask_that_is_no_picture_is_refused(tmp_path: Path) -> None:
 def test_boxes_and_mask_come_together(tmp_path: Path) -> None:
     mask = save(mask_picture(Box(10, 10, 30, 20)), tmp_path / "mask.png")
     request = Request((parse_box("8,8,40,24"), parse_box("0.5,0.5,1,1")), mask, detect=False)
-    assert [c.exact_mask for c in from_request(request, INFO, TIMELINE, LIMITS)] == [False, False, True]
+    assert [c.origin for c in from_request(request, INFO, TIMELINE, LIMITS)] == [UserBox(), UserBox(), UserMask()]
     assert from_request(Request(), INFO, TIMELINE, LIMITS) == []

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.pipeline.extent.join import join_pieces
-from service.pipeline.marks.plan import Candidate
-from service.pipeline.marks.presence import MarkModel
+from service.pipeline.marks.candidate import Candidate, Detected, UserBox
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Box
 
@@ -27,7 +27,7 @@ def word(seed: int, first_letter: int = 0, last_letter: int = 7) -> np.ndarray:
 
 def seen(mask: np.ndarray, first: int, last: int, left: int = 10, opacity: float = 0.4) -> MeasuredMark:
     box = Box(left, 20, left + SHAPE[1], 20 + SHAPE[0])
-    candidate = Candidate(box, mask, first, last, 0.9, "overlay", STRIDE)
+    candidate = Candidate(box, mask, first, last, 0.9, "overlay", STRIDE, Detected(0.0))
     return MeasuredMark(candidate, MarkModel(mask, opacity * mask, np.ones((3, *SHAPE), np.float32), 0.1 * mask), 0.8)
 
 
@@ -66,7 +66,7 @@ def test_the_same_mark_elsewhere_is_another_stay() -> None:
 
 def test_what_a_person_pointed_at_stays_as_it_is() -> None:
     pieces = [seen(word(1), 0, 20), seen(word(1), 25, 60)]
-    given_ones = [MeasuredMark(replace(m.candidate, kind="user"), m.model, 1.0) for m in pieces]
+    given_ones = [MeasuredMark(replace(m.candidate, kind="user", origin=UserBox()), m.model, 1.0) for m in pieces]
     assert join_pieces(given_ones) == given_ones
 
 

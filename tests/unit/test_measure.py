@@ -12,7 +12,8 @@ from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import Timeline, from_tracks
 from service.pipeline.locate.segment import segment
 from service.pipeline.locate.track import track
-from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, expanded
+from service.pipeline.marks.candidate import Candidate, Detected, UserMask
+from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.measure.measure import measure
 from service.pipeline.placement import Box, Placement
 from tests.footage import FPS, Picture, described, film, marked, scene
@@ -107,7 +108,7 @@ def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) ->
     box = Box(10, 10, 40, 30)
     mask = np.zeros((box.height, box.width), np.float32)
     mask[5:9, 5:20] = 1
-    candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, exact_mask=True)
+    candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, origin=UserMask())
     (one,) = find_extents(film(story(20)), info, measure(film(story(20)), info, [candidate], fake.networks(), 20), 20)
     assert (one.first_frame, one.last_frame) == stay
     given, placed = np.zeros((2, HEIGHT, WIDTH), np.float32)
@@ -122,10 +123,10 @@ def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
     pictures = story(40, (0, 19, SQUARE), (24, 39, other))
 
     def candidate(box: Box, first: int, last: int, confirmed: bool) -> Candidate:
-        around = expanded(box, CONTEXT_PIXELS, info)
+        around = box.expanded(CONTEXT_PIXELS, info.width, info.height)
         probability = np.zeros((HEIGHT, WIDTH), np.float32)
         probability[box.slices] = 1
-        return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, confirmed=confirmed)
+        return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, origin=Detected(0.0, confirmed))
 
     candidates = [candidate(SQUARE, 4, 16, True), candidate(other, 28, 36, False)]
     placements = find_extents(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import MarkModel, fill_hole
+from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.opacity import MAX_OPAQUE_TRANSMITTANCE, add_animation_sigma, fit_opacity, opacity_variation, transmittance
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS

@@ -57,7 +57,7 @@ def test_two_places_of_one_mark_are_laid_over_each_other() -> None:
     pool = MarkPool()
     assert pool.add(0, seen(shape(1), 50)) == []
     assert pool.add(1, seen(shape(1, 30, 60), 200)) == []
-    (mark,) = pool.rest()
+    (mark,) = pool.flush()
     assert [(registration.number, registration.top, registration.left) for registration in mark.registrations] == [(0, 0, 0), (1, 10, 30)]
     assert sorted(set(mark.marked_crops.mean((1, 2, 3)).round().tolist())) == [50, 200]
     np.testing.assert_array_equal(mark.probability, shape(1) > 0)
@@ -68,7 +68,7 @@ def test_a_place_that_shows_a_part_is_one_of_the_marks_and_takes_no_part_in_its_
     cut_off = np.ascontiguousarray(whole[:, :62])  # its last eight columns lie beyond the place
     pool.add(0, seen(cut_off, 50))
     pool.add(1, seen(whole, 200))
-    (mark,) = pool.rest()
+    (mark,) = pool.flush()
     assert [registration.number for registration in mark.registrations] == [0, 1]
     assert mark.probability.shape == whole.shape
     assert (mark.marked_crops == 200).all()
@@ -78,7 +78,7 @@ def test_different_marks_stay_apart() -> None:
     pool = MarkPool()
     for number in range(3):
         pool.add(number, seen(shape(number)))
-    assert [[registration.number for registration in mark.registrations] for mark in pool.rest()] == [[0], [1], [2]]
+    assert [[registration.number for registration in mark.registrations] for mark in pool.flush()] == [[0], [1], [2]]
 
 
 def test_what_is_not_sure_counts_only_where_the_mark_is_known() -> None:
@@ -87,7 +87,7 @@ def test_what_is_not_sure_counts_only_where_the_mark_is_known() -> None:
     pool.add(1, seen(shape(2, 4, 50), 100, confirmed=False))
     pool.add(2, seen(shape(2), 50))
     pool.add(3, seen(shape(2, 10, 10), 200, confirmed=False))
-    (mark,) = pool.rest()
+    (mark,) = pool.flush()
     assert [(registration.number, registration.top, registration.left) for registration in mark.registrations] == [
         (2, 0, 0),
         (1, -16, 20),
@@ -104,6 +104,6 @@ def test_memory_is_bounded_in_marks_and_in_places() -> None:
     pool = MarkPool()
     for number in range(40):
         pool.add(number, seen(shape(1)))
-    (mark,) = pool.rest()
+    (mark,) = pool.flush()
     assert len(mark.marked_crops) == 3 * MAX_OBSERVATIONS
     assert len(mark.registrations) == 40

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pipeline.marks.presence import LazyScores, MarkModel, fill_hole, first_and_last_frame, presence_score, split_parts
+from service.pipeline.extent.first_and_last_frame import LazyScores, first_and_last_frame
+from service.pipeline.marks.mark_model import MarkModel, split_parts
+from service.pipeline.marks.presence import fill_hole, presence_score
 from service.pipeline.placement import Box
 from tests.footage import scene
 

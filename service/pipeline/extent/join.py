@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.locate.track import MAX_MISSES
-from service.pipeline.marks.presence import MarkModel, crop_model, dilate
+from service.pipeline.marks.candidate import Candidate, Origin
+from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.similarity import correlation
 from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.measure.pool import MIN_CORRELATION
+from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, intersect, shared_slices
 
 Floats = NDArray[np.float32]
@@ -33,7 +35,7 @@ def join_pieces(marks: Sequence[MeasuredMark]) -> list[MeasuredMark]:
 
 def _is_same_placement(one: MeasuredMark, other: MeasuredMark) -> bool:
     early, late = one.candidate, other.candidate
-    if "user" in (early.kind, late.kind) or early.kind != late.kind or not intersect(early.box, late.box):
+    if early.by_user or late.by_user or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     apart = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
     return apart <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _similar(one, other)
@@ -70,10 +72,14 @@ def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
         first_sample=min(first.first_sample, second.first_sample),
         last_sample=max(first.last_sample, second.last_sample),
         slack_frames=max(first.slack_frames, second.slack_frames),
-        confirmed=first.confirmed or second.confirmed,
-        static=first.static or second.static,
+        origin=_stronger(first, second),
     )
     return MeasuredMark(candidate, model, max(large.confidence, small.confidence))
+
+
+def _stronger(one: Candidate, other: Candidate) -> Origin:
+    """The origin of a mark found in two ways: that of the candidate which spans the video, else of a confirmed one."""
+    return max((one, other), key=lambda c: (c.spans_video, c.confirmed)).origin
 
 
 def _model_in(box: Box, mark: MeasuredMark) -> MarkModel:

@@ -8,10 +8,13 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.extent.first_and_last_frame import LazyScores, first_and_last_frame
+from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.gather import Bytes, CropRequest, Crops, gather_crops, to_float, to_uint8
+from service.pipeline.marks.mark_model import MarkModel, crop_model, split_parts
 from service.pipeline.marks.parallel_map import parallel_map
-from service.pipeline.marks.plan import Candidate, FramePlan, plan_frames
-from service.pipeline.marks.presence import LazyScores, MarkModel, crop_model, fill_hole, first_and_last_frame, presence_score, split_parts
+from service.pipeline.marks.plan import FramePlan, plan_frames
+from service.pipeline.marks.presence import fill_hole, presence_score
 from service.pipeline.measure.dilation import dilation_pixels
 from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Placement, intersect, shared_slices

@@ -16,7 +16,8 @@ from service.pipeline.io.probe import probe
 from service.pipeline.locate.segment import sampling_stride
 from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.plan import CONTEXT_PIXELS, Candidate, expanded
+from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled, UserBox, UserMask
+from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.placement import Box, Kind, bounding_box, intersect
@@ -55,14 +56,14 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
         small = track.box
         right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
         native = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
-        box = expanded(_widened(native, info.width), CONTEXT_PIXELS, info)
+        box = _widened(native, info.width).expanded(CONTEXT_PIXELS, info.width, info.height)
         full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
         probability = np.ascontiguousarray(full[box.slices], np.float32)
         slack = _slack(track, stride, timeline.frames)
         seen = track.first_sample, track.last_sample, track.confidence
-        found.append(
-            Candidate(box, probability, *seen, kind, slack, confirmed=track.confirmed, scale=width / info.width, static=track.static)
-        )
+        scale = width / info.width
+        origin = Static(scale) if track.static else Detected(scale, track.confirmed)
+        found.append(Candidate(box, probability, *seen, kind, slack, origin))
     return found
 
 
@@ -73,7 +74,7 @@ def from_pattern(pattern: TiledPattern, seen: tuple[int, int], info: VideoInfo, 
     one, other = ((y * info.height / height, x * info.width / width) for y, x in pattern.lattice)
     slack = max(sampling_stride(info), seen[0], timeline.frames - 1 - seen[1])
     box = Box(0, 0, info.width, info.height)
-    return Candidate(box, shape, *seen, 1.0, kind, slack, scale=width / info.width, static=True, lattice=(one, other))
+    return Candidate(box, shape, *seen, 1.0, kind, slack, Tiled(width / info.width, (one, other)))
 
 
 def _slack(track: Track, stride: int, total_frames: int) -> int:
@@ -124,10 +125,10 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
         covered = [i for i in range(timeline.frames) if timed.covers(timeline.seconds(i))]
         if not covered:
             raise RequestError(f"box {timed} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")
-        box = expanded(inner, CONTEXT_PIXELS, info)
+        box = inner.expanded(CONTEXT_PIXELS, info.width, info.height)
         probability = np.zeros((box.height, box.width), np.float32)
         probability[inner.top - box.top : inner.bottom - box.top, inner.left - box.left : inner.right - box.left] = 1
-        found.append(Candidate(box, probability, covered[0], covered[-1], 1.0, "user", 0))
+        found.append(Candidate(box, probability, covered[0], covered[-1], 1.0, "user", 0, UserBox()))
     return found
 
 
@@ -158,8 +159,8 @@ def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -
 
 
 def _from_white_pixels(white: NDArray[np.bool_], first: int, last: int, info: VideoInfo) -> Candidate:
-    box = expanded(bounding_box(white), CONTEXT_PIXELS, info)
-    return Candidate(box, white[box.slices].astype(np.float32), first, last, 1.0, "user", 0, exact_mask=True)
+    box = bounding_box(white).expanded(CONTEXT_PIXELS, info.width, info.height)
+    return Candidate(box, white[box.slices].astype(np.float32), first, last, 1.0, "user", 0, UserMask())
 
 
 def from_request(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:

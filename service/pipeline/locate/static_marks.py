@@ -6,7 +6,6 @@ Long exposures tell them from the scene best: in the mean of many frames it blur
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.pipeline.locate.segment import Sample, mark_probability
 from service.pipeline.locate.track import MIN_CONFIDENCE, MIN_PROBABILITY, Track, find_regions, neighbourhood
+from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Kind
 
 Floats = NDArray[np.float32]
@@ -25,7 +25,7 @@ MIN_CORRELATION = (
     0.78  # correlation of any two exposures' probabilities: true marks have 0.82 to 1, lines of subtitles in one place 0.29 to 0.75
 )
 MIN_PART_SHARE = 0.6  # of a track's pixels that are a standing mark's too, or next to them: the track has seen a part of it
-SURROUNDINGS_KERNEL_PIXELS = 9  # side of the square by which a mark is grown to tell what is next to it
+SURROUNDINGS_PIXELS = 4  # around a static mark: pixels of a track there belong to it too
 
 
 @dataclass
@@ -82,7 +82,7 @@ def merge_static_marks(tracks: Iterable[Track], static_tracks: Sequence[Track]) 
     rest = list(tracks)
     whole: list[Track] = []
     for mark in static_tracks:
-        around = cv2.dilate(mark.mask.astype(np.uint8), np.ones((SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS), np.uint8)) > 0
+        around = dilate(mark.mask, SURROUNDINGS_PIXELS)
         both = [mark, *(t for t in rest if t.confirmed and _is_part(t.mask, around))]
         mean = np.maximum.reduce([t.mean for t in both])
         first, last = min(t.first_sample for t in both), max(t.last_sample for t in both)

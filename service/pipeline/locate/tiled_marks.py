@@ -16,8 +16,9 @@ from models.references import vertex
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
 from service.pipeline.locate.track import MIN_PROBABILITY, Track
-from service.pipeline.marks.plan import LatticeVector
+from service.pipeline.marks.candidate import Lattice, LatticeVector
 from service.pipeline.marks.similarity import correlation
+from service.pipeline.picture.morphology import dilate
 
 Floats = NDArray[np.float32]
 
@@ -50,7 +51,7 @@ class TiledPattern:
     """A mark all over the picture: shape (h, w) in [0, 1], the two steps from one of its marks to the next ones, and how clear it is."""
 
     shape: Floats = field(repr=False)
-    lattice: tuple[LatticeVector, LatticeVector]
+    lattice: Lattice
     clearness: float  # of the strokes, in spreads of the mean of what is no mark
 
 
@@ -77,7 +78,7 @@ def drop_pattern_pieces(tracks: Iterable[Track], pattern: TiledPattern | None) -
     """The tracks that are no pieces of the pattern."""
     if pattern is None:
         return list(tracks)
-    near = cv2.dilate((pattern.shape > MIN_PROBABILITY).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    near = dilate(pattern.shape > MIN_PROBABILITY, 1)
     return [t for t in tracks if float((t.mask & near).sum()) < MIN_PART_SHARE * float(t.mask.sum())]
 
 
@@ -118,8 +119,7 @@ def _strokes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     _, labels, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     large = figures[:, cv2.CC_STAT_AREA] >= MIN_STROKE_PIXELS
     large[0] = False
-    kept: NDArray[np.bool_] = cv2.dilate(large[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    return kept
+    return dilate(large[labels], 2)
 
 
 def autocorrelation(detail: Floats) -> Floats:
@@ -149,7 +149,7 @@ def _from_middle(likeness: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     return y, x
 
 
-def _find_lattice(likeness: Floats) -> tuple[LatticeVector, LatticeVector] | None:
+def _find_lattice(likeness: Floats) -> Lattice | None:
     """Two steps along which, and along all of whose sums, the detail repeats itself most; of about equal ones the shortest."""
     peaks = sorted(_peaks(likeness), key=lambda p: p[1] ** 2 + p[2] ** 2)
     found = []
@@ -187,7 +187,7 @@ def _peaks(likeness: Floats) -> Iterator[tuple[float, float, float]]:
         yield float(likeness[row, column]), float(row - height), float(column - width)
 
 
-def refine_lattice(likeness: Floats, lattice: tuple[LatticeVector, LatticeVector]) -> tuple[LatticeVector, LatticeVector]:
+def refine_lattice(likeness: Floats, lattice: Lattice) -> Lattice:
     """The steps to a fraction of a pixel: those that fit the peaks at their sums best; the near ones tell where the far ones are."""
     height, width = (side // 2 for side in likeness.shape)
     fitted, reach = np.array(lattice, np.float64), 1
@@ -213,7 +213,7 @@ def refine_lattice(likeness: Floats, lattice: tuple[LatticeVector, LatticeVector
     return (y, x), (v, u)
 
 
-def lattice_mean(values: Floats, lattice: tuple[LatticeVector, LatticeVector], weights: Floats | None = None) -> Floats:
+def lattice_mean(values: Floats, lattice: Lattice, weights: Floats | None = None) -> Floats:
     """(..., h, w) averaged, by the weights (h, w), over all places that are whole sums of steps away and in the picture."""
     height, width = values.shape[-2:]
     known = np.ones((height, width), np.float32) if weights is None else weights
@@ -226,7 +226,7 @@ def lattice_mean(values: Floats, lattice: tuple[LatticeVector, LatticeVector], w
     return (total / np.maximum(count, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
-def _lattice_points(lattice: tuple[LatticeVector, LatticeVector], height: int, width: int) -> Iterator[tuple[int, int]]:
+def _lattice_points(lattice: Lattice, height: int, width: int) -> Iterator[tuple[int, int]]:
     """Sums of both steps, of those that are about whole, by which something in the picture may move and stay in it.
 
     A row that is half a step further may be half a pixel off: its words are another drawing.
@@ -243,7 +243,7 @@ def _lattice_points(lattice: tuple[LatticeVector, LatticeVector], height: int, w
                 yield dy, dx
 
 
-def _fills_picture(detail: Floats, mean: Floats, lattice: tuple[LatticeVector, LatticeVector]) -> bool:
+def _fills_picture(detail: Floats, mean: Floats, lattice: Lattice) -> bool:
     """Whether most cells of the picture show the pattern: each is compared with the mean of all."""
     (y, x), (v, u) = lattice
     side = max(16, round(float(np.sqrt(abs(y * u - x * v)))))

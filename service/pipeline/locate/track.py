@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from service.pipeline.locate.segment import Detection
 from service.pipeline.marks.similarity import iou
+from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
 
 Floats = NDArray[np.float32]
@@ -113,8 +114,7 @@ def find_regions(probability: Floats) -> list[Mask]:
 
 def neighbourhood(mask: Mask) -> Mask:
     """The mask and what is near it: what is seen there but not surely in one sample may be surer in the next."""
-    reach = 2 * max(1, round(JOIN_DISTANCE_SHARE * max(mask.shape) / 2)) + 1
-    return cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    return dilate(mask, max(1, round(JOIN_DISTANCE_SHARE * max(mask.shape) / 2)))
 
 
 def _extend(tracks: list[Track], regions: list[Mask], detection: Detection) -> list[Mask]:

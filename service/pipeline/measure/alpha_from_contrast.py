@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from service.pipeline.picture.morphology import dilate, erode
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 PAIR_OFFSETS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # pixels from a place in the mark to one beside it, and the same the other way
 EDGE_PIXELS: Final = 1  # on either side of the outline, where the mark is neither whole nor gone
-EDGE_KERNEL: Final = np.ones((2 * EDGE_PIXELS + 1, 2 * EDGE_PIXELS + 1), np.uint8)
 CODEC_NOISE: Final = 0.006  # standard deviation of a pixel in [0, 1] that a codec alone makes on both sides
 MIN_STROKE_SHARE: Final = 0.75  # of the level: with less a thin stroke's pixel tells little of it
 MIN_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
@@ -28,7 +28,7 @@ class OpacityLevel:
 
 def level_from_contrast(crops: Floats, mask: Mask) -> OpacityLevel | None:
     """The level of a mark of this outline (h, w) in the crops (N, 3, h, w), away from its rim; None where they do not tell."""
-    core = cv2.erode(mask.astype(np.uint8), EDGE_KERNEL) > 0
+    core = erode(mask, EDGE_PIXELS)
     return _solve_level(crops, core.astype(np.float32), mask)
 
 
@@ -65,7 +65,7 @@ def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | Non
 
 def _pixel_pairs(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of pixels, by their place in the flattened crop: one in the core of a mark (h, w), and one beside the mark."""
-    bare = cv2.dilate(mask.astype(np.uint8), EDGE_KERNEL) == 0
+    bare = ~dilate(mask, EDGE_PIXELS)
     places = np.arange(mask.size).reshape(mask.shape)
     within, beyond = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
     for offset in PAIR_OFFSETS:

@@ -6,8 +6,10 @@ from typing import Final
 import numpy as np
 
 from service.pipeline.marks.gather import Bytes, to_float
-from service.pipeline.marks.presence import MarkModel, dilate, fill_hole
+from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.opacity import DENSE_LEVEL
+from service.pipeline.picture.morphology import dilate
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
 NARROW_PIXELS: Final = 1

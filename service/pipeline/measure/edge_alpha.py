@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import mean_of_known, some_of
-from service.pipeline.marks.presence import MarkModel, dilate, fill_hole, split_parts
+from service.pipeline.marks.mark_model import MarkModel, split_parts
+from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
+from service.pipeline.picture.morphology import dilate
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

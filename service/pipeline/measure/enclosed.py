@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import MarkModel, dilate, fill_hole
+from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.opacity import MIN_FRAMES, OPAQUE_LEVEL
+from service.pipeline.picture.morphology import dilate
 
 Floats = NDArray[np.float32]
 

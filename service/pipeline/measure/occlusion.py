@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import MarkModel, mark_effect, presence_score
+from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.presence import mark_effect, presence_score
 
 Floats = NDArray[np.float32]
 Cell = tuple[slice, slice]

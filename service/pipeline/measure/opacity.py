@@ -11,7 +11,9 @@ from models.blend import explain, mean_of_known
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
-from service.pipeline.marks.presence import MarkModel, fill_hole, presence_scores, split_parts
+from service.pipeline.marks.mark_model import MarkModel, split_parts
+from service.pipeline.marks.presence import fill_hole, presence_scores
+from service.pipeline.picture.morphology import dilate, erode, ring
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION_SIGMA
 
 Floats = NDArray[np.float32]
@@ -120,7 +122,7 @@ def transmittance(marked_crops: Floats, fills: Floats, mask: NDArray[np.bool_]) 
     inside: crops (N, 3, h, w); fills: the same, the mark's place filled. The larger of two shares: of what the fill knows of the changes,
     which is too little where it knows little of them, and of their strength, less what a codec alone makes.
     """
-    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    core = erode(mask, 1)
     core = core if core.sum() >= MIN_CORE_PIXELS else mask
     seen, around = ((values - values.mean(0))[:, :, core] for values in (marked_crops, fills))
     power = float(np.square(around).mean())
@@ -213,7 +215,7 @@ def _variation_over(marked_crops: Floats, model: MarkModel) -> Floats:
     Of the variance of that difference only what a fill's own error cannot make counts. That error is known from the un-blended pixels all
     around, of which most do not change.
     """
-    wide = cv2.dilate(model.mask, np.ones((2 * ANIMATION_REACH_PIXELS + 1, 2 * ANIMATION_REACH_PIXELS + 1), np.uint8)) > 0
+    wide = dilate(model.mask > 0, ANIMATION_REACH_PIXELS)
     opacity = np.minimum(model.opacity * model.mask, np.float32(0.96))
     known = np.square(1 - opacity) * wide
     weights, total, squares, noise = np.zeros((4, *model.mask.shape), np.float32)
@@ -245,13 +247,13 @@ def residual_ratio(marked_crops: Iterable[Floats], model: MarkModel) -> float:
 
     How far the un-blended pixels are from a fill of the mark's place, in squares, over how far the scene beside the mark is, and noise.
     """
-    near, wide = (cv2.dilate(model.mask, np.ones((side, side), np.uint8)) > 0 for side in (7, 17))
-    ring = (cv2.dilate(model.mask, np.ones((21, 21), np.uint8)) > 0) & ~near
+    mask = model.mask > 0
+    wide, beside_mark = dilate(mask, 8), ring(mask, 3, 10)
     a = np.minimum(model.opacity, np.float32(0.96))
     ratios = []
     for crop in marked_crops:
         fill = fill_hole(crop, wide)
         unblended = np.clip((crop - a * model.colour) / (1 - a), 0, 1)
-        beside = float(np.square(crop - fill).mean(0)[ring].mean()) if ring.any() else 0.0
+        beside = float(np.square(crop - fill).mean(0)[beside_mark].mean()) if beside_mark.any() else 0.0
         ratios.append(float(np.square(unblended - fill).mean(0)[model.mask > 0].mean()) / (beside + UNBLENDED_NOISE))
     return float(np.median(ratios))

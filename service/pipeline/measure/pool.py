@@ -86,7 +86,7 @@ class MarkPool:
         gone, self._open = self._open[:-MAX_OPEN_MARKS], self._open[-MAX_OPEN_MARKS:]
         return [self._closed(mark) for mark in gone]
 
-    def rest(self) -> list[PooledMark]:
+    def flush(self) -> list[PooledMark]:
         """The marks that are still open."""
         gone, self._open = self._open, []
         return [self._closed(mark) for mark in gone]

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import detail_pixels, local_scene
-from service.pipeline.marks.presence import MarkModel, crop_model, split_parts
+from service.pipeline.marks.mark_model import MarkModel, crop_model, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import label_boundary
 from service.pipeline.measure.opacity import DENSE_LEVEL
+from service.pipeline.picture.morphology import dilate, erode
 from service.pipeline.placement import Box, bounding_box
 
 Floats = NDArray[np.float32]
@@ -184,8 +185,7 @@ def _drop_unsupported(shape: Mask, model: MarkModel, probability: Floats) -> Mas
 
 def _render(model: MarkModel, shape: Mask, other: Mask, level: OpacityLevel, predicted: OpacityLevel) -> MarkModel:
     """The look with the mark in this shape. What is of another colour stays; edges are between what the head sees and the shape."""
-    square = np.ones((3, 3), np.uint8)
-    inner, wide = cv2.erode(shape.astype(np.uint8), square) > 0, cv2.dilate(shape.astype(np.uint8), square) > 0
+    inner, wide = erode(shape, 1), dilate(shape, 1)
     mask = shape | other | ((model.mask > 0.5) & wide)
     coverage = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), EDGE_BLUR_SIGMA_PIXELS)
     seen = np.clip(model.opacity / (EDGE_SHARE * predicted.opacity), 0, 1)

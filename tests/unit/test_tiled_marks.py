@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern, lattice_mean
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.plan import LatticeVector
+from service.pipeline.marks.candidate import LatticeVector
 from tests.material import moving_picture
 
 HEIGHT, WIDTH, FRAMES = 216, 320, 12

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import MarkModel, fill_hole
+from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.occlusion import is_occluded
 from tests.footage import pan
 

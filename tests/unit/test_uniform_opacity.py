@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import MarkModel
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.opacity import DENSE_LEVEL
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from tests.footage import pan, scene

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.marks.presence import MarkModel
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.edge_alpha import unblend_edges
 from tests.footage import pan

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.pipeline.marks.presence import MarkModel
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.dilation import NARROW_PIXELS, WIDE_PIXELS, dilation_pixels
 from tests.footage import texture
 

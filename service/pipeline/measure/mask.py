@@ -1,0 +1,55 @@
+"""Which pixels belong to a mark, from the segmenter's probability and the matte network's prediction. Pure."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.pipeline.marks.candidate import Candidate
+from service.pipeline.marks.mark_model import MarkModel, opacity_level
+from service.pipeline.measure.opacity import DENSE_LEVEL, SURE_PROBABILITY
+from service.pipeline.picture.morphology import dilate
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+MIN_OPACITY = 0.06  # below it a pixel shows nothing of the mark
+MIN_PROBABILITY = 0.3  # from here on a pixel belongs to the mark if the matte network sees it too
+CERTAIN_PROBABILITY = 0.85  # from here on it does in any case: eyes and counters that only darken the scene
+MIN_MISSED_SHARE = 0.6  # of the mark's level: with as much opacity and a small sigma, a pixel that the segmenter missed belongs to the mark
+MAX_MISSED_SIGMA = 0.4  # of the pixel's opacity: the small sigma of such a pixel
+MAX_SIGMA_RATIO = 2.0  # times the sigma of the most certain quarter of a faint mark
+MIN_EDGE_SHARE = 0.15  # of the mark's level: fainter pixels lie beyond its edge
+MIN_BOX_SHARE = 0.02  # of a person's box: if less of it is found to be mark, all of it is removed
+CODEC_SPREAD_PIXELS = 2  # by which H.264 carries a mark beyond its edge
+
+
+def mask_of(probability: Floats, model: MarkModel) -> Mask:
+    """The mark's pixels (h, w), all of them False where the probability (h, w) is nowhere high.
+
+    A pixel belongs to the mark if the segmenter suspects it and the matte network, whose edges are sharper, sees some opacity there; if the
+    matte network is certain of a dense pixel; or if the segmenter is certain.
+    """
+    sure = probability > SURE_PROBABILITY
+    if not sure.any():
+        return sure
+    level = opacity_level(model.opacity, sure, 80)
+    seen = (probability > MIN_PROBABILITY) & (model.opacity > max(MIN_OPACITY, MIN_EDGE_SHARE * level))
+    missed = (model.opacity > MIN_MISSED_SHARE * level) & (model.opacity_sigma < MAX_MISSED_SIGMA * model.opacity)
+    return _drop_uncertain(seen | missed | (probability > CERTAIN_PROBABILITY), model)
+
+
+def _drop_uncertain(mask: Mask, model: MarkModel) -> Mask:
+    """The mask without the least certain pixels of a faint mark, such as the counters of letters."""
+    if not mask.any() or opacity_level(model.opacity, mask, 80) > DENSE_LEVEL:
+        return mask
+    return mask & (model.opacity_sigma < MAX_SIGMA_RATIO * float(np.percentile(model.opacity_sigma[mask], 25)))
+
+
+def restrict_to_box(candidate: Candidate, model: MarkModel) -> MarkModel:
+    """The mark found inside a person's box; or the whole box, as opaque, where next to nothing was found."""
+    given = candidate.probability > 0.5
+    found = dilate(model.pixels, CODEC_SPREAD_PIXELS) & given
+    if found.sum() >= MIN_BOX_SHARE * given.sum():
+        return replace(model, mask=found.astype(np.float32))
+    return replace(model, mask=given.astype(np.float32), opacity=np.ones_like(model.opacity))

@@ -1,0 +1,86 @@
+"""What one candidate's crops show: its mark probability at native size, its shape, and whether it counts as a mark by itself."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.inference.batcher import Batcher
+from service.inference.session import Networks
+from service.pipeline.locate.segment import long_exposures, mark_probability
+from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled, UserMask
+from service.pipeline.marks.gather import Crops, to_float
+from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan
+from service.pipeline.marks.presence import fill_hole, presence_score
+from service.pipeline.measure.mask import MIN_PROBABILITY
+from service.pipeline.measure.occlusion import is_occluded
+from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
+from service.pipeline.measure.pool import Observation
+from service.pipeline.picture.morphology import dilate, dilate_by
+
+Floats = NDArray[np.float32]
+
+MIN_CONFIDENCE = 0.63  # of a mark, 0 to 1: true ones were seen down to 0.7; four held-out clips without a mark have no candidate at all
+MIN_COARSE_PROBABILITY = 0.3  # in the shrunken picture: the mark is looked for near such pixels
+MIN_PROBABILITY_BESIDE = 0.7  # at native size, where the shrunken picture showed nothing
+MIN_COARSE_WEIGHT = 0.25  # of the shrunken picture's probability; 1 if that was at native size
+ABSENT_SCORE_SHARE = 0.3  # of its usual score: with less, a static mark is absent from a frame
+MAX_ABSENT_FRAMES = 1  # of the frames read
+
+
+def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Networks) -> Observation:
+    """The candidate's crops, its refined probability, and its shape: the predicted opacity where the segmenter suspects the mark."""
+    marked_crops = np.stack([crops[i] for i in frames.marked_frames])
+    bare_crops = np.stack([crops[i] for i in frames.bare_frames]) if frames.bare_frames else marked_crops[:0]
+    if isinstance(candidate.origin, UserMask):
+        return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
+    marked = to_float(marked_crops)
+    probability = _refine_probability(candidate, marked, networks.segmenter)
+    opacity, colour, opacity_sigma = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
+    model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), opacity, colour, opacity_sigma)
+    if candidate.spans_video and not _is_in_every_frame(marked, model):
+        return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
+    confirmed = candidate.confirmed and mean_confidence(candidate.confidence, probability) >= MIN_CONFIDENCE
+    shape = np.where(probability > MIN_PROBABILITY, opacity, 0).astype(np.float32)
+    return Observation(marked_crops, bare_crops, probability, shape, confirmed)
+
+
+def mean_confidence(coarse: float, probability: Floats) -> float:
+    """Mean of the confidence in the shrunken picture and of that at native size, over the pixels that are surely mark; 0 if none is."""
+    sure = probability > SURE_PROBABILITY
+    return (float(probability[sure].mean()) + coarse) / 2 if sure.any() else 0.0
+
+
+def blend_probabilities(native: Floats, coarse: Floats, scale: float) -> Floats:
+    """One probability (h, w) from that at native size, which shows strokes better, and that of the picture shrunk to `scale`.
+
+    The shrunken picture as a whole separates mark and scene better, the more so the closer it is to native size.
+    """
+    weight = np.float32(max(MIN_COARSE_WEIGHT, 1.5 * scale - 0.5))
+    return (1 - weight) * native + weight * coarse
+
+
+def _is_in_every_frame(crops: Floats, model: MarkModel) -> bool:
+    """Whether all crops (N, 3, h, w) show the mark, and all of it.
+
+    Given frames far apart, the segmenter sees in all of them what is only in some.
+    """
+    pairs = [(crop, fill_hole(crop, model.pixels)) for crop in crops]
+    scores = [presence_score(crop, fill, model) for crop, fill in pairs]
+    absent = sum(score < ABSENT_SCORE_SHARE * float(np.median(scores)) for score in scores)
+    return absent <= MAX_ABSENT_FRAMES and not is_occluded(pairs, model)
+
+
+def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher) -> Floats:
+    """Mark probability (h, w) at native size, averaged over the crops (N, 3, h, w), near where the shrunken picture showed the mark."""
+    native = mark_probability(long_exposures(crops), segmenter, frozenset({candidate.kind})).mean(0)
+    coarse = candidate.probability > MIN_COARSE_PROBABILITY
+    near = dilate(coarse, CONTEXT_PIXELS)
+    beside = dilate_by(coarse, CONTEXT_PIXELS, coarse.shape[1])  # a thin word may be lost in the shrunken picture
+    match candidate.origin:
+        case Tiled():  # its tiles confirm each other
+            blended = np.maximum(native * near, candidate.probability)
+        case Detected(scale=scale) | Static(scale=scale):
+            blended = blend_probabilities(native, candidate.probability, scale)
+        case _:
+            blended = blend_probabilities(native, candidate.probability, 0.0)
+    return np.where(near, blended, np.where(beside & (native > MIN_PROBABILITY_BESIDE), native, 0)).astype(np.float32)
