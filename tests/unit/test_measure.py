@@ -16,7 +16,7 @@ from service.pipeline.marks.candidate import Candidate, Detected, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.measure.measure import measure
 from service.pipeline.placement import Box, Placement
-from tests.footage import FPS, Picture, described, film, marked, scene
+from tests.footage import Picture, described, film, marked, scene
 
 WIDTH, HEIGHT = 128, 96
 SQUARE = Box(40, 32, 64, 52)
@@ -136,7 +136,7 @@ def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))
 def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, height: int, pixels: int) -> None:
     info = described(WIDTH, HEIGHT)
-    box = expanded(Box(left, top, left + width, top + height), pixels, info)
+    box = Box(left, top, left + width, top + height).expanded(pixels, info.width, info.height)
     assert 0 <= box.left <= left
     assert 0 <= box.top <= top
     assert left + width <= box.right <= WIDTH
@@ -145,7 +145,7 @@ def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, heigh
 
 def test_the_box_has_context_around_the_mark() -> None:
     (one,) = found(story(40, (0, 39, SQUARE)))
-    assert one.box == expanded(SQUARE, CONTEXT_PIXELS, described(WIDTH, HEIGHT, FPS))
+    assert one.box == SQUARE.expanded(CONTEXT_PIXELS, WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize(("confidence", "fades", "is_mark"), [(0.7, True, False), (0.9, True, True), (0.7, False, True)])
