@@ -46,7 +46,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured, on what, and where the results go. `keep`: folder for the marked, cleaned and transcoded files."""
+    """What is measured, on what, and where the results go. `keep`: the marked, cleaned and transcoded files go to `keep/SPLIT/HEIGHT`."""
 
     folder: Path
     vocabulary: Vocabulary
@@ -77,7 +77,7 @@ def measure(cases: Sequence[Case], setup: Setup) -> int:
 
 def _measure_one(case: Case, setup: Setup) -> Figures:
     with TemporaryDirectory() as scratch:
-        place = setup.keep or Path(scratch)
+        place = setup.keep / case.split / str(case.height) if setup.keep else Path(scratch)
         place.mkdir(parents=True, exist_ok=True)
         scene = prepare(case, setup.folder, setup.vocabulary, place)
         return evaluate(scene, setup.clean, setup.transcode, place, setup.cache)

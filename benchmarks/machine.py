@@ -11,7 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data" / "eval"  # clips that training never sees
+SHARED = ROOT.parent / "shared" / "data"
+SPLITS = ("eval", "test")  # folders of it that training never sees: thresholds are tuned on the first, the second is only scored
+DATA = SHARED / "eval"
 CACHE = ROOT / "build" / "benchmarks"
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("numpy", "av", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino", "pillow")

@@ -11,13 +11,14 @@ from typing import Annotated
 import matplotlib as mpl
 import numpy as np
 import typer
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks import results, speed_table, summary
 from benchmarks.machine import RESULTS, ROOT
 from benchmarks.results import Record
-from benchmarks.rows import Row, rows_of
+from benchmarks.rows import Row, Section, rows_of, sections
 
 OPENING, CLOSING = "<!-- results -->", "<!-- /results -->"  # what is between them in the README is written by this module
 METHODS = {  # field of a row -> (label, colour)
@@ -29,20 +30,27 @@ METHODS = {  # field of a row -> (label, colour)
 STABLE = {"svg.hashsalt": "cleanplate", "svg.fonttype": "path", "font.size": 9}  # equal results give equal files
 
 
-def plot_quality(rows: Sequence[Row], target: Path) -> None:
-    """Bars of the PSNR inside the mark for each kind and method; a tick for the envelope; the gain as a number."""
+def plot_quality(parts: Sequence[Section], target: Path) -> None:
+    """A plot for each split and size: bars of the PSNR inside the mark by kind and method; a tick for the envelope; the gain in numbers."""
+    by_part = [rows_of(part) for part in parts]
     with mpl.rc_context(STABLE):
-        figure = Figure(figsize=(max(9.0, 0.9 * len(rows)), 3.6), layout="constrained")
-        axes = figure.add_subplot()
-        places, width = np.arange(len(rows)), 0.8 / len(METHODS)
-        for index, (name, (label, colour)) in enumerate(METHODS.items()):
-            heights = [getattr(row, name) or 0.0 for row in rows]
-            axes.bar(places + (index - (len(METHODS) - 1) / 2) * width, heights, width, label=label, color=colour)
-        _envelope(axes, rows)
-        _gains(axes, rows, width)
-        axes.set_xticks(places, ["\n".join([*row.label.replace("_", " ").split(" "), f"({row.clips})"]) for row in rows])
-        axes.set_ylabel("PSNR inside the mark, dB\n(baselines are given the true mask)")
-        _finish(figure, axes, target)
+        size = max(9.0, 0.9 * max(map(len, by_part))), 3.6 * len(parts)
+        figure = Figure(figsize=size, layout="constrained")
+        for part, rows, axes in zip(parts, by_part, figure.subplots(len(parts), squeeze=False)[:, 0], strict=True):
+            _bars(axes, rows)
+            axes.set_title(part.label)
+        _finish(figure, target)
+
+
+def _bars(axes: Axes, rows: Sequence[Row]) -> None:
+    places, width = np.arange(len(rows)), 0.8 / len(METHODS)
+    for index, (name, (label, colour)) in enumerate(METHODS.items()):
+        heights = [getattr(row, name) or 0.0 for row in rows]
+        axes.bar(places + (index - (len(METHODS) - 1) / 2) * width, heights, width, label=label, color=colour)
+    _envelope(axes, rows)
+    _gains(axes, rows, width)
+    axes.set_xticks(places, ["\n".join([*row.label.replace("_", " ").split(" "), f"({row.clips})"]) for row in rows])
+    axes.set_ylabel("PSNR inside the mark, dB\n(baselines are given the true mask)")
 
 
 def _envelope(axes: Axes, rows: Sequence[Row]) -> None:
@@ -85,7 +93,7 @@ def plot_speed(records: Sequence[Record], target: Path) -> None:
         axes.set_xlim(min(1.0, min(speeds) / 2), max(speeds) * 1.5)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("frames per second, end to end")
-        _finish(figure, axes, target)
+        _finish(figure, target)
 
 
 def plot_load(records: Sequence[Record], target: Path) -> None:
@@ -106,7 +114,7 @@ def plot_load(records: Sequence[Record], target: Path) -> None:
         axes.set_yticks(places, ["{dialect}, {database}".format(**record["case"]) for record in records])
         axes.invert_yaxis()
         axes.set_xlabel("milliseconds until an order is accepted, at 100 orders a second")
-        _finish(figure, axes, target)
+        _finish(figure, target)
 
 
 def paced(records: Sequence[Record]) -> list[Record]:
@@ -114,9 +122,13 @@ def paced(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record["case"].get("question") == "submit" and record["case"]["pace"] == "paced"]
 
 
-def _finish(figure: Figure, axes: Axes, target: Path) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=5, frameon=False)
+def _finish(figure: Figure, target: Path) -> None:
+    legend: dict[str, Artist] = {}
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        handles, labels = axes.get_legend_handles_labels()
+        legend |= dict(zip(labels, handles, strict=True))
+    figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=5, frameon=False)
     figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None, dpi=150)
 
 
@@ -134,7 +146,7 @@ def main(
     """Draw what result files there are."""
     parts: list[str] = []
     if quality := results.latest(results.read(folder / "quality.jsonl")):
-        plot_quality(rows_of(quality), folder / "quality.svg")
+        plot_quality(sections(quality), folder / "quality.svg")
         parts += _kept(summary.markdown(quality), folder / "quality", readme)
     if speed := results.latest(results.read(folder / "speed.jsonl")):
         plot_speed(speed, folder / "speed.svg")

@@ -1,14 +1,29 @@
-"""A quality run in numbers: one row per kind of mark, means over clips, and the same over photos."""
+"""A quality run in numbers: for each split and size one row per kind of mark, means over clips, and the same over photos."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from benchmarks.cases import CLEAN, KINDS
+from benchmarks.machine import SPLITS
 from benchmarks.media import is_photo
 from benchmarks.results import Record
 
 Figure = float | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """The records of one split and one size, which no mean ever mixes. `height`: the short side at most, in pixels."""
+
+    split: str
+    height: int
+    records: Sequence[Record]
+
+    @property
+    def label(self) -> str:
+        return f"{self.split} at {self.height} lines"
 
 
 @dataclass(frozen=True)
@@ -52,16 +67,26 @@ class CleanRow:
     untouched_clips: int
 
 
-def rows_of(records: Sequence[Record]) -> list[Row]:
+def sections(records: Iterable[Record]) -> list[Section]:
+    """The records by split and size: eval before test, small before large."""
+
+    def place(record: Record) -> tuple[int, int]:
+        return SPLITS.index(record["case"]["split"]), record["case"]["height"]
+
+    return [Section(SPLITS[split], height, list(group)) for (split, height), group in groupby(sorted(records, key=place), place)]
+
+
+def rows_of(section: Section) -> list[Row]:
     """A row for each kind of mark that occurs, in the order of `KINDS`: first those of clips, then those of photos."""
+    records = section.records
     places = [(kind, photos) for photos in (False, True) for kind in KINDS if kind != CLEAN]
     found = {place: _figures(records, *place) for place in places}
     return [_row(kind, photos, figures) for (kind, photos), figures in found.items() if figures]
 
 
-def clean_row(records: Sequence[Record], photos: bool = False) -> CleanRow | None:
+def clean_row(section: Section, photos: bool = False) -> CleanRow | None:
     """What was masked in clips (or photos) without a mark; None when there is no such case."""
-    shares = [figures["found"]["masked_share"] for figures in _figures(records, CLEAN, photos)]
+    shares = [figures["found"]["masked_share"] for figures in _figures(section.records, CLEAN, photos)]
     return CleanRow(len(shares), sum(shares) / len(shares), shares.count(0.0)) if shares else None
 
 

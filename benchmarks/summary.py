@@ -1,26 +1,37 @@
-"""The tables of a quality run, next to what the project set out to reach."""
+"""The tables of a quality run, one section per split and size, next to what the project set out to reach."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.goals import CLEAN_SHARE, clean_reached, goal_db, missed
 from benchmarks.results import Record
-from benchmarks.rows import Figure, Row, clean_row, rows_of
+from benchmarks.rows import Figure, Row, Section, clean_row, rows_of, sections
 
 INSIDE = ("kind (clips)", "marked", "Telea", "N.-S.", "delogo", "oracle", "envelope", "**ours**", "**gain**", "goal", "worst gain")
 BEYOND = ("kind (clips)", "found", "longest miss", "outside", "flicker", "Telea's", "ghost", "SSIM", "streams", "fps", "goal reached")
 
 
 def markdown(records: Sequence[Record]) -> str:
-    """The tables, with a line on where they were measured."""
-    by_kind = rows_of(records)
-    lines = ["PSNR in dB inside the mark, mean over clips (goal: what ours is to be):", "", *table(INSIDE, map(_inside, by_kind)), ""]
+    """The tables of each split and size, with lines on where they were measured."""
+    return "\n".join("\n".join(_section(section)) + "\n" for section in sections(records))
+
+
+def _section(section: Section) -> list[str]:
+    by_kind = rows_of(section)
+    lines = [
+        f"### {section.label}",
+        "",
+        "PSNR in dB inside the mark, mean over clips (goal: what ours is to be):",
+        "",
+        *table(INSIDE, map(_inside, by_kind)),
+        "",
+    ]
     lines += [
         "And beyond it (longest miss: frames; outside: PSNR against a plain transcode's):",
         "",
         *table(BEYOND, map(_beyond, by_kind)),
         "",
     ]
-    return "\n".join([*lines, *_clean(records), *measured_on(records)]) + "\n"
+    return [*lines, *_clean(section), *measured_on(section.records)]
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -55,9 +66,9 @@ def _reached(row: Row) -> str:
     return f"no: {', '.join(short)}" if short else "yes"
 
 
-def _clean(records: Sequence[Record]) -> Iterator[str]:
+def _clean(section: Section) -> Iterator[str]:
     for name, photos in (("clips", False), ("photos", True)):
-        if (row := clean_row(records, photos)) is not None:
+        if (row := clean_row(section, photos)) is not None:
             goal = f"goal: under {CLEAN_SHARE:.3%}, {'reached' if clean_reached(row) else 'not reached'}"
             yield f"Clean {name}: {row.masked_share:.4%} of the pixels masked, none in {row.untouched_clips} of {row.clips} ({goal})."
             yield ""

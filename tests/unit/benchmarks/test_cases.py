@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import vocabulary as evaluation
-from benchmarks.cases import KINDS, PHOTO_KINDS, Case, Scene, find_cases, prepare, thinned
+from benchmarks.cases import KINDS, PHOTO_KINDS, Case, Scene, find_cases, prepare, thinned, too_small
 from benchmarks.media import audio_packets, even_size, pictures_of, read_clip, read_photo, video_times
 from benchmarks.speed import source_video
 from training import vocabulary as training
@@ -39,6 +39,18 @@ def test_clips_are_also_found_one_folder_down(tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused(clips: Path, names: list[str], kinds: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         find_cases(clips, names, kinds, 8, 128)
+
+
+def test_what_is_too_small_for_a_height_is_named(clips: Path, photos: Path) -> None:
+    for folder, names in ((clips, ["drifting.mp4", "smooth.mp4"]), (photos, ["grey.jpg", "rough.png"])):
+        for height, small in ((100, []), (128, []), (150, []), (151, names)):  # 128 lines are 85.3 % of 150
+            assert too_small(find_cases(folder, [], [], 8, height), folder) == small
+
+
+def test_a_case_says_its_split(clips: Path, photos: Path) -> None:
+    assert {case.split for case in find_cases(clips, [], [], 8, 128)} == {"eval"}
+    for folder in (clips, photos):
+        assert {case.split for case in find_cases(folder, [], [], 8, 128, "test")} == {"test"}
 
 
 def test_photos_have_the_kinds_that_need_no_time(photos: Path) -> None:

@@ -1,5 +1,7 @@
 """Tables and plots: the arithmetic of the means, and that equal results give equal files."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pytest
 from benchmarks import goals, plot, results, speed_table, summary
 from benchmarks.machine import RESULTS
 from benchmarks.memory import Usage
-from benchmarks.rows import clean_row, rows_of
+from benchmarks.rows import CleanRow, Row, sections
+from benchmarks.rows import clean_row as clean_row_of
+from benchmarks.rows import rows_of as rows_of_section
 from benchmarks.speed import medians
 
 STAMP = {"commit": "0123456789abcdef", "dirty": False, "cpu": "a CPU", "cores": 2, "gpu": None, "date": "2025-01-02T03:04:05+00:00"}
@@ -18,7 +22,25 @@ def scores(hole: float | None, flicker: float | None = 1.0, ghost: float | None 
     return {"hole": hole, "outside": 40.0, "flicker": flicker, "ghost": ghost, "ssim": 0.9}
 
 
-def record(kind: str, ours: dict[str, Any] | None, telea: float | None = 20.0, clip: str = "a.mp4", **changes: Any) -> dict[str, Any]:
+def rows_of(records: Sequence[results.Record]) -> list[Row]:
+    (section,) = sections(records)
+    return rows_of_section(section)
+
+
+def clean_row(records: Sequence[results.Record], photos: bool = False) -> CleanRow | None:
+    (section,) = sections(records)
+    return clean_row_of(section, photos)
+
+
+def record(
+    kind: str,
+    ours: dict[str, Any] | None,
+    telea: float | None = 20.0,
+    clip: str = "a.mp4",
+    split: str = "eval",
+    height: int = 360,
+    **changes: Any,
+) -> dict[str, Any]:
     references = (
         {} if kind == "clean" else {"marked": scores(10.0), "telea": scores(telea), "navier_stokes": scores(19.0), "delogo": scores(15.0)}
     )
@@ -28,7 +50,7 @@ def record(kind: str, ours: dict[str, Any] | None, telea: float | None = 20.0, c
         "found": {"f1_share": 1.0, "masked_share": 0.0, "longest_miss_frames": 0},
         "fps": 6.0, "frames_equal": True, "pts_equal": True, "audio_equal": True,
     }  # fmt: skip
-    return {"case": {"clip": clip, "kind": kind}, "figures": figures | changes, "stamp": STAMP}
+    return {"case": {"clip": clip, "kind": kind, "split": split, "height": height}, "figures": figures | changes, "stamp": STAMP}
 
 
 def test_a_row_holds_the_means_over_clips() -> None:
@@ -82,7 +104,30 @@ def test_a_record_older_than_a_figure_leaves_its_goal_open() -> None:
 
 def test_the_results_of_the_past_can_still_be_read() -> None:
     kept = results.latest(results.read(RESULTS / "quality.jsonl"))
-    assert all(f"| {row.label} ({row.clips}) |" in summary.markdown(kept) for row in rows_of(kept))
+    text = summary.markdown(kept)
+    for section in sections(kept):
+        assert f"### {section.label}\n" in text
+        assert all(f"| {row.label} ({row.clips}) |" in text for row in rows_of_section(section))
+
+
+def test_splits_and_sizes_have_tables_of_their_own() -> None:
+    places = [("test", 360), ("eval", 1080), ("eval", 360), ("test", 360)]
+    records = [record("faint", scores(float(20 + i)), split=split, height=height) for i, (split, height) in enumerate(places)]
+    parts = sections(records)
+    assert [part.label for part in parts] == ["eval at 360 lines", "eval at 1080 lines", "test at 360 lines"]
+    assert [[(row.clips, row.ours) for row in rows_of_section(part)] for part in parts] == [[(1, 22.0)], [(1, 21.0)], [(2, 21.5)]]
+    assert [line for line in summary.markdown(records).splitlines() if line.startswith("###")] == [f"### {part.label}" for part in parts]
+
+
+def test_a_record_older_than_the_splits_is_of_eval(tmp_path: Path) -> None:
+    old = record("faint", scores(20.0))
+    del old["case"]["split"]
+    other = {"case": {"question": "idle"}, "figures": {}, "stamp": STAMP}
+    (tmp_path / "quality.jsonl").write_text(f"{json.dumps(old)}\n{json.dumps(other)}\n")
+    read = results.read(tmp_path / "quality.jsonl")
+    assert read[0]["case"]["split"] == "eval"
+    assert read[1] == other
+    assert len(results.latest([*read[:1], record("faint", scores(21.0))])) == 1
 
 
 def test_a_case_without_a_result_leaves_the_others_counting() -> None:
@@ -140,9 +185,9 @@ def test_the_speed_table() -> None:
 
 
 def test_plots_of_equal_results_are_equal_bytes(tmp_path: Path) -> None:
-    rows = rows_of([record("moving", scores(25.0)), record("subtitle_chinese", None, envelope=None)])
+    parts = sections([record("moving", scores(25.0)), record("subtitle_chinese", None, envelope=None), record("moving", None, height=720)])
     for name in ("a", "b"):
-        plot.plot_quality(rows, tmp_path / f"{name}_quality.svg")
+        plot.plot_quality(parts, tmp_path / f"{name}_quality.svg")
         plot.plot_speed([speed_record()], tmp_path / f"{name}_speed.svg")
     for name in ("quality", "speed"):
         text = (tmp_path / f"a_{name}.svg").read_text()
