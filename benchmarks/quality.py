@@ -82,7 +82,7 @@ def chosen(folder: Path, split: str, clips: Sequence[str], kinds: Sequence[str],
 
 
 def tables(path: Path, cases: Sequence[Case]) -> str:
-    """The tables of these cases; those of the whole result file are written beside it, so that no run hides another split or size."""
+    """The tables of these cases. Those of the whole result file are written beside it, the other splits and sizes included."""
     wanted = [asdict(case) for case in cases]
     there_are = results.latest(results.read(path))
     path.with_suffix(".md").write_text(summary.markdown(there_are))

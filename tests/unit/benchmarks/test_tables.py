@@ -110,7 +110,7 @@ def test_the_results_of_the_past_can_still_be_read() -> None:
         assert all(f"| {row.label} ({row.clips}) |" in text for row in rows_of_section(section))
 
 
-def test_splits_and_sizes_have_tables_of_their_own() -> None:
+def test_splits_and_sizes_have_separate_tables() -> None:
     places = [("test", 360), ("eval", 1080), ("eval", 360), ("test", 360)]
     records = [record("faint", scores(float(20 + i)), split=split, height=height) for i, (split, height) in enumerate(places)]
     parts = sections(records)
