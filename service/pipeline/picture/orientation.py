@@ -1,10 +1,11 @@
-"""From coded pictures and levels to what a person sees. A video that says so is shown turned, by quarters of a circle."""
+"""From coded pictures to displayed ones: rotation by quarter turns, and grey levels for masks and opacities."""
 
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats
 from service.pipeline.placement import Box, Placement
 from service.pipeline.video import VideoInfo
 
@@ -12,35 +13,35 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 def displayed_size(info: VideoInfo) -> tuple[int, int]:
-    """Width and height of the picture as it is shown, in pixels that are still those of the coded one."""
-    return (info.height, info.width) if _quarters(info) % 2 else (info.width, info.height)
+    """Width and height of the displayed picture, in coded pixels: the sample aspect ratio is not applied."""
+    return (info.height, info.width) if _quarter_turns(info) % 2 else (info.width, info.height)
 
 
 def displayed_box(box: Box, info: VideoInfo) -> Box:
-    """A box of the coded picture, in the one that is shown."""
+    """A box of the coded picture, as a box of the displayed one."""
     width, height = info.width, info.height
-    for _ in range(_quarters(info)):
+    for _ in range(_quarter_turns(info)):
         box = Box(box.top, width - box.right, box.bottom, width - box.left)
         width, height = height, width
     return box
 
 
 def displayed_picture(picture: NDArray[Value], info: VideoInfo) -> NDArray[Value]:
-    """A coded picture or a crop of it, (h, w) or (h, w, channels), as it is shown."""
-    return np.ascontiguousarray(np.rot90(picture, _quarters(info)))
+    """A coded picture or a crop of it, (h, w) or (h, w, channels), rotated as it is displayed."""
+    return np.ascontiguousarray(np.rot90(picture, _quarter_turns(info)))
 
 
-def to_grey_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """[0, 1] -> uint8, for pictures of masks and opacities."""
-    stored: NDArray[np.uint8] = np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
+def to_grey_levels(values: Floats) -> Bytes:
+    """Values in [0, 1] as grey levels, 0 to 255; for pictures of masks and opacities."""
+    stored: Bytes = np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
     return stored
 
 
-def matte_picture(placement: Placement) -> NDArray[np.uint8]:
-    """How much of the picture the mark hides, (h, w): 255 = all; 0 beside its mask."""
+def matte_picture(placement: Placement) -> Bytes:
+    """The matte, (h, w): how much of each pixel the mark hides, 255 = all of it, 0 outside the mask."""
     return to_grey_levels(placement.opacity * (placement.mask > 0.5))
 
 
-def _quarters(info: VideoInfo) -> int:
-    """Of a circle, counterclockwise, as FFmpeg and NumPy count; 0 to 3."""
+def _quarter_turns(info: VideoInfo) -> int:
+    """Quarter turns counterclockwise, 0 to 3, as FFmpeg and NumPy count."""
     return round(info.rotation_degrees / 90) % 4
