@@ -27,8 +27,9 @@ from service.pipeline.provenance.provenance import mark_removed, signed
 from service.pipeline.provenance.signer import Signer
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.report import FileResult, Report
-from service.pipeline.request import CLASSES, Request, parse_box, parse_classes
+from service.pipeline.request import CLASSES, Request, parse_classes
 from service.pipeline.video import Limits
+from service.timed_box import parse_box
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pipeline.picture.orientation import displayed_box, displayed_picture, displayed_size
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.contact_sheet import Sample, View
 from service.pipeline.report.debug import VIEW_PIXELS, FrameSampler
 from service.pipeline.report.intervals import MAX_MOMENTS, intervals, key_moments, lanes
 from service.pipeline.video import Frame, PixelFormat
-from tests.footage import Picture, described, film, placement
+from tests.footage import described, film, placement
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 
@@ -156,12 +155,3 @@ def test_pictures_of_any_size_and_layout_are_kept(width: int, height: int, shift
         assert max(kept.marked.shape) <= VIEW_PIXELS
         assert kept.marked.shape[:2] == kept.clean.shape[:2] == kept.mask.shape == kept.opacity.shape
         assert (kept.marked == kept.marked[0, 0]).all()
-
-
-@pytest.mark.parametrize("degrees", [0, 90, 180, 270, -90])
-def test_a_shown_box_holds_what_it_held(degrees: int) -> None:
-    info, box = replace(described(64, 48), rotation_degrees=degrees), Box(10, 8, 30, 24)
-    picture: Picture = np.random.default_rng(1).integers(0, 256, (48, 64, 3)).astype(np.uint8)
-    shown = displayed_picture(picture, info)
-    assert shown.shape[1::-1] == displayed_size(info)
-    np.testing.assert_array_equal(shown[displayed_box(box, info).slices], displayed_picture(picture[box.slices], info))
