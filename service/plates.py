@@ -17,7 +17,7 @@ from service.pipeline.io.mute import mute
 from service.pipeline.io.probe import probe
 from service.pipeline.io.smear import mask_from_smear
 from service.pipeline.io.thumbnail import thumbnail
-from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, signed
+from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, sign_in_place
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json
 from service.pipeline.request import CLASSES, Request
@@ -44,7 +44,7 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: 
         mute(target, quiet := folder / f"quiet{source.suffix}")
         edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
         target = quiet
-    report = replace(report, provenance=signed(source, target, edits, core.signer, job.digital_source_type))
+    report = replace(report, provenance=sign_in_place(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
     return _kept(job, core, target, picture, report)
