@@ -50,7 +50,7 @@ def fetch(url: str, target: Path, egress: EgressPolicy, limits: FetchLimits, wat
 def _check_promise(answer: Answer, limits: FetchLimits) -> None:
     promised_bytes = int(answer.headers.get("Content-Length", 0))  # digits: the protocol's parser sees to it
     if promised_bytes > limits.bytes:
-        raise TooLarge(f"the file has {promised_bytes / MIB:.1f} MiB; the limit is {limits.bytes / MIB:g} MiB")
+        raise TooLarge(f"the file has {promised_bytes / MIB:.1f} MiB, the limit is {limits.bytes / MIB:g} MiB")
 
 
 def _copy(answer: Answer, file: BinaryIO, limits: FetchLimits, watch: Callable[[int], None]) -> int:

@@ -22,7 +22,7 @@ LIMITED, BT_2020, PQ, HLG = 1, 9, 16, 18  # FFmpeg's integers
     [
         ("source.mp4", "target.mp4", "libx265", X265),
         ("source.mkv", "target.mkv", "libsvtav1", (("preset", "12"),)),
-        ("source.webm", "target.webm", "libvpx-vp9", ()),
+        ("source.webm", "target.webm", "libsvtav1", (("preset", "12"),)),
     ],
 )
 def test_hdr_video_stays_hdr(
