@@ -15,8 +15,8 @@ import httpx
 
 from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError
 from service.pipeline.io.whole_file import whole_file
-from service.pipeline.request import TimedBox
 from service.remote_job import RemoteJob, error_of, events_of, job_of
+from service.timed_box import TimedBox
 from service.version import VERSION
 
 PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)  # before each further try; the last also between two looks at a job

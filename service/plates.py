@@ -17,10 +17,10 @@ from service.pipeline.io.mute import mute
 from service.pipeline.io.probe import probe
 from service.pipeline.io.smear import mask_from_smear
 from service.pipeline.io.thumbnail import thumbnail
-from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, signed
+from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, sign_in_place
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json
-from service.pipeline.request import CLASSES, Request, TimedBox
+from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Limits
 from service.sources import check_media
 from service.watch import Watch
@@ -44,7 +44,7 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: 
         mute(target, quiet := folder / f"quiet{source.suffix}")
         edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
         target = quiet
-    report = replace(report, provenance=signed(source, target, edits, core.signer, job.digital_source_type))
+    report = replace(report, provenance=sign_in_place(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
     return _kept(job, core, target, picture, report)
@@ -59,8 +59,7 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
             info = probe(source, limits)
             mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
             mask = folder / "strokes.png"
-    boxes = tuple(TimedBox(box.x1, box.y1, box.x2, box.y2, box.first_seconds, box.last_seconds) for box in spec.boxes)
-    return Request(boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect)
+    return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect)
 
 
 def _kept(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:

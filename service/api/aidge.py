@@ -21,8 +21,9 @@ from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
 from service.errors import CleanplateError, ParameterError
 from service.jobs.accounts import Account
-from service.jobs.job import Job, JobSpec, NewJob, PointedBox, State, new_id
+from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
+from service.timed_box import TimedBox
 
 REMOVAL: Final = "/ai/video/removal"  # paths are also the names that version 1 of the signature is over, whatever they are asked under
 RESULT: Final = "/ai/video/removal/result"
@@ -107,7 +108,7 @@ def unwrapped(value: object) -> Parameters:
     return value
 
 
-def read_boxes(value: object) -> tuple[PointedBox, ...]:
+def read_boxes(value: object) -> tuple[TimedBox, ...]:
     """The parameter `inpaintingBoxes`: a list, or JSON text of one."""
     boxes = _parsed(value.strip() or "[]", "inpaintingBoxes") if isinstance(value, str) else value
     if not boxes:
@@ -117,17 +118,17 @@ def read_boxes(value: object) -> tuple[PointedBox, ...]:
     return tuple(map(_box, boxes))
 
 
-def _box(value: object) -> PointedBox:
+def _box(value: object) -> TimedBox:
     told = value if isinstance(value, dict) else {}
     x1, y1, x2, y2 = _numbers(told.get("box"), 4, "box")
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
         raise ParameterError("inpaintingBoxes: box must be left, top, right, bottom, from 0 to 1")
     if told.get("timestamp") is None:
-        return PointedBox(x1, y1, x2, y2)
+        return TimedBox(x1, y1, x2, y2)
     first, last = _numbers(told["timestamp"], 2, "timestamp")
     if not 0 <= first <= last:
         raise ParameterError("inpaintingBoxes: timestamp must be the first and the last second")
-    return PointedBox(x1, y1, x2, y2, first, last)
+    return TimedBox(x1, y1, x2, y2, first, last)
 
 
 def _numbers(value: object, count: int, name: str) -> list[float]:

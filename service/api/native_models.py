@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.api.problems import Problem
-from service.errors import FetchRefused
+from service.errors import FetchRefused, RequestError
 from service.jobs.accounts import Account
 from service.jobs.credits import Balance
-from service.jobs.job import Job, Media, PointedBox, Result, Rights, State
+from service.jobs.job import Job, Media, Result, Rights, State
 from service.outside.guard import address_of
 from service.outside.links import Links
+from service.timed_box import TimedBox
 
 LONGEST_ADDRESS = 2048
 MOST_BOXES = 100
@@ -49,16 +50,15 @@ class Box(Wire):
     last_seconds: Second | None = None
 
     @model_validator(mode="after")
-    def _has_room(self) -> Self:
-        if self.x2 <= self.x1 or self.y2 <= self.y1:
-            raise ValueError("the box is empty: x1, y1 is its top left corner, x2, y2 its bottom right one")
-        if self.first_seconds is not None and self.last_seconds is not None and self.last_seconds < self.first_seconds:
-            raise ValueError("the box ends before it begins")
+    def _is_valid(self) -> Self:
+        try:
+            self.to_timed_box()
+        except RequestError as error:
+            raise ValueError(str(error)) from None
         return self
 
-    @property
-    def pointed(self) -> PointedBox:
-        return PointedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds)
+    def to_timed_box(self) -> TimedBox:
+        return TimedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds)
 
 
 class Options(Wire):

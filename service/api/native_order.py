@@ -86,7 +86,7 @@ def _spec(wanted: Options, source: Source, mask: Source) -> JobSpec:
         source_key=source.key,
         mask_url=mask.url,
         mask_key=mask.key,
-        boxes=tuple(box.pointed for box in wanted.boxes),
+        boxes=tuple(box.to_timed_box() for box in wanted.boxes),
         classes=tuple(dict.fromkeys(wanted.classes)),
         detect=detect,
         remove_audio=wanted.remove_audio,

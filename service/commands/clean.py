@@ -23,12 +23,13 @@ from service.errors import CleanplateError, RequestError
 from service.inference.session import Networks
 from service.pipeline import run
 from service.pipeline.io.whole_file import whole_file
-from service.pipeline.provenance.provenance import mark_removed, signed
+from service.pipeline.provenance.provenance import mark_removed, sign_in_place
 from service.pipeline.provenance.signer import Signer
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.report import FileResult, Report
-from service.pipeline.request import CLASSES, Request, parse_box, parse_classes
+from service.pipeline.request import CLASSES, Request, parse_classes
 from service.pipeline.video import Limits
+from service.timed_box import parse_box
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]
@@ -108,7 +109,7 @@ def _clean_file(source: Path, target: Path, job: _Job, looks: Path | None) -> Re
         with _progress_bar(source.name) as on_progress, whole_file(target) as unsigned:
             report = run.clean(source, unsigned, job.request, job.networks, job.limits, on_progress, looks)
             edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
-            return replace(report, provenance=signed(source, unsigned, edits, job.signer))
+            return replace(report, provenance=sign_in_place(source, unsigned, edits, job.signer))
     except CleanplateError as error:
         if job.verbose:
             traceback.print_exc()

@@ -12,8 +12,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.client import Client
 from service.errors import ParameterError
-from service.pipeline.request import parse_box, parse_classes
+from service.pipeline.request import parse_classes
 from service.remote_job import RemoteJob
+from service.timed_box import parse_box
 
 Source = Annotated[str, typer.Argument(metavar="URL_OR_FILE", help="Address or file of a video or an image.", show_default=False)]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit 0 only if it succeeded.")]

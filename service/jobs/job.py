@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Self
 
 from service import errors
 from service.errors import CleanplateError, InternalError
+from service.timed_box import TimedBox
 
 Media = Literal["video", "image"]
 Rights = Literal["owner", "licensed"]  # by which the customer may change the picture: it is theirs, or its owner lets them
@@ -45,18 +46,6 @@ def may_follow(state: State, following: State) -> bool:
 
 
 @dataclass(frozen=True)
-class PointedBox:
-    """A box to be cleaned whatever is in it: corners as pixels or as fractions 0..1 of the shown picture, for some seconds or all."""
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-    first_seconds: float | None = None
-    last_seconds: float | None = None
-
-
-@dataclass(frozen=True)
 class JobSpec:
     """What a job is to do. Exactly one of `source_url` and `source_key` (an object in our storage) is given; of the mask's at most one."""
 
@@ -66,7 +55,7 @@ class JobSpec:
     mask_url: str | None = None
     mask_key: str | None = None
     mask_is_smear: bool = False  # strokes of any colour but pure black and white; else white = remove
-    boxes: tuple[PointedBox, ...] = ()
+    boxes: tuple[TimedBox, ...] = ()
     classes: tuple[str, ...] = ("overlay",)
     detect: bool = True
     remove_audio: bool = False
@@ -76,7 +65,7 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        lists = {"boxes": tuple(PointedBox(**box) for box in data["boxes"]), "classes": tuple(data["classes"])}
+        lists = {"boxes": tuple(TimedBox(**box) for box in data["boxes"]), "classes": tuple(data["classes"])}
         return cls(**{**data, **lists})
 
 

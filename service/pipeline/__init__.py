@@ -1,1 +1,1 @@
-"""The path of a video, one verb per file: probe, decode, segment, track, inpaint, composite, encode; `run` calls them in order."""
+"""A video on its way from marked file to clean plate. `run` calls the steps in order; each step is a package."""

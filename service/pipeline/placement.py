@@ -1,17 +1,18 @@
-"""Where a mark is: a box, the frames it stays for, its mask, opacity and colour."""
+"""One mark at one place: its box, its interval of frames, its mask, opacity and colour."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.arrays import Floats, Mask
 
 Kind = Literal["overlay", "scene_text", "user"]
 
 
 @dataclass(frozen=True)
 class Box:
-    """Pixels [left, right) x [top, bottom) of the coded picture."""
+    """Pixels [left, right) x [top, bottom) of the coded picture. Raises ValueError for an empty or negative box."""
 
     left: int
     top: int
@@ -32,11 +33,11 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index of the box in a (H, W) plane."""
+        """The box as an index into an (H, W) plane: rows, columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def expanded(self, pixels: int, width: int, height: int) -> "Box":
-        """The box with `pixels` around it, as far as a picture of this size goes."""
+        """The box grown by `pixels` on each side, cut off at the edges of a picture of `width` x `height`."""
         return Box(
             max(0, self.left - pixels), max(0, self.top - pixels), min(width, self.right + pixels), min(height, self.bottom + pixels)
         )
@@ -44,30 +45,33 @@ class Box:
 
 @dataclass(frozen=True)
 class Placement:
-    """One stay of a mark at one place, exact to the frame at both ends.
+    """One mark at one place for an interval of frames. Both ends of the interval are exact and belong to it.
 
-    mask: (h, w) float32 in [0, 1], above 0.5 where the mark is; pixels change there and, where it was found, in a narrow margin.
-    opacity: (h, w) float32 in [0, 1]. colour: (3, h, w) float32 RGB in [0, 1]. doubt: likely error of the opacity, (h, w) or one for all.
-    margin_pixels: beside a mark that was found as much is made anew with it.
+    h and w are the height and width of the box.
+    mask: (h, w) float32 in [0, 1], above 0.5 on the mark. opacity: (h, w) float32 in [0, 1].
+    colour: (3, h, w) float32 RGB in [0, 1]. confidence: in [0, 1].
+    opacity_sigma: standard deviation of the opacity's error, (h, w) or one value for all pixels.
+    dilation_pixels: how far around the mask of a detected mark pixels are replaced too; a user's mask is not dilated.
     """
 
     first_frame: int
-    last_frame: int  # inclusive
+    last_frame: int
     box: Box
-    mask: NDArray[np.float32] = field(repr=False)
-    opacity: NDArray[np.float32] = field(repr=False)
-    colour: NDArray[np.float32] = field(repr=False)
+    mask: Floats = field(repr=False)
+    opacity: Floats = field(repr=False)
+    colour: Floats = field(repr=False)
     confidence: float
     kind: Kind = "overlay"
-    opacity_sigma: NDArray[np.float32] | float = field(default=0.0, repr=False)
+    opacity_sigma: Floats | float = field(default=0.0, repr=False)
     dilation_pixels: int = 2
 
     def covers(self, frame_index: int) -> bool:
+        """Whether the interval includes this frame."""
         return self.first_frame <= frame_index <= self.last_frame
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> Box:
-    """The smallest box around the pixels of a mask (h, w) that has some."""
+def bounding_box(mask: Mask) -> Box:
+    """The smallest box around the pixels of a mask (h, w), which must not be empty."""
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
@@ -78,7 +82,7 @@ def intersect(left: Box, right: Box) -> bool:
 
 
 def shared_slices(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The pixels that two boxes share, as an index into each."""
+    """The pixels that two intersecting boxes share, as an index into each."""
     top, bottom = max(box.top, other.top), min(box.bottom, other.bottom)
     left, right = max(box.left, other.left), min(box.right, other.right)
     return (

@@ -24,7 +24,7 @@ from service.pipeline.placement import Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
-from service.pipeline.report.debug import FrameSampler, draw
+from service.pipeline.report.debug import FrameSampler, write_debug_pictures
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Frame, Limits, VideoInfo
@@ -77,7 +77,7 @@ def clean(
         else:
             copy_untouched(source, target)
     if debug:
-        draw(samples, debug)
+        write_debug_pictures(samples, debug)
     return Report(info, tuple(marks), timeline, job.figures(timeline.frames), versions() | networks.versions, samples)
 
 

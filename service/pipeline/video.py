@@ -1,4 +1,4 @@
-"""What a video is on its way through the pipeline: its description, its limits, its frames."""
+"""A video as data: its description, the limits for inputs, and its decoded frames."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,20 +11,20 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Limits:
-    """What an input may be at most."""
+    """The largest input that is accepted, and what its decoder may use."""
 
     file_bytes: int = 200 * 2**20
     duration_seconds: float = 360.0
     long_side_pixels: int = 2048
     short_side_pixels: int = 1088
-    still_pixels: int = 50 * 10**6  # of an image, in place of the two sides
+    still_pixels: int = 50 * 10**6  # width x height of an image, whose sides have no limit
     decoder_memory_bytes: int = 2 * 2**30
     decoder_stall_seconds: float = 60.0  # without a new frame
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """A planar YUV layout: `name` as FFmpeg spells it, chroma shifts as powers of two."""
+    """A planar YUV or RGB layout. name: FFmpeg's. chroma_shift_x, _y: log2 of the luma pixels per chroma sample, across and down."""
 
     name: str
     bit_depth: int
@@ -34,7 +34,7 @@ class PixelFormat:
 
 @dataclass(frozen=True)
 class Colour:
-    """How YUV values stand for light; FFmpeg's own integers, `full_range` resolved to a bool."""
+    """How stored values stand for light: FFmpeg's integers, with the range as a bool."""
 
     full_range: bool
     matrix: int  # AVColorSpace
@@ -44,7 +44,7 @@ class Colour:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A probed video. Width and height are those of the coded picture, before rotation."""
+    """A probed video. width, height: of the coded picture, in pixels. rotation_degrees: counterclockwise, from coded to displayed."""
 
     width: int
     height: int
@@ -59,13 +59,17 @@ class VideoInfo:
     container: str
     file_bytes: int
     video_bit_rate: int  # bits per second
-    sample_aspect_ratio: Fraction | None = None  # of a pixel, width to height; None: the file does not say
-    display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers; empty: shown as it is
+    sample_aspect_ratio: Fraction | None = None  # width to height of one pixel; None: the file does not say
+    display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers; empty: displayed as coded
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded picture. `planes` are Y, U, V: (H, W) and twice (H >> sy, W >> sx) rounded up, uint8 or uint16."""
+    """One decoded picture.
+
+    planes: Y (H, W), U and V (H / 2 ** chroma_shift_y, W / 2 ** chroma_shift_x, rounded up), uint8 or uint16.
+    pts: in units of the video's time base.
+    """
 
     index: int
     pts: int

@@ -168,7 +168,7 @@ def test_a_mask_image_says_what_to_remove(clip: Path, cleanplate: Command, tmp_p
     report = tmp_path / "report.html"
     done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", "--mask", tmp_path / "mask.png", "--report", report)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"Marks removed from {FRAMES} of {FRAMES} frames, in 1 stay." in report.read_text()
+    assert f"Marks removed from {FRAMES} of {FRAMES} frames, in 1 interval." in report.read_text()
     truth, hole = [scene(index) for index in range(FRAMES)], mark() > 0.05
     assert psnr(read_clip(tmp_path / "out.mp4"), truth, hole) >= psnr(read_clip(clip), truth, hole) + 10
 

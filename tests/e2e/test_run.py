@@ -12,9 +12,10 @@ from service.inference import fake
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.placement import Box
 from service.pipeline.report.report import Report
-from service.pipeline.request import Request, parse_box
+from service.pipeline.request import Request
 from service.pipeline.run import Progress, clean
 from service.pipeline.video import Limits
+from service.timed_box import parse_box
 from tests.footage import FPS, Picture, marked, read_film, scene, write_film
 
 WIDTH, HEIGHT = 128, 96

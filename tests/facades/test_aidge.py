@@ -33,7 +33,8 @@ from service.errors import (
     Truncated,
     UnsupportedFormat,
 )
-from service.jobs.job import JobSpec, PointedBox
+from service.jobs.job import JobSpec
+from service.timed_box import TimedBox
 from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 
 REMOVAL = "/ai/video/removal"
@@ -322,7 +323,7 @@ def test_param_json_comes_in_every_wrapping(desk: FrontDesk, wrap: Any) -> None:
     wish = wish_of(desk, signer, task_id)
     assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", PARAMETERS["videoUrl"], True, True)
     assert wish.classes == ("overlay", "scene_text")
-    assert wish.boxes == (PointedBox(0.1, 0.8, 0.9, 0.95, 0, 2.5), PointedBox(0, 0, 1, 1))
+    assert wish.boxes == (TimedBox(0.1, 0.8, 0.9, 0.95, 0, 2.5), TimedBox(0, 0, 1, 1))
     assert desk.context.job_service.find(signer.id, task_id).request == {"language": "en", "colorBlocks": True}
 
 
@@ -338,7 +339,7 @@ def test_all_parameters_may_be_text(desk: FrontDesk, form: str) -> None:
         parts = {name: (None, value) for name, value in sent.items()}
         response = desk.client.post(REMOVAL, params=signed(signer), files=parts)
     wish = wish_of(desk, signer, submitted(response))
-    assert (wish.classes, wish.remove_audio, wish.boxes) == (("overlay",), False, (PointedBox(0, 0, 0.5, 0.5),))
+    assert (wish.classes, wish.remove_audio, wish.boxes) == (("overlay",), False, (TimedBox(0, 0, 0.5, 0.5),))
 
 
 def test_other_methods_are_refused(desk: FrontDesk) -> None:
@@ -353,7 +354,7 @@ def test_boxes_are_read_as_they_are(x: float, y: float, width: float, height: fl
     x1, y1, x2, y2 = x / 2, y / 2, x / 2 + width / 2, y / 2 + height / 2
     told = [{"timestamp": [first, first + length], "box": [x1, y1, x2, y2]}]
     if x1 < x2 and y1 < y2:
-        assert read_boxes(told) == read_boxes(json.dumps(told)) == (PointedBox(x1, y1, x2, y2, first, first + length),)
+        assert read_boxes(told) == read_boxes(json.dumps(told)) == (TimedBox(x1, y1, x2, y2, first, first + length),)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_report import EXAMPLE, ReportView
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
-from service.jobs.job import Job, JobSpec, NewJob, PointedBox, State, new_id
+from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
+from service.timed_box import TimedBox
 from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 from tests.service_process import Service, file
 
@@ -209,7 +210,7 @@ def test_options_reach_the_job(desk: FrontDesk, customer: Customer) -> None:
         media="image",
         source_url=VIDEO,
         mask_url="http://example.com/mask.png",
-        boxes=(PointedBox(0.1, 0.2, 0.3, 0.4, 1, 2.5),),
+        boxes=(TimedBox(0.1, 0.2, 0.3, 0.4, 1, 2.5),),
         classes=("scene_text", "overlay"),
         detect=True,
         remove_audio=True,

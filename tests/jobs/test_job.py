@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from service import errors
 from service.errors import CleanplateError, FetchRefused, InternalError
 from service.jobs import store
-from service.jobs.job import FINAL, Failure, JobSpec, PointedBox, State, may_follow, new_id
+from service.jobs.job import FINAL, Failure, JobSpec, State, may_follow, new_id
 from service.jobs.tables import JOBS
+from service.timed_box import TimedBox
 from tests.jobs.bench import Bench
 
 LEGAL = {
@@ -22,7 +23,6 @@ LEGAL = {
     "publishing": {"succeeded", "failed", "cancelled"},
 }
 PAIRS = list(product(State, State))
-FRACTIONS = st.floats(0, 1)
 
 
 @pytest.mark.parametrize(("state", "following"), PAIRS)
@@ -48,7 +48,8 @@ def test_the_database_takes_legal_steps_alone(lite: Bench, state: State, followi
     assert told == [State.QUEUED] + ([] if state is following else [following])
 
 
-BOXES = st.builds(PointedBox, FRACTIONS, FRACTIONS, FRACTIONS, FRACTIONS, st.none() | FRACTIONS, st.none() | FRACTIONS)
+LOW, HIGH = st.floats(0, 0.5), st.floats(0.5, 1, exclude_min=True)
+BOXES = st.builds(TimedBox, LOW, LOW, HIGH, HIGH, st.none() | LOW, st.none() | HIGH)
 WISHES = st.builds(
     JobSpec,
     media=st.sampled_from(["video", "image"]),

@@ -15,8 +15,9 @@ from service.inference import fake
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.session import Networks
 from service.pipeline.placement import Box
-from service.pipeline.request import Request, parse_box
+from service.pipeline.request import Request
 from service.pipeline.run import clean
+from service.timed_box import parse_box
 from tests.footage import BlendOfReferences, marked, scene, write_film
 
 WIDTH, HEIGHT = 96, 64

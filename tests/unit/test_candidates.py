@@ -15,8 +15,9 @@ from service.pipeline.locate.track import Track
 from service.pipeline.marks.candidate import Candidate, UserBox, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.placement import Box
-from service.pipeline.request import Request, TimedBox, parse_box
+from service.pipeline.request import Request
 from service.pipeline.video import Limits
+from service.timed_box import TimedBox, parse_box
 from tests.footage import FPS, described, write_film
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 48

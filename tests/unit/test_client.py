@@ -35,9 +35,9 @@ from service.errors import (
     UnknownJob,
 )
 from service.jobs import store
-from service.jobs.job import PointedBox, State
-from service.pipeline.request import parse_box
+from service.jobs.job import State
 from service.remote_job import RemoteJob, error_of
+from service.timed_box import TimedBox, parse_box
 from tests.fixture_host import Host, host
 from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 
@@ -93,7 +93,7 @@ def test_an_address(desk: FrontDesk, customer: Customer, client: Client) -> None
     assert job == RemoteJob(desk.job_of(customer).id, State.QUEUED, 0)
     kept = desk.job_of(customer)
     assert (kept.spec.source_url, kept.spec.mask_url) == (VIDEO, "http://example.com/mask.png")
-    assert kept.spec.boxes == (PointedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
+    assert kept.spec.boxes == (TimedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
     assert sorted(kept.spec.classes) == ["overlay", "scene_text"]
     assert (kept.spec.detect, kept.spec.remove_audio, kept.callback_url) == (True, True, "http://example.com/done")
     assert client.get(job.id) == job

@@ -1,4 +1,4 @@
-"""Content Credentials and source types: kept from source to output, and the edit signed; c2pa's own reader and PyAV are the oracles."""
+"""Content Credentials and source types: kept from source to output, with the edit signed. c2pa's reader and PyAV are the oracles."""
 
 import json
 import struct
@@ -20,7 +20,7 @@ from service.pipeline.io import xmp
 from service.pipeline.io.encode import copy_untouched
 from service.pipeline.io.mute import mute
 from service.pipeline.placement import Box, Placement
-from service.pipeline.provenance.provenance import SOUND_REMOVED, Credentials, Edit, Provenance, mark_removed, read, signed
+from service.pipeline.provenance.provenance import SOUND_REMOVED, Credentials, Edit, Provenance, mark_removed, read, sign_in_place
 from service.pipeline.provenance.signer import PrivateKey, Signer
 from service.settings import Settings
 from service.source_type import IPTC, known_source_type, parse_source_type, short_name
@@ -36,7 +36,7 @@ PACKET = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
     'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{}</rdf:Description></rdf:RDF></x:xmpmeta>'
 )
-TOLD = PACKET.format(f"<e:DigitalSourceType>{TRAINED}</e:DigitalSourceType>").encode()
+PACKET_WITH_TYPE = PACKET.format(f"<e:DigitalSourceType>{TRAINED}</e:DigitalSourceType>").encode()
 
 
 @pytest.fixture(scope="module")
@@ -56,25 +56,25 @@ def made(path: Path, variant: int = 0) -> Path:
 
 
 def pair(folder: Path, suffix: str) -> tuple[Path, Path]:
-    """A source, and what it became."""
+    """A source and an output made from it."""
     return made(folder / f"source{suffix}"), made(folder / f"target{suffix}", 1)
 
 
 def mark(rotation_degrees: int = 0) -> Edit:
-    """A mark was removed from a file that is shown turned."""
+    """The edit of a rotated file from which a mark was removed."""
     mask = np.ones((8, 16), np.float32)
     placement = Placement(2, 9, Box(4, 6, 20, 14), mask, mask, np.ones((3, 8, 16), np.float32), 0.9)
     return mark_removed([placement], replace(described(64, 48), rotation_degrees=rotation_degrees))
 
 
 def sign(source: Path, target: Path, signer: Signer, declared: str | None = None, rotation_degrees: int = 0) -> Provenance:
-    """Sign a target from which a mark was removed, which must succeed."""
-    told = signed(source, target, [mark(rotation_degrees)], signer, declared)
-    assert told.reason is None
-    return told
+    """Sign a target from which a mark was removed; it must succeed."""
+    result = sign_in_place(source, target, [mark(rotation_degrees)], signer, declared)
+    assert result.reason is None
+    return result
 
 
-def shown(path: Path) -> Any:
+def content_of(path: Path) -> Any:
     """What is in a file besides its credentials: pixels, or duration and packets of all streams."""
     if path.suffix in IMAGES:
         with Image.open(path) as image:
@@ -84,9 +84,9 @@ def shown(path: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def carrying(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> bytes:
+def signed_source(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> bytes:
     """An MP4 with credentials that say that it was made by a trained model."""
-    source, target = pair(tmp_path_factory.mktemp("carrying"), ".mp4")
+    source, target = pair(tmp_path_factory.mktemp("signed_source"), ".mp4")
     sign(target, source, signer, declared=TRAINED)
     return source.read_bytes()
 
@@ -97,10 +97,10 @@ def carrying(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> bytes:
 @pytest.mark.parametrize("suffix", VIDEOS + IMAGES)
 def test_the_edit_is_signed(tmp_path: Path, signer: Signer, suffix: str) -> None:
     source, target = pair(tmp_path, suffix)
-    before = shown(target)
-    told = sign(source, target, signer)
-    assert shown(target) == before
-    assert (told.signed_by, told.source_state, told.digital_source_type) == ("Cleanplate on this machine", "none", None)
+    before = content_of(target)
+    result = sign(source, target, signer)
+    assert content_of(target) == before
+    assert (result.signed_by, result.source_state, result.digital_source_type) == ("Cleanplate on this machine", "none", None)
     found = read(target)
     assert (found.state, found.valid, found.problems) == ("Valid", True, ("signingCredential.untrusted",))
     (manifest,) = found.manifests
@@ -113,10 +113,10 @@ def test_the_edit_is_signed(tmp_path: Path, signer: Signer, suffix: str) -> None
 
 def test_the_index_stays_first(tmp_path: Path, signer: Signer) -> None:
     source, target = pair(tmp_path, ".mp4")
-    mute(target, quiet := tmp_path / "quiet.mp4")  # written as all outputs are
-    before = shown(quiet)
-    assert signed(source, quiet, [mark(), SOUND_REMOVED], signer).reason is None
-    assert shown(quiet) == before
+    mute(target, quiet := tmp_path / "quiet.mp4")  # muxed like every output
+    before = content_of(quiet)
+    assert sign_in_place(source, quiet, [mark(), SOUND_REMOVED], signer).reason is None
+    assert content_of(quiet) == before
     assert boxes(quiet).index(b"moov") < boxes(quiet).index(b"mdat")
 
 
@@ -130,7 +130,7 @@ def boxes(path: Path) -> list[bytes]:
     return names
 
 
-def test_regions_are_those_of_the_picture_as_it_is_shown(tmp_path: Path, signer: Signer) -> None:
+def test_regions_are_in_the_displayed_picture(tmp_path: Path, signer: Signer) -> None:
     source, target = pair(tmp_path, ".mp4")
     sign(source, target, signer, rotation_degrees=180)
     with c2pa.Reader(str(target)) as reader:
@@ -161,59 +161,59 @@ def test_the_operators_certificate_signs(tmp_path: Path, algorithm: Any) -> None
     key = KEYS[algorithm]()
     own = Signer(Path(write_own(tmp_path, key)["certificate"]).read_text(), key, algorithm)
     source, target = pair(tmp_path, ".png")
-    assert sign(source, target, own).signed_by == own.name  # which the library has read again by then
+    assert sign(source, target, own).signed_by == own.name  # the library has verified the certificate by then
 
 
 def test_a_target_that_cannot_be_signed_stays_as_it_was(tmp_path: Path, signer: Signer) -> None:
     source, target = pair(tmp_path, ".png")
     before = target.read_bytes()
-    told = signed(source, target, [mark()], replace(signer, key=ec.generate_private_key(ec.SECP256R1())))
-    assert told.signed_by is None
-    assert "the output cannot be signed" in str(told.reason)
+    result = sign_in_place(source, target, [mark()], replace(signer, key=ec.generate_private_key(ec.SECP256R1())))
+    assert result.signed_by is None
+    assert "the output cannot be signed" in str(result.reason)
     assert target.read_bytes() == before
 
 
-# What the source carries.
+# The source's credentials.
 
 
-def test_the_sources_credentials_are_in_the_output(tmp_path: Path, signer: Signer, carrying: bytes) -> None:
+def test_the_sources_credentials_are_in_the_output(tmp_path: Path, signer: Signer, signed_source: bytes) -> None:
     source, target = pair(tmp_path, ".mp4")
-    source.write_bytes(carrying)
-    told = sign(source, target, signer, declared=CAPTURE)
-    assert (told.source_state, told.digital_source_type, told.told_by) == ("Valid", TRAINED, "credentials")
+    source.write_bytes(signed_source)
+    result = sign(source, target, signer, declared=CAPTURE)
+    assert (result.source_state, result.digital_source_type, result.told_by) == ("Valid", TRAINED, "credentials")
     newest, older = read(target).manifests
     assert newest.ingredients[0].has_credentials
     assert [manifest.actions[0].digital_source_type for manifest in (newest, older)] == [TRAINED, TRAINED]
     assert older == read(source).manifests[0]
 
 
-def test_credentials_of_a_file_that_was_changed_are_kept_as_such(tmp_path: Path, signer: Signer, carrying: bytes) -> None:
+def test_invalid_credentials_are_kept_as_invalid(tmp_path: Path, signer: Signer, signed_source: bytes) -> None:
     source, target = pair(tmp_path, ".mp4")
-    data = bytearray(carrying)
+    data = bytearray(signed_source)
     data[data.index(b"mdat") + 1000] ^= 1
     source.write_bytes(data)
-    told = sign(source, target, signer)
-    assert told.source_state == "Invalid"
-    assert told.digital_source_type == TRAINED
-    assert "assertion.bmffHash.mismatch" in told.source_problems
+    result = sign(source, target, signer)
+    assert result.source_state == "Invalid"
+    assert result.digital_source_type == TRAINED
+    assert "assertion.bmffHash.mismatch" in result.source_problems
     found = read(target)
     assert found.valid
     assert "assertion.bmffHash.mismatch" in found.manifests[0].ingredients[0].problems
 
 
-def test_credentials_that_cannot_be_read_end_no_job(tmp_path: Path, signer: Signer, carrying: bytes) -> None:
+def test_unreadable_credentials_do_not_fail_the_job(tmp_path: Path, signer: Signer, signed_source: bytes) -> None:
     source, target = pair(tmp_path, ".mp4")
-    data = bytearray(carrying)
+    data = bytearray(signed_source)
     place = data.index(b"jumb")
     data[place + 10 : place + 400] = bytes(390)
     source.write_bytes(data)
-    told = sign(source, target, signer, declared=CAPTURE)
-    assert (told.source_state, told.digital_source_type, told.told_by) == ("unreadable", CAPTURE, "account")
-    assert told.source_problems
+    result = sign(source, target, signer, declared=CAPTURE)
+    assert (result.source_state, result.digital_source_type, result.told_by) == ("unreadable", CAPTURE, "account")
+    assert result.source_problems
     assert [part.has_credentials for part in read(target).manifests[0].ingredients] == [False]
 
 
-def test_credentials_that_are_elsewhere_are_not_fetched(tmp_path: Path, signer: Signer) -> None:
+def test_remote_credentials_are_not_fetched(tmp_path: Path, signer: Signer) -> None:
     source, target = pair(tmp_path, ".jpg")
     callback = c2pa.Signer.from_callback(signer.sign, c2pa.C2paSigningAlg.ES256, signer.chain_pem, None)
     builder = c2pa.Builder({"claim_generator_info": [{"name": "someone"}]})
@@ -222,18 +222,18 @@ def test_credentials_that_are_elsewhere_are_not_fetched(tmp_path: Path, signer: 
     builder.set_remote_url("http://127.0.0.1:9/manifest.c2pa")
     with made(tmp_path / "plain.jpg").open("rb") as plain, source.open("w+b") as file:
         builder.sign(callback, "image/jpeg", plain, file)
-    told = sign(source, target, signer)
-    assert told.source_state == "unreadable"
-    assert "kept elsewhere, and nothing is fetched" in told.source_problems[0]
+    result = sign(source, target, signer)
+    assert result.source_state == "unreadable"
+    assert "stored elsewhere, and nothing is fetched" in result.source_problems[0]
     assert read(target).valid
 
 
 @pytest.mark.parametrize("suffix", [".png", ".mp4"])
-def test_the_source_type_of_metadata_is_told(tmp_path: Path, signer: Signer, suffix: str) -> None:
+def test_the_source_type_is_read_from_metadata(tmp_path: Path, signer: Signer, suffix: str) -> None:
     source, target = pair(tmp_path, suffix)
-    with_packet(source, TOLD)
-    told = sign(source, target, signer, declared=CAPTURE)
-    assert (told.digital_source_type, told.told_by) == (TRAINED, "metadata")
+    with_packet(source, PACKET_WITH_TYPE)
+    result = sign(source, target, signer, declared=CAPTURE)
+    assert (result.digital_source_type, result.told_by) == (TRAINED, "metadata")
 
 
 def with_packet(path: Path, packet: bytes) -> None:
@@ -252,36 +252,36 @@ def with_packet(path: Path, packet: bytes) -> None:
 # What is not signed.
 
 
-def test_what_was_not_edited_stays_as_it_was(tmp_path: Path, signer: Signer) -> None:
+def test_an_unedited_file_stays_as_it_was(tmp_path: Path, signer: Signer) -> None:
     source = made(tmp_path / "source.mp4")
     copy_untouched(source, target := tmp_path / "target.mp4")
-    told = signed(source, target, [], signer)
-    assert (told.signed_by, told.reason) == (None, "nothing was edited, and what the source carries is as it was")
+    result = sign_in_place(source, target, [], signer)
+    assert (result.signed_by, result.reason) == (None, "nothing was edited; the source's credentials are unchanged")
     assert target.read_bytes() == source.read_bytes()
 
 
-def test_another_container_is_an_edit(tmp_path: Path, signer: Signer, carrying: bytes) -> None:
-    (source := tmp_path / "source.mp4").write_bytes(carrying)
+def test_another_container_is_an_edit(tmp_path: Path, signer: Signer, signed_source: bytes) -> None:
+    (source := tmp_path / "source.mp4").write_bytes(signed_source)
     copy_untouched(source, target := tmp_path / "target.mov")
-    assert signed(source, target, [], signer).source_state == "Valid"
+    assert sign_in_place(source, target, [], signer).source_state == "Valid"
     newest, older = read(target).manifests
     assert [action.name for action in newest.actions] == ["c2pa.opened", "c2pa.repackaged"]
     assert older.actions[0].digital_source_type == TRAINED
 
 
-def test_containers_without_credentials_pass(tmp_path: Path, signer: Signer) -> None:
+def test_containers_without_credentials_are_not_signed(tmp_path: Path, signer: Signer) -> None:
     source = made(tmp_path / "source.mp4")
     target = made(tmp_path / "target.mkv")
     before = target.read_bytes()
-    assert signed(source, target, [SOUND_REMOVED], signer).reason == ".mkv files carry no Content Credentials"
-    assert signed(source, target, [SOUND_REMOVED], None).reason == "signing is switched off"
+    assert sign_in_place(source, target, [SOUND_REMOVED], signer).reason == ".mkv files carry no Content Credentials"
+    assert sign_in_place(source, target, [SOUND_REMOVED], None).reason == "signing is switched off"
     assert target.read_bytes() == before
     assert read(target) == Credentials("none", problems=("mkv files carry no Content Credentials",))
     sign(target, source, signer)
     assert [part.has_credentials for part in read(source).manifests[0].ingredients] == [False]
 
 
-def test_what_is_no_media_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_media_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video at all")
     for name in ("text.mp4", "missing.mp4"):
         with pytest.raises(NotMedia):
@@ -295,24 +295,26 @@ def test_what_is_no_media_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("first", "second"), [(".mp4", ".mov"), (".png", ".jpg"), (".jpg", ".png")])
 def test_xmp_is_kept_from_format_to_format(tmp_path: Path, first: str, second: str) -> None:
     source = made(tmp_path / f"source{first}")
-    with_packet(source, TOLD)
+    with_packet(source, PACKET_WITH_TYPE)
     copy_untouched(source, target := tmp_path / f"target{second}")
-    assert xmp.packet_of(target) == TOLD
+    assert xmp.packet_of(target) == PACKET_WITH_TYPE
     if first == ".mp4":
         mute(source, quiet := tmp_path / "quiet.mp4")
-        assert xmp.packet_of(quiet) == TOLD
+        assert xmp.packet_of(quiet) == PACKET_WITH_TYPE
         with av.open(quiet) as file:
             assert [stream.type for stream in file.streams] == ["video"]
 
 
-def test_xmp_where_quicktime_has_it(tmp_path: Path) -> None:
+def test_xmp_where_quicktime_stores_it(tmp_path: Path) -> None:
     path = tmp_path / "a.mov"
-    path.write_bytes(box(b"ftyp", b"qt  ") + box(b"mdat", b"x" * 50) + box(b"moov", box(b"mvhd", b"") + box(b"udta", box(b"XMP_", TOLD))))
-    assert xmp.packet_of(path) == TOLD
+    path.write_bytes(
+        box(b"ftyp", b"qt  ") + box(b"mdat", b"x" * 50) + box(b"moov", box(b"mvhd", b"") + box(b"udta", box(b"XMP_", PACKET_WITH_TYPE)))
+    )
+    assert xmp.packet_of(path) == PACKET_WITH_TYPE
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0\0\0", b"\0\0\0\4free", b"\xff\xff\xff\xffmoov", b"\0\0\0\1uuid"])
-def test_boxes_that_are_none_end_the_search(tmp_path: Path, tail: bytes) -> None:
+def test_malformed_boxes_end_the_search(tmp_path: Path, tail: bytes) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(box(b"ftyp", b"isom") + tail)
     assert xmp.packet_of(path) is None
@@ -338,7 +340,7 @@ def test_the_source_type_in_xmp(inside: str, expected: str | None) -> None:
 
 
 def test_xmp_with_entities_is_not_read() -> None:
-    assert xmp.source_type_of(b'<!DOCTYPE x [<!ENTITY a "b">]>' + TOLD) is None
+    assert xmp.source_type_of(b'<!DOCTYPE x [<!ENTITY a "b">]>' + PACKET_WITH_TYPE) is None
     attribute = PACKET.replace("{}", "").replace("xmlns:e", f'e:DigitalSourceType="{CAPTURE}" xmlns:e')
     assert xmp.source_type_of(attribute.encode()) == CAPTURE
 

@@ -16,7 +16,7 @@ from service.api.native_report import ReportView
 from service.errors import Truncated
 from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
-from service.pipeline.report.report import MATTE_BYTES, MAX_MATTES, FileResult, Report, StepMetrics, to_json
+from service.pipeline.report.report import MAX_MATTE_BYTES, MAX_MATTES, FileResult, Report, StepMetrics, to_json
 from service.pipeline.video import Colour, PixelFormat, VideoInfo
 
 INFO = VideoInfo(
@@ -40,7 +40,7 @@ STEPS = (StepMetrics("locate", 1.0, 60), StepMetrics("measure", 0.5, 60), StepMe
 
 
 def placement(mask_pixels: int) -> Placement:
-    """A red mark, 0.75 opaque at its core; its edge is faint and of another colour, which must hardly count."""
+    """A red mark of opacity 0.75 on its first `mask_pixels` pixels."""
     mask, opacity = np.zeros((10, 20), np.float32), np.zeros((10, 20), np.float32)
     mask.ravel()[:mask_pixels] = 1
     opacity.ravel()[:mask_pixels] = 0.75
@@ -49,7 +49,7 @@ def placement(mask_pixels: int) -> Placement:
     return Placement(3, 12, Box(4, 5, 24, 15), mask, opacity, colour, confidence=0.9)
 
 
-def test_figures_are_frames_by_seconds() -> None:
+def test_metrics_are_frames_by_seconds() -> None:
     report = Report(INFO, (), TIMELINE, STEPS, {})
     assert report.seconds == 4.0
     assert report.frames_per_second == 15.0
@@ -57,29 +57,29 @@ def test_figures_are_frames_by_seconds() -> None:
     assert StepMetrics("locate", 0.0, 0).frames_per_second == 0.0
 
 
-def test_json_tells_placements_steps_and_versions() -> None:
+def test_json_has_placements_steps_and_versions() -> None:
     report = Report(INFO, (placement(50),), TIMELINE, STEPS, {"segmenter": "1"})
-    (told,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
-    assert (told["input"], told["output"], told["mark_found"]) == ("in.mp4", "out.mp4", True)
-    ReportView.model_validate({"files": [told]}, strict=True)
-    (stay,) = told["placements"]
-    assert (stay["first_seconds"], stay["last_seconds"]) == (0.1, 0.4)
-    assert (stay["first_frame"], stay["last_frame"], stay["box"], stay["kind"]) == (3, 12, [4, 5, 24, 15], "overlay")
-    assert (stay["mask_pixels"], stay["confidence"]) == (50, 0.9)
-    assert stay["opacity"] == pytest.approx(0.75)
-    assert stay["colour"] == [1.0, 0.0, 0.0]
-    assert [step["name"] for step in told["steps"]] == ["locate", "measure", "remove"]
-    assert told["versions"] == {"segmenter": "1"}
-    assert told["video"]["frames"] == 60
-    assert told["video"]["frames_per_second"] == pytest.approx(29.97)
+    (entry,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
+    assert (entry["input"], entry["output"], entry["mark_found"]) == ("in.mp4", "out.mp4", True)
+    ReportView.model_validate({"files": [entry]}, strict=True)
+    (item,) = entry["placements"]
+    assert (item["first_seconds"], item["last_seconds"]) == (0.1, 0.4)
+    assert (item["first_frame"], item["last_frame"], item["box"], item["kind"]) == (3, 12, [4, 5, 24, 15], "overlay")
+    assert (item["mask_pixels"], item["confidence"]) == (50, 0.9)
+    assert item["opacity"] == pytest.approx(0.75)
+    assert item["colour"] == [1.0, 0.0, 0.0]
+    assert [step["name"] for step in entry["steps"]] == ["locate", "measure", "remove"]
+    assert entry["versions"] == {"segmenter": "1"}
+    assert entry["video"]["frames"] == 60
+    assert entry["video"]["frames_per_second"] == pytest.approx(29.97)
 
 
 def test_the_mean_colour_weighs_by_opacity() -> None:
     mask, opacity = np.ones((1, 2), np.float32), np.array([[0.9, 0.1]], np.float32)
     colour = np.array([[[1.0, 0.0]]] * 3, np.float32)
     mark = Placement(0, 0, Box(0, 0, 2, 1), mask, opacity, colour, confidence=1.0)
-    (told,) = json.loads(to_json((FileResult("a", "b", Report(INFO, (mark,), TIMELINE, STEPS, {})),)))["files"]
-    assert told["placements"][0]["colour"] == [0.9, 0.9, 0.9]
+    (entry,) = json.loads(to_json((FileResult("a", "b", Report(INFO, (mark,), TIMELINE, STEPS, {})),)))["files"]
+    assert entry["placements"][0]["colour"] == [0.9, 0.9, 0.9]
 
 
 def test_an_empty_mask_gives_numbers_not_nan() -> None:
@@ -88,7 +88,7 @@ def test_an_empty_mask_gives_numbers_not_nan() -> None:
     assert json.loads(text)["files"][0]["placements"][0]["mask_pixels"] == 0
 
 
-def test_a_failed_input_tells_its_error_and_names_no_output() -> None:
+def test_a_failed_input_has_its_error_and_no_output() -> None:
     results = (
         FileResult("good.mp4", "good.mp4", Report(INFO, (), TIMELINE, STEPS, {})),
         FileResult("bad.mp4", "bad.mp4", Truncated("ends after 3 of 60 frames")),
@@ -99,10 +99,10 @@ def test_a_failed_input_tells_its_error_and_names_no_output() -> None:
     assert [result.exit_code for result in results] == [0, 3]
 
 
-def told_of(*placements: Placement, rotation_degrees: int = 0) -> dict[str, Any]:
+def entry_of(*placements: Placement, rotation_degrees: int = 0) -> dict[str, Any]:
     report = Report(replace(INFO, rotation_degrees=rotation_degrees), placements, TIMELINE, STEPS, {})
-    (told,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
-    return told  # type: ignore[no-any-return]
+    (entry,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
+    return entry  # type: ignore[no-any-return]
 
 
 def picture_at(address: str) -> NDArray[np.uint8]:
@@ -113,26 +113,26 @@ def picture_at(address: str) -> NDArray[np.uint8]:
         return np.asarray(picture)
 
 
-def test_a_matte_is_what_the_mark_hides_and_is_told_once() -> None:
-    told = told_of(placement(50), replace(placement(50), first_frame=20, last_frame=30), placement(60))
-    assert [stay["matte"] for stay in told["placements"]] == [0, 0, 1]
+def test_a_matte_is_what_the_mark_hides_and_is_written_once() -> None:
+    entry = entry_of(placement(50), replace(placement(50), first_frame=20, last_frame=30), placement(60))
+    assert [item["matte"] for item in entry["placements"]] == [0, 0, 1]
     expected = np.zeros((10, 20), np.uint8)
-    expected.ravel()[:50] = 191  # three quarters
-    np.testing.assert_array_equal(picture_at(told["mattes"][0]), expected)
+    expected.ravel()[:50] = 191  # 0.75 of 255
+    np.testing.assert_array_equal(picture_at(entry["mattes"][0]), expected)
 
 
-def test_a_turned_video_is_told_as_it_is_shown() -> None:
-    told, plain = told_of(placement(50), rotation_degrees=90), told_of(placement(50))
-    assert (told["video"]["width"], told["video"]["height"], told["video"]["rotation_degrees"]) == (48, 64, 90)
-    assert told["placements"][0]["box"] == [5, 64 - 24, 15, 64 - 4]
-    np.testing.assert_array_equal(picture_at(told["mattes"][0]), np.rot90(picture_at(plain["mattes"][0])))
+def test_a_rotated_video_is_reported_as_displayed() -> None:
+    entry, plain = entry_of(placement(50), rotation_degrees=90), entry_of(placement(50))
+    assert (entry["video"]["width"], entry["video"]["height"], entry["video"]["rotation_degrees"]) == (48, 64, 90)
+    assert entry["placements"][0]["box"] == [5, 64 - 24, 15, 64 - 4]
+    np.testing.assert_array_equal(picture_at(entry["mattes"][0]), np.rot90(picture_at(plain["mattes"][0])))
 
 
 def test_mattes_are_not_too_many() -> None:
-    told = told_of(
+    entry = entry_of(
         *(placement(pixels) for pixels in range(MAX_MATTES)), placement(3), *(placement(1), replace(placement(1), opacity=NOISE))
     )
-    assert [stay["matte"] for stay in told["placements"]] == [*range(MAX_MATTES), 3, 1, None]
+    assert [item["matte"] for item in entry["placements"]] == [*range(MAX_MATTES), 3, 1, None]
 
 
 def test_mattes_are_not_too_large() -> None:
@@ -142,6 +142,6 @@ def test_mattes_are_not_too_large() -> None:
         Placement(0, 9, Box(0, 0, *size), np.ones(size, np.float32), rng.random(size, np.float32), np.ones((3, *size), np.float32), 1.0)
         for _ in range(3)
     ]
-    told = told_of(*marks, placement(50))
-    assert [stay["matte"] for stay in told["placements"]] == [0, None, None, 1]
-    assert sum(map(len, told["mattes"])) <= MATTE_BYTES
+    entry = entry_of(*marks, placement(50))
+    assert [item["matte"] for item in entry["placements"]] == [0, None, None, 1]
+    assert sum(map(len, entry["mattes"])) <= MAX_MATTE_BYTES

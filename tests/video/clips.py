@@ -1,4 +1,4 @@
-"""Tiny clips made with PyAV, and what PyAV itself reads back from a file: the oracle of these tests."""
+"""Tiny clips made with PyAV, and what PyAV reads from a file: the oracle of these tests."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ SAMPLE_RATE = 48_000
 
 @dataclass(frozen=True)
 class Spec:
-    """What a clip is made of. `colour`: (range, matrix, primaries, transfer) as FFmpeg counts them."""
+    """What a clip is made of. colour: (range, matrix, primaries, transfer), FFmpeg's integers."""
 
     width: int = 96
     height: int = 64
@@ -36,7 +36,7 @@ class Spec:
 
 
 def make_clip(path: Path, spec: Spec | None = None) -> Path:
-    """Write the clip; its container is that of the suffix."""
+    """Write the clip; the suffix decides its container."""
     spec = spec or Spec()
     with av.open(str(path), "w", options=_muxer_options(path, spec)) as target:
         video = target.add_stream(spec.codec, rate=Fraction(25), options=dict(spec.options), time_base=spec.time_base)

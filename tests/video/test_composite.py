@@ -1,4 +1,4 @@
-"""Crops out of frames and back: the same colours as FFmpeg's, nothing moved, nothing touched that is not asked for."""
+"""Crops of frames, pasted back: the same colours as FFmpeg's, and no other sample changes."""
 
 from fractions import Fraction
 
@@ -25,11 +25,11 @@ def described(width: int, height: int, form: PixelFormat, *, full_range: bool = 
 
 
 def noise(info: VideoInfo, seed: int = 0) -> Frame:
-    """A frame of random samples that all stand for colours inside the RGB cube."""
+    """A frame of random samples whose colours all lie inside the RGB cube."""
     rng = np.random.default_rng(seed)
     form = info.pixel_format
-    small = (-(-info.height >> form.chroma_shift_y), -(-info.width >> form.chroma_shift_x))
-    shapes = [(info.height, info.width), small, small]
+    chroma = (-(-info.height >> form.chroma_shift_y), -(-info.width >> form.chroma_shift_x))
+    shapes = [(info.height, info.width), chroma, chroma]
     middle, spread = 1 << (form.bit_depth - 1), 1 << (form.bit_depth - 4)
     dtype = np.uint8 if form.bit_depth == 8 else np.uint16
     planes = [rng.integers(middle - spread, middle + spread, shape).astype(dtype) for shape in shapes]
@@ -65,8 +65,8 @@ def test_samples_outside_the_alpha_keep_their_bits(case: tuple[VideoInfo, Box], 
     touched = np.zeros((info.height, info.width), bool)
     touched[box.slices] = alpha > 0
     for index, (before, after) in enumerate(zip(frame.planes, pasted.planes, strict=True)):
-        free = ~(touched if index == 0 else any_in_block(touched, form.chroma_shift_x, form.chroma_shift_y))
-        np.testing.assert_array_equal(before[free], after[free])
+        untouched = ~(touched if index == 0 else any_in_block(touched, form.chroma_shift_x, form.chroma_shift_y))
+        np.testing.assert_array_equal(before[untouched], after[untouched])
         assert after.dtype == before.dtype
         assert after.max() < 1 << form.bit_depth
 
@@ -79,7 +79,7 @@ def any_in_block(mask: np.ndarray, shift_x: int, shift_y: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
-def test_a_pasted_colour_is_the_colour_that_was_asked_for(form: PixelFormat) -> None:
+def test_a_pasted_colour_is_the_requested_one(form: PixelFormat) -> None:
     info = described(33, 31, form)
     frame, box = noise(info), Box(3, 5, 33, 31)
     rgb = np.broadcast_to(np.array([0.8, 0.3, 0.5], np.float32).reshape(3, 1, 1), (3, box.height, box.width))
@@ -87,7 +87,7 @@ def test_a_pasted_colour_is_the_colour_that_was_asked_for(form: PixelFormat) -> 
     np.testing.assert_allclose(back, rgb[:, 1:, 1:], atol=2.5 / (1 << min(8, form.bit_depth)))
 
 
-def test_alpha_mixes_and_rounds_to_nearest() -> None:
+def test_alpha_blends_and_rounds_to_nearest() -> None:
     info = described(16, 16, PIXEL_FORMATS["gbrp"], full_range=True)
     grey = np.full((16, 16), 100, np.uint8)
     frame, box = Frame(0, 0, (grey, grey, grey)), Box(2, 2, 6, 6)
@@ -97,7 +97,7 @@ def test_alpha_mixes_and_rounds_to_nearest() -> None:
     assert grey.max() == 100  # the caller's planes stay as they were
 
 
-def test_a_patch_of_no_alpha_is_the_same_frame() -> None:
+def test_a_patch_without_alpha_returns_the_same_frame() -> None:
     info = described(16, 16, PIXEL_FORMATS["yuv420p"])
     frame = noise(info)
     assert paste(frame, Box(0, 0, 4, 4), np.ones((3, 4, 4), np.float32), np.zeros((4, 4), np.float32), info) is frame
@@ -111,7 +111,7 @@ def test_a_box_beyond_the_picture_is_refused() -> None:
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize(("matrix", "name"), [(1, "ITU709"), (5, "ITU601"), (6, "SMPTE170M")])
-def test_colours_are_those_of_ffmpeg(matrix: int, name: str, *, full_range: bool) -> None:
+def test_colours_equal_those_of_ffmpeg(matrix: int, name: str, *, full_range: bool) -> None:
     source = av.VideoFrame.from_ndarray(picture_rgb(64, 48, 3), "rgb24")
     theirs = source.reformat(format="yuv444p", dst_colorspace=name, dst_color_range=2 if full_range else 1)
     form = PIXEL_FORMATS["yuv444p"]
@@ -121,7 +121,7 @@ def test_colours_are_those_of_ffmpeg(matrix: int, name: str, *, full_range: bool
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
-def test_the_small_picture_is_the_mean_of_the_large_one(form: PixelFormat) -> None:
+def test_a_shrunk_picture_is_the_mean_of_the_large_one(form: PixelFormat) -> None:
     info = described(64, 48, form)
     frame = noise(info)
     whole = crop_rgb(frame, Box(0, 0, 64, 48), info)

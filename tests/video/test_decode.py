@@ -1,4 +1,4 @@
-"""Frames out of a file: the same as FFmpeg's in this process, and a process that may die without taking this one along."""
+"""Frames of a file: the same as FFmpeg's in this process. The decoder's process may die; this one goes on."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def decoded(path: Path) -> list[Frame]:
     ],
     ids=lambda value: value.codec if isinstance(value, Spec) else "",
 )
-def test_planes_and_pts_are_those_of_the_file(tmp_path: Path, name: str, spec: Spec) -> None:
+def test_planes_and_pts_equal_those_of_the_file(tmp_path: Path, name: str, spec: Spec) -> None:
     path = make_clip(tmp_path / name, spec)
     info = probe(path, LIMITS)
     frames = decoded(path)
@@ -57,7 +57,7 @@ def test_planes_belong_to_the_caller(tmp_path: Path) -> None:
         list(frames)
     for plane, copy in zip(first.planes, before, strict=True):
         np.testing.assert_array_equal(plane, copy)
-        plane[...] = 0  # and it may be written to
+        plane[...] = 0  # they are writable
 
 
 @pytest.mark.parametrize("pts", [(0, 1, 2, 5, 6, 9, 20), (7, 8, 9, 10)])
@@ -67,12 +67,12 @@ def test_variable_frame_rate_and_start_offset(tmp_path: Path, pts: tuple[int, ..
 
 
 @pytest.mark.parametrize("options", [(), (("bf", "2"),)])
-def test_avi_counts_from_zero_whatever_its_codec_delays(tmp_path: Path, options: tuple[tuple[str, str], ...]) -> None:
+def test_avi_starts_at_zero_whatever_its_codecs_delay(tmp_path: Path, options: tuple[tuple[str, str], ...]) -> None:
     path = make_clip(tmp_path / "clip.avi", Spec(codec="mpeg4", options=options))
     assert [frame.pts for frame in decoded(path)] == list(range(12))
 
 
-def test_a_killed_decoder_fails_the_job_and_no_more(tmp_path: Path) -> None:
+def test_a_killed_decoder_fails_only_its_job(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mp4", Spec(pts=range(60)))
     info, others = probe(path, LIMITS), child_processes()
     with decode(path, info, LIMITS) as frames:
@@ -126,7 +126,7 @@ def test_a_picture_of_another_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
-def test_damaged_bytes_never_raise_anything_else(tmp_path: Path, name: str, seed: int) -> None:
+def test_damaged_bytes_raise_only_our_errors(tmp_path: Path, name: str, seed: int) -> None:
     path = make_clip(tmp_path / name)
     data, rng = bytearray(path.read_bytes()), np.random.default_rng(seed)
     for place in rng.integers(0, len(data), 20):

@@ -1,4 +1,4 @@
-"""Frames into a file: whatever is not a pixel comes through as it was, and a file is there whole or not at all."""
+"""Frames into a file: everything but the pixels is kept, and the file appears complete or not at all."""
 
 import os
 import signal
@@ -86,7 +86,7 @@ def test_rotation_is_kept(tmp_path: Path, suffix: str, degrees: int) -> None:
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx265", ".mp4"), ("libx264", ".mkv")])
-def test_colour_tags_and_pixel_shape_are_kept(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_colour_tags_and_aspect_ratio_are_kept(tmp_path: Path, codec: str, suffix: str) -> None:
     options = X265 if codec == "libx265" else ()
     spec = Spec(codec=codec, options=options, colour=(2, 9, 9, 16), aspect=Fraction(4, 3))
     source, target = make_clip(tmp_path / f"source{suffix}", spec), tmp_path / f"target{suffix}"
@@ -180,7 +180,7 @@ def test_a_killed_encoder_leaves_no_file(tmp_path: Path) -> None:
 
 
 def transcode_until(source: Path, target: Path, info: VideoInfo, accident: Callable[[], None]) -> None:
-    """A transcode in whose ninth frame something happens."""
+    """Transcode; `accident` happens after the ninth frame."""
     with decode(source, info, LIMITS) as frames, Encoder(source, target, info) as encoder:
         for frame in frames:
             encoder.write(frame)
@@ -207,7 +207,7 @@ def test_a_failing_decoder_leaves_the_old_target(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing/target.mp4", "target.gif"])
-def test_a_target_that_cannot_be(tmp_path: Path, name: str) -> None:
+def test_a_target_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     source = make_clip(tmp_path / "source.mp4", Spec(pts=range(3)))
     with pytest.raises((EncodeFailed, RequestError)):
         transcode(source, tmp_path / name)
@@ -220,7 +220,7 @@ def test_a_stream_that_the_target_cannot_hold_is_named(tmp_path: Path) -> None:
         transcode(source, tmp_path / "target.webm")
 
 
-def test_no_frames_is_no_file(tmp_path: Path) -> None:
+def test_without_frames_there_is_no_file(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4")
     with pytest.raises(EncodeFailed), Encoder(source, tmp_path / "target.mp4", probe(source, LIMITS)):
         pass
@@ -228,7 +228,7 @@ def test_no_frames_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["target.mp4", "target.mkv"])
-def test_untouched_streams(tmp_path: Path, name: str) -> None:
+def test_streams_copied_untouched(tmp_path: Path, name: str) -> None:
     source, target = make_clip(tmp_path / "source.mp4", Spec(audio="aac", rotation_degrees=90)), tmp_path / name
     copy_untouched(source, target)
     assert len(read_pts(target)) == len(read_pts(source))
@@ -246,13 +246,13 @@ def described(codec: str = "h264", form: str = "yuv420p", width: int = 1280, rat
 
 
 @pytest.mark.parametrize("seconds", [1.0, 4.0, 60.0])
-def test_the_size_is_held_near_the_sources(seconds: float) -> None:
+def test_the_file_size_stays_near_the_sources(seconds: float) -> None:
     options = encoder_options(replace(described(), duration_seconds=seconds), ".mp4").options
-    most_bits = int(options["maxrate"]) * seconds + 0.9 * int(options["bufsize"])
-    assert most_bits == pytest.approx(1.25 * 4_000_000 * seconds, rel=1e-3)
+    max_bits = int(options["maxrate"]) * seconds + 0.9 * int(options["bufsize"])
+    assert max_bits == pytest.approx(1.25 * 4_000_000 * seconds, rel=1e-3)
 
 
-def test_the_rate_of_a_starved_source_says_nothing() -> None:
+def test_the_bit_rate_of_a_starved_source_is_not_followed() -> None:
     assert int(encoder_options(described(rate=1000), ".mp4").options["maxrate"]) > 350_000
     assert encoder_options(described("vp9"), ".webm").options["b"] == "5000000"
 
@@ -271,28 +271,28 @@ def test_the_rate_of_a_starved_source_says_nothing() -> None:
         ("h264", "yuv420p12le", ".mp4", "libx265"),
     ],
 )
-def test_the_encoder_is_of_the_sources_family_where_it_can_be(codec: str, form: str, suffix: str, expected: str) -> None:
+def test_the_encoder_is_of_the_sources_family_if_possible(codec: str, form: str, suffix: str, expected: str) -> None:
     assert encoder_options(described(codec, form), suffix).codec == expected
 
 
-def test_av1_leaves_the_processors_to_others_too(tmp_path: Path) -> None:
-    """The encoder takes real-time priority where root runs it, as in many containers and in this project's own tests there."""
+def test_av1_runs_at_normal_priority(tmp_path: Path) -> None:
+    """Run by root, as in many containers, SVT-AV1 takes real-time priority."""
     make_clip(tmp_path / "clip.mkv", Spec(codec="libsvtav1", options=(("preset", "12"),)))
     policies = set()
     for thread in Path("/proc/self/task").iterdir():
-        with suppress(ProcessLookupError):  # another test's, which ends
+        with suppress(ProcessLookupError):  # a thread of another test has ended
             policies.add(os.sched_getscheduler(int(thread.name)))
     assert policies == {os.SCHED_OTHER}
 
 
-def test_a_pixel_shape_that_would_be_lost_changes_the_codec() -> None:
+def test_an_aspect_ratio_that_would_be_lost_changes_the_codec() -> None:
     anamorphic = replace(described("vp9"), sample_aspect_ratio=Fraction(4, 3))
     assert encoder_options(anamorphic, ".mkv").codec == "libx264"
     with pytest.raises(UnsupportedFormat, match="4/3"):
         encoder_options(anamorphic, ".webm")
 
 
-def test_what_no_encoder_takes_is_refused() -> None:
+def test_pixels_that_no_encoder_takes_are_refused() -> None:
     with pytest.raises(UnsupportedFormat, match="yuv444p12le"):
         encoder_options(described("prores", "yuv444p12le"), ".webm")
     with pytest.raises(RequestError, match=r"\.gif"):

@@ -1,4 +1,4 @@
-"""A file without its sound: of all else, not a byte, a time or a tag is another."""
+"""A file without its sound: no byte, time or tag of the other streams changes."""
 
 import os
 from collections.abc import Sequence

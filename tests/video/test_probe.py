@@ -1,4 +1,4 @@
-"""What a file is taken for, and each kind of file that is refused."""
+"""How files are described, and each kind of file that is refused."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -40,7 +40,7 @@ def test_a_video_is_described(tmp_path: Path) -> None:
 def test_containers_codecs_and_depths(
     tmp_path: Path, name: str, spec: Spec, container: str, codec: str, depth: int, shifts: tuple[int, int]
 ) -> None:
-    if spec.width % 2:  # x264 has no odd 4:2:0 pictures
+    if spec.width % 2:  # x264 cannot encode odd 4:2:0 pictures
         spec = replace(spec, pixel_format="yuv444p")
         shifts = (0, 0)
     info = probe(make_clip(tmp_path / name, spec), Limits())
@@ -69,7 +69,7 @@ def test_the_bytes_decide_not_the_name(tmp_path: Path) -> None:
         (bytes(4) + b"ftypisom" + bytes(300), Truncated),
     ],
 )
-def test_files_that_are_no_media(tmp_path: Path, content: bytes, error: type[InputError]) -> None:
+def test_files_that_are_not_media(tmp_path: Path, content: bytes, error: type[InputError]) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
     with pytest.raises(error):
@@ -135,9 +135,9 @@ def test_a_pixel_format_that_cannot_be_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (Limits(duration_seconds=0.2), "0.5 s long, the limit is 0.2 s"),
+        (Limits(duration_seconds=0.2), "0.5 s long; the limit is 0.2 s"),
         (Limits(file_bytes=1000), "MiB"),
-        (Limits(long_side_pixels=80), "96x64 pixels, the limit is 80x1088"),
+        (Limits(long_side_pixels=80), "96x64 pixels; the limit is 80x1088"),
         (Limits(short_side_pixels=48), "96x64 pixels"),
     ],
 )

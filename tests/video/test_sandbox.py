@@ -1,4 +1,4 @@
-"""The process for untrusted media: what it may do, and what comes of what it says."""
+"""The child process for untrusted media: what it may do, and how its messages and errors arrive."""
 
 import os
 import sys
@@ -7,35 +7,35 @@ from pathlib import Path
 import pytest
 
 from service.errors import DecodeFailed, Truncated
-from service.pipeline.sandbox.sandbox import Child, Line, Message, Task
+from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
 
 
-def answer(line: Line, request: Message) -> None:
-    line.send(doubled=2 * request["value"])
+def answer(channel: Channel, request: Message) -> None:
+    channel.send(doubled=2 * request["value"])
 
 
-def report_damage(line: Line, request: Message) -> None:  # noqa: ARG001
+def report_damage(channel: Channel, request: Message) -> None:  # noqa: ARG001
     raise Truncated("the file ends early")
 
 
-def have_a_bug(line: Line, request: Message) -> None:  # noqa: ARG001
+def have_a_bug(channel: Channel, request: Message) -> None:  # noqa: ARG001
     raise ZeroDivisionError("oh")
 
 
-def take_memory(line: Line, request: Message) -> None:  # noqa: ARG001
+def take_memory(channel: Channel, request: Message) -> None:  # noqa: ARG001
     bytearray(2**30)
 
 
-def write_a_file(line: Line, request: Message) -> None:
+def write_a_file(channel: Channel, request: Message) -> None:
     try:
         Path(request["path"]).write_text("something")
     except OSError as error:
-        line.send(refused=type(error).__name__)
+        channel.send(refused=type(error).__name__)
     else:
-        line.send(refused=None)
+        channel.send(refused=None)
 
 
-def talk_nonsense(line: Line, request: Message) -> None:  # noqa: ARG001
+def send_nonsense(channel: Channel, request: Message) -> None:  # noqa: ARG001
     os.write(int(sys.argv[1]), b"\x80\x04this is a pickle.\n")
 
 
@@ -70,5 +70,5 @@ def test_it_may_not_write(tmp_path: Path) -> None:
 
 
 def test_nonsense_is_a_failure() -> None:
-    with start(talk_nonsense) as child, pytest.raises(DecodeFailed, match="cannot be read"):
+    with start(send_nonsense) as child, pytest.raises(DecodeFailed, match="cannot be read"):
         child.receive()

@@ -1,4 +1,4 @@
-"""Images through the same path as videos: format, mode, depth, quality and metadata are the source's, and so are the pixels."""
+"""Images on the same path as videos: format, colour mode, depth, quality, metadata and pixels are the source's."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def read(path: Path) -> tuple[VideoInfo, Frame]:
 
 
 def rewrite(source: Path, target: Path, *, grey: float | None = None) -> None:
-    """The image again, with a grey patch on `BOX` where one is asked for."""
+    """Write the image again, with a patch of this grey on `BOX` if one is given."""
     info, frame = read(source)
     if grey is not None:
         patch = np.full((3, BOX.height, BOX.width), grey, np.float32)
@@ -52,7 +52,7 @@ def test_png_modes(tmp_path: Path, mode: str) -> None:
     picture(mode).save(source)
     rewrite(source, target, grey=0.2)
     with Image.open(source) as before, Image.open(target) as after:
-        assert after.mode == {"1": "L", "P": "RGB"}.get(mode, mode)  # which have no room for a new shade
+        assert after.mode == {"1": "L", "P": "RGB"}.get(mode, mode)  # these modes cannot hold a new shade
         expected, written = (np.asarray(image.convert("RGBA")).copy() for image in (before, after))
     expected[BOX.slices] = (51, 51, 51, 0)
     expected[(*BOX.slices, 3)] = written[(*BOX.slices, 3)]
@@ -100,7 +100,7 @@ def test_jpeg_keeps_tables_sampling_and_metadata(tmp_path: Path, quality: int, s
         for key in ("exif", "icc_profile", "comment", "progressive"):
             assert after.info.get(key) == before.info.get(key)
         difference = np.abs(np.asarray(after).astype(int) - np.asarray(before))
-    assert difference.mean() < 1.5  # one more rounding, which coarse tables and halved chroma magnify
+    assert difference.mean() < 1.5  # one more rounding, magnified by coarse tables and halved chroma
     assert target.stat().st_size < 1.1 * source.stat().st_size
 
 

@@ -1,4 +1,4 @@
-"""Files in and out: probing, decoding, encoding and muxing of videos and images, each in a sandboxed process.
+"""Files in and out: videos and images are probed, decoded, encoded and muxed, each in a sandboxed process.
 
-Decides whether a file may come in, and how everything but the marked pixels survives.
+It decides which files are accepted, and how everything but the marked pixels is kept.
 """

@@ -1,4 +1,4 @@
-"""How to open a video with the one demuxer that its bytes allow."""
+"""Opens a video with the one demuxer that its first bytes allow, and finds its main stream."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".web
 
 
 def open_source(path: Path, container: str) -> InputContainer:
-    """Open a video for reading; the caller closes it."""
+    """Open a video for reading; the caller closes it. container: as `container_of` names it. Raises InputError kinds."""
     try:
         return av.open(str(path.absolute()), "r", format=DEMUXERS[container], metadata_errors="replace")
     except av.FFmpegError as error:
@@ -21,7 +21,10 @@ def open_source(path: Path, container: str) -> InputContainer:
 
 
 def read_error(error: av.FFmpegError, damage: str) -> CleanplateError:
-    """Ours for FFmpeg's while reading a file: nearly all of them, whatever their names, are ways for a file to be damaged."""
+    """Our error for one of FFmpeg's while reading. Nearly all of them mean a damaged file, whatever their names say.
+
+    damage: the message for that case.
+    """
     if isinstance(error, MemoryError):
         return DecodeFailed("the decoder needs more memory than it may have")
     if isinstance(error, (av.DecoderNotFoundError, av.PatchWelcomeError)):
@@ -30,10 +33,10 @@ def read_error(error: av.FFmpegError, damage: str) -> CleanplateError:
 
 
 def main_video_stream(source: InputContainer) -> VideoStream:
-    """The first video stream that is not a cover picture."""
-    moving = [stream for stream in source.streams.video if not stream.disposition & stream.disposition.attached_pic]
-    if not moving:
+    """The first video stream that is not a cover picture. Raises NoVideoStream or UnsupportedFormat."""
+    streams = [stream for stream in source.streams.video if not stream.disposition & stream.disposition.attached_pic]
+    if not streams:
         raise NoVideoStream("the file has no video stream")
-    if moving[0].codec_context is None:
+    if streams[0].codec_context is None:
         raise UnsupportedFormat("the video's codec is not supported")
-    return moving[0]
+    return streams[0]

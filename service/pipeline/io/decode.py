@@ -1,4 +1,4 @@
-"""File to frames, in presentation order, decoded in a process of its own that runs ahead."""
+"""File to frames, in presentation order. A child process decodes ahead of the reader."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,17 +13,17 @@ from service.pipeline.io.container import main_video_stream, open_source, read_e
 from service.pipeline.io.pixels import pixel_format_of, planes_of
 from service.pipeline.picture.colour import Planes
 from service.pipeline.sandbox.ring import Layout, Ring
-from service.pipeline.sandbox.sandbox import THREADS, Child, Line, Message
+from service.pipeline.sandbox.sandbox import THREADS, Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
 from service.pipeline.video import Frame, Limits, VideoInfo
 
 
 @contextmanager
 def decode(path: Path, info: VideoInfo, limits: Limits) -> Iterator[Iterator[Frame]]:
-    """The frames of a probed file. Their planes belong to the caller, their pts rise strictly.
+    """The frames of a probed file. Their planes belong to the caller; their pts rise strictly.
 
-    Raises DecodeFailed when the decoder's process dies, stalls or runs out of memory, Truncated where the file is broken,
-    NoFrames at the end of a file that had none.
+    Raises DecodeFailed if the decoder's process dies, stalls or runs out of memory, Truncated where the file is damaged,
+    NoFrames at the end of a file without frames, UnsupportedFormat if size or pixel format change.
     """
     layout = Layout.of(info)
     with Ring(layout) as ring:
@@ -37,68 +37,70 @@ def decode(path: Path, info: VideoInfo, limits: Limits) -> Iterator[Iterator[Fra
             stall_seconds=limits.decoder_stall_seconds,
             share=(ring.file,),
         ) as child:
-            yield _frames(child, ring)
+            yield _received_frames(child, ring)
 
 
-def _frames(child: Child, ring: Ring) -> Iterator[Frame]:
+def _received_frames(child: Child, ring: Ring) -> Iterator[Frame]:
     for index in count():
         message = child.receive()
         if message.get("end"):
             return
         pts = message.get("pts")
         if not isinstance(pts, int):
-            raise DecodeFailed("the decoder sent a frame without a time")
+            raise DecodeFailed("the decoder sent a frame without a time stamp")
         planes = ring.read(index)
         child.send(taken=index)
         yield Frame(index, pts, planes)
 
 
-def _decode_in_child(line: Line, request: Message) -> None:
-    """Write each frame into its slot and say so; a slot is written again once the parent has taken what was in it."""
+def _decode_in_child(channel: Channel, request: Message) -> None:
+    """Write each frame into its slot and report it. A slot is reused once the parent has copied the frame in it."""
     path, info = Path(request["path"]), info_from_message(request["info"])
     ring = Ring(Layout.of(info), request["memory"])
     index = -1
-    pictures = iter([(0, still.read(path))]) if info.container == "image" else _pictures(path, info)
-    for index, (pts, planes) in enumerate(pictures):
-        if index >= ring.slots and line.receive() is None:
+    decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info)
+    for index, (pts, planes) in enumerate(decoded):
+        if index >= ring.slots and channel.receive() is None:
             return
         ring.write(index, planes)
-        line.send(pts=pts)
+        channel.send(pts=pts)
     if index < 0:
         raise NoFrames("the video has no frames that can be decoded")
-    line.send(end=True)
+    channel.send(end=True)
 
 
-def _pictures(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
-    """(pts, planes) of each picture of a video, planes as views that live until the next one."""
+def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
+    """(pts, planes) of each picture of a video. The planes are views, valid until the next picture."""
     with closing(open_source(path, info.container)) as source:
         stream = main_video_stream(source)
         stream.thread_type = "AUTO"
         stream.thread_count = THREADS
-        times = _Times(from_zero=info.container == "avi")
+        timestamps = _Timestamps(start_at_zero=info.container == "avi")
         try:
             for frame in source.decode(stream):
                 _check_unchanged(frame, info)
-                yield times.of(frame), planes_of(frame, info.pixel_format)
+                yield timestamps.next_pts(frame), planes_of(frame, info.pixel_format)
         except av.FFmpegError as error:
-            raise read_error(error, f"the video is damaged after {float((times.last or 0) * info.time_base):.1f} s") from error
+            raise read_error(error, f"the video is damaged after {float((timestamps.last or 0) * info.time_base):.1f} s") from error
 
 
-class _Times:
-    """The pts of one frame after the other: strictly rising, whatever the file says.
+class _Timestamps:
+    """Makes the pts of successive frames rise strictly, whatever the file states.
 
-    `from_zero`: AVI has no times, only places in a row; the reader counts them from the decoder's delay, which depends on the codec.
+    start_at_zero: for AVI, which numbers its frames instead of timing them. FFmpeg starts the numbers at the decoder's delay, which
+    depends on the codec.
     """
 
-    def __init__(self, *, from_zero: bool) -> None:
+    def __init__(self, *, start_at_zero: bool) -> None:
         self.last: int | None = None
-        self._from_zero = from_zero
+        self._start_at_zero = start_at_zero
         self._shift = 0
 
-    def of(self, frame: av.VideoFrame) -> int:
+    def next_pts(self, frame: av.VideoFrame) -> int:
+        """The pts of the next frame, in units of the stream's time base."""
         stated = frame.pts if frame.pts is not None else frame.dts
         if self.last is None:
-            self._shift = stated or 0 if self._from_zero else 0
+            self._shift = stated or 0 if self._start_at_zero else 0
             self.last = (stated or 0) - self._shift
         else:
             self.last = self.last + 1 if stated is None else max(stated - self._shift, self.last + 1)
@@ -107,6 +109,6 @@ class _Times:
 
 def _check_unchanged(frame: av.VideoFrame, info: VideoInfo) -> None:
     if (frame.width, frame.height) != (info.width, info.height):
-        raise UnsupportedFormat(f"the picture changes its size, from {info.width}x{info.height} to {frame.width}x{frame.height}")
+        raise UnsupportedFormat(f"the picture size changes from {info.width}x{info.height} to {frame.width}x{frame.height}")
     if pixel_format_of(frame) != info.pixel_format:
-        raise UnsupportedFormat(f"the pixel format changes, from {info.pixel_format.name} to {frame.format.name}")
+        raise UnsupportedFormat(f"the pixel format changes from {info.pixel_format.name} to {frame.format.name}")

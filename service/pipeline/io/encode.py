@@ -1,4 +1,4 @@
-"""Frames to file: encoded in a process of its own behind a few slots, published only when it is whole."""
+"""Frames to file, encoded in a child process. The target appears only when it is complete."""
 
 import os
 import shutil
@@ -30,30 +30,38 @@ from service.pipeline.io.mux import (
 from service.pipeline.io.pixels import frame_of
 from service.pipeline.io.whole_file import unfinished_name, whole_file
 from service.pipeline.sandbox.ring import Layout, Ring
-from service.pipeline.sandbox.sandbox import Child, Line, Message, Task
+from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
 from service.pipeline.video import Frame, VideoInfo
 
 __all__ = ["Encoder", "EncoderSettings", "copy_untouched", "encoder_options"]
 
-SAME_FILE = {"mp4": (".mp4", ".m4v"), "mov": (".mov",), "mkv": (".mkv",), "webm": (".webm", ".mkv"), "avi": (".avi",)}
+SAME_CONTAINER = {  # by container: the suffixes under which a file is copied byte by byte
+    "mp4": (".mp4", ".m4v"),
+    "mov": (".mov",),
+    "mkv": (".mkv",),
+    "webm": (".webm", ".mkv"),
+    "avi": (".avi",),
+}
 DEFAULT_TIME_BASE = Fraction(1, 1000)
-MEMORY_BYTES = 6 * 2**30  # of address space
-STALL_SECONDS = 300.0  # the slowest encoder here ends a 1080p lookahead in a tenth of it
+MEMORY_BYTES = 6 * 2**30  # of address space for the encoder's process
+STALL_SECONDS = 300.0  # the slowest encoder here fills a 1080p lookahead in a tenth of that
 
 
 class Encoder:
-    """Writes a video or an image like `source` with other pictures, as a context manager.
+    """A context manager that writes a video or an image like `source`, with new pictures.
 
-    The target appears, whole, when the block ends without an exception; otherwise nothing is left. All audio and subtitle packets,
+    The complete target appears when the block ends without an exception; otherwise nothing is left. Audio and subtitle packets,
     chapters, metadata, timing, rotation and colour tags are the source's.
+    Raises EncodeFailed if the encoder or the disk fails or there was no frame, RequestError or UnsupportedFormat if the target
+    cannot hold the source.
     """
 
     def __init__(self, source: Path, target: Path, info: VideoInfo) -> None:
         self._target = target
         self._unfinished = unfinished_name(target)
         self._ring = Ring(Layout.of(info))
-        self._written = 0
+        self._sent = 0
         request = {
             "source": str(source.absolute()),
             "target": str(target.absolute()),
@@ -61,15 +69,15 @@ class Encoder:
             "info": info_to_message(info),
             "memory": self._ring.file,
         }
-        self._child = _start(_encode_in_child, request, share=(self._ring.file,))
+        self._child = _start_encoder(_encode_in_child, request, share=(self._ring.file,))
 
     def write(self, frame: Frame) -> None:
-        """Hand over the next frame; waits while the encoder is behind by all slots."""
-        if self._written >= self._ring.slots:
+        """Send the next frame to the encoder; waits while all slots of the ring are full."""
+        if self._sent >= self._ring.slots:
             self._child.receive()
-        self._ring.write(self._written, frame.planes)
+        self._ring.write(self._sent, frame.planes)
         self._child.send(pts=frame.pts)
-        self._written += 1
+        self._sent += 1
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +94,7 @@ class Encoder:
             self._unfinished.unlink(missing_ok=True)
 
     def _finish(self) -> None:
-        if not self._written:
+        if not self._sent:
             raise EncodeFailed("there is no frame to encode")
         self._child.send(end=True)
         while not self._child.receive().get("end"):
@@ -94,18 +102,18 @@ class Encoder:
 
 
 def copy_untouched(source: Path, target: Path) -> None:
-    """The source under another name where no mark was found: byte by byte, or its streams moved to another container."""
+    """Copy a source without marks: byte by byte, or its streams into another container. Raises like `Encoder`."""
     container = container_of(source)
     with whole_file(target) as unfinished:
-        if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_FILE[container]):
+        if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container]):
             shutil.copyfile(source, unfinished)
         else:
             request = {"source": str(source.absolute()), "target": str(target), "unfinished": str(unfinished), "container": container}
-            with _start(_copy_in_child, request) as child:
+            with _start_encoder(_copy_in_child, request) as child:
                 child.receive()
 
 
-def _start(task: Task, request: Message, share: tuple[int, ...] = ()) -> Child:
+def _start_encoder(task: Task, request: Message, share: tuple[int, ...] = ()) -> Child:
     return Child(
         task,
         request,
@@ -118,30 +126,30 @@ def _start(task: Task, request: Message, share: tuple[int, ...] = ()) -> Child:
     )
 
 
-def _encode_in_child(line: Line, request: Message) -> None:
+def _encode_in_child(channel: Channel, request: Message) -> None:
     info = info_from_message(request["info"])
     ring = Ring(Layout.of(info), request["memory"])
-    with _written_or_removed(Path(request["unfinished"])) as unfinished:
-        frames = _received(line, ring)
+    with _removed_on_failure(Path(request["unfinished"])) as unfinished:
+        frames = _received_frames(channel, ring)
         if info.container == "image":
             still.write(unfinished, next(frames).planes, Path(request["source"]), request["target"])
             next(frames, None)  # the end
         else:
             _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info)
-            xmp.keep(Path(request["source"]), unfinished)
-    line.send(end=True)
+            xmp.copy_packet(Path(request["source"]), unfinished)
+    channel.send(end=True)
 
 
-def _received(line: Line, ring: Ring) -> Iterator[Frame]:
-    """Frames out of the ring, planes as views, until the parent says that it was the last; a slot is free when the next is asked for."""
+def _received_frames(channel: Channel, ring: Ring) -> Iterator[Frame]:
+    """Frames from the ring until the parent sends the end. Planes are views; a slot is free again when the next frame is requested."""
     for index in count():
-        message = line.receive()
+        message = channel.receive()
         if message is None:
-            raise EncodeFailed("the caller went away")
+            raise EncodeFailed("the parent process ended")
         if message.get("end"):
             return
         yield Frame(index, message["pts"], ring.view(index))
-        line.send(taken=index)
+        channel.send(taken=index)
 
 
 def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix: str, info: VideoInfo) -> None:
@@ -166,15 +174,15 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         copied.mux_rest()
 
 
-def _copy_in_child(line: Line, request: Message) -> None:
+def _copy_in_child(channel: Channel, request: Message) -> None:
     source_path, target_path = Path(request["source"]), Path(request["target"])
-    with _written_or_removed(Path(request["unfinished"])) as unfinished:
+    with _removed_on_failure(Path(request["unfinished"])) as unfinished:
         if request["container"] == "image":
             still.write(unfinished, still.read(source_path), source_path, request["target"])
         else:
             _remux(source_path, request["container"], unfinished, target_path.suffix)
-            xmp.keep(source_path, unfinished)
-    line.send(end=True)
+            xmp.copy_packet(source_path, unfinished)
+    channel.send(end=True)
 
 
 def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> None:
@@ -191,8 +199,8 @@ def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> 
 
 
 @contextmanager
-def _written_or_removed(unfinished: Path) -> Iterator[Path]:
-    """Removes the file when writing it fails, which also covers a parent that was killed; an encoder's errors become ours."""
+def _removed_on_failure(unfinished: Path) -> Iterator[Path]:
+    """Remove the file if writing fails, also when the parent was killed. Errors of FFmpeg and the disk become EncodeFailed."""
     try:
         yield unfinished
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""The same file without its sound: every other stream is copied, packet by packet."""
+"""Removes the sound from a file. Packets of all other streams are copied."""
 
 from contextlib import closing
 from fractions import Fraction
@@ -15,22 +15,22 @@ from service.pipeline.io.container import main_video_stream, open_source
 from service.pipeline.io.encode import DEFAULT_TIME_BASE, MEMORY_BYTES, STALL_SECONDS, copy_untouched
 from service.pipeline.io.mux import add_copied_stream, copied_packets, copy_description, open_target
 from service.pipeline.io.whole_file import whole_file
-from service.pipeline.sandbox.sandbox import Child, Line, Message
+from service.pipeline.sandbox.sandbox import Channel, Child, Message
 
 
 def mute(source: Path, target: Path) -> None:
-    """The file without its audio streams; one that has none, an image too, is copied as it is.
+    """Write the file without its audio streams. A file without audio, or an image, is copied byte by byte.
 
-    Raises EncodeFailed, or the `InputError` that says what is wrong with the source; the target appears whole or not at all.
+    Raises EncodeFailed, RequestError, or the InputError kind that fits the source. The target appears complete or not at all.
     """
     container = container_of(source)
     with whole_file(target) as unfinished:
-        if container == "image" or not _written_silent(source, container, unfinished):
+        if container == "image" or not _remux_without_audio(source, container, unfinished):
             copy_untouched(source, unfinished)
 
 
-def _written_silent(source: Path, container: str, unfinished: Path) -> bool:
-    """Whether there was sound to leave out; only then something is written."""
+def _remux_without_audio(source: Path, container: str, unfinished: Path) -> bool:
+    """Write the file without audio; returns False, with nothing written, if the source has none."""
     request = {"source": str(source.absolute()), "container": container, "unfinished": str(unfinished)}
     with Child(
         _mute_in_child,
@@ -41,19 +41,19 @@ def _written_silent(source: Path, container: str, unfinished: Path) -> bool:
         stall_seconds=STALL_SECONDS,
         may_write=True,
     ) as child:
-        return bool(child.receive().get("written"))
+        return bool(child.receive().get("had_audio"))
 
 
-def _mute_in_child(line: Line, request: Message) -> None:
+def _mute_in_child(channel: Channel, request: Message) -> None:
     with closing(open_source(Path(request["source"]), request["container"])) as source:
-        sound = bool(source.streams.audio)
-        if sound:
+        had_audio = bool(source.streams.audio)
+        if had_audio:
             try:
                 _copy_all_but_audio(source, Path(request["unfinished"]))
-                xmp.keep(Path(request["source"]), Path(request["unfinished"]))
+                xmp.copy_packet(Path(request["source"]), Path(request["unfinished"]))
             except (av.FFmpegError, OSError) as error:
                 raise EncodeFailed(f"the output cannot be written: {error.strerror}") from error
-    line.send(written=sound)
+    channel.send(had_audio=had_audio)
 
 
 def _copy_all_but_audio(source: InputContainer, unfinished: Path) -> None:

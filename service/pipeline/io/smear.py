@@ -1,7 +1,7 @@
-"""A person's brush strokes as the mask of what to remove.
+"""Turns a person's brush strokes, a smear, into the mask of what to remove.
 
-The rule is the vendor's whose clients send them: whatever is neither pure black nor pure white is painted, in any colour. What is
-transparent is not painted: brushes leave a canvas that is empty, not black.
+The rule comes from the vendor whose clients send smears: every pixel that is neither pure black nor pure white is painted, in any
+colour. Transparent pixels are not painted, since brushes leave an empty canvas, not a black one.
 """
 
 from pathlib import Path
@@ -11,24 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.arrays import Mask
 from service.errors import DecodeFailed, EncodeFailed, InputError, RequestError
 from service.pipeline.io import png, still
 from service.pipeline.io.probe import probe
 from service.pipeline.io.whole_file import whole_file
-from service.pipeline.sandbox.sandbox import Child, Line, Message
+from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.video import Limits
 
-# How far from black and white a pixel must be, of 255. JPEG and lossy WebP ring: around 150 strokes of ten colours, at qualities of 75
-# and more, a tolerance of 0 paints the canvas up to 22 pixels from the stroke, 1.3 to 2.2 times its area; 40 leaves below 0.1 % of its
-# area outside a margin of 4 pixels, and loses none of the stroke.
+# How far from black and from white a painted pixel must be, as a fraction of the peak value. JPEG and lossy WebP ring. Measured on 150
+# strokes of ten colours at qualities from 75: a tolerance of 0 paints canvas up to 22 pixels from the stroke, 1.3 to 2.2 times its
+# area; 40 / 255 paints less than 0.1 % of its area farther than 4 pixels away, and loses nothing of the stroke.
 TOLERANCE: Final = {"PNG": 0.0, "JPEG": 40 / 255, "WEBP": 40 / 255}
 
 
 def mask_from_smear(smear: Path, target: Path, size: tuple[int, int] | None, limits: Limits) -> None:
-    """Write the mask of a smear to `target`, a PNG with white where it is painted.
+    """Write the mask of a smear to `target`, a PNG that is white where the smear is painted and black elsewhere.
 
-    size: (width, height) of the picture that it was painted on, None where that is not known yet. Raises RequestError for a smear
-    that cannot be read, has another size or no stroke.
+    size: (width, height) in pixels of the picture that the smear belongs to, None if not known yet. Raises RequestError for a smear
+    that cannot be read, has another size or has no stroke.
     """
     try:
         info = probe(smear, limits)
@@ -37,22 +38,25 @@ def mask_from_smear(smear: Path, target: Path, size: tuple[int, int] | None, lim
     if info.container != "image":
         raise RequestError("the smear is a video; it must be an image")
     if size is not None and size != (info.width, info.height):
-        raise RequestError(f"the smear is {info.width}x{info.height}, the picture {size[0]}x{size[1]}")
+        raise RequestError(f"the smear has {info.width}x{info.height} pixels, the picture {size[0]}x{size[1]}")
     with whole_file(target) as unfinished:
         _write_mask(smear, unfinished, limits)
 
 
-def painted(samples: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
-    """Where a smear is painted, (h, w). samples: (h, w, 1 grey, 3 RGB or 4 RGBA) uint8 or uint16; tolerance: in [0, 1]."""
+def painted_pixels(samples: NDArray[Any], tolerance: float) -> Mask:
+    """The painted pixels of a smear, (h, w).
+
+    samples: (h, w, channels) uint8 or uint16; 1 channel is grey, 3 are RGB, 4 RGBA. tolerance: in [0, 1].
+    """
     peak = int(np.iinfo(samples.dtype).max)
     margin = round(tolerance * peak)
     colours = samples[..., :3]
-    strokes: NDArray[np.bool_] = (colours.max(-1) > margin) & (colours.min(-1) < peak - margin)
+    strokes: Mask = (colours.max(-1) > margin) & (colours.min(-1) < peak - margin)
     return strokes & (samples[..., 3] > 0) if samples.shape[-1] == 4 else strokes
 
 
 def _write_mask(smear: Path, unfinished: Path, limits: Limits) -> None:
-    """Decode in a process of its own: these are a stranger's bytes."""
+    """Decode the smear in a child process, as its bytes are not trusted."""
     with Child(
         _write_in_child,
         {"smear": str(smear.absolute()), "unfinished": str(unfinished)},
@@ -65,21 +69,21 @@ def _write_mask(smear: Path, unfinished: Path, limits: Limits) -> None:
         child.receive()
 
 
-def _write_in_child(line: Line, request: Message) -> None:
+def _write_in_child(channel: Channel, request: Message) -> None:
     path = Path(request["smear"])
-    strokes = painted(_samples(path), TOLERANCE[still.format_of(path)])
+    strokes = painted_pixels(_read_samples(path), TOLERANCE[still.format_of(path)])
     if not strokes.any():
-        raise RequestError("the smear has no stroke: all of it is pure black, pure white or transparent")
+        raise RequestError("the smear has no stroke: every pixel is pure black, pure white or transparent")
     try:
         Image.fromarray(strokes).save(request["unfinished"], "PNG")
     except OSError as error:
         raise EncodeFailed(f"the mask cannot be written: {error.strerror}") from error
-    line.send(end=True)
+    channel.send(end=True)
 
 
-def _samples(path: Path) -> NDArray[Any]:
-    """The picture with its alpha, (h, w, channels) uint8, or uint16 of a 16-bit PNG; `probe` has found it sound."""
-    if png.is_deep(path):
-        return png.read_deep(path)
+def _read_samples(path: Path) -> NDArray[Any]:
+    """The samples with alpha, (h, w, channels) uint8, or uint16 from a 16-bit PNG; `probe` has already checked the file."""
+    if png.is_16_bit(path):
+        return png.read_16_bit(path)
     with Image.open(path, formats=[still.format_of(path)]) as image:
         return np.asarray(image.convert("RGBA"))

@@ -1,6 +1,6 @@
-"""Images: read as one frame of G, B, R planes, written back in the format, mode and quality that they came in.
+"""Images: read as one frame of G, B, R planes, written with the source's format, colour mode and quality.
 
-EXIF orientation is kept, not applied: the picture stays as it was stored.
+The EXIF orientation is kept and not applied: the picture stays as it was stored.
 """
 
 import struct
@@ -24,27 +24,30 @@ from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # by the target's suffix
 CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp"}  # FFmpeg's names
 GREY_MODES = ("1", "L", "LA", "I;16")
-MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
+SUPPORTED_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
 RGB_FULL_RANGE = Colour(full_range=True, matrix=0, primaries=1, transfer=13)  # sRGB
 
 
 def describe(path: Path, limits: Limits) -> VideoInfo:
-    """Describe an image as a video of one frame; decodes it, which finds damage."""
-    with _opened(path) as image:
-        if getattr(image, "is_animated", False) and image.format != "MPO":  # a phone's JPEG with more pictures behind the first
+    """Describe an image as a video of one frame, and decode it to find damage.
+
+    Raises Truncated, UnsupportedFormat or TooManyPixels.
+    """
+    with _open_image(path) as image:
+        if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's JPEG with more pictures behind the first
             raise UnsupportedFormat("animated images are not supported")
-        if image.mode not in MODES:
+        if image.mode not in SUPPORTED_MODES:
             raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported")
         if image.width * image.height > limits.still_pixels:
             size = f"{image.width}x{image.height} = {image.width * image.height / 1e6:.1f} million"
-            raise TooManyPixels(f"the picture has {size} pixels, the limit is {limits.still_pixels / 1e6:g} million")
+            raise TooManyPixels(f"the picture has {size} pixels; the limit is {limits.still_pixels / 1e6:g} million")
         image.load()
-        deep = png.is_deep(path)
+        is_16_bit = png.is_16_bit(path)
         return VideoInfo(
             width=image.width,
             height=image.height,
             rotation_degrees=0,
-            pixel_format=PixelFormat("gbrp16le", 16, 0, 0) if deep else PixelFormat("gbrp", 8, 0, 0),
+            pixel_format=PixelFormat("gbrp16le", 16, 0, 0) if is_16_bit else PixelFormat("gbrp", 8, 0, 0),
             colour=RGB_FULL_RANGE,
             time_base=Fraction(1, 25),
             fps=Fraction(25),
@@ -58,49 +61,52 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
 
 
 def read(path: Path) -> Planes:
-    """The picture's G, B and R planes, (h, w) uint8, or uint16 of a 16-bit PNG."""
-    if png.is_deep(path):
-        rgb: NDArray[Any] = np.broadcast_to(deep := png.read_deep(path)[..., :3], (*deep.shape[:2], 3))
+    """The picture's G, B and R planes, (h, w) uint8, or uint16 from a 16-bit PNG. Raises Truncated."""
+    if png.is_16_bit(path):
+        rgb: NDArray[Any] = np.broadcast_to(stored := png.read_16_bit(path)[..., :3], (*stored.shape[:2], 3))
     else:
-        with _opened(path) as image:
+        with _open_image(path) as image:
             rgb = np.asarray(image.convert("RGBA").convert("RGB") if image.mode in ("P", "PA") else image.convert("RGB"))
     return rgb[..., 1], rgb[..., 2], rgb[..., 0]
 
 
 def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> None:
-    """Write G, B, R planes to `path` in the format of `target_name`'s suffix, with the source's mode, alpha, quality and metadata."""
+    """Write G, B, R planes (h, w) to `path` with the source's colour mode, alpha, quality and metadata.
+
+    target_name: its suffix decides the format. Raises RequestError if that format cannot hold the source.
+    """
     rgb: NDArray[Any] = np.stack([planes[2], planes[0], planes[1]], axis=-1)
     target_format = FORMATS.get(Path(target_name).suffix.lower())
     if target_format is None:
         raise RequestError(
-            f"an image cannot be written as {Path(target_name).suffix or 'a file without suffix'}, only as {', '.join(FORMATS)}"
+            f"an image cannot be written as {Path(target_name).suffix or 'a file without a suffix'}; choose from {', '.join(FORMATS)}"
         )
-    if png.is_deep(source_path):
+    if png.is_16_bit(source_path):
         if target_format != "PNG":
             raise RequestError("a 16-bit image can only be written as .png")
-        path.write_bytes(png.with_ancillary_chunks(png.encode_deep(rgb, png.read_deep(source_path)), source_path.read_bytes()))
+        path.write_bytes(png.with_metadata_of(png.encode_16_bit(rgb, png.read_16_bit(source_path)), source_path.read_bytes()))
         return
-    with _opened(source_path) as source:
+    with _open_image(source_path) as source:
         picture = _in_mode_of(source, rgb)
         if target_format == "JPEG" and "A" in picture.getbands():
             raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
         encoded = BytesIO()
-        picture.save(encoded, target_format, **_options(source, source_path, target_format))
+        picture.save(encoded, target_format, **_encoder_options(source, source_path, target_format))
     data = encoded.getvalue()
     if format_of(source_path) == target_format == "PNG":
-        data = png.with_ancillary_chunks(data, source_path.read_bytes())
+        data = png.with_metadata_of(data, source_path.read_bytes())
     path.write_bytes(data)
 
 
 def xmp_of(path: Path) -> bytes | None:
-    """The image's XMP packet."""
-    with _opened(path) as image:
+    """The image's XMP packet; None if it has none."""
+    with _open_image(path) as image:
         packet = image.info.get("xmp")
     return packet.encode() if isinstance(packet, str) else packet
 
 
 def format_of(path: Path) -> str:
-    """Pillow's name for the file format of an image that `container_of` recognised."""
+    """Pillow's name for the format of an image that `container_of` recognised."""
     with path.open("rb") as file:
         head = file.read(len(PNG))
     if head == PNG:
@@ -109,13 +115,13 @@ def format_of(path: Path) -> str:
 
 
 def suffixes_of(path: Path) -> tuple[str, ...]:
-    """The suffixes that files of this image's format have."""
+    """The suffixes of this image's format."""
     return tuple(suffix for suffix, name in FORMATS.items() if name == format_of(path))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The image; whatever is wrong with its bytes comes out as Truncated."""
+def _open_image(path: Path) -> Iterator[Image.Image]:
+    """The open image. Every error in its bytes is raised as Truncated, absurd dimensions as TooManyPixels."""
     try:
         with Image.open(path, formats=[format_of(path)]) as image:
             yield image
@@ -126,7 +132,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _in_mode_of(source: Image.Image, rgb: NDArray[Any]) -> Image.Image:
-    """The picture as grey where the source is, with the source's alpha; a palette becomes colours, as it has none to spare."""
+    """(h, w, 3) RGB as a picture in the source's colour mode, with its alpha. A palette becomes RGB: it may lack the new colours."""
     picture = Image.fromarray(rgb)
     if source.mode in GREY_MODES:
         picture = picture.convert("L")
@@ -135,13 +141,15 @@ def _in_mode_of(source: Image.Image, rgb: NDArray[Any]) -> Image.Image:
     return picture
 
 
-def _options(source: Image.Image, source_path: Path, target_format: str) -> dict[str, Any]:
-    """What Pillow's writer is told, so that quality and metadata are the source's."""
+def _encoder_options(source: Image.Image, source_path: Path, target_format: str) -> dict[str, Any]:
+    """Options for Pillow's encoder that keep the source's quality and metadata."""
     source_format = format_of(source_path)
     same_format = source_format == target_format
     kept = {key: source.info[key] for key in ("exif", "icc_profile", "xmp", "comment") if key in source.info}
     if target_format == "PNG":
-        return {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept} | _told(kept.get("xmp"))
+        return (
+            {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept} | _png_text_options(kept.get("xmp"))
+        )
     if target_format == "WEBP":
         lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
         return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
@@ -153,8 +161,8 @@ def _options(source: Image.Image, source_path: Path, target_format: str) -> dict
     return kept | {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
 
 
-def _told(xmp: bytes | None) -> dict[str, Any]:
-    """What Pillow's PNG writer is told of a packet of XMP."""
+def _png_text_options(xmp: bytes | None) -> dict[str, Any]:
+    """Options for Pillow's PNG encoder that write the XMP packet into a text chunk."""
     texts = PngImagePlugin.PngInfo()
     if xmp is not None:
         texts.add_itxt(png.XMP_KEYWORD, xmp.decode(errors="replace"))
@@ -162,7 +170,7 @@ def _told(xmp: bytes | None) -> dict[str, Any]:
 
 
 def _is_lossless_webp(path: Path) -> bool:
-    """Whether the picture is in a VP8L chunk, alone or in an extended file."""
+    """Whether the picture is in a VP8L chunk, in a simple or an extended WebP file."""
     data = path.read_bytes()
     at = 12
     while at + 8 <= len(data):

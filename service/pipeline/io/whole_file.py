@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all."""
+"""Writes a file so that it appears complete or not at all."""
 
 import os
 import secrets
@@ -11,9 +11,9 @@ from service.errors import EncodeFailed
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Where to write what becomes `target` when the block ends well: a hidden name beside it, with its suffix, for one rename.
+    """The path to write to; the file is renamed to `target` when the block ends without an exception, else it is deleted.
 
-    Otherwise nothing is left of it, and a fault of the disk is an EncodeFailed.
+    Raises EncodeFailed for an error of the disk.
     """
     unfinished = unfinished_name(target)
     try:
@@ -26,5 +26,5 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 def unfinished_name(target: Path) -> Path:
-    """A new hidden name beside the target, on the same file system and with its suffix, so that the last step is one rename."""
+    """A new hidden path beside the target, with its suffix. It is on the same file system, so one rename finishes the file."""
     return target.absolute().with_name(f".{secrets.token_hex(4)}.{target.name}")

@@ -20,9 +20,11 @@ from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled,
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
+from service.pipeline.picture.orientation import coded_box
 from service.pipeline.placement import Box, Kind, bounding_box, intersect
-from service.pipeline.request import Request, TimedBox
+from service.pipeline.request import Request
 from service.pipeline.video import Limits, VideoInfo
+from service.timed_box import TimedBox
 
 WORD_SEARCH_HEIGHTS = 4  # heights of a mark to look for the rest of it on either side
 WORD_SEARCH_WIDTH_DIVISOR = 4  # and no farther than this part of the picture's width
@@ -121,7 +123,7 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
     """Each box for the frames whose time it covers. Raises RequestError where that is none."""
     found = []
     for timed in boxes:
-        inner = timed.pixels(info.width, info.height, info.rotation_degrees)
+        inner = coded_box(timed, info)
         covered = [i for i in range(timeline.frames) if timed.covers(timeline.seconds(i))]
         if not covered:
             raise RequestError(f"box {timed} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")

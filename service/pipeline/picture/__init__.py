@@ -1,4 +1,4 @@
-"""From planes to RGB and back: crops, colour conversion, rotation, views, and small operations on masks.
+"""From planes to RGB and back: crops, colour conversion, rotation and views.
 
-Decides nothing about marks; it guarantees that pixels outside a patch keep their bits.
+It decides nothing about marks. It guarantees that pixels outside a patch keep their bits.
 """

@@ -1,36 +1,35 @@
-"""YUV planes to RGB and back, as floats, so that a patch that goes there and back does not move.
+"""YUV planes to RGB and back, as floats. A patch that goes to RGB and back keeps its values.
 
-Chroma is repeated on the way to RGB and averaged over its block on the way back: the one undoes the other exactly, which no
-smoother pair of filters does. Its siting is not modelled. Pictures that are RGB already (FFmpeg's matrix 0) have the planes G, B, R.
+Chroma is repeated on the way to RGB and averaged over its block on the way back. The one undoes the other exactly; no smoother pair
+of filters does. Chroma siting is not modelled. Pictures that are already RGB (FFmpeg's matrix 0) have the planes G, B, R.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from service.pipeline.video import Plane, VideoInfo
 
 Planes = tuple[Plane, Plane, Plane]
-Floats = NDArray[np.float32]
 
 MATRIX_RGB = 0
 MATRIX_UNSPECIFIED = 2
-LUMA_WEIGHTS = {  # AVColorSpace: the weights of red and blue in luma
+LUMA_WEIGHTS = {  # by AVColorSpace: the weights of red and blue in luma
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
     5: (0.299, 0.114),  # BT.470 BG
     6: (0.299, 0.114),  # SMPTE 170M
     7: (0.212, 0.087),  # SMPTE 240M
     9: (0.2627, 0.0593),  # BT.2020
-    10: (0.2627, 0.0593),  # BT.2020, constant luminance, treated as the other
+    10: (0.2627, 0.0593),  # BT.2020 constant luminance, treated as non-constant
 }
-STANDARD_DEFINITION_HEIGHT = 576  # an untagged video up to here is taken for BT.601, above for BT.709, as players do
+STANDARD_DEFINITION_HEIGHT = 576  # players read an untagged video as BT.601 up to this height, as BT.709 above
 
 
 def to_rgb(planes: Planes, info: VideoInfo) -> Floats:
-    """RGB of planes that start on a chroma sample, (3, h, w) float32 in [0, 1]; h and w are those of the first plane."""
+    """Planes that start on a chroma sample, as RGB: (3, h, w) float32 in [0, 1], h and w as in the first plane."""
     height, width = planes[0].shape
-    samples = np.stack([_repeat(plane, height, width) for plane in planes]).astype(np.float32)
-    scale, offset = _storage(info)
+    samples = np.stack([_repeat_samples(plane, height, width) for plane in planes]).astype(np.float32)
+    scale, offset = _scale_and_offset(info)
     samples -= offset
     samples /= scale
     rgb: Floats = np.tensordot(_to_rgb_matrix(info), samples, axes=1)
@@ -38,8 +37,8 @@ def to_rgb(planes: Planes, info: VideoInfo) -> Floats:
 
 
 def to_samples(rgb: Floats, info: VideoInfo) -> Floats:
-    """Inverse of `to_rgb` before chroma is averaged: (3, h, w) in [0, 1] to (3, h, w) float32 in storage units, unrounded."""
-    scale, offset = _storage(info)
+    """Inverse of `to_rgb`, before chroma is averaged: (3, h, w) RGB in [0, 1] to (3, h, w) float32 in storage units, not rounded."""
+    scale, offset = _scale_and_offset(info)
     samples: Floats = np.tensordot(_from_rgb_matrix(info), rgb, axes=1)
     samples *= scale
     samples += offset
@@ -47,15 +46,18 @@ def to_samples(rgb: Floats, info: VideoInfo) -> Floats:
 
 
 def block_mean(samples: Floats, shift_x: int, shift_y: int) -> Floats:
-    """Mean over the luma pixels of each chroma sample: (..., h, w) to (..., h >> shift_y, w >> shift_x); h and w must divide."""
+    """Mean over the luma pixels of each chroma sample, (..., h, w) to (..., h >> shift_y, w >> shift_x).
+
+    h must be a multiple of 2 ** shift_y, w of 2 ** shift_x.
+    """
     *batch, height, width = samples.shape
     blocks = samples.reshape(*batch, height >> shift_y, 1 << shift_y, width >> shift_x, 1 << shift_x)
     means: Floats = blocks.mean(axis=(-3, -1))
     return means
 
 
-def _repeat(plane: Plane, height: int, width: int) -> Plane:
-    """The plane at the size of luma, each sample repeated over its block."""
+def _repeat_samples(plane: Plane, height: int, width: int) -> Plane:
+    """The plane at luma size (height, width): each sample is repeated over its block."""
     if plane.shape == (height, width):
         return plane
     rows = -(-height // plane.shape[0])
@@ -63,8 +65,8 @@ def _repeat(plane: Plane, height: int, width: int) -> Plane:
     return plane.repeat(rows, axis=0).repeat(columns, axis=1)[:height, :width]
 
 
-def _storage(info: VideoInfo) -> tuple[Floats, Floats]:
-    """Scale and offset (3, 1, 1) with stored = value * scale + offset; luma and RGB are in [0, 1], chroma in [-0.5, 0.5]."""
+def _scale_and_offset(info: VideoInfo) -> tuple[Floats, Floats]:
+    """(3, 1, 1) each, with stored = value * scale + offset; luma and RGB values are in [0, 1], chroma in [-0.5, 0.5]."""
     depth = info.pixel_format.bit_depth
     unit = 1 << (depth - 8)
     peak = (1 << depth) - 1
@@ -76,7 +78,7 @@ def _storage(info: VideoInfo) -> tuple[Floats, Floats]:
 
 
 def _from_rgb_matrix(info: VideoInfo) -> Floats:
-    """(3, 3): R, G, B to the three planes, before scale and offset."""
+    """(3, 3): from R, G, B to the three planes, before scale and offset."""
     if info.colour.matrix == MATRIX_RGB:
         return np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
     red, blue = LUMA_WEIGHTS.get(info.colour.matrix) or LUMA_WEIGHTS[6 if info.height <= STANDARD_DEFINITION_HEIGHT else 1]
@@ -87,5 +89,5 @@ def _from_rgb_matrix(info: VideoInfo) -> Floats:
 
 
 def _to_rgb_matrix(info: VideoInfo) -> Floats:
-    """(3, 3): the three planes, less offset and scale, to R, G, B."""
+    """(3, 3): from the three planes, with offset and scale undone, to R, G, B."""
     return np.linalg.inv(_from_rgb_matrix(info).astype(np.float64)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Content Credentials and source types: what a file says about its origin is kept, and the edit is recorded and signed.
+"""Content Credentials and source types: what a file states about its origin is kept, and the edit is recorded and signed.
 
-Decides what an output claims about itself.
+It decides what an output claims about itself.
 """

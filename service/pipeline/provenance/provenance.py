@@ -1,6 +1,6 @@
-"""Content Credentials, and what a file says of its origin: kept from source to output, and the edit signed. Only visible marks are touched.
+"""Content Credentials and source types: kept from source to output, with a new manifest for the edit. Only visible marks are removed.
 
-What a source carries stays in the output as an ingredient; the output's own manifest says what was opened and what was done to it.
+The source's credentials are embedded in the output as an ingredient. The output's own manifest lists the source and each edit.
 """
 
 import base64
@@ -24,17 +24,17 @@ from service.pipeline.video import VideoInfo
 
 log = logging.getLogger(__name__)
 
-MEMORY_BYTES: Final = 4 * 2**30  # of address space; hashing 200 MB takes 0.5 GB of it
+MEMORY_BYTES: Final = 4 * 2**30  # of address space for the child; hashing 200 MB takes 0.5 GB of it
 STALL_SECONDS: Final = 120.0
-MOST_REGIONS: Final = 100
-MOST_SIGNATURES: Final = 4  # one is asked for
+MAX_REGIONS: Final = 100
+MAX_SIGNATURES: Final = 4  # the library requests one
 
 State = Literal["none", "unreadable", "Invalid", "Valid", "Trusted"]
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One thing that was done to the file: one of C2PA's actions, in which regions of the picture."""
+    """One edit of a file. action: a C2PA action. changes: its regions of interest, as C2PA writes them."""
 
     action: str
     description: str
@@ -46,8 +46,8 @@ class Edit:
 
 
 def mark_removed(placements: Iterable[Placement], info: VideoInfo) -> Edit:
-    """The edit that this program is for, and where and when in the picture as it is shown."""
-    regions = tuple(_region(placement, info) for placement in islice(placements, MOST_REGIONS))
+    """The edit "mark removed", with the boxes and frames of the placements, in the displayed picture."""
+    regions = tuple(_region(placement, info) for placement in islice(placements, MAX_REGIONS))
     return Edit("c2pa.edited", "visible mark removed", regions)
 
 
@@ -57,9 +57,10 @@ MOVED: Final = Edit("c2pa.repackaged", "moved to another container")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What became of a file's provenance. `source_state`: of the credentials that the source came with.
+    """The provenance of an output.
 
-    `reason`: why the output is not signed. `told_by`: who says what the digital source type is.
+    signed_by: the certificate's name, or None; then `reason` says why the output is not signed.
+    source_state, source_problems: validation of the source's credentials. told_by: who states the digital source type.
     """
 
     signed_by: str | None = None
@@ -72,7 +73,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that a manifest says was done."""
+    """An action that a manifest records."""
 
     name: str
     description: str | None
@@ -82,7 +83,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Ingredient:
-    """Something that a manifest says its file was made from."""
+    """A file that a manifest lists as a source."""
 
     title: str
     relationship: str
@@ -92,7 +93,7 @@ class Ingredient:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One signed statement about a file. `signed_at`: by a time-stamp authority, where one was asked."""
+    """One signed statement about a file. signed_at: from a time-stamp authority, or None."""
 
     label: str
     signer: str
@@ -105,7 +106,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a file carries: its manifest first, then that of what it was made from, and so on."""
+    """The Content Credentials of a file: its own manifest, then its source's, and so on."""
 
     state: State
     manifests: tuple[Manifest, ...] = ()
@@ -113,12 +114,12 @@ class Credentials:
 
     @property
     def valid(self) -> bool:
-        """Whether the file is as it was signed; says nothing of who signed it."""
+        """Whether the file is unchanged since it was signed, whoever signed it."""
         return self.state in ("Valid", "Trusted")
 
 
 def read(path: Path) -> Credentials:
-    """What Content Credentials a file carries; raises NotMedia, UnsupportedFormat, DecodeFailed."""
+    """Read the Content Credentials of a file. Raises NotMedia, UnsupportedFormat or DecodeFailed."""
     container_of(path)
     with Child(
         read_in_child,
@@ -130,30 +131,31 @@ def read(path: Path) -> Credentials:
     ) as child:
         message = child.receive()
     try:
-        return _credentials(message["carried"])
+        return _credentials_from(message["credentials"])
     except (KeyError, TypeError):
         raise DecodeFailed("the reader of Content Credentials sent a message that cannot be read") from None
 
 
-def signed(source: Path, target: Path, edits: Sequence[Edit], signer: Signer | None, declared: str | None = None) -> Provenance:
-    """Sign a finished target in its place, with the source's credentials in it; a target that is the source's bytes stays as it is.
+def sign_in_place(source: Path, target: Path, edits: Sequence[Edit], signer: Signer | None, declared: str | None = None) -> Provenance:
+    """Sign a finished target in place, with the source's credentials as an ingredient.
 
-    `declared`: the digital source type where the source tells none. A target that cannot be signed stays too, and the result says why.
+    Without edits, a target with the source's bytes stays as it is. So does a target that cannot be signed; `reason` then says why.
+    declared: the digital source type if the source states none.
     """
     if not edits and filecmp.cmp(source, target, shallow=False):
-        return Provenance(reason="nothing was edited, and what the source carries is as it was")
+        return Provenance(reason="nothing was edited; the source's credentials are unchanged")
     if signer is None:
         return Provenance(reason="signing is switched off")
     if target.suffix.lower() not in MEDIA_TYPES:
         return Provenance(reason=f"{target.suffix} files carry no Content Credentials")
     try:
-        return _signed_in_place(source, target, edits or (MOVED,), signer, declared)
+        return _sign_in_place(source, target, edits or (MOVED,), signer, declared)
     except CleanplateError as error:
         log.warning("the output is not signed: %s", error)
         return Provenance(reason=str(error))
 
 
-def _signed_in_place(source: Path, target: Path, edits: Sequence[Edit], signer: Signer, declared: str | None) -> Provenance:
+def _sign_in_place(source: Path, target: Path, edits: Sequence[Edit], signer: Signer, declared: str | None) -> Provenance:
     request = {
         "source": str(source.absolute()),
         "target": str(target.absolute()),
@@ -165,15 +167,15 @@ def _signed_in_place(source: Path, target: Path, edits: Sequence[Edit], signer: 
     }
     with whole_file(target) as unfinished:
         try:
-            told = _told_by_child(request | {"signed": str(unfinished)}, signer)
-            carried = _credentials(told["carried"])
-            return Provenance(signer.name, None, carried.state, carried.problems, told["source_type"], told["told_by"])
+            message = _sign_in_child_process(request | {"signed": str(unfinished)}, signer)
+            carried = _credentials_from(message["credentials"])
+            return Provenance(signer.name, None, carried.state, carried.problems, message["source_type"], message["stated_by"])
         except (KeyError, TypeError, ValueError):
             raise EncodeFailed("the signer sent a message that cannot be read") from None
 
 
-def _told_by_child(request: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
-    """The child's report, once all that it asked for is signed."""
+def _sign_in_child_process(request: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
+    """The child's final message, after this process has signed the data that the child sends."""
     with Child(
         sign_in_child,
         dict(request),
@@ -183,15 +185,15 @@ def _told_by_child(request: Mapping[str, Any], signer: Signer) -> dict[str, Any]
         stall_seconds=STALL_SECONDS,
         may_write=True,
     ) as child:
-        for _ in range(MOST_SIGNATURES):
+        for _ in range(MAX_SIGNATURES):
             message = child.receive()
             if "sign" not in message:
                 return message
             child.send(signature=base64.b64encode(signer.sign(base64.b64decode(message["sign"]))).decode())
-    raise EncodeFailed("the signer asked for more signatures than one file needs")
+    raise EncodeFailed("the signer requested more signatures than one file needs")
 
 
-def _credentials(carried: Mapping[str, Any]) -> Credentials:
+def _credentials_from(fields: Mapping[str, Any]) -> Credentials:
     manifests = tuple(
         Manifest(
             **{
@@ -200,13 +202,13 @@ def _credentials(carried: Mapping[str, Any]) -> Credentials:
                 "ingredients": tuple(Ingredient(**part | {"problems": tuple(part["problems"])}) for part in manifest["ingredients"]),
             }
         )
-        for manifest in carried["manifests"]
+        for manifest in fields["manifests"]
     )
-    return Credentials(carried["state"], manifests, tuple(carried["problems"]))
+    return Credentials(fields["state"], manifests, tuple(fields["problems"]))
 
 
 def _region(placement: Placement, info: VideoInfo) -> dict[str, object]:
-    """Where and when a mark was, in the words of C2PA's regions of interest."""
+    """The box and the frames of a placement, as a C2PA region of interest."""
     box = displayed_box(placement.box, info)
     corner = {"x": box.left, "y": box.top}
     shape = {"type": "rectangle", "unit": "pixel", "origin": corner, "width": box.width, "height": box.height}

@@ -1,4 +1,4 @@
-"""Who signs the outputs: a certificate and its private key, which never enters the process that reads strangers' files."""
+"""The certificate and private key that sign the outputs. The key never enters the process that reads untrusted files."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -17,9 +17,10 @@ CURVES: Final = {"es256": "secp256r1", "es384": "secp384r1", "es512": "secp521r1
 
 @dataclass(frozen=True)
 class Signer:
-    """`chain_pem`: the certificate, and those that vouch for it. `local`: a development chain of this machine, which nobody else trusts.
+    """A certificate with its private key.
 
-    `timestamp_url`: an RFC 3161 authority that is asked for the time of each signature; none is asked by default.
+    chain_pem: the certificate and its issuers. timestamp_url: an RFC 3161 authority that confirms the time of each signature, or None.
+    local: the chain was made on this machine for development; nobody else trusts it.
     """
 
     chain_pem: str = field(repr=False)
@@ -29,7 +30,7 @@ class Signer:
     local: bool = False
 
     def sign(self, data: bytes) -> bytes:
-        """The signature of some bytes; of an elliptic curve in DER."""
+        """Sign some bytes. The signature of an elliptic-curve key is in DER."""
         if isinstance(self.key, ed25519.Ed25519PrivateKey):
             return self.key.sign(data)
         digest = HASHES[self.algorithm[2:]]
@@ -39,14 +40,14 @@ class Signer:
 
     @property
     def name(self) -> str:
-        """Whom the certificate is for."""
+        """The name of the certificate's subject."""
         subject = x509.load_pem_x509_certificate(self.chain_pem.encode()).subject
         names = subject.get_attributes_for_oid(NameOID.COMMON_NAME) or subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         return str(names[0].value) if names else "unnamed"
 
 
 def fits(key: PrivateKey, algorithm: Algorithm) -> bool:
-    """Whether a key is of the kind that an algorithm signs with."""
+    """Whether the algorithm can sign with this key."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return algorithm == "ed25519"
     if isinstance(key, rsa.RSAPrivateKey):

@@ -1,4 +1,4 @@
-"""What was done, for people and programs: JSON, HTML page, picture, contact sheet.
+"""The report of a run for people and programs: JSON, HTML page, picture, contact sheet.
 
-Decides nothing; it shows what the steps decided.
+It decides nothing; it shows what the steps decided.
 """

@@ -1,4 +1,4 @@
-"""When marks are there, as rows of bars over the time of the video: what the page and the picture of a report draw. Pure."""
+"""The intervals of marks as rows of bars over the time of the video; the page and the picture of a report draw them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Final
 from service.pipeline.report.intervals import Interval, intervals, lanes
 from service.pipeline.report.report import Report
 
-MOST_LANES: Final = 8
-MOST_BARS: Final = 300  # of a lane; bars are drawn as one where there would be more
-MOST_STEPS: Final = 6  # of the time axis
+MAX_LANES: Final = 8
+MAX_BARS: Final = 300  # of a lane; a lane with more joins bars that are too close to distinguish
+MAX_TICK_STEPS: Final = 6  # between the ticks of the time axis
 NICE_SECONDS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """From `start` to `end`, in parts of the video's length; `numbers`: of the stays in it, from 1, as they begin."""
+    """A bar of a lane. start, end: in [0, 1] of the video's length. numbers: of its intervals, counted from 1 by first frame."""
 
     start: float
     end: float
@@ -24,60 +24,60 @@ class Bar:
 
 @dataclass(frozen=True)
 class Tick:
-    """A place on the time axis, in parts of the video's length, and its words."""
+    """A tick of the time axis. position: in [0, 1] of the video's length."""
 
-    place: float
+    position: float
     label: str
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Rows of bars, and the axis below them. `hidden_stays`: for which there was no row left."""
+    """Rows of bars, and the axis below them. hidden_intervals: how many did not fit into MAX_LANES rows."""
 
     lanes: tuple[tuple[Bar, ...], ...]
     ticks: tuple[Tick, ...]
-    hidden_stays: int
+    hidden_intervals: int
 
 
 def chart(report: Report) -> Chart:
-    """The stays of a run over its time."""
+    """The intervals of a run over the time of its video."""
     found = intervals(report.placements)
-    numbers = {id(stay): number for number, stay in enumerate(found, 1)}
+    numbers = {id(interval): number for number, interval in enumerate(found, 1)}
     seconds = length_seconds(report)
     rows = lanes(found)
-    drawn = [[_bar(stay, numbers[id(stay)], report, seconds) for stay in row] for row in rows[:MOST_LANES]]
-    return Chart(tuple(map(_coarse, drawn)), _ticks(seconds), sum(map(len, rows[MOST_LANES:])))
+    drawn = [[_bar(interval, numbers[id(interval)], report, seconds) for interval in row] for row in rows[:MAX_LANES]]
+    return Chart(tuple(map(_limit_bars, drawn)), _ticks(seconds), sum(map(len, rows[MAX_LANES:])))
 
 
 def length_seconds(report: Report) -> float:
-    """From the first frame to the end of the last one."""
+    """Seconds from the first frame to the end of the last one."""
     return end_seconds(report, report.frames - 1)
 
 
 def end_seconds(report: Report, frame_index: int) -> float:
-    """When a frame ceases to be shown."""
+    """When a frame ends, in seconds from the first frame."""
     if frame_index + 1 < report.frames:
         return report.timeline.seconds(frame_index + 1)
     return report.timeline.seconds(frame_index) + float(1 / report.info.fps)
 
 
 def clock(seconds: float) -> str:
-    """`0:04.25`, as players tell time, but exact to a frame."""
+    """Seconds as minutes, seconds and hundredths, such as `0:04.25`."""
     hundredths = round(seconds * 100)
     return f"{hundredths // 6000}:{hundredths // 100 % 60:02}.{hundredths % 100:02}"
 
 
-def _bar(stay: Interval, number: int, report: Report, seconds: float) -> Bar:
-    return Bar(report.timeline.seconds(stay.first_frame) / seconds, end_seconds(report, stay.last_frame) / seconds, (number,))
+def _bar(interval: Interval, number: int, report: Report, seconds: float) -> Bar:
+    return Bar(report.timeline.seconds(interval.first_frame) / seconds, end_seconds(report, interval.last_frame) / seconds, (number,))
 
 
-def _coarse(row: Sequence[Bar]) -> tuple[Bar, ...]:
-    """The same bars; where they are too many, those that no picture could tell apart are one."""
-    if len(row) <= MOST_BARS:
+def _limit_bars(row: Sequence[Bar]) -> tuple[Bar, ...]:
+    """The same bars; if there are more than MAX_BARS, those too close to distinguish are joined."""
+    if len(row) <= MAX_BARS:
         return tuple(row)
     joined: list[Bar] = []
     for bar in row:
-        if joined and int(bar.start * MOST_BARS) <= int(joined[-1].end * MOST_BARS):
+        if joined and int(bar.start * MAX_BARS) <= int(joined[-1].end * MAX_BARS):
             joined[-1] = Bar(joined[-1].start, bar.end, joined[-1].numbers + bar.numbers)
         else:
             joined.append(bar)
@@ -85,7 +85,7 @@ def _coarse(row: Sequence[Bar]) -> tuple[Bar, ...]:
 
 
 def _ticks(seconds: float) -> tuple[Tick, ...]:
-    step = next((nice for nice in NICE_SECONDS if seconds / nice <= MOST_STEPS), seconds)
+    step = next((candidate for candidate in NICE_SECONDS if seconds / candidate <= MAX_TICK_STEPS), seconds)
     return tuple(Tick(index * step / seconds, _label(index * step, step)) for index in range(int(seconds / step) + 1))
 
 

@@ -1,4 +1,4 @@
-"""Pictures for a person to look at: the contact sheet of a run, and its before/after."""
+"""The contact sheet of a run, and its before/after picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from models.arrays import Bytes
 
 SHEET: Final = "contact_sheet.png"
 BEFORE_AFTER: Final = "before_after.png"
@@ -17,64 +18,62 @@ CELL_PIXELS: Final = 400  # long side of one picture of the sheet
 HALF_PIXELS: Final = 640  # long side of one half of the before/after
 GAP_PIXELS: Final = 8
 CAPTION_PIXELS: Final = 22
-NOTE_PIXELS: Final = 600  # width of a sheet that holds words alone
+NOTE_PIXELS: Final = 600  # width of a sheet that holds only text
 BACKGROUND: Final = (24, 24, 24)
 INK: Final = (235, 235, 235)
 
-Picture = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
-class View:
-    """The whole of a frame or a part of it. marked, clean: (h, w, 3) uint8 RGB. mask, opacity: (h, w) uint8, 255 = all."""
+class PictureSet:
+    """A frame or a part of it, before and after. marked, clean: (h, w, 3) uint8 RGB. mask, opacity: (h, w) uint8, 255 = 1."""
 
-    marked: Picture = field(repr=False)
-    mask: Picture = field(repr=False)
-    opacity: Picture = field(repr=False)
-    clean: Picture = field(repr=False)
+    marked: Bytes = field(repr=False)
+    mask: Bytes = field(repr=False)
+    opacity: Bytes = field(repr=False)
+    clean: Bytes = field(repr=False)
 
     @property
-    def pictures(self) -> dict[str, Picture]:
-        """By name, in the order in which they are shown."""
+    def by_name(self) -> dict[str, Bytes]:
+        """The pictures by name, in display order."""
         return {"marked": self.marked, "mask": self.mask, "opacity": self.opacity, "clean": self.clean}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One frame of a run, small: the whole picture, and a mark close up."""
+    """One frame of a run, shrunk: the whole picture, and a mark in close-up."""
 
     frame_index: int
-    whole: View
-    close: View
+    whole: PictureSet
+    close: PictureSet
 
 
 def sheet(samples: Sequence[Sample], note: str = "no mark was found") -> Image.Image:
-    """Two rows a sample, the whole picture and the mark close up: marked, mask, opacity, clean. The note stands where there is none."""
+    """Two rows per sample, the whole picture and the close-up: marked, mask, opacity, clean. Without samples it shows the note."""
     rows = []
     for sample in samples:
-        for view, title in ((sample.whole, f"frame {sample.frame_index}: "), (sample.close, "close up: ")):
-            names = [title + name if name == "marked" else name for name in view.pictures]
-            rows.append(_row(list(view.pictures.values()), names, CELL_PIXELS))
-    return stacked(rows or [_note(note)])
+        for pictures, title in ((sample.whole, f"frame {sample.frame_index}: "), (sample.close, "close up: ")):
+            names = [title + name if name == "marked" else name for name in pictures.by_name]
+            rows.append(_picture_row(list(pictures.by_name.values()), names, CELL_PIXELS))
+    return stacked(rows or [_note_row(note)])
 
 
 def write(samples: Sequence[Sample], path: Path) -> None:
-    """The contact sheet as a PNG."""
+    """Write the contact sheet as a PNG."""
     save(sheet(samples), path)
 
 
 def before_after(samples: Sequence[Sample], path: Path) -> None:
-    """A PNG with the frame that shows most of the mark, before and after, whole and close up."""
+    """Write a PNG of the frame that shows most of the mark: before and after, whole and close up. Without samples there is none."""
     if not samples:
         return
-    sample = max(samples, key=lambda one: int(one.whole.opacity.astype(np.int64).sum()))
-    whole = _row([sample.whole.marked, sample.whole.clean], ["before", "after"], HALF_PIXELS)
-    close = _row([sample.close.marked, sample.close.clean], ["before, close up", "after, close up"], HALF_PIXELS)
+    sample = max(samples, key=lambda candidate: int(candidate.whole.opacity.astype(np.int64).sum()))
+    whole = _picture_row([sample.whole.marked, sample.whole.clean], ["before", "after"], HALF_PIXELS)
+    close = _picture_row([sample.close.marked, sample.close.clean], ["before, close up", "after, close up"], HALF_PIXELS)
     save(stacked([whole, close]), path)
 
 
 def stacked(rows: Sequence[Image.Image]) -> Image.Image:
-    """Rows under each other."""
+    """Rows below each other, in one image."""
     result = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows) + GAP_PIXELS), BACKGROUND)
     top = 0
     for row in rows:
@@ -85,24 +84,24 @@ def stacked(rows: Sequence[Image.Image]) -> Image.Image:
 
 @cache
 def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The one of all captions."""
+    """The font of all captions."""
     return ImageFont.load_default(size=CAPTION_PIXELS * 0.6)
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As a PNG; makes its folder."""
+    """Write a PNG; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, format="PNG")
 
 
-def _note(text: str) -> Image.Image:
+def _note_row(text: str) -> Image.Image:
     row = Image.new("RGB", (NOTE_PIXELS, 2 * CAPTION_PIXELS), BACKGROUND)
     ImageDraw.Draw(row).text((GAP_PIXELS, CAPTION_PIXELS // 2), text, fill=INK, font=font())
     return row
 
 
-def _row(pictures: Sequence[Picture], names: Sequence[str], long_side_pixels: int) -> Image.Image:
-    """Pictures of one size beside each other, a name above each; those of small marks are enlarged."""
+def _picture_row(pictures: Sequence[Bytes], names: Sequence[str], long_side_pixels: int) -> Image.Image:
+    """Pictures of one size side by side, each scaled to this long side, with a name above."""
     height, width = pictures[0].shape[:2]
     scale = long_side_pixels / max(width, height)
     cell = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -1,4 +1,4 @@
-"""What a person may look at afterwards: a few frames as they were and as they are, with the mask and the opacity."""
+"""Samples of a run for people to look at: a few frames before and after, with mask and opacity."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,57 +8,59 @@ from typing import Final
 import cv2
 import numpy as np
 
+from models.arrays import Bytes
 from service.errors import EncodeFailed
 from service.pipeline.io.thumbnail import shrunk_size
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.orientation import displayed_picture, matte_picture, to_grey_levels
 from service.pipeline.placement import Box, Placement, bounding_box
 from service.pipeline.report import contact_sheet
-from service.pipeline.report.contact_sheet import Picture, Sample, View
+from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import key_moments
 from service.pipeline.video import Frame, VideoInfo
 
-VIEW_PIXELS: Final = 640  # long side of what is kept; the whole frame is not
+SAMPLE_PIXELS: Final = 640  # long side of a kept picture; keeping whole frames would take too much memory
 
 
 class FrameSampler:
-    """Watches the frames go by and keeps some of them, small and as they are shown: a few of each mark, and six in all."""
+    """Watches all frames of a run and keeps a few: shrunk, as displayed, at most six in all."""
 
     def __init__(self, placements: Sequence[Placement], info: VideoInfo) -> None:
-        self._wanted = key_moments(placements)
+        self._boxes_by_frame = key_moments(placements)
         self._placements = placements
         self._info = info
         self._samples: list[Sample] = []
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """What was kept, as it went by."""
+        """The kept samples, in frame order."""
         return tuple(self._samples)
 
     def watch(self, marked: Frame, clean: Frame) -> None:
-        """Keeps the frame if it is one of those wanted."""
-        boxes = self._wanted.get(marked.index)
+        """Keep the frame, before and after, if it is one of the chosen ones."""
+        boxes = self._boxes_by_frame.get(marked.index)
         if not boxes:
             return
-        mask, opacity = self._levels(marked.index)
-        whole = Box(0, 0, self._info.width, self._info.height)
+        mask, opacity = self._mask_and_opacity(marked.index)
+        whole_frame = Box(0, 0, self._info.width, self._info.height)
         for box in boxes:
-            views = (_view(area, marked, clean, mask, opacity, self._info) for area in (whole, _near(mask, box, self._info)))
-            self._samples.append(Sample(marked.index, *views))
+            areas = (whole_frame, _close_up_area(mask, box, self._info))
+            whole, close = (_picture_set(area, marked, clean, mask, opacity, self._info) for area in areas)
+            self._samples.append(Sample(marked.index, whole, close))
 
-    def _levels(self, frame_index: int) -> tuple[Picture, Picture]:
+    def _mask_and_opacity(self, frame_index: int) -> tuple[Bytes, Bytes]:
         """Mask and opacity of all marks in this frame, (H, W) uint8."""
         mask, opacity = np.zeros((2, self._info.height, self._info.width), np.uint8)
         for placement in self._placements:
             if placement.covers(frame_index):
-                for plane, shown in ((mask, to_grey_levels(placement.mask)), (opacity, matte_picture(placement))):
+                for plane, levels in ((mask, to_grey_levels(placement.mask)), (opacity, matte_picture(placement))):
                     part = plane[placement.box.slices]
-                    np.maximum(part, shown, out=part)
+                    np.maximum(part, levels, out=part)
         return mask, opacity
 
 
-def draw(samples: Sequence[Sample], folder: Path) -> None:
-    """The contact sheet and the before/after picture. Raises EncodeFailed where the folder cannot be written."""
+def write_debug_pictures(samples: Sequence[Sample], folder: Path) -> None:
+    """Write the contact sheet and the before/after picture; without samples, nothing. Raises EncodeFailed."""
     if not samples:
         return
     try:
@@ -68,30 +70,30 @@ def draw(samples: Sequence[Sample], folder: Path) -> None:
         raise EncodeFailed(f"the debug pictures cannot be written: {error.strerror}") from error
 
 
-def _view(area: Box, marked: Frame, clean: Frame, mask: Picture, opacity: Picture, info: VideoInfo) -> View:
-    """A part of both frames, with square pixels, at most VIEW_PIXELS long, turned as it is shown."""
-    size = shrunk_size(replace(info, width=area.width, height=area.height), VIEW_PIXELS)
-    before, after = (displayed_picture(shrink_rgb(_cut(frame, area, info), info, *size), info) for frame in (marked, clean))
-    where, how = (displayed_picture(_shrunk(plane[area.slices], size), info) for plane in (mask, opacity))
-    return View(before, where, how, after)
+def _picture_set(area: Box, marked: Frame, clean: Frame, mask: Bytes, opacity: Bytes, info: VideoInfo) -> PictureSet:
+    """An area of both frames as displayed, with square pixels and a long side of at most SAMPLE_PIXELS."""
+    size = shrunk_size(replace(info, width=area.width, height=area.height), SAMPLE_PIXELS)
+    before, after = (displayed_picture(shrink_rgb(_crop_frame(frame, area, info), info, *size), info) for frame in (marked, clean))
+    small_mask, small_opacity = (displayed_picture(_shrink(plane[area.slices], size), info) for plane in (mask, opacity))
+    return PictureSet(before, small_mask, small_opacity, after)
 
 
-def _cut(frame: Frame, area: Box, info: VideoInfo) -> Frame:
-    """A part of a frame that starts on a chroma sample, as a frame; nothing is copied."""
+def _crop_frame(frame: Frame, area: Box, info: VideoInfo) -> Frame:
+    """An area that starts on a chroma sample, as a frame; its planes are views."""
     shift_x, shift_y = info.pixel_format.chroma_shift_x, info.pixel_format.chroma_shift_y
     rows, columns = slice(area.top >> shift_y, -(-area.bottom >> shift_y)), slice(area.left >> shift_x, -(-area.right >> shift_x))
     luma, first, second = frame.planes
     return replace(frame, planes=(luma[area.slices], first[rows, columns], second[rows, columns]))
 
 
-def _shrunk(plane: Picture, size: tuple[int, int]) -> Picture:
+def _shrink(plane: Bytes, size: tuple[int, int]) -> Bytes:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _near(mask: Picture, box: Box, info: VideoInfo) -> Box:
-    """The surroundings of the mark in a box: a quarter wider on each side, flat as 3:2 to 3:1 where the picture allows."""
-    inside = mask[box.slices] > 127
-    mark = bounding_box(inside) if inside.any() else Box(0, 0, box.width, box.height)
+def _close_up_area(mask: Bytes, box: Box, info: VideoInfo) -> Box:
+    """The mark in a box with its surroundings: a quarter wider on each side, between 3:2 and 3:1 if the picture allows."""
+    of_mark = mask[box.slices] > 127
+    mark = bounding_box(of_mark) if of_mark.any() else Box(0, 0, box.width, box.height)
     half_width = max(mark.width, mark.height * 1.5) * 0.75
     half_height = max(mark.height, mark.width / 3) * 0.75
     middle_x, middle_y = box.left + (mark.left + mark.right) / 2, box.top + (mark.top + mark.bottom) / 2

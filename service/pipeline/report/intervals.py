@@ -1,4 +1,4 @@
-"""Placements as a person counts them: an animated mark has a placement for each of its looks, and yet stays once. Pure."""
+"""Placements as a person counts them: an animated mark has a placement for each appearance, but is one mark in one interval. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,16 +7,16 @@ from typing import Final
 
 from service.pipeline.placement import Box, Placement
 
-MAX_MOMENTS: Final = 6  # of a run are shown in pictures
+MAX_MOMENTS: Final = 6  # of a run that pictures show
 MAX_MOMENTS_OF_AN_INTERVAL: Final = 3
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mark at one place from its first to its last frame: the placements of one box whose frames overlap or touch."""
+    """A mark at one place from its first to its last frame, both included: the placements of one box whose frames overlap or touch."""
 
     first_frame: int
-    last_frame: int  # inclusive
+    last_frame: int
     placements: tuple[Placement, ...] = field(repr=False)
 
     @property
@@ -29,15 +29,16 @@ class Interval:
 
 
 def intervals(placements: Iterable[Placement]) -> tuple[Interval, ...]:
-    """All stays, in the order in which they begin."""
-    of_box: dict[Box, list[Placement]] = defaultdict(list)
+    """The intervals of all placements, in the order of their first frames."""
+    by_box: dict[Box, list[Placement]] = defaultdict(list)
     for placement in placements:
-        of_box[placement.box].append(placement)
-    found = [stay for group in of_box.values() for stay in _intervals_at(group)]
-    return tuple(sorted(found, key=lambda stay: (stay.first_frame, stay.last_frame)))
+        by_box[placement.box].append(placement)
+    found = [interval for group in by_box.values() for interval in _intervals_at(group)]
+    return tuple(sorted(found, key=lambda interval: (interval.first_frame, interval.last_frame)))
 
 
 def _intervals_at(placements: Iterable[Placement]) -> Iterator[Interval]:
+    """The intervals of placements that have the same box."""
     joined: list[Placement] = []
     last_frame = -1
     for placement in sorted(placements, key=lambda p: p.first_frame):
@@ -50,25 +51,25 @@ def _intervals_at(placements: Iterable[Placement]) -> Iterator[Interval]:
 
 
 def lanes(found: Sequence[Interval]) -> list[list[Interval]]:
-    """Stays, given as they begin, in as few rows as let no two of a row overlap."""
+    """Intervals, sorted by first frame, in as few rows as possible so that no two of a row overlap."""
     rows: list[list[Interval]] = []
-    for stay in found:
-        free = next((row for row in rows if row[-1].last_frame < stay.first_frame), None)
-        if free is None:
-            rows.append(free := [])
-        free.append(stay)
+    for interval in found:
+        free_row = next((row for row in rows if row[-1].last_frame < interval.first_frame), None)
+        if free_row is None:
+            rows.append(free_row := [])
+        free_row.append(interval)
     return rows
 
 
 def key_moments(placements: Iterable[Placement]) -> dict[int, list[Box]]:
-    """Frames that show the marks best, and what is to be looked at in each: evenly out of the longest stay at each of the places."""
+    """The frames that show the marks best, by index, and the boxes to show in each: spread evenly over the longest interval of each box."""
     longest: dict[Box, Interval] = {}
-    for stay in sorted(intervals(placements), key=lambda stay: -stay.frames):
-        longest.setdefault(stay.box, stay)
+    for interval in sorted(intervals(placements), key=lambda interval: -interval.frames):
+        longest.setdefault(interval.box, interval)
     chosen = list(longest.values())[:MAX_MOMENTS]
-    of_each = min(MAX_MOMENTS_OF_AN_INTERVAL, MAX_MOMENTS // max(1, len(chosen)))
+    frames_each = min(MAX_MOMENTS_OF_AN_INTERVAL, MAX_MOMENTS // max(1, len(chosen)))
     found: dict[int, list[Box]] = defaultdict(list)
-    for stay in chosen:
-        for index in sorted({stay.first_frame + stay.frames * (2 * k + 1) // (2 * of_each) for k in range(of_each)}):
-            found[index].append(stay.box)
+    for interval in chosen:
+        for index in sorted({interval.first_frame + interval.frames * (2 * k + 1) // (2 * frames_each) for k in range(frames_each)}):
+            found[index].append(interval.box)
     return dict(found)

@@ -1,4 +1,4 @@
-"""The report as a page of its own: pictures and drawings are inside it, it runs no script and asks no host for anything."""
+"""The report as an HTML page. It contains its pictures and drawings, runs no script and loads nothing."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -11,50 +11,51 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from models.arrays import Bytes
 from service.errors import CleanplateError
 from service.pipeline.picture.orientation import displayed_box, displayed_size
 from service.pipeline.report.chart import Bar, Chart, chart, clock, end_seconds
-from service.pipeline.report.contact_sheet import Picture, Sample, View
+from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import Interval, intervals
-from service.pipeline.report.report import FileResult, MatteView, Report, data_address, png_address
+from service.pipeline.report.report import FileResult, MarkSummary, Report, data_address, png_address
 
 PACKAGE: Final = "service.pipeline.report"
 TEMPLATE: Final = "page.html"
-MAX_ROWS: Final = 60  # of a table of stays
-MAX_FILES_WITH_PICTURES: Final = 20  # some 2 MB each
+MAX_ROWS: Final = 60  # of the table of intervals
+MAX_FILES_WITH_PICTURES: Final = 20  # their pictures take about 2 MB each
 JPEG_QUALITY: Final = 82
 STEPS: Final = {
-    "locate": "looks for marks",
-    "measure": "reads their shape, opacity and colour",
+    "locate": "finds where marks may be",
+    "measure": "measures their pixels, opacity and colour",
     "bound": "finds their first and last frames",
-    "remove": "restores what is behind them, and encodes",
+    "remove": "restores what is behind them and encodes",
     "copy": "copies the streams untouched",
 }
-VIEWS: Final = {  # what the pictures are, for those who cannot see them
-    "marked": "as it came in",
-    "mask": "where pixels changed, in white",
-    "opacity": "how much the mark hid: white is all of it",
-    "clean": "as it went out",
+PICTURE_TEXTS: Final = {  # alternative texts of the pictures
+    "marked": "before cleaning",
+    "mask": "the pixels of the mark, in white",
+    "opacity": "how much of each pixel the mark hid; white is fully hidden",
+    "clean": "after cleaning",
 }
 
 
 def to_html(results: Sequence[FileResult]) -> str:
-    """The page of a command or a job: a part for each input, in the order given."""
-    return _template().render(files=[_part(result, number) for number, result in enumerate(results)], views=VIEWS)
+    """The page for the results of a command or a job: one section per input, in the given order."""
+    return _template().render(files=[_section(result, number) for number, result in enumerate(results)], picture_texts=PICTURE_TEXTS)
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A stay in the table."""
+    """An interval in the table."""
 
     number: int
     kind: str
     first: str
     last: str
     frames: int
-    place: str
+    position: str
     size: str
-    looks: int
+    placements: int
     opacity_percent: int
     colour: str  # #rrggbb
     confidence_percent: int
@@ -62,34 +63,34 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Step:
-    """A step, and its share of the time of all."""
+    """A step, and its share of the time of all steps."""
 
     name: str
-    what: str
+    description: str
     seconds: float
     frames_per_second: float
     share_percent: float
 
 
 @dataclass(frozen=True)
-class _MarkView:
-    """A frame in pictures: rows of name and address."""
+class _SampleFigure:
+    """A figure with one sample: rows of a label and its pictures, name to `data:` address."""
 
     caption: str
     rows: tuple[tuple[str, dict[str, str]], ...]
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One input, as the template wants it."""
+class _Section:
+    """One input, as the template displays it."""
 
     name: str
     target_name: str
     verdict: str
     failed: bool
     facts: tuple[str, ...] = ()
-    sights: tuple[_MarkView, ...] = ()
-    drawn: Chart | None = None
+    figures: tuple[_SampleFigure, ...] = ()
+    chart: Chart | None = None
     rows: tuple[_Row, ...] = ()
     hidden_rows: int = 0
     has_time: bool = True
@@ -97,12 +98,12 @@ class _Part:
     versions: dict[str, str] | None = None
 
     def bar_title(self, bar: Bar) -> str:
-        """What a bar of the timeline tells when it is pointed at."""
+        """The tooltip of a bar of the timeline."""
         first, last = min(bar.numbers), max(bar.numbers)
         if first != last or last > len(self.rows):
-            return f"stays {first} to {last}" if first != last else f"stay {first}"
+            return f"intervals {first} to {last}" if first != last else f"interval {first}"
         row = self.rows[first - 1]
-        return f"stay {first}: {row.first} to {row.last}, at {row.place}"
+        return f"interval {first}: {row.first} to {row.last}, at {row.position}"
 
 
 @cache
@@ -111,20 +112,20 @@ def _template() -> jinja2.Template:
     return environment.from_string(resources.files(PACKAGE).joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
 
-def _part(result: FileResult, number: int) -> _Part:
+def _section(result: FileResult, number: int) -> _Section:
     report = result.outcome
     if isinstance(report, CleanplateError):
-        return _Part(result.source_name, "", str(report), failed=True)
+        return _Section(result.source_name, "", str(report), failed=True)
     found = intervals(report.placements)
-    return _Part(
+    return _Section(
         name=result.source_name,
         target_name=result.target_name,
         verdict=_verdict(report, found),
         failed=False,
         facts=tuple(_facts(report)),
-        sights=tuple(_mark_view(sample, report) for sample in report.samples) if number < MAX_FILES_WITH_PICTURES else (),
-        drawn=chart(report) if found and report.frames > 1 else None,
-        rows=tuple(_row(stay, place, report) for place, stay in enumerate(found[:MAX_ROWS], 1)),
+        figures=tuple(_sample_figure(sample, report) for sample in report.samples) if number < MAX_FILES_WITH_PICTURES else (),
+        chart=chart(report) if found and report.frames > 1 else None,
+        rows=tuple(_row(interval, row, report) for row, interval in enumerate(found[:MAX_ROWS], 1)),
         hidden_rows=max(0, len(found) - MAX_ROWS),
         has_time=report.frames > 1,
         steps=tuple(_steps(report)),
@@ -137,8 +138,8 @@ def _verdict(report: Report, found: Sequence[Interval]) -> str:
         return "No mark was found; the streams were copied untouched."
     if report.frames == 1:
         return f"Removed {_counted(len(found), 'mark')}."
-    marked = {index for stay in found for index in range(stay.first_frame, stay.last_frame + 1)}
-    return f"Marks removed from {len(marked)} of {_counted(report.frames, 'frame')}, in {_counted(len(found), 'stay')}."
+    marked = {index for interval in found for index in range(interval.first_frame, interval.last_frame + 1)}
+    return f"Marks removed from {len(marked)} of {_counted(report.frames, 'frame')}, in {_counted(len(found), 'interval')}."
 
 
 def _counted(number: int, word: str) -> str:
@@ -146,7 +147,7 @@ def _counted(number: int, word: str) -> str:
 
 
 def _facts(report: Report) -> Iterator[str]:
-    """What the file is, and how long it took."""
+    """What the file is, and how long the run took."""
     info, (width, height) = report.info, displayed_size(report.info)
     yield f"{width} × {height} pixels"
     if report.frames > 1:
@@ -163,37 +164,37 @@ def _steps(report: Report) -> Iterator[_Step]:
         yield _Step(step.name, STEPS.get(step.name, ""), step.seconds, step.frames_per_second, share)
 
 
-def _row(stay: Interval, number: int, report: Report) -> _Row:
-    """A stay; of an animated mark that look which stays longest speaks for all."""
-    longest = max(stay.placements, key=lambda placement: placement.last_frame - placement.first_frame)
-    box, look = displayed_box(stay.box, report.info), MatteView.of(longest)
-    red, green, blue = (round(255 * value) for value in look.colour)
+def _row(interval: Interval, number: int, report: Report) -> _Row:
+    """A row of the table. Opacity, colour and confidence are those of the interval's longest placement."""
+    longest = max(interval.placements, key=lambda placement: placement.last_frame - placement.first_frame)
+    box, summary = displayed_box(interval.box, report.info), MarkSummary.of(longest)
+    red, green, blue = (round(255 * value) for value in summary.colour)
     return _Row(
         number=number,
         kind=longest.kind.replace("_", " "),
-        first=clock(report.timeline.seconds(stay.first_frame)),
-        last=clock(end_seconds(report, stay.last_frame)),
-        frames=stay.frames,
-        place=f"{box.left}, {box.top}",
+        first=clock(report.timeline.seconds(interval.first_frame)),
+        last=clock(end_seconds(report, interval.last_frame)),
+        frames=interval.frames,
+        position=f"{box.left}, {box.top}",
         size=f"{box.width} × {box.height}",
-        looks=len(stay.placements),
-        opacity_percent=round(100 * look.opacity),
+        placements=len(interval.placements),
+        opacity_percent=round(100 * summary.opacity),
         colour=f"#{red:02x}{green:02x}{blue:02x}",
         confidence_percent=round(100 * longest.confidence),
     )
 
 
-def _mark_view(sample: Sample, report: Report) -> _MarkView:
+def _sample_figure(sample: Sample, report: Report) -> _SampleFigure:
     when = f"Frame {sample.frame_index}, at {clock(report.timeline.seconds(sample.frame_index))}" if report.frames > 1 else "The picture"
-    return _MarkView(when, (("whole picture", _addresses(sample.whole)), ("close up", _addresses(sample.close))))
+    return _SampleFigure(when, (("whole picture", _picture_addresses(sample.whole)), ("close up", _picture_addresses(sample.close))))
 
 
-def _addresses(view: View) -> dict[str, str]:
-    return {name: _address(picture) for name, picture in view.pictures.items()}
+def _picture_addresses(pictures: PictureSet) -> dict[str, str]:
+    return {name: _address(picture) for name, picture in pictures.by_name.items()}
 
 
-def _address(picture: Picture) -> str:
-    """A `data:` address: a grey picture exact, one in colours as a JPEG."""
+def _address(picture: Bytes) -> str:
+    """A picture as a `data:` address: grey (h, w) as PNG, RGB (h, w, 3) as JPEG."""
     if picture.ndim == 2:
         return png_address(np.ascontiguousarray(picture))
     data = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The report of one input as a picture: the contact sheet with the timeline of its marks below."""
+"""The report of one input as a picture: the contact sheet, with the timeline of the marks below."""
 
 from pathlib import Path
 from typing import Final
@@ -11,35 +11,35 @@ from service.pipeline.report.contact_sheet import BACKGROUND, CAPTION_PIXELS, GA
 from service.pipeline.report.report import FileResult
 
 LANE_PIXELS: Final = 18
-TRACK: Final = (44, 46, 52)
-BARS: Final = ((91, 141, 239), (63, 107, 196))  # in turn, so that stays which touch are told apart
+LANE_COLOUR: Final = (44, 46, 52)
+BAR_COLOURS: Final = ((91, 141, 239), (63, 107, 196))  # alternating, so that touching intervals are distinct
 
 
 def write_png(result: FileResult, path: Path) -> None:
-    """Contact sheet and timeline; of an input that failed, its error."""
+    """Write the contact sheet and the timeline as a PNG; for a failed input, its error."""
     if isinstance(result.outcome, CleanplateError):
         save(sheet((), f"{result.source_name}: {result.outcome}"), path)
         return
     picture = sheet(result.outcome.samples)
     if result.outcome.placements and result.outcome.frames > 1:
-        picture = stacked([picture, _timeline(chart(result.outcome), picture.width)])
+        picture = stacked([picture, _draw_timeline(chart(result.outcome), picture.width)])
     save(picture, path)
 
 
-def _timeline(drawn: Chart, width_pixels: int) -> Image.Image:
-    """Rows of bars, a caption above and the axis below."""
+def _draw_timeline(drawn: Chart, width_pixels: int) -> Image.Image:
+    """The rows of bars, with a caption above and the axis below."""
     height = CAPTION_PIXELS + len(drawn.lanes) * LANE_PIXELS + CAPTION_PIXELS
     strip = Image.new("RGB", (width_pixels, height), BACKGROUND)
     draw, room = ImageDraw.Draw(strip), width_pixels - 2 * GAP_PIXELS
-    hidden = f" (and {drawn.hidden_stays} more)" if drawn.hidden_stays else ""
-    draw.text((GAP_PIXELS, 4), f"when marks were there{hidden}", fill=INK, font=font())
+    hidden = f" (and {drawn.hidden_intervals} more)" if drawn.hidden_intervals else ""
+    draw.text((GAP_PIXELS, 4), f"when marks were visible{hidden}", fill=INK, font=font())
     for row, bars in enumerate(drawn.lanes):
         top = CAPTION_PIXELS + row * LANE_PIXELS
-        draw.rectangle((GAP_PIXELS, top, GAP_PIXELS + room, top + LANE_PIXELS - 4), fill=TRACK)
+        draw.rectangle((GAP_PIXELS, top, GAP_PIXELS + room, top + LANE_PIXELS - 4), fill=LANE_COLOUR)
         for index, bar in enumerate(bars):
             left, right = GAP_PIXELS + bar.start * room, GAP_PIXELS + bar.end * room
-            draw.rectangle((left, top, max(left, right - 1), top + LANE_PIXELS - 4), fill=BARS[index % 2])
+            draw.rectangle((left, top, max(left, right - 1), top + LANE_PIXELS - 4), fill=BAR_COLOURS[index % 2])
     for tick in drawn.ticks:
-        anchor = "la" if tick.place < 0.02 else "ra" if tick.place > 0.98 else "ma"
-        draw.text((GAP_PIXELS + tick.place * room, height - CAPTION_PIXELS + 2), tick.label, fill=INK, font=font(), anchor=anchor)
+        anchor = "la" if tick.position < 0.02 else "ra" if tick.position > 0.98 else "ma"
+        draw.text((GAP_PIXELS + tick.position * room, height - CAPTION_PIXELS + 2), tick.label, fill=INK, font=font(), anchor=anchor)
     return strip

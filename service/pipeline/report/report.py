@@ -1,4 +1,4 @@
-"""What a run did: placements, figures of each step, versions; as a value and as JSON."""
+"""The result of a run: placements, metrics of each step, versions; as a value and as JSON."""
 
 import base64
 import hashlib
@@ -10,22 +10,23 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from models.arrays import Bytes
 from service.errors import CleanplateError
 from service.pipeline.locate.candidates import Timeline
 from service.pipeline.picture.orientation import displayed_box, displayed_picture, displayed_size, matte_picture
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.provenance import Provenance
-from service.pipeline.report.contact_sheet import Picture, Sample
+from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.video import VideoInfo
 
 MAX_MATTES: Final = 200
-MATTE_BYTES: Final = 2 * 2**20  # of all mattes of a file, as they are written
-QUICK: Final = 1  # of zlib's levels: for mattes the slow ones save a tenth
+MAX_MATTE_BYTES: Final = 2 * 2**20  # of all mattes of a file, as base64
+PNG_COMPRESSION: Final = 1  # zlib's fastest level; slower ones save a tenth on mattes
 
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """One step of the run and how long it took."""
+    """One step of the run, its duration and its number of frames."""
 
     name: str
     seconds: float
@@ -38,7 +39,10 @@ class StepMetrics:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of one run. No placements: no mark was found and the streams were copied. `samples`: a few frames to look at."""
+    """The result of one run. Without placements no mark was found, and the streams were copied.
+
+    samples: a few frames to look at. timeline: the pts of all frames.
+    """
 
     info: VideoInfo
     placements: tuple[Placement, ...]
@@ -50,7 +54,7 @@ class Report:
 
     @property
     def frames(self) -> int:
-        """Pictures of the source."""
+        """The number of frames of the source."""
         return self.timeline.frames
 
     @property
@@ -63,13 +67,13 @@ class Report:
 
     @property
     def frames_per_second(self) -> float:
-        """End to end: pictures of the source by the time of all steps."""
+        """Frames of the source per second of all steps together."""
         return self.frames / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """One input of a command and its outcome: a report, or the error that ended it."""
+    """One input of a command and its outcome: a report, or its error."""
 
     source_name: str
     target_name: str
@@ -81,38 +85,38 @@ class FileResult:
 
 
 def to_json(results: tuple[FileResult, ...]) -> str:
-    """The report file: one entry per input, in the order given.
+    """The JSON report: one entry per input, in the given order.
 
-    Sizes and boxes, left, top, right, bottom, are in pixels of the picture as it is shown: a video with a rotation is turned
-    by it, and `rotation_degrees` tells by how much. (An image's EXIF orientation is not applied.) Seconds count from the first frame;
-    `last_seconds` is when the last frame begins to be shown. `matte_picture` numbers a picture in `mattes`, a grey PNG of the box's size:
-    how much the mark hides. It is null where the mattes would become too many or too large.
+    Sizes and boxes (left, top, right, bottom) are in pixels of the displayed picture, that is, after rotation by `rotation_degrees`;
+    the EXIF orientation of an image is not applied. Seconds count from the first frame; `last_seconds` is the start of the last frame.
+    `matte` is an index into `mattes`, grey PNGs of a box's size that show how much the mark hides. It is null where the mattes would
+    become too many or too large.
     """
-    return json.dumps({"files": [_file(result) for result in results]}, indent=2) + "\n"
+    return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
 
 
-def _file(result: FileResult) -> dict[str, object]:
+def _file_entry(result: FileResult) -> dict[str, object]:
     if isinstance(result.outcome, CleanplateError):
         return {"input": result.source_name, "error": type(result.outcome).__name__, "message": str(result.outcome)}
-    return {"input": result.source_name, "output": result.target_name} | _report(result.outcome)
+    return {"input": result.source_name, "output": result.target_name} | _report_entry(result.outcome)
 
 
-def _report(report: Report) -> dict[str, object]:
+def _report_entry(report: Report) -> dict[str, object]:
     mattes = _Mattes(report.info)
     return {
         "mark_found": report.mark_found,
-        "video": _video(report.info, report.frames),
-        "placements": [_placement(placement, report) | {"matte": mattes.number_of(placement)} for placement in report.placements],
+        "video": _video_entry(report.info, report.frames),
+        "placements": [_placement_entry(placement, report) | {"matte": mattes.index_of(placement)} for placement in report.placements],
         "mattes": mattes.addresses,
         "seconds": round(report.seconds, 3),
         "frames_per_second": round(report.frames_per_second, 2),
-        "steps": [_step(step) for step in report.steps],
+        "steps": [_step_entry(step) for step in report.steps],
         "provenance": asdict(report.provenance) if report.provenance else None,
         "versions": report.versions,
     }
 
 
-def _video(info: VideoInfo, frames: int) -> dict[str, object]:
+def _video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
     width, height = displayed_size(info)
     return {
         "container": info.container,
@@ -127,8 +131,8 @@ def _video(info: VideoInfo, frames: int) -> dict[str, object]:
     }
 
 
-def _placement(placement: Placement, report: Report) -> dict[str, object]:
-    box, look = displayed_box(placement.box, report.info), MatteView.of(placement)
+def _placement_entry(placement: Placement, report: Report) -> dict[str, object]:
+    box, summary = displayed_box(placement.box, report.info), MarkSummary.of(placement)
     return {
         "kind": placement.kind,
         "first_frame": placement.first_frame,
@@ -136,50 +140,50 @@ def _placement(placement: Placement, report: Report) -> dict[str, object]:
         "first_seconds": round(report.timeline.seconds(placement.first_frame), 3),
         "last_seconds": round(report.timeline.seconds(placement.last_frame), 3),
         "box": [box.left, box.top, box.right, box.bottom],
-        "mask_pixels": look.pixels,
-        "opacity": round(look.opacity, 3),
-        "colour": [round(value, 3) for value in look.colour],
+        "mask_pixels": summary.pixels,
+        "opacity": round(summary.opacity, 3),
+        "colour": [round(value, 3) for value in summary.colour],
         "confidence": round(placement.confidence, 3),
     }
 
 
 @dataclass(frozen=True)
-class MatteView:
-    """Means over the pixels of a placement's mask, in [0, 1]. The colour weighs by opacity, as a thin edge hardly shows its own."""
+class MarkSummary:
+    """Mean opacity and colour over the mask of a placement, in [0, 1]. The colour is weighted by opacity: a thin edge hardly shows it."""
 
     pixels: int
     opacity: float
     colour: tuple[float, float, float]  # RGB
 
     @classmethod
-    def of(cls, placement: Placement) -> "MatteView":
-        inside = placement.mask > 0.5
-        if not inside.any():
+    def of(cls, placement: Placement) -> "MarkSummary":
+        mask = placement.mask > 0.5
+        if not mask.any():
             return cls(0, 0.0, (0.0, 0.0, 0.0))
-        opacity = placement.opacity[inside]
+        opacity = placement.opacity[mask]
         weight = opacity if opacity.sum() > 0 else np.ones_like(opacity)
-        red, green, blue = (float(np.average(channel[inside], weights=weight)) for channel in placement.colour)
-        return cls(int(inside.sum()), float(opacity.mean()), (red, green, blue))
+        red, green, blue = (float(np.average(channel[mask], weights=weight)) for channel in placement.colour)
+        return cls(int(mask.sum()), float(opacity.mean()), (red, green, blue))
 
 
 class _Mattes:
-    """The mattes of a run, each once, as far as there is room for them."""
+    """The distinct mattes of a run as `data:` addresses, within MAX_MATTES and MAX_MATTE_BYTES."""
 
     def __init__(self, info: VideoInfo) -> None:
         self.addresses: list[str] = []
         self._info = info
-        self._numbers: dict[tuple[tuple[int, ...], bytes], int | None] = {}
-        self._free_bytes = MATTE_BYTES
+        self._indices: dict[tuple[tuple[int, ...], bytes], int | None] = {}
+        self._free_bytes = MAX_MATTE_BYTES
 
-    def number_of(self, placement: Placement) -> int | None:
-        """Its place among the addresses; None if there is no room for it."""
+    def index_of(self, placement: Placement) -> int | None:
+        """The index of its matte among the addresses; None if there is no room for it."""
         picture = displayed_picture(matte_picture(placement), self._info)
-        look = (picture.shape, hashlib.sha256(picture.tobytes()).digest())
-        if look not in self._numbers and len(self._numbers) < MAX_MATTES:
-            self._numbers[look] = self._kept(png_address(picture))
-        return self._numbers.get(look)
+        key = (picture.shape, hashlib.sha256(picture.tobytes()).digest())
+        if key not in self._indices and len(self._indices) < MAX_MATTES:
+            self._indices[key] = self._add(png_address(picture))
+        return self._indices.get(key)
 
-    def _kept(self, address: str) -> int | None:
+    def _add(self, address: str) -> int | None:
         if len(address) > self._free_bytes:
             return None
         self._free_bytes -= len(address)
@@ -187,19 +191,19 @@ class _Mattes:
         return len(self.addresses) - 1
 
 
-def png_address(picture: Picture) -> str:
+def png_address(picture: Bytes) -> str:
     """A grey picture (h, w) uint8 as a `data:` address."""
     data = io.BytesIO()
-    Image.fromarray(picture).save(data, "PNG", compress_level=QUICK)
+    Image.fromarray(picture).save(data, "PNG", compress_level=PNG_COMPRESSION)
     return data_address("image/png", data.getvalue())
 
 
 def data_address(media_type: str, data: bytes) -> str:
-    """The data itself as an address."""
+    """A `data:` address that contains the data."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _step(step: StepMetrics) -> dict[str, object]:
+def _step_entry(step: StepMetrics) -> dict[str, object]:
     return {
         "name": step.name,
         "seconds": round(step.seconds, 3),

@@ -1,4 +1,4 @@
-"""Processes of their own for decoders and encoders: started, limited, and fed through shared memory.
+"""Child processes for work on untrusted media: started, limited, and connected by messages and shared memory.
 
-Decides how much memory and time foreign code gets, and what a dead process means.
+It decides how much memory and time foreign code gets, and which error a dead process means.
 """

@@ -1,4 +1,4 @@
-"""A video's description as JSON, for the line between a process and its child."""
+"""A video's description as JSON, for messages between a process and its child."""
 
 from dataclasses import asdict
 from fractions import Fraction
@@ -8,12 +8,12 @@ from service.pipeline.video import Colour, PixelFormat, VideoInfo
 
 
 def info_to_message(info: VideoInfo) -> dict[str, Any]:
-    """JSON values only; fractions as text."""
+    """The description as JSON values; fractions become text."""
     return {key: str(value) if isinstance(value, Fraction) else value for key, value in asdict(info).items()}
 
 
 def info_from_message(message: dict[str, Any]) -> VideoInfo:
-    """Inverse of `info_to_message`; raises ValueError, KeyError or TypeError for anything else."""
+    """Inverse of `info_to_message`. Raises ValueError, KeyError or TypeError for anything else."""
     ratio = message["sample_aspect_ratio"]
     return VideoInfo(
         width=int(message["width"]),
