@@ -57,7 +57,7 @@ def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(
     alpha = pattern(lattice)
     found = find_tiled_pattern(samples(textured(1), alpha, level, colour), GUESSED)
     assert found is not None
-    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
+    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.strokes > 0.5, alpha > 0))
     assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
     area = abs(lattice[0][0] * lattice[1][1] - lattice[0][1] * lattice[1][0])
     (y, x), (v, u) = found.lattice
@@ -95,7 +95,7 @@ def test_in_a_single_picture_the_segmenter_tells_a_pattern_of_which_it_sees_some
     likely = 0.9 * alpha * np.kron(boxes, np.ones((HEIGHT // 5 + 1, WIDTH // 4)))[:HEIGHT, :WIDTH].astype(np.float32)
     found = find_tiled_pattern(picture, likely.astype(np.float32))
     assert found is not None
-    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
+    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.strokes > 0.5, alpha > 0))
     assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
 
 

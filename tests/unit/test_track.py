@@ -34,7 +34,7 @@ def story(*stays: tuple[Box, range], samples: int) -> list[Detection]:
 @given(st.integers(0, 10), st.integers(3, 12))
 def test_a_stay_is_one_track_with_its_first_and_last_sample(first: int, length: int) -> None:
     found = track(story((TOP_LEFT, range(first, first + length)), samples=first + length + 5))
-    assert [(t.first_sample, t.last_sample, t.seen, t.box) for t in found] == [
+    assert [(t.first_sample, t.last_sample, t.detection_count, t.box) for t in found] == [
         (STRIDE * first, STRIDE * (first + length - 1), length, TOP_LEFT)
     ]
     assert found[0].confidence == pytest.approx(0.9)
@@ -52,7 +52,7 @@ def test_a_mark_that_jumps_makes_a_track_for_each_stay() -> None:
 
 def test_two_marks_at_once_are_two_tracks() -> None:
     found = track(story((TOP_LEFT, range(9)), (BOTTOM_RIGHT, range(2, 7)), samples=9))
-    assert {(t.box, t.seen) for t in found} == {(TOP_LEFT, 9), (BOTTOM_RIGHT, 5)}
+    assert {(t.box, t.detection_count) for t in found} == {(TOP_LEFT, 9), (BOTTOM_RIGHT, 5)}
 
 
 def test_a_line_of_subtitles_ends_where_the_next_begins() -> None:
@@ -76,8 +76,8 @@ def test_a_mark_that_is_seen_as_larger_from_the_start_stays_one() -> None:
 
 def test_a_flash_is_no_mark_unless_the_video_is_that_short() -> None:
     assert track(story((TOP_LEFT, range(3, 5)), samples=12)) == []
-    assert [t.seen for t in track(story((TOP_LEFT, range(2)), samples=2))] == [2]
-    assert [t.seen for t in track([detection(0, [TOP_LEFT])])] == [1]
+    assert [t.detection_count for t in track(story((TOP_LEFT, range(2)), samples=2))] == [2]
+    assert [t.detection_count for t in track([detection(0, [TOP_LEFT])])] == [1]
 
 
 def test_a_mark_may_be_unseen_for_some_samples() -> None:
@@ -85,7 +85,7 @@ def test_a_mark_may_be_unseen_for_some_samples() -> None:
     for hidden in (4, 5):
         detections[hidden] = detection(STRIDE * hidden, [])
     (found,) = track(detections)
-    assert (found.first_sample, found.last_sample, found.seen) == (0, 44, 10)
+    assert (found.first_sample, found.last_sample, found.detection_count) == (0, 44, 10)
 
 
 def test_a_mark_lost_a_little_longer_is_still_one_track() -> None:
