@@ -24,7 +24,7 @@ from service.pipeline.picture.morphology import dilate
 DETAIL_SIGMA_PIXELS = 2.0  # of the Gaussian that is subtracted to leave the detail; larger structures belong to the scene
 MAX_DETAIL = 0.05  # brightness in [0, 1] at which detail is clipped, so that a strong edge of the scene counts like a faint stroke
 MIN_STEP_PIXELS = 32  # least length of a lattice vector, at analysis size
-MIN_FRAMES = 4  # samples that show by themselves what is static
+MIN_FRAMES = 4  # samples whose average shows static detail clearly enough without the segmenter
 MIN_PEAK_SIGMAS = 12.0  # least autocorrelation at the lattice points, in its own standard deviations
 WHITENING_SIGMA_BINS = 8.0  # of the Gaussian, in bins of the spectrum, by which the spectrum is flattened
 MIN_SINE = 0.25  # sine of the angle between the lattice vectors
@@ -39,7 +39,7 @@ MIN_STROKE_PROBABILITY = 0.01
 MIN_STROKE_PROBABILITY_STILL = 0.1
 MIN_CELL_SHARE = 0.75  # share of the cells that have to show the pattern; a fence or a facade does not fill the picture
 MIN_CELL_CORRELATION = 0.15  # of a cell with the average, from which on the cell shows the pattern
-MIN_STROKE_SIGMAS = 4.0  # of the strongest stroke, in standard deviations of an average over points that form no lattice
+MIN_STROKE_SIGMAS = 4.0  # of the strongest stroke, in standard deviations of an average over another lattice
 MIN_STROKE_PIXELS = 7  # a smaller component is noise
 MIN_STROKE_SHARE = 0.35  # share of the strongest stroke from which on a pixel is a stroke
 
@@ -48,7 +48,7 @@ MIN_STROKE_SHARE = 0.35  # share of the strongest stroke from which on a pixel i
 class TiledPattern:
     """A tiled mark. strokes: (h, w) in [0, 1], above 0.5 on its strokes. lattice: in pixels of `strokes`.
 
-    signal_to_noise: the strongest stroke over the standard deviation of the average where there is no mark.
+    signal_to_noise: the strongest stroke over the standard deviation of an average over another lattice.
     """
 
     strokes: Floats = field(repr=False)
@@ -108,8 +108,8 @@ def _fit_pattern(detail: Floats) -> TiledPattern | None:
         return None
     mean = lattice_mean(detail, lattice)
     (y, x), (v, u) = lattice
-    no_lattice = (y + 0.37 * v, x + 0.37 * u), (0.61 * v, 0.61 * u)  # as many points, none of which repeats the pattern
-    noise = float(np.std(lattice_mean(detail, no_lattice)))
+    other_lattice = (y + 0.37 * v, x + 0.37 * u), (0.61 * v, 0.61 * u)  # at its points the pattern does not repeat
+    noise = float(np.std(lattice_mean(detail, other_lattice)))
     magnitude = np.abs(mean)
     strongest = float(np.percentile(magnitude, 99.5))
     if strongest < MIN_STROKE_SIGMAS * noise or not _fills_picture(detail, mean, lattice):

@@ -142,7 +142,7 @@ def match_brightness(target: Floats, target_window: MarkWindow, crop: Floats, cr
     """A reference's crop (3, h, w) with the brightness of the target (3, h, w), because light changes over time. RGB in [0, 1].
 
     The difference is measured for each channel where both show the scene, and extended from there. Under a mark of the reference it is
-    applied only to the scene's share. A crop with fewer than MIN_SHARED_PIXELS of them is returned as it is.
+    applied only to the scene's share. If both show fewer than MIN_SHARED_PIXELS, the crop is returned as it is.
     """
     both_known = ((target_window.mask[0] < 0.5) & (crop_window.mask[0] < 0.5)).astype(np.float32)
     if both_known.sum() < MIN_SHARED_PIXELS:

@@ -13,7 +13,7 @@ from service.pipeline.remove.mark_windows import MarkWindows
 from service.pipeline.video import Frame, VideoInfo
 
 RING_PIXELS = 24  # around a window, whose motion is assumed to be that of its surroundings
-SUBPIXEL_STEPS = 16  # shifts are rounded to this fraction of a pixel, so that their sum does not depend on the frame it starts from
+SUBPIXEL_STEPS = 16  # per pixel, to which shifts are rounded, so that their sum does not depend on the frame it starts from
 EXTENT_SLACK_FRAMES = 2  # before and after a mark's interval, in which its place is still not used: the mark may show there
 MAX_DRIFT_PIXELS = 6  # error of a sum of many shifts that can still be corrected
 

@@ -18,8 +18,9 @@ class Tile:
 
 
 def tiles(box: Box, size: int = TILE_PIXELS, context: int = TILE_CONTEXT_PIXELS) -> list[Tile]:
-    """Tiles of one size, at most `size` pixels a side, whose kept parts partition the box. Neighbours share about 2 * `context` pixels.
+    """Tiles of one size, at most `size` pixels a side, whose kept parts partition the box.
 
+    Towards each neighbour, a tile sees about `context` pixels or more beyond its kept part.
     A box of at most `size` pixels a side is one tile.
     """
     rows, columns = _spans(box.top, box.bottom, size, context), _spans(box.left, box.right, size, context)
