@@ -1,4 +1,4 @@
-"""A video cleaned in windows is the video cleaned whole: no chunk, tile or batch shows."""
+"""A video cleaned in chunks equals the video cleaned as a whole: no chunk, tile or batch shows in the result."""
 
 import numpy as np
 import pytest
@@ -20,13 +20,13 @@ WIDTH, HEIGHT = 64, 48
 BOX = Box(20, 12, 44, 30)
 
 
-def story(total: int) -> list[Picture]:
-    """A pan over one scene, a cut, a pan over another; the mark stays."""
+def pictures_with_mark(total: int) -> list[Picture]:
+    """A pan over one scene, a cut, and a pan over another, all under one mark."""
     scenes = [*pan(1, total // 2, (1, 2), WIDTH, HEIGHT), *pan(2, total - total // 2, (0, -1), WIDTH, HEIGHT)]
     return [marked(picture, Box(24, 16, 40, 26)) for picture in scenes]
 
 
-def stay(first: int, last: int, box: Box = BOX) -> Placement:
+def mark_during(first: int, last: int, box: Box = BOX) -> Placement:
     """A mark in a part of its box."""
     mask = np.zeros((box.height, box.width), np.float32)
     mask[4:-4, 4:-4] = 1
@@ -47,35 +47,35 @@ def cleaned(pictures: list[Picture], marks: list[Placement], chunk_frames: int, 
 @given(st.integers(1, 70), st.integers(2, 30), st.data())
 def test_a_video_cut_into_chunks_equals_the_video_cleaned_whole(total: int, chunk_frames: int, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, total - 1))
-    pictures, last = story(total), data.draw(st.integers(first, total - 1))
-    marks = [stay(first, last), stay(total // 3, total - 1, Box(30, 20, 60, 44))]
+    pictures, last = pictures_with_mark(total), data.draw(st.integers(first, total - 1))
+    marks = [mark_during(first, last), mark_during(total // 3, total - 1, Box(30, 20, 60, 44))]
     whole = cleaned(pictures, marks, chunk_frames=total)
     for other in (1, chunk_frames):
         np.testing.assert_array_equal(cleaned(pictures, marks, other), whole)
 
 
-def test_a_stay_beyond_the_references_reach_has_no_seams() -> None:
-    pictures = story(60)
-    marks = [stay(5, 54)]
+def test_an_interval_longer_than_the_reach_of_references_has_no_seams() -> None:
+    pictures = pictures_with_mark(60)
+    marks = [mark_during(5, 54)]
     whole = cleaned(pictures, marks, chunk_frames=60)
     for chunk_frames in (1, 4, 7):
         np.testing.assert_array_equal(cleaned(pictures, marks, chunk_frames), whole)
 
 
-def test_what_comes_later_does_not_change_what_was_cleaned() -> None:
-    """References reach a fixed way: the start of a long video equals the start of a shorter one, up to that."""
-    pictures = story(60)
-    marks, shorter = [stay(4, 40)], 52
+def test_frames_beyond_the_reach_of_references_do_not_change_the_result() -> None:
+    """References reach a fixed number of frames. Up to there, a shorter video gives the same frames as a longer one."""
+    pictures = pictures_with_mark(60)
+    marks, shorter = [mark_during(4, 40)], 52
     same = shorter - REACH_FRAMES
     np.testing.assert_array_equal(cleaned(pictures, marks, 4)[:same], cleaned(pictures[:shorter], marks, 4)[:same])
 
 
 @pytest.mark.parametrize("chunk_frames", [1, 3])
 def test_the_shipped_network_leaves_no_seam(chunk_frames: int) -> None:
-    """Other batches may round the last bit another way: one step of 8 bits at most, and hardly anywhere."""
+    """Other batch sizes may round differently: by at most one step of 8 bits, and in few samples."""
     session = OnnxSession(find(INPAINTER).path, INPAINTER, "cpu", threads=1)
-    pictures = story(14)
-    marks = [stay(3, 9)]
+    pictures = pictures_with_mark(14)
+    marks = [mark_during(3, 9)]
     whole = np.stack(cleaned(pictures, marks, 14, session)).astype(int)
     difference = np.abs(np.stack(cleaned(pictures, marks, chunk_frames, session)) - whole)
     assert difference.max() <= 1

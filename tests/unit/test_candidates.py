@@ -1,4 +1,4 @@
-"""Tracks that were found, boxes and masks that a person gave, all become candidates."""
+"""Tracks, and the boxes and masks of a request, become candidates."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ LIMITS = Limits()
 
 
 def white(candidate: Candidate) -> np.ndarray:
-    """The candidate's sure pixels in the whole picture."""
+    """The candidate's pixels above a probability of 0.5, in the whole picture."""
     picture = np.zeros((HEIGHT, WIDTH), bool)
     picture[candidate.box.slices] = candidate.probability > 0.5
     return picture
 
 
-def test_a_box_holds_for_the_frames_of_its_seconds() -> None:
+def test_a_box_covers_the_frames_of_its_seconds() -> None:
     always, some = from_boxes([parse_box("8,8,40,24"), parse_box("8,8,40,24@0.5-1.0")], INFO, TIMELINE)
     assert (always.first_sample, always.last_sample) == (0, FRAMES - 1)
     assert (some.first_sample, some.last_sample) == (FPS // 2, FPS)
@@ -57,7 +57,7 @@ def test_a_box_after_the_end_is_refused() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(64, 1920), st.integers(64, 1080), st.data())
-def test_a_track_lies_at_native_size_where_it_lay_at_analysis_size(width: int, height: int, data: st.DataObject) -> None:
+def test_a_candidate_lies_where_its_track_lies_at_analysis_size(width: int, height: int, data: st.DataObject) -> None:
     info = described(width, height)
     small_width, small_height = analysis_size(info)
     left, top = data.draw(st.integers(0, small_width - 8)), data.draw(st.integers(0, small_height - 8))
@@ -74,15 +74,15 @@ def test_a_track_lies_at_native_size_where_it_lay_at_analysis_size(width: int, h
     assert candidate.confidence == pytest.approx(0.9)
 
 
-def test_a_logo_and_its_word_are_one_candidate_and_what_comes_later_or_lies_elsewhere_is_another() -> None:
+def test_a_logo_and_its_word_are_one_candidate_and_a_later_or_distant_track_is_another() -> None:
     info = described(320, 180)
 
-    def seen(first: int, last: int, left: int, top: int) -> Track:
+    def track_of(first: int, last: int, left: int, top: int) -> Track:
         total = np.zeros((180, 320), np.float32)
         total[top : top + 20, left : left + 30] = 3 * 0.9
         return Track(first, last, 3, 0, total)
 
-    logo, word, later, below = seen(0, 40, 20, 20), seen(4, 36, 60, 22), seen(44, 80, 20, 20), seen(0, 40, 20, 120)
+    logo, word, later, below = track_of(0, 40, 20, 20), track_of(4, 36, 60, 22), track_of(44, 80, 20, 20), track_of(0, 40, 20, 120)
     found = from_tracks([below, logo, word, later], info, TIMELINE, "overlay")
     assert sorted((c.first_sample, c.last_sample) for c in found) == [(0, 40), (0, 40), (44, 80)]
     both = max((c for c in found if c.box.top < 100), key=lambda c: int((c.probability > 0.5).sum()))
@@ -91,12 +91,12 @@ def test_a_logo_and_its_word_are_one_candidate_and_what_comes_later_or_lies_else
 
 @pytest.mark.parametrize(("confirmed", "static"), [(True, True), (True, False), (False, False)])
 def test_a_logo_and_its_word_are_confirmed_alike_and_static_if_one_is(confirmed: bool, static: bool) -> None:
-    def seen(left: int) -> Track:
+    def track_of(left: int) -> Track:
         total = np.zeros((HEIGHT, WIDTH), np.float32)
         total[20:30, left : left + 10] = 2.7
         return Track(8, 24, 3, 0, total, confirmed=confirmed, static=static and left == 20)
 
-    (candidate,) = from_tracks([seen(20), seen(34)], INFO, TIMELINE, "overlay")
+    (candidate,) = from_tracks([track_of(20), track_of(34)], INFO, TIMELINE, "overlay")
     assert (candidate.confirmed, candidate.spans_video) == (confirmed, static)
 
 
@@ -112,14 +112,14 @@ def save(picture: np.ndarray, path: Path) -> Path:
     return path
 
 
-def test_a_mask_picture_holds_for_the_whole_video(tmp_path: Path) -> None:
+def test_a_mask_image_covers_the_whole_video(tmp_path: Path) -> None:
     picture = mask_picture(Box(10, 10, 30, 20), Box(60, 40, 80, 50))
     (candidate,) = from_mask(save(picture, tmp_path / "mask.png"), INFO, TIMELINE, LIMITS)
     assert (candidate.first_sample, candidate.last_sample, candidate.origin) == (0, FRAMES - 1, UserMask())
     np.testing.assert_array_equal(white(candidate), picture[:, :, 0] > 0)
 
 
-def test_a_mask_video_holds_frame_by_frame(tmp_path: Path) -> None:
+def test_a_mask_video_covers_frame_by_frame(tmp_path: Path) -> None:
     early, late = Box(8, 8, 40, 24), Box(48, 32, 88, 56)
     pictures = [mask_picture(early)] * 5 + [mask_picture()] * 4 + [mask_picture(late)] * 6
     one, two = from_mask(write_film(tmp_path / "mask.mp4", pictures), INFO, TIMELINE, LIMITS)
@@ -145,14 +145,14 @@ def test_a_black_mask_is_refused(tmp_path: Path) -> None:
         from_mask(save(mask_picture(), tmp_path / "mask.png"), INFO, TIMELINE, LIMITS)
 
 
-def test_a_mask_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+def test_a_mask_that_is_not_a_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"not a picture")
     with pytest.raises(RequestError, match="the mask cannot be read"):
         from_mask(path, INFO, TIMELINE, LIMITS)
 
 
-def test_boxes_and_mask_come_together(tmp_path: Path) -> None:
+def test_a_request_may_have_boxes_and_a_mask(tmp_path: Path) -> None:
     mask = save(mask_picture(Box(10, 10, 30, 20)), tmp_path / "mask.png")
     request = Request((parse_box("8,8,40,24"), parse_box("0.5,0.5,1,1")), mask, detect=False)
     assert [c.origin for c in from_request(request, INFO, TIMELINE, LIMITS)] == [UserBox(), UserBox(), UserMask()]

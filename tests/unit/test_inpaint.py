@@ -1,4 +1,4 @@
-"""Windows of native crops for the inpainter, and its answers as patches."""
+"""Crops at the size of the video go to the inpainter, and its answers become patches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from service.pipeline.remove.tiles import tiles
 from service.pipeline.video import VideoInfo
 from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene, texture
 
-WIDTH, HEIGHT, TOTAL, MARGIN_PIXELS = 128, 96, 20, 2
+WIDTH, HEIGHT, TOTAL, DILATION_PIXELS = 128, 96, 20, 2
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
 FRAMES = dict(enumerate(film([marked(scene(i), Box(40, 30, 70, 50)) for i in range(TOTAL)])))
 
@@ -42,8 +42,8 @@ def test_the_kept_parts_of_tiles_partition_the_box(left: int, top: int, width: i
     assert (covered == 1).all()
 
 
-def test_tiles_are_no_larger_than_their_number_needs() -> None:
-    """A box a little too large for one tile takes two halves with their context, not two whole tiles."""
+def test_tiles_are_as_small_as_their_number_allows() -> None:
+    """A box a little too large for one tile becomes two halves with their context, not two full tiles."""
     widths = [tile.seen.width for tile in tiles(Box(0, 0, 260, 80), size=256, context=24)]
     assert widths == [154, 154]
 
@@ -55,24 +55,24 @@ def test_a_small_box_is_one_tile() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_the_hole_holds_the_mask_and_a_margin_and_alpha_stays_in_it(seed: int) -> None:
+def test_the_hole_contains_the_mask_and_alpha_stays_inside_the_hole(seed: int) -> None:
     mask = np.random.default_rng(seed).random((24, 30)).astype(np.float32) ** 3
-    made_anew = dilated_hole(mask, MARGIN_PIXELS)
-    assert set(np.unique(made_anew)) <= {0.0, 1.0}
-    assert (made_anew[mask > 0.5] == 1).all()
-    alpha = feather(made_anew)
-    assert (alpha[made_anew == 0] == 0).all()
-    assert (alpha[made_anew == 1] > 0).all()
+    hole = dilated_hole(mask, DILATION_PIXELS)
+    assert set(np.unique(hole)) <= {0.0, 1.0}
+    assert (hole[mask > 0.5] == 1).all()
+    alpha = feather(hole)
+    assert (alpha[hole == 0] == 0).all()
+    assert (alpha[hole == 1] > 0).all()
     assert alpha.max() <= 1
 
 
-def test_the_margin_is_that_wide_and_alpha_is_one_inside() -> None:
+def test_the_mask_is_dilated_by_that_many_pixels_and_alpha_is_one_inside() -> None:
     mask = np.zeros((30, 30), np.float32)
     mask[10:20, 10:20] = 1
-    rows, columns = np.nonzero(dilated_hole(mask, MARGIN_PIXELS))
-    margin = MARGIN_PIXELS
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10 - margin, 19 + margin, 10 - margin, 19 + margin)
-    assert (feather(dilated_hole(mask, MARGIN_PIXELS))[10:20, 10:20] == 1).all()
+    rows, columns = np.nonzero(dilated_hole(mask, DILATION_PIXELS))
+    first, last = 10 - DILATION_PIXELS, 19 + DILATION_PIXELS
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (first, last, first, last)
+    assert (feather(dilated_hole(mask, DILATION_PIXELS))[10:20, 10:20] == 1).all()
 
 
 def inpainter(marks: Sequence[Placement], session: Session, info: VideoInfo = INFO) -> Inpainter:
@@ -98,7 +98,7 @@ def test_windows_fit_the_network_and_hold_the_target_and_four_references() -> No
     assert sum(shape[0] for shape in session.shapes) == 3
 
 
-def test_tiles_without_a_marked_pixel_are_left_out() -> None:
+def test_tiles_without_a_marked_pixel_are_skipped() -> None:
     width = 700
     mask = np.zeros((HEIGHT, width), np.float32)
     mask[20:40, 10:60] = 1
@@ -121,18 +121,18 @@ def test_frames_restored_together_equal_frames_restored_one_after_the_other() ->
             np.testing.assert_array_equal(one.alpha, other.alpha)
 
 
-def test_parts_of_one_mark_are_restored_at_once() -> None:
+def test_parts_of_one_mark_are_restored_together() -> None:
     box, session = Box(40, 30, 70, 50), BlendOfReferences()
     left, right = np.zeros((2, box.height, box.width), np.float32)
     left[5:15, 3:10], right[5:15, 20:27] = 1, 1
     ((patch,),) = inpainter([placement(0, 9, box, left), placement(4, 19, box, right)], session).patches([6], FRAMES).values()
     assert session.shapes[0][0] == 1
-    np.testing.assert_array_equal(patch.alpha > 0, dilated_hole(left + right, MARGIN_PIXELS) > 0)
+    np.testing.assert_array_equal(patch.alpha > 0, dilated_hole(left + right, DILATION_PIXELS) > 0)
 
 
 @dataclass
-class Remembers:
-    """An inpainter that answers with the target and keeps what it was given."""
+class InputRecorder:
+    """An inpainter that answers with the target frame and records its inputs."""
 
     windows: list[Arrays] = field(default_factory=list)
 
@@ -143,14 +143,14 @@ class Remembers:
 
 @pytest.mark.parametrize("jump", [10, 3])
 def test_an_uncovered_frame_across_a_jump_is_chosen(jump: int) -> None:
-    """Up to there the mark was elsewhere, and nothing moves: what it hides now is seen there."""
+    """Before the jump the mark was elsewhere. Nothing moves, so a frame from before shows what the mark hides now."""
     before, after, target, total = Box(120, 84, 184, 132), Box(16, 16, 80, 64), 30, 60
     still = pan(1, 1, (0, 0), 192, 144)[0]
     mask = np.zeros((after.height, after.width), np.float32)
     mask[16:-16, 16:-16] = 1
     inner = [Box(box.left + 16, box.top + 16, box.right - 16, box.bottom - 16) for box in (before, after)]
     frames = dict(enumerate(film([marked(still, inner[i >= jump]) for i in range(total)])))
-    marks, network = [placement(0, jump - 1, before, mask), placement(jump, total - 1, after, mask)], Remembers()
+    marks, network = [placement(0, jump - 1, before, mask), placement(jump, total - 1, after, mask)], InputRecorder()
     inpainter(marks, network, described(192, 144, frames=total)).patches([target], frames)
     (window,) = network.windows
     uncovered = window["mask"].max((1, 2, 3)) == 0
@@ -159,9 +159,9 @@ def test_an_uncovered_frame_across_a_jump_is_chosen(jump: int) -> None:
         np.testing.assert_allclose(shown * 255, still[after.slices].transpose(2, 0, 1), atol=0.01)
 
 
-def test_a_marked_reference_is_never_shown_as_an_uncovered_one() -> None:
-    """Also where the scene is followed beyond the picture's edge."""
-    box, network = Box(0, 8, 48, 40), Remembers()
+def test_marked_pixels_of_a_reference_are_always_in_its_mask() -> None:
+    """Also where the scene is followed beyond the edge of the picture."""
+    box, network = Box(0, 8, 48, 40), InputRecorder()
     frames = dict(enumerate(film([marked(picture, box) for picture in pan(1, 60, (0, 2))])))
     marks, info = [placement(0, 59, box)], described(WIDTH, HEIGHT, frames=60)
     inpainter(marks, network, info).patches(range(20, 40, 5), frames)
@@ -181,33 +181,33 @@ def test_the_shortest_videos_have_references(total: int) -> None:
     assert all(np.isfinite(patch.rgb).all() for (patch,) in patches.values())
 
 
-def drawing(mask: np.ndarray, opacity: float = 1.0) -> MarkWindow:
+def window_with(mask: np.ndarray, opacity: float = 1.0) -> MarkWindow:
     plane = mask[None].astype(np.float32)
     return MarkWindow(plane, plane * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(plane))
 
 
 @pytest.mark.parametrize("change", [-0.06, 0.0, 0.05])
-def test_a_reference_is_shown_in_the_light_of_the_target(change: float) -> None:
+def test_a_reference_gets_the_brightness_of_the_target(change: float) -> None:
     target = np.float32(0.15) + texture(1, 80, 60).transpose(2, 0, 1)  # nothing is clipped
-    hidden, nothing = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
+    hidden, no_mark = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
     hidden[20:40, 25:55] = True
-    lit = match_brightness(target * ~hidden, drawing(hidden), np.clip(target + np.float32(change), 0, 1), drawing(nothing))
-    np.testing.assert_allclose(lit, target, atol=0.004)
+    matched = match_brightness(target * ~hidden, window_with(hidden), np.clip(target + np.float32(change), 0, 1), window_with(no_mark))
+    np.testing.assert_allclose(matched, target, atol=0.004)
 
 
-def test_under_an_opaque_mark_of_the_reference_nothing_changes_and_a_small_view_is_left_alone() -> None:
+def test_pixels_under_an_opaque_mark_and_crops_with_too_little_scene_keep_their_brightness() -> None:
     target = texture(2, 80, 60).transpose(2, 0, 1)
     covered, everywhere = np.zeros((60, 80), bool), np.ones((60, 80), bool)
     covered[10:30, 10:30] = True
     crop = np.clip(target + np.float32(0.05), 0, 1)
-    lit = match_brightness(target, drawing(np.zeros_like(covered)), crop, drawing(covered))
-    np.testing.assert_array_equal(lit[:, covered], crop[:, covered])
-    np.testing.assert_array_equal(match_brightness(target, drawing(everywhere), crop, drawing(covered)), crop)
+    matched = match_brightness(target, window_with(np.zeros_like(covered)), crop, window_with(covered))
+    np.testing.assert_array_equal(matched[:, covered], crop[:, covered])
+    np.testing.assert_array_equal(match_brightness(target, window_with(everywhere), crop, window_with(covered)), crop)
 
 
 @given(st.sampled_from([1, 2]), st.integers(0, 10**6))
-def test_the_edge_that_is_feathered_lies_beside_the_mark(margin_pixels: int, seed: int) -> None:
-    """Whatever its shape, nothing of the mark is left in its own pixels."""
+def test_the_feathered_edge_lies_outside_the_mark(dilation_pixels: int, seed: int) -> None:
+    """Whatever the shape of the mark, all of its pixels are replaced completely."""
     mask = (np.random.default_rng(seed).random((24, 24)) > 0.9).astype(np.float32)
     mask = np.pad(mask, 4)
-    assert (feather(dilated_hole(mask, margin_pixels))[mask > 0] > 0.999).all()
+    assert (feather(dilated_hole(mask, dilation_pixels))[mask > 0] > 0.999).all()

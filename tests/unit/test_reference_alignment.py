@@ -1,4 +1,4 @@
-"""Which frames show what a mark hides, and where: a camera that pans, a mark that stays."""
+"""Which frames show what a mark hides, and where, when the camera pans over the scene."""
 
 from collections.abc import Sequence
 
@@ -14,17 +14,17 @@ from tests.footage import Picture, described, film, marked, pan, placement
 
 WIDTH, HEIGHT, TOTAL = 192, 144, 70
 BOX = Box(56, 40, 120, 96)
-INNER = Box(72, 56, 104, 80)  # the mark; around it is what the networks need to see of the scene
+INNER = Box(72, 56, 104, 80)  # the mark; the rest of BOX is context
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
 
 
-def stay(first: int = 0, last: int = TOTAL - 1) -> Placement:
+def mark_during(first: int = 0, last: int = TOTAL - 1) -> Placement:
     mask = np.zeros((BOX.height, BOX.width), np.float32)
     mask[16:-16, 16:-16] = 1
     return placement(first, last, BOX, mask)
 
 
-def borrower(marks: Sequence[Placement]) -> ReferenceAligner:
+def aligner(marks: Sequence[Placement]) -> ReferenceAligner:
     return ReferenceAligner(BOX, MarkWindows(marks, INFO), INFO)
 
 
@@ -40,71 +40,71 @@ def crop(picture: Picture, reference: Reference) -> np.ndarray:
 def test_in_a_pan_references_show_what_the_mark_hides(step: tuple[int, int]) -> None:
     clean, target = pan(1, TOTAL, step, WIDTH, HEIGHT), 35
     frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
-    windows = MarkWindows([stay()], INFO)
+    windows = MarkWindows([mark_during()], INFO)
     references = ReferenceAligner(BOX, windows, INFO).references(target, frames)
     truth, shown = crop(clean[target], Reference(target, 0, 0)), np.zeros((BOX.height, BOX.width), bool)
     for reference in references:
-        way = reference.frame - target
-        assert abs(reference.dy + way * step[0]) <= 1
-        assert abs(reference.dx + way * step[1]) <= 1
+        distance = reference.frame - target
+        assert abs(reference.dy + distance * step[0]) <= 1
+        assert abs(reference.dx + distance * step[1]) <= 1
         seen = ~windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
         difference = np.abs(crop(marked(clean[reference.frame], INNER), reference) - truth).mean(2)
-        assert difference[seen].mean() < 8  # a pixel to the side it is about that
+        assert difference[seen].mean() < 8  # about what an error of one pixel causes
         shown |= seen
     assert shown.mean() > 0.9
 
 
-def test_a_camera_and_a_mark_that_stand_still_have_references_nearby() -> None:
+def test_with_a_static_camera_and_mark_the_references_are_nearby() -> None:
     still = [marked(pan(1, 1, (0, 0), WIDTH, HEIGHT)[0], INNER)] * TOTAL
-    references = borrower([stay()]).references(35, dict(enumerate(film(still))))
+    references = aligner([mark_during()]).references(35, dict(enumerate(film(still))))
     assert {(r.dy, r.dx) for r in references} == {(0, 0)}
     assert [r.frame for r in references[:2]] == [33, 37]
 
 
 @pytest.mark.parametrize("step", [(0, 0), (0, 1)])
-def test_a_mark_that_jumps_is_no_cut(step: tuple[int, int]) -> None:
+def test_a_mark_that_jumps_is_not_a_cut(step: tuple[int, int]) -> None:
     clean = pan(1, TOTAL, step, WIDTH, HEIGHT)
     frames = dict(enumerate(film([marked(picture, INNER) if i >= 22 else picture for i, picture in enumerate(clean)])))
-    references = borrower([stay(22)]).references(35, frames)
+    references = aligner([mark_during(22)]).references(35, frames)
     assert any(reference.frame < 22 for reference in references)
 
 
-def test_what_is_found_at_another_place_is_no_reference() -> None:
-    """A soft slope that brightens seems to move, from frame to frame; at the end of that way lies something else."""
+def test_a_frame_whose_alignment_fails_is_not_a_reference() -> None:
+    """A soft slope that brightens seems to move from frame to frame, but the summed shift leads to another place."""
     slope = np.repeat(np.repeat(np.linspace(40, 120, WIDTH, dtype=np.float32)[None, :, None], HEIGHT, axis=0), 3, axis=2)
     pictures = []
     for index in range(TOTAL):
         picture = (slope + 5 * (index - 35)).clip(1, 254).astype(np.uint8)
         picture[::8, : BOX.left - 26] = picture[::8, BOX.right + 26 :] = 255
         pictures.append(marked(picture, INNER))
-    windows = MarkWindows([stay()], INFO)
+    windows = MarkWindows([mark_during()], INFO)
     for reference in ReferenceAligner(BOX, windows, INFO).references(35, dict(enumerate(film(pictures)))):
-        covered = windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
-        assert crop(pictures[reference.frame], reference)[~covered].max() < 255
+        hidden = windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        assert crop(pictures[reference.frame], reference)[~hidden].max() < 255
 
 
 def test_no_reference_lies_beyond_a_cut() -> None:
     cut = 30
     clean = [*pan(1, cut, (0, 2), WIDTH, HEIGHT), *pan(2, TOTAL - cut, (1, 0), WIDTH, HEIGHT)]
     frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
-    one = borrower([stay()])
+    aligner_of_all = aligner([mark_during()])
     for target in range(cut - 6, cut + 8):
-        assert {reference.frame < cut for reference in one.references(target, frames)} == {target < cut}
+        assert {reference.frame < cut for reference in aligner_of_all.references(target, frames)} == {target < cut}
 
 
-def test_in_windows_the_references_are_those_of_the_whole_video() -> None:
-    """One that goes through the video with the frames at hand; another one for each frame, with all of them."""
+def test_the_references_do_not_depend_on_which_frames_were_restored_before() -> None:
+    """One aligner gets every target and only the frames within reach; a new one for each target gets all frames."""
     clean = [*pan(1, 45, (0, 2), WIDTH, HEIGHT), *pan(2, TOTAL - 45, (1, 1), WIDTH, HEIGHT)]
     frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
-    moving = borrower([stay()])
+    kept = aligner([mark_during()])
     for target in range(0, TOTAL, 7):
-        at_hand = {i: frames[i] for i in frames if abs(i - target) <= REACH_FRAMES}
-        assert moving.references(target, at_hand) == borrower([stay()]).references(target, frames)
+        within_reach = {i: frames[i] for i in frames if abs(i - target) <= REACH_FRAMES}
+        assert kept.references(target, within_reach) == aligner([mark_during()]).references(target, frames)
 
 
 @pytest.mark.parametrize("total", [1, 2, 4])
-def test_short_videos_fill_up_with_the_target(total: int) -> None:
+def test_in_short_videos_missing_references_are_the_target(total: int) -> None:
     frames = dict(enumerate(film([marked(picture, INNER) for picture in pan(1, total, (0, 2), WIDTH, HEIGHT)])))
-    references = borrower([stay()]).references(0, frames)
+    references = aligner([mark_during()]).references(0, frames)
     assert len(references) == REFERENCES
     assert {r.frame for r in references} <= {0, *(offset for offset in OFFSETS if offset < total)}

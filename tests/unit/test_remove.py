@@ -1,4 +1,4 @@
-"""A whole video through the inpainter and the composite: nothing but the mark's pixels changes."""
+"""A whole video through the inpainter and the composite: only the pixels of the hole change."""
 
 import weakref
 from collections.abc import Iterator
@@ -24,21 +24,21 @@ def ignore(before: Frame, after: Frame) -> None:
     assert before.index == after.index
 
 
-def stay(first: int, last: int) -> Placement:
+def mark_during(first: int, last: int) -> Placement:
     """A mark in a part of its box."""
     mask = np.zeros((BOX.height, BOX.width), np.float32)
     mask[4:-4, 4:-4] = 1
     return placement(first, last, BOX, mask)
 
 
-def story(total: int) -> list[Picture]:
+def pictures_with_mark(total: int) -> list[Picture]:
     return [marked(scene(i, WIDTH, HEIGHT), Box(24, 16, 40, 26)) for i in range(total)]
 
 
 def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
     rng = np.random.default_rng(1)
     pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8) for _ in range(10)]
-    mark = stay(2, 7)
+    mark = mark_during(2, 7)
     hidden = np.zeros((HEIGHT, WIDTH), bool)
     hidden[BOX.slices] = dilated_hole(mark.mask, mark.dilation_pixels) > 0
     info = described(WIDTH, HEIGHT, frames=10)
@@ -49,14 +49,14 @@ def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
         if mark.covers(frame.index):
             inner = np.zeros_like(hidden)
             inner[BOX.slices] = mark.mask > 0
-            assert set(after[inner].ravel()) == {128}  # half grey, the fake's answer
+            assert set(after[inner].ravel()) == {128}  # mid grey, the answer of the fake
 
 
-def test_frames_without_the_mark_are_the_very_same() -> None:
-    pictures = story(30)
+def test_frames_without_the_mark_are_passed_on_as_the_same_objects() -> None:
+    pictures = pictures_with_mark(30)
     info = described(WIDTH, HEIGHT, frames=30)
     frames = film(pictures)
-    result = list(remove(frames, Inpainter(Batcher(FakeInpainter()), [stay(10, 19)], info), info, ignore))
+    result = list(remove(frames, Inpainter(Batcher(FakeInpainter()), [mark_during(10, 19)], info), info, ignore))
     assert [frame.index for frame in result] == list(range(30))
     assert [i for i in range(30) if result[i] is not frames[i]] == list(range(10, 20))
 
@@ -65,8 +65,8 @@ def test_frames_without_the_mark_are_the_very_same() -> None:
 def test_every_frame_comes_out_once_and_in_order(total: int) -> None:
     watched = []
     info = described(WIDTH, HEIGHT, frames=max(1, total))
-    pictures = story(total)
-    marks = [stay(0, total - 1)] if total else []
+    pictures = pictures_with_mark(total)
+    marks = [mark_during(0, total - 1)] if total else []
     inpainter = Inpainter(Batcher(FakeInpainter()), marks, info)
     result = list(remove(film(pictures), inpainter, info, lambda before, after: watched.append((before, after))))
     assert [frame.index for frame in result] == list(range(total))
@@ -74,17 +74,17 @@ def test_every_frame_comes_out_once_and_in_order(total: int) -> None:
 
 
 def test_only_the_frames_that_references_need_are_held() -> None:
-    """Frames are let go: the memory does not grow with the video."""
+    """Older frames are released, so memory does not grow with the video."""
     info, counts = described(WIDTH, HEIGHT, frames=200), []
     alive: list[weakref.ref[Frame]] = []
 
     def source() -> Iterator[Frame]:
-        for frame in film(story(8)) * 25:
+        for frame in film(pictures_with_mark(8)) * 25:
             one = Frame(len(alive), len(alive), frame.planes)
             alive.append(weakref.ref(one))
             yield one
 
-    inpainter = Inpainter(Batcher(FakeInpainter()), [stay(0, 199)], info)
+    inpainter = Inpainter(Batcher(FakeInpainter()), [mark_during(0, 199)], info)
     for _ in remove(source(), inpainter, info, ignore):
         counts.append(sum(reference() is not None for reference in alive))
     assert max(counts) <= 2 * REACH_FRAMES + CHUNK_FRAMES + 2

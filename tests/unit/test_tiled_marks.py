@@ -1,4 +1,4 @@
-"""A mark that repeats over the whole picture is found by its repetition, however faint; what repeats in the scene alone is not."""
+"""A tiled mark is found by its repetition, however faint. A repetition in the scene is rejected."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from service.pipeline.marks.candidate import LatticeVector
 from tests.material import moving_picture
 
 HEIGHT, WIDTH, FRAMES = 216, 320, 12
-UNSEEN, GUESSED = (np.full((HEIGHT, WIDTH), value, np.float32) for value in (0, 0.03))
+NOTHING, GUESS = (np.full((HEIGHT, WIDTH), value, np.float32) for value in (0, 0.03))
 
 
 def word() -> np.ndarray:
@@ -22,7 +22,7 @@ def word() -> np.ndarray:
 
 
 def pattern(lattice: tuple[LatticeVector, LatticeVector]) -> np.ndarray:
-    """The word at every sum of the lattice, (h, w)."""
+    """The word at every lattice point, (h, w)."""
     alpha = np.zeros((3 * HEIGHT, 3 * WIDTH), np.float32)
     for i in range(-12, 13):
         for j in range(-12, 13):
@@ -36,7 +36,7 @@ def pattern(lattice: tuple[LatticeVector, LatticeVector]) -> np.ndarray:
 
 
 def textured(seed: int, moves: bool = True) -> np.ndarray:
-    """(T, h, w, 3): blots with fine grain that glide, or stand still."""
+    """(T, h, w, 3): blots with fine grain, that glide or stand still."""
     glide = moving_picture(seed, FRAMES, HEIGHT, WIDTH)
     grain = np.random.default_rng(seed).normal(0, 12, (HEIGHT, WIDTH, 1))
     frames = [np.clip(frame + np.roll(grain, 5 * i, 1), 0, 255) for i, frame in enumerate(glide if moves else glide[:1].repeat(FRAMES, 0))]
@@ -50,73 +50,73 @@ def samples(frames: np.ndarray, alpha: np.ndarray | None = None, level: float = 
 
 @pytest.mark.parametrize("lattice", [((0, 80), (45, 40)), ((48, -60), (48, 60)), ((50, 0), (0, 90)), ((60, 12), (-10, 85))])
 @pytest.mark.parametrize(("level", "colour"), [(0.3, 255), (0.6, 90)])
-def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_steps(
+def test_a_faint_word_all_over_a_moving_scene_is_found_with_its_lattice(
     lattice: tuple[LatticeVector, LatticeVector], level: float, colour: float
 ) -> None:
     """A grey one is darker than some parts of the scene and lighter than others."""
     alpha = pattern(lattice)
-    found = find_tiled_pattern(samples(textured(1), alpha, level, colour), GUESSED)
+    found = find_tiled_pattern(samples(textured(1), alpha, level, colour), GUESS)
     assert found is not None
-    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
-    assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
+    marked, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.strokes > 0.5, alpha > 0))
+    assert 2 * (marked & true).sum() / (marked.sum() + true.sum()) > 0.7
     area = abs(lattice[0][0] * lattice[1][1] - lattice[0][1] * lattice[1][0])
     (y, x), (v, u) = found.lattice
-    assert abs(y * u - x * v) / area == pytest.approx(round(abs(y * u - x * v) / area), abs=0.08)  # one cell, or some of them
+    assert abs(y * u - x * v) / area == pytest.approx(round(abs(y * u - x * v) / area), abs=0.08)  # of one cell, or of several
 
 
 @pytest.mark.parametrize("moves", [True, False])
-def test_a_scene_alone_has_no_pattern(moves: bool) -> None:
+def test_a_scene_without_a_mark_has_no_pattern(moves: bool) -> None:
     for seed in range(4):
-        assert find_tiled_pattern(samples(textured(seed, moves)), GUESSED) is None
+        assert find_tiled_pattern(samples(textured(seed, moves)), GUESS) is None
 
 
-def test_one_word_is_no_pattern() -> None:
+def test_a_single_word_is_not_a_pattern() -> None:
     alpha = np.zeros((HEIGHT, WIDTH), np.float32)
     alpha[90:108, 120:172] = word()
-    assert find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESSED) is None
+    assert find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESS) is None
 
 
-def test_a_fence_in_a_part_of_the_picture_is_no_pattern() -> None:
+def test_a_fence_in_a_part_of_the_picture_is_not_a_pattern() -> None:
     alpha = pattern(((0, 80), (45, 40)))
     alpha[:, 150:] = 0
     alpha[120:] = 0
-    assert find_tiled_pattern(samples(textured(1), alpha, 0.6), GUESSED) is None
+    assert find_tiled_pattern(samples(textured(1), alpha, 0.6), GUESS) is None
 
 
-def test_a_few_samples_tell_nothing_by_themselves() -> None:
-    assert find_tiled_pattern(samples(textured(1), pattern(((0, 80), (45, 40))), 0.6)[:3], GUESSED) is None
+def test_a_few_samples_are_not_enough_without_the_segmenter() -> None:
+    assert find_tiled_pattern(samples(textured(1), pattern(((0, 80), (45, 40))), 0.6)[:3], GUESS) is None
 
 
-@pytest.mark.parametrize("seen_share", [1.0, 0.6])
-def test_in_a_single_picture_the_segmenter_tells_a_pattern_of_which_it_sees_some_words(seen_share: float) -> None:
+@pytest.mark.parametrize("detected_share", [1.0, 0.6])
+def test_in_a_still_a_pattern_is_found_if_the_segmenter_detects_some_of_its_words(detected_share: float) -> None:
     alpha = pattern(((0, 80), (45, 40)))
     picture = samples(textured(1), alpha, 0.35)[:1]
-    boxes = np.random.default_rng(2).random((5, 4)) < seen_share
-    likely = 0.9 * alpha * np.kron(boxes, np.ones((HEIGHT // 5 + 1, WIDTH // 4)))[:HEIGHT, :WIDTH].astype(np.float32)
-    found = find_tiled_pattern(picture, likely.astype(np.float32))
+    detected = np.random.default_rng(2).random((5, 4)) < detected_share
+    probability = 0.9 * alpha * np.kron(detected, np.ones((HEIGHT // 5 + 1, WIDTH // 4)))[:HEIGHT, :WIDTH].astype(np.float32)
+    found = find_tiled_pattern(picture, probability.astype(np.float32))
     assert found is not None
-    seen, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.shape > 0.5, alpha > 0))
-    assert 2 * (seen & true).sum() / (seen.sum() + true.sum()) > 0.7
+    marked, true = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for mask in (found.strokes > 0.5, alpha > 0))
+    assert 2 * (marked & true).sum() / (marked.sum() + true.sum()) > 0.7
 
 
-def test_a_wallpaper_that_the_segmenter_takes_for_scene_is_no_pattern() -> None:
+def test_a_wallpaper_in_which_the_segmenter_detects_nothing_is_not_a_pattern() -> None:
     alpha = pattern(((0, 80), (45, 40)))
     picture = samples(textured(1), alpha, 0.6)[:1]
     noise = np.random.default_rng(3).uniform(0, 1e-3, (HEIGHT, WIDTH)).astype(np.float32)
     assert find_tiled_pattern(picture, noise) is None
     assert find_tiled_pattern(picture, (1e-3 * alpha).astype(np.float32)) is None
-    assert find_tiled_pattern(picture, UNSEEN) is None
-    assert find_tiled_pattern(samples(textured(1), alpha, 0.6), UNSEEN) is None
+    assert find_tiled_pattern(picture, NOTHING) is None
+    assert find_tiled_pattern(samples(textured(1), alpha, 0.6), NOTHING) is None
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(st.integers(-30, 30), st.integers(8, 60)), st.tuples(st.integers(8, 40), st.integers(-8, 8)), st.integers(0, 99))
-def test_folding_keeps_what_repeats_and_the_mean_of_the_rest(one: LatticeVector, other: LatticeVector, seed: int) -> None:
+def test_the_lattice_mean_keeps_what_repeats_and_averages_the_rest(one: LatticeVector, other: LatticeVector, seed: int) -> None:
     if abs(one[0] * other[1] - one[1] * other[0]) < 60:
         return
     y, x = np.mgrid[:70, :90]
     matrix = np.linalg.inv(np.array([one, other], float).T)
-    phase = np.einsum("ij,jhw->ihw", matrix, np.stack([y, x]).astype(float))  # whole numbers a step apart
+    phase = np.einsum("ij,jhw->ihw", matrix, np.stack([y, x]).astype(float))  # differs by whole numbers between lattice points
     repeats = (np.cos(2 * np.pi * phase[0]) + np.sin(2 * np.pi * phase[1])).astype(np.float32)
     np.testing.assert_allclose(lattice_mean(repeats, (one, other)), repeats, atol=1e-3)
     noise = np.random.default_rng(seed).random((70, 90)).astype(np.float32)
@@ -126,7 +126,7 @@ def test_folding_keeps_what_repeats_and_the_mean_of_the_rest(one: LatticeVector,
 
 def test_tracks_that_are_pieces_of_the_pattern_are_dropped() -> None:
     alpha = pattern(((0, 80), (45, 40)))
-    found = find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESSED)
+    found = find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESS)
     piece, logo = np.zeros((2, HEIGHT, WIDTH), np.float32)
     piece[:, 100:150] = alpha[:, 100:150]
     logo[10:60, 200:300] = 1

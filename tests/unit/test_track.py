@@ -1,4 +1,4 @@
-"""Sightings over time become tracks: one for each stay of a mark."""
+"""Detections over time become tracks: one for each interval of a mark."""
 
 from collections.abc import Iterable
 
@@ -19,95 +19,94 @@ TOP_LEFT, BOTTOM_RIGHT = Box(4, 4, 24, 16), Box(70, 40, 92, 54)
 
 
 def detection(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Detection:
-    seen = np.full(SIZE, 0.05, np.float32)
+    picture = np.full(SIZE, 0.05, np.float32)
     for box in boxes:
-        seen[box.slices] = probability
-    return Detection(index, seen)
+        picture[box.slices] = probability
+    return Detection(index, picture)
 
 
-def story(*stays: tuple[Box, range], samples: int) -> list[Detection]:
-    """Sightings of boxes, each during a range of samples."""
-    return [detection(STRIDE * i, [box for box, when in stays if i in when]) for i in range(samples)]
+def detections_of(*intervals: tuple[Box, range], samples: int) -> list[Detection]:
+    """Detections of boxes, each during a range of samples."""
+    return [detection(STRIDE * i, [box for box, interval in intervals if i in interval]) for i in range(samples)]
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10), st.integers(3, 12))
-def test_a_stay_is_one_track_with_its_first_and_last_sample(first: int, length: int) -> None:
-    found = track(story((TOP_LEFT, range(first, first + length)), samples=first + length + 5))
-    assert [(t.first_sample, t.last_sample, t.seen, t.box) for t in found] == [
+def test_an_interval_is_one_track_with_its_first_and_last_sample(first: int, length: int) -> None:
+    found = track(detections_of((TOP_LEFT, range(first, first + length)), samples=first + length + 5))
+    assert [(t.first_sample, t.last_sample, t.detection_count, t.box) for t in found] == [
         (STRIDE * first, STRIDE * (first + length - 1), length, TOP_LEFT)
     ]
     assert found[0].confidence == pytest.approx(0.9)
 
 
-def test_nothing_seen_is_no_track() -> None:
-    assert track(story(samples=10)) == []
+def test_without_a_detection_there_is_no_track() -> None:
+    assert track(detections_of(samples=10)) == []
     assert track([]) == []
 
 
-def test_a_mark_that_jumps_makes_a_track_for_each_stay() -> None:
-    found = track(story((TOP_LEFT, range(6)), (BOTTOM_RIGHT, range(6, 12)), samples=12))
+def test_a_mark_that_jumps_makes_a_track_for_each_interval() -> None:
+    found = track(detections_of((TOP_LEFT, range(6)), (BOTTOM_RIGHT, range(6, 12)), samples=12))
     assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(TOP_LEFT, 0, 20), (BOTTOM_RIGHT, 24, 44)]
 
 
 def test_two_marks_at_once_are_two_tracks() -> None:
-    found = track(story((TOP_LEFT, range(9)), (BOTTOM_RIGHT, range(2, 7)), samples=9))
-    assert {(t.box, t.seen) for t in found} == {(TOP_LEFT, 9), (BOTTOM_RIGHT, 5)}
+    found = track(detections_of((TOP_LEFT, range(9)), (BOTTOM_RIGHT, range(2, 7)), samples=9))
+    assert {(t.box, t.detection_count) for t in found} == {(TOP_LEFT, 9), (BOTTOM_RIGHT, 5)}
 
 
-def test_a_line_of_subtitles_ends_where_the_next_begins() -> None:
+def test_a_subtitle_ends_where_the_next_begins() -> None:
     short, long = Box(40, 48, 60, 56), Box(15, 48, 85, 56)
-    found = track(story((short, range(5)), (long, range(5, 11)), samples=11))
+    found = track(detections_of((short, range(5)), (long, range(5, 11)), samples=11))
     assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(short, 0, 16), (long, 20, 40)]
 
 
-def test_a_line_much_like_the_one_before_is_another_if_both_stood_still() -> None:
-    """Long lines cover each other to two thirds and more."""
+def test_a_subtitle_similar_to_the_one_before_is_another_mark_if_both_are_stable() -> None:
+    """Long lines overlap by two thirds and more."""
     first, second = Box(10, 48, 84, 56), Box(20, 48, 94, 56)
-    found = track(story((first, range(8)), (second, range(8, 16)), samples=16))
+    found = track(detections_of((first, range(8)), (second, range(8, 16)), samples=16))
     assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(first, 0, 28), (second, 32, 60)]
 
 
-def test_a_mark_that_is_seen_as_larger_from_the_start_stays_one() -> None:
-    """Before it came to rest, what is seen of it may grow as much."""
+def test_a_mark_whose_detection_grows_before_it_is_stable_stays_one_track() -> None:
     first, whole = Box(10, 48, 84, 56), Box(10, 48, 94, 58)
-    assert len(track(story((first, range(3)), (whole, range(3, 12)), samples=12))) == 1
+    assert len(track(detections_of((first, range(3)), (whole, range(3, 12)), samples=12))) == 1
 
 
-def test_a_flash_is_no_mark_unless_the_video_is_that_short() -> None:
-    assert track(story((TOP_LEFT, range(3, 5)), samples=12)) == []
-    assert [t.seen for t in track(story((TOP_LEFT, range(2)), samples=2))] == [2]
-    assert [t.seen for t in track([detection(0, [TOP_LEFT])])] == [1]
+def test_a_flash_is_not_a_mark_unless_the_video_is_that_short() -> None:
+    assert track(detections_of((TOP_LEFT, range(3, 5)), samples=12)) == []
+    assert [t.detection_count for t in track(detections_of((TOP_LEFT, range(2)), samples=2))] == [2]
+    assert [t.detection_count for t in track([detection(0, [TOP_LEFT])])] == [1]
 
 
-def test_a_mark_may_be_unseen_for_some_samples() -> None:
-    detections = story((TOP_LEFT, range(12)), samples=12)
+def test_a_mark_may_be_undetected_for_some_samples() -> None:
+    detections = detections_of((TOP_LEFT, range(12)), samples=12)
     for hidden in (4, 5):
         detections[hidden] = detection(STRIDE * hidden, [])
     (found,) = track(detections)
-    assert (found.first_sample, found.last_sample, found.seen) == (0, 44, 10)
+    assert (found.first_sample, found.last_sample, found.detection_count) == (0, 44, 10)
 
 
 def test_a_mark_lost_a_little_longer_is_still_one_track() -> None:
-    detections = story((TOP_LEFT, range(14)), samples=14)
+    detections = detections_of((TOP_LEFT, range(14)), samples=14)
     for hidden in range(4, 9):
         detections[hidden] = detection(STRIDE * hidden, [])
     (found,) = track(detections)
     assert (found.first_sample, found.last_sample) == (0, 52)
 
 
-def test_a_mark_that_was_away_long_makes_a_second_track() -> None:
-    found = track(story((TOP_LEFT, range(5)), (TOP_LEFT, range(15, 20)), samples=20))
+def test_a_mark_that_was_absent_for_long_makes_a_second_track() -> None:
+    found = track(detections_of((TOP_LEFT, range(5)), (TOP_LEFT, range(15, 20)), samples=20))
     assert [(t.first_sample, t.last_sample) for t in found] == [(0, 16), (60, 76)]
 
 
-def test_a_doubtful_mark_is_none() -> None:
+def test_a_track_of_low_confidence_is_dropped() -> None:
     assert track([detection(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]) == []
 
 
-def test_the_mean_smooths_what_single_sightings_miss() -> None:
+def test_the_mean_fills_in_what_single_detections_miss() -> None:
     rng = np.random.default_rng(1)
-    detections = story((TOP_LEFT, range(12)), samples=12)
+    detections = detections_of((TOP_LEFT, range(12)), samples=12)
     for one in detections:
         one.probability[rng.random(SIZE) < 0.1] = 0.1
     (found,) = track(detections)
@@ -118,7 +117,7 @@ def test_the_mean_smooths_what_single_sightings_miss() -> None:
 def test_near_parts_are_one_region_and_far_ones_two() -> None:
     near = detection(0, [Box(10, 10, 20, 20), Box(21, 10, 30, 20)])
     assert len(find_regions(near.probability)) == 1
-    far = detection(0, [Box(10, 10, 20, 20), Box(40, 10, 50, 20), Box(80, 50, 82, 52)])  # the third is too small for a mark
+    far = detection(0, [Box(10, 10, 20, 20), Box(40, 10, 50, 20), Box(80, 50, 82, 52)])  # the third has too few pixels
     assert sorted(int(r.sum()) for r in find_regions(far.probability)) == [100, 100]
 
 
@@ -132,9 +131,9 @@ def test_iou_is_symmetric_and_in_the_unit_interval(left: NDArray[np.bool_], righ
     assert (iou(left, right) == 1) == bool((left == right).all() and left.any())
 
 
-def test_a_short_stay_is_unsure_and_kept_only_beside_a_sure_one_of_its_size() -> None:
+def test_a_short_track_is_unconfirmed_and_kept_only_beside_a_confirmed_one_of_its_size() -> None:
     elsewhere, dot = Box(70, 10, 90, 22), Box(40, 30, 44, 34)
-    alone = story((elsewhere, range(5, 6)), samples=12)
+    alone = detections_of((elsewhere, range(5, 6)), samples=12)
     assert track(alone) == []
-    found = track(story((TOP_LEFT, range(12)), (elsewhere, range(5, 6)), (dot, range(5, 6)), samples=12))
+    found = track(detections_of((TOP_LEFT, range(12)), (elsewhere, range(5, 6)), (dot, range(5, 6)), samples=12))
     assert [(t.box, t.confirmed) for t in found] == [(TOP_LEFT, True), (elsewhere, False)]

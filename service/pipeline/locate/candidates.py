@@ -1,15 +1,18 @@
-"""What is to be measured: tracks that were found, boxes and masks that a person gave, all as candidates. Pure but for reading the mask."""
+"""Turn tracks, tiled patterns, and the boxes and masks of a request into candidates at the size of the video.
+
+Pure, except for reading the mask file.
+"""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Mask
 from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
@@ -26,101 +29,102 @@ from service.pipeline.request import Request
 from service.pipeline.video import Limits, VideoInfo
 from service.timed_box import TimedBox
 
-WORD_SEARCH_HEIGHTS = 4  # heights of a mark to look for the rest of it on either side
-WORD_SEARCH_WIDTH_DIVISOR = 4  # and no farther than this part of the picture's width
-MAX_PATTERN_PIXELS = 2_400_000  # of a picture that is measured whole, in 4 GiB; in a larger one each word is a mark by itself
-SAME_MASK_IOU = 0.98  # a video mask stays the same placement while it changes less than its own compression changes it
+WORD_SEARCH_HEIGHTS = 4  # heights of a mark, on either side of it, within which an undetected word of a logo is looked for
+WORD_SEARCH_WIDTH_DIVISOR = 4  # but at most the picture's width divided by this
+MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole, in 4 GiB; in a larger one each tile is a separate mark
+SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The presentation times of every frame of the video."""
+    """When each frame of the video is shown. pts: presentation time stamps, in units of `time_base` seconds."""
 
     pts: Sequence[int] = field(repr=False)
     time_base: Fraction
 
     @property
     def frames(self) -> int:
+        """The number of frames."""
         return len(self.pts)
 
     def seconds(self, index: int) -> float:
-        """Since the first frame."""
+        """The presentation time of a frame, in seconds since the first frame."""
         return float((self.pts[index] - self.pts[0]) * self.time_base)
 
 
 def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
-    """Tracks at native size. A mark seen in the first sample began with the video; one seen in the last may go on to its end."""
+    """One candidate for each track, or for each group of neighbouring tracks such as a logo and its word."""
     stride = sampling_stride(info)
-    found: list[Candidate] = []
-    for track in _merge_neighbours(tracks, 2 * stride):
-        height, width = track.total.shape
-        scale_y, scale_x = info.height / height, info.width / width
-        small = track.box
-        right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
-        native = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
-        box = _widened(native, info.width).expanded(CONTEXT_PIXELS, info.width, info.height)
-        full = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
-        probability = np.ascontiguousarray(full[box.slices], np.float32)
-        slack = _slack(track, stride, timeline.frames)
-        seen = track.first_sample, track.last_sample, track.confidence
-        scale = width / info.width
-        origin = Static(scale) if track.static else Detected(scale, track.confirmed)
-        found.append(Candidate(box, probability, *seen, kind, slack, origin))
-    return found
+    return [_from_track(track, info, timeline, kind) for track in _merge_neighbours(tracks, 2 * stride)]
 
 
-def from_pattern(pattern: TiledPattern, seen: tuple[int, int], info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
-    """A mark that repeats over the picture, at native size; `seen`: the first and last sample that showed it."""
-    height, width = pattern.shape.shape
-    shape = np.asarray(cv2.resize(pattern.shape, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
-    one, other = ((y * info.height / height, x * info.width / width) for y, x in pattern.lattice)
-    slack = max(sampling_stride(info), seen[0], timeline.frames - 1 - seen[1])
+def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
+    height, width = track.probability_sum.shape
+    scale_y, scale_x = info.height / height, info.width / width
+    small = track.box
+    right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
+    native = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
+    box = _widened(native, info.width).expanded(CONTEXT_PIXELS, info.width, info.height)
+    enlarged = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
+    probability = np.ascontiguousarray(enlarged[box.slices], np.float32)
+    slack = _slack_frames(track, sampling_stride(info), timeline.frames)
+    scale = width / info.width
+    origin = Static(scale) if track.static else Detected(scale, track.confirmed)
+    return Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, origin)
+
+
+def from_pattern(pattern: TiledPattern, samples: tuple[int, int], info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
+    """The candidate of a tiled mark: the whole picture. samples: the frame indices of the first and last sample that show it."""
+    height, width = pattern.strokes.shape
+    probability = np.asarray(cv2.resize(pattern.strokes, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
+    first_vector, second_vector = ((y * info.height / height, x * info.width / width) for y, x in pattern.lattice)
+    slack = max(sampling_stride(info), samples[0], timeline.frames - 1 - samples[1])
     box = Box(0, 0, info.width, info.height)
-    return Candidate(box, shape, *seen, 1.0, kind, slack, Tiled(width / info.width, (one, other)))
+    return Candidate(box, probability, *samples, 1.0, kind, slack, Tiled(width / info.width, (first_vector, second_vector)))
 
 
-def _slack(track: Track, stride: int, total_frames: int) -> int:
-    """How far beyond its samples a mark may reach: to the next sample; one that stands, to the ends of the video."""
+def _slack_frames(track: Track, stride: int, total_frames: int) -> int:
+    """How many frames beyond its samples a mark may reach: up to the next sample; a static mark, up to the ends of the video."""
     if total_frames == 1:
         return 0
     return max(stride, track.first_sample, total_frames - 1 - track.last_sample) if track.static else stride
 
 
-def _merge_neighbours(tracks: Iterable[Track], apart_frames: int) -> list[Track]:
-    """Tracks that come and go together beside each other, such as a logo and its word, as one."""
-    joined: list[Track] = []
+def _merge_neighbours(tracks: Iterable[Track], max_apart_frames: int) -> list[Track]:
+    """Merges tracks that appear and disappear together beside each other, such as a logo and its word."""
+    merged: list[Track] = []
     for track in sorted(tracks, key=lambda t: t.first_sample):
-        mine = [other for other in joined if _belong_together(other, track, apart_frames)]
-        joined = [other for other in joined if not any(other is one for one in mine)]
-        joined.append(reduce(_union, mine, track))
-    return joined
+        neighbours = [other for other in merged if _are_neighbours(other, track, max_apart_frames)]
+        merged = [other for other in merged if other not in neighbours]
+        merged.append(reduce(_union, neighbours, track))
+    return merged
 
 
-def _belong_together(left: Track, right: Track, apart_frames: int) -> bool:
-    if (
-        left.confirmed != right.confirmed
-        or max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample)) > apart_frames
-    ):
+def _are_neighbours(left: Track, right: Track, max_apart_frames: int) -> bool:
+    """Whether two tracks lie beside each other, and begin and end at most `max_apart_frames` apart."""
+    apart_frames = max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample))
+    if left.confirmed != right.confirmed or apart_frames > max_apart_frames:
         return False
-    width = left.total.shape[1]
+    width = left.probability_sum.shape[1]
     return intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box)
 
 
 def _union(left: Track, right: Track) -> Track:
-    seen = max(left.seen, right.seen)
+    """Two tracks as one; each pixel has the higher of the two mean probabilities."""
+    count = max(left.detection_count, right.detection_count)
     first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
     mean = np.maximum(left.mean, right.mean)
-    return Track(first, last, seen, 0, mean * np.float32(seen), confirmed=left.confirmed, static=left.static or right.static)
+    return Track(first, last, count, 0, mean * np.float32(count), confirmed=left.confirmed, static=left.static or right.static)
 
 
 def _widened(box: Box, width: int) -> Box:
-    """The box and what is beside it in a picture of this width: a logo that was seen may have a word next to it that was not."""
+    """The box, widened on both sides in a picture of this width: beside a detected logo there may be an undetected word."""
     reach = min(WORD_SEARCH_HEIGHTS * box.height, width // WORD_SEARCH_WIDTH_DIVISOR)
     return Box(max(0, box.left - reach), box.top, min(width, box.right + reach), box.bottom)
 
 
 def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> list[Candidate]:
-    """Each box for the frames whose time it covers. Raises RequestError where that is none."""
+    """One candidate for each box, for the frames that it covers. Raises RequestError for a box that covers no frame."""
     found = []
     for timed in boxes:
         inner = coded_box(timed, info)
@@ -134,38 +138,62 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
     return found
 
 
+@dataclass(frozen=True)
+class _MaskInterval:
+    """A mask (h, w) that holds from its first to its last frame, both included."""
+
+    first_frame: int
+    last_frame: int
+    mask: Mask = field(repr=False)
+
+
 def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
-    """White pixels of an image, for the whole video, or of a video, frame by frame. Raises RequestError for a mask of another shape."""
+    """The white pixels of a mask file as candidates: of an image, for the whole video; of a video, frame by frame.
+
+    Raises RequestError for a file that cannot be read, is of another size than the picture, or has no white pixel.
+    """
     try:
         mask_info = probe(path, limits)
     except InputError as error:
         raise RequestError(f"the mask cannot be read: {error}") from error
     if (mask_info.width, mask_info.height) != (info.width, info.height):
         raise RequestError(f"the mask is {mask_info.width}x{mask_info.height}, the picture {info.width}x{info.height}")
-    runs: list[tuple[int, int, NDArray[np.bool_]]] = []
+    intervals = _mask_intervals(path, mask_info, timeline, limits)
+    if len(intervals) == 1 and mask_info.container == "image":
+        intervals = [replace(intervals[0], first_frame=0, last_frame=timeline.frames - 1)]
+    candidates = [_from_mask_interval(interval, info) for interval in intervals if interval.mask.any()]
+    if not candidates:
+        raise RequestError("the mask has no white pixel")
+    return candidates
+
+
+def _mask_intervals(path: Path, mask_info: VideoInfo, timeline: Timeline, limits: Limits) -> list[_MaskInterval]:
+    """The masks of a mask file up to the end of the video. Consecutive frames with nearly the same mask are one interval."""
+    intervals: list[_MaskInterval] = []
     with decode(path, mask_info, limits) as frames:
         for frame in frames:
             if frame.index >= timeline.frames:
                 break
-            white = shrink_rgb(frame, mask_info, info.width, info.height).min(2) > 127
-            if runs and (iou(runs[-1][2], white) >= SAME_MASK_IOU or not (white.any() or runs[-1][2].any())):
-                runs[-1] = (runs[-1][0], frame.index, runs[-1][2])
+            white = shrink_rgb(frame, mask_info, mask_info.width, mask_info.height).min(2) > 127
+            if intervals and _same_mask(intervals[-1].mask, white):
+                intervals[-1] = replace(intervals[-1], last_frame=frame.index)
             else:
-                runs.append((frame.index, frame.index, white))
-    if len(runs) == 1 and mask_info.container == "image":
-        runs = [(0, timeline.frames - 1, runs[0][2])]
-    found = [_from_white_pixels(white, first, last, info) for first, last, white in runs if white.any()]
-    if not found:
-        raise RequestError("the mask has no white pixel")
-    return found
+                intervals.append(_MaskInterval(frame.index, frame.index, white))
+    return intervals
 
 
-def _from_white_pixels(white: NDArray[np.bool_], first: int, last: int, info: VideoInfo) -> Candidate:
-    box = bounding_box(white).expanded(CONTEXT_PIXELS, info.width, info.height)
-    return Candidate(box, white[box.slices].astype(np.float32), first, last, 1.0, "user", 0, UserMask())
+def _same_mask(left: Mask, right: Mask) -> bool:
+    """Whether two masks (h, w) are nearly the same, or both empty."""
+    return iou(left, right) >= SAME_MASK_IOU or not (left.any() or right.any())
+
+
+def _from_mask_interval(interval: _MaskInterval, info: VideoInfo) -> Candidate:
+    box = bounding_box(interval.mask).expanded(CONTEXT_PIXELS, info.width, info.height)
+    probability = interval.mask[box.slices].astype(np.float32)
+    return Candidate(box, probability, interval.first_frame, interval.last_frame, 1.0, "user", 0, UserMask())
 
 
 def from_request(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
-    """Everything the person gave by hand."""
-    given = from_boxes(request.boxes, info, timeline)
-    return given + (from_mask(request.mask, info, timeline, limits) if request.mask else [])
+    """The boxes and the mask of a request as candidates. Raises RequestError as `from_boxes` and `from_mask` do."""
+    boxes = from_boxes(request.boxes, info, timeline)
+    return boxes + (from_mask(request.mask, info, timeline, limits) if request.mask else [])

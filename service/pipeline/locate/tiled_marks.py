@@ -1,8 +1,8 @@
-"""Step 5 beside tracking: marks that repeat over the whole picture, as previews have them, found by their repetition.
+"""Find tiled marks: those that repeat over the whole picture, as on previews. Pure.
 
-A single word of such a pattern may be too faint to be seen. All of them laid over each other are not: what stands in the picture is
-averaged over time, its autocorrelation tells the two steps of the pattern, and along these steps it is averaged once more. Pooling a
-mark's appearances within a picture is an idea of Dekel et al., "On the Effectiveness of Visible Watermarks", CVPR 2017. Pure.
+The segmenter may miss a single faint word of such a pattern, so all of them are averaged. First the fine detail is averaged over time,
+which leaves what is static. Then its autocorrelation gives the two lattice vectors. Last, the detail is averaged over the lattice.
+Averaging the repetitions of a mark within one picture follows Dekel et al., "On the Effectiveness of Visible Watermarks", CVPR 2017.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,78 +12,82 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats, Mask
 from models.references import vertex
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
 from service.pipeline.locate.track import MIN_PROBABILITY, Track
-from service.pipeline.marks.candidate import Lattice, LatticeVector
+from service.pipeline.marks.candidate import Lattice
 from service.pipeline.marks.similarity import correlation
 from service.pipeline.picture.morphology import dilate
 
-Floats = NDArray[np.float32]
-
-DETAIL_SIGMA_PIXELS = 2.0  # what is larger is the scene
-MAX_DETAIL = 0.05  # of the brightness, in [0, 1]: a strong edge of the scene counts no more than a faint stroke
-MIN_STEP_PIXELS = 32
-MIN_FRAMES = 4
-MIN_PEAK_SIGMAS = 12.0  # of the autocorrelation, in spreads of its own, at the steps and their sums
-WHITENING_SIGMA_BINS = 8.0  # of the spectrum, over which it is made flat
-MIN_SINE = 0.25  # sine of the angle between the steps
-NEARLY_BEST_SHARE = 0.75  # of the best likeness: shorter steps are better
-MIN_LATTICE_POINTS = 3  # within half of the picture, of which the median counts
-MAX_LATTICE_REACH = 6  # of one step
-MAX_ROUNDING_PIXELS = 0.25  # pixels that a sum of steps is off the raster: more blurs what is averaged
-PEAK_RADIUS_PIXELS = 6  # around a peak belongs to it
-MAX_PEAKS = 40
-MIN_STROKE_PROBABILITY, MIN_STROKE_PROBABILITY_STILL = (
-    0.01,
-    0.1,
-)  # mean probability of a pattern's strokes: true ones have 0.026 to 0.85, in a picture 0.23 and more
-MIN_CELL_SHARE = 0.75  # of the cells that must show the pattern: a fence or a facade does not fill the picture
-MIN_CELL_CORRELATION = 0.15  # correlation of a cell with the mean of the others that show it
-MIN_STROKE_SIGMAS = 4.0  # times the spread of the mean of as many places that are no steps apart
-MIN_STROKE_PIXELS = 7
-MIN_STROKE_SHARE = 0.35  # of the strongest stroke
+DETAIL_SIGMA_PIXELS = 2.0  # of the Gaussian that is subtracted to leave the detail; larger structures belong to the scene
+MAX_DETAIL = 0.05  # brightness in [0, 1] at which detail is clipped, so that a strong edge of the scene counts like a faint stroke
+MIN_STEP_PIXELS = 32  # least length of a lattice vector, at analysis size
+MIN_FRAMES = 4  # samples whose average shows static detail clearly enough without the segmenter
+MIN_PEAK_SIGMAS = 12.0  # least autocorrelation at the lattice points, in its own standard deviations
+WHITENING_SIGMA_BINS = 8.0  # of the Gaussian, in bins of the spectrum, by which the spectrum is flattened
+MIN_SINE = 0.25  # sine of the angle between the lattice vectors
+NEARLY_BEST_SHARE = 0.75  # share of the best lattice's score from which on a lattice of shorter vectors is preferred
+MIN_LATTICE_POINTS = 3  # within half the picture, over which the score is a median
+MAX_LATTICE_REACH = 6  # largest multiple of a lattice vector that is used to refine it
+MAX_ROUNDING_PIXELS = 0.25  # distance of a lattice point from whole pixels, per axis; more would blur the average
+PEAK_RADIUS_PIXELS = 6  # a peak of the autocorrelation is the maximum within this distance, per axis
+MAX_PEAKS = 40  # highest peaks that are tried as lattice vectors
+# Least mean probability of the strokes of a pattern. Tiled marks have 0.026 to 0.85 in a video, and 0.23 and more in a still picture.
+MIN_STROKE_PROBABILITY = 0.01
+MIN_STROKE_PROBABILITY_STILL = 0.1
+MIN_CELL_SHARE = 0.75  # share of the cells that have to show the pattern; a fence or a facade does not fill the picture
+MIN_CELL_CORRELATION = 0.15  # of a cell with the average, from which on the cell shows the pattern
+MIN_STROKE_SIGMAS = 4.0  # of the strongest stroke, in standard deviations of an average over another lattice
+MIN_STROKE_PIXELS = 7  # a smaller component is noise
+MIN_STROKE_SHARE = 0.35  # share of the strongest stroke from which on a pixel is a stroke
 
 
 @dataclass(frozen=True)
 class TiledPattern:
-    """A mark all over the picture: shape (h, w) in [0, 1], the two steps from one of its marks to the next ones, and how clear it is."""
+    """A tiled mark. strokes: (h, w) in [0, 1], above 0.5 on its strokes. lattice: in pixels of `strokes`.
 
-    shape: Floats = field(repr=False)
-    lattice: Lattice
-    clearness: float  # of the strokes, in spreads of the mean of what is no mark
-
-
-def find_tiled_pattern(samples: Sequence[Sample], likely: Floats) -> TiledPattern | None:
-    """The pattern that stands in all of the samples, at their size; None where there is none.
-
-    likely: (h, w) in [0, 1], how likely the segmenter takes the first sample's pixels for mark. It need not see most of a pattern, but
-    where it sees nothing a wallpaper repeats. Of few samples, such as one picture, only the detail of what it sees tells enough.
+    signal_to_noise: the strongest stroke over the standard deviation of an average over another lattice.
     """
-    detail, many = static_detail([picture for _, picture in samples]), len(samples) >= MIN_FRAMES
-    tried = (detail, _rectified(detail)) if many else (likely * detail, likely * np.abs(detail), likely)
-    least = MIN_STROKE_PROBABILITY if many else MIN_STROKE_PROBABILITY_STILL
-    found = [pattern for values in tried if (pattern := _fit_pattern(values)) and _mean_probability(pattern, likely) > least]
-    return max(found, key=lambda p: p.clearness, default=None)
+
+    strokes: Floats = field(repr=False)
+    lattice: Lattice
+    signal_to_noise: float
 
 
-def _mean_probability(pattern: TiledPattern, likely: Floats) -> float:
-    """The mean probability of the pattern's strokes; 0 where it has none."""
-    strokes = pattern.shape > MIN_PROBABILITY
-    return float(likely[strokes].mean()) if strokes.any() else 0.0
+def find_tiled_pattern(samples: Sequence[Sample], probability: Floats) -> TiledPattern | None:
+    """The tiled mark that all samples show, at their size, or None.
+
+    probability: (h, w) in [0, 1], the segmenter's answer for the first sample. It may miss most of a pattern, but where it detects
+    nothing, as in a wallpaper, there is no mark. With fewer than MIN_FRAMES samples, only what it detects is searched.
+    """
+    detail, is_video = static_detail([picture for _, picture in samples]), len(samples) >= MIN_FRAMES
+    if is_video:
+        sources, min_probability = [detail, _rectified(detail)], MIN_STROKE_PROBABILITY
+    else:
+        sources, min_probability = [probability * detail, probability * np.abs(detail), probability], MIN_STROKE_PROBABILITY_STILL
+    patterns = [pattern for source in sources if (pattern := _fit_pattern(source))]
+    likely = [pattern for pattern in patterns if _mean_probability(pattern, probability) > min_probability]
+    return max(likely, key=lambda pattern: pattern.signal_to_noise, default=None)
+
+
+def _mean_probability(pattern: TiledPattern, probability: Floats) -> float:
+    """The mean probability over the pattern's strokes; 0 if it has none."""
+    strokes = pattern.strokes > MIN_PROBABILITY
+    return float(probability[strokes].mean()) if strokes.any() else 0.0
 
 
 def drop_pattern_pieces(tracks: Iterable[Track], pattern: TiledPattern | None) -> list[Track]:
-    """The tracks that are no pieces of the pattern."""
+    """The tracks that are not a piece of the pattern."""
     if pattern is None:
         return list(tracks)
-    near = dilate(pattern.shape > MIN_PROBABILITY, 1)
+    near = dilate(pattern.strokes > MIN_PROBABILITY, 1)
     return [t for t in tracks if float((t.mask & near).sum()) < MIN_PART_SHARE * float(t.mask.sum())]
 
 
-def static_detail(pictures: Sequence[NDArray[np.uint8]]) -> Floats:
-    """(h, w): the fine detail of the brightness that is there in all of the pictures (h, w, 3)."""
+def static_detail(pictures: Sequence[Bytes]) -> Floats:
+    """(h, w): the mean over the pictures (h, w, 3) of the fine detail of their brightness, clipped to [-MAX_DETAIL, MAX_DETAIL]."""
     total = np.zeros(pictures[0].shape[:2], np.float32)
     for picture in pictures:
         grey = picture.astype(np.float32).mean(2) / np.float32(255)
@@ -92,165 +96,174 @@ def static_detail(pictures: Sequence[NDArray[np.uint8]]) -> Floats:
 
 
 def _rectified(detail: Floats) -> Floats:
-    """The strength of the detail: a grey mark is darker than a part of the scene and lighter than another."""
-    strength = np.abs(detail)
-    return (strength - cv2.GaussianBlur(strength, (0, 0), DETAIL_SIGMA_PIXELS)).astype(np.float32)
+    """The detail's magnitude, without its local mean. A grey mark is darker than some parts of the scene and lighter than others."""
+    magnitude = np.abs(detail)
+    return (magnitude - cv2.GaussianBlur(magnitude, (0, 0), DETAIL_SIGMA_PIXELS)).astype(np.float32)
 
 
 def _fit_pattern(detail: Floats) -> TiledPattern | None:
-    likeness = autocorrelation(detail)
-    lattice = _find_lattice(likeness)
+    """The pattern that repeats over the whole detail (h, w), or None."""
+    lattice = _find_lattice(autocorrelation(detail))
     if lattice is None:
         return None
     mean = lattice_mean(detail, lattice)
-    apart = (lattice[0][0] + 0.37 * lattice[1][0], lattice[0][1] + 0.37 * lattice[1][1]), (0.61 * lattice[1][0], 0.61 * lattice[1][1])
-    noise = float(np.std(lattice_mean(detail, apart)))
-    strength = np.abs(mean)
-    strongest = float(np.percentile(strength, 99.5))
+    (y, x), (v, u) = lattice
+    other_lattice = (y + 0.37 * v, x + 0.37 * u), (0.61 * v, 0.61 * u)  # at its points the pattern does not repeat
+    noise = float(np.std(lattice_mean(detail, other_lattice)))
+    magnitude = np.abs(mean)
+    strongest = float(np.percentile(magnitude, 99.5))
     if strongest < MIN_STROKE_SIGMAS * noise or not _fills_picture(detail, mean, lattice):
         return None
     least = max(MIN_STROKE_SHARE * strongest, 2 * noise)
-    shape = np.clip(0.5 + (strength - least) / (2 * least), 0, 1) * _strokes(strength > least)
-    return TiledPattern(shape.astype(np.float32), lattice, strongest / noise)
+    strokes = np.clip(0.5 + (magnitude - least) / (2 * least), 0, 1) * _without_specks(magnitude > least)
+    return TiledPattern(strokes.astype(np.float32), lattice, strongest / noise)
 
 
-def _strokes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask without its specks, which are noise, and with what is next to the rest."""
-    _, labels, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    large = figures[:, cv2.CC_STAT_AREA] >= MIN_STROKE_PIXELS
-    large[0] = False
-    return dilate(large[labels], 2)
+def _without_specks(mask: Mask) -> Mask:
+    """The mask (h, w) without specks, which are noise, dilated by 2 pixels."""
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    is_large = statistics[:, cv2.CC_STAT_AREA] >= MIN_STROKE_PIXELS
+    is_large[0] = False
+    return dilate(is_large[labels], 2)
 
 
 def autocorrelation(detail: Floats) -> Floats:
-    """(2 * (h // 2) + 1, 2 * (w // 2) + 1): how like the detail is to itself, moved by up to half its size, in spreads of that likeness.
+    """The autocorrelation of the detail (h, w) for shifts of up to half its size, in standard deviations beyond MIN_STEP_PIXELS.
 
-    Of a spectrum made flat: what the scene's edges share, which is direction and sharpness, says nothing then, and a repetition all.
+    (2 * (h // 2) + 1, 2 * (w // 2) + 1), shift 0 in the middle. The spectrum is flattened first: otherwise edges of the scene, which
+    share direction and sharpness, would correlate more than a repeated pattern does.
     """
     height, width = detail.shape
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]) ** 0.25
     size = 2 * height, 2 * width
     spectrum = np.abs(np.fft.rfft2((detail - detail.mean()) * window, size)).astype(np.float32)
     spectrum /= cv2.GaussianBlur(spectrum, (0, 0), WHITENING_SIGMA_BINS) + np.float32(1e-6)
-    shared = np.abs(np.fft.rfft2(window, size))
-    sums, weights = (np.fft.fftshift(np.fft.irfft2(np.square(v), size)) for v in (spectrum, shared))
-    likeness = (sums / np.maximum(weights, 0.1 * weights.max())).astype(np.float32)
+    window_spectrum = np.abs(np.fft.rfft2(window, size))
+    sums, weights = (np.fft.fftshift(np.fft.irfft2(np.square(v), size)) for v in (spectrum, window_spectrum))
+    normalised = (sums / np.maximum(weights, 0.1 * weights.max())).astype(np.float32)
     rows, columns = (slice(side - side // 2, side + side // 2 + 1) for side in (height, width))
-    inner = likeness[rows, columns]
-    y, x = _from_middle(inner)
-    far = inner[np.hypot(y, x) >= MIN_STEP_PIXELS]
+    inner = normalised[rows, columns]
+    dy, dx = _shifts(inner)
+    far = inner[np.hypot(dy, dx) >= MIN_STEP_PIXELS]
     return np.asarray((inner - np.median(far)) / (np.std(far) + 1e-12), np.float32)
 
 
-def _from_middle(likeness: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """y and x of each place, from the middle."""
-    height, width = (side // 2 for side in likeness.shape)
-    y, x = np.mgrid[-height : height + 1, -width : width + 1]
-    return y, x
+def _shifts(correlations: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """dy and dx of each pixel of an autocorrelation, in pixels from its middle."""
+    height, width = (side // 2 for side in correlations.shape)
+    dy, dx = np.mgrid[-height : height + 1, -width : width + 1]
+    return dy, dx
 
 
-def _find_lattice(likeness: Floats) -> Lattice | None:
-    """Two steps along which, and along all of whose sums, the detail repeats itself most; of about equal ones the shortest."""
-    peaks = sorted(_peaks(likeness), key=lambda p: p[1] ** 2 + p[2] ** 2)
-    found = []
+def _find_lattice(correlations: Floats) -> Lattice | None:
+    """The two peaks at whose sums the autocorrelation is highest; of nearly equal pairs, the shortest. None if it is too low."""
+    peaks = sorted(_peaks(correlations), key=lambda p: p[1] ** 2 + p[2] ** 2)
+    scored = []
     for number, (_, y, x) in enumerate(peaks):
         for _, v, u in peaks[number + 1 :]:
             if abs(y * u - x * v) >= MIN_SINE * np.hypot(y, x) * np.hypot(v, u):
-                found.append((_lattice_score(likeness, (y, x), (v, u)), (y, x), (v, u)))
-    best = max((value for value, _, _ in found), default=0.0)
+                scored.append((_lattice_score(correlations, ((y, x), (v, u))), ((y, x), (v, u))))
+    best = max((score for score, _ in scored), default=0.0)
     if best < MIN_PEAK_SIGMAS:
         return None
-    _, one, other = next(pair for pair in found if pair[0] >= NEARLY_BEST_SHARE * best)
-    return refine_lattice(likeness, (one, other))
+    shortest = next(lattice for score, lattice in scored if score >= NEARLY_BEST_SHARE * best)
+    return refine_lattice(correlations, shortest)
 
 
-def _lattice_score(likeness: Floats, one: LatticeVector, other: LatticeVector) -> float:
-    """The median likeness over the sums of both steps."""
-    height, width = (side // 2 for side in likeness.shape)
+def _lattice_score(correlations: Floats, lattice: Lattice) -> float:
+    """The median autocorrelation at the sums of both vectors; 0 if too few of them are inside."""
+    height, width = (side // 2 for side in correlations.shape)
+    (y, x), (v, u) = lattice
     values = []
     for i, j in [(i, j) for i in range(-2, 3) for j in range(0, 3) if (j, i) > (0, 0)]:
-        row, column = round(height + i * one[0] + j * other[0]), round(width + i * one[1] + j * other[1])
+        row, column = round(height + i * y + j * v), round(width + i * x + j * u)
         if 1 <= row < 2 * height and 1 <= column < 2 * width:
-            values.append(float(likeness[row - 1 : row + 2, column - 1 : column + 2].max()))
+            values.append(float(correlations[row - 1 : row + 2, column - 1 : column + 2].max()))
     return float(np.median(values)) if len(values) >= MIN_LATTICE_POINTS else 0.0
 
 
-def _peaks(likeness: Floats) -> Iterator[tuple[float, float, float]]:
-    """(value, y, x) of the highest local maxima of the lower half plane, beyond the least step."""
-    height, width = (side // 2 for side in likeness.shape)
-    y, x = _from_middle(likeness)
+def _peaks(correlations: Floats) -> Iterator[tuple[float, float, float]]:
+    """Yields (value, dy, dx) of the highest local maxima in the lower half plane, at least MIN_STEP_PIXELS from the middle."""
+    height, width = (side // 2 for side in correlations.shape)
+    dy, dx = _shifts(correlations)
     side = 2 * PEAK_RADIUS_PIXELS + 1
-    top = likeness >= cv2.dilate(likeness, np.ones((side, side), np.uint8))
-    wanted = top & (np.hypot(y, x) >= MIN_STEP_PIXELS) & ((y > 0) | ((y == 0) & (x > 0))) & (likeness >= MIN_PEAK_SIGMAS)
-    places = np.argwhere(wanted)
-    for row, column in sorted(places, key=lambda p: -likeness[p[0], p[1]])[:MAX_PEAKS]:
-        yield float(likeness[row, column]), float(row - height), float(column - width)
+    is_maximum = correlations >= cv2.dilate(correlations, np.ones((side, side), np.uint8))
+    in_half_plane = (np.hypot(dy, dx) >= MIN_STEP_PIXELS) & ((dy > 0) | ((dy == 0) & (dx > 0)))
+    places = np.argwhere(is_maximum & in_half_plane & (correlations >= MIN_PEAK_SIGMAS))
+    for row, column in sorted(places, key=lambda p: -correlations[p[0], p[1]])[:MAX_PEAKS]:
+        yield float(correlations[row, column]), float(row - height), float(column - width)
 
 
-def refine_lattice(likeness: Floats, lattice: Lattice) -> Lattice:
-    """The steps to a fraction of a pixel: those that fit the peaks at their sums best; the near ones tell where the far ones are."""
-    height, width = (side // 2 for side in likeness.shape)
-    fitted, reach = np.array(lattice, np.float64), 1
-    while True:
-        sums, places = [], []
-        for i, j in [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1) if (j, i) > (0, 0)]:
-            y, x = np.array([i, j]) @ fitted
-            row, column = round(height + y), round(width + x)
-            if not (3 <= row < 2 * height - 2 and 3 <= column < 2 * width - 2):
-                continue
-            dy, dx = np.unravel_index(int(likeness[row - 2 : row + 3, column - 2 : column + 3].argmax()), (5, 5))
-            row, column = row + int(dy) - 2, column + int(dx) - 2
-            if likeness[row, column] >= MIN_PEAK_SIGMAS:
-                sums.append((i, j))
-                places.append((row - height + vertex(likeness[:, column], row), column - width + vertex(likeness[row], column)))
-        if len(sums) < MIN_LATTICE_POINTS or np.linalg.matrix_rank(np.array(sums)) < 2:
+def refine_lattice(correlations: Floats, lattice: Lattice) -> Lattice:
+    """The lattice vectors to a fraction of a pixel, by least squares on the autocorrelation's peaks near the lattice points.
+
+    The near peaks predict where the farther ones are, up to MAX_LATTICE_REACH.
+    """
+    fitted = np.array(lattice, np.float64)
+    for reach in range(1, MAX_LATTICE_REACH + 1):
+        multiples, shifts = _peaks_near(correlations, fitted, reach)
+        if len(multiples) < MIN_LATTICE_POINTS or np.linalg.matrix_rank(np.array(multiples)) < 2:
             break
-        fitted = np.linalg.lstsq(np.array(sums), np.array(places), rcond=None)[0]
-        if reach == MAX_LATTICE_REACH:
-            break
-        reach += 1
+        fitted = np.linalg.lstsq(np.array(multiples), np.array(shifts), rcond=None)[0]
     (y, x), (v, u) = fitted.tolist()
     return (y, x), (v, u)
 
 
+def _peaks_near(correlations: Floats, vectors: NDArray[np.float64], reach: int) -> tuple[list[tuple[int, int]], list[tuple[float, float]]]:
+    """The peaks within 2 pixels of the lattice points: multiples (i, j) of both vectors, up to `reach`, and the peaks' shifts (dy, dx)."""
+    height, width = (side // 2 for side in correlations.shape)
+    multiples, shifts = [], []
+    for i, j in [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1) if (j, i) > (0, 0)]:
+        y, x = np.array([i, j]) @ vectors
+        row, column = round(height + y), round(width + x)
+        if not (3 <= row < 2 * height - 2 and 3 <= column < 2 * width - 2):
+            continue
+        dy, dx = np.unravel_index(int(correlations[row - 2 : row + 3, column - 2 : column + 3].argmax()), (5, 5))
+        row, column = row + int(dy) - 2, column + int(dx) - 2
+        if correlations[row, column] >= MIN_PEAK_SIGMAS:
+            multiples.append((i, j))
+            shifts.append((row - height + vertex(correlations[:, column], row), column - width + vertex(correlations[row], column)))
+    return multiples, shifts
+
+
 def lattice_mean(values: Floats, lattice: Lattice, weights: Floats | None = None) -> Floats:
-    """(..., h, w) averaged, by the weights (h, w), over all places that are whole sums of steps away and in the picture."""
+    """Each pixel's mean over the lattice points inside the picture: (..., h, w) -> (..., h, w). weights: (h, w), all 1 by default."""
     height, width = values.shape[-2:]
     known = np.ones((height, width), np.float32) if weights is None else weights
-    total, count = np.zeros(values.shape, np.float32), np.zeros((height, width), np.float32)
+    total, weight = np.zeros(values.shape, np.float32), np.zeros((height, width), np.float32)
     for dy, dx in _lattice_points(lattice, height, width):
         to = slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx))
         of = slice(max(0, dy), min(height, height + dy)), slice(max(0, dx), min(width, width + dx))
         total[(..., *to)] += known[of] * values[(..., *of)]
-        count[to] += known[of]
-    return (total / np.maximum(count, np.float32(1e-6))).astype(np.float32, copy=False)
+        weight[to] += known[of]
+    return (total / np.maximum(weight, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
 def _lattice_points(lattice: Lattice, height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Sums of both steps, of those that are about whole, by which something in the picture may move and stay in it.
+    """Yields the sums (dy, dx) of both vectors that are smaller than the picture and close to whole pixels.
 
-    A row that is half a step further may be half a pixel off: its words are another drawing.
+    Sums farther from whole pixels are skipped: there the mark lies at another fraction of a pixel, and the average would be blurred.
     """
     (y, x), (v, u) = lattice
     area = abs(y * u - x * v)
-    most_i = int((abs(v) * width + abs(u) * height) / area) + 1
-    most_j = int((abs(y) * width + abs(x) * height) / area) + 1
-    for i in range(-most_i, most_i + 1):
-        for j in range(-most_j, most_j + 1):
-            down, right = i * y + j * v, i * x + j * u
-            dy, dx = round(down), round(right)
-            if abs(dy) < height and abs(dx) < width and max(abs(down - dy), abs(right - dx)) <= MAX_ROUNDING_PIXELS:
+    max_i = int((abs(v) * width + abs(u) * height) / area) + 1
+    max_j = int((abs(y) * width + abs(x) * height) / area) + 1
+    for i in range(-max_i, max_i + 1):
+        for j in range(-max_j, max_j + 1):
+            exact_dy, exact_dx = i * y + j * v, i * x + j * u
+            dy, dx = round(exact_dy), round(exact_dx)
+            if abs(dy) < height and abs(dx) < width and max(abs(exact_dy - dy), abs(exact_dx - dx)) <= MAX_ROUNDING_PIXELS:
                 yield dy, dx
 
 
 def _fills_picture(detail: Floats, mean: Floats, lattice: Lattice) -> bool:
-    """Whether most cells of the picture show the pattern: each is compared with the mean of all."""
+    """Whether most cells of the detail (h, w) show the pattern: each that has strokes is correlated with its lattice mean (h, w)."""
     (y, x), (v, u) = lattice
     side = max(16, round(float(np.sqrt(abs(y * u - x * v)))))
     rows, columns = max(2, round(detail.shape[0] / side)), max(2, round(detail.shape[1] / side))
-    alike = []
-    for strip, like in zip(np.array_split(detail, rows), np.array_split(mean, rows), strict=True):
-        for one, other in zip(np.array_split(strip, columns, 1), np.array_split(like, columns, 1), strict=True):
-            if float(np.abs(other).max()) > MIN_STROKE_SHARE * float(np.abs(mean).max()):
-                alike.append(correlation(one, other))
-    return len(alike) > 0 and float(np.mean(np.array(alike) > MIN_CELL_CORRELATION)) >= MIN_CELL_SHARE
+    correlations = []
+    for detail_row, mean_row in zip(np.array_split(detail, rows), np.array_split(mean, rows), strict=True):
+        for detail_cell, mean_cell in zip(np.array_split(detail_row, columns, 1), np.array_split(mean_row, columns, 1), strict=True):
+            if float(np.abs(mean_cell).max()) > MIN_STROKE_SHARE * float(np.abs(mean).max()):
+                correlations.append(correlation(detail_cell, mean_cell))
+    return len(correlations) > 0 and float(np.mean(np.array(correlations) > MIN_CELL_CORRELATION)) >= MIN_CELL_SHARE

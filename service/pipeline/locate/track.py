@@ -1,160 +1,176 @@
-"""Step 5, first half: sightings over time to tracks, one for each stay of a mark. Pure; its memory grows with the marks, not the video."""
+"""Link detections over time to tracks, one for each interval that a mark stays at one place. Pure.
+
+Memory grows with the number of marks, not with the length of the video.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.locate.segment import Detection
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-
-MIN_PROBABILITY = 0.5  # a pixel is seen as mark above this probability
-MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a track needs
-MIN_CONFIDENCE_AT_ENDS = 0.76  # and that one needs which is seen only in the first or last samples of the video
-SAME_MARK_IOU = (
-    0.65  # between a track and a new region: a still mark has 0.7 to 1 (mostly over 0.95), two lines of subtitles in one place 0.25 to 0.7
-)
-STABLE_IOU = 0.9  # the same, from where on a track is at rest
-STABLE_SAMPLES = 4  # of a track that has come to rest: what then differs is another line in the same place
-SAME_LINE_IOU = 0.8  # as far may one at rest differ
-JOIN_DISTANCE_SHARE = 0.02  # of the long side: parts nearer than this are one mark (its word and its logo)
-MIN_PIXELS = 14  # at analysis size
-MAX_MISSES = 2  # samples that a mark may be unseen and still be the same stay
-MAX_SIZE_RATIO = 2.5  # stays of one mark do not differ more in pixels: at one of them its word may not be seen
-MAX_UNCONFIRMED = 24
-MIN_SAMPLES = 3  # a sighting that does not last is no mark, unless the video is that short
+MIN_PROBABILITY = 0.5  # a pixel above this probability counts as detected
+MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a confirmed track needs
+MIN_CONFIDENCE_AT_ENDS = 0.76  # the same for a track that includes the first or last sample of the video, however short it is
+# Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
+SAME_MARK_IOU = 0.65
+STABLE_IOU = 0.9  # IoU of a track and the region that extends it from which on the sample counts as stable
+STABLE_SAMPLES = 4  # stable samples in a row that make a track stable; a different shape is then another subtitle in the same place
+SAME_LINE_IOU = 0.8  # takes the place of SAME_MARK_IOU for a stable track
+JOIN_DISTANCE_SHARE = 0.02  # share of the picture's long side; parts nearer than this are one mark, such as a word and its logo
+MIN_PIXELS = 14  # of a mark, at analysis size
+MAX_MISSES = 2  # samples in a row without a detection that a track survives
+MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, up to which both may be one track
+MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
+MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
+MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples
 MIN_FRAMES = 6  # from its first to its last sample
 
 
 @dataclass(eq=False)
 class Track:
-    """A mark that stays in one place while it grows older. Sums are over its samples, at analysis size."""
+    """Detections of one place that follow each other in time, at analysis size. It grows while it is open.
 
-    first_sample: int  # frame index of the first sample that shows it
+    first_sample, last_sample: frame indices of its first and last detection. detection_count: how many it has. misses: samples without
+    one since the last. probability_sum: (h, w), the sum over its detections. confirmed: detected often and clearly enough to count as a
+    mark without matching another track. static: found in every part of the video. stable_samples: detections in a row that hardly
+    changed its shape.
+    """
+
+    first_sample: int
     last_sample: int
-    seen: int
+    detection_count: int
     misses: int
-    total: Floats = field(repr=False)  # (h, w) sum of the probabilities
-    confirmed: bool = True  # seen often and clearly enough to be a mark by itself
-    static: bool = False  # there in samples all over the video
-    stable_samples: int = 0  # samples in a row that showed next to the same
+    probability_sum: Floats = field(repr=False)
+    confirmed: bool = True
+    static: bool = False
+    stable_samples: int = 0
 
     @property
     def mean(self) -> Floats:
-        """(h, w) mean probability while it was seen."""
-        return self.total / np.float32(self.seen)
+        """(h, w): the mean probability over its detections."""
+        return self.probability_sum / np.float32(self.detection_count)
 
     @property
     def mask(self) -> Mask:
+        """(h, w): the pixels whose mean probability is above MIN_PROBABILITY."""
         return self.mean > MIN_PROBABILITY
 
     @property
     def confidence(self) -> float:
-        """Mean probability over its pixels."""
+        """The mean probability over its mask, in [0, 1]; 0 if the mask is empty."""
         mask = self.mask
         return float(self.mean[mask].mean()) if mask.any() else 0.0
 
     @property
     def box(self) -> Box:
-        """Of its pixels, at analysis size."""
+        """The bounding box of its mask, in pixels at analysis size."""
         return bounding_box(self.mask)
 
 
 def track(detections: Iterable[Detection]) -> list[Track]:
-    """The marks that stay, in the order in which they end."""
-    tracks: list[Track] = []
-    done: list[Track] = []
+    """The confirmed tracks, in the order in which they end, followed by the unconfirmed ones, the most confident first."""
+    open_tracks: list[Track] = []
+    ended: list[Track] = []
     samples, first_frame, last_frame = 0, 0, 0
     for detection in detections:
         samples, last_frame = samples + 1, detection.frame_index
         first_frame = first_frame if samples > 1 else last_frame
-        regions = find_regions(detection.probability)
-        unmatched = _extend(tracks, regions, detection)
-        done += [t for t in tracks if t.misses > MAX_MISSES]
-        tracks = [t for t in tracks if t.misses <= MAX_MISSES]
-        tracks += [
-            Track(detection.frame_index, detection.frame_index, 1, 0, np.where(neighbourhood(r), detection.probability, 0))
-            for r in unmatched
-        ]
-    found = [t for t in _merge_gaps(done + tracks) if t.mask.sum() >= MIN_PIXELS]
-    sure = [t for t in found if _persists(t, first_frame, last_frame, samples)]
-    return sure + _unconfirmed([t for t in found if not any(t is one for one in sure)], sure)
+        unmatched = _extend(open_tracks, find_regions(detection.probability), detection)
+        ended += [t for t in open_tracks if t.misses > MAX_MISSES]
+        open_tracks = [t for t in open_tracks if t.misses <= MAX_MISSES]
+        open_tracks += [_begin(region, detection) for region in unmatched]
+    tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
+    confirmed = [t for t in tracks if _persists(t, first_frame, last_frame, samples)]
+    return confirmed + _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
 
 
-def _unconfirmed(rest: list[Track], sure: list[Track]) -> list[Track]:
-    """Of the other tracks those that may be another stay of a sure one, which will be told by their looks; the clearest first."""
-    sizes = [int(t.mask.sum()) for t in sure]
-    like = [t for t in rest if any(size / MAX_SIZE_RATIO < t.mask.sum() < size * MAX_SIZE_RATIO for size in sizes)]
-    return [replace(t, confirmed=False) for t in sorted(like, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
+def _begin(region: Mask, detection: Detection) -> Track:
+    """A new track of a region (h, w) of a detection."""
+    return Track(detection.frame_index, detection.frame_index, 1, 0, np.where(neighbourhood(region), detection.probability, 0))
+
+
+def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
+    """The tracks of about the size of a confirmed one, most confident first. Each may be another interval of that mark."""
+    sizes = [int(t.mask.sum()) for t in confirmed]
+    similar = [t for t in tracks if any(size / MAX_SIZE_RATIO < t.mask.sum() < size * MAX_SIZE_RATIO for size in sizes)]
+    return [replace(t, confirmed=False) for t in sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
 
 
 def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
-    """Whether it was seen often and surely enough. What begins or ends with the video may have been there for longer."""
-    cut_off = track.first_sample == first_frame or track.last_sample == last_frame
-    if cut_off and track.confidence >= MIN_CONFIDENCE_AT_ENDS:
+    """Whether a track has enough detections that are confident enough.
+
+    A confident track that includes the video's first or last sample needs no more: the video may have cut it short.
+    """
+    cut_short = track.first_sample == first_frame or track.last_sample == last_frame
+    if cut_short and track.confidence >= MIN_CONFIDENCE_AT_ENDS:
         return True
-    lasts = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
-    return lasts and track.seen >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
+    long_enough = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
+    return long_enough and track.detection_count >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
 
 
 def find_regions(probability: Floats) -> list[Mask]:
-    """Marks in one sighting: pixels above MIN_PROBABILITY, those near each other together."""
-    sure = probability > MIN_PROBABILITY
-    count, labels = cv2.connectedComponents(neighbourhood(sure).astype(np.uint8))
-    regions = [(labels == label) & sure for label in range(1, count)]
+    """The masks (h, w) of the marks in one detection: pixels above MIN_PROBABILITY, grouped if they are near each other."""
+    detected = probability > MIN_PROBABILITY
+    count, labels = cv2.connectedComponents(neighbourhood(detected).astype(np.uint8))
+    regions = [(labels == label) & detected for label in range(1, count)]
     return [region for region in regions if region.sum() >= MIN_PIXELS]
 
 
 def neighbourhood(mask: Mask) -> Mask:
-    """The mask and what is near it: what is seen there but not surely in one sample may be surer in the next."""
+    """The mask (h, w) and the pixels near it. A pixel that is uncertain in one sample may be certain in the next."""
     return dilate(mask, max(1, round(JOIN_DISTANCE_SHARE * max(mask.shape) / 2)))
 
 
-def _extend(tracks: list[Track], regions: list[Mask], detection: Detection) -> list[Mask]:
-    """Gives each open track the regions that cover it; returns the regions that belong to none."""
-    free = list(regions)
-    for open_track in tracks:
+def _extend(open_tracks: list[Track], regions: list[Mask], detection: Detection) -> list[Mask]:
+    """Adds to each open track the regions that match it, or counts a miss. Returns the regions that match no track."""
+    unmatched = list(regions)
+    for open_track in open_tracks:
         mask = open_track.mask
-        mine = [region for region in free if (region & mask).sum() >= 0.5 * region.sum()]
-        whole = np.logical_or.reduce(mine) if mine else np.zeros_like(mask)
-        near_by = [region for region in free if not mine and iou(region, mask) >= SAME_MARK_IOU]
-        if near_by:
-            mine, whole = near_by[:1], near_by[0]
-        alike = iou(whole, mask)
-        if not mine or alike < _min_iou(open_track.stable_samples):
+        matching = _matching_regions(unmatched, mask)
+        union = np.logical_or.reduce(matching) if matching else np.zeros_like(mask)
+        overlap = iou(union, mask)
+        if not matching or overlap < _min_iou(open_track.stable_samples):
             open_track.misses += 1
             continue
-        open_track.total += np.where(neighbourhood(whole | mask), detection.probability, 0)
-        open_track.seen, open_track.misses, open_track.last_sample = open_track.seen + 1, 0, detection.frame_index
-        open_track.stable_samples = open_track.stable_samples + 1 if alike >= STABLE_IOU else 0
-        free = [region for region in free if not any(region is taken for taken in mine)]
-    return free
+        open_track.probability_sum += np.where(neighbourhood(union | mask), detection.probability, 0)
+        open_track.detection_count += 1
+        open_track.misses, open_track.last_sample = 0, detection.frame_index
+        open_track.stable_samples = open_track.stable_samples + 1 if overlap >= STABLE_IOU else 0
+        unmatched = [region for region in unmatched if not any(region is other for other in matching)]
+    return unmatched
+
+
+def _matching_regions(regions: list[Mask], mask: Mask) -> list[Mask]:
+    """The regions of which the mask (h, w) covers at least half. If there are none, the first one of a similar shape."""
+    covered = [region for region in regions if (region & mask).sum() >= 0.5 * region.sum()]
+    return covered or [region for region in regions if iou(region, mask) >= SAME_MARK_IOU][:1]
 
 
 def _merge_gaps(tracks: list[Track]) -> list[Track]:
-    """Tracks of one mark that was lost for some samples and found again, as one."""
-    joined: list[Track] = []
+    """Merges tracks of one mark that was undetected for some samples in between."""
+    merged: list[Track] = []
     for late in sorted(tracks, key=lambda t: t.first_sample):
-        early = next((t for t in joined if 0 < late.first_sample - t.last_sample <= 30 and _same_mark(t, late)), None)
+        early = next((t for t in merged if 0 < late.first_sample - t.last_sample <= MAX_GAP_FRAMES and _same_mark(t, late)), None)
         if early is None:
-            joined.append(late)
+            merged.append(late)
         else:
-            early.total, early.seen, early.last_sample = early.total + late.total, early.seen + late.seen, late.last_sample
-    return joined
+            early.probability_sum = early.probability_sum + late.probability_sum
+            early.detection_count, early.last_sample = early.detection_count + late.detection_count, late.last_sample
+    return merged
 
 
 def _same_mark(early: Track, late: Track) -> bool:
-    """Whether both are of one mark; two that had come to rest, if they look the same: else one line of subtitles followed another."""
+    """Whether two tracks are of one mark. Two stable ones have to be more alike, because one subtitle may follow another."""
     return iou(early.mask, late.mask) >= _min_iou(min(early.stable_samples, late.stable_samples))
 
 
 def _min_iou(stable_samples: int) -> float:
-    """Between what is the same mark, by how many samples in a row have shown next to the same."""
+    """The least IoU of two shapes of one mark, given the number of stable samples in a row."""
     return SAME_LINE_IOU if stable_samples >= STABLE_SAMPLES else SAME_MARK_IOU

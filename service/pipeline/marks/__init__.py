@@ -1,4 +1,4 @@
-"""What the steps share about marks: candidates, the plan of frames to look at, crops, mark models and presence scores.
+"""What the other packages share about marks: candidates, frame plans, crops, mark models and presence scores.
 
-Decides which frames of a candidate are read again, and how much of a mark a crop shows.
+Decides which frames are read again for a candidate, and how much of a mark a crop shows.
 """

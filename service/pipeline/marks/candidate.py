@@ -1,22 +1,20 @@
-"""A place that may hold a mark, before it is measured, and where the suspicion comes from."""
+"""A candidate: a place that may hold a mark, before it has been measured, and how it was found."""
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from models.arrays import Floats
 from service.pipeline.placement import Box, Kind
 
-Floats = NDArray[np.float32]
-LatticeVector = tuple[float, float]  # (y, x) in pixels
+LatticeVector = tuple[float, float]  # (dy, dx) in pixels
 Lattice = tuple[LatticeVector, LatticeVector]
 
 
 @dataclass(frozen=True)
 class Detected:
-    """Found by the segmenter in some of the sampled frames, in pictures `scale` times the video's size.
+    """The segmenter detected it in some of the sampled frames.
 
-    `confirmed`: seen often and clearly enough to count as a mark. Otherwise it counts only if it matches one that is confirmed.
+    scale: size of the analysed pictures relative to the video. confirmed: detected often and clearly enough to count as a mark.
+    An unconfirmed candidate counts only if it matches a confirmed one.
     """
 
     scale: float
@@ -25,14 +23,17 @@ class Detected:
 
 @dataclass(frozen=True)
 class Static:
-    """Found in every part of the video, in pictures `scale` times the video's size."""
+    """It was found in every part of the video. scale: size of the analysed pictures relative to the video."""
 
     scale: float
 
 
 @dataclass(frozen=True)
 class Tiled:
-    """Found by its repetition over the whole picture; the lattice vectors are in pixels of the video."""
+    """It was found because it repeats over the whole picture.
+
+    scale: size of the analysed pictures relative to the video. lattice: in pixels of the video.
+    """
 
     scale: float
     lattice: Lattice
@@ -40,12 +41,12 @@ class Tiled:
 
 @dataclass(frozen=True)
 class UserBox:
-    """A person drew a box around it."""
+    """A user drew a box around it."""
 
 
 @dataclass(frozen=True)
 class UserMask:
-    """A person gave its exact pixels."""
+    """A user gave its exact pixels."""
 
 
 Origin = Detected | Static | Tiled | UserBox | UserMask
@@ -53,7 +54,12 @@ Origin = Detected | Static | Tiled | UserBox | UserMask
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place to be measured: its box with context, the mark probability (h, w) in it, and the sampled frames that show the mark."""
+    """A place to measure, in pixels of the video.
+
+    box: the place with context around it. probability: (h, w) in [0, 1], that a pixel of the box belongs to a mark.
+    first_sample, last_sample: frame indices of the first and last sampled frame that show the mark. confidence: in [0, 1].
+    slack_frames: how many frames beyond these two the mark may reach; 0 if they are its exact first and last frame.
+    """
 
     box: Box
     probability: Floats = field(repr=False)
@@ -61,12 +67,12 @@ class Candidate:
     last_sample: int
     confidence: float
     kind: Kind
-    slack_frames: int  # from one sample to the next; 0 if the frames are exact
+    slack_frames: int
     origin: Origin
 
     @property
     def by_user(self) -> bool:
-        """Whether a person pointed at it: then it is a mark, whatever is seen there."""
+        """Whether a user gave it. It then counts as a mark whatever the frames show."""
         return isinstance(self.origin, UserBox | UserMask)
 
     @property
@@ -76,5 +82,5 @@ class Candidate:
 
     @property
     def confirmed(self) -> bool:
-        """Whether it counts as a mark without matching another one."""
+        """Whether it counts as a mark without matching another candidate."""
         return not isinstance(self.origin, Detected) or self.origin.confirmed

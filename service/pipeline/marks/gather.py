@@ -1,48 +1,49 @@
-"""Crops of the places that are looked at again: in one pass over the frames, each place's crops together as soon as it has them all."""
+"""Collect the crops of several places in one pass over the frames."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats
 from service.pipeline.picture.composite import crop_rgb
 from service.pipeline.placement import Box
 from service.pipeline.video import Frame, VideoInfo
 
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
-Crops = dict[int, Bytes]  # (3, h, w) RGB by frame index
+Crops = dict[int, Bytes]  # frame index -> (3, h, w) RGB
 
 
 @dataclass(frozen=True)
 class CropRequest:
-    """A box in native pixels and the frames in which it is to be seen."""
+    """A box, in pixels of the video, and the indices of the frames to crop it from."""
 
     box: Box
     frames: frozenset[int]
 
 
-def gather_crops(frames: Iterable[Frame], info: VideoInfo, places: Sequence[CropRequest]) -> Iterator[tuple[int, Crops]]:
-    """(number of the place, its crops), in the order in which the places are complete; memory holds the incomplete ones only."""
-    wanted: dict[int, list[int]] = defaultdict(list)
-    for number, place in enumerate(places):
-        for index in place.frames:
-            wanted[index].append(number)
-    crops: dict[int, Crops] = defaultdict(dict)
+def gather_crops(frames: Iterable[Frame], info: VideoInfo, requests: Sequence[CropRequest]) -> Iterator[tuple[int, Crops]]:
+    """Yields (index of the request, its crops) as soon as all crops of a request have been read.
+
+    Only the crops of incomplete requests are held in memory. A request is never yielded if one of its frames is missing.
+    """
+    requests_of_frame: dict[int, list[int]] = defaultdict(list)
+    for number, request in enumerate(requests):
+        for index in request.frames:
+            requests_of_frame[index].append(number)
+    incomplete: dict[int, Crops] = defaultdict(dict)
     for frame in frames:
-        for number in wanted.get(frame.index, ()):
-            crops[number][frame.index] = to_uint8(crop_rgb(frame, places[number].box, info))
-            if len(crops[number]) == len(places[number].frames):
-                yield number, crops.pop(number)
+        for number in requests_of_frame.get(frame.index, ()):
+            incomplete[number][frame.index] = to_uint8(crop_rgb(frame, requests[number].box, info))
+            if len(incomplete[number]) == len(requests[number].frames):
+                yield number, incomplete.pop(number)
 
 
 def to_uint8(rgb: Floats) -> Bytes:
-    """[0, 1] to [0, 255]."""
+    """RGB in [0, 1] as bytes in [0, 255], rounded."""
     return np.rint(rgb * 255).astype(np.uint8)
 
 
 def to_float(rgb: Bytes) -> Floats:
-    """[0, 255] to [0, 1]."""
+    """Bytes in [0, 255] as RGB in [0, 1]."""
     return rgb.astype(np.float32) / np.float32(255)

@@ -1,26 +1,24 @@
-"""What is known of a mark, as a value, and its separate parts. Pure."""
+"""The mark model, and how a mark splits into separate parts. Pure."""
 
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.picture.view import crop_padded
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-
-MAX_PARTS = 3  # that may come and go on their own
-PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # tried from the smallest: the letters of a word are closer together than the word is to its logo
-SPECK_SHARE = 0.02  # of a mark's pixels; anything smaller does not count as a part
+MAX_PARTS = 3  # parts of one mark that may appear and disappear independently
+PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # widest gap inside one part, tried in order: letters lie closer together than a word and its logo
+SPECK_SHARE = 0.02  # share of the mark's pixels; a component smaller than this is a speck, not a part
 
 
 @dataclass(frozen=True)
 class MarkModel:
-    """A mark or a part of it: mask (h, w), 1 where the mark is; opacity and its error's standard deviation (h, w); colour (3, h, w).
+    """What is known of a mark or of one of its parts: float32 planes in [0, 1].
 
-    All float32 in [0, 1]; colour is RGB.
+    mask: (h, w), above 0.5 where the mark is. opacity: (h, w). colour: (3, h, w) RGB.
+    opacity_sigma: (h, w), the standard deviation of the error of the opacity.
     """
 
     mask: Floats = field(repr=False)
@@ -34,38 +32,42 @@ class MarkModel:
         return self.mask > 0.5
 
     def level(self, percentile: float) -> float:
-        """The opacity of the mark's interior: a high percentile over its pixels, of which there must be some."""
+        """The opacity level: a high percentile of the opacity over the mark's pixels. The mask must not be empty."""
         return opacity_level(self.opacity, self.pixels, percentile)
 
 
 def opacity_level(opacity: Floats, pixels: Mask, percentile: float) -> float:
-    """A high percentile of the opacity (h, w) over some pixels (h, w): the edge is fainter than the interior, noise rarely as dense."""
+    """A high percentile of the opacity (h, w) over the given pixels (h, w). At least one must be given.
+
+    A high percentile, because the edge of a mark is fainter than its interior, and noise rarely exceeds the interior.
+    """
     return float(np.percentile(opacity[pixels], percentile))
 
 
 def crop_model(model: MarkModel, top: int, left: int, height: int, width: int) -> MarkModel:
-    """The model in another window of its plane, which begins at (top, left) and may reach beyond it; there everything is 0."""
+    """The (height, width) crop of the model that starts at (top, left). Where the crop reaches outside the model, all planes are 0."""
     planes = (model.mask, model.opacity, model.colour, model.opacity_sigma)
     return MarkModel(*(crop_padded(plane, top, left, height, width, repeat_edge=False) for plane in planes))
 
 
-def split_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """A mark's separate parts, such as its logo and its word: letters and strokes near each other are one. Specks go with the nearest.
+def split_parts(mask: Mask) -> list[Mask]:
+    """The separate parts of a mark (h, w), such as its logo and its word. Letters and strokes close to each other are one part.
 
-    The gap that separates is the smallest that leaves no more than MAX_PARTS; one part where none does, as in a pattern.
+    Uses the smallest gap that leaves at most MAX_PARTS parts. A mask that no gap splits into so few parts, such as a tiled pattern, is
+    one part. Each speck is added to the nearest part.
     """
     for gap in PART_GAPS_PIXELS:
         joined = cv2.dilate(mask.astype(np.uint8), np.ones((gap, gap), np.uint8))
-        count, labels, _, centres = cv2.connectedComponentsWithStats(joined)
+        count, labels, _, centroids = cv2.connectedComponentsWithStats(joined)
         sizes = np.bincount(labels[mask], minlength=count)
         large = [label for label in range(1, count) if sizes[label] >= SPECK_SHARE * mask.sum()]
         if len(large) > MAX_PARTS:
             continue
         if len(large) < 2:
             break
-        found = {label: mask & (labels == label) for label in large}
-        for label in set(range(1, count)) - set(large):
-            nearest = min(large, key=lambda other: float(np.hypot(*(centres[label] - centres[other]))))
-            found[nearest] |= mask & (labels == label)
-        return list(found.values())
+        parts = {label: mask & (labels == label) for label in large}
+        for speck in set(range(1, count)) - set(large):
+            nearest = min(large, key=lambda label: float(np.hypot(*(centroids[speck] - centroids[label]))))
+            parts[nearest] |= mask & (labels == speck)
+        return list(parts.values())
     return [mask]

@@ -1,4 +1,4 @@
-"""Several things at once, on the cores that there are: NumPy and OpenCV let go of the interpreter while they compute."""
+"""Map a function over items on several threads. NumPy and OpenCV release the interpreter lock while they compute."""
 
 import os
 from collections import deque
@@ -9,22 +9,22 @@ from typing import Final, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MAX_WORKERS: Final = 4  # each holds its crops in memory
+MAX_WORKERS: Final = 4  # each worker holds the crops of its item in memory
 
 
-def parallel_map(work: Callable[[Item], Result], things: Iterable[Item]) -> Iterator[Result]:
-    """What `work` makes of each of the things, in their order. They are asked for, one by one, in the caller's thread.
+def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yields `function(item)` for each item, in the order of the items. Items are read lazily, in the caller's thread.
 
-    Raises what `work` raised; then, or when nobody wants the rest, what has not begun is given up.
+    Raises what `function` or `items` raises. After an error, or when the caller stops iterating, calls that have not started are cancelled.
     """
-    most = min(os.cpu_count() or 1, MAX_WORKERS)
-    threads, waiting = ThreadPoolExecutor(most, thread_name_prefix="together"), deque[Future[Result]]()
+    workers = min(os.cpu_count() or 1, MAX_WORKERS)
+    executor, pending = ThreadPoolExecutor(workers, thread_name_prefix="parallel-map"), deque[Future[Result]]()
     try:
-        for thing in things:
-            waiting.append(threads.submit(work, thing))
-            while waiting and (len(waiting) > most or waiting[0].done()):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for item in items:
+            pending.append(executor.submit(function, item))
+            while pending and (len(pending) > workers or pending[0].done()):
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        threads.shutdown(cancel_futures=True)
+        executor.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Which frames of a candidate are read again: some that show the mark, some that show its bare place, and all around both ends. Pure."""
+"""Plan which frames are read again for a candidate: some with the mark, some without it, and all frames around its two ends. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from models.references import REACH_FRAMES
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.placement import intersect
 
-CONTEXT_PIXELS = 16  # around a mark: what the networks need to see of the scene
-MARKED_FRAMES = 12  # that are read of the frames that show the mark
-MIN_MARKED_FRAMES, MAX_MARKED_PIXELS = 4, 6_000_000  # the same of a mark as large as the picture, whose crops have to fit into memory
-SEARCH_SAMPLES = 6  # beyond the samples that showed a mark, where its ends are looked for: the segmenter may miss it over a busy scene
-BARE_FRAME_OFFSETS = (1, 6, 18, REACH_FRAMES)  # beyond that search: frames that may show what the mark hides
+CONTEXT_PIXELS = 16  # pixels of the scene that the networks need to see around a mark
+MARKED_FRAMES = 12  # frames read from the interval that shows the mark
+MIN_MARKED_FRAMES = 4  # the same for a mark as large as the picture, whose crops have to fit into memory
+MAX_MARKED_PIXELS = 6_000_000  # pixels of all crops of one mark together; a larger mark is read from fewer frames
+SEARCH_SAMPLES = 6  # samples beyond the first and last detection in which an end may lie: the segmenter may miss a mark over a busy scene
+BARE_FRAME_OFFSETS = (1, 6, 18, REACH_FRAMES)  # frames beyond that search; these may show the scene without the mark
 
 
 @dataclass(frozen=True)
 class FramePlan:
-    """The frame indices to read: with the mark, without it, and around both of its ends."""
+    """The indices of the frames to read. marked: with the mark. bare: without it. end: around its first and last frame."""
 
     marked_frames: tuple[int, ...]
     bare_frames: tuple[int, ...]
@@ -26,19 +27,20 @@ class FramePlan:
 
 
 def plan_frames(candidate: Candidate, candidates: Sequence[Candidate], total_frames: int) -> FramePlan:
-    """The frames to read of one candidate. Its place is not bare while another candidate covers it."""
+    """The frames to read for one candidate of all `candidates`. A frame in which another candidate overlaps its box is not bare."""
     first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
     count = min(MARKED_FRAMES, max(MIN_MARKED_FRAMES, MAX_MARKED_PIXELS // (candidate.box.width * candidate.box.height)))
     marked = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
     if not slack:
         return FramePlan(tuple(marked), (), ())
-    reach = SEARCH_SAMPLES * slack
-    ends = [*range(first - reach, first + 2 * slack), *range(last - 2 * slack + 1, last + reach + 1)]
-    others = [c for c in candidates if c is not candidate and intersect(c.box, candidate.box)]
-    away = [first - reach - d for d in BARE_FRAME_OFFSETS] + [last + reach + d for d in BARE_FRAME_OFFSETS]
-    bare = [
-        i
-        for i in away
-        if 0 <= i < total_frames and not any(c.first_sample - c.slack_frames <= i <= c.last_sample + c.slack_frames for c in others)
-    ]
+    search = SEARCH_SAMPLES * slack
+    ends = [*range(first - search, first + 2 * slack), *range(last - 2 * slack + 1, last + search + 1)]
+    overlapping = [c for c in candidates if c is not candidate and intersect(c.box, candidate.box)]
+    beyond = [first - search - d for d in BARE_FRAME_OFFSETS] + [last + search + d for d in BARE_FRAME_OFFSETS]
+    bare = [i for i in beyond if 0 <= i < total_frames and not any(_may_cover(c, i) for c in overlapping)]
     return FramePlan(tuple(marked), tuple(bare[:2] + bare[-2:]), tuple(i for i in ends if 0 <= i < total_frames))
+
+
+def _may_cover(candidate: Candidate, index: int) -> bool:
+    """Whether a candidate may be present in a frame."""
+    return candidate.first_sample - candidate.slack_frames <= index <= candidate.last_sample + candidate.slack_frames

@@ -1,4 +1,4 @@
-"""Step 6: what was behind the marks of one frame. Windows of native crops for the network, and its answers as patches."""
+"""Restore what was behind the marks: crops at the size of the video go to the network, and its answers become patches."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.blend import mean_of_known
 from models.preprocess import padded
 from models.references import Reference
@@ -22,128 +22,146 @@ from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.remove.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
 
-Floats = NDArray[np.float32]
-
-MIN_SHARED_PIXELS = 64
-MAX_LIGHT_CHANGE = 0.1  # of the brightness, in [0, 1]: more is another scene
-LIGHT_KERNEL_PIXELS = 41  # side of the square over which a change of light is measured
-LIGHT_PRIOR_SHARE = 0.02  # share of the square below which the whole window tells
+MIN_SHARED_PIXELS = 64  # pixels of the scene that both crops have to show for a change of light to be measured
+MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene
+LIGHT_KERNEL_PIXELS = 41  # side of the square over which a change of light is averaged
+LIGHT_PRIOR_SHARE = 0.02  # weight of the mean over the whole window, as a share of that square; matters where little of it is known
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Clean pixels for one frame: rgb (3, h, w) in [0, 1], to be laid over the box with alpha (h, w), feathered at the mark's edge."""
+    """Clean pixels of one frame. rgb: (3, h, w) in [0, 1]. alpha: (h, w) in [0, 1], with which rgb is laid over the box."""
 
     box: Box
     rgb: Floats = field(repr=False)
     alpha: Floats = field(repr=False)
 
 
+@dataclass(frozen=True)
+class _TileJob:
+    """A tile of a frame's patch, and the network's inputs for it."""
+
+    index: int
+    patch: Patch
+    tile: Tile
+    inputs: Arrays = field(repr=False)
+
+
 def feather(hole_mask: Floats) -> Floats:
-    """Alpha for pasting: 1 inside the hole, falling over its outermost pixel, 0 outside."""
+    """The alpha (h, w) of a hole (h, w) of 0 and 1: 1 inside, falling over its outermost pixel, 0 outside."""
     return (cv2.GaussianBlur(hole_mask, (3, 3), 0) * hole_mask).astype(np.float32, copy=False)
 
 
 class Inpainter:
-    """Restores frames of one video. Marks are known for the whole video; frames are given as far as the references reach."""
+    """Restores the frames of one video, in order. All marks of the video are known; frames are given as far as references reach."""
 
     def __init__(self, network: Batcher, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._network = network
         self._marks = marks
         self._info = info
         self._windows = MarkWindows(marks, info)
-        self._borrowers: dict[Box, ReferenceAligner] = {}
-        self._steady = TemporalSmoother()
+        self._aligners: dict[Box, ReferenceAligner] = {}
+        self._smoother = TemporalSmoother()
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
-        """Patches by frame index for the target frames, which come in order; `frames` holds them and those REACH_FRAMES around them."""
+        """The patches of the target frames by frame index. Targets come in order; `frames` also holds REACH_FRAMES on both sides."""
         return self.begin(targets, frames)()
 
     def begin(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> Callable[[], dict[int, list[Patch]]]:
-        """Gives the windows to the network and returns at once. Called, gives what `patches` gives; calls in the order of the targets."""
-        windows: list[Arrays] = []
-        places: list[tuple[int, Patch, Tile]] = []
+        """Hands the windows to the network and returns at once.
+
+        The returned function waits for the answers and returns what `patches` does. Call these functions in the order of the targets.
+        """
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
+        jobs: list[_TileJob] = []
         for index in targets:
-            for marks in self._by_box(index):
+            for marks in self._marks_by_box(index):
                 patch = _empty_patch(marks)
                 patches[index].append(patch)
-                for tile in tiles(patch.box):
-                    view = View.of(tile.seen)
-                    if self._windows.window_of(index, view).mask.any():
-                        windows.append(self._window(index, tile.seen, frames))
-                        places.append((index, patch, tile))
-        answers = self._network.begin(windows)
-        here = self._boxes_from(max(targets, default=0))
-        self._borrowers = {box: borrower for box, borrower in self._borrowers.items() if box in here}
+                jobs += self._tile_jobs(index, patch, frames)
+        answers = self._network.begin([job.inputs for job in jobs])
+        remaining = self._tile_boxes_from(max(targets, default=0))
+        self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
 
         def finish() -> dict[int, list[Patch]]:
-            for (index, patch, tile), window, answer in zip(places, windows, answers(), strict=True):
-                mask, opacity = window["mask"][0, 0], window["opacity"][0, 0]
-                _write_tile(patch, tile, self._steady.smooth(index, tile.seen, answer["clean"], mask, opacity))
-            self._steady.forget(here)
+            for job, answer in zip(jobs, answers(), strict=True):
+                mask, opacity = job.inputs["mask"][0, 0], job.inputs["opacity"][0, 0]
+                clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], mask, opacity)
+                _write_tile(job.patch, job.tile, clean)
+            self._smoother.forget(remaining)
             return patches
 
         return finish
 
-    def _by_box(self, index: int) -> list[list[Placement]]:
-        """The marks of a frame; parts of one mark, which share a box, are restored at once."""
+    def _marks_by_box(self, index: int) -> list[list[Placement]]:
+        """The marks of a frame, grouped by box: parts of one mark share a box and are restored together."""
         groups: dict[Box, list[Placement]] = defaultdict(list)
         for mark in self._marks:
             if mark.covers(index):
                 groups[mark.box].append(mark)
         return list(groups.values())
 
-    def _window(self, index: int, box: Box, frames: Mapping[int, Frame]) -> Arrays:
-        """The network's inputs for one tile: the frame itself first, then its references."""
-        if box not in self._borrowers:
-            self._borrowers[box] = ReferenceAligner(box, self._windows, self._info)
-        borrower = self._borrowers[box]
-        rows = [Reference(index, 0, 0), *borrower.references(index, frames)]
-        views = [View.of(box).moved(row.dy, row.dx) for row in rows]
-        drawn = [self._windows.window_of(row.frame, view) for row, view in zip(rows, views, strict=True)]
-        crops = [self._crop(frames[row.frame], view) for row, view in zip(rows, views, strict=True)]
-        parts = {
-            "frames": [crops[0], *(match_brightness(crops[0], drawn[0], *other) for other in zip(crops[1:], drawn[1:], strict=True))],
-            "mask": [look.mask for look in drawn],
-            "opacity": [look.opacity for look in drawn],
-            "colour": [look.colour for look in drawn],
-            "doubt": [look.opacity_sigma for look in drawn],
+    def _tile_jobs(self, index: int, patch: Patch, frames: Mapping[int, Frame]) -> list[_TileJob]:
+        """One job for each tile of the patch that contains a pixel to restore."""
+        return [
+            _TileJob(index, patch, tile, self._network_inputs(index, tile.seen, frames))
+            for tile in tiles(patch.box)
+            if self._windows.window_of(index, View.of(tile.seen)).mask.any()
+        ]
+
+    def _network_inputs(self, index: int, box: Box, frames: Mapping[int, Frame]) -> Arrays:
+        """The network's inputs for one tile: the target frame first, then its references."""
+        if box not in self._aligners:
+            self._aligners[box] = ReferenceAligner(box, self._windows, self._info)
+        references = [Reference(index, 0, 0), *self._aligners[box].references(index, frames)]
+        views = [View.of(box).moved(reference.dy, reference.dx) for reference in references]
+        windows = [self._windows.window_of(reference.frame, view) for reference, view in zip(references, views, strict=True)]
+        target, *others = (self._crop(frames[reference.frame], view) for reference, view in zip(references, views, strict=True))
+        matched = [match_brightness(target, windows[0], crop, window) for crop, window in zip(others, windows[1:], strict=True)]
+        inputs = {
+            "frames": [target, *matched],
+            "mask": [window.mask for window in windows],
+            "opacity": [window.opacity for window in windows],
+            "colour": [window.colour for window in windows],
+            "doubt": [window.opacity_sigma for window in windows],
         }
-        return {name: padded(np.stack(values), INPAINTER_MULTIPLE) for name, values in parts.items()}
+        return {name: padded(np.stack(values), INPAINTER_MULTIPLE) for name, values in inputs.items()}
 
     def _crop(self, frame: Frame, view: View) -> Floats:
+        """The view of a frame as RGB (3, h, w) in [0, 1], padded where it lies outside the picture."""
         inner = view.inner(self._info.width, self._info.height)
-        assert inner is not None, "a reference that shows nothing is not chosen"
+        assert inner is not None, "a reference outside the picture is never chosen"
         return view.padded(crop_rgb(frame, inner, self._info), inner)
 
-    def _boxes_from(self, frame: int) -> set[Box]:
-        """The windows of the marks that are there in this frame or come later."""
+    def _tile_boxes_from(self, frame: int) -> set[Box]:
+        """The tiles of the marks that are present in this frame or in a later one."""
         return {tile.seen for mark in self._marks if mark.last_frame >= frame for tile in tiles(mark.box)}
 
 
-def match_brightness(target: Floats, here: MarkWindow, crop: Floats, there: MarkWindow) -> Floats:
-    """A reference's crop (3, h, w) as bright as the target, channel by channel and place by place: light changes with time.
+def match_brightness(target: Floats, target_window: MarkWindow, crop: Floats, crop_window: MarkWindow) -> Floats:
+    """A reference's crop (3, h, w) with the brightness of the target (3, h, w), because light changes over time. RGB in [0, 1].
 
-    Measured where both show the scene and continued from there. Under a mark of the reference only what passes through it is changed.
+    The difference is measured for each channel where both show the scene, and extended from there. Under a mark of the reference it is
+    applied only to the scene's share. If both show fewer than MIN_SHARED_PIXELS, the crop is returned as it is.
     """
-    shown = ((here.mask[0] < 0.5) & (there.mask[0] < 0.5)).astype(np.float32)
-    if shown.sum() < MIN_SHARED_PIXELS:
+    both_known = ((target_window.mask[0] < 0.5) & (crop_window.mask[0] < 0.5)).astype(np.float32)
+    if both_known.sum() < MIN_SHARED_PIXELS:
         return crop
-    change = np.clip(mean_of_known(target - crop, shown, LIGHT_KERNEL_PIXELS, LIGHT_PRIOR_SHARE), -MAX_LIGHT_CHANGE, MAX_LIGHT_CHANGE)
-    lit: Floats = np.clip(crop + change * (1 - there.opacity * there.mask), 0, 1)
-    return lit
+    difference = mean_of_known(target - crop, both_known, LIGHT_KERNEL_PIXELS, LIGHT_PRIOR_SHARE)
+    change = np.clip(difference, -MAX_LIGHT_CHANGE, MAX_LIGHT_CHANGE)
+    matched: Floats = np.clip(crop + change * (1 - crop_window.opacity * crop_window.mask), 0, 1)
+    return matched
 
 
 def _empty_patch(marks: Sequence[Placement]) -> Patch:
-    """A patch for all marks of one box, without its pixels yet."""
+    """A black patch with the alpha of all marks of one box."""
     box = marks[0].box
-    mask = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
-    return Patch(box, np.zeros((3, box.height, box.width), np.float32), feather(mask))
+    hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
+    return Patch(box, np.zeros((3, box.height, box.width), np.float32), feather(hole))
 
 
 def _write_tile(patch: Patch, tile: Tile, clean: Floats) -> None:
-    """Writes the kept part of a tile's answer into the patch."""
+    """Writes the kept part of a tile's clean pixels (3, h, w) into the patch."""
     kept, seen, box = tile.kept, tile.seen, patch.box
     part = clean[:, kept.top - seen.top : kept.bottom - seen.top, kept.left - seen.left : kept.right - seen.left]
     patch.rgb[:, kept.top - box.top : kept.bottom - box.top, kept.left - box.left : kept.right - box.left] = part

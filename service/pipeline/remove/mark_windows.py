@@ -1,4 +1,4 @@
-"""What is known of all marks together, in any window of any frame: where they are, how opaque, of what colour, and how far that is sure."""
+"""All marks of a video, drawn into any window of any frame: mask, opacity, colour and opacity sigma."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -6,43 +6,47 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Placement
 from service.pipeline.video import VideoInfo
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-
-MIN_ANIMATION_SIGMA = (
-    0.15  # change of the opacity, from frame to frame, by which an outline swings; beyond a mask no other doubt is so large
-)
-ANIMATION_PIXELS = 6  # as far from there the mark may come
-MAX_CACHED_WINDOWS = 64
-MAX_CACHED_MASKS = 12  # as large as the picture
-MAX_CACHED_FRAMES = 256
+# Standard deviation of the opacity from frame to frame at the moving edge of an animated mark. Outside a mask no other opacity sigma is
+# as large.
+MIN_ANIMATION_SIGMA = 0.15
+ANIMATION_PIXELS = 6  # how far beyond such pixels an animated mark may reach
+MAX_CACHED_WINDOWS = 64  # drawn windows
+MAX_CACHED_MASKS = 12  # each as large as the picture
+MAX_CACHED_FRAMES = 256  # frames whose marks are known
 
 
-def dilated_hole(mask: Floats, margin_pixels: int) -> Floats:
-    """The pixels that are made anew: the mark's, and a margin. (h, w) of 0 and 1."""
-    side = 2 * margin_pixels + 1
-    shape = cv2.MORPH_ELLIPSE if margin_pixels > 1 else cv2.MORPH_RECT  # an ellipse of three is a cross: corners would be feathered
-    around = cv2.getStructuringElement(shape, (side, side))
-    return cv2.dilate((mask > 0.5).astype(np.float32), around).astype(np.float32, copy=False)
+def dilated_hole(mask: Floats, dilation_pixels: int) -> Floats:
+    """The pixels to replace: the mask (h, w), above 0.5, dilated. (h, w) of 0 and 1.
+
+    The structuring element is an ellipse, but a square for one pixel: an ellipse of 3 x 3 is a cross, which would leave the mark's
+    corners to the feathered edge.
+    """
+    side = 2 * dilation_pixels + 1
+    shape = cv2.MORPH_ELLIPSE if dilation_pixels > 1 else cv2.MORPH_RECT
+    element = cv2.getStructuringElement(shape, (side, side))
+    return cv2.dilate((mask > 0.5).astype(np.float32), element).astype(np.float32, copy=False)
 
 
 def placement_hole(placement: Placement) -> Floats:
-    """A person's box or mask is meant as it is drawn; what was found gets a margin, a wider one where its outline is not at rest."""
+    """The pixels of a placement to replace, (h, w) of 0 and 1.
+
+    What a user drew is replaced exactly. A detected mark is dilated, and the pixels that an animated mark reaches are added.
+    """
     if placement.kind == "user":
         return dilated_hole(placement.mask, 0)
-    swing = (placement.mask < 0.5) & (np.asarray(placement.opacity_sigma) > MIN_ANIMATION_SIGMA)
-    return np.maximum(dilated_hole(placement.mask, placement.dilation_pixels), swing.astype(np.float32))
+    animated = (placement.mask < 0.5) & (np.asarray(placement.opacity_sigma) > MIN_ANIMATION_SIGMA)
+    return np.maximum(dilated_hole(placement.mask, placement.dilation_pixels), animated.astype(np.float32))
 
 
 @dataclass(frozen=True)
 class MarkWindow:
-    """The marks in a window: mask, opacity and doubt (1, h, w), colour (3, h, w)."""
+    """The marks in a window, all in [0, 1]: mask, opacity and opacity sigma (1, h, w), colour (3, h, w) RGB."""
 
     mask: Floats = field(repr=False)
     opacity: Floats = field(repr=False)
@@ -51,51 +55,56 @@ class MarkWindow:
 
 
 class MarkWindows:
-    """The marks of one video. Drawings are kept while they are asked for: most windows of a stay look alike."""
+    """Draws the marks of one video into windows. Recent drawings are cached, as most frames of an interval share them."""
 
     def __init__(self, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._marks = marks
         self._holes = [placement_hole(mark) > 0 for mark in marks]
         self._size = info.width, info.height
-        self._active: dict[int, tuple[int, ...]] = {}
-        self._drawings: dict[Hashable, MarkWindow] = {}
-        self._covers: dict[Hashable, Mask] = {}
+        self._active: dict[int, tuple[int, ...]] = {}  # by frame index
+        self._windows: dict[Hashable, MarkWindow] = {}  # by view and active marks
+        self._unions: dict[Hashable, Mask] = {}  # the union of all holes in the whole picture, by active marks
 
     def active(self, index: int) -> tuple[int, ...]:
-        """The numbers of the marks that are there in a frame."""
+        """The numbers of the marks that are present in a frame."""
         if index not in self._active:
             self._active[index] = tuple(n for n, mark in enumerate(self._marks) if mark.covers(index))
-            _forget(self._active, MAX_CACHED_FRAMES)
+            _drop_oldest(self._active, MAX_CACHED_FRAMES)
         return self._active[index]
 
     def hidden_pixels(self, index: int, view: View, around_frames: int = 0) -> Mask:
-        """(h, w): the pixels of the view that are marked in the frame, or in the few around it, or lie outside of the picture."""
+        """(h, w): the pixels of the view that do not show the scene: they lie in a hole or outside the picture.
+
+        Holes count if their mark is present in the frame, or in one of the `around_frames` frames before and after it.
+        """
         active = tuple(sorted({n for i in range(index - around_frames, index + around_frames + 1) for n in self.active(i)}))
-        if active not in self._covers:
-            self._covers[active] = self._cover(active)
-            _forget(self._covers, MAX_CACHED_MASKS)
-        covered = np.ones((view.height, view.width), bool)
+        if active not in self._unions:
+            self._unions[active] = self._union_of_holes(active)
+            _drop_oldest(self._unions, MAX_CACHED_MASKS)
+        hidden = np.ones((view.height, view.width), bool)
         if (inner := view.inner(*self._size)) is not None:
             top, left = inner.top - view.top, inner.left - view.left
-            covered[top : top + inner.height, left : left + inner.width] = self._covers[active][inner.slices]
-        return covered
+            hidden[top : top + inner.height, left : left + inner.width] = self._unions[active][inner.slices]
+        return hidden
 
     def window_of(self, index: int, view: View) -> MarkWindow:
-        """All marks of the frame in the view. What lies outside of the picture counts as opaque mark."""
+        """All marks of a frame in the view. Pixels outside the picture count as an opaque black mark."""
         active = self.active(index)
-        if (view, active) not in self._drawings:
-            self._drawings[view, active] = self._draw(active, view)
-            _forget(self._drawings, MAX_CACHED_WINDOWS)
-        return self._drawings[view, active]
+        if (view, active) not in self._windows:
+            self._windows[view, active] = self._draw(active, view)
+            _drop_oldest(self._windows, MAX_CACHED_WINDOWS)
+        return self._windows[view, active]
 
-    def _cover(self, active: tuple[int, ...]) -> Mask:
+    def _union_of_holes(self, active: tuple[int, ...]) -> Mask:
+        """The holes of the active marks in the whole picture (H, W)."""
         width, height = self._size
-        cover = np.zeros((height, width), bool)
+        union = np.zeros((height, width), bool)
         for number in active:
-            cover[self._marks[number].box.slices] |= self._holes[number]
-        return cover
+            union[self._marks[number].box.slices] |= self._holes[number]
+        return union
 
     def _draw(self, active: tuple[int, ...], view: View) -> MarkWindow:
+        """The active marks in the view. Where holes overlap, the later mark is drawn over the earlier one."""
         mask, opacity = np.ones((2, 1, view.height, view.width), np.float32)
         colour, opacity_sigma = np.zeros((3, view.height, view.width), np.float32), np.zeros((1, view.height, view.width), np.float32)
         if (inner := view.inner(*self._size)) is not None:
@@ -106,16 +115,16 @@ class MarkWindows:
             mark = self._marks[number]
             if (shared := view.within(mark.box)) is None:
                 continue
-            here, there = shared
-            own = self._holes[number][there]
-            mask[0][here][own] = 1
-            opacity[0][here][own] = mark.opacity[there][own]
-            opacity_sigma[0][here][own] = np.broadcast_to(mark.opacity_sigma, mark.mask.shape)[there][own]
-            colour[:, here[0], here[1]][:, own] = mark.colour[:, there[0], there[1]][:, own]
+            in_view, in_box = shared
+            hole = self._holes[number][in_box]
+            mask[0][in_view][hole] = 1
+            opacity[0][in_view][hole] = mark.opacity[in_box][hole]
+            opacity_sigma[0][in_view][hole] = np.broadcast_to(mark.opacity_sigma, mark.mask.shape)[in_box][hole]
+            colour[:, in_view[0], in_view[1]][:, hole] = mark.colour[:, in_box[0], in_box[1]][:, hole]
         return MarkWindow(mask, opacity, colour, opacity_sigma)
 
 
-def _forget(kept: dict[Any, Any], most: int) -> None:
-    """Lets the oldest go."""
-    while len(kept) > most:
-        del kept[next(iter(kept))]
+def _drop_oldest(cache: dict[Any, Any], max_entries: int) -> None:
+    """Drops the entries added first until at most `max_entries` are left."""
+    while len(cache) > max_entries:
+        del cache[next(iter(cache))]

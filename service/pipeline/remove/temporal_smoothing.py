@@ -1,63 +1,69 @@
-"""Step 6, last: what was restored is averaged over time where the scene stands still, so that neither noise nor invention flickers.
+"""Temporal smoothing: restored pixels are averaged over time where the scene is still, so that noise and invented detail do not flicker.
 
-A recursive average, gated twice: by what the surroundings do, which are known, and by what the restored pixels do, so that something
-that passes behind a half-transparent mark is not smeared.
+A recursive average with two gates. One measures the change of the surroundings, which are known. The other measures the change of the
+restored pixels, so that something that moves behind a half-transparent mark is not smeared.
 """
 
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.blend import mean_of_known
 from service.pipeline.placement import Box
 
-Floats = NDArray[np.float32]
-
-MAX_HISTORY_WEIGHT = (
-    0.4  # of the frame before, where nothing moves at all, under an opaque mark; in proportion less noise comes from a fainter one
-)
-MAX_RING_CHANGE = 0.012  # mean difference of the surroundings, in [0, 1], at which they hardly stand still: H.264 alone makes a third of it
-MAX_PATCH_CHANGE = 0.05  # the same of the restored pixels, whose noise un-blending has multiplied
-RING_KERNEL_PIXELS = 41  # side of the square that tells whether the surroundings of a pixel move
-RING_PRIOR_SHARE = 0.02  # share of the square below which the whole window tells
-PATCH_KERNEL_PIXELS = 7  # side of the square that tells whether the restored pixels change
+# Weight of the previous frame where nothing moves, under an opaque mark. It is multiplied by the opacity: a fainter mark leaves less noise.
+MAX_HISTORY_WEIGHT = 0.4
+# Mean difference of the surroundings, in [0, 1], at which the weight falls to 1/e. H.264 alone causes a third of it.
+MAX_RING_CHANGE = 0.012
+MAX_PATCH_CHANGE = 0.05  # the same for the restored pixels, whose noise un-blending has amplified
+RING_KERNEL_PIXELS = 41  # side of the square over which the change of the surroundings is averaged
+RING_PRIOR_SHARE = 0.02  # weight of the mean over the whole window, as a share of that square; matters where little of the square is known
+PATCH_KERNEL_PIXELS = 7  # side of the square over which the change of the restored pixels is averaged
 
 
 @dataclass(frozen=True)
-class _Past:
+class _Restored:
+    """The window of a frame after smoothing: clean (3, h, w), mask (h, w)."""
+
     index: int
     clean: Floats = field(repr=False)
     mask: Floats = field(repr=False)
 
 
 class TemporalSmoother:
-    """Remembers what every window looked like in the frame before. Frames are given in order."""
+    """Holds the last restored frame of every window. Frames have to come in order."""
 
     def __init__(self) -> None:
-        self._past: dict[Box, _Past] = {}
+        self._last: dict[Box, _Restored] = {}
 
     def smooth(self, index: int, box: Box, clean: Floats, mask: Floats, opacity: Floats) -> Floats:
-        """The restored window (3, h, w) of a frame, nearer to the one before where both are restored, `mask` (h, w) being 1, and still."""
-        past = self._past.get(box)
-        if past is not None and past.index == index - 1:
-            clean = gated_average(clean, past.clean, mask, past.mask, opacity)
-        self._past[box] = _Past(index, clean, mask)
+        """The restored window (3, h, w) of a frame, averaged with the frame before if that one was restored too.
+
+        clean: (3, h, w) RGB in [0, 1]. mask: (h, w), 1 where pixels were restored. opacity: (h, w) in [0, 1].
+        """
+        last = self._last.get(box)
+        if last is not None and last.index == index - 1:
+            clean = gated_average(clean, last.clean, mask, last.mask, opacity)
+        self._last[box] = _Restored(index, clean, mask)
         return clean
 
     def forget(self, keep: set[Box]) -> None:
-        """All windows but these."""
-        self._past = {box: past for box, past in self._past.items() if box in keep}
+        """Drops all windows except those to keep."""
+        self._last = {box: restored for box, restored in self._last.items() if box in keep}
 
 
 def gated_average(now: Floats, before: Floats, mask: Floats, mask_before: Floats, opacity: Floats) -> Floats:
-    """Pixels (3, h, w) of a frame, restored where `mask` (h, w) is 1, nearer to those of the frame before where all is still."""
+    """A window (3, h, w) of a frame, averaged with the window of the frame before where both are restored and the scene is still.
+
+    now, before: (3, h, w) RGB in [0, 1]. mask, mask_before: (h, w), 1 where they were restored. opacity: (h, w) in [0, 1].
+    """
     change = np.abs(now - before).mean(0)
-    shown = (1 - mask) * (1 - mask_before)
-    ring = mean_of_known(change, shown, RING_KERNEL_PIXELS, RING_PRIOR_SHARE)
-    patch = cv2.blur(change, (PATCH_KERNEL_PIXELS, PATCH_KERNEL_PIXELS))
-    still = np.exp(-np.square(ring / MAX_RING_CHANGE) - np.square(patch / MAX_PATCH_CHANGE))
-    weight = MAX_HISTORY_WEIGHT * opacity * still * mask * mask_before
-    result: Floats = (now + weight * (before - now)).astype(np.float32, copy=False)
-    return result
+    known = (1 - mask) * (1 - mask_before)
+    ring_change = mean_of_known(change, known, RING_KERNEL_PIXELS, RING_PRIOR_SHARE)
+    patch_change = cv2.blur(change, (PATCH_KERNEL_PIXELS, PATCH_KERNEL_PIXELS))
+    stillness = np.exp(-np.square(ring_change / MAX_RING_CHANGE) - np.square(patch_change / MAX_PATCH_CHANGE))
+    weight = MAX_HISTORY_WEIGHT * opacity * stillness * mask * mask_before
+    average: Floats = (now + weight * (before - now)).astype(np.float32, copy=False)
+    return average
