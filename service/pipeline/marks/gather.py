@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,11 @@ def gather_crops(frames: Iterable[Frame], info: VideoInfo, places: Sequence[Crop
             crops[number][frame.index] = to_uint8(crop_rgb(frame, places[number].box, info))
             if len(crops[number]) == len(places[number].frames):
                 yield number, crops.pop(number)
+
+
+def is_still(crops: NDArray[Any]) -> bool:
+    """Whether the crops (N, 3, h, w) are of a single frame, as those of a photo are: then nothing can be learned from changes."""
+    return len(crops) == 1
 
 
 def to_uint8(rgb: Floats) -> Bytes:

@@ -14,6 +14,8 @@ Mask = NDArray[np.bool_]
 MAX_PARTS = 3  # that may come and go on their own
 PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # tried from the smallest: the letters of a word are closer together than the word is to its logo
 SPECK_SHARE = 0.02  # of a mark's pixels; anything smaller does not count as a part
+LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
+HIGH_LEVEL_PERCENTILE = 90  # the same where the level decides whether a mark is opaque
 
 
 @dataclass(frozen=True)
