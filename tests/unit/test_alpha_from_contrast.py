@@ -1,4 +1,4 @@
-"""The level of an even mark, told by the contrast on both sides of its outline."""
+"""Alpha from contrast: the level of a uniform mark, from the contrast on both sides of its outline."""
 
 import cv2
 import numpy as np
@@ -41,8 +41,8 @@ def test_opacity_and_colour_are_found_over_rough_and_smooth_scenes(opacity: floa
 
 
 @pytest.mark.parametrize("opacity", [0.2, 0.35, 0.5])
-def test_strokes_that_are_all_rim_tell_it_by_their_shape(opacity: float) -> None:
-    """Two pixels wide and blurred, so that most of the mark has a part of the level only."""
+def test_thin_strokes_give_the_level_by_their_shape(opacity: float) -> None:
+    """Two pixels wide and blurred, so that most of the mark has only a part of the level."""
     thin = np.zeros((HEIGHT, WIDTH), np.float32)
     for left in range(24, WIDTH - 24, 16):
         thin[24:136, left : left + 2] = 1
@@ -56,8 +56,8 @@ def test_strokes_that_are_all_rim_tell_it_by_their_shape(opacity: float) -> None
     assert np.abs(level.colour - COLOUR).max() < 0.08
 
 
-def test_a_line_fitted_to_the_same_pairs_would_be_off_either_way() -> None:
-    """What the ratio of the spreads is for: of each other's errors the two regressions know nothing."""
+def test_both_regressions_over_the_same_pairs_are_less_exact() -> None:
+    """Each of the two regressions attributes all error to one side; the ratio of the standard deviations does not."""
     crops, opacity = marked(0.35, 3), 0.35
     level = level_from_contrast(crops, STROKES)
     rows = np.arange(40, 120)
@@ -68,19 +68,19 @@ def test_a_line_fitted_to_the_same_pairs_would_be_off_either_way() -> None:
     assert abs(level.opacity - opacity) < 0.5 * min(abs(one_way - opacity), abs(other_way - opacity))
 
 
-def test_the_noise_of_a_codec_is_taken_off() -> None:
+def test_codec_noise_is_subtracted() -> None:
     level = level_from_contrast(marked(0.4, noise=0.006), STROKES)
     assert level is not None
     assert abs(level.opacity - 0.4) < 0.04
 
 
-def test_nothing_is_said_of_a_small_mark() -> None:
+def test_a_small_mark_has_no_solution() -> None:
     speck = np.zeros_like(STROKES)
     speck[40:48, 40:48] = True
     assert level_from_contrast(marked(0.4), speck) is None
 
 
-def test_nothing_is_said_where_the_mark_takes_no_contrast_away() -> None:
+def test_a_mark_that_removes_no_contrast_has_no_solution() -> None:
     assert level_from_contrast(np.full((4, 3, HEIGHT, WIDTH), 0.3, np.float32), STROKES) is None
     bolder = scenes() * (1 + STROKES)
     assert level_from_contrast(np.clip(bolder, 0, 1).astype(np.float32), STROKES) is None

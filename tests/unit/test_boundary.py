@@ -1,4 +1,4 @@
-"""The outline of an even mark is where the scene goes on across it, whatever was believed of its pixels before."""
+"""The boundary of a uniform mark lies where the scene continues across it, even where the prior is wrong."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,8 @@ TRUTH = RINGS > 0
 LEVEL = OpacityLevel(0.35, np.array([0.95, 0.95, 0.9], np.float32))
 
 
-def shown(scenes: Floats, level: OpacityLevel = LEVEL) -> Floats:
+def crops_of(scenes: Floats, level: OpacityLevel = LEVEL) -> Floats:
+    """(N, 3, h, w): the rings over the scenes."""
     a = level.opacity * cv2.GaussianBlur(TRUTH.astype(np.float32), (3, 3), 0)
     covered: Floats = (scenes * (1 - a) + a * level.colour[:, None, None]).astype(np.float32)
     return covered
@@ -31,42 +32,43 @@ def scenes(seed: int = 0) -> Floats:
     return np.stack([texture(seed + k, WIDTH, HEIGHT, 6) for k in range(FRAMES)]).transpose(0, 3, 1, 2)
 
 
-def odds(mask: Mask, sure: float = 2) -> Floats:
-    return np.where(mask, np.float32(sure), np.float32(-sure))
+def log_odds(mask: Mask, certainty: float = 2) -> Floats:
+    """(h, w): `certainty` in the mask, the negative of it elsewhere."""
+    return np.where(mask, np.float32(certainty), np.float32(-certainty))
 
 
-def test_a_counter_that_was_taken_for_mark_is_none() -> None:
-    believed = TRUTH | (cv2.circle(np.zeros_like(RINGS), (100, 48), 24, 1, thickness=-1) > 0)
-    found = label_boundary(shown(scenes()), LEVEL, odds(believed, 1))
-    assert f1(found, TRUTH) > 0.97 > f1(believed, TRUTH)
+def test_a_counter_that_was_suspected_is_bare() -> None:
+    suspected = TRUTH | (cv2.circle(np.zeros_like(RINGS), (100, 48), 24, 1, thickness=-1) > 0)
+    found = label_boundary(crops_of(scenes()), LEVEL, log_odds(suspected, 1))
+    assert f1(found, TRUTH) > 0.97 > f1(suspected, TRUTH)
 
 
-def test_where_nothing_was_known_the_marks_strokes_go_on() -> None:
+def test_strokes_continue_where_the_prior_is_undecided() -> None:
     known = np.abs(np.arange(WIDTH) - 120) > 4
-    found = label_boundary(shown(scenes()), LEVEL, odds(TRUTH, 1) * known)
+    found = label_boundary(crops_of(scenes()), LEVEL, log_odds(TRUTH, 1) * known)
     assert f1(found, TRUTH) > 0.97 > f1(TRUTH & known, TRUTH)
 
 
-def test_an_edge_of_the_scene_that_was_taken_for_mark_is_none() -> None:
+def test_a_suspected_edge_of_the_scene_is_bare() -> None:
     bright = scenes()
     bright[..., 40:52, :] += 0.3
-    believed = odds(TRUTH, 1)
-    believed[40:52] = np.maximum(believed[40:52], 0)
-    assert f1(label_boundary(shown(bright), LEVEL, believed), TRUTH) > 0.95
+    suspected = log_odds(TRUTH, 1)
+    suspected[40:52] = np.maximum(suspected[40:52], 0)
+    assert f1(label_boundary(crops_of(bright), LEVEL, suspected), TRUTH) > 0.95
 
 
-def test_over_a_scene_of_the_marks_own_colour_what_was_believed_holds() -> None:
+def test_over_a_scene_of_the_marks_colour_the_prior_decides() -> None:
     same = np.broadcast_to(LEVEL.colour[:, None, None], (FRAMES, 3, HEIGHT, WIDTH))
-    believed = TRUTH & (np.arange(WIDTH) > 80)
-    assert np.array_equal(label_boundary(shown(same.copy()), LEVEL, odds(believed)), believed)
+    suspected = TRUTH & (np.arange(WIDTH) > 80)
+    assert np.array_equal(label_boundary(crops_of(same.copy()), LEVEL, log_odds(suspected)), suspected)
 
 
-def test_a_scene_that_would_have_been_darker_than_black_had_no_mark() -> None:
+def test_pixels_that_would_un_blend_to_less_than_black_are_bare() -> None:
     dark = np.full((FRAMES, 3, HEIGHT, WIDTH), 0.02, np.float32)
-    believed = np.ones_like(TRUTH)
-    assert not label_boundary(dark, LEVEL, odds(believed, 0.3)).any()
+    suspected = np.ones_like(TRUTH)
+    assert not label_boundary(dark, LEVEL, log_odds(suspected, 0.3)).any()
 
 
-def test_one_still_picture_is_enough() -> None:
-    believed = TRUTH | (cv2.circle(np.zeros_like(RINGS), (100, 48), 24, 1, thickness=-1) > 0)
-    assert f1(label_boundary(shown(scenes())[:1], LEVEL, odds(believed, 1)), TRUTH) > 0.95
+def test_a_still_is_enough() -> None:
+    suspected = TRUTH | (cv2.circle(np.zeros_like(RINGS), (100, 48), 24, 1, thickness=-1) > 0)
+    assert f1(label_boundary(crops_of(scenes())[:1], LEVEL, log_odds(suspected, 1)), TRUTH) > 0.95

@@ -1,4 +1,4 @@
-"""How much is made anew beside a mark: what a codec has left of it there, or what a fill would lose there, is the larger error."""
+"""The dilation of a mark: wide where a codec leaves more of the mark than a fill would lose of the scene, narrow elsewhere."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ MARK[30:60, 40:110:10] = MARK[30:60, 41:110:10] = MARK[30:60, 42:110:10] = True
 ROUGH, SMOOTH = 1.0, 0.15
 
 
-def shown(contrast: float) -> list[NDArray[np.uint8]]:
-    """White strokes over scenes: (3, h, w) each."""
+def crops_of(contrast: float) -> list[NDArray[np.uint8]]:
+    """White strokes over scenes of this contrast: (3, h, w) each."""
     scenes = (0.4 + contrast * (texture(k, WIDTH, HEIGHT, 4).transpose(2, 0, 1) - 0.4) for k in range(4))
     return [np.rint(255 * np.where(MARK, np.float32(1), scene)).astype(np.uint8) for scene in scenes]
 
@@ -28,24 +28,24 @@ def model(mask: NDArray[np.bool_] = MARK, opacity: float = 0.8) -> MarkModel:
 
 
 @pytest.mark.parametrize(("contrast", "expected"), [(ROUGH, NARROW_PIXELS), (SMOOTH, WIDE_PIXELS)])
-def test_the_margin_is_narrow_in_rough_scenes_and_wide_in_smooth_ones(contrast: float, expected: int) -> None:
-    assert dilation_pixels(shown(contrast), model()) == expected
+def test_the_dilation_is_narrow_in_rough_scenes_and_wide_in_smooth_ones(contrast: float, expected: int) -> None:
+    assert dilation_pixels(crops_of(contrast), model()) == expected
 
 
-def test_a_stroke_that_was_overlooked_does_not_make_a_smooth_scene_rough() -> None:
-    seen = MARK.copy()
-    seen[:, 100:] = False
-    assert dilation_pixels(shown(SMOOTH), model(seen)) == WIDE_PIXELS
+def test_a_stroke_that_was_missed_does_not_make_a_smooth_scene_rough() -> None:
+    found = MARK.copy()
+    found[:, 100:] = False
+    assert dilation_pixels(crops_of(SMOOTH), model(found)) == WIDE_PIXELS
 
 
-def test_a_mark_that_fills_its_crop_has_the_wide_one() -> None:
-    assert dilation_pixels(shown(ROUGH), model(np.ones_like(MARK))) == WIDE_PIXELS
+def test_a_mark_that_fills_its_crop_gets_the_wide_one() -> None:
+    assert dilation_pixels(crops_of(ROUGH), model(np.ones_like(MARK))) == WIDE_PIXELS
 
 
 @pytest.mark.parametrize("contrast", [ROUGH, SMOOTH])
-def test_a_mark_that_hides_the_scene_has_the_narrow_one_in_every_scene(contrast: float) -> None:
-    assert dilation_pixels(shown(contrast), model(opacity=1)) == NARROW_PIXELS
+def test_an_opaque_mark_gets_the_narrow_one_in_every_scene(contrast: float) -> None:
+    assert dilation_pixels(crops_of(contrast), model(opacity=1)) == NARROW_PIXELS
 
 
-def test_a_mark_that_shines_through_has_the_wide_one() -> None:
-    assert dilation_pixels(shown(ROUGH), model(opacity=0.4)) == WIDE_PIXELS
+def test_a_translucent_mark_gets_the_wide_one() -> None:
+    assert dilation_pixels(crops_of(ROUGH), model(opacity=0.4)) == WIDE_PIXELS

@@ -1,4 +1,4 @@
-"""A second look at each track: exact pixels, opacity, colour and ends."""
+"""From tracks to placements: exact pixels, opacity, colour and ends."""
 
 from dataclasses import replace
 
@@ -22,16 +22,16 @@ WIDTH, HEIGHT = 128, 96
 SQUARE = Box(40, 32, 64, 52)
 
 
-def story(total: int, *stays: tuple[int, int, Box]) -> list[Picture]:
-    """White squares, each from its first to its last frame."""
+def clip(total: int, *placed: tuple[int, int, Box]) -> list[Picture]:
+    """`total` pictures with white squares, each from its first to its last frame."""
     pictures = [scene(i, WIDTH, HEIGHT) for i in range(total)]
-    for first, last, box in stays:
+    for first, last, box in placed:
         pictures[first : last + 1] = [marked(picture, box) for picture in pictures[first : last + 1]]
     return pictures
 
 
 def found(pictures: list[Picture], confidence: float | None = None) -> list[Placement]:
-    """Locate, measure and bound, as a run does; as if it were so sure of each mark."""
+    """The placements, located, measured and bounded as in a run; every mark gets the confidence, if one is given."""
     info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
     tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
     candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
@@ -42,7 +42,7 @@ def found(pictures: list[Picture], confidence: float | None = None) -> list[Plac
 
 
 def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
-    (one,) = found(story(60, (13, 37, SQUARE)))
+    (one,) = found(clip(60, (13, 37, SQUARE)))
     assert (one.first_frame, one.last_frame) == (13, 37)
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[one.box.slices] = one.mask > 0.5
@@ -58,19 +58,19 @@ def test_a_square_in_frames_13_to_37_is_placed_there_exactly() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 20), st.integers(12, 40), st.integers(0, 20))
 def test_both_ends_are_exact_to_the_frame(before: int, length: int, after: int) -> None:
-    (one,) = found(story(before + length + after, (before, before + length - 1, SQUARE)))
+    (one,) = found(clip(before + length + after, (before, before + length - 1, SQUARE)))
     assert (one.first_frame, one.last_frame) == (before, before + length - 1)
 
 
 def test_a_mark_that_jumps_has_two_placements_that_do_not_overlap() -> None:
     other = Box(84, 60, 108, 80)
-    one, two = found(story(60, (0, 29, SQUARE), (30, 59, other)))
+    one, two = found(clip(60, (0, 29, SQUARE), (30, 59, other)))
     assert (one.first_frame, one.last_frame, two.first_frame, two.last_frame) == (0, 29, 30, 59)
 
 
-def test_a_mark_that_sinks_as_it_goes_is_followed() -> None:
+def test_a_mark_that_slides_out_is_followed() -> None:
     sunk = [Box(SQUARE.left, SQUARE.top + d, SQUARE.right, SQUARE.bottom + d) for d in (2, 3, 4)]
-    placements = found(story(60, (13, 37, SQUARE), *((38 + i, 38 + i, box) for i, box in enumerate(sunk))))
+    placements = found(clip(60, (13, 37, SQUARE), *((38 + i, 38 + i, box) for i, box in enumerate(sunk))))
     for frame, box in zip((37, 38, 39, 40), (SQUARE, *sunk), strict=True):
         covered = np.zeros((HEIGHT, WIDTH), bool)
         for placement in placements:
@@ -82,8 +82,8 @@ def test_a_mark_that_sinks_as_it_goes_is_followed() -> None:
 
 
 def test_a_mark_that_fades_out_at_its_place_does_not_slide() -> None:
-    """Its score sinks as that of one that moves away does, but nowhere else is it found any better."""
-    plain, pictures = story(60), story(60, (13, 43, SQUARE))
+    """Its score falls as that of a sliding mark does, but no shift scores better."""
+    plain, pictures = clip(60), clip(60, (13, 43, SQUARE))
     for frame, share in zip(range(38, 44), (0.85, 0.7, 0.6, 0.5, 0.3, 0.1), strict=True):
         mixed = share * pictures[frame].astype(np.float32) + (1 - share) * plain[frame]
         pictures[frame] = np.rint(mixed).astype(np.uint8)
@@ -92,35 +92,35 @@ def test_a_mark_that_fades_out_at_its_place_does_not_slide() -> None:
     assert 39 <= one.last_frame <= 42
 
 
-def test_no_mark_is_no_placement() -> None:
-    assert found(story(30)) == []
+def test_without_a_mark_there_is_no_placement() -> None:
+    assert found(clip(30)) == []
 
 
 def test_one_frame_is_enough() -> None:
-    (one,) = found(story(1, (0, 0, SQUARE)))
+    (one,) = found(clip(1, (0, 0, SQUARE)))
     assert (one.first_frame, one.last_frame) == (0, 0)
 
 
-@pytest.mark.parametrize("stay", [(0, 0), (3, 9), (0, 19)])
-def test_given_frames_and_a_given_mask_are_not_refined(stay: tuple[int, int]) -> None:
-    """What a person pointed at is taken as it is, also where nothing is seen."""
+@pytest.mark.parametrize("interval", [(0, 0), (3, 9), (0, 19)])
+def test_frames_and_a_mask_from_a_person_are_not_refined(interval: tuple[int, int]) -> None:
+    """Even where nothing is seen."""
     info = described(WIDTH, HEIGHT, frames=20)
     box = Box(10, 10, 40, 30)
     mask = np.zeros((box.height, box.width), np.float32)
     mask[5:9, 5:20] = 1
-    candidate = Candidate(box, mask, *stay, confidence=1.0, kind="user", slack_frames=0, origin=UserMask())
-    (one,) = find_extents(film(story(20)), info, measure(film(story(20)), info, [candidate], fake.networks(), 20), 20)
-    assert (one.first_frame, one.last_frame) == stay
+    candidate = Candidate(box, mask, *interval, confidence=1.0, kind="user", slack_frames=0, origin=UserMask())
+    (one,) = find_extents(film(clip(20)), info, measure(film(clip(20)), info, [candidate], fake.networks(), 20), 20)
+    assert (one.first_frame, one.last_frame) == interval
     given, placed = np.zeros((2, HEIGHT, WIDTH), np.float32)
     given[box.slices], placed[one.box.slices] = mask, one.mask
     np.testing.assert_array_equal(placed, given)
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
+def test_an_unconfirmed_candidate_counts_if_it_matches_a_confirmed_one(same: bool) -> None:
     info, networks = described(WIDTH, HEIGHT, frames=40), fake.networks()
     other = Box(84, 60, 108, 80) if same else Box(90, 40, 94, 90)
-    pictures = story(40, (0, 19, SQUARE), (24, 39, other))
+    pictures = clip(40, (0, 19, SQUARE), (24, 39, other))
 
     def candidate(box: Box, first: int, last: int, confirmed: bool) -> Candidate:
         around = box.expanded(CONTEXT_PIXELS, info.width, info.height)
@@ -134,7 +134,7 @@ def test_an_unsure_find_counts_if_it_looks_like_a_sure_one(same: bool) -> None:
 
 
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))
-def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, height: int, pixels: int) -> None:
+def test_an_expanded_box_stays_in_the_picture(left: int, top: int, width: int, height: int, pixels: int) -> None:
     info = described(WIDTH, HEIGHT)
     box = Box(left, top, left + width, top + height).expanded(pixels, info.width, info.height)
     assert 0 <= box.left <= left
@@ -144,14 +144,14 @@ def test_a_grown_box_stays_in_the_picture(left: int, top: int, width: int, heigh
 
 
 def test_the_box_has_context_around_the_mark() -> None:
-    (one,) = found(story(40, (0, 39, SQUARE)))
+    (one,) = found(clip(40, (0, 39, SQUARE)))
     assert one.box == SQUARE.expanded(CONTEXT_PIXELS, WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize(("confidence", "fades", "is_mark"), [(0.7, True, False), (0.9, True, True), (0.7, False, True)])
-def test_what_is_none_too_sure_and_fades_away_is_no_mark(confidence: float, fades: bool, is_mark: bool) -> None:
-    """A thing that is moved leaves its place little by little. A mark as unsure that goes at once is one; so is a sure one that fades."""
-    plain, pictures = story(60), story(60, (0, 43, SQUARE))
+def test_an_uncertain_candidate_that_fades_out_is_not_a_mark(confidence: float, fades: bool, is_mark: bool) -> None:
+    """A thing that is moved leaves its place gradually. An uncertain mark that vanishes at once stays; so does a certain one that fades."""
+    plain, pictures = clip(60), clip(60, (0, 43, SQUARE))
     if fades:
         for frame, share in enumerate(np.linspace(0.95, 0.05, 12), start=32):
             pictures[frame] = np.rint(share * pictures[frame].astype(np.float32) + (1 - share) * plain[frame]).astype(np.uint8)
@@ -161,9 +161,9 @@ def test_what_is_none_too_sure_and_fades_away_is_no_mark(confidence: float, fade
 
 
 @pytest.mark.parametrize(("confidence", "pause_frames", "is_mark"), [(0.7, 5, False), (0.9, 5, True), (0.7, 0, True)])
-def test_what_is_none_too_sure_and_is_covered_bit_by_bit_is_no_mark(confidence: float, pause_frames: int, is_mark: bool) -> None:
-    """Something dark comes down over a thing: most of it at first, the rest a few frames later. Each of the two goes at once."""
-    pictures = story(60, (0, 59, SQUARE))
+def test_an_uncertain_candidate_that_is_covered_in_two_steps_is_not_a_mark(confidence: float, pause_frames: int, is_mark: bool) -> None:
+    """Something dark covers most of it in one frame, and the rest a few frames later."""
+    pictures = clip(60, (0, 59, SQUARE))
     line = SQUARE.top + 12
     for frame in range(32, 60):
         pictures[frame][SQUARE.top - 8 : line if frame < 32 + pause_frames else SQUARE.bottom, SQUARE.left : SQUARE.right] = 40

@@ -1,4 +1,4 @@
-"""One mark at several places: recognised by its shape, laid over itself."""
+"""Pooling: one mark at several places is recognised by its shape and registered."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,28 +18,29 @@ def shape(seed: int, top: int = 20, left: int = 30, height: int = HEIGHT, width:
     return values
 
 
-def seen(opacity: np.ndarray, value: int = 100, crops: int = 3, confirmed: bool = True) -> Observation:
-    inside = np.full((crops, 3, *opacity.shape), value, np.uint8)
-    return Observation(inside, inside[:1], (opacity > 0).astype(np.float32), opacity, confirmed)
+def observation(opacity: np.ndarray, value: int = 100, crops: int = 3, confirmed: bool = True) -> Observation:
+    """Crops of one value with the mark, and the first of them without."""
+    marked_crops = np.full((crops, 3, *opacity.shape), value, np.uint8)
+    return Observation(marked_crops, marked_crops[:1], (opacity > 0).astype(np.float32), opacity, confirmed)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 40), st.integers(0, 70), st.integers(50, 80), st.integers(110, 160))
 def test_the_same_shape_is_found_wherever_it_lies(top: int, left: int, height: int, width: int) -> None:
     top, left = min(top, height - 16), min(left, width - 40)
-    likeness, dy, dx = match_shapes(shape(1), shape(1, top, left, height, width))
-    assert likeness > 0.99
+    similarity, dy, dx = match_shapes(shape(1), shape(1, top, left, height, width))
+    assert similarity > 0.99
     assert (dy, dx) == (top - 20, left - 30)
 
 
-def test_an_empty_region_is_like_nothing() -> None:
-    """A correlation divides by the spread, which is nearly zero there."""
+def test_an_empty_region_matches_nothing() -> None:
+    """A correlation divides by the standard deviation, which is nearly 0 there."""
     faint = shape(1) * np.float32(0.9) + np.float32(1e-7) * np.random.default_rng(1).random((HEIGHT, WIDTH)).astype(np.float32)
     here = crop_padded(faint, 0, 0, 200, 400, repeat_edge=False)
     assert match_shapes(shape(1), here)[1:] == (0, 0)
 
 
-def test_other_shapes_are_not_alike() -> None:
+def test_other_shapes_do_not_match() -> None:
     assert max(match_shapes(shape(1), shape(seed))[0] for seed in range(2, 30)) < 0.65
     assert match_shapes(shape(1), np.zeros((HEIGHT, WIDTH), np.float32))[0] == 0
 
@@ -53,21 +54,21 @@ def test_a_window_out_and_back_is_the_same_where_both_reach(top: int, left: int)
     np.testing.assert_array_equal(back, np.where(kept, values, 0))
 
 
-def test_two_places_of_one_mark_are_laid_over_each_other() -> None:
+def test_two_places_of_one_mark_are_registered() -> None:
     pool = MarkPool()
-    assert pool.add(0, seen(shape(1), 50)) == []
-    assert pool.add(1, seen(shape(1, 30, 60), 200)) == []
+    assert pool.add(0, observation(shape(1), 50)) == []
+    assert pool.add(1, observation(shape(1, 30, 60), 200)) == []
     (mark,) = pool.flush()
     assert [(registration.number, registration.top, registration.left) for registration in mark.registrations] == [(0, 0, 0), (1, 10, 30)]
     assert sorted(set(mark.marked_crops.mean((1, 2, 3)).round().tolist())) == [50, 200]
     np.testing.assert_array_equal(mark.probability, shape(1) > 0)
 
 
-def test_a_place_that_shows_a_part_is_one_of_the_marks_and_takes_no_part_in_its_look() -> None:
+def test_a_place_that_shows_only_a_part_of_the_mark_adds_no_crops() -> None:
     whole, pool = shape(1), MarkPool()
     cut_off = np.ascontiguousarray(whole[:, :62])  # its last eight columns lie beyond the place
-    pool.add(0, seen(cut_off, 50))
-    pool.add(1, seen(whole, 200))
+    pool.add(0, observation(cut_off, 50))
+    pool.add(1, observation(whole, 200))
     (mark,) = pool.flush()
     assert [registration.number for registration in mark.registrations] == [0, 1]
     assert mark.probability.shape == whole.shape
@@ -77,33 +78,33 @@ def test_a_place_that_shows_a_part_is_one_of_the_marks_and_takes_no_part_in_its_
 def test_different_marks_stay_apart() -> None:
     pool = MarkPool()
     for number in range(3):
-        pool.add(number, seen(shape(number)))
+        pool.add(number, observation(shape(number)))
     assert [[registration.number for registration in mark.registrations] for mark in pool.flush()] == [[0], [1], [2]]
 
 
-def test_what_is_not_sure_counts_only_where_the_mark_is_known() -> None:
+def test_an_unconfirmed_place_counts_only_if_it_matches_a_mark() -> None:
     pool = MarkPool()
-    pool.add(0, seen(shape(1), confirmed=False))
-    pool.add(1, seen(shape(2, 4, 50), 100, confirmed=False))
-    pool.add(2, seen(shape(2), 50))
-    pool.add(3, seen(shape(2, 10, 10), 200, confirmed=False))
+    pool.add(0, observation(shape(1), confirmed=False))
+    pool.add(1, observation(shape(2, 4, 50), 100, confirmed=False))
+    pool.add(2, observation(shape(2), 50))
+    pool.add(3, observation(shape(2, 10, 10), 200, confirmed=False))
     (mark,) = pool.flush()
     assert [(registration.number, registration.top, registration.left) for registration in mark.registrations] == [
         (2, 0, 0),
         (1, -16, 20),
         (3, -10, -20),
     ]
-    assert (mark.marked_crops == 50).all()  # the unsure places are the mark's, but say nothing of it
+    assert (mark.marked_crops == 50).all()  # the unconfirmed places belong to the mark but add no crops
 
 
 def test_memory_is_bounded_in_marks_and_in_places() -> None:
     pool, given_back = MarkPool(), []
     for number in range(40):
-        given_back += pool.add(number, seen(shape(number)))
+        given_back += pool.add(number, observation(shape(number)))
     assert [mark.registrations[0].number for mark in given_back] == list(range(32))
     pool = MarkPool()
     for number in range(40):
-        pool.add(number, seen(shape(1)))
+        pool.add(number, observation(shape(1)))
     (mark,) = pool.flush()
     assert len(mark.marked_crops) == 3 * MAX_OBSERVATIONS
     assert len(mark.registrations) == 40

@@ -1,4 +1,4 @@
-"""Which frames a mark is in: scores, ends, parts."""
+"""Which frames show a mark: presence scores, ends, parts."""
 
 import numpy as np
 import pytest
@@ -46,10 +46,10 @@ def test_a_fading_mark_scores_in_between() -> None:
 def test_ends_are_exact_where_the_scores_are_clear(data: st.DataObject) -> None:
     first = data.draw(st.integers(0, 40))
     last = data.draw(st.integers(first, 60))
-    known = (data.draw(st.integers(first, last)), data.draw(st.integers(first, last)))
-    inside = (min(known), max(known))
+    drawn = (data.draw(st.integers(first, last)), data.draw(st.integers(first, last)))
+    sampled = (min(drawn), max(drawn))
     scores = {i: float(first <= i <= last) for i in range(70)}
-    assert first_and_last_frame(scores, inside, absent=0.0, present=1.0) == (first, last)
+    assert first_and_last_frame(scores, sampled, absent=0.0, present=1.0) == (first, last)
 
 
 @given(
@@ -57,15 +57,15 @@ def test_ends_are_exact_where_the_scores_are_clear(data: st.DataObject) -> None:
     st.integers(0, 30),
     st.integers(0, 30),
 )
-def test_ends_never_leave_the_frames_that_were_looked_at(scores: dict[int, float], one: int, other: int) -> None:
-    inside = (min(one, other), max(one, other))
-    first, last = first_and_last_frame(scores, inside, 0.0, 1.0)
+def test_ends_stay_within_the_frames_that_have_scores(scores: dict[int, float], one: int, other: int) -> None:
+    sampled = (min(one, other), max(one, other))
+    first, last = first_and_last_frame(scores, sampled, 0.0, 1.0)
     assert first <= last
-    assert first >= inside[0] or set(range(first, inside[0])) <= scores.keys()
-    assert last <= inside[1] or set(range(inside[1] + 1, last + 1)) <= scores.keys()
+    assert first >= sampled[0] or set(range(first, sampled[0])) <= scores.keys()
+    assert last <= sampled[1] or set(range(sampled[1] + 1, last + 1)) <= scores.keys()
 
 
-def test_samples_that_do_not_show_the_mark_are_given_up() -> None:
+def test_samples_that_do_not_show_the_mark_are_left_out() -> None:
     scores = {i: float(3 <= i <= 7) for i in range(12)}
     assert first_and_last_frame(scores, (2, 9), 0.0, 1.0) == (3, 7)
 
@@ -79,7 +79,7 @@ def test_parts_partition_the_mask(rectangles: list[tuple[int, int, int, int]]) -
     np.testing.assert_array_equal(np.sum(found, axis=0), mask)
 
 
-def test_a_word_and_its_logo_are_two_parts_and_a_speck_goes_with_the_nearer() -> None:
+def test_a_word_and_its_logo_are_two_parts_and_a_speck_joins_the_nearer() -> None:
     mask = np.zeros((40, 90), bool)
     for box in (Box(5, 10, 25, 30), Box(50, 12, 80, 28), Box(84, 12, 86, 14)):
         mask[box.slices] = True
@@ -107,12 +107,12 @@ def test_a_pattern_all_over_the_picture_is_one_part() -> None:
     np.testing.assert_array_equal(one, mask)
 
 
-def test_a_walk_outwards_scores_no_frame_beyond_the_first_without_the_mark() -> None:
-    asked = []
+def test_a_walk_outwards_scores_only_the_first_frame_without_the_mark() -> None:
+    scored_frames = []
 
     def score_of(frame: int) -> float:
-        asked.append(frame)
+        scored_frames.append(frame)
         return float(20 <= frame <= 40)
 
     assert first_and_last_frame(LazyScores(range(60), score_of), (25, 35), absent=0.0, present=1.0) == (20, 40)
-    assert sorted(asked) == [*range(19, 26), *range(35, 42)]
+    assert sorted(scored_frames) == [*range(19, 26), *range(35, 42)]

@@ -1,4 +1,4 @@
-"""From presence scores to the first and last frame of a mark. Pure."""
+"""The first and last frame of a mark, from its presence scores. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -8,14 +8,14 @@ from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import presence_score
 
-PRESENT_SCORE = 0.4  # between the typical scores without (0) and with the mark (1): above it, the walk outwards goes on
-ABSENT_SCORE = 0.35  # between the same: below it, a sampled frame at an end did not show the mark
-UNCLEAR_EXTRA_FRAMES = 3  # beyond the first sample that did not show a mark it is taken to be there if that cannot be seen
-PARTS_APART_FRAMES = 4  # by which the parts of a mark, such as a logo and its word, come and go at different times
+PRESENT_SCORE = 0.4  # from the typical score without (0) to that with the mark (1): above it, the walk outwards goes on
+ABSENT_SCORE = 0.35  # on the same scale: below it, a sampled frame at an end does not show the mark
+UNCLEAR_EXTRA_FRAMES = 3  # beyond the first sample without the mark, added to a mark whose presence cannot be seen
+PARTS_APART_FRAMES = 4  # by which the parts of a mark, such as a logo and its word, may appear or vanish at different times
 
 
 class LazyScores(Mapping[int, float]):
-    """Scores by frame, each computed when it is first asked for: a walk from the middle outwards ends soon."""
+    """Scores by frame, each computed when it is first read: a walk outwards reads only a few of them."""
 
     def __init__(self, frames: Iterable[int], score_of: Callable[[int], float]) -> None:
         self._frames = dict.fromkeys(frames)
@@ -39,49 +39,56 @@ class LazyScores(Mapping[int, float]):
         return len(self._frames)
 
 
-def first_and_last_frame(presence_scores: Mapping[int, float], inside: tuple[int, int], absent: float, present: float) -> tuple[int, int]:
-    """Walks from the frames known to be inside outwards while the mark is there.
+def first_and_last_frame(presence_scores: Mapping[int, float], sampled: tuple[int, int], absent: float, present: float) -> tuple[int, int]:
+    """(first, last) frame of a mark, by a walk outwards from frames that are known to show it.
 
-    scores: by frame, for the frames around both ends. inside: (first, last) sampled frame that showed the mark, or was taken to: the
-    segmenter sees several frames at once, and a part of a mark may have gone before the rest of it. absent, present: scores typical
-    without and with it. Returns (first, last).
+    presence_scores: by frame, for the frames around both ends. sampled: (first, last) sampled frame that seemed to show the mark; the walk
+    starts further inside if it did not, as the segmenter sees several frames at once and one part of a mark may vanish before the rest.
+    absent, present: the typical scores without and with the mark.
     """
-    there = absent + PRESENT_SCORE * (present - absent)
-    gone = absent + ABSENT_SCORE * (present - absent)
-    first, last = inside
-    while first < last and presence_scores.get(first, present) < gone:
+    present_threshold = absent + PRESENT_SCORE * (present - absent)
+    absent_threshold = absent + ABSENT_SCORE * (present - absent)
+    first, last = sampled
+    while first < last and presence_scores.get(first, present) < absent_threshold:
         first += 1
-    while last > first and presence_scores.get(last, present) < gone:
+    while last > first and presence_scores.get(last, present) < absent_threshold:
         last -= 1
-    while first - 1 in presence_scores and presence_scores[first - 1] > there:
+    while first - 1 in presence_scores and presence_scores[first - 1] > present_threshold:
         first -= 1
-    while last + 1 in presence_scores and presence_scores[last + 1] > there:
+    while last + 1 in presence_scores and presence_scores[last + 1] > present_threshold:
         last += 1
     return first, last
 
 
 def find_ends(
-    candidate: Candidate, frame_plan: FramePlan, seen: FilledCrops, model: MarkModel, levels: ScoreLevels
+    candidate: Candidate, frame_plan: FramePlan, filled: FilledCrops, model: MarkModel, levels: ScoreLevels
 ) -> tuple[int, int] | None:
-    """(first, last) frame of the mark or of a part of it; None where an unsure one is not clearly there."""
-    inside, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
-    if not levels.clear:  # a mark that hardly differs from the scene: rather too long than one marked frame
-        near = [i for i in frame_plan.end_frames if inside[0] - slack - UNCLEAR_EXTRA_FRAMES < i < inside[1] + slack + UNCLEAR_EXTRA_FRAMES]
-        return (min([inside[0], *near]), max([inside[1], *near])) if candidate.confirmed else None
-    scores = LazyScores(frame_plan.end_frames, lambda frame: presence_score(*seen.pair(frame), model))
-    return first_and_last_frame(scores, inside, levels.absent, levels.present)
+    """(first, last) frame of a mark or of a part of it; None for an unconfirmed candidate that is not clearly there.
+
+    A mark that hardly differs from the scene gets a few frames too many rather than one too few.
+    """
+    sampled, slack = (candidate.first_sample, candidate.last_sample), candidate.slack_frames
+    if not levels.clear:
+        if not candidate.confirmed:
+            return None
+        reach = slack + UNCLEAR_EXTRA_FRAMES
+        near = [frame for frame in frame_plan.end_frames if sampled[0] - reach < frame < sampled[1] + reach]
+        return min([sampled[0], *near]), max([sampled[1], *near])
+    scores = LazyScores(frame_plan.end_frames, lambda frame: presence_score(*filled.pair(frame), model))
+    return first_and_last_frame(scores, sampled, levels.absent, levels.present)
 
 
-def agree_ends(part: Part, parts_of_it: Sequence[Part], candidate: Candidate) -> tuple[int, int]:
-    """The part's ends. Where none of the samples next to them showed the mark, it is taken to be there only if all of its parts are.
+def agree_ends(part: Part, parts: Sequence[Part], candidate: Candidate) -> tuple[int, int]:
+    """(first, last) frame of a part of a mark, given all its parts.
 
-    A logo and its word do not come or go at the very same time: a few frames in between are left to them.
+    Beyond the samples next to the candidate's, which did not show the mark, a part counts as present only while all clear parts are. The
+    parts, such as a logo and its word, may still differ by a few frames.
     """
     first, last = part.ends
-    clear = [other.ends for other in parts_of_it if other.levels.clear] or [part.ends]
-    latest, earliest = max(ends[0] for ends in clear), min(ends[1] for ends in clear)
-    if first < min(latest - PARTS_APART_FRAMES, candidate.first_sample - candidate.slack_frames):
-        first = latest
-    if last > max(earliest + PARTS_APART_FRAMES, candidate.last_sample + candidate.slack_frames):
-        last = earliest
+    clear = [other.ends for other in parts if other.levels.clear] or [part.ends]
+    latest_first, earliest_last = max(ends[0] for ends in clear), min(ends[1] for ends in clear)
+    if first < min(latest_first - PARTS_APART_FRAMES, candidate.first_sample - candidate.slack_frames):
+        first = latest_first
+    if last > max(earliest_last + PARTS_APART_FRAMES, candidate.last_sample + candidate.slack_frames):
+        last = earliest_last
     return first, max(first, last)

@@ -1,4 +1,4 @@
-"""Step 5 in between: one stay of a mark that was seen in pieces, here in time and there in space, as one mark. Pure."""
+"""Joins the pieces of one placement that were measured as several marks. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,44 +17,46 @@ from service.pipeline.placement import Box, intersect, shared_slices
 
 Floats = NDArray[np.float32]
 
-COMPARED_PIXELS = 9  # around the smaller of two pieces: only there they are compared, as one may lack letters that the other has
-MIN_PIECE_SHARE = 0.1  # of a mark's pixels: what is smaller says too little
+COMPARED_PIXELS = 9  # around the smaller of two pieces, which are compared only there: one may lack letters that the other has
+MIN_PIECE_SHARE = 0.1  # of the larger mark's pixels: a smaller piece shows too little to compare
 
 
 def join_pieces(marks: Sequence[MeasuredMark]) -> list[MeasuredMark]:
-    """The marks in which those are one that lie in one place, look alike there, and follow each other as closely as a stay's samples do."""
-    whole: list[MeasuredMark] = []
+    """The marks, with those merged that lie in one place, look alike, and follow each other as closely as the samples of one track."""
+    joined: list[MeasuredMark] = []
     for mark in sorted(marks, key=lambda m: m.candidate.first_sample):
-        pieces = [other for other in whole if _is_same_placement(other, mark)]
-        whole = [other for other in whole if not any(other is piece for piece in pieces)]
+        pieces = [other for other in joined if _is_same_placement(other, mark)]
+        joined = [other for other in joined if not any(other is piece for piece in pieces)]
         for piece in pieces:
             mark = _merge(piece, mark)
-        whole.append(mark)
-    return whole
+        joined.append(mark)
+    return joined
 
 
 def _is_same_placement(one: MeasuredMark, other: MeasuredMark) -> bool:
+    """Whether two marks are pieces of one placement. What a person pointed at stays as it is."""
     early, late = one.candidate, other.candidate
     if early.by_user or late.by_user or early.kind != late.kind or not intersect(early.box, late.box):
         return False
-    apart = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
-    return apart <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _similar(one, other)
+    gap_frames = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
+    return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _are_similar(one, other)
 
 
-def _similar(one: MeasuredMark, other: MeasuredMark) -> bool:
-    """Whether the smaller one's shape is there in the larger one too: the correlation of both, near the smaller one."""
+def _are_similar(one: MeasuredMark, other: MeasuredMark) -> bool:
+    """Whether the larger mark contains the smaller one's shape: the correlation of both, near the smaller one."""
     small, large = sorted((one, other), key=lambda m: float(m.model.mask.sum()))
-    here, there = shared_slices(small.candidate.box, large.candidate.box)
-    shared = small.model.mask[here] > 0.5
-    if float(shared.sum()) < max(MIN_CORRELATION * float(small.model.mask.sum()), MIN_PIECE_SHARE * float(large.model.mask.sum())):
+    in_small, in_large = shared_slices(small.candidate.box, large.candidate.box)
+    shared = small.model.pixels[in_small]
+    min_pixels = max(MIN_CORRELATION * float(small.model.mask.sum()), MIN_PIECE_SHARE * float(large.model.mask.sum()))
+    if float(shared.sum()) < min_pixels:
         return False
     near = dilate(shared, COMPARED_PIXELS)
-    shape, other_shape = ((m.model.mask * m.model.opacity)[place][near] for m, place in ((small, here), (large, there)))
-    return correlation(shape, other_shape) > MIN_CORRELATION
+    shapes = [(m.model.mask * m.model.opacity)[place][near] for m, place in ((small, in_small), (large, in_large))]
+    return correlation(*shapes) > MIN_CORRELATION
 
 
 def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
-    """One mark from the first to the last frame of both: the larger one's look, and the smaller one's where that has none."""
+    """One mark from the first to the last frame of both: the larger one's model, and the smaller one's where only that has mark."""
     large, small = sorted((one, other), key=lambda m: -float(m.model.mask.sum()))
     first, second = large.candidate, small.candidate
     box = Box(
@@ -63,25 +65,27 @@ def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
         max(first.box.right, second.box.right),
         max(first.box.bottom, second.box.bottom),
     )
-    kept, added = (_model_in(box, m) for m in (large, small))
-    own = (kept.mask > 0.5) | (added.mask < 0.5)
-    model = MarkModel(*(np.where(own, a, b) for a, b in zip(vars(kept).values(), vars(added).values(), strict=True)))
+    large_model, small_model = (_model_in(box, mark) for mark in (large, small))
+    keep = large_model.pixels | (small_model.mask < 0.5)
+    planes = zip(vars(large_model).values(), vars(small_model).values(), strict=True)
+    model = MarkModel(*(np.where(keep, kept, added) for kept, added in planes))
     candidate = replace(
         first,
         box=box,
         first_sample=min(first.first_sample, second.first_sample),
         last_sample=max(first.last_sample, second.last_sample),
         slack_frames=max(first.slack_frames, second.slack_frames),
-        origin=_stronger(first, second),
+        origin=_stronger_origin(first, second),
     )
     return MeasuredMark(candidate, model, max(large.confidence, small.confidence))
 
 
-def _stronger(one: Candidate, other: Candidate) -> Origin:
-    """The origin of a mark found in two ways: that of the candidate which spans the video, else of a confirmed one."""
+def _stronger_origin(one: Candidate, other: Candidate) -> Origin:
+    """The origin of a mark found in two ways: of the candidate that spans the video; else of a confirmed one."""
     return max((one, other), key=lambda c: (c.spans_video, c.confirmed)).origin
 
 
 def _model_in(box: Box, mark: MeasuredMark) -> MarkModel:
+    """The mark's model in another box."""
     own = mark.candidate.box
     return crop_model(mark.model, box.top - own.top, box.left - own.left, box.height, box.width)

@@ -1,4 +1,4 @@
-"""The presence scores of a mark's parts: how they are with and without the mark, and whether the two can be told apart. Pure."""
+"""The presence scores of a mark's parts: their typical values with and without the mark, and whether the two can be separated. Pure."""
 
 from dataclasses import dataclass
 
@@ -11,35 +11,37 @@ from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import fill_hole, presence_score
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
-MIN_CLEAR_SCORE = 0.25  # a mark's own frames score about 1; where they score less the score may say nothing
-MIN_SCORE = 0.05  # of a mark that can be told at all
-MIN_CLEAR_SIGMAS = 6.0  # between the scores without and with the mark: then a lower one, of a mark taken for too opaque, is clear as well
+MIN_CLEAR_SCORE = 0.25  # typical score with the mark, usually about 1: above it the scores are clear
+MIN_SCORE = 0.05  # the same: below it they are never clear
+MIN_CLEAR_SIGMAS = 6.0  # spreads between the scores without and with the mark: then lower scores, of a mark measured too opaque, are clear
 
 
 class FilledCrops:
-    """A candidate's crops by frame, and each with the mark's place filled in, which is done once."""
+    """A candidate's crops by frame, and the same with the mark's place filled. Each fill is computed once."""
 
-    def __init__(self, crops: Crops, mask: NDArray[np.bool_]) -> None:
+    def __init__(self, crops: Crops, mask: Mask) -> None:
         self._crops, self._mask = crops, mask
         self._fills: dict[int, Bytes] = {}
 
     def pair(self, frame: int) -> tuple[Floats, Floats]:
+        """The crop (3, h, w) of a frame, in [0, 1], and the same with the mark's place filled."""
         crop = to_float(self._crops[frame])
         if frame not in self._fills:
             self._fills[frame] = to_uint8(fill_hole(crop, self._mask))
         return crop, to_float(self._fills[frame])
 
-    def moved(self, frame: int, part: MarkModel, top: int, left: int) -> float:
-        """The score of a part of the mark that has been moved; what was marked where it had rested is scene again."""
-        crop, moved = to_float(self._crops[frame]), moved_model(part, top, left)
-        hole = (self._mask & (part.mask < 0.5)) | (moved.mask > 0.5)
-        return presence_score(crop, fill_hole(crop, hole), moved)
+    def shifted_score(self, frame: int, part: MarkModel, top: int, left: int) -> float:
+        """The presence score of a part shifted by (top, left) pixels. The place where it rested is scene again."""
+        crop, shifted = to_float(self._crops[frame]), shift_model(part, top, left)
+        hole = (self._mask & (part.mask < 0.5)) | shifted.pixels
+        return presence_score(crop, fill_hole(crop, hole), shifted)
 
 
 @dataclass(frozen=True)
 class ScoreLevels:
-    """Scores typical without and with the mark, and whether they tell the one from the other."""
+    """The typical scores without and with the mark, and whether the two are clearly apart."""
 
     absent: float
     present: float
@@ -48,23 +50,26 @@ class ScoreLevels:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a mark, such as its word: its look, how it is told, and its first and last frame."""
+    """A part of a mark, such as its word: its model, its score levels, and its first and last frame."""
 
     model: MarkModel
     levels: ScoreLevels
     ends: tuple[int, int]
 
 
-def score_levels(frame_plan: FramePlan, seen: FilledCrops, model: MarkModel) -> ScoreLevels:
-    inside, outside = (
-        [presence_score(*seen.pair(i), model) for i in frames] for frames in (frame_plan.marked_frames, frame_plan.bare_frames)
+def score_levels(frame_plan: FramePlan, filled: FilledCrops, model: MarkModel) -> ScoreLevels:
+    """The typical scores of a mark or a part: medians over the frames that show it and over those that show its bare place."""
+    marked_scores, bare_scores = (
+        [presence_score(*filled.pair(frame), model) for frame in frames] for frames in (frame_plan.marked_frames, frame_plan.bare_frames)
     )
-    present, absent = float(np.median(inside)), float(np.median(outside)) if outside else 0.0
-    spread = max(float(np.median(np.abs(np.subtract(of, level)))) for of, level in ((inside, present), (outside or [0.0], absent)))
+    present, absent = float(np.median(marked_scores)), float(np.median(bare_scores)) if bare_scores else 0.0
+    deviations = (np.abs(np.subtract(scores, level)) for scores, level in ((marked_scores, present), (bare_scores or [0.0], absent)))
+    spread = max(float(np.median(deviation)) for deviation in deviations)
     clear = present >= MIN_CLEAR_SCORE or (present >= MIN_SCORE and present - absent >= MIN_CLEAR_SIGMAS * spread)
     return ScoreLevels(min(absent, 0.5 * present), present, clear)
 
 
-def moved_model(model: MarkModel, top: int, left: int) -> MarkModel:
+def shift_model(model: MarkModel, top: int, left: int) -> MarkModel:
+    """The model shifted by (top, left) pixels in its plane."""
     height, width = model.mask.shape
     return crop_model(model, -top, -left, height, width)

@@ -1,66 +1,76 @@
 """Marks that slide in or out at the ends of a placement, followed frame by frame. Pure."""
 
-from service.pipeline.extent.part_scores import FilledCrops, ScoreLevels, moved_model
+from itertools import product
+
+from service.pipeline.extent.part_scores import FilledCrops, ScoreLevels, shift_model
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import presence_score
 
-MIN_AT_REST_SCORE = 0.92  # between the scores without and with the mark: less, and it may have begun to move
-MIN_SHIFTED_SCORE = 0.9  # between the same, for one that is shifted as suits it best, in frames in which it was seen
-MIN_SLIDE_GAIN = 0.7  # of what is missing at its place, that the shift must bring
-MIN_SHIFTED_SCORE_BEYOND = 0.6  # between the scores without and with the mark, shifted likewise, in frames beyond
-MAX_SLIDE_FRAMES = 4
-SLIDE_SHIFTS_PIXELS = range(-2, 3)  # from one frame to the next, either way
+# Scores are on a scale from the typical one without (0) to that with the mark (1).
+MIN_AT_REST_SCORE = 0.92  # with less, the mark may have begun to move
+MIN_SHIFTED_SCORE = 0.9  # at the best shift, in frames of the placement
+MIN_SHIFTED_SCORE_BEYOND = 0.6  # at the best shift, in frames beyond it
+MIN_SLIDE_GAIN = 0.7  # of what the score lacks at the mark's place, which the best shift must bring
+MAX_SLIDE_FRAMES = 4  # on either side of an end
+SLIDE_SHIFTS_PIXELS = range(-2, 3)  # from one frame to the next, in either direction
+
+Slide = tuple[int, MarkModel]  # a frame, and the shifted model in it
 
 
 def follow_slides(
-    frame_plan: FramePlan, seen: FilledCrops, model: MarkModel, ends: tuple[int, int], levels: ScoreLevels
-) -> tuple[tuple[int, int], list[tuple[int, MarkModel]]]:
-    """The frames around both ends in which the mark is some pixels off, as it sinks away or slides in: the ends without them, and them."""
-    edges, found = list(ends), list[tuple[int, MarkModel]]()
+    frame_plan: FramePlan, filled: FilledCrops, model: MarkModel, ends: tuple[int, int], levels: ScoreLevels
+) -> tuple[tuple[int, int], list[Slide]]:
+    """(first, last) frame in which the mark is at rest, and the frames next to them in which it slides, with the shifted models."""
+    rest_ends, slides = list(ends), list[Slide]()
     for k, step in ((0, -1), (1, 1)):
-        edges[k], slid = _slide(frame_plan, seen, model, ends, step, levels)
-        found += slid
-    if edges[0] > edges[1]:
+        rest_ends[k], found = _slide(frame_plan, filled, model, ends, step, levels)
+        slides += found
+    if rest_ends[0] > rest_ends[1]:
         return ends, []
-    return (edges[0], edges[1]), found
+    return (rest_ends[0], rest_ends[1]), slides
 
 
 def _slide(
-    frame_plan: FramePlan, seen: FilledCrops, model: MarkModel, ends: tuple[int, int], step: int, levels: ScoreLevels
-) -> tuple[int, list[tuple[int, MarkModel]]]:
-    """At one end, the last frame in which the mark is still at rest, and those in which it is not, with where it is in them.
+    frame_plan: FramePlan, filled: FilledCrops, model: MarkModel, ends: tuple[int, int], step: int, levels: ScoreLevels
+) -> tuple[int, list[Slide]]:
+    """At one end: the last frame in which the mark is at rest, and the frames in which it slides. step: 1 outwards at the end, -1 at the
+    start.
 
-    It slides only if it is clearly found better elsewhere in every frame until it has gone: a score that sinks may be the scene's.
+    The mark slides only if every frame shows it clearly better at some shift until it is gone. A score that merely falls may be due to the
+    scene.
     """
-    still, elsewhere, least = (
+    at_rest, shifted, shifted_beyond = (
         levels.absent + share * (levels.present - levels.absent)
         for share in (MIN_AT_REST_SCORE, MIN_SHIFTED_SCORE, MIN_SHIFTED_SCORE_BEYOND)
     )
     end = ends[0] if step < 0 else ends[1]
-    edge = end
+    rest_end = end
     while (
-        abs(end - edge) < min(MAX_SLIDE_FRAMES, ends[1] - ends[0])
-        and edge in frame_plan.end_frames
-        and presence_score(*seen.pair(edge), model) < still
+        abs(end - rest_end) < min(MAX_SLIDE_FRAMES, ends[1] - ends[0])
+        and rest_end in frame_plan.end_frames
+        and presence_score(*filled.pair(rest_end), model) < at_rest
     ):
-        edge -= step
-    found, top, left = list[tuple[int, MarkModel]](), 0, 0
-    for frame in range(edge + step, end + step * (MAX_SLIDE_FRAMES + 1), step):
+        rest_end -= step
+    slides, top, left = list[Slide](), 0, 0
+    for frame in range(rest_end + step, end + step * (MAX_SLIDE_FRAMES + 1), step):
         if frame not in frame_plan.end_frames:
             break
         beyond = (frame - end) * step > 0
-        shifts = [(top + y, left + x) for y in SLIDE_SHIFTS_PIXELS for x in SLIDE_SHIFTS_PIXELS]
-        best, y, x = max((seen.moved(frame, model, y, x), y, x) for y, x in shifts)
-        if not (found or beyond or y or x):  # still at rest
-            edge = frame
+        shifts = ((top + y, left + x) for y, x in product(SLIDE_SHIFTS_PIXELS, SLIDE_SHIFTS_PIXELS))
+        score, y, x = max((filled.shifted_score(frame, model, y, x), y, x) for y, x in shifts)
+        if not (slides or beyond or y or x):  # still at rest
+            rest_end = frame
             continue
-        if beyond and (best < least or not found):
+        if beyond and (score < shifted_beyond or not slides):
             break
-        if not beyond and (
-            best < elsewhere or best - (here := presence_score(*seen.pair(frame), model)) < MIN_SLIDE_GAIN * (levels.present - here)
-        ):
+        if not beyond and (score < shifted or not _gains(score, presence_score(*filled.pair(frame), model), levels)):
             return end, []
         top, left = y, x
-        found.append((frame, moved_model(model, top, left)))
-    return edge, found
+        slides.append((frame, shift_model(model, top, left)))
+    return rest_end, slides
+
+
+def _gains(shifted_score: float, score: float, levels: ScoreLevels) -> bool:
+    """Whether the shift brings most of what the score at the mark's place lacks."""
+    return shifted_score - score >= MIN_SLIDE_GAIN * (levels.present - score)

@@ -11,6 +11,8 @@ from service.pipeline.picture.view import crop_padded
 MAX_PARTS = 3  # parts of one mark that may appear and disappear independently
 PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # widest gap inside one part, tried in order: letters lie closer together than a word and its logo
 SPECK_SHARE = 0.02  # share of the mark's pixels; a component smaller than this is a speck, not a part
+LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
+HIGH_LEVEL_PERCENTILE = 90  # the same where the level decides whether a mark is opaque
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Step 5 in between: how opaque an even mark is, and of what colour, from the contrast on both sides of its outline. Pure."""
+"""Alpha from contrast: the opacity level and colour of a uniform mark, from how the scene varies inside it and just outside. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,79 +6,83 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.measure.noise import CONTRAST_CODEC_NOISE
 from service.pipeline.picture.morphology import dilate, erode
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Slices = tuple[slice, slice]
 
-PAIR_OFFSETS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # pixels from a place in the mark to one beside it, and the same the other way
-EDGE_PIXELS: Final = 1  # on either side of the outline, where the mark is neither whole nor gone
-CODEC_NOISE: Final = 0.006  # standard deviation of a pixel in [0, 1] that a codec alone makes on both sides
-MIN_STROKE_SHARE: Final = 0.75  # of the level: with less a thin stroke's pixel tells little of it
-MIN_PAIRS: Final = 300  # with fewer an accident of the scene counts too much
+PAIR_OFFSETS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # (y, x) pixels, used both ways: from a pixel in the mark to one outside
+EDGE_PIXELS: Final = 1  # left out on either side of the outline, where the opacity is neither the level nor 0
+MIN_STROKE_SHARE: Final = 0.75  # of the level: a thin stroke's pixels with less of it are left out
+MIN_PAIRS: Final = 300  # pairs of pixels: with fewer, chance differences in the scene count too much
 
 
 @dataclass(frozen=True)
 class OpacityLevel:
-    """One opacity in [0, 1], and one colour (3,) in [0, 1]."""
+    """One opacity in [0, 1], and one colour (3,), RGB in [0, 1]."""
 
     opacity: float
     colour: Floats
 
 
 def level_from_contrast(crops: Floats, mask: Mask) -> OpacityLevel | None:
-    """The level of a mark of this outline (h, w) in the crops (N, 3, h, w), away from its rim; None where they do not tell."""
+    """The level of a mark with this mask (h, w) in the crops (N, 3, h, w) in [0, 1], edges aside; None if it cannot be solved."""
     core = erode(mask, EDGE_PIXELS)
     return _solve_level(crops, core.astype(np.float32), mask)
 
 
 def level_from_thin_strokes(crops: Floats, shape: Floats, mask: Mask) -> OpacityLevel | None:
-    """The same of one of strokes so thin that they are nearly all rim: `shape` (h, w), in [0, 1], is how much of the level is where."""
+    """The same for strokes so thin that they are nearly all edge; shape: (h, w), the share of the level that each pixel has."""
     return _solve_level(crops, np.where(shape > MIN_STROKE_SHARE, shape, np.float32(0)), mask)
 
 
 def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | None:
-    """The level, of which there is a share (h, w) in the mark's core and none elsewhere, in the crops (N, 3, h, w), by the scene beside it.
+    """The level from pairs of pixels, one in the mark's core and one outside. share: (h, w), of the level; 0 outside the core.
 
-    The scene just within the outline and just beyond it is alike: on the whole it is as bright on both sides, and varies as much. The mark
-    leaves 1 - a of that, so a is 1 less the ratio of the two standard deviations, and the colour follows from the means. (Where it has
-    a share s of the level it leaves 1 - a s: the mean square of that is the ratio's square.) A line fitted to the pairs would take what
-    differs between two places for an error of one side alone, and find a too large, or too small; the ratio, the slope of their reduced
-    major axis, does neither (Smith, "Use and misuse of the reduced major axis for line-fitting", American Journal of Physical
-    Anthropology 140, 2009).
+    Just inside the outline the scene has the same mean and the same variance as just outside. A mark of opacity a leaves 1 - a of its
+    deviations. So a is 1 less the ratio of the two standard deviations, and the colour follows from the means. A pixel with a share s of
+    the level leaves 1 - a s of them; then the mean of (1 - a s) squared is the ratio squared.
+
+    A line fitted to the pairs would attribute all that differs between two places to one side, and find an a that is too large or too
+    small. The ratio is the slope of their reduced major axis and has neither bias (Smith, "Use and misuse of the reduced major axis for
+    line-fitting", American Journal of Physical Anthropology 140, 2009).
     """
-    within, beyond = _pixel_pairs(share > 0, mask)
-    if len(within) < MIN_PAIRS:
+    inside, outside = _pixel_pairs(share > 0, mask)
+    if len(inside) < MIN_PAIRS:
         return None
-    pixels, shares = crops.reshape(*crops.shape[:2], -1), share.ravel()[within]
-    covered, bare = pixels[:, :, within], pixels[:, :, beyond]
-    mean_covered, mean_bare, mean_share = covered.mean((0, 2)), bare.mean((0, 2)), float(shares.mean())
-    shift = (mean_covered - mean_bare) / mean_share  # a (C - mean), by which a share of the level moves the mean
-    rest = covered - mean_bare[:, None] - shares * shift[:, None]  # (1 - a s) times what the scene differs from its mean
-    powers = [float(np.square(side).mean()) - CODEC_NOISE**2 for side in (rest, bare - mean_bare[:, None])]
-    if not 0 < powers[0] < powers[1]:
+    pixels, shares = crops.reshape(*crops.shape[:2], -1), share.ravel()[inside]
+    marked, bare = pixels[:, :, inside], pixels[:, :, outside]
+    mean_marked, mean_bare, mean_share = marked.mean((0, 2)), bare.mean((0, 2)), float(shares.mean())
+    shift = (mean_marked - mean_bare) / mean_share  # a (colour - mean of the scene): how far the full level moves the mean
+    marked_deviation = marked - mean_bare[:, None] - shares * shift[:, None]  # (1 - a s) times the scene's deviation from its mean
+    marked_power, bare_power = (
+        float(np.square(deviation).mean()) - CONTRAST_CODEC_NOISE**2 for deviation in (marked_deviation, bare - mean_bare[:, None])
+    )
+    if not 0 < marked_power < bare_power:
         return None
-    transmittance, square = powers[0] / powers[1], float(np.square(shares).mean())
-    opacity = (mean_share - np.sqrt(max(0.0, mean_share**2 - square * (1 - transmittance)))) / square
+    ratio, mean_square_share = marked_power / bare_power, float(np.square(shares).mean())
+    opacity = (mean_share - np.sqrt(max(0.0, mean_share**2 - mean_square_share * (1 - ratio)))) / mean_square_share
     return OpacityLevel(float(opacity), np.clip(mean_bare + shift / opacity, 0, 1).astype(np.float32))
 
 
 def _pixel_pairs(core: Mask, mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs of pixels, by their place in the flattened crop: one in the core of a mark (h, w), and one beside the mark."""
+    """Pairs of pixels, as indices into the flattened crop: one in the core (h, w), the other outside the mask (h, w)."""
     bare = ~dilate(mask, EDGE_PIXELS)
-    places = np.arange(mask.size).reshape(mask.shape)
-    within, beyond = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
+    indices = np.arange(mask.size).reshape(mask.shape)
+    inside, outside = list[NDArray[np.intp]](), list[NDArray[np.intp]]()
     for offset in PAIR_OFFSETS:
         here, there = neighbour_slices(mask.shape, offset)
         for one, other in ((here, there), (there, here)):
-            pairs = core[one] & bare[other]
-            within.append(places[one][pairs])
-            beyond.append(places[other][pairs])
-    return np.concatenate(within), np.concatenate(beyond)
+            paired = core[one] & bare[other]
+            inside.append(indices[one][paired])
+            outside.append(indices[other][paired])
+    return np.concatenate(inside), np.concatenate(outside)
 
 
-def neighbour_slices(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Of a picture (h, w) the pixels that have a neighbour at the offset (dy, dx), and those neighbours."""
+def neighbour_slices(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[Slices, Slices]:
+    """The pixels of a picture (h, w) that have a neighbour at the offset (y, x), and those neighbours."""
     (rows, other_rows), (columns, other_columns) = (
         (slice(max(0, -step), length - max(0, step)), slice(max(0, step), length - max(0, -step)))
         for step, length in zip(offset, shape, strict=True)

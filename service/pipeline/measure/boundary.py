@@ -1,9 +1,9 @@
-"""Step 5 in between: where the outline of an even mark runs, if its level is known: there the scene goes on across it. Pure.
+"""The boundary of a mark of known level, labelled by a Markov random field so that the un-blended scene continues across it. Pure.
 
-A pixel is marked or it is not. Whichever holds of two neighbours, what was behind them must go well together: with the mark taken off
-where it is, its outline vanishes. So the labels are those that make all neighbours agree best, found by passing messages between them
-(min-sum belief propagation; for its use on pictures see Felzenszwalb and Huttenlocher, "Efficient Belief Propagation for Early Vision",
-International Journal of Computer Vision 70, 2006). Over a scene as bright as the mark nothing is learned: what was believed before holds.
+Every pixel is labelled as marked or bare. With the right labels the mark's outline vanishes when it is un-blended: neighbours then look
+alike, whatever their labels. The labels are those with the least total cost, found by min-sum belief propagation (for its use on pictures
+see Felzenszwalb and Huttenlocher, "Efficient Belief Propagation for Early Vision", International Journal of Computer Vision 70, 2006).
+Where the scene has the mark's colour, both labels cost the same and the prior decides.
 """
 
 from dataclasses import dataclass
@@ -14,75 +14,81 @@ from numpy.typing import NDArray
 
 from models.blend import some_of
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
+from service.pipeline.measure.noise import NEIGHBOUR_CODEC_NOISE
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Offset = tuple[int, int]
+Offset = tuple[int, int]  # (y, x) in pixels
 
 NEIGHBOUR_OFFSETS: Final = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 3), (3, 0), (2, 2), (2, -2))  # the far ones skip an outline's blur
-PAIR_WEIGHT: Final = 0.75  # of two neighbours, against what is believed of each
-CODEC_NOISE: Final = 0.012  # standard deviation, of the brightness in [0, 1], that a codec makes; a scene's texture comes on top
-MAX_PAIR_COST: Final = 4.0  # times that: unlike is unlike, edges of the scene are not forbidden
-SCENE_SHARE: Final = 0.5  # of what neighbours differ by: that much of it is the scene's, which a mark weakens, the rest the codec's
-OUT_OF_RANGE_UNIT: Final = 0.05  # by which what was behind may lie outside of [0, 1]
-MAX_OUT_OF_RANGE_COST: Final = 8.0  # times that, which speak against the mark
+PAIR_WEIGHT: Final = 0.75  # of the cost of two neighbours, against the cost of each pixel
+MAX_PAIR_COST: Final = 4.0  # times the usual difference: beyond it a larger one costs no more, so that the scene may have edges
+SCENE_SHARE: Final = 0.5  # exponent on the transmittance: how much of the usual difference is the scene's, the rest being the codec's
+OUT_OF_RANGE_UNIT: Final = 0.05  # of RGB in [0, 1]: by how far outside of it an un-blended pixel costs 2
+MAX_OUT_OF_RANGE_COST: Final = 8.0  # the most that it costs
 ITERATIONS: Final = 60
-DAMPING: Final = 0.5  # of a message, or they swing
-MAX_FRAMES: Final = 8
+DAMPING: Final = 0.5  # share of the old message that is kept; without it they oscillate
+MAX_FRAMES: Final = 8  # crops that are used
 
 
 @dataclass(frozen=True)
 class _PairCosts:
-    """What it costs that neighbours at an offset are not marked (0) or marked (1): each (h, w), less where one has no neighbour."""
+    """The cost (h, w) of two neighbours at one offset, for the four ways to label them. Smaller by the offset than the picture."""
 
-    bare: Floats
+    neither: Floats
     second: Floats
     first: Floats
     both: Floats
 
 
-def label_boundary(crops: Floats, level: OpacityLevel, belief: Floats) -> Mask:
-    """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]. belief: (h, w), the log odds of being marked."""
+def label_boundary(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
+    """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]; prior: (h, w) log odds of being marked."""
     chosen = some_of(crops, MAX_FRAMES)
-    unblended = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
-    behind = unblended.astype(np.float32, copy=False)
-    outside = np.maximum(np.maximum(-behind, behind - 1), 0).max(1)
-    against = np.minimum(2 * outside / np.float32(OUT_OF_RANGE_UNIT), np.float32(MAX_OUT_OF_RANGE_COST)).mean(0)
-    costs = {offset: _pair_costs(chosen, behind, offset, (1 - level.opacity) ** SCENE_SHARE) for offset in NEIGHBOUR_OFFSETS}
-    labels: Mask = _min_sum((against - belief).astype(np.float32), costs) < 0
+    scene = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
+    unblended = scene.astype(np.float32, copy=False)
+    excess = np.maximum(np.maximum(-unblended, unblended - 1), 0).max(1)
+    range_cost = np.minimum(2 * excess / np.float32(OUT_OF_RANGE_UNIT), np.float32(MAX_OUT_OF_RANGE_COST)).mean(0)
+    attenuation = (1 - level.opacity) ** SCENE_SHARE
+    costs = {offset: _pair_costs(chosen, unblended, offset, attenuation) for offset in NEIGHBOUR_OFFSETS}
+    labels: Mask = _min_sum((range_cost - prior).astype(np.float32), costs) < 0
     return labels
 
 
-def _pair_costs(seen: Floats, behind: Floats, offset: Offset, weakened: float) -> _PairCosts:
-    """`weakened`: what the mark leaves of the differences between neighbours; or it would always be cheaper that there is none."""
-    here, there = neighbour_slices(seen.shape[2:], offset)
-    one, other = seen[(..., *here)], seen[(..., *there)]
-    bare = np.abs(one - other).mean(1)
-    usual = CODEC_NOISE + np.median(bare, axis=(1, 2))[:, None, None]
+def _pair_costs(crops: Floats, unblended: Floats, offset: Offset, attenuation: float) -> _PairCosts:
+    """The costs of all pairs of neighbours (N, 3, h, w) at an offset.
+
+    attenuation: the factor by which a mark weakens the differences between neighbours. Without it the cheapest label would always be bare.
+    """
+    here, there = neighbour_slices(crops.shape[2:], offset)
+    bare_first, bare_second = crops[(..., *here)], crops[(..., *there)]
+    marked_first, marked_second = unblended[(..., *here)], unblended[(..., *there)]
+    bare_difference = np.abs(bare_first - bare_second).mean(1)
+    usual = NEIGHBOUR_CODEC_NOISE + np.median(bare_difference, axis=(1, 2))[:, None, None]
 
     def cost(difference: Floats) -> Floats:
         mean: Floats = PAIR_WEIGHT * np.minimum(difference / usual, MAX_PAIR_COST).mean(0)
         return mean.astype(np.float32, copy=False)
 
-    first, second = behind[(..., *here)], behind[(..., *there)]
-    unlike = [np.abs(a - b).mean(1) for a, b in ((one, second), (first, other), (first, second))]
-    return _PairCosts(cost(bare), cost(unlike[0]), cost(unlike[1]), cost(weakened * unlike[2]))
+    return _PairCosts(
+        neither=cost(bare_difference),
+        second=cost(np.abs(bare_first - marked_second).mean(1)),
+        first=cost(np.abs(marked_first - bare_second).mean(1)),
+        both=cost(attenuation * np.abs(marked_first - marked_second).mean(1)),
+    )
 
 
-def _min_sum(own: Floats, costs: dict[Offset, _PairCosts]) -> Floats:
-    """(h, w): by how much it is cheaper that a pixel is not marked, own cost and neighbours together."""
-    sent = {offset: (np.zeros_like(own), np.zeros_like(own)) for offset in costs}  # to the neighbour, and from it
-    total = own.copy()
+def _min_sum(own_cost: Floats, costs: dict[Offset, _PairCosts]) -> Floats:
+    """(h, w): how much more it costs to label a pixel as marked than as bare, its own cost and that of its neighbours together."""
+    messages = {offset: (np.zeros_like(own_cost), np.zeros_like(own_cost)) for offset in costs}  # to the neighbour, and from it
+    total = own_cost.copy()
     for _ in range(ITERATIONS):
         for offset, cost in costs.items():
-            (here, there), (onward, back) = neighbour_slices(own.shape, offset), sent[offset]
-            known, known_there = total[here] - back[here], total[there] - onward[there]
-            news = (
-                (onward, there, np.minimum(cost.second, cost.both + known) - np.minimum(cost.bare, cost.first + known)),
-                (back, here, np.minimum(cost.first, cost.both + known_there) - np.minimum(cost.bare, cost.second + known_there)),
-            )
-            for message, to, new in news:
-                change = (1 - DAMPING) * (new - message[to])
-                message[to] += change
-                total[to] += change
+            (here, there), (onward, back) = neighbour_slices(own_cost.shape, offset), messages[offset]
+            known_here, known_there = total[here] - back[here], total[there] - onward[there]
+            new_onward = np.minimum(cost.second, cost.both + known_here) - np.minimum(cost.neither, cost.first + known_here)
+            new_back = np.minimum(cost.first, cost.both + known_there) - np.minimum(cost.neither, cost.second + known_there)
+            for message, place, new in ((onward, there, new_onward), (back, here, new_back)):
+                change = (1 - DAMPING) * (new - message[place])
+                message[place] += change
+                total[place] += change
     return total

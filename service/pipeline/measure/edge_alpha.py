@@ -1,7 +1,7 @@
-"""Step 5 in between: what shines through at the rim of a mark that hides the scene. Pure.
+"""The edge alpha of opaque marks: their edge pixels are un-blended where that is better than a fill. Pure.
 
-No mark is opaque to its very edge: where its outline crosses a pixel, or was scaled or compressed, the scene is mixed in. That is a third
-of the pixels of thin letters.
+No mark is opaque to its very edge. Where its outline crosses a pixel, or was scaled or compressed, the scene is mixed in. In thin letters
+that is a third of the pixels.
 """
 
 from dataclasses import replace
@@ -12,74 +12,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import mean_of_known, some_of
-from service.pipeline.marks.mark_model import MarkModel, split_parts
+from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
+from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE
+from service.pipeline.measure.opacity import OpacityFit
 from service.pipeline.picture.morphology import dilate
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-MAX_FRAMES: Final = 24  # that are looked at
-INDEPENDENT_FRAMES: Final = 5.0  # of them: a scene that stands still is filled wrongly in the same way in all
-FULL_COVERAGE_SHARE: Final = 0.95  # of a mark's level: from there on it hides all
-COLOUR_ERROR: Final = 0.12  # of the head's colour, beside what it doubts of the opacity
-SHADE_ERROR: Final = 0.05  # the same, of a colour that was fitted together with the opacity
-MIN_OPACITY_SIGMA: Final = 0.02  # of the head
-MIN_SOLVED_SIGMA: Final = 0.06  # of an opacity, for what is to be gained by it
-CODEC_NOISE: Final = 0.02  # standard deviation of a pixel in [0, 1] beside a mark
-FILL_NOISE: Final = 0.01  # the same of a fill, where the scene is flat
+MAX_FRAMES: Final = 24  # crops that are used
+INDEPENDENT_FRAMES: Final = 5.0  # crops whose errors are independent: over a still scene a fill errs in the same way in all of them
+FULL_COVERAGE_SHARE: Final = 0.95  # of the predicted level: above it a pixel is all mark
+COLOUR_ERROR: Final = 0.12  # standard deviation, in [0, 1], of the predicted colour's error
+SHADE_ERROR: Final = 0.05  # the same of a colour that was fitted together with the opacity
+MIN_OPACITY_SIGMA: Final = 0.02  # of the opacity: the prediction is not more exact
+MIN_SOLVED_SIGMA: Final = 0.06  # of the opacity: the solution is not more exact, when its gain is estimated
 HEAVY_TAIL_FACTOR: Final = 1.3  # mean square of a fill's errors over the fourth power of the mean of their fourth roots
-SURROUNDINGS_KERNEL_PIXELS: Final = 31  # side of the square around a pixel that tells how far a fill errs there
-SURROUNDINGS_PRIOR_SHARE: Final = 0.02  # share of the square below which all surroundings tell
-MIN_GAIN: Final = 0.25  # of what is known of a pixel, that un-blending it must bring
-FILL_DILATION_PIXELS: Final = 1  # around a mark that are filled with it
-TRIAL_DILATION_PIXELS: Final = 3  # to there a fill is tried, where the answer is known
-EDGE_DEPTH_PIXELS: Final = 2.1  # from the mask's edge on: no rim
-ITERATIONS: Final = 3
+SURROUNDINGS_KERNEL_PIXELS: Final = 31  # side of the square around a pixel over which a fill's error is estimated
+SURROUNDINGS_PRIOR_SHARE: Final = 0.02  # of that square: with fewer known pixels the estimate over the whole crop takes over
+MIN_GAIN: Final = 0.25  # share of a fill's variance that un-blending must remove
+FILL_DILATION_PIXELS: Final = 1  # around a part, filled with it
+TRIAL_DILATION_PIXELS: Final = 3  # around a part: in the pixels between the two, where the truth is known, a fill is tried
+EDGE_DEPTH_PIXELS: Final = 2.1  # from the outline inwards: deeper pixels are not edge
+ITERATIONS: Final = 3  # each weighs the evidence by the opacity of the one before
 
 
-def unblend_edges(marked_crops: Floats, model: MarkModel, predicted: MarkModel) -> MarkModel:
-    """The look with an opacity below 1 at the rims of its opaque parts, in crops (N, 3, h, w), where un-blending is better than a fill.
+def unblend_edges(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel) -> MarkModel:
+    """The model with an opacity below 1 at the edges of its opaque parts, where un-blending is better than a fill.
 
-    of_head: the same look with the opacity as the matte head sees it. The rim ends beyond the mask, within the margin that is made anew.
+    marked_crops: (N, 3, h, w) in [0, 1]; predicted: the model as the matte network predicted it. The edge reaches beyond the mask, as far
+    as the widest dilation.
     """
-    crops, mask = some_of(marked_crops, MAX_FRAMES), model.mask > 0.5
+    model = fit.model
+    crops, mask = some_of(marked_crops, MAX_FRAMES), model.pixels
     opacity, opacity_sigma = model.opacity.copy(), model.opacity_sigma.copy()
     for part in split_parts(mask):
-        if part.any() and model.opacity[part].min() >= 1:
-            own = dilate(part, WIDE_PIXELS) & ~(mask & ~part)
-            opacity[own], opacity_sigma[own] = (values[own] for values in _solve_edge_alpha(crops, predicted, part))
+        if part.any() and fit.opaque[part].all():
+            around = dilate(part, WIDE_PIXELS) & ~(mask & ~part)
+            opacity[around], opacity_sigma[around] = (values[around] for values in _solve_edge_alpha(crops, predicted, part))
     return replace(model, opacity=opacity, opacity_sigma=opacity_sigma)
 
 
 def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[Floats, Floats]:
-    """Opacity and doubt (h, w) of an opaque part: by the head, and by how far each pixel is from the fill towards the mark's colour."""
-    level = float(np.percentile(predicted.opacity[part], 90))
+    """Opacity and opacity sigma (h, w) of an opaque part: 1, but for the edge pixels that gain from un-blending.
+
+    The predicted opacity is the prior. The evidence is how far each pixel lies from the fill towards the mark's colour.
+    """
+    level = opacity_level(predicted.opacity, part, HIGH_LEVEL_PERCENTILE)
     prior = np.clip(predicted.opacity / max(FULL_COVERAGE_SHARE * level, 1e-3), 0, 1)
-    certain = 1 / np.square(np.maximum(predicted.opacity_sigma, MIN_OPACITY_SIGMA))
+    prior_precision = 1 / np.square(np.maximum(predicted.opacity_sigma, MIN_OPACITY_SIGMA))
     fills, fill_power = _fills_and_errors(crops, part)
     effect = predicted.colour - fills
     power, along = np.square(effect).mean((0, 1)), (effect * (crops - fills)).mean((0, 1))
     opacity = prior
     for _ in range(ITERATIONS):
         variance = (np.square(1 - opacity) * fill_power + np.square(opacity) * COLOUR_ERROR**2) / min(len(crops), INDEPENDENT_FRAMES)
-        evidence = power / variance + certain
-        opacity = np.clip((along / variance + prior * certain) / evidence, 0, 1)
-    error = 1 / np.sqrt(evidence)
-    unblended = np.square(np.maximum(error, MIN_SOLVED_SIGMA)) * power + np.square(opacity * SHADE_ERROR) + CODEC_NOISE**2
-    worth = fill_power / (fill_power + unblended / np.square(np.maximum(1 - opacity, MIN_OPACITY_SIGMA)))
+        precision = power / variance + prior_precision
+        opacity = np.clip((along / variance + prior * prior_precision) / precision, 0, 1)
+    sigma = 1 / np.sqrt(precision)
+    pixel_power = np.square(np.maximum(sigma, MIN_SOLVED_SIGMA)) * power + np.square(opacity * SHADE_ERROR) + EDGE_CODEC_NOISE**2
+    unblended_power = pixel_power / np.square(np.maximum(1 - opacity, MIN_OPACITY_SIGMA))
+    gain = fill_power / (fill_power + unblended_power)
     deep = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > EDGE_DEPTH_PIXELS
-    opacity = np.where((worth > MIN_GAIN) & ~deep, opacity, 1).astype(np.float32)
-    return opacity, np.minimum(error, predicted.opacity_sigma).astype(np.float32)
+    opacity = np.where((gain > MIN_GAIN) & ~deep, opacity, 1).astype(np.float32)
+    return opacity, np.minimum(sigma, predicted.opacity_sigma).astype(np.float32)
 
 
 def _fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
-    """The crops with the part filled in, and how far such a fill errs there, mean square (h, w): as it does beside it."""
+    """The crops with the part filled, and the mean square error (h, w) of such a fill, which is assumed to be the same as beside it."""
     fills, wide_fills = (
         np.stack([fill_hole(crop, part, pixels) for crop in crops]) for pixels in (FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS)
     )
     beside = (dilate(part, TRIAL_DILATION_PIXELS) & ~dilate(part, FILL_DILATION_PIXELS)).astype(np.float32)
-    roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # a letter that was overlooked hardly counts
-    usual = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_PRIOR_SHARE)
-    return fills, (HEAVY_TAIL_FACTOR * usual**4 + FILL_NOISE**2).astype(np.float32)
+    roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # over roots a letter that was missed hardly counts
+    mean_root = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_PRIOR_SHARE)
+    return fills, (HEAVY_TAIL_FACTOR * mean_root**4 + FILL_NOISE**2).astype(np.float32)

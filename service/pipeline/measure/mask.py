@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.marks.candidate import Candidate
-from service.pipeline.marks.mark_model import MarkModel, opacity_level
-from service.pipeline.measure.opacity import DENSE_LEVEL, SURE_PROBABILITY
+from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, opacity_level
+from service.pipeline.measure.opacity import SURE_PROBABILITY
+from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate
 
 Floats = NDArray[np.float32]
@@ -33,7 +34,7 @@ def mask_of(probability: Floats, model: MarkModel) -> Mask:
     sure = probability > SURE_PROBABILITY
     if not sure.any():
         return sure
-    level = opacity_level(model.opacity, sure, 80)
+    level = opacity_level(model.opacity, sure, LEVEL_PERCENTILE)
     seen = (probability > MIN_PROBABILITY) & (model.opacity > max(MIN_OPACITY, MIN_EDGE_SHARE * level))
     missed = (model.opacity > MIN_MISSED_SHARE * level) & (model.opacity_sigma < MAX_MISSED_SIGMA * model.opacity)
     return _drop_uncertain(seen | missed | (probability > CERTAIN_PROBABILITY), model)
@@ -41,7 +42,7 @@ def mask_of(probability: Floats, model: MarkModel) -> Mask:
 
 def _drop_uncertain(mask: Mask, model: MarkModel) -> Mask:
     """The mask without the least certain pixels of a faint mark, such as the counters of letters."""
-    if not mask.any() or opacity_level(model.opacity, mask, 80) > DENSE_LEVEL:
+    if not mask.any() or opacity_level(model.opacity, mask, LEVEL_PERCENTILE) > DENSE_LEVEL:
         return mask
     return mask & (model.opacity_sigma < MAX_SIGMA_RATIO * float(np.percentile(model.opacity_sigma[mask], 25)))
 

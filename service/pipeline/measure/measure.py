@@ -12,7 +12,7 @@ from service.inference.session import Networks
 from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
 from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
-from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, to_float
+from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_still, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
@@ -20,7 +20,7 @@ from service.pipeline.measure.edge_alpha import unblend_edges
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of, restrict_to_box
 from service.pipeline.measure.observe import mean_confidence, observe
-from service.pipeline.measure.opacity import add_animation_sigma, complete_mask, fit_opacity, predict_matte
+from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity, predict_matte
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
@@ -112,9 +112,9 @@ def _fit(crops: Floats, probability: Floats, predicted: MarkModel) -> MarkModel:
     """The model that explains the crops (N, 3, h, w), from the matte network's prediction."""
     if not predicted.pixels.any():
         return predicted
-    model = fit_opacity(crops, predicted)
-    model = _with_opaque_pixels(_missed_pixels(crops, model), model)
-    return fit_uniform_opacity(crops, unblend_edges(crops, model, predicted), probability)
+    fit = fit_opacity(crops, predicted)
+    fit = fit.with_opaque_pixels(_missed_pixels(crops, fit.model))
+    return fit_uniform_opacity(crops, unblend_edges(crops, fit, predicted), probability)
 
 
 def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice) -> MarkModel:
@@ -126,20 +126,14 @@ def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: La
     predicted = replace(predicted, mask=mask.astype(np.float32))
     if not mask.any():
         return predicted
-    model = fit_opacity(crops, predicted)
-    missed = _missed_pixels(crops, model)
-    return _with_opaque_pixels(missed, fit_level_by_contrast(crops, unblend_edges(crops, model, predicted)))
+    fit = fit_opacity(crops, predicted)
+    missed = _missed_pixels(crops, fit.model)
+    return add_opaque_pixels(fit_level_by_contrast(crops, unblend_edges(crops, fit, predicted)), missed)
 
 
 def _missed_pixels(crops: Floats, model: MarkModel) -> NDArray[np.bool_]:
     """Pixels (h, w) of an opaque mark that the segmenter missed: in a video those that never change, in a still those it encloses."""
-    return frozen_pixels(crops, model.pixels) if len(crops) > 1 else enclosed_pixels(crops[0], model)
-
-
-def _with_opaque_pixels(pixels: NDArray[np.bool_], model: MarkModel) -> MarkModel:
-    """The model with these pixels (h, w) added, as opaque."""
-    mask, opacity = np.maximum(model.mask, pixels), np.where(pixels, np.float32(1), model.opacity)
-    return replace(model, mask=mask.astype(np.float32), opacity=opacity)
+    return enclosed_pixels(crops[0], model) if is_still(crops) else frozen_pixels(crops, model.pixels)
 
 
 def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:
@@ -173,8 +167,8 @@ def _measure_user_candidate(candidate: Candidate, observation: Observation, info
     mask = probability > 0.5 if exact else mask_of(probability, predicted)
     model = predicted = replace(predicted, mask=mask.astype(np.float32))
     if mask.any():
-        model = fit_opacity(crops, predicted)
-        model = model if exact else unblend_edges(crops, model, predicted)
+        fit = fit_opacity(crops, predicted)
+        model = fit.model if exact else unblend_edges(crops, fit, predicted)
         model = add_animation_sigma(crops, fit_uniform_opacity(crops, model, probability))
     model = replace(model, mask=mask.astype(np.float32)) if exact else restrict_to_box(candidate, model)
     return _fit_box(candidate, 0, 0, model, 1.0, info)

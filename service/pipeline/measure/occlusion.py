@@ -1,4 +1,4 @@
-"""Step 5 in between: whether a standing mark is hidden in places. Nothing of the scene passes before a mark. Pure."""
+"""Occlusion: whether something of the scene passes in front of a candidate. Then it lies in the scene and is not a mark. Pure."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -11,42 +11,42 @@ from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import mark_effect, presence_score
 
 Floats = NDArray[np.float32]
-Cell = tuple[slice, slice]
+Cell = tuple[slice, slice]  # rows and columns of a square
 
-CELL_PIXELS: Final = 32  # side of the squares that are looked at
-MIN_CELL_PIXELS: Final = 20  # of the mark in each
-MIN_CELL_SCORE, MIN_CELL_EFFECT = (
-    0.5,
-    0.08,
-)  # of its usual score, and of what it changes in [0, 1], that such a square must have to tell anything
-OCCLUDED_SCORE_SHARE: Final = 0.2  # of the usual score: hidden there
-MIN_OCCLUDED_CELLS, MIN_OCCLUDED_SHARE = 3, 0.03  # at once, of those that tell
-MIN_OCCLUDED_FRAMES: Final = 4  # in which it is so: in one of twelve for one of 18 standing marks, in eight and nine for a cutting mat
+CELL_PIXELS: Final = 32  # side of a cell
+MIN_CELL_PIXELS: Final = 20  # mark pixels that a cell needs
+MIN_CELL_SCORE = 0.5  # usual presence score that a cell needs
+MIN_CELL_EFFECT = 0.08  # of RGB in [0, 1]: change by the mark that a cell needs
+OCCLUDED_SCORE_SHARE: Final = 0.2  # of its usual score: with less, a cell is occluded
+MIN_OCCLUDED_CELLS = 3  # in one frame
+MIN_OCCLUDED_SHARE = 0.03  # of the usable cells, in one frame
+MIN_OCCLUDED_FRAMES: Final = 4  # of twelve: one frame for one of 18 static marks, eight and nine for the lines of a cutting mat
 
 
 def is_occluded(pairs: Sequence[tuple[Floats, Floats]], model: MarkModel) -> bool:
-    """Whether the scene hides places of it for a time while the rest is there: then it lies in the scene, as the lines of a table do.
+    """Whether some cells of the candidate vanish for a while and the others stay, as the lines of a table do under a hand.
 
-    pairs: crops (3, h, w) from all over the video, each with the look's place filled in.
+    pairs: crops (3, h, w) in [0, 1] from all over the video, each with the same crop whose mark is filled.
     """
-    found = np.array([[_cell_score(crop, fill, model, cell) for crop, fill in pairs] for cell in _cells(model)], np.float32)
-    shares, effects = np.moveaxis(found.reshape(-1, len(pairs), 2), 2, 0)
-    usual = np.median(shares, axis=1, keepdims=True)
-    told = (usual > MIN_CELL_SCORE) & (effects > MIN_CELL_EFFECT)
-    hidden = (told & (shares < OCCLUDED_SCORE_SHARE * usual)).sum(0)
-    return int((hidden >= np.maximum(MIN_OCCLUDED_CELLS, MIN_OCCLUDED_SHARE * told.sum(0))).sum()) >= MIN_OCCLUDED_FRAMES
+    measured = np.array([[_cell_score(crop, fill, model, cell) for crop, fill in pairs] for cell in _cells(model)], np.float32)
+    scores, effects = np.moveaxis(measured.reshape(-1, len(pairs), 2), 2, 0)  # each (cells, frames)
+    usual = np.median(scores, axis=1, keepdims=True)
+    usable = (usual > MIN_CELL_SCORE) & (effects > MIN_CELL_EFFECT)
+    occluded_cells = (usable & (scores < OCCLUDED_SCORE_SHARE * usual)).sum(0)
+    occluded_frames = occluded_cells >= np.maximum(MIN_OCCLUDED_CELLS, MIN_OCCLUDED_SHARE * usable.sum(0))
+    return int(occluded_frames.sum()) >= MIN_OCCLUDED_FRAMES
 
 
 def _cells(model: MarkModel) -> list[Cell]:
-    """The squares that hold some of the mark."""
+    """The cells of a grid that hold some of the mark."""
     corners = (range(0, side, CELL_PIXELS) for side in model.mask.shape)
-    squares = [(slice(y, y + CELL_PIXELS), slice(x, x + CELL_PIXELS)) for y, x in product(*corners)]
-    return [square for square in squares if (model.mask[square] > 0.5).sum() >= MIN_CELL_PIXELS]
+    grid = [(slice(y, y + CELL_PIXELS), slice(x, x + CELL_PIXELS)) for y, x in product(*corners)]
+    return [cell for cell in grid if model.pixels[cell].sum() >= MIN_CELL_PIXELS]
 
 
 def _cell_score(crop: Floats, fill: Floats, model: MarkModel, cell: Cell) -> tuple[float, float]:
-    """The score of the mark in a cell, and how much it changes there, in [0, 1]."""
-    own = MarkModel(*(values[(..., *cell)] for values in (model.mask, model.opacity, model.colour, model.opacity_sigma)))
-    before = fill[(slice(None), *cell)]
-    power = np.square(mark_effect(before, own)).mean(0).sum() / own.mask.sum()
-    return presence_score(crop[(slice(None), *cell)], before, own), float(np.sqrt(power))
+    """The presence score of the mark in a cell, and the root mean square of its effect there, in [0, 1]."""
+    part = MarkModel(*(values[(..., *cell)] for values in (model.mask, model.opacity, model.colour, model.opacity_sigma)))
+    cell_fill = fill[(slice(None), *cell)]
+    power = np.square(mark_effect(cell_fill, part)).mean(0).sum() / part.mask.sum()
+    return presence_score(crop[(slice(None), *cell)], cell_fill, part), float(np.sqrt(power))

@@ -1,0 +1,15 @@
+"""The noise that measuring expects: what a video codec alone does to pixels, and how exact a fill is. Values are for RGB in [0, 1].
+
+The values differ because they describe different pixels: beside an edge a codec errs more than in a flat area, and a difference over time
+more than one between neighbours.
+"""
+
+from typing import Final
+
+UNBLENDED_NOISE: Final = 1e-3  # mean square: how far H.264 alone moves un-blended pixels
+TEMPORAL_CODEC_NOISE: Final = 0.008  # standard deviation over time: how much a codec changes even an opaque mark
+MAX_FROZEN_STD: Final = 0.012  # standard deviation over time: the most that a codec changes a pixel whose true value stays the same
+EDGE_CODEC_NOISE: Final = 0.02  # standard deviation of a pixel beside a mark's edge
+CONTRAST_CODEC_NOISE: Final = 0.006  # standard deviation of a pixel, the same inside a mark and outside
+NEIGHBOUR_CODEC_NOISE: Final = 0.012  # standard deviation of the difference between neighbours; the scene's texture adds to it
+FILL_NOISE: Final = 0.01  # standard deviation of a fill's error where the scene is flat
