@@ -14,9 +14,11 @@ from xml.etree import ElementTree
 import pytest
 from typer.main import get_command
 
+from benchmarks import documents as figures
 from service import settings
 from service.cli import command_line
 from tests.conftest import ROOT
+from tests.docs import code_map
 from tests.docs.markdown import Block, anchors, blocks, links
 from tests.service_process import TestAccount, file, running
 
@@ -175,23 +177,28 @@ def test_every_variable_that_is_named_exists() -> None:
     assert {name for name in named if not any(one == name or one.startswith(f"{name}__") for one in known)} == set()
 
 
-def test_figures_of_the_limits_are_those_that_were_measured() -> None:
-    """The row of a kind in docs/limits.md: as marked, classical, ours, found; in the README the second is the best of two columns."""
-    measured = _rows(ROOT / "README.md")
-    told = [row for key, row in _rows(ROOT / "docs" / "limits.md").items() if row[-1].endswith("%")]
-    assert len(told) == 5
-    for row in told:
-        quality = next(found for found in measured.values() if found[0] == row[0] and len(found) > 9)
-        assert row[1] == max(quality[1:3], key=float)
-        assert row[2] == quality[6]
-        assert any(found[0] == row[3] for found in measured.values())
+@pytest.mark.parametrize("document", figures.documents(), ids=names)
+def test_figures_are_those_of_the_result_files(document: Path, measured: tuple[dict[str, str], dict[str, str]]) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert text == figures.filled(text, *measured), "write them anew: make docs"
 
 
-def _rows(path: Path) -> dict[str, list[str]]:
-    """The figures of each table row that has some, by its line."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    cells = {line: [cell.strip(" *") for cell in line.split("|")[2:-1]] for line in lines}
-    return {line: figures for line, row in cells.items() if (figures := [cell for cell in row if re.fullmatch(r"-|[+-]?[\d.]+%?", cell)])}
+@pytest.fixture(scope="module")
+def measured() -> tuple[dict[str, str], dict[str, str]]:
+    """The generated blocks and the single figures."""
+    return figures.blocks(), figures.figures()
+
+
+def test_every_generated_block_is_in_a_document(measured: tuple[dict[str, str], dict[str, str]]) -> None:
+    texts = [document.read_text(encoding="utf-8") for document in figures.documents()]
+    assert not [name for name in measured[0] if sum(f"<!-- {name} -->\n" in text and f"<!-- /{name} -->" in text for text in texts) != 1]
+
+
+def test_the_code_map_is_that_of_the_modules() -> None:
+    text = code_map.DOCUMENT.read_text(encoding="utf-8")
+    assert text == code_map.written(text), "write it anew: make docs"
+    assert text.count("\n| [") > 150
+    assert "](../service/pipeline/run.py) | " in text
 
 
 @pytest.mark.parametrize("drawing", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=names)

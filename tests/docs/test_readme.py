@@ -1,0 +1,136 @@
+"""Every command of the README is run: here, by `test_documents.py`, or by the test that the table below names."""
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+from tests.container.dockerfile import Stage, health_command, parse, parse_environment, parse_words
+from tests.docs.markdown import blocks
+from tests.fixture_host import eventually
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# First words of a command that `test_documents.py` does not run -> what runs it. `docker build` needs root, debootstrap and the network:
+# its steps are played by a script of its own, `make container`, and checked without running by tests/container/test_files.py.
+RUN_BY = {
+    "pip wheel": "tests/test_package.py::wheel",
+    "pip install": "tests/test_package.py::environment",
+    "docker build": "tests/container/replay.py::build",
+    "docker run": "tests/docs/test_readme.py::test_docker_run_serves_and_prints_key_and_address",
+    "make demo": "tests/docs/test_readme.py::test_make_demo_cleans_the_sample",
+}
+START_SECONDS = 60.0
+DEMO_SECONDS = 180.0
+
+
+def not_typed() -> list[list[str]]:
+    """The commands of the README that `test_documents.py` does not run."""
+    return [words for block in blocks(README) if block.marked for words in block.commands()]
+
+
+def test_every_command_of_the_readme_is_run_by_a_test() -> None:
+    assert {" ".join(words[:2]) for words in not_typed()} == set(RUN_BY)
+    for place in RUN_BY.values():
+        path, _, name = place.partition("::")
+        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), place
+
+
+def test_commands_are_in_blocks_and_not_in_the_text() -> None:
+    """What stands in the text is a chore that exists, or is shown in a block too."""
+    text = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert set(re.findall(r"`(make \w+|cleanplate \w+[^`]*|docker [^`]*|pip [^`]*|curl [^`]+)`", text)) <= {"make demo", "make serve"}
+
+
+@pytest.mark.slow
+def test_make_demo_cleans_the_sample() -> None:
+    """The chore as it is, in the environment of these tests instead of a fresh one."""
+    result = ROOT / "demo-output" / "clean.mp4"
+    result.unlink(missing_ok=True)
+    here = Path(sys.prefix)
+    words = ["make", f"--old-file={here}/.stamp", f"SERVE={here}", *_only("make demo")[1:]]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=DEMO_SECONDS, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "called back" in done.stdout
+    assert result.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_docker_run_serves_and_prints_key_and_address(tmp_path: Path) -> None:
+    """What the container runs, with the image's environment and the options of the README's line, as a process of this machine."""
+    image = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))[-1]
+    options = _options(_only("docker run"))
+    assert options["image"] == _only("docker build")[_only("docker build").index("-t") + 1]
+    assert options["-p"].split(":")[1] == image.last("EXPOSE")
+    assert options["-v"].split(":")[1] == image.last("VOLUME")
+    port = _free_port()
+    environment = os.environ | _environment(image, options) | {"CLEANPLATE_PORT": port, "CLEANPLATE_DATA_DIR": str(tmp_path)}
+    program, *arguments = [*parse_words(image.last("ENTRYPOINT") or "[]"), *parse_words(image.last("CMD") or "[]")]
+    assert program == "cleanplate"
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            key = _promised(server, port)
+            python, *rest = health_command(image.last("HEALTHCHECK") or "")
+            assert python == "python"
+            check = [sys.executable, *rest]
+            eventually(lambda: subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0, START_SECONDS)
+            answer = httpx.get(f"http://127.0.0.1:{port}/v1/account", headers={"Authorization": f"Bearer {key}"}, timeout=10)
+            assert answer.json()["total_credits"] == 100
+        finally:
+            server.terminate()
+            server.communicate(timeout=START_SECONDS)
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
+def _promised(server: subprocess.Popen[str], port: str) -> str:
+    """The key, from the two lines that the server prints, which must be those that the README shows."""
+    shown = next(block.text for block in blocks(README) if "listening on" in block.text).splitlines()
+    assert server.stdout is not None
+    printed = [server.stdout.readline().strip() for _ in shown]
+    key = re.search(r"cp_\S+", printed[0])
+    assert key, printed
+    assert [printed[0].replace(key[0], "cp_..."), printed[1].replace(f":{port}", ":8000")] == shown
+    return key[0]
+
+
+def _environment(image: Stage, options: dict[str, str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for step in image.steps:
+        if step.name == "ENV":
+            settings |= parse_environment(step.text, settings)
+    name, _, value = options["-e"].partition("=")
+    return {name: value for name, value in settings.items() if name != "PATH"} | {name: value}
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """The options of `docker run`, and `image`: what stands after them."""
+    found: dict[str, str] = {}
+    rest: Iterator[str] = iter(words[2:])
+    for word in rest:
+        if word in ("--rm", "--init"):
+            continue
+        if not word.startswith("-"):
+            found["image"] = word
+            assert not list(rest), shlex.join(words)
+        else:
+            found[word] = next(rest)
+    return found
+
+
+def _only(start: str) -> list[str]:
+    """The one command of the README that begins so."""
+    (words,) = [words for words in not_typed() if " ".join(words[:2]) == start]
+    return words
