@@ -149,11 +149,13 @@ def _clean_figures(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
 
 
 def _speed_figures(records: Iterable[Record]) -> Iterator[tuple[str, str]]:
-    for case, found in ((record["case"], record["figures"]) for record in records):
+    for record in records:
+        case, found = record["case"], record["figures"]
         name = f"speed.{case['height']}p_{case['seconds']}s.{case['device']}"
         yield f"{name}.fps", f"{found['fps']:.1f}"
         yield f"{name}.seconds", f"{found['seconds']:.0f}"
         yield f"{name}.peak_gib", f"{found['peak_bytes'] / GIB:.2f}"
+        yield f"{name}.date", record["stamp"]["date"][:10]
         yield f"{name}.hours_for_thousand_clips", f"{THOUSAND_CLIPS_FRAMES / found['fps'] / 3600:.0f}"
 
 
