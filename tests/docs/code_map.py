@@ -11,7 +11,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENT: Final = ROOT / "docs" / "code.md"
-PACKAGES: Final = ("service", "models", "training", "benchmarks")
+PACKAGES: Final = tuple(name for name in ("cleanplate", "service", "models", "training", "benchmarks") if (ROOT / name).is_dir())
 OPENING, CLOSING = "<!-- modules -->\n", "<!-- /modules -->"
 
 
