@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from service.version import VERSION
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("service", "models", "training", "benchmarks")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,7 +41,7 @@ REGISTRIES = [
 def files(top: Path = ROOT) -> Iterator[Path]:
     for folder, folders, names in os.walk(top):
         folders[:] = [name for name in folders if not SKIPPED.match(name)]
-        yield from (Path(folder) / name for name in names)
+        yield from (Path(folder) / name for name in names if name != ".git")  # in a worktree it is a file
 
 
 def sources() -> list[Path]:
@@ -48,6 +50,12 @@ def sources() -> list[Path]:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
+
+
+def test_the_version_is_the_latest_of_the_changelog_and_the_one_in_the_readme() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[0] == VERSION
+    assert set(re.findall(r"cleanplate-([\d.]+)-py3-none-any\.whl", README)) == {VERSION}
 
 
 def test_paths_that_the_documents_name_exist() -> None:
