@@ -68,7 +68,7 @@ def test_docker_run_serves_and_prints_key_and_address(tmp_path: Path) -> None:
     image = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))[-1]
     options = _options(_only("docker run"))
     assert options["image"] == _only("docker build")[_only("docker build").index("-t") + 1]
-    assert options["-p"].split(":")[1] == image.last("EXPOSE")
+    assert options["-p"].split(":")[-1] == image.last("EXPOSE")
     assert options["-v"].split(":")[1] == image.last("VOLUME")
     port = _free_port()
     environment = os.environ | _environment(image, options) | {"CLEANPLATE_PORT": port, "CLEANPLATE_DATA_DIR": str(tmp_path)}
