@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,14 +22,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # First words of a command that `test_documents.py` does not run -> what runs it. `docker build` needs root, debootstrap and the network:
 # its steps are played by a script of its own, `make container`, and checked without running by tests/container/test_files.py.
 RUN_BY = {
-    "pip wheel": "tests/test_package.py::wheel",
-    "pip install": "tests/test_package.py::environment",
+    "pip wheel": "tests/docs/test_readme.py::test_the_wheel_is_built_and_installed",
+    "pip install": "tests/docs/test_readme.py::test_the_wheel_is_built_and_installed",
     "docker build": "tests/container/replay.py::build",
     "docker run": "tests/docs/test_readme.py::test_docker_run_serves_and_prints_key_and_address",
     "make demo": "tests/docs/test_readme.py::test_make_demo_cleans_the_sample",
 }
 START_SECONDS = 60.0
 DEMO_SECONDS = 180.0
+BUILD_SECONDS = 120.0
 
 
 def not_typed() -> list[list[str]]:
@@ -47,6 +49,25 @@ def test_commands_are_in_blocks_and_not_in_the_text() -> None:
     """What stands in the text is a chore that exists, or is shown in a block too."""
     text = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
     assert set(re.findall(r"`(make \w+|cleanplate \w+[^`]*|docker [^`]*|pip [^`]*|curl [^`]+)`", text)) <= {"make demo", "make serve"}
+
+
+@pytest.mark.slow
+def test_the_wheel_is_built_and_installed(tmp_path: Path) -> None:
+    """Both commands, without the network: with the build's and the wheel's requirements that this environment has."""
+    build, install = _only("pip wheel"), _only("pip install")
+    folder = build[build.index("--wheel-dir") + 1]
+    wheel, bracket, extra = install[-1].partition("[")
+    assert (str(Path(wheel).parent), bracket + extra) == (folder, "[cpu]")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    build[build.index(folder)] = str(tmp_path / folder)
+    subprocess.run([*pip, *build[1:], "--no-build-isolation"], cwd=ROOT, capture_output=True, check=True, timeout=BUILD_SECONDS)
+    assert [path.name for path in (tmp_path / folder).iterdir()] == [Path(wheel).name]
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    words = [*pip, "--python", str(python), *install[1:], "--no-deps", "--no-index"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=BUILD_SECONDS)
+    assert "does not provide the extra" not in done.stderr
+    assert python.with_name("cleanplate").exists()
 
 
 @pytest.mark.slow
