@@ -19,12 +19,12 @@ from tests.docs.markdown import blocks
 from tests.fixture_host import eventually
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# First words of a command that `test_documents.py` does not run -> what runs it. `docker build` needs root, debootstrap and the network:
-# its steps are played by a script of its own, `make container`, and checked without running by tests/container/test_files.py.
+# First words of a command that `test_documents.py` does not run -> the test that runs it. Of `docker build` it plays the steps that need
+# neither root nor the network; `make container` plays all of them.
 RUN_BY = {
     "pip wheel": "tests/docs/test_readme.py::test_the_wheel_is_built_and_installed",
     "pip install": "tests/docs/test_readme.py::test_the_wheel_is_built_and_installed",
-    "docker build": "tests/container/replay.py::build",
+    "docker build": "tests/container/test_build.py::test_the_wheel_is_built_and_installed_from_what_the_image_copies",
     "docker run": "tests/docs/test_readme.py::test_docker_run_serves_and_prints_key_and_address",
     "make demo": "tests/docs/test_readme.py::test_make_demo_cleans_the_sample",
 }
