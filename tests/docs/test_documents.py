@@ -1,4 +1,4 @@
-"""The documents are true: what they tell to type is typed, against a running service; what cannot be is there at least."""
+"""The documents are true: their commands are run against a running service, and those that cannot be run are checked to exist."""
 
 import os
 import re
@@ -26,7 +26,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN_FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "build", "cleanplate-", "demo-")))
 EVERY_MARKDOWN = [*sorted(ROOT.glob("*.md")), *(path for folder in OWN_FOLDERS for path in sorted(folder.rglob("*.md")))]
 RUN = {"sh", "python"}
-QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # of what is shown, not typed
+QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # shown, not run
 CLIENT_VARIABLES = {
     "CLEANPLATE_URL",
     "CLEANPLATE_KEY",
@@ -36,7 +36,7 @@ CLIENT_VARIABLES = {
     "CLEANPLATE_SCREENSHOT",
 }
 BLOCK_SECONDS = 180  # only a failing test waits so long, or a busy machine
-# Variables that a block sets are known to those after it, as in one terminal.
+# Later blocks see the variables that a block sets, as in one terminal.
 TERMINAL = "set -eu -o pipefail\nif [ -f .state ]; then . ./.state; fi\nset -a\n{}\nset +a\nexport -p > .state\n"
 
 
@@ -88,7 +88,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("document", "block"), TYPED, ids=[f"{names(document)}:{block.line}" for document, block in TYPED])
 def test_what_is_to_be_typed_runs(document: Path, block: Block, terminal: dict[str, str], folders: dict[Path, Path]) -> None:
-    """In order: what a block leaves behind, files and variables, those after it in the same document find."""
+    """In order: later blocks of a document find the files and variables that earlier ones left."""
     folder, script = folders[document], block.text
     if block.language == "python":
         (folder / "example.py").write_text(block.text, encoding="utf-8")
@@ -121,7 +121,7 @@ def _missing(block: Block) -> Iterator[str]:
 
 
 def _is_ours(word: str) -> bool:
-    """A path that begins in one of our folders and holds nothing to fill in."""
+    """A path that begins in one of our folders and has no placeholder."""
     return word.partition("/")[0] in {folder.name for folder in OWN_FOLDERS} and "/" in word and not re.search(r"[*$<]|[A-Z]{2}", word)
 
 
