@@ -1,57 +1,59 @@
-# One word per chore. Each sets up what it needs, once; nothing is installed outside of this folder.
+# One word per chore. Each sets up what it needs, once; nothing is installed outside this folder.
 PYTHON ?= python3
 SERVE := .venv
 DEV := .venv-dev
 UV ?= $(DEV)/bin/uv
 COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
 
-.PHONY: help demo serve test check format lock quality speed bench load crash container settings
+.PHONY: help demo serve test check format lock quality speed bench load crash container docs
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
-demo: $(SERVE)/.stamp ## start the service, clean the bundled sample through it with a callback, download the result, stop
+demo: $(SERVE)/.stamp ## start the service, clean the bundled sample through it, stop
 	@$(SERVE)/bin/python samples/demo.py demo-output
 
-serve: $(SERVE)/.stamp ## run the service until Ctrl-C; its data lies in cleanplate-data
+serve: $(SERVE)/.stamp ## run the service until Ctrl-C; its data is in cleanplate-data
 	@$(SERVE)/bin/cleanplate serve
 
 test: $(DEV)/.stamp ## run all tests, two files at a time
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(DEV)/.stamp ## format, lint, types, import contracts
+check: $(DEV)/.stamp ## check format, lint, types and import contracts
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
 
-format: $(DEV)/.stamp ## put the code into form
+format: $(DEV)/.stamp ## format the code
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-lock: ## write requirements/*.lock anew, keeping versions; OPTIONS=--upgrade moves them
+lock: ## rewrite requirements/*.lock, keeping versions; OPTIONS=--upgrade updates them
 	$(COMPILE) --extra cpu --output-file requirements/serve-cpu.lock
 	$(COMPILE) --extra cuda --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
 	$(COMPILE) --extra cpu --extra train --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
 
-quality: $(DEV)/.stamp ## measure what is removed, against classical baselines
+quality: $(DEV)/.stamp ## measure quality against classical baselines
 	$(DEV)/bin/python -m benchmarks.quality $(OPTIONS)
 
-speed: $(DEV)/.stamp ## measure fps and memory, against a plain transcode
+speed: $(DEV)/.stamp ## measure speed and memory against a plain transcode
 	$(DEV)/bin/python -m benchmarks.speed $(OPTIONS)
 
-bench: quality speed ## both
+bench: quality speed ## measure quality and speed
 
-load: $(DEV)/.stamp ## measure the service: submits, queue, memory
+load: $(DEV)/.stamp ## measure the service: orders, queue, memory
 	$(DEV)/bin/python -m benchmarks.load $(OPTIONS)
 
-crash: $(DEV)/.stamp ## kill the service at random moments and look for what was lost
+crash: $(DEV)/.stamp ## kill the service at random moments and count what is lost
 	$(DEV)/bin/python -m benchmarks.crash $(OPTIONS)
 
-container: ## play Dockerfile.cuda's steps in a chroot (root, debootstrap); OPTIONS=--cpu
+container: ## run the steps of Dockerfile.cuda in a chroot (needs root and debootstrap); OPTIONS=--cpu
 	tests/container/build_in_chroot.sh $(OPTIONS)
 
-settings: $(DEV)/.stamp ## write docs/settings.md anew
-	$(DEV)/bin/cleanplate settings table > docs/settings.md
+docs: $(DEV)/.stamp ## rewrite what is generated in the documents: settings, modules, figures
+	{ printf '# Settings\n\nEvery variable that the program reads, with its default.\n\n'; $(DEV)/bin/cleanplate settings table; } > docs/settings.md
+	$(DEV)/bin/python -m tests.docs.code_map
+	$(DEV)/bin/python -m benchmarks.documents
 
 $(SERVE)/.stamp: requirements/serve-cpu.lock pyproject.toml
 $(DEV)/.stamp: requirements/dev.lock pyproject.toml

@@ -1,9 +1,8 @@
-"""Result files as pictures and tables for the README.
+"""Result files as pictures and tables, and their figures in the documents.
 
-python -m benchmarks.plot            # quality.svg, quality.md, speed.svg, speed.md and load.svg beside the result files, and the README
+python -m benchmarks.plot            # quality.svg, quality.md, speed.svg, speed.md and load.svg beside the result files; the documents
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +14,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks import results, speed_table, summary
+from benchmarks import documents, results, speed_table, summary
 from benchmarks.machine import RESULTS, ROOT
 from benchmarks.results import Record
 from benchmarks.rows import Row, Section, rows_of, sections
 
-OPENING, CLOSING = "<!-- results -->", "<!-- /results -->"  # what is between them in the README is written by this module
 METHODS = {  # field of a row -> (label, colour)
     "telea": ("Telea", "#b9c4cf"),
     "navier_stokes": ("Navier-Stokes", "#93a3b3"),
@@ -117,11 +115,6 @@ def plot_load(records: Sequence[Record], target: Path) -> None:
         _finish(figure, target)
 
 
-def paced(records: Sequence[Record]) -> list[Record]:
-    """Those of orders that come at a steady pace, as they do in life."""
-    return [record for record in records if record["case"].get("question") == "submit" and record["case"]["pace"] == "paced"]
-
-
 def _finish(figure: Figure, target: Path) -> None:
     legend: dict[str, Artist] = {}
     for axes in figure.axes:
@@ -132,37 +125,21 @@ def _finish(figure: Figure, target: Path) -> None:
     figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None, dpi=150)
 
 
-def readme_with(readme: str, parts: Sequence[str]) -> str:
-    """The README's text with these parts between its two marks; as it is where it has none."""
-    before, opening, rest = readme.partition(OPENING)
-    _, closing, after = rest.partition(CLOSING)
-    return "\n".join([before + opening, *parts, closing + after]) if closing else readme
-
-
 def main(
     folder: Annotated[Path, typer.Argument(help="Where quality.jsonl, speed.jsonl and load.jsonl are.", exists=True)] = RESULTS,
-    readme: Annotated[Path, typer.Option(help="The results are put into it.", exists=True)] = ROOT / "README.md",
+    root: Annotated[Path, typer.Option(help="The figures are put into its README.md and docs/*.md.", exists=True)] = ROOT,
 ) -> None:
-    """Draw what result files there are."""
-    parts: list[str] = []
+    """Draw the result files that exist, and write their figures into the documents."""
     if quality := results.latest(results.read(folder / "quality.jsonl")):
         plot_quality(sections(quality), folder / "quality.svg")
-        parts += _kept(summary.markdown(quality), folder / "quality", readme)
+        (folder / "quality.md").write_text(summary.markdown(quality), encoding="utf-8")
     if speed := results.latest(results.read(folder / "speed.jsonl")):
         plot_speed(speed, folder / "speed.svg")
-        parts += _kept(speed_table.markdown(speed), folder / "speed", readme)
-    if load := paced(results.latest(results.read(folder / "load.jsonl"))):
+        (folder / "speed.md").write_text(speed_table.markdown(speed), encoding="utf-8")
+    if load := documents.paced(results.latest(results.read(folder / "load.jsonl"))):
         plot_load(load, folder / "load.svg")
-        parts += [f"![load]({os.path.relpath(folder / 'load.svg', readme.parent)})", ""]
-    readme.write_text(readme_with(readme.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    documents.write(root, folder)
     print(f"{len(quality)} quality cases, {len(speed)} speed cases, {len(load)} load cases")
-
-
-def _kept(table: str, place: Path, readme: Path) -> list[str]:
-    """Write the table beside the plot; both as the README shows them."""
-    place.with_suffix(".md").write_text(table, encoding="utf-8")
-    picture = os.path.relpath(place.with_suffix(".svg"), readme.parent)
-    return [f"![{place.name}]({picture})", "", table]
 
 
 if __name__ == "__main__":

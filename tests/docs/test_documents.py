@@ -1,4 +1,4 @@
-"""The documents are true: what they tell to type is typed, against a running service; what cannot be is there at least."""
+"""The documents are true: their commands are run against a running service, and those that cannot be run are checked to exist."""
 
 import os
 import re
@@ -14,9 +14,11 @@ from xml.etree import ElementTree
 import pytest
 from typer.main import get_command
 
+from benchmarks import documents as figures
 from service import settings
 from service.cli import command_line
 from tests.conftest import ROOT
+from tests.docs import code_map
 from tests.docs.markdown import Block, anchors, blocks, links
 from tests.service_process import TestAccount, file, running
 
@@ -24,7 +26,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN_FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "build", "cleanplate-", "demo-")))
 EVERY_MARKDOWN = [*sorted(ROOT.glob("*.md")), *(path for folder in OWN_FOLDERS for path in sorted(folder.rglob("*.md")))]
 RUN = {"sh", "python"}
-QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # of what is shown, not typed
+QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # shown, not run
 CLIENT_VARIABLES = {
     "CLEANPLATE_URL",
     "CLEANPLATE_KEY",
@@ -34,7 +36,7 @@ CLIENT_VARIABLES = {
     "CLEANPLATE_SCREENSHOT",
 }
 BLOCK_SECONDS = 180  # only a failing test waits so long, or a busy machine
-# Variables that a block sets are known to those after it, as in one terminal.
+# Later blocks see the variables that a block sets, as in one terminal.
 TERMINAL = "set -eu -o pipefail\nif [ -f .state ]; then . ./.state; fi\nset -a\n{}\nset +a\nexport -p > .state\n"
 
 
@@ -86,7 +88,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("document", "block"), TYPED, ids=[f"{names(document)}:{block.line}" for document, block in TYPED])
 def test_what_is_to_be_typed_runs(document: Path, block: Block, terminal: dict[str, str], folders: dict[Path, Path]) -> None:
-    """In order: what a block leaves behind, files and variables, those after it in the same document find."""
+    """In order: later blocks of a document find the files and variables that earlier ones left."""
     folder, script = folders[document], block.text
     if block.language == "python":
         (folder / "example.py").write_text(block.text, encoding="utf-8")
@@ -119,7 +121,7 @@ def _missing(block: Block) -> Iterator[str]:
 
 
 def _is_ours(word: str) -> bool:
-    """A path that begins in one of our folders and holds nothing to fill in."""
+    """A path that begins in one of our folders and has no placeholder."""
     return word.partition("/")[0] in {folder.name for folder in OWN_FOLDERS} and "/" in word and not re.search(r"[*$<]|[A-Z]{2}", word)
 
 
@@ -175,23 +177,28 @@ def test_every_variable_that_is_named_exists() -> None:
     assert {name for name in named if not any(one == name or one.startswith(f"{name}__") for one in known)} == set()
 
 
-def test_figures_of_the_limits_are_those_that_were_measured() -> None:
-    """The row of a kind in docs/limits.md: as marked, classical, ours, found; in the README the second is the best of two columns."""
-    measured = _rows(ROOT / "README.md")
-    told = [row for key, row in _rows(ROOT / "docs" / "limits.md").items() if row[-1].endswith("%")]
-    assert len(told) == 5
-    for row in told:
-        quality = next(found for found in measured.values() if found[0] == row[0] and len(found) > 9)
-        assert row[1] == max(quality[1:3], key=float)
-        assert row[2] == quality[6]
-        assert any(found[0] == row[3] for found in measured.values())
+@pytest.mark.parametrize("document", figures.documents(), ids=names)
+def test_figures_are_those_of_the_result_files(document: Path, measured: tuple[dict[str, str], dict[str, str]]) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert text == figures.filled(text, *measured), "write them anew: make docs"
 
 
-def _rows(path: Path) -> dict[str, list[str]]:
-    """The figures of each table row that has some, by its line."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    cells = {line: [cell.strip(" *") for cell in line.split("|")[2:-1]] for line in lines}
-    return {line: figures for line, row in cells.items() if (figures := [cell for cell in row if re.fullmatch(r"-|[+-]?[\d.]+%?", cell)])}
+@pytest.fixture(scope="module")
+def measured() -> tuple[dict[str, str], dict[str, str]]:
+    """The generated blocks and the single figures."""
+    return figures.blocks(), figures.figures()
+
+
+def test_every_generated_block_is_in_a_document(measured: tuple[dict[str, str], dict[str, str]]) -> None:
+    texts = [document.read_text(encoding="utf-8") for document in figures.documents()]
+    assert not [name for name in measured[0] if sum(f"<!-- {name} -->\n" in text and f"<!-- /{name} -->" in text for text in texts) != 1]
+
+
+def test_the_code_map_is_that_of_the_modules() -> None:
+    text = code_map.DOCUMENT.read_text(encoding="utf-8")
+    assert text == code_map.written(text), "write it anew: make docs"
+    assert text.count("\n| [") > 150
+    assert "](../service/pipeline/run.py) | " in text
 
 
 @pytest.mark.parametrize("drawing", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=names)

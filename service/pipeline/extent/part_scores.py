@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.marks.gather import Bytes, Crops, to_float, to_uint8
+from models.arrays import Bytes
+from service.pipeline.marks.gather import Crops, to_float, to_uint8
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import fill_hole, presence_score

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from service.pipeline.marks.gather import Bytes, to_float
+from models.arrays import Bytes
+from service.pipeline.marks.gather import to_float
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.opaque import DENSE_LEVEL, FITTED_OPAQUE_LEVEL

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import goals, plot, results, speed_table, summary
+from benchmarks import documents, goals, plot, results, speed_table, summary
 from benchmarks.machine import RESULTS
 from benchmarks.memory import Usage
 from benchmarks.rows import CleanRow, Row, sections
@@ -195,9 +195,32 @@ def test_plots_of_equal_results_are_equal_bytes(tmp_path: Path) -> None:
         assert "<svg" in text
 
 
-def test_results_go_between_the_marks_of_the_readme() -> None:
-    readme = f"# A\n{plot.OPENING}\nold\n{plot.CLOSING}\nrest\n"
-    once = plot.readme_with(readme, ["new"])
-    assert once == f"# A\n{plot.OPENING}\nnew\n{plot.CLOSING}\nrest\n"
-    assert plot.readme_with(once, ["new"]) == once
-    assert plot.readme_with("no marks", ["new"]) == "no marks"
+def test_figures_go_between_their_marks() -> None:
+    text = "# A\n<!-- table -->\nold\nlines\n<!-- /table -->\nat <!-- = fps -->1.0<!-- = --> frames, <!-- = ours -->2<!-- = --> dB\n"
+    once = documents.filled(text, {"table": "new\n", "elsewhere": "x\n"}, {"fps": "6.0", "ours": "25.0"})
+    assert once == "# A\n<!-- table -->\nnew\n<!-- /table -->\nat <!-- = fps -->6.0<!-- = --> frames, <!-- = ours -->25.0<!-- = --> dB\n"
+    assert documents.filled("no marks", {"table": "new\n"}, {}) == "no marks"
+    with pytest.raises(KeyError):
+        documents.filled(text, {}, {"fps": "6.0"})
+
+
+def test_the_short_tables_are_of_one_size_and_one_split() -> None:
+    other = record("moving", scores(99.0))
+    others = [other | {"case": other["case"] | change} for change in ({"height": 1080}, {"height": 360, "split": "test"})]
+    lines = documents.quality_table([record("moving", scores(25.0)), record("clean", scores(None)), *others])
+    assert lines[2:] == [
+        "| moving | 1 | 20.0 | **25.0** | +5.0 | +5.0 | 100.0% |",
+        "",
+        "Without a mark, left untouched: 1 of 1 clips. Measured 2025-01-02 on 2 cores of a CPU, at commit 0123456.",
+    ]
+    assert documents.speed_short([speed_record()])[2] == "| 720p, 10 s | cpu | **6.0** | 16.7 | 1.00 | 2025-01-02 |"
+
+
+def test_results_are_written_into_the_documents_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("<!-- speed in short -->\n<!-- /speed in short -->\n")
+    (tmp_path / "docs" / "a.md").write_text("<!-- = speed.720p_10s.cpu.fps --><!-- = -->")
+    (tmp_path / "speed.jsonl").write_text(json.dumps(speed_record()) + "\n")
+    documents.write(tmp_path, tmp_path)
+    assert "| 720p, 10 s | cpu | **6.0** |" in (tmp_path / "README.md").read_text()
+    assert (tmp_path / "docs" / "a.md").read_text() == "<!-- = speed.720p_10s.cpu.fps -->6.0<!-- = -->"
