@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 from service.version import VERSION
@@ -121,6 +122,16 @@ def test_functions_fit_a_screen() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > 40
     }
     assert not long
+
+
+def test_few_arrows_run_between_the_pipelines_packages() -> None:
+    graph = grimp.build_graph("service")
+
+    def room(module: str) -> str:
+        return (module.split(".") + ["", ""])[2] if module.startswith("service.pipeline.") else ""
+
+    imports = {(room(module), room(other)) for module in graph.modules for other in graph.find_modules_directly_imported_by(module)}
+    assert len([arrow for arrow in imports if all(arrow) and len(set(arrow)) == 2]) <= 60
 
 
 def test_packages_hold_a_docstring_and_nothing_else() -> None:
