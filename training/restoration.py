@@ -78,12 +78,12 @@ def _found_again(rendered: Rendered, frames: list[int], now: int, rng: Rng) -> l
         most = LOST_PIXELS if rng.random() < LOST_SHARE else UNSURE_PIXELS if rng.random() < 0.5 else 0
         error = rng.integers(-most, most + 1, 2)
         dy, dx = round(shift.dy) + int(error[0]), round(shift.dx) + int(error[1])
-        if shift.alike and max(abs(dy), abs(dx)) <= references.REACH_PIXELS:
+        if shift.matched and max(abs(dy), abs(dx)) <= references.REACH_PIXELS:
             found.append(Reference(frame, dy, dx))
     return found
 
 
-def _cover(rendered: Rendered, frames: list[int], window: Slices) -> references.Cover:
+def _cover(rendered: Rendered, frames: list[int], window: Slices) -> references.HiddenPixels:
     return lambda r: _moved(rendered.alpha[frames.index(r.frame)], window, r, outside=1) > VISIBLE
 
 
