@@ -1,6 +1,6 @@
-"""What others do with the mark when they are told exactly where it is: the classical fills, delogo, and the oracle.
+"""Baselines that get the exact mask: the classical fills, delogo, and the oracle.
 
-All take the decoded pictures of the marked file, RGB (H, W, 3) uint8, and yield pictures of the same shape, changed inside the mask only.
+All take the decoded pictures of the marked file, RGB (H, W, 3) uint8, and yield pictures of the same shape, changed only inside the mask.
 The true mask is alpha > 0.03, dilated 5x5. Pictures are not encoded again, which favours the baselines.
 """
 
@@ -20,8 +20,8 @@ from training.watermarks import placed
 RADIUS_PIXELS = 3
 MASK_ALPHA = 0.03
 
-# OpenCV's fills look at most `radius + 1` pixels around a filled one, and measure distances to the mask out to twice
-# the radius. Beyond this many pixels nothing can reach in: a crop gives the very bytes of the whole picture (a test).
+# OpenCV's fills read at most `radius + 1` pixels around a filled one, and measure distances to the mask up to twice the radius.
+# With this margin a crop gives the same bytes as the whole picture (see the test).
 MARGIN_PIXELS = 16
 
 FILLS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
@@ -29,13 +29,13 @@ BASELINES = (*FILLS, "delogo")
 
 
 def methods(scene: Scene) -> tuple[str, ...]:
-    """The methods that a scene is compared with; delogo is a filter of videos, and the oracle needs something to see through."""
+    """The methods with which a scene is compared. delogo works on videos only, and the oracle needs a translucent mark."""
     names = ("marked", *FILLS) if is_photo(scene.marked) else ("marked", *BASELINES)
     return (*names, "oracle") if scene.translucent else names
 
 
 def pictures(name: str, scene: Scene) -> Iterator[NDArray[np.uint8] | NDArray[np.float32]]:
-    """The pictures of a method: "marked", "oracle" or one of `BASELINES`."""
+    """The (H, W, 3) pictures of a method: "marked", "oracle" or one of `BASELINES`."""
     if name == "marked":
         return scene.pictures()
     if name == "oracle":
@@ -47,7 +47,7 @@ def pictures(name: str, scene: Scene) -> Iterator[NDArray[np.uint8] | NDArray[np
 
 
 def true_mask(alpha: NDArray[np.float32]) -> Mask:
-    """The (H, W) mask the baselines are given."""
+    """The (H, W) mask that the baselines get."""
     return dilated(alpha > MASK_ALPHA, 2)
 
 
@@ -63,7 +63,7 @@ def oracle(scene: Scene) -> Iterator[NDArray[np.float32]]:
 
 
 def inpaint(picture: Picture, mask: Mask, method: int) -> Picture:
-    """OpenCV's fill with radius 3, equal to that of the whole picture but computed only around the mask."""
+    """OpenCV's fill with radius 3, computed only around the mask but equal to that of the whole picture."""
     filled = picture.copy()
     labels, boxes = groups(mask)
     for label, box in enumerate(boxes, start=1):
@@ -74,7 +74,7 @@ def inpaint(picture: Picture, mask: Mask, method: int) -> Picture:
 
 
 def groups(mask: Mask) -> tuple[NDArray[np.int32], list[Box]]:
-    """Parts of a mask too far apart to affect each other: labels (H, W) from 1 on, and a box around each with the margin."""
+    """Parts of a mask that are too far apart to affect each other: labels (H, W) from 1, and a box with margin around each."""
     reach = 2 * MARGIN_PIXELS + 1
     near = cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -82,11 +82,11 @@ def groups(mask: Mask) -> tuple[NDArray[np.int32], list[Box]]:
 
 
 def delogo(frames: Iterable[av.VideoFrame], masks: list[Mask]) -> Iterator[Picture]:
-    """What FFmpeg's delogo filter makes of decoded 4:2:0 frames, with the tightest boxes for each stay of the mark.
+    """FFmpeg's delogo filter on decoded 4:2:0 frames, with the tightest boxes for each interval of the mark.
 
     PyAV's FFmpeg is built without this filter; `delogo_yuv420` gives the same bytes (compared with FFmpeg 5.1).
     """
-    boxes_of = [boxes for first, last, boxes in stays(masks) for _ in range(first, last + 1)]
+    boxes_of = [boxes for first, last, boxes in intervals(masks) for _ in range(first, last + 1)]
     for frame, boxes in zip(frames, boxes_of, strict=True):
         planes = frame.to_ndarray(format="yuv420p")
         for box in boxes:
@@ -96,11 +96,11 @@ def delogo(frames: Iterable[av.VideoFrame], masks: list[Mask]) -> Iterator[Pictu
         yield to_rgb(restored)
 
 
-def stays(masks: list[Mask]) -> list[tuple[int, int, list[Box]]]:
-    """Runs of frames in which the mark stays where it is: (first, last, boxes around its parts), covering all frames."""
+def intervals(masks: list[Mask]) -> list[tuple[int, int, list[Box]]]:
+    """The intervals in which the mark is at one place: (first, last, boxes around its parts), covering all frames."""
     runs: list[tuple[int, int, Mask]] = []
     for index, mask in enumerate(masks):
-        if runs and _same_stay(runs[-1][2], mask):
+        if runs and _same_interval(runs[-1][2], mask):
             first, _, union = runs.pop()
             runs.append((first, index, union | mask))
         else:
@@ -108,7 +108,7 @@ def stays(masks: list[Mask]) -> list[tuple[int, int, list[Box]]]:
     return [(first, last, [_fillable(box, mask) for box in _tight_boxes(mask)]) for first, last, mask in runs]
 
 
-def _same_stay(union: Mask, mask: Mask) -> bool:
+def _same_interval(union: Mask, mask: Mask) -> bool:
     return bool((union & mask).any()) or not (union.any() or mask.any())
 
 
@@ -123,38 +123,38 @@ def _bounds(mask: Mask) -> Box:
 
 
 def _fillable(box: Box, mask: Mask) -> Box:
-    """The box with one pixel to spare, away from the picture's edge: delogo refuses a box without a rim around it."""
+    """The box with a margin of one pixel, off the picture's edge: delogo requires a border around its box."""
     height, width = mask.shape
     return Box(max(1, box.left - 1), max(1, box.top - 1), min(width - 1, box.right + 1), min(height - 1, box.bottom + 1))
 
 
 def delogo_yuv420(planes: NDArray[np.uint8], box: Box) -> None:
-    """Fill a box of luma pixels in the planes of a yuv420p array (H * 3 / 2, W), in place; width and height even."""
+    """Fill a box of luma pixels in the planes of a yuv420p array (H * 3 / 2, W), in place; width and height must be even."""
     height, width = planes.shape[0] * 2 // 3, planes.shape[1]
-    rimmed = Box(box.left - 1, box.top - 1, box.right + 1, box.bottom + 1)
-    halved = Box(rimmed.left // 2, rimmed.top // 2, (rimmed.right + 1) // 2, (rimmed.bottom + 1) // 2)
-    _fill_from_rim(planes[:height][rimmed.slices])
+    bordered = Box(box.left - 1, box.top - 1, box.right + 1, box.bottom + 1)
+    halved = Box(bordered.left // 2, bordered.top // 2, (bordered.right + 1) // 2, (bordered.bottom + 1) // 2)
+    _fill_from_border(planes[:height][bordered.slices])
     for plane in planes[height:].reshape(2, height // 2, width // 2):
-        _fill_from_rim(plane[halved.slices])
+        _fill_from_border(plane[halved.slices])
 
 
-def _fill_from_rim(area: NDArray[np.uint8]) -> None:
+def _fill_from_border(area: NDArray[np.uint8]) -> None:
     """Fill the inside of (h, w) from its outermost rows and columns, in place.
 
-    Each pixel is a mean of the four rim pixels in its row and column, smoothed over three, weighted by the inverse of their distance.
+    Each pixel is the mean of the four border pixels in its row and column, each smoothed over three, weighted by inverse distance.
     """
     height, width = area.shape
     known = area.astype(np.int64)
     to_top, to_left = np.arange(1, height - 1)[:, None], np.arange(1, width - 1)[None, :]
     to_bottom, to_right = height - 1 - to_top, width - 1 - to_left
-    left, right = _three(known[:, 0])[:, None], _three(known[:, -1])[:, None]
-    top, bottom = _three(known[0])[None, :], _three(known[-1])[None, :]
+    left, right = _sum_of_three(known[:, 0])[:, None], _sum_of_three(known[:, -1])[:, None]
+    top, bottom = _sum_of_three(known[0])[None, :], _sum_of_three(known[-1])[None, :]
     across, down = to_left * to_right, to_top * to_bottom
     total = (left * to_right + right * to_left) * down + (top * to_bottom + bottom * to_top) * across
     weight = 3 * ((to_left + to_right) * down + (to_top + to_bottom) * across)
     area[1:-1, 1:-1] = (total + weight // 2) // weight
 
 
-def _three(rim: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum of each inner rim pixel and its two neighbours: (N) -> (N - 2)."""
-    return rim[:-2] + rim[1:-1] + rim[2:]
+def _sum_of_three(border: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sum of each inner border pixel and its two neighbours: (N,) -> (N - 2,)."""
+    return border[:-2] + border[1:-1] + border[2:]

@@ -1,10 +1,10 @@
-"""kill -9 at random moments: does every accepted job end, is nothing charged twice, is every callback told, is nothing left behind?
+"""kill -9 at random moments: every accepted job must end, be charged once, send its callback, and leave no files behind.
 
-    python -m benchmarks.crash --runs 100                                # SQLite: one `serve`; API, worker or both are killed
+    python -m benchmarks.crash --runs 100                                # SQLite: one `serve`; kills the API, the worker or both
     python -m benchmarks.crash --runs 50 --database postgresql+psycopg://...   # `serve --no-worker` and two workers, an empty database
-    python -m benchmarks.crash --seed 1234 --runs 1                      # one run again
+    python -m benchmarks.crash --seed 1234 --runs 1                      # repeats one run
 
-One line a run, and at the end a summary, which is added to results/crash.jsonl.
+Prints a line per run and a summary, which is appended to results/crash.jsonl.
 """
 
 import random
@@ -25,25 +25,25 @@ import typer
 from benchmarks import results
 from benchmarks.fleet import READY_SECONDS, Fleet, within
 from benchmarks.invariants import CLEAN_SECONDS, Violation, age_staging_files, check, dead_folders, wait_for_end
+from benchmarks.loopback_host import LoopbackHost, files, loopback_host
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.orders import KINDS, Customer, Order, Placed, place
-from benchmarks.stranger import Stranger, files, stranger
 from service.core import Core
 from service.jobs.database import now_ms
 from service.jobs.tables import JOBS
 
-MOST_SECONDS = 4.0  # of a blow's delay
-AIM_SECONDS = 10.0  # how long a blow waits for its moment
+MAX_DELAY_SECONDS = 4.0  # before a kill
+MOMENT_TIMEOUT_SECONDS = 10.0  # how long a kill waits for its moment
 MOMENTS = ("any", "any", "order", "publishing", "ended")
-CREDITS = 100  # of each customer of a run, in each fund: more than all its orders cost
+CREDITS = 100  # of each customer in each fund; more than all orders of a run cost
 
 
 @dataclass(frozen=True)
-class Blow:
-    """Kill a victim, and start it again `down_seconds` later.
+class Kill:
+    """Kill a victim, and restart it `down_seconds` later.
 
-    `moment`: `any`, `after_seconds` after the first order or the blow before; `order`, while a request is on its way; `publishing` or
-    `ended`, as soon as some job of the run is seen so.
+    `moment`: `any` is `after_seconds` after the first order or the previous kill; `order` is while a request is in flight; `publishing` and
+    `ended` are as soon as a job of the run is in that state.
     """
 
     victim: str
@@ -57,51 +57,49 @@ class Blow:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, decided by its seed. `orders`: kind, customer 0 or 1, moody, longer, and the pause before it in seconds."""
+    """A run, determined by its seed. `orders`: kind, customer 0 or 1, flaky, longer, and the pause before the order in seconds."""
 
     seed: int
     orders: tuple[tuple[str, int, bool, bool, float], ...]
-    blows: tuple[Blow, ...]
+    kills: tuple[Kill, ...]
 
     @classmethod
     def of(cls, seed: int, victims: Sequence[str]) -> "Plan":
-        """4 to 6 orders of different kinds, the failing one among them, and one blow or two."""
-        chance = random.Random(seed)
-        kinds = ["missing", *chance.sample([kind for kind in KINDS if kind != "missing"], chance.randint(3, 5))]
-        chance.shuffle(kinds)
-        orders = tuple((kind, chance.randrange(2), chance.random() < 0.2, chance.random() < 0.3, chance.uniform(0, 0.4)) for kind in kinds)
-        count = 2 if chance.random() < 0.3 else 1
-        blows = [
-            Blow(chance.choice(victims), chance.uniform(0, MOST_SECONDS), chance.uniform(0, 1), chance.choice(MOMENTS))
-            for _ in range(count)
-        ]
-        return cls(seed, orders, tuple(blows))
+        """4 to 6 orders of different kinds, including the failing one, and one or two kills."""
+        rng = random.Random(seed)
+        kinds = ["missing", *rng.sample([kind for kind in KINDS if kind != "missing"], rng.randint(3, 5))]
+        rng.shuffle(kinds)
+        orders = tuple((kind, rng.randrange(2), rng.random() < 0.2, rng.random() < 0.3, rng.uniform(0, 0.4)) for kind in kinds)
+        count = 2 if rng.random() < 0.3 else 1
+        kills = [Kill(rng.choice(victims), rng.uniform(0, MAX_DELAY_SECONDS), rng.uniform(0, 1), rng.choice(MOMENTS)) for _ in range(count)]
+        return cls(seed, orders, tuple(kills))
 
 
 @dataclass
 class Run:
-    """What came of a plan."""
+    """The outcome of a plan."""
 
     plan: Plan
-    began_ms: int = field(default_factory=now_ms)
-    begun: list[Order] = field(default_factory=list)
+    started_ms: int = field(default_factory=now_ms)
+    sent: list[Order] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     jobs: int = 0
-    ready_seconds: float = 0.0  # from the last kill until the API answers and a worker beats
-    ended_seconds: float = 0.0  # from the last kill until the last job has ended, and its callback was told
+    ready_seconds: float = 0.0  # from the last kill until the API answers and a worker sends heartbeats
+    ended_seconds: float = 0.0  # from the last kill until the last job has ended and its callback was delivered
     staging_files: int = 0
     violations: list[Violation] = field(default_factory=list)
 
     def line(self) -> str:
-        victims = " + ".join(map(str, self.plan.blows))
+        """The run in one line."""
+        victims = " + ".join(map(str, self.plan.kills))
         outcome = "; ".join(map(str, self.violations)) or "ok"
         times = f"ready {self.ready_seconds:.1f} s, ended {self.ended_seconds:.1f} s"
         return f"seed {self.plan.seed}: {len(self.placed)} orders, {self.jobs} jobs, killed {victims}, {times}: {outcome}"
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All runs on one kind of database. Seconds: median and 95th percentile."""
+class Summary:
+    """All runs on one kind of database. Seconds are the median and the 95th percentile."""
 
     runs: int
     jobs: int
@@ -113,19 +111,19 @@ class Figures:
     ended_seconds: tuple[float, float]
 
 
-def crash(plan: Plan, fleet: Fleet, host: Stranger) -> Run:
-    """Order, kill, start again, wait, check."""
+def crash(plan: Plan, fleet: Fleet, host: LoopbackHost) -> Run:
+    """Order, kill, restart, wait and check."""
     run = Run(plan)
     name = f"{plan.seed}-{time.time_ns() // 1_000_000}"
     customers = [Customer.new(fleet.core, f"{name}-{number}", CREDITS) for number in range(2)]
     orders = [
-        (Order(kind, f"{name}-{number}", customers[which], host, moody, longer), pause)
-        for number, (kind, which, moody, longer, pause) in enumerate(plan.orders)
+        (Order(kind, f"{name}-{number}", customers[which], host, flaky, longer), pause)
+        for number, (kind, which, flaky, longer, pause) in enumerate(plan.orders)
     ]
     faults: list[Exception] = []
     ordering = threading.Thread(target=_order, args=(orders, fleet, run, faults))
     ordering.start()
-    killed = _strike(run, fleet)
+    killed = _kill_and_restart(run, fleet)
     fleet.wait_until_ready()
     run.ready_seconds = time.monotonic() - killed
     ordering.join()
@@ -142,60 +140,61 @@ def crash(plan: Plan, fleet: Fleet, host: Stranger) -> Run:
 def _order(orders: list[tuple[Order, float]], fleet: Fleet, run: Run, faults: list[Exception]) -> None:
     for order, pause_seconds in orders:
         time.sleep(pause_seconds)
-        run.begun.append(order)
+        run.sent.append(order)
         try:
             run.placed.append(place(order, fleet.client))
         except Exception as error:
             faults.append(error)
 
 
-def _strike(run: Run, fleet: Fleet) -> float:
-    """Kill and start again; when the last kill was."""
+def _kill_and_restart(run: Run, fleet: Fleet) -> float:
+    """Kill and restart as planned; return the time of the last kill."""
     killed = time.monotonic()
-    for blow in run.plan.blows:
-        _wait(blow, run, fleet.core)
-        fleet.kill(blow.victim)
+    for kill in run.plan.kills:
+        _wait(kill, run, fleet.core)
+        fleet.kill(kill.victim)
         killed = time.monotonic()
-        time.sleep(blow.down_seconds)
-        fleet.mend()
+        time.sleep(kill.down_seconds)
+        fleet.restart_dead()
     return killed
 
 
-def _wait(blow: Blow, run: Run, core: Core) -> None:
-    """Until the blow's moment, or for long enough."""
-    if blow.moment == "any":
-        time.sleep(blow.after_seconds)
-    elif blow.moment == "order":
-        within(AIM_SECONDS, lambda: len(run.begun) > len(run.plan.orders) // 2)
-        time.sleep(blow.after_seconds / 50)  # a request takes 10 to 80 ms
+def _wait(kill: Kill, run: Run, core: Core) -> None:
+    """Wait for the kill's moment, or until the timeout."""
+    if kill.moment == "any":
+        time.sleep(kill.after_seconds)
+    elif kill.moment == "order":
+        within(MOMENT_TIMEOUT_SECONDS, lambda: len(run.sent) > len(run.plan.orders) // 2)
+        time.sleep(kill.after_seconds / 50)  # a request takes 10 to 80 ms
     else:
-        is_there = JOBS.c.ended if blow.moment == "ended" else JOBS.c.state == blow.moment
-        question = sa.select(JOBS.c.id).where(is_there, JOBS.c.created_ms > run.began_ms).limit(1)
-        within(AIM_SECONDS, lambda: _any(core, question), pause_seconds=0.001)
+        reached = JOBS.c.ended if kill.moment == "ended" else JOBS.c.state == kill.moment
+        query = sa.select(JOBS.c.id).where(reached, JOBS.c.created_ms > run.started_ms).limit(1)
+        within(MOMENT_TIMEOUT_SECONDS, lambda: _any(core, query), pause_seconds=0.001)
 
 
-def _any(core: Core, question: sa.Select[tuple[str]]) -> bool:
+def _any(core: Core, query: sa.Select[tuple[str]]) -> bool:
     with core.database.read() as connection:
-        return connection.execute(question).first() is not None
+        return connection.execute(query).first() is not None
 
 
-def last_look(fleet: Fleet) -> list[Violation]:
-    """A worker that starts sweeps all halves of writes, now old; so after one more blow to a worker there must be none."""
+def check_sweep(fleet: Fleet) -> list[Violation]:
+    """A starting worker deletes old unfinished writes: age them, kill a worker once more, and none may remain."""
     age_staging_files(fleet.folder)
     fleet.kill("worker")
-    fleet.mend()
+    fleet.restart_dead()
     fleet.wait_until_ready()
-    gone = within(READY_SECONDS, lambda: not age_staging_files(fleet.folder))
-    return [] if gone else [Violation("file", f"{age_staging_files(fleet.folder)} halves of writes")]
+    swept = within(READY_SECONDS, lambda: not age_staging_files(fleet.folder))
+    return [] if swept else [Violation("file", f"{age_staging_files(fleet.folder)} unfinished writes")]
 
 
-def figures_of(runs: Sequence[Run], last: Sequence[Violation]) -> Figures:
-    return Figures(
+def summarise(runs: Sequence[Run], last: Sequence[Violation]) -> Summary:
+    """The summary of the runs; `last`: violations found after them."""
+    return Summary(
         runs=len(runs),
         jobs=sum(run.jobs for run in runs),
-        kills=dict(Counter(blow.victim for run in runs for blow in run.plan.blows)),
+        kills=dict(Counter(kill.victim for run in runs for kill in run.plan.kills)),
         lost_answers=sum(placed.job_id is None for run in runs for placed in run.placed),
-        violations=dict(Counter(said.kind for said in [*(said for run in runs for said in run.violations), *last])),
+        violations=dict(Counter(found.kind for found in [*(found for run in runs for found in run.violations), *last])),
         staging_files=sum(run.staging_files for run in runs),
         ready_seconds=_spread([run.ready_seconds for run in runs]),
         ended_seconds=_spread([run.ended_seconds for run in runs]),
@@ -210,23 +209,23 @@ def _spread(seconds: Sequence[float]) -> tuple[float, float]:
 
 def main(
     runs: Annotated[int, typer.Option(min=1)] = 100,
-    database: Annotated[str, typer.Option(help="Address of an empty PostgreSQL database; SQLite without it.")] = "",
-    seed: Annotated[int, typer.Option(help="Of the first run; the next ones count up.")] = 1,
-    path: Annotated[Path, typer.Option("--results", help="Result file, appended to.")] = RESULTS / "crash.jsonl",
-    folder: Annotated[Path | None, typer.Option(help="Data folder, kept; else a temporary one.")] = None,
+    database: Annotated[str, typer.Option(help="URL of an empty PostgreSQL database; default: SQLite.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of the first run; the next runs count up.")] = 1,
+    path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "crash.jsonl",
+    folder: Annotated[Path | None, typer.Option(help="Data folder to keep; default: a temporary one.")] = None,
 ) -> None:
-    """Crash, look, tell; ends with status 1 if anything was violated."""
-    files()  # made before anything is timed
-    mark, done = stamp(), list[Run]()
-    with tempfile.TemporaryDirectory() as made, stranger() as host, Fleet.running(folder or Path(made), database or None) as fleet:
+    """Run all plans and print the summary; exit with status 1 if there was a violation."""
+    files()  # created before anything is timed
+    stamped, done = stamp(), list[Run]()
+    with tempfile.TemporaryDirectory() as made, loopback_host() as host, Fleet.running(folder or Path(made), database or None) as fleet:
         for number in range(seed, seed + runs):
             done.append(crash(Plan.of(number, fleet.victims), fleet, host))
             print(done[-1].line(), flush=True)
-        figures = figures_of(done, last_look(fleet))
-    print(figures)
+        metrics = summarise(done, check_sweep(fleet))
+    print(metrics)
     kind = sa.make_url(database).get_backend_name() if database else "sqlite"
-    results.append(path, {"database": kind, "seed": seed}, dict(vars(figures)), mark)
-    sys.exit(1 if figures.violations else 0)
+    results.append(path, {"database": kind, "seed": seed}, dict(vars(metrics)), stamped)
+    sys.exit(1 if metrics.violations else 0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How well the segmenter alone sees marks on whole frames, grouped as the service does; quick, so that training can be steered by it.
+"""Scores the segmenter alone on whole frames, sampled as in the service; fast enough to guide training.
 
     python -m benchmarks.detection ../shared/data/train --held-out --kinds faint,clean --weights build/runs/segmenter
 
-Words and fonts are those of training unless `--evaluation` asks for the others: what training is steered by is no test of it.
+Words and fonts are those of training, unless `--evaluation` is given: what guides training cannot test it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,17 +41,17 @@ from training.vocabulary import training_vocabulary
 
 Floats = NDArray[np.float32]
 
-MARK = 0.5  # probability from which a pixel counts as seen
-FILES = ("segmenter.onnx", "segmenter.pt", "best.pt", "last.pt")  # of the shipped weights, or of a run
-EDGE_PIXELS = 2  # beside a mark, at analysis size, that are neither mark nor clean
+MIN_PROBABILITY = 0.5  # a pixel with a higher probability counts as detected
+FILES = ("segmenter.onnx", "segmenter.pt", "best.pt", "last.pt")  # in a folder of weights or of a run
+EDGE_PIXELS = 2  # around a mark, at analysis size, that count neither as mark nor as clean
 
 
 @dataclass(frozen=True)
 class Detection:
-    """Of one case, at analysis size; None where it has no mark, or no pixel without one.
+    """The metrics of one case, at analysis size; None without marked or without unmarked pixels.
 
-    f1_mean and found_share (F1 of at least 0.7): over the looked-at frames that have a mark. inside: mean probability of its pixels.
-    wrong_share: of the pixels without a mark, those taken for one.
+    f1_mean and found_share (F1 of at least 0.7): over the sampled frames with a mark. inside: mean probability of the marked pixels.
+    wrong_share: share of the unmarked pixels that are detected as mark.
     """
 
     frames: int
@@ -62,7 +62,7 @@ class Detection:
 
 
 class TorchSession(Session):
-    """A network in torch, for a checkpoint that was not exported."""
+    """A torch network, for checkpoints that are not exported."""
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
@@ -73,7 +73,7 @@ class TorchSession(Session):
 
 
 def segmenter_in(place: Path, threads: int = 1) -> Batcher:
-    """The segmenter of an ONNX file or a checkpoint, or the first of FILES in a folder; of a checkpoint the averaged weights."""
+    """The segmenter of an ONNX file, a checkpoint (its averaged weights), or the first of FILES in a folder."""
     path = next((place / name for name in FILES if (place / name).exists()), place)
     if path.suffix == ".onnx":
         return Batcher(OnnxSession(path, spec.SEGMENTER, "cpu", threads))
@@ -83,16 +83,16 @@ def segmenter_in(place: Path, threads: int = 1) -> Batcher:
 
 
 def detect(scene: Scene, segmenter: Batcher) -> Detection:
-    """What the segmenter sees in the scene's marked file."""
+    """Run the segmenter on the scene's marked file and score it."""
     info = probe(scene.marked, Limits())
     with decode(scene.marked, info, Limits()) as frames:
-        seen = {s.frame_index: s.probability for s in segment(frames, info, segmenter, Request().classes)}
-    pairs = ((seen[index], alpha) for index, alpha in enumerate(scene.alphas()) if index in seen)
+        probabilities = {d.frame_index: d.probability for d in segment(frames, info, segmenter, Request().classes)}
+    pairs = ((probabilities[index], alpha) for index, alpha in enumerate(scene.alphas()) if index in probabilities)
     return compared(pairs)
 
 
 def compared(frames: Iterable[tuple[Floats, Floats]]) -> Detection:
-    """Figures over frames of (probability (h, w) at analysis size, true alpha (H, W) at native size)."""
+    """The metrics of frames, each a probability (h, w) at analysis size and a true alpha (H, W) at native size."""
     qualities: list[float] = []
     inside, wrong = Mean(), Mean()
     count = 0
@@ -100,15 +100,15 @@ def compared(frames: Iterable[tuple[Floats, Floats]]) -> Detection:
         count += 1
         alpha = cv2.resize(native, probability.shape[::-1], interpolation=cv2.INTER_AREA)
         marked, clean = alpha > MARKED, ~dilated(alpha > 0, EDGE_PIXELS)
-        wrong += Mean(float((probability[clean] > MARK).sum()), int(clean.sum()))
+        wrong += Mean(float((probability[clean] > MIN_PROBABILITY).sum()), int(clean.sum()))
         if marked.any():
-            qualities.append(f1(probability > MARK, marked))
+            qualities.append(f1(probability > MIN_PROBABILITY, marked))
             inside += Mean(float(probability[marked].sum()), int(marked.sum()))
     return Detection(count, mean(qualities), mean(float(q >= FOUND_F1) for q in qualities), inside.value, wrong.value)
 
 
 def markdown(found: Mapping[Case, Detection]) -> str:
-    """Means over the cases of each kind, clips before photos."""
+    """A table of means over the cases of each kind, clips before photos."""
     groups = [(kind, photos) for photos in (False, True) for kind in KINDS]
     chosen = {group: [d for case, d in found.items() if (case.kind, case.is_photo) == group] for group in groups}
     head = ("kind (cases)", "F1", "found", "inside", "wrong pixels")
@@ -125,31 +125,31 @@ def _cells(kind: str, photos: bool, some: Sequence[Detection]) -> list[str]:
 def main(
     folder: Annotated[Path, typer.Argument(help="Folder with clips and photos.", exists=True)] = DATA,
     clips: Annotated[str, typer.Option(help="Parts of file names, separated by commas; all when empty.")] = "",
-    held_out: Annotated[bool, typer.Option("--held-out", help="Only what training keeps for its validation.")] = False,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Only training's held-out clips.")] = False,
     kinds: Annotated[str, typer.Option(help="Kinds of mark, separated by commas; all when empty.")] = "",
     weights: Annotated[Path, typer.Option(help="A segmenter's file, or a folder of weights or of a run.", exists=True)] = MANIFEST.parent
     / "weights",
     frames: Annotated[int, typer.Option(min=1)] = 48,
-    height: Annotated[int, typer.Option(min=16, help="Short side of the pictures, at most.")] = 720,
-    every: Annotated[int, typer.Option(min=1, help="Only one in so many cases, spread over clips and kinds.")] = 1,
+    height: Annotated[int, typer.Option(min=16, help="Maximum short side in pixels.")] = 720,
+    every: Annotated[int, typer.Option(min=1, help="Use every n-th case, spread over clips and kinds.")] = 1,
     threads: Annotated[int, typer.Option(min=1)] = 1,
-    evaluation: Annotated[bool, typer.Option("--evaluation", help="Marks with the evaluation's words and fonts.")] = False,
-    path: Annotated[Path | None, typer.Option("--results", help="Append a line for each case here.")] = None,
+    evaluation: Annotated[bool, typer.Option("--evaluation", help="Use the evaluation's words and fonts.")] = False,
+    path: Annotated[Path | None, typer.Option("--results", help="Result file to append to.")] = None,
 ) -> None:
-    """Look at each case, and print it and the table."""
+    """Score each case, and print the results and the table."""
     cases = thinned(find_cases(folder, listed(clips), listed(kinds), frames, height), every)
     vocabulary = evaluation_vocabulary() if evaluation else training_vocabulary()
-    segmenter, here, found = segmenter_in(weights, threads), stamp(), dict[Case, Detection]()
+    segmenter, stamped, found = segmenter_in(weights, threads), stamp(), dict[Case, Detection]()
     for case in (case for case in cases if not held_out or Path(case.clip).stem in HELD_OUT):
         with TemporaryDirectory() as scratch:
             found[case] = detect(prepare(case, folder, vocabulary, Path(scratch)), segmenter)
-        print(f"{case}: {_figures(found[case])}", flush=True)
+        print(f"{case}: {_metrics(found[case])}", flush=True)
         if path is not None:
-            results.append(path, asdict(case), asdict(found[case]), here)
+            results.append(path, asdict(case), asdict(found[case]), stamped)
     print("\n" + markdown(found))
 
 
-def _figures(detection: Detection) -> str:
+def _metrics(detection: Detection) -> str:
     values: dict[str, Any] = asdict(detection)
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items() if value is not None)
 

@@ -1,10 +1,10 @@
-"""The service as real processes that can be killed: all in one `serve` on SQLite, or `serve --no-worker` and two workers on PostgreSQL.
+"""Runs the service as real processes that can be killed: one `serve` on SQLite, or `serve --no-worker` and two workers on PostgreSQL.
 
     with Fleet.running(folder, database_url) as fleet:
-        fleet.kill("worker")        # SIGKILL, no goodbye; `fleet.victims` are the names
-        fleet.mend()                # start again what is dead
+        fleet.kill("worker")        # SIGKILL; `fleet.victims` has the names
+        fleet.restart_dead()           # restart dead processes
 
-The networks are the stand-ins of `service/inference/fake.py`: what is looked at is everything around them.
+The networks are the fakes of `service/inference/fake.py`: everything around them is tested.
 """
 
 import os
@@ -29,7 +29,7 @@ from service.jobs.fleet import is_running
 from service.jobs.tables import WORKERS
 from service.settings import PREFIX, Settings
 
-READY_SECONDS = 60.0  # of a machine under load; an idle one takes three
+READY_SECONDS = 60.0  # on a machine under load; an idle one takes three
 PAUSE_SECONDS = 0.02
 ALONE = ("serve",)
 APART = ("serve --no-worker", "worker", "worker")
@@ -42,7 +42,7 @@ SETTINGS = {
     "bootstrap_credits": "0",
     "price_video_credits": "3",
     "price_image_credits": "2",
-    "stop_seconds": "1",  # short, so that a worker whose service was killed hands back more often than it finishes
+    "stop_seconds": "1",  # short, so that a worker whose service was killed usually hands its job back
     "log_format": "text",
     "log_level": "info",
 }
@@ -50,16 +50,17 @@ SETTINGS = {
 
 @dataclass
 class Part:
-    """A process of the fleet, and how to start it again."""
+    """A process of the fleet, and its command."""
 
-    words: str
+    command: str
     log: Path
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: dict[str, str]) -> None:
+        """Start the process, appending its output to the log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", *self.words.split()],
+                [sys.executable, "-m", "service", *self.command.split()],
                 cwd=ROOT,
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
@@ -70,13 +71,13 @@ class Part:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process; None when it is dead."""
+        """The id of the running process; None if it is dead."""
         return self.process.pid if self.process and self.process.poll() is None else None
 
 
 @dataclass
 class Fleet:
-    """The processes, what they share, and the same parts opened here to look at what they do."""
+    """The processes, and the core, opened in this process too, to observe them."""
 
     folder: Path
     url: str
@@ -88,18 +89,18 @@ class Fleet:
     @classmethod
     @contextmanager
     def running(cls, folder: Path, database_url: str | None = None, **more: str) -> Iterator[Self]:
-        """A fleet that answers, until the end of the block. Without a database's address it is alone, on SQLite."""
+        """A ready fleet for the length of the block; without a database URL, a single `serve` on SQLite."""
         values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(free_port())} | more
         if database_url:
             values["database_url"] = database_url
         url = f"http://127.0.0.1:{values['port']}"
-        parts = [Part(words, folder / f"{number}.log") for number, words in enumerate(APART if database_url else ALONE)]
+        parts = [Part(command, folder / f"{number}.log") for number, command in enumerate(APART if database_url else ALONE)]
         folder.mkdir(parents=True, exist_ok=True)
         environment = {PREFIX + name.upper(): value for name, value in values.items()}
         with opened(Settings.model_validate(values)) as core, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
             fleet = cls(folder, url, environment, core, parts, client)
             try:
-                fleet.mend()
+                fleet.restart_dead()
                 fleet.wait_until_ready()
                 yield fleet
             finally:
@@ -107,14 +108,16 @@ class Fleet:
 
     @property
     def is_alone(self) -> bool:
+        """Whether API and worker are one `serve`."""
         return len(self.parts) == len(ALONE)
 
     @property
     def victims(self) -> tuple[str, ...]:
+        """The names that `kill` accepts."""
         return ("api", "worker", "both") if self.is_alone else ("api", "worker", "other worker", "workers", "both")
 
     def kill(self, victim: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kill the API, a worker, or both: on PostgreSQL `workers` are both workers, and `both` all three processes."""
+        """Kill the API, a worker, or both; on PostgreSQL, `workers` are both workers and `both` is all three processes."""
         pids = self.pids(victim)
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -124,38 +127,38 @@ class Fleet:
                 part.process.wait(10)
 
     def pids(self, victim: str) -> list[int]:
-        """The processes of a name that run now."""
+        """The ids of the running processes of a victim."""
         running = [part.pid for part in self.parts]
         api = running[0]
-        workers = beside(api) if self.is_alone else running[1:]
+        workers = child_worker(api) if self.is_alone else running[1:]
         chosen = {"api": [api], "worker": workers[:1], "other worker": workers[1:], "workers": workers, "both": [api, *workers]}
         return [pid for pid in chosen[victim] if pid is not None]
 
-    def mend(self) -> None:
-        """Start again what is dead. A worker beside the API is the API's to start again."""
+    def restart_dead(self) -> None:
+        """Restart dead processes. On SQLite, the API itself restarts its worker."""
         for part in self.parts:
             if part.pid is None:
                 part.start(self.environment)
 
     def wait_until_ready(self) -> None:
-        """Until the API answers and a worker beats; RuntimeError if that does not happen, or a process ended by itself."""
+        """Wait until the API answers and a worker sends heartbeats. Raises RuntimeError on a timeout, or if a process ended by itself."""
         if not within(READY_SECONDS, lambda: self._ended() or (self._answers() and self.live_workers())) or self._ended():
             last = [part.log.read_text(errors="replace")[-300:] for part in self.parts if part.log.exists()]
             raise RuntimeError(f"the fleet is not ready: {last}")
 
     def live_workers(self) -> list[int]:
-        """The processes of the workers that beat and run."""
+        """The ids of the running workers that send heartbeats."""
         with self.core.database.read() as connection:
             rows = connection.execute(sa.select(WORKERS)).all()
         return [row.process_id for row in rows if is_running(row.process_id, row.process_started)]
 
     def strays(self) -> list[int]:
-        """Processes of this fleet, by their environment, that no running part of it has started."""
+        """Processes with this fleet's environment that are not children of its running parts."""
         kept = {member for part in self.parts if part.pid for member in tree(part.pid)} | {os.getpid()}
-        return sorted(members(self.environment[f"{PREFIX}DATA_DIR"]) - kept)
+        return sorted(processes_of(self.environment[f"{PREFIX}DATA_DIR"]) - kept)
 
     def stop(self) -> None:
-        """SIGTERM to all; what does not go is killed, and told of."""
+        """Send SIGTERM to all. Raises RuntimeError if processes remain, which are killed."""
         for part in self.parts:
             if part.process and part.pid:
                 part.process.terminate()
@@ -165,7 +168,7 @@ class Fleet:
         if not within(30, lambda: not self.strays()):
             for pid in self.strays():
                 os.kill(pid, signal.SIGKILL)
-            raise RuntimeError("processes were left when the fleet had stopped")
+            raise RuntimeError("processes remained after the fleet had stopped")
 
     def _ended(self) -> bool:
         return any(part.pid is None for part in self.parts)
@@ -178,7 +181,7 @@ class Fleet:
 
 
 def within(seconds: float, condition: Callable[[], object], pause_seconds: float = PAUSE_SECONDS) -> bool:
-    """Whether a condition comes true in so long; it is asked again and again."""
+    """Poll the condition until it is true or `seconds` have passed; whether it became true."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -187,19 +190,19 @@ def within(seconds: float, condition: Callable[[], object], pause_seconds: float
     return True
 
 
-def beside(api: int | None) -> Sequence[int]:
-    """The worker that a `serve` has started, if there is one now."""
+def child_worker(api: int | None) -> Sequence[int]:
+    """The id of the worker that a `serve` has started, if it is running."""
     return [pid for pid in tree(api)[1:] if "worker" in _read(pid, "cmdline")] if api else []
 
 
-def members(data_folder: str) -> set[int]:
-    """All running processes whose environment names this data folder."""
+def processes_of(data_folder: str) -> set[int]:
+    """The ids of all running processes whose environment has this data folder."""
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return {pid for pid in pids if f"{PREFIX}DATA_DIR={data_folder}" in _read(pid, "environ")}
 
 
 def _read(pid: int, name: str) -> list[str]:
-    """The words of a process' command line or environment; none when it is gone."""
+    """The entries of a process's command line or environment; empty if it is gone."""
     try:
         return Path(f"/proc/{pid}/{name}").read_text(errors="replace").split("\0")
     except OSError:
@@ -207,6 +210,6 @@ def _read(pid: int, name: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on."""
+    """A free loopback port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What must be true of the service after any crash, looked up in its whole database, its files and its processes."""
+"""The invariants that must hold after any crash, checked in the service's database, files and processes."""
 
 import os
 import time
@@ -21,31 +21,31 @@ from service.outside.storage import STAGING
 
 END_SECONDS = 60.0
 CLEAN_SECONDS = 20.0
-STALE_SECONDS = 7200.0  # older than what a worker's sweep leaves alone as a write in progress
+STALE_SECONDS = 7200.0  # older than the files that a worker's sweep keeps as writes in progress
 LINK_SECONDS = 60
-NOTHING = (State.FAILED, State.CANCELLED)
-MAY_END: dict[str, tuple[State, ...]] = {"missing": (State.FAILED,), "cancelled": (State.SUCCEEDED, State.CANCELLED)}
-KEPT = ("source", "mask", "clean", "thumbnail", "report")  # what a job's folder in the storage may hold
+UNSUCCESSFUL = (State.FAILED, State.CANCELLED)
+ALLOWED_ENDS: dict[str, tuple[State, ...]] = {"missing": (State.FAILED,), "cancelled": (State.SUCCEEDED, State.CANCELLED)}
+KEPT = ("source", "mask", "clean", "thumbnail", "report")  # file stems allowed in a job's folder in the storage
 
 
 @dataclass(frozen=True)
 class Violation:
-    """`kind`: lost, charged, callback, result, end, file or process."""
+    """A violated invariant. `kind`: lost, charged, callback, result, end, file or process."""
 
     kind: str
-    words: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.words}"
+        return f"{self.kind}: {self.message}"
 
 
 def wait_for_end(core: Core) -> float | None:
-    """Wait until no job is open, no callback pending and no workflow waits or runs; when that was, or None: it did not come to that."""
+    """Wait until no job is open, no callback is pending and no workflow is queued or running; when that was, or None on a timeout."""
     return time.monotonic() if within(END_SECONDS, lambda: not (_open(core) or core.queues.running())) else None
 
 
 def _open(core: Core) -> int:
-    """Jobs and callbacks that have not ended."""
+    """The number of jobs that have not ended and of pending callbacks."""
     jobs = sa.select(sa.func.count()).select_from(JOBS).where(sa.not_(JOBS.c.ended)).scalar_subquery()
     calls = sa.select(sa.func.count()).select_from(DELIVERIES).where(DELIVERIES.c.outcome == "pending").scalar_subquery()
     with core.database.read() as connection:
@@ -53,16 +53,17 @@ def _open(core: Core) -> int:
 
 
 def check(fleet: Fleet, placed: Sequence[Placed]) -> list[Violation]:
-    """All violations, after `wait_for_end`; `placed`: the orders whose jobs are looked at one by one."""
+    """All violations, after `wait_for_end`; `placed`: the orders whose jobs are checked individually."""
     jobs = all_jobs(fleet.core)
-    found = [*_lost(jobs, fleet.core), *ledger_violations(fleet.core, jobs), *file_violations(fleet)]
-    for one in placed:
-        mine = [job for job in jobs if _is_of(job, one.order)]
-        found += [*_of_order(one, mine), *(said for job in mine for said in _of_job(job, one.order, fleet))]
+    found = [*_lost_violations(jobs, fleet.core), *ledger_violations(fleet.core, jobs), *file_violations(fleet)]
+    for order in placed:
+        its_jobs = [job for job in jobs if _is_of(job, order.order)]
+        found += [*_order_violations(order, its_jobs), *(v for job in its_jobs for v in _job_violations(job, order.order, fleet))]
     return found
 
 
 def all_jobs(core: Core) -> list[Job]:
+    """All jobs in the order of their creation."""
     with core.database.read() as connection:
         return [job_of(row) for row in connection.execute(sa.select(JOBS).order_by(JOBS.c.created_ms))]
 
@@ -71,7 +72,7 @@ def _is_of(job: Job, order: Order) -> bool:
     return job.spec.source_url == order.source_url or (order.callback_url is not None and job.callback_url == order.callback_url)
 
 
-def _lost(jobs: Iterable[Job], core: Core) -> Iterator[Violation]:
+def _lost_violations(jobs: Iterable[Job], core: Core) -> Iterator[Violation]:
     for job in jobs:
         if not job.ended:
             yield Violation("lost", f"{job.id} is still {job.state}")
@@ -79,26 +80,26 @@ def _lost(jobs: Iterable[Job], core: Core) -> Iterator[Violation]:
         yield Violation("lost", f"the workflow {workflow.workflow_id} still runs, on {workflow.executor_id}")
 
 
-def _of_order(placed: Placed, jobs: list[Job]) -> Iterator[Violation]:
-    """An accepted order has its job; one order has one, unless it was repeated after the first had come to nothing."""
+def _order_violations(placed: Placed, jobs: list[Job]) -> Iterator[Violation]:
+    """An accepted order has its job, and only one, unless it was repeated after the first one failed."""
     order = placed.order
     if placed.job_id and placed.job_id not in [job.id for job in jobs]:
-        yield Violation("lost", f"{placed.job_id} was accepted and is not there")
-    if any(job.state not in NOTHING for job in jobs[:-1]) or (len(jobs) > 1 and not order.is_native):
-        yield Violation("charged", f"{order.kind} {order.mark} has {len(jobs)} jobs")
+        yield Violation("lost", f"{placed.job_id} was accepted but does not exist")
+    if any(job.state not in UNSUCCESSFUL for job in jobs[:-1]) or (len(jobs) > 1 and not order.is_native):
+        yield Violation("charged", f"{order.kind} {order.tag} has {len(jobs)} jobs")
     for job in jobs:
-        if job.ended and job.state not in MAY_END.get(order.kind, (State.SUCCEEDED,)):
+        if job.ended and job.state not in ALLOWED_ENDS.get(order.kind, (State.SUCCEEDED,)):
             yield Violation("end", f"{job.id} {job.state}: {job.failure}")
 
 
-def _of_job(job: Job, order: Order, fleet: Fleet) -> Iterator[Violation]:
-    """Its events, its callback, its result."""
+def _job_violations(job: Job, order: Order, fleet: Fleet) -> Iterator[Violation]:
+    """Check the job's events, callback and result."""
     with fleet.core.database.read() as connection:
         states = [event.state for event in store.events(connection, job.id)]
     if len(states) != len(set(states)) or states[-1:] != [job.state]:
-        yield Violation("end", f"{job.id} was {', '.join(states)}")
-    if order.callback_path and not any(_tells(body, job) for body in order.host.posts(order.callback_path)):
-        yield Violation("callback", f"{job.id} {job.state} was not told")
+        yield Violation("end", f"{job.id} went through {', '.join(states)}")
+    if order.callback_path and not any(_reports_end(body, job) for body in order.host.posts(order.callback_path)):
+        yield Violation("callback", f"{job.id} {job.state} was not delivered")
     if job.state is State.SUCCEEDED:
         assert job.result is not None
         answer = fleet.client.get(fleet.core.links.url(job.result.clean_key, LINK_SECONDS))
@@ -106,8 +107,8 @@ def _of_job(job: Job, order: Order, fleet: Fleet) -> Iterator[Violation]:
             yield Violation("result", f"{job.id}: status {answer.status_code}, {len(answer.content)} of {job.result.bytes} bytes")
 
 
-def _tells(body: dict[str, object], job: Job) -> bool:
-    """Whether a callback tells the job's end, in the words of its dialect."""
+def _reports_end(body: dict[str, object], job: Job) -> bool:
+    """Whether a callback reports the job's end, in its dialect."""
     data = body["data"]
     assert isinstance(data, dict)
     if job.facade == "kie":
@@ -116,7 +117,7 @@ def _tells(body: dict[str, object], job: Job) -> bool:
 
 
 def ledger_violations(core: Core, jobs: Iterable[Job]) -> Iterator[Violation]:
-    """Each job: one reservation of its price, and one settlement or refund of the same. Each account: its sums are its lines'."""
+    """Each job has one reservation of its price, and one settlement or refund of it; each account's sums match its ledger lines."""
     with core.database.read() as connection:
         rows = ledger.lines(connection)
         accounts = connection.execute(sa.select(ACCOUNTS)).all()
@@ -129,15 +130,15 @@ def ledger_violations(core: Core, jobs: Iterable[Job]) -> Iterator[Violation]:
     for job in jobs:
         if not _is_paid_once(job, of_job.pop(job.id, [])):
             yield Violation("charged", f"the lines of {job.id}, {job.state}")
-    yield from (Violation("charged", f"lines of {job_id}, which is no job") for job_id in of_job)
+    yield from (Violation("charged", f"lines of {job_id}, which is not a job") for job_id in of_job)
     for account in accounts:
-        told = Balance(account.paid_credits, account.one_time_credits, account.held_credits)
-        if told != balance_of(of_account[account.id]) or min(vars(told).values()) < 0:
-            yield Violation("charged", f"account {account.id} has {told}, its lines make {balance_of(of_account[account.id])}")
+        stored = Balance(account.paid_credits, account.one_time_credits, account.held_credits)
+        if stored != balance_of(of_account[account.id]) or min(vars(stored).values()) < 0:
+            yield Violation("charged", f"account {account.id} has {stored}, its lines add up to {balance_of(of_account[account.id])}")
 
 
 def _is_paid_once(job: Job, entries: list[Entry]) -> bool:
-    """Whether a job's lines are a reservation of its price and, once it has ended, the one right end of that, fund by fund."""
+    """Whether a job's lines are a reservation of its price and, once it has ended, one matching settlement or refund for each fund."""
     reserved = {entry.fund: entry.held_credits for entry in entries if entry.kind is Kind.RESERVE}
     end = Kind.SETTLE if job.state is State.SUCCEEDED else Kind.REFUND
     ended = {entry.fund: -entry.held_credits for entry in entries if entry.kind is end}
@@ -147,11 +148,11 @@ def _is_paid_once(job: Job, entries: list[Entry]) -> bool:
 
 
 def file_violations(fleet: Fleet) -> list[Violation]:
-    """Temporary files and processes that nobody removes, given some time."""
+    """Temporary files and processes that are not removed within `CLEAN_SECONDS`."""
     found: list[Violation] = []
 
     def none_left() -> bool:
-        strays = [Violation("process", f"process {pid} was left") for pid in fleet.strays()]
+        strays = [Violation("process", f"process {pid} remained") for pid in fleet.strays()]
         found[:] = [*(Violation("file", str(path.relative_to(fleet.folder))) for path in temporary_files(fleet.folder)), *strays]
         return not found
 
@@ -160,7 +161,7 @@ def file_violations(fleet: Fleet) -> list[Violation]:
 
 
 def temporary_files(folder: Path) -> Iterator[Path]:
-    """What an idle service must not have: anything in a scratch folder, parts of copies, halves of the key, unknown files of jobs."""
+    """Files that an idle service must not have: in scratch folders, partial copies, an unfinished key, unknown files of jobs."""
     for own in (folder / "scratch").glob("*/"):
         yield from (path for path in own.iterdir() if path.name != "metrics")
     yield from folder.rglob("*.part")
@@ -171,7 +172,7 @@ def temporary_files(folder: Path) -> Iterator[Path]:
 
 
 def age_staging_files(folder: Path) -> int:
-    """Halves of writes whose writer was killed are swept after an hour; make them two hours old. How many there are."""
+    """Make unfinished writes two hours old, as they are swept after one hour; return their number."""
     files = [path for path in folder.glob("files/**/*") if STAGING.fullmatch(path.name)]
     for path in files:
         os.utime(path, (time.time() - STALE_SECONDS,) * 2)
@@ -179,7 +180,7 @@ def age_staging_files(folder: Path) -> int:
 
 
 def dead_folders(fleet: Fleet) -> list[str]:
-    """Scratch folders of processes that run no more."""
+    """Scratch folders of processes that no longer run."""
     live = {str(pid) for part in fleet.parts if part.pid for pid in (part.pid, *fleet.live_workers())}
     names = [path.name for path in (fleet.folder / "scratch").iterdir()]
     return [name for name in names if name.split("+")[1] not in live]

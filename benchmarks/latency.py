@@ -1,7 +1,7 @@
-"""How long orders take to be accepted while a worker is busy with real jobs on the same machine.
+"""Measures how long orders take to be accepted while a worker is busy with real jobs on the same machine.
 
-`paced`: each client orders at the documented rate, once in each half second, at a random moment of it. `closed`: each client orders
-again as soon as it is answered, which finds the most that can be accepted; how long that takes is then clients / orders a second.
+`paced`: each client orders at the documented rate, at a random moment of each half second. `closed`: each client orders again as soon as it
+is answered, which measures the maximum throughput; the latency is then clients / orders per second.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ import sqlalchemy as sa
 import uvloop
 
 from benchmarks.fleet import Fleet, within
+from benchmarks.loopback_host import LoopbackHost
 from benchmarks.memory import tree
 from benchmarks.orders import Customer
-from benchmarks.stranger import Stranger
-from benchmarks.wire import ASK, Answer, connected
+from benchmarks.wire import REQUESTS, Answer, connected
 from service.jobs.job import State
 from service.jobs.tables import JOBS
 
 Pace = Literal["paced", "closed"]
 INTERVAL_SECONDS = 0.5  # kie documents 20 orders in 10 seconds
 WARM_UP_SECONDS = 2.0
-BUSY_JOBS = 40  # more than a worker ends before the clients do
-BUSY_SECONDS = 120.0  # for the first of them to be decoded
+BUSY_JOBS = 40  # more than a worker finishes before the clients
+BUSY_SECONDS = 120.0  # timeout for the first of them to start
 CREDITS = 10**7
 SETTINGS = {"networks": "shipped", "stop_seconds": "0", "account_queue_jobs": str(10**6), "total_queue_jobs": str(10**6)}
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -39,7 +39,7 @@ clock = time.perf_counter
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its answer. A paced one that had to wait for the answer before it began when it was due."""
+    """A request and its answer. A paced request that waited for the previous answer counts from when it was due."""
 
     began: float
     ended: float
@@ -48,7 +48,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Latency:
-    """Of the answers, in milliseconds. Cores: what each side took of the processor's time meanwhile, the workers with their children."""
+    """Latencies in milliseconds. Cores: CPU time per second of each side; the workers' includes their children."""
 
     requests: int
     refused: int
@@ -58,39 +58,39 @@ class Latency:
     p95_ms: float
     p99_ms: float
     most_ms: float
-    api_cpu_ms: float  # of one request
+    api_cpu_ms: float  # per request
     api_cores: float
     worker_cores: float
     client_cores: float
 
 
-def measure(fleet: Fleet, host: Stranger, dialect: str, pace: Pace, clients: int, seconds: float) -> Latency:
-    """So many clients, each an account of its own, for so long; the workers are busy already."""
+def measure(fleet: Fleet, host: LoopbackHost, dialect: str, pace: Pace, clients: int, seconds: float) -> Latency:
+    """Run `clients` clients, each with its own account, for `seconds`; the workers must already be busy."""
     customers = [Customer.new(fleet.core, f"{dialect} {pace} {number}", CREDITS) for number in range(clients)]
     video_url, picture_url = f"{host.url}/sample.mp4", f"{host.url}/picture.png"
-    orders = [lambda customer=customer: ASK[dialect](customer, video_url, picture_url) for customer in customers]
+    orders = [lambda customer=customer: REQUESTS[dialect](customer, video_url, picture_url) for customer in customers]
     before = _cpu_seconds(fleet)
-    began = clock()
+    started = clock()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         exchanges = runner.run(_all(_port(fleet), orders, pace, seconds))
-    spent = tuple((after - then) / (clock() - began) for after, then in zip(_cpu_seconds(fleet), before, strict=True))
-    return summary([one for one in exchanges if one.began - began > WARM_UP_SECONDS], *spent)
+    cores = tuple((after - earlier) / (clock() - started) for after, earlier in zip(_cpu_seconds(fleet), before, strict=True))
+    return summary([exchange for exchange in exchanges if exchange.began - started > WARM_UP_SECONDS], *cores)
 
 
 def summary(exchanges: Sequence[Exchange], api_cores: float, worker_cores: float, client_cores: float) -> Latency:
-    """The figures of the exchanges."""
-    took_ms = [1000 * (one.ended - one.began) for one in exchanges]
-    seconds = max(one.ended for one in exchanges) - min(one.began for one in exchanges)
-    p50, p95, p99 = (round(float(value), 1) for value in np.percentile(took_ms, (50, 95, 99)))
+    """The metrics of the exchanges."""
+    latencies_ms = [1000 * (exchange.ended - exchange.began) for exchange in exchanges]
+    seconds = max(exchange.ended for exchange in exchanges) - min(exchange.began for exchange in exchanges)
+    p50, p95, p99 = (round(float(value), 1) for value in np.percentile(latencies_ms, (50, 95, 99)))
     return Latency(
         requests=len(exchanges),
-        refused=sum(not one.answer.accepted for one in exchanges),
+        refused=sum(not exchange.answer.accepted for exchange in exchanges),
         seconds=round(seconds, 1),
         per_second=round(len(exchanges) / seconds, 1),
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
-        most_ms=round(max(took_ms), 1),
+        most_ms=round(max(latencies_ms), 1),
         api_cpu_ms=round(1000 * api_cores * seconds / len(exchanges), 2),
         api_cores=round(api_cores, 2),
         worker_cores=round(worker_cores, 2),
@@ -98,8 +98,8 @@ def summary(exchanges: Sequence[Exchange], api_cores: float, worker_cores: float
     )
 
 
-def keep_busy(fleet: Fleet, host: Stranger) -> None:
-    """Give the workers real videos to clean, and wait until they are at it."""
+def keep_busy(fleet: Fleet, host: LoopbackHost) -> None:
+    """Give the workers real videos to clean, and wait until they have started."""
     customer = Customer.new(fleet.core, "busy", CREDITS)
     for _ in range(BUSY_JOBS):
         answer = fleet.client.post(
@@ -113,30 +113,30 @@ def keep_busy(fleet: Fleet, host: Stranger) -> None:
             return int(connection.execute(counted).scalar_one())
 
     if not within(BUSY_SECONDS, cleaning):
-        raise RuntimeError("the worker does not begin")
+        raise RuntimeError("the worker does not start")
 
 
 async def exchanged(port: int, order: Callable[[], bytes], moments: Iterator[float]) -> list[Exchange]:
-    """One client: an order at each of these moments, or as soon after it as the one before is answered."""
+    """One client: it orders at each of these moments, or once the previous order is answered."""
     exchanges = []
     async with connected(port) as connection:
         for due in moments:
             late = clock() >= due
             await asyncio.sleep(due - clock())
-            request, began = order(), due if late else clock()  # that we woke late is no fault of the service
-            answer = await connection.ask(request)
+            request, began = order(), due if late else clock()  # a late wake-up is not the service's delay
+            answer = await connection.send(request)
             exchanges.append(Exchange(began, clock(), answer))
     return exchanges
 
 
-def paced(start: float, seconds: float, chance: random.Random) -> Iterator[float]:
+def paced(start: float, seconds: float, rng: random.Random) -> Iterator[float]:
     """A random moment in each interval."""
     for number in range(round(seconds / INTERVAL_SECONDS)):
-        yield start + (number + chance.random()) * INTERVAL_SECONDS
+        yield start + (number + rng.random()) * INTERVAL_SECONDS
 
 
 def closed(start: float, seconds: float) -> Iterator[float]:
-    """Now, again and again."""
+    """The current time, repeatedly, until `seconds` have passed."""
     while (now := clock()) < start + seconds:
         yield now
 
@@ -145,7 +145,7 @@ async def _all(port: int, orders: Sequence[Callable[[], bytes]], pace: Pace, sec
     start, seconds = clock(), seconds + WARM_UP_SECONDS
     moments = [paced(start, seconds, random.Random(seed)) if pace == "paced" else closed(start, seconds) for seed in range(len(orders))]
     clients = [exchanged(port, order, when) for order, when in zip(orders, moments, strict=True)]
-    return [one for client in await asyncio.gather(*clients) for one in client]
+    return [exchange for client in await asyncio.gather(*clients) for exchange in client]
 
 
 def _port(fleet: Fleet) -> int:
@@ -153,13 +153,13 @@ def _port(fleet: Fleet) -> int:
 
 
 def _cpu_seconds(fleet: Fleet) -> tuple[float, float, float]:
-    """What the API, the workers with all their children, and we ourselves have taken so far."""
+    """CPU time so far of the API, the workers with all their children, and this process."""
     workers = [member for pid in fleet.pids("workers" if "workers" in fleet.victims else "worker") for member in tree(pid)]
     return sum(map(_process_seconds, fleet.pids("api"))), sum(map(_process_seconds, workers)), time.process_time()
 
 
 def _process_seconds(pid: int) -> float:
-    """Of a process, and of its children that have ended; 0 when it is gone."""
+    """CPU time of a process and of its ended children; 0 if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

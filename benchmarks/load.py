@@ -1,10 +1,10 @@
-"""What the service bears: orders while it works, a long queue, and what it costs when idle.
+"""Load tests of the service: orders while it works, a long queue, and an idle service.
 
     python -m benchmarks.load                                          # all, on SQLite
     python -m benchmarks.load --only submit --dialects kie,kaze
-    python -m benchmarks.load --only drain --drain-dialect native --database postgresql+psycopg://...   # a server to make databases on
+    python -m benchmarks.load --only drain --drain-dialect native --database postgresql+psycopg://...   # creates databases
 
-One line a figure, added to results/load.jsonl. Every one has a new service of real processes, and a new database.
+Appends a line per measurement to results/load.jsonl. Each measurement has a new service of real processes and a new database.
 """
 
 import secrets
@@ -20,9 +20,9 @@ import typer
 
 from benchmarks import drain, idle, latency, results
 from benchmarks.fleet import Fleet
+from benchmarks.loopback_host import loopback_host
 from benchmarks.machine import RESULTS, Stamp, stamp
-from benchmarks.stranger import stranger
-from benchmarks.wire import ASK
+from benchmarks.wire import REQUESTS
 
 QUESTIONS = "submit,drain,idle"
 PACES: tuple[latency.Pace, ...] = ("paced", "closed")
@@ -31,7 +31,7 @@ STARTS: tuple[Literal["cold", "warm"], ...] = ("cold", "warm")
 
 @contextmanager
 def fresh(database: str | None, **more: str) -> Iterator[Fleet]:
-    """A new service; on a new database of the server at this address if there is one."""
+    """A new service; with a server URL, on a new database of that server."""
     with tempfile.TemporaryDirectory(prefix="load-") as folder, Fleet.running(Path(folder), _fresh_database(database), **more) as fleet:
         yield fleet
 
@@ -47,40 +47,40 @@ def _fresh_database(url: str | None) -> str | None:
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Which questions.")] = QUESTIONS,
-    dialects: Annotated[str, typer.Option(help="Of the orders.")] = ",".join(ASK),
+    only: Annotated[str, typer.Option(help="Measurements to run, separated by commas.")] = QUESTIONS,
+    dialects: Annotated[str, typer.Option(help="Dialects of the orders, separated by commas.")] = ",".join(REQUESTS),
     clients: Annotated[int, typer.Option(min=1)] = 50,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each pace.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="Duration of each pace.")] = 20,
     drain_dialect: Annotated[str, typer.Option(help="kaze for images; any other for videos.")] = "kie",
     accounts: Annotated[int, typer.Option(min=2)] = 20,
-    jobs: Annotated[int, typer.Option(min=2, help="Of the long queue.")] = 1000,
-    database: Annotated[str | None, typer.Option(help="Address of a PostgreSQL server; else SQLite.")] = None,
-    path: Annotated[Path, typer.Option("--results", help="Result file, appended to.")] = RESULTS / "load.jsonl",
+    jobs: Annotated[int, typer.Option(min=2, help="Length of the long queue.")] = 1000,
+    database: Annotated[str | None, typer.Option(help="URL of a PostgreSQL server; default: SQLite.")] = None,
+    path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "load.jsonl",
 ) -> None:
-    """Ask the questions one after the other."""
+    """Run the measurements one after the other."""
     kind = "postgresql" if database else "sqlite"
     if "submit" in only:
         for dialect in dialects.split(","):
             for pace in PACES:
-                case, mark = {"question": "submit", "dialect": dialect, "pace": pace, "clients": clients, "database": kind}, stamp()
-                with stranger() as host, fresh(database, **latency.SETTINGS) as fleet:
+                case, stamped = {"question": "submit", "dialect": dialect, "pace": pace, "clients": clients, "database": kind}, stamp()
+                with loopback_host() as host, fresh(database, **latency.SETTINGS) as fleet:
                     latency.keep_busy(fleet, host)
-                    tell(path, case, latency.measure(fleet, host, dialect, pace, clients, seconds), mark)
+                    record(path, case, latency.measure(fleet, host, dialect, pace, clients, seconds), stamped)
     if "drain" in only:
-        case, mark = {"question": "drain", "dialect": drain_dialect, "accounts": accounts, "jobs": jobs, "database": kind}, stamp()
-        with stranger() as host, fresh(database, **drain.SETTINGS) as fleet:
-            tell(path, case, drain.measure(fleet, host, drain_dialect, accounts, jobs), mark)
+        case, stamped = {"question": "drain", "dialect": drain_dialect, "accounts": accounts, "jobs": jobs, "database": kind}, stamp()
+        with loopback_host() as host, fresh(database, **drain.SETTINGS) as fleet:
+            record(path, case, drain.measure(fleet, host, drain_dialect, accounts, jobs), stamped)
     if "idle" in only:
         with tempfile.TemporaryDirectory(prefix="load-") as folder:
             for start in STARTS:
-                mark = stamp()
-                tell(path, {"question": "idle", "start": start}, idle.measure(Path(folder) / "data"), mark)
+                stamped = stamp()
+                record(path, {"question": "idle", "start": start}, idle.measure(Path(folder) / "data"), stamped)
 
 
-def tell(path: Path, case: dict[str, object], figures: Any, mark: Stamp) -> None:
-    """Print a result and keep it."""
-    results.append(path, case, asdict(figures), mark)
-    print(*case.values(), asdict(figures), flush=True)
+def record(path: Path, case: dict[str, object], metrics: Any, stamped: Stamp) -> None:
+    """Append a result to the file and print it."""
+    results.append(path, case, asdict(metrics), stamped)
+    print(*case.values(), asdict(metrics), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Clips and photos of the evaluation as pictures and files: read, encode the marked file, compare streams.
+"""Reads clips and photos of the evaluation, encodes the marked file, and reads streams for comparison.
 
 Pictures are RGB (H, W, 3) uint8; a photo is a clip of one. Encoded files are tagged BT.709, limited range, and read back by their tags.
 """
@@ -19,14 +19,14 @@ from PIL import Image
 
 Picture = NDArray[np.uint8]
 
-X264 = {"preset": "fast", "crf": "18", "threads": "1"}  # of every marked video; with more it is another file each time
+X264 = {"preset": "fast", "crf": "18", "threads": "1"}  # of every marked video; more threads are not deterministic
 JPEG_QUALITY = 92  # of every marked photo that is not a PNG
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """When each picture of a file is shown."""
+    """The presentation times of a file's pictures."""
 
     pts: Sequence[int]
     time_base: Fraction
@@ -51,7 +51,10 @@ class Clip:
 
 
 def read_clip(path: Path, frames: int, short_side_pixels: int) -> Clip:
-    """The first `frames` pictures of a file, shrunk until the short side is at most `short_side_pixels`; both sides even."""
+    """The first `frames` pictures of a file, shrunk to a short side of at most `short_side_pixels`; both sides even.
+
+    Raises ValueError if the file has no frames.
+    """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         width, height = even_size(stream.width, stream.height, short_side_pixels)
@@ -66,7 +69,7 @@ def read_clip(path: Path, frames: int, short_side_pixels: int) -> Clip:
 
 
 def read_photo(path: Path, short_side_pixels: int) -> Clip:
-    """A photo as a clip of one picture, shrunk like `read_clip`'s."""
+    """A photo as a clip of one picture, shrunk as by `read_clip`."""
     with Image.open(path) as photo:
         size = even_size(*photo.size, short_side_pixels)
         picture = np.asarray(photo.convert("RGB").resize(size, Image.Resampling.LANCZOS))
@@ -74,18 +77,18 @@ def read_photo(path: Path, short_side_pixels: int) -> Clip:
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file's name is that of a photo."""
+    """Whether the file is a photo, by its suffix."""
     return path.suffix.lower() in PHOTO_SUFFIXES
 
 
 def even_size(width: int, height: int, short_side_pixels: int) -> tuple[int, int]:
-    """Width and height scaled down to the short side, each rounded to an even number."""
+    """Width and height, scaled down to the short side and rounded to even numbers."""
     scale = min(1.0, short_side_pixels / min(width, height))
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
 def pictures_of(path: Path) -> Iterator[Picture]:
-    """Every picture of a video, in presentation order, or the one of a photo."""
+    """Every picture of a video in presentation order, or the one of a photo."""
     if is_photo(path):
         with Image.open(path) as photo:
             yield np.asarray(photo.convert("RGB"))
@@ -102,7 +105,7 @@ def frames_of(path: Path) -> Iterator[av.VideoFrame]:
 
 
 def to_rgb(frame: av.VideoFrame) -> Picture:
-    """A decoded frame by its own colour tags, (H, W, 3) uint8."""
+    """Convert a decoded frame to RGB (H, W, 3) uint8 by its own colour tags."""
     return _rgb(frame, frame.width, frame.height)
 
 
@@ -161,14 +164,14 @@ def _audio_of(source: InputContainer, target: OutputContainer, end_seconds: Frac
 
 
 def video_times(path: Path) -> list[Fraction]:
-    """Presentation time of every frame, in seconds, exact; 0 of a photo."""
+    """The exact presentation time of every frame in seconds; 0 for a photo."""
     if is_photo(path):
         return [Fraction(0)]
     return [frame.pts * frame.time_base for frame in frames_of(path)]
 
 
 def audio_packets(path: Path) -> list[tuple[Fraction, bytes]]:
-    """Every audio packet with its time in seconds, over all audio streams in order."""
+    """Every audio packet with its time in seconds, of all audio streams in order."""
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return []

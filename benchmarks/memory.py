@@ -1,4 +1,4 @@
-"""Peak memory of a command and all processes it starts, sampled from outside while it runs."""
+"""Measures the peak memory of a command and all its descendants, by sampling while it runs."""
 
 import subprocess
 import time
@@ -12,7 +12,7 @@ _KIB = 1024
 
 @dataclass(frozen=True)
 class Usage:
-    """A finished command: what it printed, how long it took, and the most memory its process tree held at one time.
+    """A finished command: its output, duration, and the peak memory of its process tree.
 
     Memory shared between its processes is counted once (proportional set size).
     """
@@ -24,7 +24,7 @@ class Usage:
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> Usage:
-    """Run a command to its end and watch its process tree. Raises CalledProcessError when it fails; its stderr is passed on."""
+    """Run a command and sample its process tree; its stderr is passed through. Raises CalledProcessError if it fails."""
     began, peak, samples = time.perf_counter(), 0, 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=cwd) as process:
         while True:
@@ -40,7 +40,7 @@ def run(command: Sequence[str], cwd: Path | None = None) -> Usage:
 
 
 def tree_bytes(pid: int) -> int:
-    """Memory that a process and its descendants hold now; 0 when it is gone."""
+    """The current memory of a process and its descendants; 0 if it is gone."""
     return sum(_process_bytes(member) for member in tree(pid))
 
 
@@ -57,12 +57,12 @@ def tree(pid: int) -> list[int]:
 
 
 def _parent(pid: int) -> int:
-    """The parent's id, or -1 when the process is gone."""
+    """The parent's id, or -1 if the process is gone."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return -1
-    return int(status.rpartition(")")[2].split()[1])  # the name in brackets may hold spaces and brackets itself
+    return int(status.rpartition(")")[2].split()[1])  # the name in brackets may itself contain spaces and brackets
 
 
 def _process_bytes(pid: int) -> int:

@@ -1,10 +1,10 @@
-"""How fast each network is alone, on each device and in each precision, in the shapes of a 720p video with one mark.
+"""Measures the speed of each network alone, on each device and in each precision, with the shapes of a 720p video with one mark.
 
-    python -m benchmarks.networks                              # every network; CPU, and CUDA where there is one
+    python -m benchmarks.networks                              # every network; CPU, and CUDA if available
     python -m benchmarks.networks --networks inpainter --rounds 50
 
-A round is what the pipeline asks for at once: a window for each worker on a CPU, a full batch on CUDA. Precisions take turns, so that all
-of them meet the same load; the first round, in which kernels are chosen and memory is taken, is told apart.
+A round is one request of the pipeline: a window for each worker on a CPU, a full batch on CUDA. Precisions alternate, so that all run under
+the same load. The first round, in which kernels are chosen and memory is allocated, is reported separately.
 """
 
 import os
@@ -32,13 +32,13 @@ from service.inference.session import find, load_batcher
 from service.pipeline.locate.segment import SAMPLES_PER_SECOND
 
 VIDEO_FPS: Final = 30
-# Frames of a video that a window carries on: the segmenter looks at every fifth, the inpainter restores one; a matte is one for a stay.
+# Video frames that a window processes: the segmenter samples every fifth, the inpainter restores one; a matte is made once per interval.
 FRAMES_OF_A_WINDOW: Final = {"segmenter": SEGMENTER_FRAMES * VIDEO_FPS // SAMPLES_PER_SECOND, "inpainter": 1}
 
 
 @dataclass(frozen=True)
 class NetworkCase:
-    """One line of the results. `windows`: of a round."""
+    """The case of a result line. `windows`: per round."""
 
     network: str
     device: str
@@ -50,7 +50,7 @@ class NetworkCase:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of a round, and what they come to. `frames_per_second`: of a 30 fps video, None where a window is not tied to frames."""
+    """Seconds per round, and the resulting rates. `frames_per_second`: of a 30 fps video; None if windows are not tied to frames."""
 
     rounds: int
     first_seconds: float
@@ -61,20 +61,20 @@ class Pace:
 
 
 def precisions(network: NetworkSpec, device: ChosenDevice) -> tuple[Precision, ...]:
-    """Float32, and what is cheaper on the device where the network has it."""
+    """Float32, and the cheapest precision of the device if the network has it."""
     weights = find(network, folder.in_use(None), "auto", device)
     return ("fp32",) if weights.precision == "fp32" else ("fp32", CHEAPEST[device])
 
 
 def windows_of_a_round(network: NetworkSpec, device: ChosenDevice) -> int:
-    """As many as the device works on at a time."""
+    """The number of windows that the device processes at a time."""
     if device == "cuda":
         return max(BATCH_SIZES)
     return os.cpu_count() or 1 if network is INPAINTER else 1
 
 
 def measure(network: NetworkSpec, device: ChosenDevice, wanted: Sequence[Precision], rounds: int) -> dict[Precision, Pace]:
-    """The pace in each precision, the rounds taken in turns."""
+    """The pace in each precision, measured in alternating rounds."""
     windows = windows_of_a_round(network, device)
     window = {name: array[0] for name, array in trial.inputs(network, trial.common_sizes(network)).items()}
     taken: dict[Precision, list[float]] = {precision: [] for precision in wanted}
@@ -98,7 +98,7 @@ def _seconds(batcher: Batcher, windows: Sequence[Arrays]) -> float:
 
 
 def pace(network: NetworkSpec, windows: int, seconds: Sequence[float]) -> Pace:
-    """What the rounds come to; the first of them warms up."""
+    """The pace of the rounds; the first is the warm-up."""
     first, *others = seconds
     median = statistics.median(others)
     frames = FRAMES_OF_A_WINDOW.get(network.name)
@@ -112,34 +112,34 @@ def pace(network: NetworkSpec, windows: int, seconds: Sequence[float]) -> Pace:
     )
 
 
-def line(case: NetworkCase, figures: Pace) -> str:
-    """A result for people."""
-    frames = "" if figures.frames_per_second is None else f"  {figures.frames_per_second:8.1f} video frames/s"
+def line(case: NetworkCase, metrics: Pace) -> str:
+    """A result as a readable line."""
+    frames = "" if metrics.frames_per_second is None else f"  {metrics.frames_per_second:8.1f} video frames/s"
     return (
         f"{case.network:<10} {case.device:<5} {case.precision:<5} {case.windows} x {case.width}x{case.height}: "
-        f"median {1000 * figures.median_seconds:7.1f} ms, p95 {1000 * figures.p95_seconds:7.1f} ms, "
-        f"first {1000 * figures.first_seconds:7.1f} ms  {figures.windows_per_second:7.1f} windows/s{frames}"
+        f"median {1000 * metrics.median_seconds:7.1f} ms, p95 {1000 * metrics.p95_seconds:7.1f} ms, "
+        f"first {1000 * metrics.first_seconds:7.1f} ms  {metrics.windows_per_second:7.1f} windows/s{frames}"
     )
 
 
 def main(
-    networks: Annotated[str, typer.Option(help="Which; all when empty.")] = "",
-    device: Annotated[str, typer.Option(help="cpu or cuda; all there are when empty.")] = "",
+    networks: Annotated[str, typer.Option(help="Names separated by commas; all when empty.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda; all available when empty.")] = "",
     rounds: Annotated[int, typer.Option(min=2)] = 30,
-    path: Annotated[Path, typer.Option("--results", help="Result file, appended to.")] = RESULTS / "networks.jsonl",
+    path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "networks.jsonl",
 ) -> None:
-    """Measure, print and append."""
-    for one in (device,) if device else devices():
-        on: ChosenDevice = "cuda" if one == "cuda" else "cpu"
+    """Measure, print and append the results."""
+    for name in (device,) if device else devices():
+        chosen: ChosenDevice = "cuda" if name == "cuda" else "cpu"
         for network in NETWORKS:
             if networks and network.name not in networks.split(","):
                 continue
-            mark = stamp()
+            stamped = stamp()
             height, width = trial.COMMON_PIXELS[network.name]
-            for precision, figures in measure(network, on, precisions(network, on), rounds).items():
-                case = NetworkCase(network.name, on, precision, windows_of_a_round(network, on), height, width)
-                results.append(path, asdict(case), asdict(figures), mark)
-                print(line(case, figures), flush=True)
+            for precision, metrics in measure(network, chosen, precisions(network, chosen), rounds).items():
+                case = NetworkCase(network.name, chosen, precision, windows_of_a_round(network, chosen), height, width)
+                results.append(path, asdict(case), asdict(metrics), stamped)
+                print(line(case, metrics), flush=True)
 
 
 if __name__ == "__main__":

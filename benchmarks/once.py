@@ -1,4 +1,4 @@
-"""One timed run in a process of its own, so that its peak memory is its own; prints one JSON line.
+"""One timed run in a separate process, so that its peak memory can be measured; prints one JSON line.
 
 python -m benchmarks.once clean|transcode SOURCE TARGET [--device cpu] [--warm-up FILE]
 """
@@ -18,11 +18,11 @@ from service.pipeline.run import clean
 
 
 def timed_clean(source: Path, target: Path, device: str, warm_up: Path | None) -> dict[str, Any]:
-    """Clean a file; seconds for loading the networks and for the run, and the figures of each step."""
+    """Clean a file; return the seconds for loading the networks, for the run and for each step."""
     began = time.perf_counter()
     networks = Networks.load(cast(Literal["auto", "cpu", "cuda"], device))
     loaded = time.perf_counter()
-    if warm_up is not None:  # CUDA chooses its kernels in the first run
+    if warm_up is not None:  # CUDA selects kernels in the first run
         clean(warm_up, target, Request(), networks)
     ready = time.perf_counter()
     report = clean(source, target, Request(), networks)
@@ -36,7 +36,7 @@ def timed_clean(source: Path, target: Path, device: str, warm_up: Path | None) -
 
 
 def timed_transcode(source: Path, target: Path) -> dict[str, Any]:
-    """Decode and encode a file with the same encoder settings; nothing else."""
+    """Transcode a file with the same encoder settings; return seconds and frames."""
     began = time.perf_counter()
     frames = transcode(source, target)
     return {"seconds": time.perf_counter() - began, "frames": frames}
@@ -49,10 +49,10 @@ def main(
     device: str = "cpu",
     warm_up: Annotated[Path | None, typer.Option(exists=True)] = None,
 ) -> None:
-    """Run once and print the figures; `maxrss_bytes` is the largest single process, this one or one it started."""
-    figures = timed_clean(source, target, device, warm_up) if what == "clean" else timed_transcode(source, target)
+    """Run once and print the metrics; `maxrss_bytes` is of the largest process, this one or a child."""
+    metrics = timed_clean(source, target, device, warm_up) if what == "clean" else timed_transcode(source, target)
     largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps(figures | {"maxrss_bytes": largest * 1024}))
+    print(json.dumps(metrics | {"maxrss_bytes": largest * 1024}))
 
 
 if __name__ == "__main__":

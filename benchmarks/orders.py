@@ -1,4 +1,4 @@
-"""What the customers of a run order, over four dialects: each order goes to an address of its own, by which its job is known again."""
+"""The orders of a run, in four dialects. Each order has a unique source address, by which its job is identified."""
 
 import json
 import time
@@ -9,19 +9,19 @@ from typing import Any
 
 import httpx
 
-from benchmarks.stranger import Stranger, files
+from benchmarks.loopback_host import LoopbackHost, files
 from service.api.aidge_sign import sign_v2
 from service.core import Core, grant_credits
 from service.jobs.credits import Fund
 
 KINDS = ("kie", "native", "aidge", "kaze", "missing", "cancelled", "upload")
-PATIENCE_SECONDS = 60.0  # with an API that is down
-AGAIN_SECONDS = 0.05
+TIMEOUT_SECONDS = 60.0  # while the API is down
+RETRY_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Customer:
-    """An account with its secrets."""
+    """An account with its credentials."""
 
     id: int
     key: str
@@ -30,7 +30,7 @@ class Customer:
 
     @classmethod
     def new(cls, core: Core, name: str, credits: int) -> "Customer":
-        """Credits come from both funds, an odd number of one-time ones, so that some jobs are paid from both."""
+        """Create an account with credits in both funds; one-time credits are odd, so that some jobs are paid from both."""
         account = core.accounts.create(name)
         grant_credits(core, account, Fund.ONE_TIME, credits // 2 + 1, "crash")
         grant_credits(core, account, Fund.PAID, credits, "crash")
@@ -39,67 +39,73 @@ class Customer:
 
 @dataclass(frozen=True)
 class Order:
-    """`mark`: unlike any other order's; the job's source address or request tells it."""
+    """An order. `tag`: unique; it is part of the job's source address or request."""
 
     kind: str
-    mark: str
+    tag: str
     customer: Customer
-    host: Stranger
-    moody: bool = False  # the receiver of its callback refuses the first one
+    host: LoopbackHost
+    flaky: bool = False  # the receiver rejects the first callback
     longer: bool = False
 
     @property
     def source_url(self) -> str:
+        """The unique address of the source."""
         name = {"missing": "missing.mp4", "kaze": "picture.png"}.get(self.kind, "longer.mp4" if self.longer else "marked.mp4")
-        return f"{self.host.url}/{self.mark}/{name}"
+        return f"{self.host.url}/{self.tag}/{name}"
 
     @property
     def callback_path(self) -> str | None:
-        return f"/{'moody' if self.moody else 'calls'}/{self.mark}" if self.kind in ("kie", "native", "missing", "upload") else None
+        """The path of its callback on the host; None if the kind has no callback."""
+        return f"/{'flaky' if self.flaky else 'calls'}/{self.tag}" if self.kind in ("kie", "native", "missing", "upload") else None
 
     @property
     def callback_url(self) -> str | None:
+        """The address of its callback; None if the kind has no callback."""
         return self.callback_path and self.host.url + self.callback_path
 
     @property
     def is_native(self) -> bool:
-        """Native orders carry an Idempotency-Key: the only ones that can be repeated without a second job."""
+        """Whether the order has an Idempotency-Key, so that it can be repeated without creating a second job."""
         return self.kind in ("native", "missing", "cancelled", "upload")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An order and its job's id; None: the answer was lost, and whether there is a job nobody knows."""
+    """An order and its job's id; None if the answer was lost, so that the job may or may not exist."""
 
     order: Order
     job_id: str | None
 
 
-class Refused(Exception):
-    """The service answered, and not as it should."""
+class UnexpectedAnswer(Exception):
+    """The service did not answer, or not as expected."""
 
 
 def place(order: Order, client: httpx.Client) -> Placed:
-    """Submit the order while processes die: again while nobody listens; after a lost answer only where that is safe."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    """Submit the order while processes are killed: retry if the connection fails, and after a lost answer only if that is safe.
+
+    Raises UnexpectedAnswer on an error or a timeout.
+    """
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         try:
             job_id = SUBMIT.get(order.kind, _native)(order, client)
             if order.kind == "cancelled":
                 _cancel(order, job_id, client)
         except httpx.ConnectError:
-            time.sleep(AGAIN_SECONDS)
+            time.sleep(RETRY_SECONDS)
         except httpx.TransportError:
             if not order.is_native:
                 return Placed(order, None)
-            time.sleep(AGAIN_SECONDS)
+            time.sleep(RETRY_SECONDS)
         else:
             return Placed(order, job_id)
-    raise Refused(f"{order.kind}: nobody answered for {PATIENCE_SECONDS:g} s")
+    raise UnexpectedAnswer(f"{order.kind}: no answer within {TIMEOUT_SECONDS:g} s")
 
 
 def _cancel(order: Order, job_id: str, client: httpx.Client) -> None:
-    """Ask once; if that is lost, the job runs."""
+    """Request cancellation once; if the request is lost, the job runs."""
     with suppress(httpx.TransportError):
         client.post(f"/v1/jobs/{job_id}/cancel", headers=_bearer(order))
 
@@ -137,12 +143,12 @@ SUBMIT: dict[str, Callable[[Order, httpx.Client], str]] = {"kie": _kie, "aidge":
 
 
 def _id_of(answer: httpx.Response, *names: str) -> str:
-    """The job's id, somewhere in the answer."""
+    """The job's id at this path of the answer."""
     found: Any = answer.json()
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     if not isinstance(found, str):
-        raise Refused(f"{answer.status_code} {answer.text[:200]}")
+        raise UnexpectedAnswer(f"{answer.status_code} {answer.text[:200]}")
     return found
 
 
@@ -151,7 +157,7 @@ def _bearer(order: Order) -> dict[str, str]:
 
 
 def _key(order: Order) -> dict[str, str]:
-    return {"Idempotency-Key": order.mark}
+    return {"Idempotency-Key": order.tag}
 
 
 def _given(values: dict[str, str | None]) -> dict[str, str]:

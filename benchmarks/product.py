@@ -11,10 +11,10 @@ from service.pipeline.run import clean
 
 
 def cleaner(device: str) -> Callable[[Path, Path], tuple[Placement, ...]]:
-    """A function (source, target) that cleans a file with the shipped networks on a device, loaded once."""
+    """A function (source, target) that cleans a file on a device with the shipped networks, which are loaded once."""
     return cleaner_with(Networks.load(cast(Literal["auto", "cpu", "cuda"], device)))
 
 
 def cleaner_with(networks: Networks) -> Callable[[Path, Path], tuple[Placement, ...]]:
-    """The same with these networks."""
+    """A function (source, target) that cleans a file with these networks."""
     return lambda source, target: clean(source, target, Request(), networks).placements

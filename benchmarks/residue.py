@@ -1,11 +1,11 @@
-"""What is left of a real mark, without knowing the truth: cleans marked files, and looks for each located mark in input and output.
+"""Measures the remainder of real marks without ground truth: cleans marked files, and compares each located mark in input and output.
 
     python -m benchmarks.residue samples/marked.mp4
 
-Two figures for each placement, before and after; a mark that is there has about 1, none has about 0, below 0 it was overdone:
-the amplitude by which the mark's own effect on its surroundings explains the pictures, and the correlation of the pictures' fine
-detail, mean over the stay, with that of the effect. Both use the matte that was measured, so a mark that was not found does not count,
-and a scene that does not move hides in its own texture what is left: compare with the figures before.
+Each placement has two metrics, before and after. A visible mark has about 1, an absent one about 0, and an overcorrected one less than 0:
+the amplitude with which the mark's effect on its surroundings explains the pictures, and the correlation of the pictures' fine detail,
+averaged over the interval, with the effect's. Both use the measured matte, so marks that were not found do not count. The texture of a
+static scene can hide a remainder: compare with the metrics before.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,13 +27,13 @@ from service.pipeline.placement import Box, Placement, intersect, shared_slices
 
 Floats = NDArray[np.float32]
 
-AROUND_PIXELS = 16  # of surroundings that a mark's place is filled in from
-DETAIL_PIXELS = 3.0  # deviation of the blur that is taken away: strokes of letters stay, shading of the scene goes
+AROUND_PIXELS = 16  # of surroundings from which a mark's place is filled
+DETAIL_PIXELS = 3.0  # standard deviation of the blur that is subtracted: it keeps strokes of letters and removes shading
 
 
 @dataclass(frozen=True)
 class Trace:
-    """How much of a mark one file shows: least-squares amplitude and correlation of detail; None where the mark has no effect."""
+    """How much of a mark a file shows: least-squares amplitude, and correlation of detail; None if the mark has no effect."""
 
     amplitude: float | None
     correlation: float | None
@@ -41,7 +41,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Residue:
-    """A placement's traces in the marked file and in the cleaned one."""
+    """A placement's traces in the marked and in the cleaned file."""
 
     placement: Placement
     before: Trace
@@ -49,10 +49,10 @@ class Residue:
 
 
 @dataclass(frozen=True)
-class View:
-    """A mark in one frame, its box grown by the surroundings. opacity (h, w), 0 outside of its mask; colour (3, h, w).
+class MarkView:
+    """A mark in one frame, in its box with surroundings. opacity (h, w), 0 outside its mask; colour (3, h, w); both in [0, 1].
 
-    `hidden` (h, w): pixels under any mark of the frame; `own` (h, w): those to compare, near this mark and under no other.
+    `hidden` (h, w): pixels under any mark of the frame; `own` (h, w): pixels to compare, near this mark and not under another.
     """
 
     box: Box
@@ -64,7 +64,7 @@ class View:
 
 @dataclass
 class _Sums:
-    """Of one mark in one file, over its stay."""
+    """Sums of one mark in one file, over its interval."""
 
     explained: float = 0.0
     possible: float = 0.0
@@ -72,7 +72,7 @@ class _Sums:
     effect_detail: Floats | float = 0.0
     own: NDArray[np.bool_] | bool = True
 
-    def add(self, picture: Picture, view: View) -> None:
+    def add(self, picture: Picture, view: MarkView) -> None:
         crop = picture[view.box.slices].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
         fill = fill_hole(crop, view.hidden)
         effect = view.opacity * (view.colour - fill)
@@ -90,7 +90,7 @@ class _Sums:
 
 
 def residues(placements: Sequence[Placement], before: Iterable[Picture], after: Iterable[Picture]) -> list[Residue]:
-    """What each placement shows in the pictures (H, W, 3) uint8 of the marked and of the cleaned file."""
+    """The traces of each placement in the (H, W, 3) uint8 pictures of the marked and of the cleaned file."""
     sums = [(_Sums(), _Sums()) for _ in placements]
     for index, pictures in enumerate(zip(before, after, strict=True)):
         for place, view in views(placements, index, pictures[0].shape[:2]):
@@ -99,14 +99,14 @@ def residues(placements: Sequence[Placement], before: Iterable[Picture], after: 
     return [Residue(placement, old.trace(), new.trace()) for placement, (old, new) in zip(placements, sums, strict=True)]
 
 
-def views(placements: Sequence[Placement], frame_index: int, size: tuple[int, int]) -> Iterator[tuple[int, View]]:
-    """(number of the placement, its view) of those that are in a frame of (height, width) pixels."""
-    there = [(place, placement) for place, placement in enumerate(placements) if placement.covers(frame_index)]
-    for place, placement in there:
-        yield place, _view(placement, [other for at, other in there if at != place], size)
+def views(placements: Sequence[Placement], frame_index: int, size: tuple[int, int]) -> Iterator[tuple[int, MarkView]]:
+    """(index, view) of each placement in a frame of (height, width) pixels."""
+    visible = [(place, placement) for place, placement in enumerate(placements) if placement.covers(frame_index)]
+    for place, placement in visible:
+        yield place, _view(placement, [other for index, other in visible if index != place], size)
 
 
-def _view(placement: Placement, others: Sequence[Placement], size: tuple[int, int]) -> View:
+def _view(placement: Placement, others: Sequence[Placement], size: tuple[int, int]) -> MarkView:
     inner = placement.box
     box = Box(
         max(0, inner.left - AROUND_PIXELS),
@@ -115,16 +115,16 @@ def _view(placement: Placement, others: Sequence[Placement], size: tuple[int, in
         min(size[0], inner.bottom + AROUND_PIXELS),
     )
     here, _ = shared_slices(box, inner)
-    mask, foreign = _masked(box, [placement]), _masked(box, others)
+    mask, other_marks = _masked(box, [placement]), _masked(box, others)
     opacity, colour = np.zeros(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
     opacity[here], colour[:, here[0], here[1]] = placement.opacity * (placement.mask > 0.5), placement.colour
-    reach = 2 * round(2 * DETAIL_PIXELS) + 1
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    return View(box, opacity, colour, mask | foreign, near & ~foreign)
+    side = 2 * round(2 * DETAIL_PIXELS) + 1
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return MarkView(box, opacity, colour, mask | other_marks, near & ~other_marks)
 
 
 def _masked(box: Box, placements: Sequence[Placement]) -> NDArray[np.bool_]:
-    """(h, w) pixels of a box under any of the placements."""
+    """The pixels (h, w) of a box under any of the placements."""
     mask = np.zeros((box.height, box.width), bool)
     for placement in placements:
         if intersect(box, placement.box):
@@ -134,27 +134,27 @@ def _masked(box: Box, placements: Sequence[Placement]) -> NDArray[np.bool_]:
 
 
 def detail(rgb: Floats) -> Floats:
-    """The fine detail of (3, h, w): its grey values less their blur, (h, w)."""
+    """The fine detail (h, w) of (3, h, w): its grey values minus their blur."""
     grey = rgb.mean(0)
     fine: Floats = (grey - cv2.GaussianBlur(grey, (0, 0), DETAIL_PIXELS)).astype(np.float32, copy=False)
     return fine
 
 
 def correlation(x: Floats, y: Floats) -> float | None:
-    """Pearson's, in [-1, 1]; None where one of them does not vary."""
+    """Pearson's correlation, in [-1, 1]; None if one of them does not vary."""
     return None if x.std() < 1e-7 or y.std() < 1e-7 else float(np.corrcoef(x, y)[0, 1])
 
 
-def figures(residue: Residue) -> tuple[float | None, ...]:
+def metrics_of(residue: Residue) -> tuple[float | None, ...]:
     """Amplitude before and after, correlation before and after."""
     before, after = residue.before, residue.after
     return before.amplitude, after.amplitude, before.correlation, after.correlation
 
 
 def overall(found: Sequence[Residue]) -> tuple[float | None, ...]:
-    """The same over all placements, each with the weight of its pixels and frames."""
+    """Amplitude before and after, correlation before and after, averaged over the placements by pixels and frames."""
     weights = [float((r.placement.mask > 0.5).sum()) * (r.placement.last_frame - r.placement.first_frame + 1) for r in found]
-    return tuple(_weighted_mean(column, weights) for column in zip(*map(figures, found), strict=True))
+    return tuple(_weighted_mean(column, weights) for column in zip(*map(metrics_of, found), strict=True))
 
 
 def _weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
@@ -164,9 +164,9 @@ def _weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> 
 
 
 def markdown(found: Sequence[Residue]) -> str:
-    """One line for each placement, and one for all."""
+    """A table with a line for each placement, and one for all."""
     head = ("frames", "box", "opacity", "amplitude before", "after", "correlation before", "after")
-    whole = ["all", "", "", *(number(figure, 3) for figure in overall(found))]
+    whole = ["all", "", "", *(number(value, 3) for value in overall(found))]
     return "\n".join(table(head, [*map(_cells, found), whole]))
 
 
@@ -174,14 +174,14 @@ def _cells(residue: Residue) -> list[str]:
     placement, box = residue.placement, residue.placement.box
     opacity = float(placement.opacity[placement.mask > 0.5].mean())
     place = [f"{placement.first_frame}-{placement.last_frame}", f"{box.left},{box.top},{box.right},{box.bottom}", number(opacity, 2)]
-    return [*place, *(number(figure, 3) for figure in figures(residue))]
+    return [*place, *(number(value, 3) for value in metrics_of(residue))]
 
 
 def main(
     files: Annotated[list[Path], typer.Argument(help="Marked videos and photos.", exists=True, dir_okay=False)],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Clean each file and print what is left of its marks."""
+    """Clean each file and print the remainders of its marks."""
     clean = cleaner(device)
     for source in files:
         with TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""Makes the bundled sample: a few seconds of a freely licensed clip with a moving, half-transparent mark, as `make demo` cleans it.
+"""Makes the bundled sample that `make demo` cleans: a few seconds of a freely licensed clip with a moving, translucent mark.
 
 python -m benchmarks.sample CLIP_FOLDER CLIP_NAME samples/marked.mp4
 """
@@ -16,7 +16,7 @@ FRAMES = 120
 
 
 def main(folder: Path, clip: str, target: Path, kind: str = "moving", height: int = 720) -> None:
-    """Draws the mark of the benchmark's case of that clip and kind, and keeps the marked file."""
+    """Prepare the benchmark's case of that clip and kind, and move the marked file to the target."""
     with tempfile.TemporaryDirectory() as scratch:
         scene = prepare(Case(clip, kind, FRAMES, height), folder, evaluation_vocabulary(), Path(scratch))
         target.parent.mkdir(parents=True, exist_ok=True)

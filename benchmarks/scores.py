@@ -1,4 +1,4 @@
-"""Figures of one method on one scene, gathered frame by frame over a chain of pictures."""
+"""The metrics of one method on one scene, accumulated frame by frame."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,14 +27,14 @@ from training.metrics import (
     ssim,
 )  # fmt: skip
 
-AWAY_PIXELS = 12  # `outside` begins farther than this from any mark of the clip
+AWAY_PIXELS = 12  # pixels count as `outside` if farther than this from any mark of the clip
 SSIM_EVERY_FRAMES = 5
-FOUND_F1 = 0.7  # a frame's mark counts as found from here on
+FOUND_F1 = 0.7  # a frame's mark counts as found at this F1 or more
 
 
 @dataclass(frozen=True)
 class Score:
-    """PSNR in dB inside the mark and away from it, and how the inside looks over time. None where there is nothing to measure."""
+    """PSNR in dB inside the mark and away from it, and the temporal metrics inside; None where there is nothing to measure."""
 
     hole: float | None
     outside: float | None
@@ -45,7 +45,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Found:
-    """How well the mark was located. `masked_share`: share of all pixels masked; `masked_unmarked_share`: of frames without a mark.
+    """How well the mark was located. `masked_share`: masked share of all pixels; `masked_unmarked_share`: the same in unmarked frames.
 
     `longest_miss_frames`: the longest run of consecutive marked frames with F1 below 0.7.
     """
@@ -61,14 +61,17 @@ class Found:
 class _Sums:
     hole: Mean = field(default_factory=Mean)
     outside: Mean = field(default_factory=Mean)
-    ours_moves: Mean = field(default_factory=Mean)
-    truth_moves: Mean = field(default_factory=Mean)
+    result_motion: Mean = field(default_factory=Mean)
+    truth_motion: Mean = field(default_factory=Mean)
     ghost: Moments = field(default_factory=Moments)
     ssim: Mean = field(default_factory=Mean)
 
 
 def score(pictures: Iterable[Picture], scene: Scene, away: Mask | None = None) -> Score:
-    """Compare a method's pictures with the clean ones. `away`: (H, W) pixels that count as outside, see `away_from_mark`."""
+    """Compare a method's pictures with the clean ones. `away`: (H, W) pixels that count as outside, see `away_from_mark`.
+
+    Raises ValueError if the numbers of pictures differ.
+    """
     sums = _Sums()
     previous: tuple[Picture, Picture, Mask] | None = None
     for index, (picture, truth, alpha) in enumerate(zip(pictures, scene.clean.pictures, scene.alphas(), strict=True)):
@@ -79,13 +82,15 @@ def score(pictures: Iterable[Picture], scene: Scene, away: Mask | None = None) -
             _add_marked(sums, picture, truth, alpha)
             if previous is not None:
                 both = where & previous[2]
-                sums.ours_moves += motion(previous[0], picture, both)
-                sums.truth_moves += motion(previous[1], truth, both)
+                sums.result_motion += motion(previous[0], picture, both)
+                sums.truth_motion += motion(previous[1], truth, both)
             if index % SSIM_EVERY_FRAMES == 0:
                 box = _box_around(where)
                 sums.ssim += Mean(ssim(picture[box], truth[box]), 1)
         previous = picture, truth, where
-    return Score(psnr(sums.hole), psnr(sums.outside), flicker(sums.ours_moves, sums.truth_moves), sums.ghost.correlation, sums.ssim.value)
+    return Score(
+        psnr(sums.hole), psnr(sums.outside), flicker(sums.result_motion, sums.truth_motion), sums.ghost.correlation, sums.ssim.value
+    )
 
 
 def _add_marked(sums: _Sums, picture: Picture, truth: Picture, alpha: NDArray[np.float32]) -> None:
@@ -107,7 +112,7 @@ def _span(marked: Mask) -> slice:
 
 
 def away_from_mark(scene: Scene) -> Mask | None:
-    """(H, W) pixels farther than 12 from any mark of the clip; None when no pixel is."""
+    """The pixels (H, W) farther than `AWAY_PIXELS` from any mark of the clip; None if there are none."""
     touched = scene.ever_marked()
     if not touched.any():
         return np.ones(scene.size, bool)
@@ -116,8 +121,8 @@ def away_from_mark(scene: Scene) -> Mask | None:
 
 
 def found(placements: Sequence[Placement], scene: Scene) -> Found:
-    """Compare the masks of the placements with the true ones, per frame."""
-    qualities: list[float | None] = []  # F1 by frame; None where there is no mark
+    """Compare the masks of the placements with the true ones, frame by frame."""
+    qualities: list[float | None] = []  # F1 by frame; None without a mark
     masked, unmarked = Mean(), Mean()
     for index, alpha in enumerate(scene.alphas()):
         mask, truth = mask_of(placements, index, scene.size), alpha > MARKED
@@ -137,7 +142,7 @@ def longest_miss(qualities: Sequence[float | None]) -> int:
 
 
 def mask_of(placements: Sequence[Placement], frame_index: int, size: tuple[int, int]) -> Mask:
-    """(H, W) pixels that the placements change in a frame."""
+    """The pixels (H, W) that the placements change in a frame."""
     mask = np.zeros(size, bool)
     for placement in placements:
         if placement.covers(frame_index):

@@ -1,9 +1,9 @@
-"""How fast, and in how much memory: end to end and per step, next to a plain transcode with the same encoder settings.
+"""Measures speed and memory, end to end and per step, and compares with a plain transcode with the same encoder settings.
 
-    python -m benchmarks.speed                                    # 480p, 720p, 1080p; 10 s; CPU, and CUDA where there is one
+    python -m benchmarks.speed                                    # 480p, 720p, 1080p; 10 s; CPU, and CUDA if available
     python -m benchmarks.speed --heights 720 --seconds 10,120 --runs 1
 
-Every run is a process of its own, watched from outside; clean and transcode take turns, so that both meet the same load.
+Every run is a separate process, monitored from outside; clean and transcode alternate, so that both run under the same load.
 """
 
 import json
@@ -36,7 +36,7 @@ SEED = 1
 
 @dataclass(frozen=True)
 class SpeedCase:
-    """One line of the results: a video with one moving mark."""
+    """The case of a result line: a video with one moving mark."""
 
     height: int
     seconds: int
@@ -45,7 +45,7 @@ class SpeedCase:
 
 @dataclass(frozen=True)
 class Speed:
-    """Medians over runs. Peaks: bytes of the whole process tree at one time, and of its largest process."""
+    """Medians over runs. Peaks in bytes, of the whole process tree and of its largest process."""
 
     runs: int
     frames: int
@@ -56,19 +56,19 @@ class Speed:
     step_seconds: dict[str, float]
     transcode_seconds: float
     transcode_fps: float
-    ratio: float  # our time over the transcode's
+    ratio: float  # cleaning time over transcoding time
     peak_bytes: int
     peak_process_bytes: int
     transcode_peak_bytes: int
 
 
 def devices() -> tuple[str, ...]:
-    """The devices this machine can run the networks on."""
+    """The devices on which this machine can run the networks."""
     return ("cpu", "cuda") if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else ("cpu",)
 
 
 def source_video(clip: Path, folder: Path, height: int, seconds: int, vocabulary: Vocabulary) -> Path:
-    """A 16:9 video of that length with one moving mark, looped from a clip; made once and kept in `folder`."""
+    """A 16:9 video of that length with one moving mark, looped from a clip; made once and cached in `folder`."""
     target = folder / f"{clip.stem}_{height}p_{seconds}s.mp4"
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,14 +82,14 @@ def source_video(clip: Path, folder: Path, height: int, seconds: int, vocabulary
 
 
 def _looped(clip: Path, size: tuple[int, int]) -> Iterator[Picture]:
-    """The clip's pictures over and over, resized to (width, height)."""
+    """The clip's pictures in an endless loop, resized to (width, height)."""
     while True:
         for picture in pictures_of(clip):
             yield np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def measure(case: SpeedCase, video: Path, warm_up: Path | None, runs: int) -> Speed:
-    """Clean and transcode the video in turns, `runs` times each."""
+    """Clean and transcode the video alternately, `runs` times each."""
     cleaned, transcoded = [], []
     with TemporaryDirectory() as scratch:
         warm = ["--warm-up", str(warm_up)] if warm_up is not None else []
@@ -105,48 +105,50 @@ def _once(what: str, source: Path, target: Path, *options: str) -> tuple[dict[st
 
 
 def medians(cleaned: Sequence[tuple[dict[str, Any], Usage]], transcoded: Sequence[tuple[dict[str, Any], Usage]]) -> Speed:
-    """One result from several runs; peaks are the largest, not the median."""
-    ours, plain = [figures for figures, _ in cleaned], [figures for figures, _ in transcoded]
-    seconds = statistics.median(figures["seconds"] for figures in ours)
-    plain_seconds = statistics.median(figures["seconds"] for figures in plain)
+    """The result of several runs: medians, but peaks are maxima."""
+    cleans, transcodes = [metrics for metrics, _ in cleaned], [metrics for metrics, _ in transcoded]
+    seconds = statistics.median(metrics["seconds"] for metrics in cleans)
+    transcode_seconds = statistics.median(metrics["seconds"] for metrics in transcodes)
     return Speed(
-        runs=len(ours),
-        frames=ours[0]["frames"],
-        placements=ours[0]["placements"],
+        runs=len(cleans),
+        frames=cleans[0]["frames"],
+        placements=cleans[0]["placements"],
         seconds=seconds,
-        fps=ours[0]["frames"] / seconds,
-        load_seconds=statistics.median(figures["load_seconds"] for figures in ours),
-        step_seconds={name: statistics.median(figures["steps"][name] for figures in ours) for name in ours[0]["steps"]},
-        transcode_seconds=plain_seconds,
-        transcode_fps=plain[0]["frames"] / plain_seconds,
-        ratio=seconds / plain_seconds,
+        fps=cleans[0]["frames"] / seconds,
+        load_seconds=statistics.median(metrics["load_seconds"] for metrics in cleans),
+        step_seconds={name: statistics.median(metrics["steps"][name] for metrics in cleans) for name in cleans[0]["steps"]},
+        transcode_seconds=transcode_seconds,
+        transcode_fps=transcodes[0]["frames"] / transcode_seconds,
+        ratio=seconds / transcode_seconds,
         peak_bytes=max(usage.peak_bytes for _, usage in cleaned),
-        peak_process_bytes=max(figures["maxrss_bytes"] for figures in ours),
+        peak_process_bytes=max(metrics["maxrss_bytes"] for metrics in cleans),
         transcode_peak_bytes=max(usage.peak_bytes for _, usage in transcoded),
     )
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="Real clip the test video is made of.", exists=True)] = DATA / "clips" / "pexels_tea.mp4",
+    clip: Annotated[Path, typer.Argument(help="Real clip from which the test video is made.", exists=True)] = DATA
+    / "clips"
+    / "pexels_tea.mp4",
     heights: str = "480,720,1080",
     seconds: Annotated[str, typer.Option(help="Lengths of the test videos.")] = "10",
-    device: Annotated[str, typer.Option(help="cpu or cuda; all there are when empty.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda; all available when empty.")] = "",
     runs: Annotated[int, typer.Option(min=1)] = 3,
     fonts: Path = FONTS,
-    path: Annotated[Path, typer.Option("--results", help="Result file, appended to.")] = RESULTS / "speed.jsonl",
-    cache: Annotated[Path, typer.Option(help="Where test videos are kept.")] = CACHE,
+    path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "speed.jsonl",
+    cache: Annotated[Path, typer.Option(help="Folder for test videos.")] = CACHE,
 ) -> None:
-    """Measure, then print the table and write it beside the result file."""
+    """Measure, print the table and write it next to the result file."""
     vocabulary = evaluation_vocabulary(fonts)
-    for one in (device,) if device else devices():
+    for name in (device,) if device else devices():
         for length in map(int, seconds.split(",")):
             for height in map(int, heights.split(",")):
-                case, mark = SpeedCase(height, length, one), stamp()
+                case, stamped = SpeedCase(height, length, name), stamp()
                 video = source_video(clip, cache, height, length, vocabulary)
-                warm_up = source_video(clip, cache, height, 1, vocabulary) if one == "cuda" else None
-                figures = measure(case, video, warm_up, runs)
-                results.append(path, asdict(case), asdict(figures), mark)
-                print(speed_table.line(asdict(case), asdict(figures)), flush=True)
+                warm_up = source_video(clip, cache, height, 1, vocabulary) if name == "cuda" else None
+                metrics = measure(case, video, warm_up, runs)
+                results.append(path, asdict(case), asdict(metrics), stamped)
+                print(speed_table.line(asdict(case), asdict(metrics)), flush=True)
     table = speed_table.markdown(results.latest(results.read(path)))
     path.with_suffix(".md").write_text(table)
     print("\n" + table)

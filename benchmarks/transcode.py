@@ -1,4 +1,4 @@
-"""A plain transcode with the service's own encoder settings: what compressing again costs, in quality and in time."""
+"""A plain transcode with the service's encoder settings: the cost of encoding again, in quality and time."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from service.pipeline.video import Limits
 
 
 def transcode(source: Path, target: Path) -> int:
-    """Decode and encode a video or a photo, nothing else; the number of frames."""
+    """Decode and encode a video or a photo; return the number of frames."""
     if is_photo(source):
         still.write(target, still.read(source), source, target.name)
         return 1
@@ -24,7 +24,7 @@ def transcode(source: Path, target: Path) -> int:
         decoded.thread_type = "AUTO"
         encoded = add_encoded_stream(writer, info, encoder_options(info, target.suffix), decoded)
         for frame in reader.decode(decoded):
-            frame.pict_type = 0  # the encoder chooses; the source's picture types are not asked for again
+            frame.pict_type = 0  # let the encoder choose instead of repeating the source's picture types
             writer.mux(encoded.encode(frame))
             frames += 1
         writer.mux(encoded.encode(None))

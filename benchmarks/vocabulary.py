@@ -1,4 +1,4 @@
-"""Words, sentences and fonts of the evaluation's marks: none of them occurs in training."""
+"""Words, sentences and fonts of the evaluation's marks, none of which occurs in training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ CHINESE_SENTENCES = (
     "爷爷年轻的时候是个木匠",
 )  # fmt: skip
 
-# folder or file below the font root -> the Debian package that installs it
+# folder or file below the font root -> Debian package that installs it
 LATIN_PACKAGES: Mapping[str, str] = MappingProxyType(
     {
         "opentype/cantarell": "fonts-cantarell",
@@ -42,7 +42,7 @@ CHINESE_PACKAGES: Mapping[str, str] = MappingProxyType({"truetype/wqy/wqy-zenhei
 def evaluation_vocabulary(root: Path = FONTS) -> Vocabulary:
     """The vocabulary of the evaluation's marks, with the fonts found below `root`.
 
-    Raises FileNotFoundError naming the packages to install when any family is missing: figures of other fonts could not be compared.
+    Raises FileNotFoundError with the packages to install if any family is missing, as results with other fonts are not comparable.
     """
     packages = {**LATIN_PACKAGES, **CHINESE_PACKAGES}
     missing = [package for family, package in packages.items() if not fonts_under((family,), root)]

@@ -1,9 +1,9 @@
-"""HTTP at the price of a few microseconds, so that whoever measures does not take the time of what is measured.
+"""A minimal HTTP client that costs a few microseconds per request, so that it does not distort what it measures.
 
     async with connected(port) as connection:
-        answer = await connection.ask(ASK["kie"](customer, video_url, picture_url))
+        answer = await connection.send(REQUESTS["kie"](customer, video_url, picture_url))
 
-A request is bytes, made before the clock starts; a connection is kept alive and carries one at a time.
+A request is bytes, built before the clock starts; a connection is kept alive and carries one request at a time.
 """
 
 import asyncio
@@ -25,27 +25,27 @@ LENGTH = b"content-length:"
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a body of JSON."""
+    """An HTTP status and a JSON body."""
 
     status: int
     body: bytes
 
     @property
     def accepted(self) -> bool:
-        """Whether its dialect says that all went well: by the status alone, or by a code in the body."""
-        told = json.loads(self.body) if 200 <= self.status < 300 else {"code": self.status}
-        return str(told.get("code", 0)) in ("0", "200") and told.get("success", True) is True
+        """Whether the order was accepted, by the status and the code in the body."""
+        body = json.loads(self.body) if 200 <= self.status < 300 else {"code": self.status}
+        return str(body.get("code", 0)) in ("0", "200") and body.get("success", True) is True
 
 
 class Connection:
-    """One client's connection."""
+    """A client's persistent connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
-    async def ask(self, request: bytes) -> Answer:
-        """Send a request, and wait for the whole answer; ConnectionError or IncompleteReadError when there is none."""
+    async def send(self, request: bytes) -> Answer:
+        """Send a request and read the answer. Raises ConnectionError or IncompleteReadError if there is none."""
         self._writer.write(request)
         head = (await self._reader.readuntil(HEAD_END)).lower()
         length = head.partition(LENGTH)[2].partition(b"\r\n")[0]
@@ -54,7 +54,7 @@ class Connection:
 
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Connection]:
-    """A connection to a port of this machine, for the length of a block."""
+    """A connection to a local port, for the length of a block."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         yield Connection(reader, writer)
@@ -92,12 +92,12 @@ def _native(customer: Customer, video_url: str, _picture_url: str) -> bytes:
 
 
 def _savesora(customer: Customer, _video_url: str, _picture_url: str) -> bytes:
-    """Its order is answered when the job has ended, which says nothing about us: its question for credits stands in."""
+    """A request for the credits: its orders are answered only when the job has ended, which would not measure acceptance."""
     return _post("/api/v1/credits", {"api_key": customer.key})
 
 
-# One request of a customer, by dialect: it orders what is at the first address or, if the dialect is one for images, at the second.
-ASK: dict[str, Callable[[Customer, str, str], bytes]] = {
+# By dialect, a request of a customer: it orders the video at the first address or, in dialects for images, the picture at the second.
+REQUESTS: dict[str, Callable[[Customer, str, str], bytes]] = {
     "kie": _kie,
     "aidge": _aidge,
     "kaze": _kaze,

@@ -1,1 +1,1 @@
-"""The networks' contracts, shapes and weights; the torch networks themselves; nothing here imports the service."""
+"""The networks: their ONNX contracts, pre-processing, weights and torch modules. Nothing here imports the service."""

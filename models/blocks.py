@@ -1,15 +1,15 @@
-"""Pieces that the networks share. Plain operators only, so that every network exports to ONNX."""
+"""Layers that the networks share. Plain operators only, so that every network exports to ONNX."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-RELAXATIONS, FINE_RELAXATIONS = 6, 2  # of a fill, on each level of its pyramid, and at full size, where they cost most
-SILU_GAIN = 1.68  # keeps a signal's second moment through SiLU; with PyTorch's default the deep features start 30 times too small
+RELAXATIONS, FINE_RELAXATIONS = 6, 2  # smoothing passes of a fill: at each level of its pyramid, and at full size, where a pass costs most
+SILU_GAIN = 1.68  # preserves a signal's second moment through SiLU; with PyTorch's default, deep features start 30 times too small
 
 
 def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, norm: bool = False) -> nn.Sequential:
-    """Convolution, batch normalisation if asked for, SiLU; halves the size at stride 2."""
+    """Convolution, optional batch normalisation, SiLU; stride 2 halves the size."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not norm)
     nn.init.normal_(layer.weight, std=SILU_GAIN / (inputs * kernel**2) ** 0.5)
     if norm:
@@ -19,9 +19,9 @@ def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, norm: bool
 
 
 def patches(inputs: int, outputs: int, size: int, overlap: int = 0) -> nn.Sequential:
-    """One convolution over patches of `size` pixels, each seen with `overlap` pixels around it, then SiLU; H and W shrink by `size`.
+    """One convolution over patches of `size` pixels with `overlap` pixels around each, then SiLU; H and W shrink by `size`.
 
-    What unshuffling the pixels and a convolution would compute, without moving them first.
+    Computes the same as a pixel unshuffle and a convolution, without the copy.
     """
     kernel = size + 2 * overlap
     layer = zero(nn.Conv2d(inputs, outputs, kernel, size, overlap))
@@ -30,7 +30,7 @@ def patches(inputs: int, outputs: int, size: int, overlap: int = 0) -> nn.Sequen
 
 
 def zero(layer: nn.Conv2d, weights: bool = False) -> nn.Conv2d:
-    """The layer with its bias, and its weights if asked for, set to zero."""
+    """Set the layer's bias, and optionally its weights, to zero; return the layer."""
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     if weights:
@@ -51,12 +51,12 @@ class Residual(nn.Module):
 
 
 def doubled(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, 2H, 2W), bilinear."""
+    """Bilinear upsampling: (N, C, H, W) -> (N, C, 2H, 2W)."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class Join(nn.Module):
-    """Upsamples the coarse map, joins it with the skip, and mixes."""
+    """Upsamples the coarse map, concatenates the skip connection, and mixes both with a convolution."""
 
     def __init__(self, coarse: int, skip: int, outputs: int, norm: bool = False) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Join(nn.Module):
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:
-    """Samples x (N, C, H, W) at each pixel plus `flow` (N, 2, H, W) = (dx, dy) in pixels; the border is repeated."""
+    """Sample x (N, C, H, W) at each pixel plus `flow` (N, 2, H, W) = (dx, dy) in pixels; the border is repeated. Returns float32."""
     height, width = x.shape[-2:]
     flow = flow.float()  # coordinates need more than half precision
     xs = torch.arange(width, device=x.device, dtype=flow.dtype)[None, None, :] + flow[:, 0]
@@ -79,7 +79,7 @@ def warp(x: Tensor, flow: Tensor) -> Tensor:
 
 
 def correlation(left: Tensor, right: Tensor, radius: int) -> Tensor:
-    """Dot products of left (N, C, H, W) with right shifted by every (dy, dx) within the radius: (N, (2r+1)^2, H, W), rows of dx."""
+    """Dot products of left (N, C, H, W) with right shifted by every (dy, dx) within the radius: (N, (2r+1)^2, H, W), dx varies fastest."""
     height, width = left.shape[-2:]
     padded = F.pad(right, (radius, radius, radius, radius))
     shifts = range(2 * radius + 1)
@@ -87,12 +87,12 @@ def correlation(left: Tensor, right: Tensor, radius: int) -> Tensor:
 
 
 def pull_push(values: Tensor, valid: Tensor, levels: int = 4, finest: int = 0) -> Tensor:
-    """Fills (N, C, H, W) where `valid` (N, 1, H, W) is 0 by a smooth surface through the valid pixels around.
+    """Fill (N, C, H, W) where `valid` (N, 1, H, W) is 0 with a smooth surface through the surrounding valid pixels.
 
-    H and W divisible by 2**levels. Ever coarser averages of the valid pixels (pyramid scattered-data interpolation: Gortler et al., "The
-    Lumigraph", 1996), relaxed on the way back towards Laplace's equation, as multigrid methods do: without that, the fill shows
-    the pyramid's blocks, and is 1 to 5 dB worse under an opaque mark. Levels finer than `finest` are not relaxed, where most of the
-    time goes.
+    H and W must be divisible by 2**levels. Averages the valid pixels at coarser and coarser levels (pyramid scattered-data interpolation:
+    Gortler et al., "The Lumigraph", 1996), and relaxes towards Laplace's equation on the way back, as multigrid methods do. Without
+    relaxation the fill shows the pyramid's blocks and is 1 to 5 dB worse under an opaque mark. Levels finer than `finest`, which take
+    most of the time, are not relaxed.
     """
     sums, weights = [values * valid], [valid]
     for _ in range(levels):
@@ -103,8 +103,8 @@ def pull_push(values: Tensor, valid: Tensor, levels: int = 4, finest: int = 0) -
         if level < levels:
             filled = doubled(filled)
         known = (weights[level] * 8).clamp(0.0, 1.0)
-        own, free = known * sums[level] / (weights[level] + 1e-6), 1 - known
-        filled = own + free * filled
+        fixed, free = known * sums[level] / (weights[level] + 1e-6), 1 - known
+        filled = fixed + free * filled
         for _ in range(0 if level < finest else RELAXATIONS if level else FINE_RELAXATIONS):
-            filled = own + free * F.avg_pool2d(filled, 3, 1, 1, count_include_pad=False)
+            filled = fixed + free * F.avg_pool2d(filled, 3, 1, 1, count_include_pad=False)
     return filled

@@ -1,10 +1,10 @@
-"""Exports a trained network to ONNX, checks that ONNX Runtime computes what torch computes, and enters it in the manifest.
+"""Exports a trained network to ONNX, checks that ONNX Runtime agrees with torch, and enters the file in the manifest.
 
     python -m models.export segmenter build/runs/segmenter/last.pt          # into the shipped weights
-    python -m models.export segmenter build/runs/segmenter/last.pt DIR      # into a folder of one's own: cleanplate models use DIR
+    python -m models.export segmenter build/runs/segmenter/last.pt DIR      # into another folder, for `cleanplate models use DIR`
 
-The network is wrapped, never changed: the wrapper only turns logits into probabilities. Beside the float32 file NAME.onnx comes
-NAME.fp16.onnx for GPUs, and NAME.pt to fine-tune from.
+The network is wrapped, not changed: the wrapper turns the segmenter's logits into probabilities. Beside the float32 file NAME.onnx, it
+writes NAME.fp16.onnx for GPUs and NAME.pt to fine-tune from.
 """
 
 import hashlib
@@ -30,17 +30,17 @@ from models.operators import refuse_problems
 from models.registry import MANIFEST, MANIFEST_FILE, SHIPPED, VARIANTS
 from models.segmenter import Segmenter, SegmenterConfig
 from models.spec import CONTRACT_VERSION, NETWORKS, OPSET, NetworkSpec
-from models.variants import Arrays, NotWorthIt, make_half
+from models.variants import Arrays, VariantRejected, make_half
 
-TOLERANCE = 2e-4  # largest difference torch - ONNX Runtime, values in [0, 1]
+TOLERANCE = 2e-4  # largest difference between torch and ONNX Runtime; values are in [0, 1]
 TRIED_SIZES = (
     {"batch": 1, "time": 1, "frames": 2, "height": 2, "width": 4},
     {"batch": 3, "time": 4, "frames": 5, "height": 2, "width": 4},
-)  # height and width in multiples
+)  # height and width are multiples of the network's `multiple`
 
 
 class Probabilities(nn.Module):
-    """A segmenter that answers in [0, 1] instead of logits."""
+    """A segmenter that returns probabilities in [0, 1] instead of logits."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
 
 
 def build(spec: NetworkSpec, config: dict[str, Any], weights: dict[str, Tensor]) -> nn.Module:
-    """The network as it is exported, with the given weights."""
+    """The network as it is exported, in eval mode, with the given weights. Raises RuntimeError where they do not fit."""
     network = _BUILDERS[spec.name]({k: tuple(v) for k, v in config.items()})
     inner = network.network if isinstance(network, Probabilities) else network
     inner.load_state_dict(weights)
@@ -67,14 +67,14 @@ def build(spec: NetworkSpec, config: dict[str, Any], weights: dict[str, Tensor])
 
 
 def random_inputs(spec: NetworkSpec, sizes: dict[str, int], seed: int = 0) -> dict[str, Tensor]:
-    """Values within each input's range, free dimensions as given."""
+    """Uniform random values within each input's range; `sizes` gives the free dimensions, in pixels where they are height and width."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {t.name: [sizes[d] if isinstance(d, str) else d for d in t.shape] for t in spec.inputs}
     return {t.name: torch.rand(*shapes[t.name], generator=generator) * (t.high - t.low) + t.low for t in spec.inputs}
 
 
 def export(spec: NetworkSpec, network: nn.Module, path: Path) -> None:
-    """Writes the ONNX file with every named dimension free."""
+    """Write the ONNX file, with every named dimension free."""
     example = random_inputs(spec, {"batch": 2, "time": 3, "frames": 3, "height": 2 * spec.multiple, "width": 3 * spec.multiple})
     dims = {n: torch.export.Dim(n, min=1, max=64) for n in ("batch", "time", "frames")}
     dims |= {n: spec.multiple * torch.export.Dim(f"{n}_blocks", min=2, max=128) for n in ("height", "width")}
@@ -96,7 +96,7 @@ def export(spec: NetworkSpec, network: nn.Module, path: Path) -> None:
 
 
 def largest_difference(spec: NetworkSpec, network: nn.Module, path: Path, sizes: dict[str, int], seed: int = 0) -> float:
-    """Between torch and ONNX Runtime on random inputs."""
+    """Largest absolute difference between torch and ONNX Runtime on random inputs, over all outputs."""
     inputs = random_inputs(spec, sizes, seed)
     with torch.no_grad():
         expected = network(*inputs.values())
@@ -120,48 +120,48 @@ def main(name: str, checkpoint: Path, folder: Path = SHIPPED) -> None:
             raise SystemExit(f"torch and ONNX differ by {difference:.2g}")
     torch.save({key: state[key] for key in ("step", "network_config", "average")}, path.with_suffix(".pt"))  # to fine-tune from
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    enter(spec, path, int(state["step"]), commit, folder / MANIFEST_FILE, _figures(checkpoint.with_name("log.jsonl"), int(state["step"])))
+    enter(spec, path, int(state["step"]), commit, folder / MANIFEST_FILE, _metrics(checkpoint.with_name("log.jsonl"), int(state["step"])))
     add_half(spec, path, folder / MANIFEST_FILE)
 
 
 def add_half(spec: NetworkSpec, path: Path, manifest: Path = MANIFEST) -> None:
-    """Makes the half-precision form of a file that is in the manifest, and enters it there; none where it would cost too much."""
+    """Make the half-precision variant of a file in the manifest and enter it there; warn and skip it if it costs too much accuracy."""
     try:
         half, cost = make_half(path, list(trial_samples(spec)))
-    except NotWorthIt as reason:
+    except VariantRejected as reason:
         warnings.warn(f"{reason}: left out", stacklevel=2)
     else:
-        enter_variant(spec, half, cost.figures(), manifest)
+        enter_variant(spec, half, cost.metrics(), manifest)
 
 
 def in_pixels(spec: NetworkSpec, sizes: dict[str, int]) -> dict[str, int]:
-    """The sizes, their height and width, which are in multiples, in pixels."""
+    """The sizes with height and width converted from multiples to pixels."""
     return {**sizes, "height": sizes["height"] * spec.multiple, "width": sizes["width"] * spec.multiple}
 
 
 def trial_samples(spec: NetworkSpec) -> Iterator[Arrays]:
-    """Random inputs to compare a variant with float32 on, as smooth as pictures are."""
+    """Random inputs, about as smooth as pictures, on which a variant is compared with float32."""
     for seed, sizes in enumerate(TRIED_SIZES):
         yield {name: _smooth(value).numpy() for name, value in random_inputs(spec, in_pixels(spec, sizes), seed).items()}
 
 
 def _smooth(values: Tensor) -> Tensor:
-    """(..., H, W): every eighth value, and between them interpolated."""
+    """Keep every eighth value of (..., H, W) and interpolate between them."""
     coarse = values[..., ::8, ::8].flatten(0, -3)[None]
     return functional.interpolate(coarse, size=values.shape[-2:], mode="bilinear").reshape(values.shape)
 
 
-def _figures(log: Path, step: int) -> dict[str, float]:
-    """The scores of the run's validation at that step; none where the run kept no log."""
+def _metrics(log: Path, step: int) -> dict[str, float]:
+    """The run's validation scores at that step; empty without a log."""
     lines = log.read_text().splitlines() if log.exists() else []
     row: dict[str, float] = next((row for row in map(json.loads, reversed(lines)) if row["step"] == step), {})
     return {key: round(value, 4) for key, value in row.items() if key not in {"step", "seconds"}}
 
 
 def enter(
-    spec: NetworkSpec, path: Path, steps: int, commit: str, manifest: Path = MANIFEST, figures: dict[str, float] | None = None
+    spec: NetworkSpec, path: Path, steps: int, commit: str, manifest: Path = MANIFEST, metrics: dict[str, float] | None = None
 ) -> None:
-    """Puts the file's checksum and origin into the manifest; other networks' entries stay, variants of the file before are forgotten."""
+    """Write the file's checksum, origin and metrics to the manifest, and drop variants of the previous file; other entries stay."""
     entries = _entries(manifest)
     entries[spec.name] = {
         "file": f"weights/{path.name}",
@@ -170,18 +170,18 @@ def enter(
         "contract": CONTRACT_VERSION,
         "steps": steps,
         "commit": commit,
-        **(figures or {}),
+        **(metrics or {}),
     }
     _write(entries, manifest)
 
 
-def enter_variant(spec: NetworkSpec, path: Path, figures: dict[str, float], manifest: Path = MANIFEST) -> None:
-    """Puts a cheaper form of the network that is in the manifest beside it; the file is NAME.PRECISION.onnx."""
+def enter_variant(spec: NetworkSpec, path: Path, metrics: dict[str, float], manifest: Path = MANIFEST) -> None:
+    """Add a variant NAME.PRECISION.onnx to the network's manifest entry. Raises ValueError if the name has no known precision."""
     precision = Path(path.stem).suffix.removeprefix(".")
     if precision not in VARIANTS:
         raise ValueError(f"{path.name} is not named NAME.PRECISION.onnx")
     entries = _entries(manifest)
-    entries[spec.name][precision] = {"file": f"weights/{path.name}", "sha256": _sha256(path), **figures}
+    entries[spec.name][precision] = {"file": f"weights/{path.name}", "sha256": _sha256(path), **metrics}
     _write(entries, manifest)
 
 
@@ -201,7 +201,7 @@ def _write(entries: Mapping[str, Mapping[str, Any]], manifest: Path) -> None:
 
 
 def _table(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a table and, after them, of the tables in it."""
+    """The lines of a TOML table, followed by its nested tables."""
     yield from ("", f"[{name}]")
     yield from (f'{k} = "{v}"' if isinstance(v, str) else f"{k} = {v}" for k, v in entry.items() if not isinstance(v, Mapping))
     for inner, table in entry.items():

@@ -1,10 +1,10 @@
-"""Half-precision forms of an exported graph: convolutions and what directly follows them; coordinates, divisions, sums stay float32.
+"""Converts convolutions of an exported graph, and operators after them, to half; coordinates, divisions and sums stay float32.
 
-A region starts at a convolution and goes on through operators that only move, join, gate or resize its results. Where one of their inputs
-is computed in float32 they stay float32: flow (a coordinate) plus a convolution's small correction is added in float32, and what
-GridSample, Softmax, Log and the pull-push divisions get never was half. Inputs and outputs of the network stay float32.
+A region starts at a convolution and continues through operators that only move, join, gate or resize its results. An operator with an
+input computed in float32 stays float32: flow (a coordinate) plus a convolution's small correction is added in float32, and the inputs of
+GridSample, Softmax, Log and the pull-push divisions are never half. Inputs and outputs of the network stay float32.
 
-A float32 tensor `x` has the half twin `x_half`; whichever is computed, a Cast makes the other where it is needed.
+A float32 tensor `x` has a half counterpart `x_half`. Whichever is computed, a Cast makes the other where it is needed.
 """
 
 import numpy as np
@@ -16,34 +16,36 @@ FOLLOWS = frozenset(
     {"Sigmoid", "Mul", "Add", "Sub", "Concat", "Resize", "DepthToSpace", "ReduceMax", "Reshape", "Transpose", "Slice", "Squeeze",
      "Unsqueeze", "Expand"}
 )  # fmt: skip
-DATA_FIRST = frozenset({"Resize", "ReduceMax", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Expand"})  # further inputs are shapes or scales
-LARGEST_WEIGHT = 1000.0  # half reaches 65504; products are summed in float32
+DATA_FIRST = frozenset(
+    {"Resize", "ReduceMax", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Expand"}
+)  # their other inputs are shapes or scales
+LARGEST_WEIGHT = 1000.0  # half's maximum is 65504; products are summed in float32
 HALF = "_half"
 
 
 def to_half(model: ModelProto) -> ModelProto:
-    """The graph with half-precision regions; about half the size."""
+    """The graph with half-precision regions; about half the size. Raises ValueError if a weight is too large for half."""
     return _rewritten(model, _half_nodes(model.graph), emulated=False)
 
 
 def rounded(model: ModelProto) -> ModelProto:
-    """The graph in float32 with weights and results of the half-precision regions rounded to half.
+    """The float32 graph, with weights and results of the half-precision regions rounded to half.
 
-    That is what a GPU computes, which multiplies halves and sums them in float32. ONNX Runtime's CPU provider computes all of `to_half`
-    in float32 and rounds at the regions' borders only, so that running that file on a CPU proves too little.
+    This emulates a GPU, which multiplies halves and sums in float32. ONNX Runtime's CPU provider computes the whole of `to_half` in float32
+    and rounds only at the borders of the regions, so running that file on a CPU does not show the error on a GPU.
     """
     return _rewritten(model, _half_nodes(model.graph), emulated=True)
 
 
 def half_share(model: ModelProto) -> float:
-    """Share of the convolutions that are computed in half, in [0, 1]."""
+    """Share of the convolutions computed in half precision, in [0, 1]."""
     halves = {value.name for value in model.graph.initializer if value.data_type == TensorProto.FLOAT16}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     return sum(node.input[1] in halves for node in convolutions) / max(1, len(convolutions))
 
 
 def _half_nodes(graph: GraphProto) -> list[bool]:
-    """For each node, in order, whether it is computed in half."""
+    """For each node in order, whether it is computed in half precision."""
     constants = {value.name for value in graph.initializer}
     halves: set[str] = set()
     chosen = []
@@ -56,12 +58,12 @@ def _half_nodes(graph: GraphProto) -> list[bool]:
 
 
 def _data(node: NodeProto) -> list[str]:
-    """The inputs whose type follows the precision."""
+    """The inputs whose type depends on the precision."""
     return [name for name in (node.input[:1] if node.op_type in DATA_FIRST else node.input) if name]
 
 
 class _Tensors:
-    """Which tensors exist so far, in which precision, and the nodes that made them."""
+    """The tensors made so far, in which precision, and the nodes that make them."""
 
     def __init__(self, graph: GraphProto, emulated: bool) -> None:
         self.nodes: list[NodeProto] = []
@@ -74,24 +76,24 @@ class _Tensors:
         self._made.update(node.output)
 
     def half(self, name: str) -> str:
-        """The half twin's name; it is made if need be."""
+        """The name of the half counterpart; a Cast is added if it does not exist yet."""
         twin = name + HALF
         if twin not in self._made:
             self._add_weights(name, twin) if name in self.weights else self.cast(name, twin, TensorProto.FLOAT16)
         return twin
 
     def single(self, name: str) -> str:
-        """The float32 tensor's name; it is made if only its half twin was computed."""
+        """The name of the float32 tensor; a Cast is added if only its half counterpart was computed."""
         if name not in self._made and name + HALF in self._made:
             self.cast(name + HALF, name, TensorProto.FLOAT)
         return name
 
     def either(self, name: str) -> str:
-        """The float32 tensor's name, or its half twin's where that alone was computed: their shapes are the same."""
+        """The name of whichever of the two was computed, float32 first: their shapes are the same."""
         return name if name in self._made or name + HALF not in self._made else name + HALF
 
     def cast(self, name: str, target: str, precision: int) -> None:
-        """Makes `target`; in an emulation both are float32, and `target` holds what half can hold."""
+        """Add a Cast from `name` to `target`; when emulating, `target` is float32, rounded to half."""
         steps = [(name, target, precision)]
         if self._emulated:
             steps = [(name, f"{target}_bits", TensorProto.FLOAT16), (f"{target}_bits", target, TensorProto.FLOAT)]
@@ -108,7 +110,7 @@ class _Tensors:
 
 
 def _rewritten(model: ModelProto, chosen: list[bool], emulated: bool) -> ModelProto:
-    """The same graph with its chosen nodes on the half twins; weights that nothing reads any more are left out."""
+    """The same graph, its chosen nodes reading and writing half tensors; weights that are no longer read are dropped."""
     graph = model.graph
     tensors = _Tensors(graph, emulated)
     for node, half in zip(graph.node, chosen, strict=True):
@@ -131,7 +133,7 @@ def _rewritten(model: ModelProto, chosen: list[bool], emulated: bool) -> ModelPr
 
 
 def _name_outputs(node: NodeProto, tensors: _Tensors, emulated: bool) -> None:
-    """Its results become half twins: as they are, or rounded to what half can hold."""
+    """Name the node's results as half tensors; when emulating, rounded to half by a Cast."""
     names = list(node.output)
     del node.output[:]
     node.output.extend(f"{name}_exact" if emulated else name + HALF for name in names)
@@ -141,7 +143,7 @@ def _name_outputs(node: NodeProto, tensors: _Tensors, emulated: bool) -> None:
 
 
 def _checked(model: ModelProto) -> ModelProto:
-    """Raises onnx's error where an operator got inputs of two precisions."""
+    """Return the model. Raises onnx's error if an operator has inputs of two precisions."""
     onnx.checker.check_model(model)
     shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     return model

@@ -1,10 +1,10 @@
-"""The inpainter: what was behind the mark in one frame, from that frame and reference frames of the same piece of the scene.
+"""The inpainter: restores the scene behind the mark in one frame, from that frame and aligned reference frames.
 
-Candidates first, invention last. For each frame two analytic candidates are computed in the graph: the un-blended pixels
-`(I - a*w) / (1 - a)`, whose noise grows with 1 / (1 - a) and with the doubt about the opacity, and a smooth fill from the surroundings.
-References come roughly aligned; what is left of the motion is found coarse to fine (a cost volume at 1/8, refined at 1/4: the scheme of
-Sun et al., "PWC-Net", CVPR 2018), they are warped and judged, and the fusion network mixes un-blended, filled and borrowed pixels and adds
-a correction. No state is kept, so a frame's result does not depend on the window it came in.
+For each frame, two analytic candidates are computed in the graph: the un-blended pixels `(I - a*w) / (1 - a)`, whose noise grows with
+1 / (1 - a) and with the opacity sigma, and a smooth fill from the surroundings. References arrive roughly aligned; the remaining motion is
+estimated coarse to fine (a cost volume at 1/8, refined at 1/4: the scheme of Sun et al., "PWC-Net", CVPR 2018). The references are warped
+and scored, and the fusion network mixes un-blended, filled and reference pixels and adds a correction. The network keeps no state, so a
+frame's result does not depend on the window in which it was processed.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 from models.blocks import Join, Residual, conv, correlation, doubled, patches, pull_push, warp, zero
 
-OPACITY_LIMIT = 0.96  # above it nothing survives H.264's rounding under the mark
+OPACITY_LIMIT = 0.96  # above it, H.264's rounding leaves nothing of the scene under the mark
 CODEC_NOISE = 0.01  # standard deviation of a pixel in [0, 1]
-SMOOTHED_SHARE = 0.5  # of the standard deviation of a scene's fine detail, which is the network's error in it
-NETWORK_NOISE = 0.006  # standard deviation of what the network adds where there is nothing to add
-FILLED_SHARE = 0.5  # of the standard deviation of a scene's fine detail, which is the error of a fill in a smooth one
-FAINT_OPACITY = 0.65  # with more nearby the un-blended picture is worse than what the network makes of all
-KNOWN_INERTIA = 0.02  # share of the surroundings below which those of the whole window tell
-UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels are trusted alike before the network weighs them
-DOUBT_WEIGHT = 4.0  # of the squared doubt against that noise
-SCORES, NOTES = 16, 12  # of the judge, at 1/4: a score for each pixel, and what the fusion network is told
+SMOOTHED_SHARE = 0.5  # the network's error, as a share of the standard deviation of the scene's fine detail
+NETWORK_NOISE = 0.006  # standard deviation of what the network adds where nothing needs adding
+FILLED_SHARE = 0.5  # a fill's error in a smooth scene, as a share of the standard deviation of the scene's fine detail
+FAINT_OPACITY = 0.65  # where a mark nearby is denser, the un-blended picture is worse than the network's mix
+KNOWN_PRIOR_SHARE = 0.02  # weight of the whole window's mean, as a share of a pixel's surroundings
+UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels weigh the same before fusion
+OPACITY_SIGMA_WEIGHT = 4.0  # of the squared opacity sigma, added to that noise
+SCORES, FEATURES = 16, 12  # channels of the judge at 1/4: a score for each pixel, and features for the fusion network
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class InpainterConfig:
 
 
 class Restored(NamedTuple):
-    """clean (B, 3, H, W); for training also the candidates it was mixed from and the flows to the references."""
+    """clean: (B, 3, H, W) in [0, 1]. For training also the pixels taken from references, and the flows to them."""
 
     clean: Tensor
-    borrowed: Tensor  # (B, 3, H, W)
-    flows: list[Tensor]  # coarse to fine, each (B * R, 2, H, W) in pixels of the full size
+    from_references: Tensor  # (B, 3, H, W)
+    flows: list[Tensor]  # coarse to fine, each (B * R, 2, H, W) in full-size pixels
 
 
 def _head(inputs: int, outputs: int, deviation: float) -> nn.Conv2d:
-    """A last convolution that starts small: training begins at the analytic answer."""
+    """A last convolution with small initial weights: training starts from the analytic answer."""
     layer = zero(nn.Conv2d(inputs, outputs, 3, padding=1))
     nn.init.normal_(layer.weight, std=deviation)
     return layer
@@ -66,9 +66,9 @@ class Encoder(nn.Module):
 
 
 class Aligner(nn.Module):
-    """Features of the target and of a reference at both scales -> flows from target to reference, coarse and fine, at 1/8 and 1/4."""
+    """Features of the target and of a reference at 1/4 and 1/8 -> flows from target to reference at 1/8 and 1/4."""
 
-    RADIUS = 3  # at 1/8: up to 24 pixels of motion are left after the references were laid over the target
+    RADIUS = 3  # at 1/8: up to 24 pixels of motion remain after the references were aligned
     offsets: Tensor  # (1, 2, (2 * RADIUS + 1) ** 2, 1, 1): the (dx, dy) of each shift
 
     def __init__(self, channels: tuple[int, int]) -> None:
@@ -93,7 +93,7 @@ class Aligner(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Everything known about the target, at full size and at 1/4 -> three candidate logits and a correction at full size."""
+    """The target's inputs at full size and at 1/4 -> three candidate logits and a correction (B, 3, H, W) each, at full size."""
 
     def __init__(self, at1: int, at4: int, channels: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -116,11 +116,11 @@ class Fusion(nn.Module):
 
 
 class Inpainter(nn.Module):
-    """Frame 0 is the target, the others its references, each a crop of the same piece of the scene.
+    """Restores frame 0, the target, with R references: crops of the same piece of the scene.
 
-    frames (B, 1+R, 3, H, W) float32 RGB in [0, 1], marked; mask (B, 1+R, 1, H, W) 1 where that frame is marked; opacity (B, 1+R, 1, H, W)
-    and colour (B, 1+R, 3, H, W) in [0, 1]; doubt (B, 1+R, 1, H, W) in [0, 1], the opacity's likely error; H and W divisible by 16.
-    Where the target's mask is 0 the result is the target itself.
+    frames: (B, 1+R, 3, H, W) float32 RGB in [0, 1], with the mark. mask: (B, 1+R, 1, H, W), 1 where that frame is marked. opacity:
+    (B, 1+R, 1, H, W) and colour: (B, 1+R, 3, H, W) in [0, 1]. opacity_sigma: (B, 1+R, 1, H, W) in [0, 1]. H and W must be divisible by 16.
+    The result is (B, 3, H, W) in [0, 1]; where the target's mask is 0, it is the target itself.
     """
 
     def __init__(self, config: InpainterConfig) -> None:
@@ -128,19 +128,20 @@ class Inpainter(nn.Module):
         self.config = config
         self.encoder = Encoder(config.encoder)
         self.aligner = Aligner(config.encoder)
-        verdict = nn.Conv2d(32, SCORES + NOTES, 3, padding=1)
-        nn.init.normal_(verdict.weight, std=1e-2)
-        self.look = patches(8, 32, 4)
-        self.judge = nn.Sequential(conv(32 + 2, 32), verdict)
-        self.fusion = Fusion(18, NOTES + config.encoder[0], config.fusion)
+        scores_and_features = nn.Conv2d(32, SCORES + FEATURES, 3, padding=1)
+        nn.init.normal_(scores_and_features.weight, std=1e-2)
+        self.look = patches(8, 32, 4)  # the judge's stem; checkpoints and ONNX files know it by this name
+        self.judge = nn.Sequential(conv(32 + 2, 32), scores_and_features)
+        self.fusion = Fusion(18, FEATURES + config.encoder[0], config.fusion)
 
-    def forward(self, frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor) -> Tensor:
-        return self.restore(frames, mask, opacity, colour, doubt).clean
+    def forward(self, frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor) -> Tensor:
+        return self.restore(frames, mask, opacity, colour, opacity_sigma).clean
 
-    def restore(self, frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor) -> Restored:
+    def restore(self, frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor) -> Restored:
+        """What `forward` returns, with the intermediate results that training needs."""
         batch, count = frames.shape[:2]
         references = count - 1
-        flat = [x.flatten(0, 1) for x in (frames, mask, opacity, colour, doubt)]
+        flat = [x.flatten(0, 1) for x in (frames, mask, opacity, colour, opacity_sigma)]
         filled = self.fills(frames, mask)
         unblended, trust = self.candidates(*flat)
         guess = trust * unblended + (1 - trust) * filled  # (B * (1+R), 3, H, W)
@@ -151,75 +152,79 @@ class Inpainter(nn.Module):
         flow8, flow4 = self.aligner((targets[0], targets[1]), (others[0], others[1]))
         flow = doubled(doubled(flow4)) * 4
         warped = warp(torch.cat(others[2:], 1), flow)
-        shown = torch.cat([warped, targets[2], targets[3]], 1)
-        judged = self.judge(torch.cat([self.look(shown), flow4], 1))
-        borrowed, spread, notes, credit = self._borrow(judged, warped, references)
-        first = [x.unflatten(0, (batch, count))[:, 0] for x in (unblended, filled, trust)]
-        pictures = [x - 0.5 for x in (frames[:, 0], first[0], first[1], borrowed)]
-        seen = torch.cat([*pictures, mask[:, 0], opacity[:, 0], doubt[:, 0] * 4, first[2], credit, spread * 8], 1)
-        logits, correction = self.fusion(seen, torch.cat([notes, clips[0][:, 0]], 1))
-        prior = torch.cat([first[2], 0.3 * (1 - first[2]), 0.3 * credit], 1).clamp(1e-3).log()
+        stem = self.look(torch.cat([warped, targets[2], targets[3]], 1))
+        judged = self.judge(torch.cat([stem, flow4], 1))
+        from_references, spread, reference_features, reference_trust = self._combine_references(judged, warped, references)
+        unblended, filled, trust = (x.unflatten(0, (batch, count))[:, 0] for x in (unblended, filled, trust))  # the target's alone
+        pictures = [x - 0.5 for x in (frames[:, 0], unblended, filled, from_references)]
+        full = torch.cat([*pictures, mask[:, 0], opacity[:, 0], opacity_sigma[:, 0] * 4, trust, reference_trust, spread * 8], 1)
+        logits, correction = self.fusion(full, torch.cat([reference_features, clips[0][:, 0]], 1))
+        prior = torch.cat([trust, 0.3 * (1 - trust), 0.3 * reference_trust], 1).clamp(1e-3).log()
         weights = (logits * 4 + prior).softmax(1)
-        mixed = weights[:, :1] * first[0] + weights[:, 1:2] * first[1] + weights[:, 2:] * borrowed + correction
-        detail = self.detail(frames[:, 0], mask[:, 0])
-        mixed = mixed + (1 - first[2]) * self.plain(detail) * (first[1] - mixed)
-        kept = self.kept(mask[:, 0], opacity[:, 0], colour[:, 0], doubt[:, 0], mixed, detail)
-        mixed = mixed + kept * (first[0] - mixed)
+        mixed = weights[:, :1] * unblended + weights[:, 1:2] * filled + weights[:, 2:] * from_references + correction
+        variance = self.detail_variance(frames[:, 0], mask[:, 0])
+        mixed = mixed + (1 - trust) * self.fill_weight(variance) * (filled - mixed)
+        weight = self.unblended_weight(mask[:, 0], opacity[:, 0], colour[:, 0], opacity_sigma[:, 0], mixed, variance)
+        mixed = mixed + weight * (unblended - mixed)
         clean = frames[:, 0] + mask[:, 0] * (mixed.clamp(0.0, 1.0) - frames[:, 0])
-        return Restored(clean, borrowed, [doubled(doubled(doubled(flow8))) * 8, flow])
+        return Restored(clean, from_references, [doubled(doubled(doubled(flow8))) * 8, flow])
 
     @staticmethod
     def fills(frames: Tensor, mask: Tensor) -> Tensor:
-        """(B, 1+R, ...) -> (B * (1+R), 3, H, W): smooth fills, those of references coarser, because nothing invented is borrowed."""
+        """(B, 1+R, ...) -> (B * (1+R), 3, H, W): smooth fills. References get coarser ones: their filled pixels have little weight."""
         target = pull_push(frames[:, 0], 1 - mask[:, 0])
         references = pull_push(frames[:, 1:].flatten(0, 1), 1 - mask[:, 1:].flatten(0, 1), finest=2)
         return torch.cat([target[:, None], references.unflatten(0, (frames.shape[0], -1))], 1).flatten(0, 1)
 
     @staticmethod
-    def candidates(frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, ...) -> un-blended pixels, and how far they are to be trusted, in [0, 1]."""
+    def candidates(frames: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs (N, C, H, W) -> un-blended pixels (N, 3, H, W), and their weight against the fill (N, 1, H, W), both in [0, 1]."""
         a = (opacity * mask).clamp(0.0, OPACITY_LIMIT)
         unblended = ((frames - a * colour) / (1 - a)).clamp(0.0, 1.0)
-        passed = (1 - a).square()
-        trust = passed / (passed + UNBLEND_NOISE + DOUBT_WEIGHT * doubt.square()) * (opacity * mask < OPACITY_LIMIT).to(a.dtype)
+        signal = (1 - a).square()
+        trust = (
+            signal / (signal + UNBLEND_NOISE + OPACITY_SIGMA_WEIGHT * opacity_sigma.square()) * (opacity * mask < OPACITY_LIMIT).to(a.dtype)
+        )
         return unblended, 1 - mask + mask * trust
 
     @staticmethod
-    def detail(frame: Tensor, mask: Tensor) -> Tensor:
-        """The mean square of the fine detail that the scene has around the mark, (B, 1, H, W)."""
+    def detail_variance(frame: Tensor, mask: Tensor) -> Tensor:
+        """Variance (B, 1, H, W) of the scene's fine detail around the mark; frame (B, 3, H, W), mask (B, 1, H, W)."""
         known = 1 - F.max_pool2d(mask, 3, 1, 1)
         shares, sums, squares = (F.avg_pool2d(x, 8) for x in (known, known * frame, known * frame.square()))
         powers = (squares - sums.square() / (shares + 1e-6)).clamp(min=0.0).mean(1, keepdim=True)
-        usual = powers.mean((2, 3), keepdim=True) / (shares.mean((2, 3), keepdim=True) + 1e-6)
+        window_power = powers.mean((2, 3), keepdim=True) / (shares.mean((2, 3), keepdim=True) + 1e-6)
         powers, shares = (F.avg_pool2d(x, 9, 1, 4) for x in (powers, shares))
-        return F.interpolate((powers + KNOWN_INERTIA * usual) / (shares + KNOWN_INERTIA), scale_factor=8.0, mode="nearest")
+        return F.interpolate((powers + KNOWN_PRIOR_SHARE * window_power) / (shares + KNOWN_PRIOR_SHARE), scale_factor=8.0, mode="nearest")
 
     @staticmethod
-    def plain(detail: Tensor) -> Tensor:
-        """How much of the fill is kept as it is, in [0, 1]: by its likely squared error, a share of the detail, and the network's own."""
-        return NETWORK_NOISE**2 / (NETWORK_NOISE**2 + FILLED_SHARE**2 * detail)
+    def fill_weight(detail_variance: Tensor) -> Tensor:
+        """Weight of the fill against the network's mix, in [0, 1]: inverse variances, the fill's being a share of the detail's."""
+        return NETWORK_NOISE**2 / (NETWORK_NOISE**2 + FILLED_SHARE**2 * detail_variance)
 
     @staticmethod
-    def kept(mask: Tensor, opacity: Tensor, colour: Tensor, doubt: Tensor, mixed: Tensor, detail: Tensor) -> Tensor:
-        """How much of the un-blended pixels of a faint mark is kept as they are, (B, 1, H, W) in [0, 1]: the mean of two estimates.
+    def unblended_weight(
+        mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor, mixed: Tensor, detail_variance: Tensor
+    ) -> Tensor:
+        """Weight (B, 1, H, W) in [0, 1] of the un-blended pixels of a faint mark against the network's mix.
 
-        Each counts by the inverse of its likely squared error: the un-blended picture by the codec's noise and the doubt, which it
-        multiplies by 1 / (1 - a); the network's by the detail of the scene around, of which it smooths a share away.
+        Both are averaged by inverse variance. The un-blended pixels' error is codec noise and opacity sigma, multiplied by 1 / (1 - a);
+        the network's error is the share of the surrounding detail that it smooths away. Near a dense mark the weight is 0.
         """
         faint = FAINT_OPACITY - F.max_pool2d(F.max_pool2d(opacity * mask, 8), 5, 1, 2)
         faint = F.interpolate((faint * 10).clamp(0.0, 1.0), scale_factor=8.0, mode="nearest")
-        noise = CODEC_NOISE**2 + doubt.square() * (colour - mixed).square().mean(1, keepdim=True)
-        smoothed = SMOOTHED_SHARE**2 * detail * (1 - (opacity * mask).clamp(0.0, OPACITY_LIMIT)).square()
+        noise = CODEC_NOISE**2 + opacity_sigma.square() * (colour - mixed).square().mean(1, keepdim=True)
+        smoothed = SMOOTHED_SHARE**2 * detail_variance * (1 - (opacity * mask).clamp(0.0, OPACITY_LIMIT)).square()
         return faint * smoothed / (smoothed + noise)
 
     @staticmethod
-    def _borrow(judged: Tensor, warped: Tensor, references: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores of the warped references -> their weighted mean, its spread, the judge's notes (at 1/4), and the mean trust."""
+    def _combine_references(judged: Tensor, warped: Tensor, references: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Judged and warped references -> their weighted mean, its standard deviation, the judge's features (at 1/4), the mean trust."""
         score = F.pixel_shuffle(judged[:, :SCORES], 4) * 4 + warped[:, 3:].clamp(1e-3).log()
         weights = score.unflatten(0, (-1, references)).softmax(1)
         clip = warped.unflatten(0, (-1, references))
         mean = (weights * clip).sum(1)
         spread = (weights * (clip[:, :, :3] - mean[:, None, :3]).square().mean(2, keepdim=True)).sum(1).add(1e-6).sqrt()
         coarse = F.avg_pool2d(weights.flatten(0, 1), 4).unflatten(0, (-1, references))
-        notes = (coarse * judged[:, SCORES:].unflatten(0, (-1, references))).sum(1)
-        return mean[:, :3], spread, notes, mean[:, 3:]
+        features = (coarse * judged[:, SCORES:].unflatten(0, (-1, references))).sum(1)
+        return mean[:, :3], spread, features, mean[:, 3:]

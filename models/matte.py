@@ -1,8 +1,8 @@
-"""The matte head: opacity and colour of a mark, from what its place looked like over time.
+"""The matte network: opacity and colour of a mark, from statistics of its place over time.
 
-Its input are statistics of a placement (`models.preprocess.matte_statistics`). Under a fixed mark of opacity a and colour w the
-scene's spread shrinks by 1 - a and its mean moves to (1 - a) * mean + a * w; the idea of pooling a mark's appearances is that of
-Dekel et al., "On the Effectiveness of Visible Watermarks", CVPR 2017.
+The input is `models.preprocess.matte_statistics` of a placement. Under a static mark of opacity a and colour w, the scene's standard
+deviation shrinks by 1 - a and its mean moves to (1 - a) * mean + a * w. Pooling the appearances of a mark follows Dekel et al., "On the
+Effectiveness of Visible Watermarks", CVPR 2017.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,15 @@ from models.spec import MATTE_STATISTICS
 
 @dataclass(frozen=True)
 class MatteConfig:
-    """Channels at full, 1/2, 1/4 and 1/8 of the size."""
+    """Channels at full, 1/2, 1/4 and 1/8 of the input size."""
 
     channels: tuple[int, int, int, int] = (24, 32, 48, 64)
 
 
 class Matte(nn.Module):
-    """Statistics (B, MATTE_STATISTICS, H, W), H and W divisible by 8 -> opacity (B, 1, H, W), colour (B, 3, H, W), doubt (B, 1, H, W).
+    """Statistics (B, MATTE_STATISTICS, H, W) -> opacity (B, 1, H, W), colour (B, 3, H, W), opacity sigma (B, 1, H, W), all in [0, 1].
 
-    All in [0, 1]; the doubt is the opacity's likely error. The opacity's level is found afterwards (`models.blend`): what counts here is
-    its shape.
+    H and W must be divisible by 8. The shape of the opacity matters here; its level is fitted afterwards (`models.blend`).
     """
 
     def __init__(self, config: MatteConfig) -> None:
@@ -47,7 +46,7 @@ class Matte(nn.Module):
         x4 = self.down4(x2)
         x8 = self.down8(x4)
         weight = nn.functional.avg_pool2d(statistics[:, :1], 8) + 1e-4  # most marks have one opacity and few colours: pool over the mark
-        inside = (x8 * weight).sum((2, 3)) / weight.sum((2, 3))
-        x8 = x8 + self.whole(torch.cat([inside, x8.mean((2, 3))], 1))[:, :, None, None]
+        pooled = (x8 * weight).sum((2, 3)) / weight.sum((2, 3))
+        x8 = x8 + self.whole(torch.cat([pooled, x8.mean((2, 3))], 1))[:, :, None, None]
         out = self.head(self.up1(self.up2(self.up4(x8, x4), x2), x1)).sigmoid()
         return out[:, :1], out[:, 1:4], out[:, 4:]

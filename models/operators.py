@@ -1,8 +1,7 @@
-"""Which ONNX operators a network may be made of: those that ONNX Runtime computes on a GPU, in plain ONNX.
+"""The ONNX operators that a network may use: standard ONNX operators with a CUDA kernel in ONNX Runtime.
 
-An operator without a CUDA kernel is computed on the CPU, its inputs and outputs copied over the bus in each run, and nothing is said.
-The list is that of ONNX Runtime's own table for the opset in `models/spec.py` (docs/OperatorKernels.md in its repository); an operator
-that is not on it belongs here only after a look there.
+An operator without a CUDA kernel silently runs on the CPU, and its inputs and outputs are copied over the bus in each run. The lists follow
+ONNX Runtime's table for the opset in `models/spec.py` (docs/OperatorKernels.md in its repository); check there before adding an operator.
 """
 
 from typing import Final
@@ -23,23 +22,23 @@ IN_HALF_TOO: Final = frozenset(
      "Transpose", "Unsqueeze", "Where"}
 )  # fmt: skip
 IN_FLOAT32: Final = {
-    "GridSample": "at opset 20 since ONNX Runtime's pull request 27201 of 2026; before it, on the CPU",
-    "Range": "of float32 and integers: the coordinates of a grid",
+    "GridSample": "at opset 20 since ONNX Runtime's pull request 27201 of 2026; on the CPU before",
+    "Range": "of float32 and integers: grid coordinates",
 }
 ON_THE_CPU: Final = {
-    "Shape": "is answered from what is known of the tensor, nothing is copied",
-    "Constant": "becomes a weight when the graph is loaded",
-    "ConstantOfShape": "of a shape, which is on the CPU anyway",
+    "Shape": "reads the tensor's metadata; nothing is copied",
+    "Constant": "becomes an initializer when the graph is loaded",
+    "ConstantOfShape": "its input is a shape, which is on the CPU anyway",
 }
-PLAIN: Final = ("", "ai.onnx")  # two names of one domain
+PLAIN: Final = ("", "ai.onnx")  # two names of the same domain
 GRID_RANK: Final = 4  # (N, C, H, W)
 
 
 def problems(model: ModelProto) -> list[str]:
-    """What would not run on a GPU, one line each; none where all is well."""
-    foreign = [f"{node.op_type} ({node.name}): is of the domain {node.domain}" for node in model.graph.node if node.domain not in PLAIN]
+    """The nodes that would not run on a GPU, with the reason, one line each; empty if all do."""
+    foreign = [f"{node.op_type} ({node.name}): is in the domain {node.domain}" for node in model.graph.node if node.domain not in PLAIN]
     if foreign:
-        return foreign  # nothing is known of their results
+        return foreign  # the types of their results cannot be inferred
     version = next((entry.version for entry in model.opset_import if entry.domain in PLAIN), None)
     found = [] if version == OPSET else [f"opset {version} instead of {OPSET}"]
     types = _types(model)
@@ -63,17 +62,17 @@ def _objection(node: NodeProto, types: dict[str, tuple[int, int]]) -> str | None
 
 
 def _shape_objection(node: NodeProto, types: dict[str, tuple[int, int]]) -> str | None:
-    """Forms of a known operator that have no kernel."""
+    """Ranks and attributes of a known operator for which there is no kernel."""
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if node.op_type == "GridSample" and types.get(node.input[0], (0, GRID_RANK))[1] != GRID_RANK:
-        return "of three spatial dimensions was on the CPU longest, and nothing here needs it"
+        return "with three spatial dimensions is not allowed: older releases of ONNX Runtime compute it on the CPU"
     if node.op_type == "Pad" and attributes.get("mode", b"constant") not in (b"constant", b"reflect", b"edge"):
         return "has no CUDA kernel for this mode"
     return None
 
 
 def _types(model: ModelProto) -> dict[str, tuple[int, int]]:
-    """Element type and rank of each tensor that is known."""
+    """Element type and rank of each tensor whose shape is known."""
     graph = shape_inference.infer_shapes(model).graph
     known = {value.name: (value.data_type, len(value.dims)) for value in graph.initializer}
     for value in (*graph.value_info, *graph.input, *graph.output):
@@ -84,7 +83,7 @@ def _types(model: ModelProto) -> dict[str, tuple[int, int]]:
 
 
 def refuse_problems(model: ModelProto) -> None:
-    """Raises ValueError with the first problem."""
+    """Raise ValueError with the first problem, or onnx's error if the model is invalid."""
     onnx.checker.check_model(model)
     found = problems(model)
     if found:

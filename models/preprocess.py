@@ -1,13 +1,10 @@
-"""What is done to pixels before a network sees them: one code for training and serving, in NumPy.
-
-Nothing here knows torch.
-"""
+"""Pre-processing of the networks' inputs, shared by training and serving. In NumPy and OpenCV, without torch."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import detail_pixels, explain, local_scene
+from models.blend import detail_pixels, fit_blend, local_scene
 
 Array = NDArray[np.float32]
 
@@ -16,7 +13,7 @@ SEGMENTER_FRAMES = 4
 
 
 def pull_push(values: Array, valid: Array) -> Array:
-    """Fills (H, W, C) where `valid` (H, W) is 0 from ever coarser averages of the valid pixels (Gortler et al. 1996)."""
+    """Fill (H, W, C) where `valid` (H, W) is 0, from coarser and coarser averages of the valid pixels (Gortler et al. 1996)."""
     height, width = valid.shape
     weighted, weight = values * valid[..., None], valid
     if min(height, width) <= 2:
@@ -32,20 +29,20 @@ def pull_push(values: Array, valid: Array) -> Array:
     return result
 
 
-def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Array:
-    """What the matte head sees of one placement.
+def matte_statistics(marked: Array, probability: Array, unmarked: Array) -> Array:
+    """The matte network's input for one placement: statistics over its frames.
 
-    marked: (N, 3, h, w) RGB in [0, 1] crops while the mark stays. probability: (h, w) in [0, 1] of being mark.
-    uncovered: (M, 3, h, w) crops of the same place without the mark, M may be 0. Returns (MATTE_STATISTICS, h, w).
+    marked: (N, 3, h, w) float32 RGB in [0, 1], crops from the placement's interval. probability: (h, w) in [0, 1] that a pixel is mark.
+    unmarked: (M, 3, h, w) crops of the same place without the mark; M may be 0. Returns (MATTE_STATISTICS, h, w) float32.
     """
     hole: Array = cv2.dilate((probability > 0.3).astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
     filled = np.stack([pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1) for crop in marked])
     mean, around = marked.mean(0), filled.mean(0)
     grey, grey_around = marked.mean(1), filled.mean(1)
     spread, spread_around = grey.std(0), grey_around.std(0)
-    together = ((grey - grey.mean(0)) * (grey_around - grey_around.mean(0))).mean(0)
-    passed = together / (spread_around**2 + 1e-4)  # 1 - a where the scene moves and the fill is right
-    shown = uncovered.mean(0) if len(uncovered) else around
+    covariance = ((grey - grey.mean(0)) * (grey_around - grey_around.mean(0))).mean(0)
+    transmittance = covariance / (spread_around**2 + 1e-4)  # 1 - a where the scene moves and the fill is right
+    background = unmarked.mean(0) if len(unmarked) else around
     level, red, green, blue, explained = pooled_blend(marked, filled, probability)
     white, pooled = np.ones((3, 1, 1), np.float32), np.array([red, green, blue], np.float32)[:, None, None]
     rows = [
@@ -53,28 +50,29 @@ def matte_statistics(marked: Array, probability: Array, uncovered: Array) -> Arr
         mean - 0.5,
         around - 0.5,
         mean - around,
-        shown - mean,
-        np.full_like(probability, min(len(uncovered), 4) / 4)[None],
+        background - mean,
+        np.full_like(probability, min(len(unmarked), 4) / 4)[None],
         (4 * spread)[None],
-        np.clip(passed, -1, 2)[None],
+        np.clip(transmittance, -1, 2)[None],
         *(np.full_like(probability, value)[None] for value in (level, red, green, blue, explained)),
         *(opacity_of(colour, marked, filled)[None] for colour in (white, 0 * white, pooled)),
-        *(opacity_of(colour, mean[None], shown[None])[None] for colour in (white, pooled)),
+        *(opacity_of(colour, mean[None], background[None])[None] for colour in (white, pooled)),
         *tentative_blend(marked, probability),
     ]
     return np.concatenate(rows).astype(np.float32)
 
 
 def tentative_blend(marked: Array, probability: Array) -> list[Array]:
-    """What `models.blend` says if the mark is all that the segmenter sees, and one colour: eight maps (1, h, w).
+    """Fit one opacity level and one colour to the segmenter's mask with `models.blend`: eight maps (1, h, w).
 
-    The opacity by which that colour explains each pixel against the local scene, in itself and over the mark's level; then the level, its
-    error, how wrong such opacities are beside the mark, where they should be 0, and the colour.
+    marked: (N, 3, h, w) in [0, 1]; probability: (h, w). The maps are: the opacity of each pixel given that colour and the local scene, the
+    same relative to the level, then as constants the level, 10 times its error, the RMS of such opacities just outside the mark, where
+    they should be 0, and the colour's three channels.
     """
-    blend = explain(marked, probability, np.ones((3, *probability.shape), np.float32), start=0.4)
+    blend = fit_blend(marked, probability, np.ones((3, *probability.shape), np.float32), start=0.4)
     colour = np.clip(1 + blend.shift, 0, 1).astype(np.float32)[:, None, None]
     _, scene = local_scene(marked, np.minimum(blend.scale * probability, 1), colour, detail_pixels(probability))
-    explained = _explaining_opacity(colour, marked, scene)
+    explained = _unclipped_opacity(colour, marked, scene)
     beside = (probability < 0.02) & (cv2.dilate(probability, np.ones((25, 25), np.uint8)) > 0.3)
     noise = float(np.sqrt(np.mean(np.square(explained[beside])))) if beside.any() else 1.0
     levels = (blend.scale, 10 * blend.error, noise, *(float(c) for c in colour[:, 0, 0]))
@@ -83,27 +81,28 @@ def tentative_blend(marked: Array, probability: Array) -> list[Array]:
 
 
 def opacity_of(colour: Array, marked: Array, scene: Array) -> Array:
-    """The opacity (h, w) in [0, 1] by which a mark of this colour (3, 1, 1) explains each pixel best, over all frames (N, 3, h, w).
+    """The least-squares opacity (h, w) in [0, 1] of each pixel over all frames, given the mark's colour (3, 1, 1) and the scene.
 
-    Its errors are those of the assumed scene times (1 - a) / a, so that it is sharp where the pooled slope is not.
+    marked, scene: (N, 3, h, w) in [0, 1]. Its errors are those of the assumed scene times (1 - a) / a, so it is sharp where the pooled
+    slope is not.
     """
-    result: Array = np.clip(_explaining_opacity(colour, marked, scene), 0, 1).astype(np.float32, copy=False)
+    result: Array = np.clip(_unclipped_opacity(colour, marked, scene), 0, 1).astype(np.float32, copy=False)
     return result
 
 
-def _explaining_opacity(colour: Array, marked: Array, scene: Array) -> Array:
-    """The same, outside of [0, 1] too."""
+def _unclipped_opacity(colour: Array, marked: Array, scene: Array) -> Array:
+    """`opacity_of` without the clip to [0, 1]."""
     effect = colour - scene
     explained: Array = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
     return explained
 
 
 def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[float, float, float, float, float]:
-    """One opacity and one colour for the whole mark, as if it had no more: (opacity, red, green, blue, explained share), each in [0, 1].
+    """Uniform opacity and colour by linear regression: (opacity, red, green, blue, explained share of the variance), each in [0, 1].
 
-    Under a mark I - B = a * w - a * B: the slope of I - B against the filled surroundings B, over all its pixels and frames, is -a.
-    Errors of the fill pull the slope towards -1; the share of the variance that the line explains says how far to believe it.
-    marked, filled: (N, 3, h, w); probability: (h, w).
+    marked, filled: (N, 3, h, w) in [0, 1]; probability: (h, w). Under a mark I - B = a * w - a * B, so the slope of I - B against the
+    filled surroundings B, over all pixels and frames, is -a. Errors of the fill pull the slope towards -1; the explained share of the
+    variance shows how reliable it is. All are 0 without a mark.
     """
     inside = probability > min(0.6, float(probability.max()) * 0.8)
     if not inside.any():
@@ -118,7 +117,7 @@ def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[floa
 
 
 def padded(array: Array, multiple: int) -> Array:
-    """(..., H, W) grown at the bottom and right to multiples of `multiple`, edges repeated."""
+    """Pad (..., H, W) at the bottom and right to multiples of `multiple`, repeating the edges."""
     height, width = array.shape[-2:]
     grow = [(0, 0)] * (array.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]
     return np.pad(array, grow, mode="edge")

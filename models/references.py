@@ -1,7 +1,7 @@
-"""Which other frames help to restore a piece of a frame, and where the same piece of the scene lies in them. Pure, in NumPy and OpenCV.
+"""Chooses the reference frames for a piece of a frame, and finds the shift that aligns them. Pure, in NumPy and OpenCV.
 
-Borrow what was hidden from frames in which it is not: a mark that jumps uncovers its place, and a scene that moves carries what it
-hides out from behind it. So references are chosen by what they show of the hole, after the motion of the surroundings is taken out.
+Hidden pixels can be seen in other frames: a mark that jumps uncovers the place where it was, and a moving scene carries the hidden part
+out from behind the mark. So references are chosen by how much of the hole they show once the motion of the surroundings is compensated.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,54 +14,60 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-REACH_FRAMES = 32  # a frame farther away shows another scene as likely as not
-OFFSETS = (2, 4, 7, 10, 14, 18, 23, 28, 32)  # distances that are looked at, on both sides
-NEAR_FRAMES = 2  # a neighbour: the same scene moved a little
-FAR_FRAMES = 10  # taken where no frame uncovers anything: the noise of the codec at least is another one there
+REACH_FRAMES = 32  # a more distant frame probably shows another scene
+OFFSETS = (2, 4, 7, 10, 14, 18, 23, 28, 32)  # frame distances that are searched, on both sides
+NEAR_FRAMES = 2  # distance of a neighbour: the same scene, moved a little
+FAR_FRAMES = 10  # distance where no frame uncovers anything: at least its codec noise differs
 REFERENCES = 4
-REACH_PIXELS = 32  # motion from one looked-at frame to the next that can be followed, at full size
-SHRINK = 2  # motion is measured on pictures of half the size
-GOOD_SHARE = 0.9  # of the best reference's new pixels: a nearer frame that shows as much is better
-LEAST_SHARE = 0.03  # of the hole that a reference must uncover to be worth its distance
-LEAST_SHARED = 0.1  # of the surroundings that must be shown by both frames for a shift to be believed
-STRANGE = 0.5  # of the surroundings' own spread: a difference above it is another scene, a cut lies between
-CHANGED = 1.0  # the same for frames far apart: above it something has come into the scene or gone
+REACH_PIXELS = 32  # largest motion between consecutive searched frames that can be followed, at full size
+SHRINK = 2  # motion is measured at half the size
+GOOD_SHARE = 0.9  # of the best reference's new pixels: a nearer frame that shows at least this share is preferred
+MIN_UNCOVERED_SHARE = 0.03  # of the hole; a distant reference must uncover at least this
+MIN_OVERLAP_SHARE = 0.1  # of the surroundings; both frames must show at least this for a shift to be accepted
+MAX_SHIFT_RESIDUAL = 0.5  # difference over the surroundings' standard deviation; above it there is a cut between the frames
+MAX_CHANGE_RESIDUAL = 1.0  # the same for distant frames; above it something has entered or left the scene
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Where a piece of one frame lies in another: its content is found (dy, dx) pixels away; `alike` tells if it was found at all."""
+    """Where the content of a piece of one frame lies in another: (dy, dx) full-size pixels away. `matched`: whether it was found at all."""
 
     dy: float
     dx: float
-    alike: bool = True
+    matched: bool = True
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A frame and the whole pixels by which its crop is moved."""
+    """A frame, and the whole pixels by which its crop is shifted."""
 
     frame: int
     dy: int
     dx: int
 
 
-Cover = Callable[[Reference], Mask]  # which pixels (h, w) of a reference's crop are marked or outside the picture
+HiddenPixels = Callable[[Reference], Mask]  # the pixels (h, w) of a reference's crop that are marked or outside the picture
 
 
 def shrunk(grey: Array) -> Array:
-    """(h, w) at the size at which motion is measured."""
+    """Shrink (h, w) to the size at which motion is measured; at least 8 pixels a side."""
     size = max(8, grey.shape[1] // SHRINK), max(8, grey.shape[0] // SHRINK)
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
 
 
 def shift_between(
-    one: Array, other: Array, known: Array, shown: Array | None = None, reach: int = REACH_PIXELS // SHRINK, strange: float = STRANGE
+    one: Array,
+    other: Array,
+    known: Array,
+    shown: Array | None = None,
+    reach: int = REACH_PIXELS // SHRINK,
+    max_residual: float = MAX_SHIFT_RESIDUAL,
 ) -> Shift:
-    """Where the content of `one` lies in `other`, both (h, w) shrunk greys of the same box.
+    """Find where the content of `one` lies in `other`, both (h, w) shrunk grey pictures in [0, 1] of the same box.
 
-    `known` and `shown` (h, w) are 1 where `one` and `other` show the scene; without `shown` all of `other` does. The mean squared
-    difference over all whole shifts within the reach, of the pixels that both show, then a parabola. In full-size pixels.
+    `known` and `shown` (h, w) are 1 where `one` and `other` show the scene; without `shown`, all of `other` does. Minimises the mean
+    squared difference of the pixels that both show, over all whole shifts within `reach` shrunk pixels, and refines the minimum with a
+    parabola. `max_residual`: the largest difference of a match, in standard deviations of the surroundings. Returns full-size pixels.
     """
     height, width = one.shape
     reach = min(reach, height // 3, width // 3)
@@ -69,40 +75,40 @@ def shift_between(
     template, weight = one[inner], known[inner]
     total = float(weight.sum())
     if total < 16:
-        return Shift(0.0, 0.0, alike=False)
+        return Shift(0.0, 0.0, matched=False)
     mean = float((template * weight).sum()) / total
-    template, other = template - np.float32(mean), other - np.float32(mean)  # small numbers: little is lost when they cancel out
+    template, other = template - np.float32(mean), other - np.float32(mean)  # small values lose little precision when they cancel
     errors = _differences(template, other, weight, np.ones_like(other) if shown is None else shown)
     spread = float((np.square(template) * weight).sum()) / total
-    errors += _reluctance(reach) * np.float32(1e-5 + 0.02 * spread)
+    errors += _distance_penalty(reach) * np.float32(1e-5 + 0.02 * spread)
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
-    least = float(errors[y, x])
-    alike = least < strange**2 * spread + 2e-4
-    return Shift(SHRINK * (y - reach + vertex(errors[:, x], y)), SHRINK * (x - reach + vertex(errors[y], x)), alike)
+    smallest = float(errors[y, x])
+    matched = smallest < max_residual**2 * spread + 2e-4
+    return Shift(SHRINK * (y - reach + vertex(errors[:, x], y)), SHRINK * (x - reach + vertex(errors[y], x)), matched)
 
 
 def _differences(template: Array, other: Array, weight: Array, shown: Array) -> Array:
-    """Mean squared difference at every place of the template in `other`, over the pixels that both show; 1 where those are too few."""
+    """Mean squared difference at every position of the template in `other`, over the pixels that both show; 1 where those are too few."""
     shared = _correlated(shown, weight)
     squares = _correlated(shown * other * other, weight) + _correlated(shown, weight * template * template)
     sums = squares - 2 * _correlated(shown * other, weight * template)
-    enough = shared > LEAST_SHARED * weight.sum()
+    enough = shared > MIN_OVERLAP_SHARE * weight.sum()
     return np.where(enough, np.maximum(sums, 0) / np.maximum(shared, 1), np.float32(1)).astype(np.float32, copy=False)
 
 
 def _correlated(picture: Array, template: Array) -> Array:
-    """The sum of products at every place of the template in the picture."""
+    """The sum of products at every position of the template in the picture."""
     return cv2.matchTemplate(picture, template, cv2.TM_CCORR).astype(np.float32, copy=False)
 
 
-def _reluctance(reach: int) -> Array:
-    """What a shift must gain to be believed: grows from 0 with the distance, so that a flat picture stands still."""
+def _distance_penalty(reach: int) -> Array:
+    """(2 * reach + 1) squared, growing from 0 with the distance: it keeps the shift of a flat picture at zero."""
     axis = np.arange(-reach, reach + 1, dtype=np.float32) / max(1, reach)
     return np.hypot(axis[:, None], axis[None, :]).astype(np.float32)
 
 
 def vertex(values: Array, place: int) -> float:
-    """How far from `place`, the least or largest of its neighbours, their parabola turns: half a pixel at most."""
+    """Offset from the extremum at index `place` to the vertex of the parabola through it and its neighbours, in [-0.5, 0.5]."""
     if not 0 < place < len(values) - 1:
         return 0.0
     before, here, after = (float(value) for value in values[place - 1 : place + 2])
@@ -110,23 +116,23 @@ def vertex(values: Array, place: int) -> float:
     return 0.0 if bend == 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
 
 
-def choose(target: int, hole: Mask, candidates: Sequence[Reference], covered: Cover) -> tuple[Reference, ...]:
-    """The REFERENCES frames to lay beside `target`: its two neighbours, and those that uncover most of the hole (h, w).
+def choose(target: int, hole: Mask, candidates: Sequence[Reference], hidden: HiddenPixels) -> tuple[Reference, ...]:
+    """Choose REFERENCES frames for `target`: its two neighbours, and those that uncover most of the hole (h, w).
 
-    Depends on nothing but its arguments, so that a video cleaned in windows equals the video cleaned whole. `candidates` may be few
-    near a cut or at an end.
+    The result depends on the arguments alone, so cleaning a video in windows equals cleaning it whole. Near a cut or at an end of the
+    video there may be few `candidates`; the target itself takes the remaining places.
     """
     itself = Reference(target, 0, 0)
     near = [_nearest(candidates, target - NEAR_FRAMES), _nearest(candidates, target + NEAR_FRAMES)]
-    shown = {c: hole & ~covered(c) for c in candidates}
-    left, far = hole, list[Reference]()
+    shown = {c: hole & ~hidden(c) for c in candidates}
+    remaining, far = hole, list[Reference]()
     for _ in range(REFERENCES - len(near)):
-        gains = {c: int((shown[c] & left).sum()) for c in candidates if c not in far}
+        gains = {c: int((shown[c] & remaining).sum()) for c in candidates if c not in far}
         best = max(gains.values(), default=0)
-        if best == 0 or best < LEAST_SHARE * hole.sum():
+        if best == 0 or best < MIN_UNCOVERED_SHARE * hole.sum():
             break
         far.append(min((c for c, gain in gains.items() if gain >= GOOD_SHARE * best), key=lambda c: (abs(c.frame - target), c.frame)))
-        left = left & ~shown[far[-1]]
+        remaining = remaining & ~shown[far[-1]]
     for side in (-1, 1):
         if len(far) < REFERENCES - len(near):
             far.append(_nearest([c for c in candidates if c not in far], target + side * FAR_FRAMES) or itself)
@@ -134,5 +140,5 @@ def choose(target: int, hole: Mask, candidates: Sequence[Reference], covered: Co
 
 
 def _nearest(candidates: Sequence[Reference], frame: int) -> Reference | None:
-    """The candidate nearest to a frame; None of none."""
+    """The candidate nearest to a frame; None without candidates."""
     return min(candidates, key=lambda c: (abs(c.frame - frame), c.frame), default=None)

@@ -1,6 +1,6 @@
-"""Finds the networks' files and checks that they are the ones the manifest names. No torch.
+"""Finds the networks' files and verifies them against the manifest. No torch.
 
-A folder of weights holds `manifest.toml` and the files that it names. A network has a file in float32, and may have cheaper variants of it:
+A folder of weights holds `manifest.toml` and the files that it names. A network has a float32 file, and may have cheaper variants:
 
     [matte]
     file = "weights/matte.onnx"
@@ -28,16 +28,16 @@ MANIFEST: Final = SHIPPED / MANIFEST_FILE
 
 Precision = Literal["fp32", "fp16", "int8"]
 VARIANTS: Final[tuple[Precision, ...]] = ("fp16", "int8")
-NO_FIGURES: Final = ("contract", "steps")
+NOT_METRICS: Final = ("contract", "steps")
 
 
 class WeightsError(Exception):
-    """Weights are missing, damaged, or made for another contract."""
+    """Weights are missing or damaged, or follow another contract."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A network's file, verified, and the version that the manifest gives it."""
+    """A network's verified file, with its version from the manifest."""
 
     path: Path
     version: str
@@ -46,7 +46,7 @@ class Weights:
 
     @property
     def label(self) -> str:
-        """What a report calls them: the version; the precision unless float32; and of weights that are not shipped, which they are."""
+        """The weights' name in reports: version, precision unless float32, and the start of the sha256 unless shipped."""
         parts = [self.version]
         if self.precision != "fp32":
             parts.append(self.precision)
@@ -57,16 +57,16 @@ class Weights:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a manifest says of one network: each precision's file and its sha256, and the figures of its training run."""
+    """A network's entry in a manifest: version, contract, each precision's file and sha256, and the metrics of its training run."""
 
     version: str
     contract: int
     files: Mapping[Precision, tuple[Path, str]]
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
 
 
 def has(spec: NetworkSpec, manifest: Path = MANIFEST) -> bool:
-    """Whether the manifest names the network. Raises WeightsError where there is none that can be read."""
+    """Whether the manifest has an entry for the network. Raises WeightsError if the manifest cannot be read."""
     try:
         return spec.name in tomllib.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
@@ -74,7 +74,7 @@ def has(spec: NetworkSpec, manifest: Path = MANIFEST) -> bool:
 
 
 def entry(spec: NetworkSpec, manifest: Path = MANIFEST) -> Entry:
-    """The network's entry; its files are not looked at. Raises WeightsError."""
+    """The network's entry, without opening its files. Raises WeightsError if the entry is missing or malformed."""
     try:
         table = tomllib.loads(manifest.read_text(encoding="utf-8"))[spec.name]
         tables = {"fp32": table, **{precision: table[precision] for precision in VARIANTS if precision in table}}
@@ -82,14 +82,14 @@ def entry(spec: NetworkSpec, manifest: Path = MANIFEST) -> Entry:
             version=str(table["version"]),
             contract=table["contract"],
             files={precision: (manifest.parent / of["file"], of["sha256"]) for precision, of in tables.items()},
-            figures={key: value for key, value in table.items() if isinstance(value, int | float) and key not in NO_FIGURES},
+            metrics={key: value for key, value in table.items() if isinstance(value, int | float) and key not in NOT_METRICS},
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"the weights of the {spec.name} are missing: {type(error).__name__}") from error
 
 
 def find(spec: NetworkSpec, manifest: Path = MANIFEST, precision: Precision = "fp32") -> Weights:
-    """The network's ONNX file of this precision beside the manifest, its sha256 checked. Raises WeightsError."""
+    """The network's ONNX file of this precision, its sha256 verified. Raises WeightsError if missing, damaged or of another contract."""
     known = entry(spec, manifest)
     if known.contract != CONTRACT_VERSION:
         raise WeightsError(f"the weights of the {spec.name} follow contract {known.contract}, this version needs {CONTRACT_VERSION}")

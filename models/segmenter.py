@@ -1,7 +1,7 @@
 """The segmenter: which pixels of a few frames belong to a mark.
 
-A small U-shaped network. Each frame also sees the mean and the spread over the frames it is given (a fixed mark stays sharp in
-the mean while the scene blurs), and at the coarse scales its features are mixed with their mean and maximum over time.
+A small U-Net (Ronneberger et al. 2015). Each frame's input includes the mean and the standard deviation over all frames: a static mark
+stays sharp in the mean while the scene blurs. At the coarse scales, features are mixed with their mean and maximum over time.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from models.blocks import Join, Residual, conv, zero
 
 @dataclass(frozen=True)
 class SegmenterConfig:
-    """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
+    """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input size."""
 
     channels: tuple[int, int, int, int, int] = (24, 40, 64, 96, 128)
 
 
 class OverTime(nn.Module):
-    """Mixes each frame's features with their mean and maximum over the frames."""
+    """Mixes each frame's features (B * T, C, h, w) with their mean and maximum over the T frames."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -56,8 +56,8 @@ class Segmenter(nn.Module):
         count = frames.shape[1]
         mean = frames.mean(1, keepdim=True)
         spread = (frames - mean).square().mean((1, 2), keepdim=True).add(1e-6).sqrt()
-        seen = torch.cat([frames - 0.5, (mean - 0.5).expand_as(frames), 4 * spread.expand_as(frames[:, :, :1])], 2)
-        x2 = self.stem(F.pixel_unshuffle(seen.flatten(0, 1), 2))
+        inputs = torch.cat([frames - 0.5, (mean - 0.5).expand_as(frames), 4 * spread.expand_as(frames[:, :, :1])], 2)
+        x2 = self.stem(F.pixel_unshuffle(inputs.flatten(0, 1), 2))
         x4 = self.down4(x2)
         x8 = self.time8(self.down8(x4), count)
         x16 = self.time16(self.down16(x8), count)

@@ -1,4 +1,4 @@
-"""The networks' ONNX contracts as data: exporter, runtime and tests read them here. No torch."""
+"""The networks' ONNX contracts as data, read by the exporter, the runtime and the tests. No torch."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ MATTE_STATISTICS = 34
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output; all are float32. A dimension is a number or the name of a free one; `low` and `high` bound the values."""
+    """One float32 input or output. A dimension is a number, or the name of a free dimension; values lie in [low, high]."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -40,18 +40,18 @@ MATTE = NetworkSpec(
     (
         TensorSpec("opacity", ("batch", 1, "height", "width")),
         TensorSpec("colour", ("batch", 3, "height", "width")),
-        TensorSpec("doubt", ("batch", 1, "height", "width")),  # likely error of the opacity
+        TensorSpec("doubt", ("batch", 1, "height", "width")),  # opacity sigma: standard deviation of the error of the opacity
     ),
     MATTE_MULTIPLE,
 )
 INPAINTER = NetworkSpec(
     "inpainter",
     (
-        TensorSpec("frames", ("batch", "frames", 3, "height", "width")),  # the target first, then its references
+        TensorSpec("frames", ("batch", "frames", 3, "height", "width")),  # the target, then its references
         TensorSpec("mask", ("batch", "frames", 1, "height", "width")),
         TensorSpec("opacity", ("batch", "frames", 1, "height", "width")),
         TensorSpec("colour", ("batch", "frames", 3, "height", "width")),
-        TensorSpec("doubt", ("batch", "frames", 1, "height", "width")),  # likely error of the opacity
+        TensorSpec("doubt", ("batch", "frames", 1, "height", "width")),  # opacity sigma
     ),
     (TensorSpec("clean", ("batch", 3, "height", "width")),),
     INPAINTER_MULTIPLE,

@@ -1,4 +1,4 @@
-"""What training draws from, in small: one font that comes with a library, and smooth pictures that move."""
+"""Small training material: one font that comes with a library, and smooth moving pictures."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 def small_vocabulary() -> Vocabulary:
-    """The shipped words, all in one font."""
+    """The shipped texts, all in one font."""
     return Vocabulary(vocabulary.WORDS, vocabulary.CHINESE, vocabulary.SENTENCES, vocabulary.CHINESE_SENTENCES, (FONT,), (FONT,))
 
 
 def moving_picture(seed: int, frames: int, height: int = 144, width: int = 192) -> Frames:
-    """(T, H, W, 3): a window that glides over random blots."""
+    """(T, H, W, 3) uint8: a window that glides over random blots."""
     rng = np.random.default_rng(seed)
     blots = cv2.GaussianBlur(rng.uniform(0, 255, (height + 2 * frames, width + 3 * frames, 3)).astype(np.float32), (0, 0), 5)
     blots = (blots - blots.min()) / (blots.max() - blots.min()) * 255

@@ -1,4 +1,4 @@
-"""Styles of marks: what is drawn, with its opacity and colours, and what may lie around, behind and inside of it."""
+"""Drawings of marks with opacity and colour, and the styles that are added around, behind and inside them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,19 +15,19 @@ Colour = NDArray[np.float32]  # (3,) RGB in [0, 1]
 
 @dataclass(frozen=True)
 class Art:
-    """A drawing that has no place yet. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB, in [0, 1]."""
+    """A drawing without a place. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB, in [0, 1]."""
 
     alpha: Coverage = field(repr=False)
     colour: NDArray[np.float32] = field(repr=False)
 
 
 def flat(coverage: Coverage, colour: Colour) -> Art:
-    """The coverage in one colour."""
+    """The coverage (h, w) in one colour, which is stored once."""
     return Art(coverage, np.broadcast_to(colour.astype(np.float32), (*coverage.shape, 3)))
 
 
 def ink(rng: Rng) -> Colour:
-    """A colour as marks have it: mostly white, often grey or black, else any."""
+    """A random colour, distributed as in real marks: mostly white, often grey or black, else any."""
     roll = rng.random()
     if roll < 0.65:
         shade = rng.uniform(0.88, 1) if roll < 0.42 else rng.uniform(0, 0.12) if roll < 0.53 else rng.uniform(0.12, 0.88)
@@ -36,24 +36,25 @@ def ink(rng: Rng) -> Colour:
 
 
 def opacity(rng: Rng) -> float:
-    """From 0.15 to 1: a quarter of the marks is opaque."""
+    """A random opacity from 0.15 to 1; a quarter of the marks is opaque."""
     return 1.0 if rng.random() < 0.25 else float(rng.uniform(0.15, 1))
 
 
 def faded(art: Art, level: float) -> Art:
+    """The drawing with its alpha multiplied by `level`."""
     return art if level == 1 else Art(art.alpha * np.float32(level), art.colour)
 
 
 def padded(art: Art, pixels: int) -> Art:
-    """Room on all sides, of no opacity."""
+    """The drawing with transparent pixels added on all sides."""
     alpha = np.pad(art.alpha, pixels)
-    if art.colour.strides[:2] == (0, 0):  # one colour, held once
+    if art.colour.strides[:2] == (0, 0):  # one colour, stored once
         return Art(alpha, np.broadcast_to(art.colour[0, 0], (*alpha.shape, 3)))
     return Art(alpha, np.pad(art.colour, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="edge"))
 
 
 def over(top: Art, bottom: Art) -> Art:
-    """Both drawings in one, of the same size, `top` in front."""
+    """Composite two drawings of the same size, `top` in front."""
     behind = bottom.alpha * (1 - top.alpha)
     alpha = top.alpha + behind
     share = np.divide(top.alpha, alpha, out=np.ones_like(alpha), where=alpha > 0)[..., None]
@@ -61,13 +62,13 @@ def over(top: Art, bottom: Art) -> Art:
 
 
 def beside(left: Art, right: Art, gap_pixels: int) -> Art:
-    """Both on one line, centred on it."""
+    """Both side by side, vertically centred."""
     height, width = max(left.alpha.shape[0], right.alpha.shape[0]), left.alpha.shape[1] + gap_pixels + right.alpha.shape[1]
     return _joined(left, right, (height, width), (0, width - right.alpha.shape[1]), vertical=False)
 
 
 def below(upper: Art, lower: Art, gap_pixels: int) -> Art:
-    """One under the other, centred."""
+    """One below the other, horizontally centred."""
     height, width = upper.alpha.shape[0] + gap_pixels + lower.alpha.shape[0], max(upper.alpha.shape[1], lower.alpha.shape[1])
     return _joined(upper, lower, (height, width), (0, height - lower.alpha.shape[0]), vertical=True)
 
@@ -83,34 +84,34 @@ def _joined(one: Art, other: Art, shape: tuple[int, int], starts: tuple[int, int
 
 
 def shadowed(rng: Rng, art: Art) -> Art:
-    """A soft dark copy, shifted, behind."""
-    reach = max(2, min(art.alpha.shape) // 12)
-    art = padded(art, 2 * reach)
-    shift = np.array([[1, 0, rng.uniform(-0.3, 1) * reach], [0, 1, rng.uniform(0.2, 1) * reach]])
+    """Add a soft drop shadow."""
+    offset = max(2, min(art.alpha.shape) // 12)
+    art = padded(art, 2 * offset)
+    shift = np.array([[1, 0, rng.uniform(-0.3, 1) * offset], [0, 1, rng.uniform(0.2, 1) * offset]])
     shade = cv2.warpAffine(art.alpha, shift, art.alpha.shape[::-1])
-    shade = cv2.GaussianBlur(shade, (0, 0), rng.uniform(0.25, 0.6) * reach + 0.3) * np.float32(rng.uniform(0.4, 0.9))
+    shade = cv2.GaussianBlur(shade, (0, 0), rng.uniform(0.25, 0.6) * offset + 0.3) * np.float32(rng.uniform(0.4, 0.9))
     return over(art, flat(shade, np.full(3, rng.choice([0, 0, 0.1]))))
 
 
 def glowing(rng: Rng, art: Art) -> Art:
-    """A light of some colour around."""
-    reach = max(2, min(art.alpha.shape) // 8)
-    art = padded(art, 2 * reach)
-    light = np.clip(cv2.GaussianBlur(art.alpha, (0, 0), reach / 1.5) * np.float32(rng.uniform(0.8, 1.6)), 0, 0.9)
+    """Add a coloured glow."""
+    radius = max(2, min(art.alpha.shape) // 8)
+    art = padded(art, 2 * radius)
+    light = np.clip(cv2.GaussianBlur(art.alpha, (0, 0), radius / 1.5) * np.float32(rng.uniform(0.8, 1.6)), 0, 0.9)
     return over(art, flat(light.astype(np.float32), ink(rng)))
 
 
 def outlined(rng: Rng, art: Art) -> Art:
-    """A rim, dark around light and light around dark."""
+    """Add an outline, dark around light and light around dark."""
     width = int(rng.integers(1, max(2, min(art.alpha.shape) // 12) + 1))
     art = padded(art, width + 1)
-    rim = cv2.dilate(art.alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1)))
+    outline = cv2.dilate(art.alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1)))
     light = float(art.colour[art.alpha.shape[0] // 2, art.alpha.shape[1] // 2].mean()) > 0.5
-    return over(art, flat(rim, np.full(3, 0.0 if light else 1.0) if rng.random() < 0.8 else rng.uniform(0, 1, 3)))
+    return over(art, flat(outline, np.full(3, 0.0 if light else 1.0) if rng.random() < 0.8 else rng.uniform(0, 1, 3)))
 
 
 def plated(rng: Rng, art: Art) -> Art:
-    """A box behind, sharp or rounded, opaque or not."""
+    """Add a box behind, sharp or rounded, opaque or translucent."""
     margin = max(2, int(min(art.alpha.shape) * rng.uniform(0.15, 0.5)))
     art = padded(art, margin)
     plate = rounded_box(*art.alpha.shape, radius=int(margin * rng.choice([0, 0, 0.6, 1.5])))
@@ -120,7 +121,7 @@ def plated(rng: Rng, art: Art) -> Art:
 
 
 def rounded_box(height: int, width: int, radius: int) -> Coverage:
-    """A filled box with rounded corners, as large as its picture."""
+    """Coverage (height, width) of a filled box with rounded corners that fills the picture."""
     radius = max(0, min(radius, height // 2 - 1, width // 2 - 1))
     if radius == 0:
         return np.ones((height, width), np.float32)
@@ -131,19 +132,19 @@ def rounded_box(height: int, width: int, radius: int) -> Coverage:
 
 
 def blurred(rng: Rng, art: Art) -> Art:
-    """Out of focus, or enlarged from a small file."""
+    """Blur, as if out of focus or enlarged from a small file."""
     art = padded(art, 3)
     return Art(cv2.GaussianBlur(art.alpha, (0, 0), rng.uniform(0.5, 0.6 + min(art.alpha.shape) / 60)), art.colour)
 
 
 def cloud(rng: Rng, shape: tuple[int, ...], cells: int = 6) -> Coverage:
-    """Smooth noise (h, w) in [0, 1]."""
+    """Smooth noise (h, w) in [0, 1] with about `cells` blobs along its height."""
     coarse = rng.random((cells, max(2, cells * shape[1] // max(1, shape[0]))) if shape[1] < 6 * shape[0] else (2, 12)).astype(np.float32)
     return np.clip(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
 def textured(rng: Rng, art: Art) -> Art:
-    """Grain, brush strokes or a run from one colour to another inside."""
+    """Add grain, brush strokes or a colour gradient inside."""
     shape = art.alpha.shape
     if rng.random() < 0.5:
         axis = np.linspace(0, 1, shape[int(rng.integers(2))], dtype=np.float32)
@@ -154,7 +155,7 @@ def textured(rng: Rng, art: Art) -> Art:
 
 
 def uneven(rng: Rng, art: Art) -> Art:
-    """An opacity that runs across the mark, comes in stripes, or is worn off in places."""
+    """Vary the opacity: a gradient, stripes, or worn patches."""
     height, width = art.alpha.shape
     y, x = np.meshgrid(np.linspace(0, 1, height, dtype=np.float32), np.linspace(0, 1, width, dtype=np.float32), indexing="ij")
     roll, low = rng.integers(3), rng.uniform(0.15, 0.6)
@@ -168,7 +169,7 @@ def uneven(rng: Rng, art: Art) -> Art:
     return Art((art.alpha * (low + (1 - low) * level)).astype(np.float32), art.colour)
 
 
-STYLES: tuple[tuple[float, Callable[[Rng, Art], Art]], ...] = (  # each with its share of the marks, in the order of drawing
+STYLES: tuple[tuple[float, Callable[[Rng, Art], Art]], ...] = (  # each with its probability, in the order of drawing
     (0.12, textured),
     (0.12, outlined),
     (0.10, uneven),
@@ -180,7 +181,7 @@ STYLES: tuple[tuple[float, Callable[[Rng, Art], Art]], ...] = (  # each with its
 
 
 def styled(rng: Rng, art: Art, without: tuple[Callable[[Rng, Art], Art], ...] = ()) -> Art:
-    """The drawing with some of the styles."""
+    """The drawing with a random choice of the styles, except those in `without`."""
     for share, style in STYLES:
         if rng.random() < share and style not in without:
             art = style(rng, art)

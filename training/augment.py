@@ -1,4 +1,4 @@
-"""What happens to a marked clip on its way to the network: compression, and the errors of the steps before."""
+"""Augmentation of marked clips: compression, camera defects, and the errors of the preceding steps of the pipeline."""
 
 from fractions import Fraction
 
@@ -13,18 +13,17 @@ from service.pipeline.measure.edge_alpha import EDGE_DEPTH_PIXELS, MIN_OPACITY_S
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-
 CODECS = {"h264": "libx264", "h265": "libx265"}
-X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # and on one thread, so that equal frames give equal bytes
+X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # a single thread, so that equal frames give equal bytes
 
 
 def compressed(frames: Frames, crf: int, preset: str = "veryfast", codec: str = "h264") -> Frames:
-    """(T, H, W, 3) uint8 RGB through x264 or x265, 4:2:0, and back; H and W must be even."""
+    """Encode (T, H, W, 3) uint8 RGB with x264 or x265 in 4:2:0, and decode it; H and W must be even. Deterministic."""
     encoder = av.CodecContext.create(CODECS[codec], "w")
     encoder.width, encoder.height, encoder.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
     encoder.time_base = Fraction(1, 30)
     encoder.options = {"crf": str(crf), "preset": preset}
-    if codec == "h264":  # macroblock trees read uninitialised memory: other bytes each time
+    if codec == "h264":  # the macroblock tree reads uninitialised memory, so its output is not deterministic
         encoder.options |= {"threads": "1", "mbtree": "0"}
     else:
         encoder.options |= {"x265-params": X265_SILENT}
@@ -43,23 +42,23 @@ def compressed(frames: Frames, crf: int, preset: str = "veryfast", codec: str = 
 
 
 def has_codec(codec: str) -> bool:
-    """Whether this build of FFmpeg can encode it."""
+    """Whether this build of FFmpeg can encode the codec."""
     return CODECS[codec] in av.codecs_available
 
 
-def published(frames: Frames, rng: np.random.Generator, rescaled_share: float = 0.0) -> Frames:
-    """What a platform makes of the (T, H, W, 3) frames: one compression or two, H.264 or H.265; a share is scaled down and up between."""
+def recompressed(frames: Frames, rng: np.random.Generator, rescaled_share: float = 0.0) -> Frames:
+    """Compress (T, H, W, 3) frames as a platform does: once or twice, H.264 or H.265, a share of them scaled down and up in between."""
     if rng.random() < 0.15:
         frames = compressed(frames, random_crf(rng), "superfast")
     if rng.random() < rescaled_share:
-        frames = softened(frames, rng.uniform(0.5, 0.95))
+        frames = rescaled(frames, rng.uniform(0.5, 0.95))
     if rng.random() < 0.12 and has_codec("h265"):
         return compressed(frames, random_crf(rng) + 2, "ultrafast", "h265")
     return compressed(frames, random_crf(rng), "superfast" if rng.random() < 0.7 else "veryfast")
 
 
-def softened(frames: Frames, scale: float) -> Frames:
-    """Scaled down and up again: (T, H, W, 3) of the same size."""
+def rescaled(frames: Frames, scale: float) -> Frames:
+    """Scale (T, H, W, 3) down by `scale` and back up to its size."""
     size = frames.shape[2], frames.shape[1]
     small = max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
     return np.stack(
@@ -67,8 +66,8 @@ def softened(frames: Frames, scale: float) -> Frames:
     )
 
 
-def grained(frames: Frames, rng: np.random.Generator) -> Frames:
-    """With the noise of a sensor or the grain of film, other in each frame: grey or coloured, 1 to 10 of 255."""
+def with_grain(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Add sensor noise or film grain, new in each frame: grey or coloured, standard deviation 1 to 10 of 255."""
     channels, tile = int(rng.choice([1, 3])), 192
     noise = np.rint(rng.normal(0, np.exp(rng.uniform(0, 2.3)), (tile, tile, channels))).astype(np.int16)
     if rng.random() < 0.4:
@@ -83,15 +82,15 @@ def grained(frames: Frames, rng: np.random.Generator) -> Frames:
     return np.stack(grainy)
 
 
-def weathered(frames: Frames, rng: np.random.Generator) -> Frames:
-    """The clean clip as a cheap camera or an earlier copy gives it: sometimes soft, sometimes grainy. Mostly unchanged."""
+def degraded(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Degrade the clean clip as a cheap camera or an earlier copy does: sometimes soft, sometimes grainy, mostly unchanged."""
     if rng.random() < 0.12:
-        frames = softened(frames, rng.uniform(0.35, 0.9))
-    return grained(frames, rng) if rng.random() < 0.2 else frames
+        frames = rescaled(frames, rng.uniform(0.35, 0.9))
+    return with_grain(frames, rng) if rng.random() < 0.2 else frames
 
 
 def recoloured(frames: Frames, rng: np.random.Generator) -> Frames:
-    """(T, H, W, 3) in other light: each channel with its own gain and gamma, sometimes the channels exchanged. Often unchanged."""
+    """Change the light of (T, H, W, 3): gain and gamma per channel, sometimes permuted channels; often unchanged."""
     if rng.random() < 0.4:
         return frames
     ramp = np.arange(256, dtype=np.float32) / 255
@@ -103,12 +102,12 @@ def recoloured(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def random_crf(rng: np.random.Generator) -> int:
-    """Mostly good quality, as people upload it; sometimes poor."""
+    """A random constant rate factor: mostly good quality, as in uploads; sometimes poor."""
     return int(rng.choice([16, 17, 18, 18, 20, 20, 22, 23, 24, 26, 28, 31, 34]))
 
 
 def flipped(arrays: list[NDArray[np.float32]], rng: np.random.Generator) -> list[NDArray[np.float32]]:
-    """All arrays (..., H, W) mirrored or not, alike."""
+    """Mirror all arrays (..., H, W) in the same random way, or not."""
     if rng.random() < 0.5:
         arrays = [a[..., ::-1] for a in arrays]
     if rng.random() < 0.3:
@@ -116,12 +115,15 @@ def flipped(arrays: list[NDArray[np.float32]], rng: np.random.Generator) -> list
     return [np.ascontiguousarray(a) for a in arrays]
 
 
-def misjudged(alpha: Floats, spread: Floats, colour: Floats, scene: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Opacity (H, W), colour (H, W, 3) and doubt (H, W) as the matte head would have them; scene (H, W, 3) is clean; all in [0, 1].
+def with_matte_errors(
+    alpha: Floats, spread: Floats, colour: Floats, scene: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Opacity (H, W), colour (H, W, 3) and opacity sigma (H, W) with the matte network's typical errors; all in [0, 1].
 
-    The opacity is blurred or shifted by a fraction of a pixel, and wrong by some percent, more in some places. Mostly the colour errs
-    with it so that the mark's effect on the mean of the scene stays right, which is what the matte head sees. The doubt tells how wrong
-    it may be, with errors of its own; `spread` (H, W) is how far an animated mark's frames differ from its mean.
+    alpha (H, W) and colour are the truth; scene (H, W, 3) is clean; `spread` (H, W) is the standard deviation of an animated mark's frames.
+    The opacity is blurred or shifted by a fraction of a pixel, and wrong by some percent, more in some places. Mostly the colour errs in
+    the opposite direction, so that the mark's effect on the mean of the scene stays right, which is what the matte network sees. The
+    opacity sigma follows these errors, with errors of its own.
     """
     true = alpha
     if rng.random() < 0.4:
@@ -132,36 +134,37 @@ def misjudged(alpha: Floats, spread: Floats, colour: Floats, scene: Floats, rng:
     coarse = cv2.resize(rng.normal(0, 1, (4, 4)).astype(np.float32), alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
     fine = cv2.GaussianBlur(rng.normal(0, 1, alpha.shape).astype(np.float32), (0, 0), 1.5) * 5
     scale = float(rng.choice([0.1, 0.3, 1, 2]))
-    wrong = scale * (rng.normal(0, 0.04) + 0.04 * coarse + 0.03 * fine)
-    opacity = np.clip(alpha * (1 + wrong), 0, 1).astype(np.float32)
+    relative_error = scale * (rng.normal(0, 0.04) + 0.04 * coarse + 0.03 * fine)
+    opacity = np.clip(alpha * (1 + relative_error), 0, 1).astype(np.float32)
     if rng.random() < 0.7:
-        usual = cv2.GaussianBlur(scene, (0, 0), 8)
-        colour = usual + (alpha / np.maximum(opacity, 0.05))[..., None] * (colour - usual)
+        smooth = cv2.GaussianBlur(scene, (0, 0), 8)
+        colour = smooth + (alpha / np.maximum(opacity, 0.05))[..., None] * (colour - smooth)
     colour = np.clip(colour + rng.normal(0, 0.02 * min(scale, 1), 3), 0, 1).astype(np.float32)
-    likely = np.sqrt((0.064 * scale * alpha) ** 2 + spread**2 + (0.7 * (alpha - true)) ** 2)
-    doubt = cv2.GaussianBlur(likely, (0, 0), 1.0) * np.exp(rng.normal(0.15, 0.5))  # the head doubts faint marks too much
-    return opacity, colour, np.clip(doubt, 0, 1).astype(np.float32)
+    error = np.sqrt((0.064 * scale * alpha) ** 2 + spread**2 + (0.7 * (alpha - true)) ** 2)
+    opacity_sigma = cv2.GaussianBlur(error, (0, 0), 1.0) * np.exp(rng.normal(0.15, 0.5))  # the network overestimates it on faint marks
+    return opacity, colour, np.clip(opacity_sigma, 0, 1).astype(np.float32)
 
 
-def rimmed(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Opacity (H, W), colour (H, W, 3) and doubt (H, W) of a mark that hides the scene, as the service has them: opaque but at its rim.
+def with_edge_alpha(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Opacity (H, W), colour (H, W, 3) and opacity sigma (H, W) of an opaque mark as the service measures it: edge alpha, else 1.
 
-    alpha: the true opacity; scene (H, W, 3) is clean; mask (H, W): where the mark may be. A pixel of the rim counts as un-blended where
-    the likely error of its opacity does less harm than a fill's, as in the service's step of the same name; the doubt knows little of
-    that error.
+    alpha (H, W) and colour are the truth; scene (H, W, 3) is clean; mask (H, W) of 0 and 1 is where the mark may be; all in [0, 1]. An edge
+    pixel is un-blended where the expected error of its opacity does less harm than a fill's error, as in the service's
+    `measure.edge_alpha`. The opacity sigma is only loosely related to that error.
     """
     error = np.exp(rng.uniform(np.log(0.05), np.log(0.3)))
     noise = cv2.GaussianBlur(rng.normal(0, 1, alpha.shape).astype(np.float32), (0, 0), 0.6) * 2.2
-    seen = np.clip(alpha * rng.uniform(0.65, 1.05) + error * noise, 0, 1)  # the head sees too little of it
-    spread = pull_push(np.ascontiguousarray(colour, np.float32), (alpha > 0.3).astype(np.float32))
-    shade = cv2.GaussianBlur(spread, (0, 0), rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else spread
+    predicted = np.clip(alpha * rng.uniform(0.65, 1.05) + error * noise, 0, 1)  # the network underestimates edges
+    extended = pull_push(np.ascontiguousarray(colour, np.float32), (alpha > 0.3).astype(np.float32))
+    shade = cv2.GaussianBlur(extended, (0, 0), rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else extended
     shade = np.clip(shade + rng.normal(0, 0.03, 3), 0, 1).astype(np.float32)
     fill = pull_push(scene, 1 - mask)
-    around = (SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS)
-    power = cv2.blur(np.square(scene - fill).mean(2) * mask, around) / np.maximum(cv2.blur(mask, around), 0.01) + 1e-4
-    harm = error**2 * np.square(shade - fill).mean(2) + 1e-3
-    worth = power / (power + harm / np.square(np.maximum(1 - seen, MIN_OPACITY_SIGMA))) > rng.uniform(0.15, 0.35)
+    kernel = (SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS)
+    fill_error = cv2.blur(np.square(scene - fill).mean(2) * mask, kernel) / np.maximum(cv2.blur(mask, kernel), 0.01) + 1e-4
+    opacity_error = error**2 * np.square(shade - fill).mean(2) + 1e-3
+    unblend_error = opacity_error / np.square(np.maximum(1 - predicted, MIN_OPACITY_SIGMA))
+    better = fill_error / (fill_error + unblend_error) > rng.uniform(0.15, 0.35)
     deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > EDGE_DEPTH_PIXELS
-    opacity = np.where(worth & ~deep, seen, 1).astype(np.float32)
-    doubt = np.clip(0.1 * np.exp(rng.normal(0, 0.4)) * (1 + 0.3 * noise), MIN_OPACITY_SIGMA, 0.3).astype(np.float32)
-    return opacity * mask, shade, doubt * mask
+    opacity = np.where(better & ~deep, predicted, 1).astype(np.float32)
+    opacity_sigma = np.clip(0.1 * np.exp(rng.normal(0, 0.4)) * (1 + 0.3 * noise), MIN_OPACITY_SIGMA, 0.3).astype(np.float32)
+    return opacity * mask, shade, opacity_sigma * mask

@@ -1,7 +1,7 @@
-"""The kinds of marks that the benchmark draws: they never change, or results of different dates could not be compared.
+"""The kinds of marks that the benchmark draws. They must never change, so that results of different dates can be compared.
 
-A moving face and word, a corner logo, a faint word, a tiling, subtitles, badges, fading words; and `scene_text`, which is text on a
-thing in the scene, drifting and in perspective, and not an overlay.
+A moving face and word, a corner logo, a faint word, a tiled word, subtitles, badges, fading words; and `scene_text`, text on an object in
+the scene, drifting and in perspective, which is not an overlay.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training import glyphs
 from training.glyphs import Coverage
-from training.patches import Canvas, LazyPatches, Patch, Rng, Showing
+from training.patches import Canvas, LazyPatches, MarkFrames, Patch, Rng
 from training.vocabulary import Vocabulary
 
 
@@ -36,31 +36,31 @@ def _light_or_any(rng: Rng, light_share: float) -> NDArray[np.float32]:
     return rng.uniform(0, 1, 3).astype(np.float32)
 
 
-def _moving(rng: Rng, canvas: Canvas, named: bool = False) -> Showing:
-    """A face and a word that jump between three spots and are animated a little in each stay (MARKS: 67 frames a stay)."""
+def _moving(rng: Rng, canvas: Canvas, named: bool = False) -> MarkFrames:
+    """A face and a word that jump between three places and are slightly animated at each, for 60 to 81 frames."""
     opacity, size = rng.uniform(0.7, 0.8), round(canvas.short_side * rng.uniform(0.06, 0.08))
-    lobes, depth, gap = int(rng.integers(3, 9)), rng.uniform(0.03, 0.14), rng.uniform(0.25, 0.38)
+    lobes, depth, eye_gap = int(rng.integers(3, 9)), rng.uniform(0.03, 0.14), rng.uniform(0.25, 0.38)
     word, font = _word(rng, canvas.vocabulary, 0.1)
     written = glyphs.text(word, font, max(8, round(size * rng.uniform(0.5, 0.68))))
     name = glyphs.text(_user_name(rng, canvas.vocabulary), font, max(8, round(size * 0.34))) if named else None
-    stay, phase, first_spot = int(rng.integers(60, 82)), int(rng.integers(0, 80)), int(rng.integers(3))
+    interval_frames, phase, first_spot = int(rng.integers(60, 82)), int(rng.integers(0, 80)), int(rng.integers(3))
     keys: list[tuple[int, int, int, int, bool] | None] = []
     for index in range(canvas.frames):
-        turn, frame = divmod(index + phase, stay)
-        left_in_stay = stay - frame  # the last three frames: the word sinks and goes, then the face
-        spot, degrees, sunk = (first_spot + turn) % 3, 4 * round(frame / stay * 11), min(3, max(0, 7 - left_in_stay))
-        keys.append(None if left_in_stay == 1 else (spot, degrees, _pulse(frame, size), sunk, left_in_stay > 3))
+        turn, frame = divmod(index + phase, interval_frames)
+        remaining = interval_frames - frame  # in the last three frames, the word sinks and disappears, then the face
+        spot, degrees, sunk = (first_spot + turn) % 3, 4 * round(frame / interval_frames * 11), min(3, max(0, 7 - remaining))
+        keys.append(None if remaining == 1 else (spot, degrees, _pulse(frame, size), sunk, remaining > 3))
 
     def drawn(spot: int, degrees: int, face_size: int, sunk: int, speaking: bool) -> Patch:
-        face = glyphs.face(face_size, lobes, depth, np.radians(degrees), float(face_size >= size), 0.15, gap)
+        face = glyphs.face(face_size, lobes, depth, np.radians(degrees), float(face_size >= size), 0.15, eye_gap)
         return _face_and_word(canvas, spot, opacity, size, face, (written * speaking, name if speaking else None), sunk)
 
-    patches = LazyPatches(keys, lambda key: drawn(*key), kept=None)
-    return Showing(patches, tuple(None if key is None else key[0] for key in keys))
+    patches = LazyPatches(keys, lambda key: drawn(*key), cache_size=None)
+    return MarkFrames(patches, tuple(None if key is None else key[0] for key in keys))
 
 
 def _pulse(frame: int, size: int) -> int:
-    """The face's size in pixels: it shrinks at frames 25 to 30 of a stay and overshoots at 31 to 35."""
+    """The face's size in pixels: it shrinks at frames 25 to 30 of an interval and overshoots at 31 to 35."""
     if 25 <= frame <= 30:
         return round(size * 0.9)
     return round(size * 1.1) if 31 <= frame <= 35 else size
@@ -102,7 +102,7 @@ def _centred(coverage: Coverage, size: int) -> Coverage:
 
 
 def _corner(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
-    """An opaque coloured logo and a word, top right, static."""
+    """A static, opaque, coloured logo with a word, top right."""
     size = max(12, round(canvas.short_side * rng.uniform(0.06, 0.12)))
     word, font = _word(rng, canvas.vocabulary)
     drawn = glyphs.logo(rng, size)
@@ -125,7 +125,7 @@ def _faint(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
 
 
 def _tiled(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
-    """One word over and over, level or slanted."""
+    """One word tiled over the picture, level or slanted."""
     word, font = _word(rng, canvas.vocabulary)
     tile = glyphs.text(word, font, max(10, round(canvas.short_side * rng.uniform(0.04, 0.08))))
     if rng.random() < 0.6:
@@ -142,7 +142,7 @@ def _tiled(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
 
 
 def _subtitle(rng: Rng, canvas: Canvas, chinese: bool = False) -> tuple[Patch | None, ...]:
-    """Opaque light text with a dark outline at the bottom; another line every second or so."""
+    """Opaque light text with a dark outline at the bottom; a new line every 30 frames."""
     fonts = canvas.vocabulary.chinese_fonts if chinese else canvas.vocabulary.latin_fonts
     sentences = canvas.vocabulary.chinese_sentences if chinese else canvas.vocabulary.sentences
     font, size = fonts[rng.integers(len(fonts))], max(11, round(canvas.short_side * rng.uniform(0.045, 0.075)))
@@ -166,14 +166,14 @@ def _subtitle_line(line: str, font: object, size: int, colour: NDArray[np.float3
 
 
 def _badge(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
-    """A static logo, a word or both, anywhere, of any opacity, with or without outline and shadow."""
+    """A static logo, word or both, anywhere, of any opacity, with or without outline and shadow."""
     size = max(14, round(canvas.short_side * np.exp(rng.uniform(np.log(0.05), np.log(0.3)))))
     word, font = _word(rng, canvas.vocabulary)
     outline = int(rng.integers(0, 3)) if rng.random() < 0.3 else 0
     written = glyphs.text(word, font, max(10, round(size * rng.uniform(0.3, 0.7))), outline)
-    what = rng.integers(3)
-    coverage = written if what == 1 else glyphs.logo(rng, size)
-    if what == 2:
+    parts = rng.integers(3)
+    coverage = written if parts == 1 else glyphs.logo(rng, size)
+    if parts == 2:
         coverage = np.clip(sum(glyphs.beside(coverage, written, size // 6)), 0, 1)
     opacity, colour = rng.uniform(0.25, 1), _light_or_any(rng, 0.5)
     left, top = rng.uniform(0, max(1, canvas.width - coverage.shape[1])), rng.uniform(0, max(1, canvas.height - coverage.shape[0]))
@@ -192,7 +192,7 @@ def _shadowed(rng: Rng, left: float, top: float, coverage: Coverage, opacity: fl
 
 
 def _fading(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
-    """A badge that fades in or out over some frames, or stays for a part of the clip."""
+    """A badge that fades in and out over some frames, visible for a part of the clip."""
     patch = _badge(rng, canvas)[0]
     assert patch is not None
     ramp, start, stop = int(rng.integers(1, 12)), int(rng.integers(0, canvas.frames)), int(rng.integers(0, canvas.frames))
@@ -202,7 +202,7 @@ def _fading(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
 
 
 def _scene_text(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
-    """Text on a plate in the scene: in perspective, unevenly lit, drifting from frame to frame."""
+    """Text on a plate in the scene: in perspective, unevenly lit, drifting over the frames."""
     word, font = _word(rng, canvas.vocabulary)
     written = glyphs.text(word, font, max(12, round(canvas.short_side * rng.uniform(0.04, 0.12))))
     written = np.pad(written, int(written.shape[0] * 0.4))
@@ -220,12 +220,12 @@ def _scene_text(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
     return tuple(Patch(*np.rint(place + velocity * i).astype(int), alpha, colour) for i in range(canvas.frames))
 
 
-def _listed(kind: Callable[..., tuple[Patch | None, ...]], **settings: bool) -> Callable[[Rng, Canvas], Showing]:
-    """A kind that draws all its patches at once."""
-    return lambda rng, canvas: Showing(kind(rng, canvas, **settings))
+def _listed(kind: Callable[..., tuple[Patch | None, ...]], **settings: bool) -> Callable[[Rng, Canvas], MarkFrames]:
+    """Adapt a kind that draws all its patches at once."""
+    return lambda rng, canvas: MarkFrames(kind(rng, canvas, **settings))
 
 
-BENCHMARK_KINDS: dict[str, Callable[[Rng, Canvas], Showing]] = {
+BENCHMARK_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     "moving": _moving,
     "moving_name": lambda rng, canvas: _moving(rng, canvas, named=True),
     "corner": _listed(_corner),

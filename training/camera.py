@@ -1,4 +1,4 @@
-"""How photos become clips: a camera that pans, zooms, turns and tilts over them."""
+"""Turns photos into clips with a virtual camera that pans, zooms, rotates and tilts."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 Rng = np.random.Generator
 Place = tuple[int, int, int, int]  # a window of a photo: top, left, height, width, in pixels
 
-LEAST_PAN_PIXELS = 0.8  # a frame: what moves more slowly looks as still as an overlay
+MIN_PAN_PIXELS = 0.8  # per frame; slower motion looks as still as an overlay
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A photo's motion, each part a frame. pan: pixels (y, x); zoom: factor less one; turn: radians; tilt: (y, x) of a homography."""
+    """Motion per frame. pan: pixels (y, x); zoom: factor minus one; turn: radians; tilt: (y, x) terms of a homography."""
 
     pan: tuple[float, float] = (0.0, 0.0)
     zoom: float = 0.0
@@ -22,7 +22,7 @@ class Camera:
     tilt: tuple[float, float] = (0.0, 0.0)
 
     def matrix(self, age: int, top: int, left: int, height: int, width: int) -> NDArray[np.float64]:
-        """(3, 3) that maps the window's pixels to the photo's, `age` frames after the frame in which the window is as it is cut."""
+        """Homography (3, 3) from the window's pixels to the photo's, `age` frames after the frame in which the window is exact."""
         middle_y, middle_x = height / 2, width / 2
         scale, angle = 1 + np.clip(self.zoom * age, -0.4, 0.6), self.turn * age
         cos, sin = scale * np.cos(angle), scale * np.sin(angle)
@@ -38,10 +38,10 @@ STILL = Camera()
 
 
 def random_camera(rng: Rng, always_moving: bool = False) -> Camera:
-    """Often still, mostly panning, sometimes zooming, turning and tilting; never still if `always_moving`."""
+    """A random camera: a quarter are still, the others pan and sometimes zoom, rotate and tilt; with `always_moving`, none is still."""
     pan = rng.normal(0, 1.5, 2) * (rng.random() < 0.75 or always_moving)
     if always_moving:
-        pan *= max(1.0, LEAST_PAN_PIXELS / max(float(np.hypot(*pan)), 1e-3))
+        pan *= max(1.0, MIN_PAN_PIXELS / max(float(np.hypot(*pan)), 1e-3))
     if not pan.any():
         return STILL
     zoom = rng.normal(0, 0.002) * (rng.random() < 0.5)
@@ -51,7 +51,7 @@ def random_camera(rng: Rng, always_moving: bool = False) -> Camera:
 
 
 def filmed(picture: NDArray, camera: Camera, indices: tuple[int, ...], place: Place) -> NDArray:
-    """(T, height, width[, C]) of the (H, W[, C]) picture, at the given frames; the window is exact in the middle one."""
+    """Film the (H, W[, C]) picture: (T, height, width[, C]) at the given frames; the window is exact in the middle one."""
     middle = indices[len(indices) // 2]
     if camera == STILL:
         still = _warped(picture, camera.matrix(0, *place), place)

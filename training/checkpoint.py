@@ -1,4 +1,4 @@
-"""Checkpoints that explain themselves and resume exactly: weights, their average, optimiser, step and the whole configuration."""
+"""Self-describing checkpoints from which a run resumes exactly: weights, their average, optimiser, step and the whole configuration."""
 
 import copy
 import dataclasses
@@ -11,23 +11,23 @@ from torch import nn
 
 from training.config import TrainConfig
 
-LAST, BEST = "last.pt", "best.pt"  # in a run's folder: to go on from, and the best that a validation has seen
+LAST, BEST = "last.pt", "best.pt"  # in a run's folder: to resume from, and the best by validation
 
 
 @dataclass
 class Run:
-    """How far a run has come."""
+    """The state of a run."""
 
     network: nn.Module
     average: nn.Module
     optimiser: torch.optim.Optimizer
     step: int = 0
-    best: float | None = None  # the goal's score in the best validation so far
+    best: float | None = None  # the goal's score at the best validation so far
     ended: bool = False  # by its steps or by the clock
 
 
-def begun(network: nn.Module, config: TrainConfig) -> Run:
-    """The run as its own last checkpoint left it, or a fresh one, with the weights of `config.start` if it is given."""
+def start_or_resume(network: nn.Module, config: TrainConfig) -> Run:
+    """Resume the run from its last checkpoint, or start a new one, from the weights of `config.start` if that is set."""
     optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4)
     run = Run(network, copy.deepcopy(network), optimiser)
     path = config.folder / LAST
@@ -44,7 +44,7 @@ def begun(network: nn.Module, config: TrainConfig) -> Run:
 
 
 def save(path: Path, run: Run, config: TrainConfig) -> None:
-    """Writes atomically: a run killed while saving keeps its former checkpoint."""
+    """Write the checkpoint atomically: a run killed while saving keeps the previous one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         "step": run.step,
@@ -56,9 +56,9 @@ def save(path: Path, run: Run, config: TrainConfig) -> None:
         "network_config": dataclasses.asdict(run.network.config),  # type: ignore[call-overload]
         "train_config": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(config).items()},
     }
-    half = path.with_suffix(".part")
-    torch.save(state, half)
-    half.replace(path)
+    unfinished = path.with_suffix(".part")
+    torch.save(state, unfinished)
+    unfinished.replace(path)
 
 
 def load(path: Path) -> dict[str, Any]:

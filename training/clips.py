@@ -1,7 +1,6 @@
-"""Clean material to draw marks on: real clips and photos, kept decoded on disk so that any frame is at hand.
+"""Clean clips and photos on which marks are drawn, decoded once into memory-mapped files for random access.
 
-Clips are read with decord (random access); what its FFmpeg is too old for is read with PyAV. Photos become clips by a
-camera that goes over them (`camera.py`).
+Clips are read with decord, or with PyAV where decord's FFmpeg is too old. A virtual camera turns photos into clips (`camera.py`).
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.camera import Camera, filmed
 
-LONG_SIDE_PIXELS = 1280  # larger clips are scaled down to this before they are kept
+LONG_SIDE_PIXELS = 1280  # larger clips are scaled down to this before they are cached
 FRAMES_PER_CLIP = 96
 
 CLIP_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi"}
@@ -33,7 +32,7 @@ class Clip:
 
 
 def load(folder: Path, cache: Path) -> tuple[Clip, ...]:
-    """Every clip under `folder/clips` and photo under `folder/photos`, decoded once into `cache`."""
+    """Every clip and photo under the folder, sorted by path and decoded once into `cache`. Raises FileNotFoundError if there are none."""
     cache.mkdir(parents=True, exist_ok=True)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in CLIP_SUFFIXES | PHOTO_SUFFIXES)
     if not paths:
@@ -43,13 +42,13 @@ def load(folder: Path, cache: Path) -> tuple[Clip, ...]:
 
 def _cached(path: Path, cache: Path) -> Frames:
     key = hashlib.sha256(f"{path.name} {path.stat().st_size} {LONG_SIDE_PIXELS} {FRAMES_PER_CLIP}".encode()).hexdigest()[:16]
-    kept = cache / f"{key}.npy"
-    if not kept.exists():
+    cached = cache / f"{key}.npy"
+    if not cached.exists():
         frames = _photo(path) if path.suffix.lower() in PHOTO_SUFFIXES else _video(path)
-        with (half := kept.with_suffix(".part")).open("wb") as file:
+        with (unfinished := cached.with_suffix(".part")).open("wb") as file:
             np.save(file, frames)
-        half.rename(kept)
-    return np.load(kept, mmap_mode="r")
+        unfinished.rename(cached)
+    return np.load(cached, mmap_mode="r")
 
 
 def _photo(path: Path) -> Frames:
@@ -60,7 +59,7 @@ def _photo(path: Path) -> Frames:
 
 
 def _video(path: Path) -> Frames:
-    """The middle stretch of the video: openings are often black or titled."""
+    """The middle of the video: openings are often black or show titles."""
     try:
         return _video_decord(path)
     except (RuntimeError, OSError, ImportError):
@@ -91,7 +90,7 @@ def _fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a clip in time and space: which frames, and which rectangle of them."""
+    """A piece of a clip: frame indices, and a rectangle in pixels."""
 
     indices: tuple[int, ...]
     top: int
@@ -101,7 +100,7 @@ class Window:
 
 
 def cut(clip: Clip, window: Window, camera: Camera) -> Frames:
-    """(T, height, width, 3) of the clip; `camera` goes over a photo."""
+    """Cut the window (T, height, width, 3) from the clip; a photo is filmed by the camera."""
     if len(clip.frames) == 1:
         return filmed(clip.frames[0], camera, window.indices, (window.top, window.left, window.height, window.width))
     rows, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)

@@ -1,4 +1,4 @@
-"""Draws the curves of training runs: a row for each run, the loss and every score over the steps.
+"""Plots training runs: a row for each run, with the loss and every score over the steps.
 
 python -m training.curves RUNS_FOLDER OUT.png
 """
@@ -17,13 +17,13 @@ PANEL_INCHES = (3.6, 2.6)
 
 
 def read(log: Path) -> Rows:
-    """A run's log. A run that was stopped and resumed may have logged a step twice; the later line counts."""
+    """Read a run's log. A resumed run may have logged a step twice; the later line counts."""
     rows = [json.loads(line) for line in log.read_text().splitlines() if line.strip()]
     return {row["step"]: row for row in sorted(rows, key=lambda row: row["step"])}
 
 
 def draw(runs: dict[str, Rows], path: Path) -> None:
-    """One PNG of all runs."""
+    """Draw all runs into one PNG."""
     scores = {name: ["loss", *(key for key in next(iter(rows.values())) if key not in NOT_SCORES)] for name, rows in runs.items()}
     columns = max(len(keys) for keys in scores.values())
     figure = Figure(figsize=(PANEL_INCHES[0] * columns, PANEL_INCHES[1] * len(runs)), layout="constrained")
@@ -38,7 +38,7 @@ def draw(runs: dict[str, Rows], path: Path) -> None:
 
 
 def _panel(panel: Axes, name: str, key: str, rows: Rows) -> None:
-    """One quantity of one run; the loss is that of training, the scores are those of the held-out clips."""
+    """Draw one quantity of a run: the training loss, or a score on the held-out clips."""
     values = [row.get(key, float("nan")) for row in rows.values()]
     panel.plot(list(rows), values, marker=".", color="tab:blue" if key == "loss" else "tab:orange")
     panel.set_title(f"{name}: {key.replace('_', ' ')} {values[-1]:.3g}", fontsize=9)
@@ -50,7 +50,7 @@ def _panel(panel: Axes, name: str, key: str, rows: Rows) -> None:
 def main(folder: Path, path: Path) -> None:
     runs = {log.parent.name: rows for log in sorted(folder.glob("*/log.jsonl")) if (rows := read(log))}
     if not runs:
-        raise SystemExit(f"no run has logged anything under {folder.name}")
+        raise SystemExit(f"no run has a log under {folder.name}")
     draw(runs, path)
     print(f"{len(runs)} runs drawn: {', '.join(f'{name} ({max(rows)} steps)' for name, rows in runs.items())}")
 

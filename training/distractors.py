@@ -1,7 +1,7 @@
-"""Things of the scene that look like marks and are none: signs, scoreboards, clothing, windows, clouds, lights, balls, frames, vessels.
+"""Objects of the scene that could be mistaken for marks: signs, scoreboards, clothing, windows, clouds, lights, balls, frames, vessels.
 
-They move with the scene: painted into a photo before the camera goes over it, or carried along by a clip's motion. Letterbox bars and
-vignettes stay where they are and are no marks either.
+They move with the scene: painted into a photo before it is filmed, or moved along with a clip's motion. Letterbox bars and vignettes are
+static, and are not marks either.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,22 @@ import numpy as np
 from training import art, captions, cutouts, emblems, glyphs
 from training.art import Art
 from training.glyphs import Coverage
-from training.patches import Canvas, Patch, cropped, reach
+from training.patches import Canvas, Patch, cropped, overlap_slices
 
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Thing:
-    """Something of the scene and its place. `text`: it is text, for which the segmenter has a class; `solid`: it looks like no logo."""
+class SceneObject:
+    """An object of the scene and its place. `text`: it is scene text, a class of the segmenter; `solid`: it does not look like a logo."""
 
     patch: Patch
     text: bool
     solid: bool = False
 
     def written_over(self, text: Coverage) -> Coverage:
-        """Where there is text in a picture (h, w), with this thing in front: its own at full strength, however pale it is."""
-        text, where = text.copy(), reach(self.patch, *text.shape)
+        """The coverage of scene text (h, w) with this object in front: its own text counts in full, however faint it is."""
+        text, where = text.copy(), overlap_slices(self.patch, *text.shape)
         if text[where].size:
             alpha, _ = cropped(self.patch, where)
             full = alpha / max(float(self.patch.alpha.max()), 1e-3)
@@ -36,22 +36,22 @@ class Thing:
         return text
 
 
-def thing(rng: Rng, canvas: Canvas, kind: str | None = None) -> Thing:
-    """A random thing of the kind, somewhere in the picture, perhaps partly outside."""
-    shares = np.array([SHARES.get(name, 1) for name in THINGS])
-    kind = kind or str(rng.choice(list(THINGS), p=shares / shares.sum()))
-    drawing = THINGS[kind](rng, canvas)
+def scene_object(rng: Rng, canvas: Canvas, kind: str | None = None) -> SceneObject:
+    """A random object of the kind, or of any, somewhere in the picture and perhaps partly outside."""
+    shares = np.array([SHARES.get(name, 1) for name in OBJECT_KINDS])
+    kind = kind or str(rng.choice(list(OBJECT_KINDS), p=shares / shares.sum()))
+    drawing = OBJECT_KINDS[kind](rng, canvas)
     height, width = drawing.alpha.shape
-    top, left = (rng.uniform(*sorted((-0.3 * own, of - 0.7 * own))) for own, of in ((height, canvas.height), (width, canvas.width)))
-    return Thing(Patch(round(left), round(top), drawing.alpha, drawing.colour), kind in TEXTS, kind in SOLID)
+    top, left = (rng.uniform(*sorted((-0.3 * side, room - 0.7 * side))) for side, room in ((height, canvas.height), (width, canvas.width)))
+    return SceneObject(Patch(round(left), round(top), drawing.alpha, drawing.colour), kind in TEXTS, kind in SOLID)
 
 
-def _size(rng: Rng, canvas: Canvas, least: float, most: float) -> int:
-    return max(10, round(canvas.short_side * rng.uniform(least, most)))
+def _size(rng: Rng, canvas: Canvas, smallest: float, largest: float) -> int:
+    return max(10, round(canvas.short_side * rng.uniform(smallest, largest)))
 
 
 def in_perspective(rng: Rng, drawing: Art, strength: float = 0.12) -> Art:
-    """As seen from the side, and lit unevenly."""
+    """Put the drawing in perspective and light it unevenly."""
     drawing = art.padded(drawing, max(2, int(min(drawing.alpha.shape) * strength)))
     h, w = drawing.alpha.shape
     corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
@@ -80,10 +80,10 @@ def sign(rng: Rng, canvas: Canvas) -> Art:
 
 def _text(rng: Rng, canvas: Canvas, lines: int) -> Coverage:
     size = _size(rng, canvas, 0.03, 0.11)
-    said = [captions.caption(rng, canvas.vocabulary) for _ in range(lines)]
-    drawing = art.flat(glyphs.text(said[0].words, said[0].font, size), np.zeros(3))
-    for c in said[1:]:
-        drawing = art.below(drawing, art.flat(glyphs.text(c.words, c.font, size), np.zeros(3)), size // 4)
+    texts = [captions.caption(rng, canvas.vocabulary) for _ in range(lines)]
+    drawing = art.flat(glyphs.text(texts[0].words, texts[0].font, size), np.zeros(3))
+    for text in texts[1:]:
+        drawing = art.below(drawing, art.flat(glyphs.text(text.words, text.font, size), np.zeros(3)), size // 4)
     return drawing.alpha
 
 
@@ -104,7 +104,7 @@ def scoreboard(rng: Rng, canvas: Canvas) -> Art:
 
 
 def clothing(rng: Rng, canvas: Canvas) -> Art:
-    """Print on cloth: wavy, worn, lit."""
+    """Print on cloth: wavy, worn and lit."""
     coverage = np.pad(_text(rng, canvas, int(rng.integers(1, 3))), 12)
     height, width = coverage.shape
     y, x = np.meshgrid(np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32), indexing="ij")
@@ -118,7 +118,7 @@ def clothing(rng: Rng, canvas: Canvas) -> Art:
 
 
 def windows(rng: Rng, canvas: Canvas) -> Art:
-    """A house's windows: a grid of light and dark panes."""
+    """The windows of a building: a grid of light and dark panes."""
     rows, columns, pane = int(rng.integers(2, 8)), int(rng.integers(2, 10)), _size(rng, canvas, 0.02, 0.07)
     gap = max(2, int(pane * rng.uniform(0.2, 0.8)))
     cell = np.zeros((pane + gap, pane + gap), np.float32)
@@ -130,7 +130,7 @@ def windows(rng: Rng, canvas: Canvas) -> Art:
 
 
 def cloudlet(rng: Rng, canvas: Canvas) -> Art:
-    """A soft pale blob, as of a cloud, smoke or steam."""
+    """A soft pale blob, like a cloud, smoke or steam."""
     width = _size(rng, canvas, 0.15, 0.6)
     shape = max(10, int(width * rng.uniform(0.4, 0.9))), width
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0], dtype=np.float32), np.linspace(-1, 1, shape[1], dtype=np.float32), indexing="ij")
@@ -139,7 +139,7 @@ def cloudlet(rng: Rng, canvas: Canvas) -> Art:
 
 
 def bokeh(rng: Rng, canvas: Canvas) -> Art:
-    """Lights out of focus: soft translucent discs of one hue."""
+    """Out-of-focus lights: soft translucent discs of one hue."""
     extent, hue = _size(rng, canvas, 0.3, 0.8), np.array([1, rng.uniform(0.5, 1), rng.uniform(0.2, 1)])
     drawing = art.flat(np.zeros((extent, extent), np.float32), hue)
     for _ in range(int(rng.integers(3, 9))):
@@ -152,7 +152,7 @@ def bokeh(rng: Rng, canvas: Canvas) -> Art:
 
 
 def flare(rng: Rng, canvas: Canvas) -> Art:
-    """A lens flare: a bright core with rings in a row."""
+    """A lens flare: a bright core and a row of rings."""
     extent = _size(rng, canvas, 0.3, 0.9)
     y, x = np.meshgrid(np.arange(extent, dtype=np.float32), np.arange(extent, dtype=np.float32), indexing="ij")
     alpha, step = np.zeros((extent, extent), np.float32), rng.uniform(0.12, 0.2)
@@ -165,7 +165,7 @@ def flare(rng: Rng, canvas: Canvas) -> Art:
 
 
 def ball(rng: Rng, canvas: Canvas) -> Art:
-    """A round thing, lit from one side: a ball, the moon, fruit."""
+    """A round object, lit from one side, like a ball, the moon or fruit."""
     size = _size(rng, canvas, 0.05, 0.25)
     y, x = np.meshgrid(np.linspace(-1, 1, size, dtype=np.float32), np.linspace(-1, 1, size, dtype=np.float32), indexing="ij")
     lit = np.clip(1.1 - 0.7 * np.hypot(x - rng.uniform(-0.5, 0.5), y + rng.uniform(0, 0.5)), 0.05, 1)[..., None]
@@ -175,7 +175,7 @@ def ball(rng: Rng, canvas: Canvas) -> Art:
 
 
 def lamp(rng: Rng, canvas: Canvas) -> Art:
-    """A light that shines: a bright disc with a halo."""
+    """A lamp: a bright disc with a halo."""
     size = _size(rng, canvas, 0.06, 0.3)
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     distance = np.hypot(axis[:, None], axis[None])
@@ -185,7 +185,7 @@ def lamp(rng: Rng, canvas: Canvas) -> Art:
 
 
 def picture_frame(rng: Rng, canvas: Canvas) -> Art:
-    """A picture on a wall, or a screen: a piece of another photo with a border."""
+    """A picture on a wall or a screen: a piece of another photo with a border."""
     size = _size(rng, canvas, 0.15, 0.45)
     drawing = emblems.photo_piece(rng, size, canvas.photos)
     width = max(2, int(size * rng.uniform(0.03, 0.1)))
@@ -195,7 +195,7 @@ def picture_frame(rng: Rng, canvas: Canvas) -> Art:
 
 
 def objects(rng: Rng, canvas: Canvas) -> Art:
-    """One thing of the world, or several alike in a row: an animal, a fruit, a tool; a vessel where no cut-outs are installed."""
+    """A cut-out object, or several equal ones in a row: an animal, a fruit, a tool; vessels if no cut-outs are installed."""
     picture = cutouts.load(canvas.cutouts[rng.integers(len(canvas.cutouts))]) if canvas.cutouts else None
     if picture is None:
         return vessels(rng, canvas)
@@ -207,7 +207,7 @@ def objects(rng: Rng, canvas: Canvas) -> Art:
 
 
 def vessels(rng: Rng, canvas: Canvas) -> Art:
-    """Cups, bottles or vases in a row: turned bodies of one colour, shaded, with a highlight, rims and grooves."""
+    """Cups, bottles or vases in a row: shaded solids of revolution in one colour, with a highlight, rims and grooves."""
     height = _size(rng, canvas, 0.1, 0.4)
     width = max(8, int(height * rng.uniform(0.4, 1.1)))
     y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)[None]
@@ -221,7 +221,7 @@ def vessels(rng: Rng, canvas: Canvas) -> Art:
         light = light * (1 + rng.uniform(-0.4, 0.4) * np.exp(-(((y - at - 0.04 * across**2) / rng.uniform(0.005, 0.03)) ** 2)))
     gleam = rng.uniform(0, 0.8) * np.exp(-(((across - rng.uniform(-0.6, 0.6)) / rng.uniform(0.05, 0.2)) ** 2)) * np.ones_like(y)
     colour = np.clip(light[..., None] * rng.uniform(0, 1, 3) + gleam[..., None], 0, 1).astype(np.float32)
-    if rng.random() < 0.5:  # a light rim
+    if rng.random() < 0.5:  # a light edge
         colour[: max(1, height // 20)] = rng.uniform(0.7, 1)
     flipped = slice(None, None, -1 if rng.random() < 0.5 else 1)
     soft = cv2.GaussianBlur(np.pad(alpha.astype(np.float32)[flipped], 2), (0, 0), 0.6 + height * 0.004)
@@ -229,7 +229,7 @@ def vessels(rng: Rng, canvas: Canvas) -> Art:
 
 
 def _in_row(rng: Rng, drawing: Art) -> Art:
-    """The thing, or up to four of it beside each other, on their shadows."""
+    """The object, or up to four copies of it side by side, often with shadows."""
     row = drawing
     for _ in range(int(rng.choice([0, 0, 0, 1, 2, 3]))):
         row = art.beside(row, drawing, int(drawing.alpha.shape[1] * rng.uniform(0.05, 1.2)))
@@ -237,7 +237,7 @@ def _in_row(rng: Rng, drawing: Art) -> Art:
 
 
 def weave(rng: Rng, canvas: Canvas) -> Art:
-    """Cloth, a net, a grille or a shelf: rows of holes, stitches or slats, alike and a little bent."""
+    """Cloth, a net, a grille or a shelf: regular, slightly bent rows of holes, stitches or slats."""
     extent = _size(rng, canvas, 0.25, 0.9), _size(rng, canvas, 0.25, 0.9)
     y, x = np.meshgrid(np.arange(extent[0], dtype=np.float32), np.arange(extent[1], dtype=np.float32), indexing="ij")
     bend = _size(rng, canvas, 0.0, 0.03) * art.cloud(rng, extent, 4)
@@ -253,17 +253,17 @@ def weave(rng: Rng, canvas: Canvas) -> Art:
     return Art(cv2.GaussianBlur(shape, (0, 0), rng.uniform(0.7, 3)), _lit(rng, colour))
 
 
-THINGS: dict[str, Callable[[Rng, Canvas], Art]] = {
+OBJECT_KINDS: dict[str, Callable[[Rng, Canvas], Art]] = {
     kind.__name__: kind
     for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave)
 }
-SHARES = {"sign": 2, "clothing": 2, "objects": 5, "vessels": 2, "weave": 2}  # of the others: 1
+SHARES = {"sign": 2, "clothing": 2, "objects": 5, "vessels": 2, "weave": 2}  # relative frequencies; 1 for the others
 TEXTS = ("sign", "scoreboard", "clothing")
-SOLID = ("objects", "vessels", "weave")  # that look like none of the marks, so that they may stand still in a clip that does
+SOLID = ("objects", "vessels", "weave")  # unlike any mark, so they may stand still in a static clip
 
 
 def framing(rng: Rng, canvas: Canvas) -> Patch:
-    """Letterbox bars, side bars or a vignette over the whole picture: fixed, and no mark."""
+    """Letterbox bars, side bars or a vignette over the whole picture: static, but not a mark."""
     alpha = np.zeros((canvas.height, canvas.width), np.float32)
     roll = rng.random()
     if roll < 0.35:

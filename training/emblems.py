@@ -1,4 +1,4 @@
-"""Procedural logos: blobs, polygons, rings and stars in layers, faces, symbols, and stickers cut from photos."""
+"""Procedural logos: layers of blobs, polygons, rings and stars; faces; symbols; stickers cut from photos."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ Rng = np.random.Generator
 Points = NDArray[np.float64]  # (n, 2) x, y, within the unit circle
 
 SYMBOLS = "★☆♥♦♣♠●◆▲▶☀☂☁☺☻♪♫✓✦✿❄☾⚡✈✂☎⌘"
-_SHIFT = 4  # fractional bits of OpenCV's points
+_SHIFT = 4  # fractional bits of OpenCV's point coordinates
 
 
 def emblem(rng: Rng, size_pixels: int, fonts: Sequence[Path] = ()) -> Art:
-    """A random logo of about size x size pixels: layers of shapes, a face, or a symbol of one of the fonts."""
+    """A random logo of about size x size pixels: layered shapes, a face, or a symbol from one of the fonts."""
     roll = rng.random()
     if roll < 0.12:
         return face(rng, size_pixels)
@@ -31,7 +31,7 @@ def emblem(rng: Rng, size_pixels: int, fonts: Sequence[Path] = ()) -> Art:
 
 
 def layered(rng: Rng, size_pixels: int) -> Art:
-    """One to three shapes over each other, some as rings, the first perhaps with a hole."""
+    """One to three shapes on top of each other, some as outlines, the first perhaps with a hole."""
     base = filled(outline(rng), size_pixels)
     if rng.random() < 0.5:
         base = base * (1 - filled(outline(rng) * rng.uniform(0.3, 0.75), size_pixels))
@@ -46,14 +46,14 @@ def layered(rng: Rng, size_pixels: int) -> Art:
 
 
 def filled(points: Points, size_pixels: int) -> Coverage:
-    """The area inside the outline, smooth at its edge."""
+    """Coverage (size, size) of the area inside the outline, anti-aliased."""
     picture = np.zeros((size_pixels, size_pixels), np.uint8)
     cv2.fillPoly(picture, [_on_grid(points, size_pixels)], 255, cv2.LINE_AA, _SHIFT)
     return picture.astype(np.float32) / 255
 
 
 def stroked(points: Points, size_pixels: int, width: float) -> Coverage:
-    """The outline as a line, `width` in parts of the size."""
+    """Coverage (size, size) of the outline as a line; `width` is a share of the size."""
     picture = np.zeros((size_pixels, size_pixels), np.uint8)
     cv2.polylines(picture, [_on_grid(points, size_pixels)], True, 255, max(1, round(width * size_pixels)), cv2.LINE_AA, _SHIFT)
     return picture.astype(np.float32) / 255
@@ -64,7 +64,7 @@ def _on_grid(points: Points, size_pixels: int) -> NDArray[np.int32]:
 
 
 def outline(rng: Rng) -> Points:
-    """A closed curve: disc, blob, polygon, star, box, heart, or a gear."""
+    """A random closed curve: disc, blob, polygon, star, box, heart or gear."""
     angle = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     shape, turn, count = int(rng.integers(7)), rng.uniform(0, 2 * np.pi), int(rng.integers(3, 9))
     if shape == 0:
@@ -87,6 +87,7 @@ def outline(rng: Rng) -> Points:
 
 
 def disc() -> Points:
+    """The unit circle."""
     return _polar(np.linspace(0, 2 * np.pi, 96, endpoint=False), np.ones(96))
 
 
@@ -95,7 +96,7 @@ def _polar(angle: NDArray[np.float64], radius: NDArray[np.float64]) -> Points:
 
 
 def face(rng: Rng, size_pixels: int) -> Art:
-    """A round face with eyes and a mouth, as messengers have them."""
+    """A round face with eyes and a mouth, like an emoji."""
     skin = rng.uniform(0, 1, 3) if rng.random() < 0.3 else np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.1, 0.4)])
     drawing = art.textured(rng, art.flat(filled(disc(), size_pixels), skin))
     features = np.zeros((size_pixels, size_pixels), np.uint8)
@@ -110,7 +111,7 @@ def face(rng: Rng, size_pixels: int) -> Art:
 
 
 def sticker(rng: Rng, size_pixels: int, photos: Sequence[NDArray[np.uint8]]) -> Art:
-    """A piece of a photo in a disc, a rounded box or another outline, often with a light rim; smooth noise where there is no photo."""
+    """A piece of a photo in a disc, a rounded box or another outline, often with a border; smooth noise without photos."""
     picture = photo_piece(rng, size_pixels, photos)
     roll = rng.random()
     if roll < 0.4:
@@ -119,16 +120,16 @@ def sticker(rng: Rng, size_pixels: int, photos: Sequence[NDArray[np.uint8]]) -> 
         coverage = filled(disc() if roll < 0.8 else outline(rng), size_pixels)
     drawing = Art(coverage, picture)
     if rng.random() < 0.5:
-        rim = max(1, round(size_pixels * rng.uniform(0.02, 0.06)))
-        inner = cv2.erode(np.pad(coverage, rim), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1)))[
-            rim:-rim, rim:-rim
+        border = max(1, round(size_pixels * rng.uniform(0.02, 0.06)))
+        inner = cv2.erode(np.pad(coverage, border), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * border + 1, 2 * border + 1)))[
+            border:-border, border:-border
         ]
         drawing = art.over(Art(inner, picture), art.flat(coverage, np.full(3, rng.choice([1, 1, 0.1]))))
     return drawing
 
 
 def photo_piece(rng: Rng, size_pixels: int, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """(size, size, 3) in [0, 1] of one of the photos, or smooth noise."""
+    """A random square piece (size, size, 3) in [0, 1] of one of the photos, or smooth noise without photos."""
     if not photos:
         return np.stack([art.cloud(rng, (size_pixels, size_pixels)) for _ in range(3)], 2)
     photo = photos[rng.integers(len(photos))]

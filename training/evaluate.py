@@ -1,8 +1,8 @@
-"""Scores of the three networks on fixed samples of the held-out clips, for each kind of mark.
+"""Scores the three networks on fixed samples of the held-out clips, for each kind of mark.
 
 python -m training.evaluate                                  # the shipped networks
-python -m training.evaluate --weights FOLDER                 # NAME.pt, or runs: NAME/best.pt, else NAME/last.pt
-python -m training.evaluate training/configs/segmenter.toml  # the runs beside that of this configuration, on its data
+python -m training.evaluate --weights FOLDER                 # with NAME.pt, or a folder of runs: NAME/best.pt, else NAME/last.pt
+python -m training.evaluate training/configs/segmenter.toml  # the runs of this configuration's folder, on its data
 
 Writes a Markdown table and a JSON file.
 """
@@ -19,19 +19,19 @@ from training.config import TrainConfig, from_command_line
 from training.fit import open_sources
 from training.samples import Source
 from training.task import Task
-from training.validation import Examination
+from training.validation import Validation
 from training.watermarks import Mark
 
 Scores = dict[str, float]
 
 SHIPPED = MANIFEST.parent / "weights"
 KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle", "subtitle_chinese", "badge")
-SAMPLES = 24  # of each kind and network
+SAMPLES = 24  # for each kind and network
 
 
 @dataclass(frozen=True)
 class Column:
-    """How a score is shown."""
+    """The column of a score: its title and number format."""
 
     title: str
     form: str
@@ -52,7 +52,7 @@ UNMARKED = "wrong"  # the score of windows without a mark, which are the same fo
 
 @dataclass(frozen=True)
 class OneKind(Source):
-    """Clips with marks of one kind."""
+    """A source whose marks are all of one kind."""
 
     kind: str = field(kw_only=True)
 
@@ -60,23 +60,23 @@ class OneKind(Source):
         return super().mark(rng, {self.kind: 1.0}, width, height, frames)
 
 
-def examined(tasks: Mapping[str, Task], source: Source, samples: int) -> Scores:
-    """All scores of the networks on samples of the source."""
-    return {key: value for task in tasks.values() for key, value in Examination(task, source, samples).scores(task.network).items()}
+def score_all(tasks: Mapping[str, Task], source: Source, samples: int) -> Scores:
+    """All scores of the networks on `samples` samples of the source."""
+    return {key: value for task in tasks.values() for key, value in Validation(task, source, samples).scores(task.network).items()}
 
 
 def by_kind(tasks: Mapping[str, Task], source: Source, kinds: tuple[str, ...], samples: int) -> dict[str, Scores]:
-    """A row of scores for each kind of mark, and one for windows without any."""
+    """Scores for each kind of mark, and a row for windows without a mark."""
     rows = {}
     for kind in kinds:
-        rows[kind] = examined(tasks, OneKind(source.clips, source.vocabulary, source.seed, kind=kind), samples)
+        rows[kind] = score_all(tasks, OneKind(source.clips, source.vocabulary, source.seed, kind=kind), samples)
         print(f"{kind}: " + ", ".join(f"{key} {value:.4g}" for key, value in rows[kind].items()), flush=True)
     unmarked = [scores.pop(UNMARKED) for scores in rows.values() if UNMARKED in scores]
     return {**rows, "no mark": {UNMARKED: unmarked[0]}} if unmarked else rows
 
 
 def table(rows: Mapping[str, Scores], corner: str = "mark") -> str:
-    """Markdown: a row of scores for each name, the columns that any of them has."""
+    """A Markdown table with a row for each name and a column for each score that occurs."""
     keys = [key for key in COLUMNS if any(key in scores for scores in rows.values())]
     head = [corner, *(COLUMNS[key].title for key in keys)]
     body = [[name, *(COLUMNS[key].form.format(scores[key]) if key in scores else "-" for key in keys)] for name, scores in rows.items()]
@@ -85,14 +85,14 @@ def table(rows: Mapping[str, Scores], corner: str = "mark") -> str:
 
 
 def write(rows: Mapping[str, Scores], path: Path, corner: str = "mark") -> None:
-    """`path` with the suffixes .md and .json."""
+    """Write `path` with the suffixes .md and .json."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".md").write_text(table(rows, corner))
     path.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def tasks_in(folder: Path) -> dict[str, Task]:
-    """The networks that have a checkpoint in the folder."""
+    """The networks that have a checkpoint in the folder. Exits if there is none; raises CheckpointMismatch if one does not fit."""
     found = {name: path for name in networks.NAMES if (path := networks.checkpoint_in(folder, name))}
     if not found:
         raise SystemExit(f"no checkpoint of any network in {folder}")
@@ -100,13 +100,13 @@ def tasks_in(folder: Path) -> dict[str, Task]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Scores of the three networks, for each kind of mark.")
-    parser.add_argument("config", nargs="?", help="a run's configuration, for its data and its folder of runs")
-    parser.add_argument("--weights", type=Path, help="a folder of checkpoints; without it and without a configuration the shipped ones")
+    parser = argparse.ArgumentParser(description="Scores the three networks for each kind of mark.")
+    parser.add_argument("config", nargs="?", help="configuration of a run, for its data and its folder of runs")
+    parser.add_argument("--weights", type=Path, help="a folder of checkpoints; the shipped ones without this and without a configuration")
     parser.add_argument("--data", type=Path, help="a folder with clips/ and photos/")
     parser.add_argument("--kinds", type=lambda text: tuple(text.split(",")), default=KINDS)
     parser.add_argument("--samples", type=int, default=SAMPLES)
-    parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="a path without suffix")
+    parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="output path without suffix")
     given = parser.parse_args(arguments)
     if unknown := set(given.kinds) - set(watermarks.KINDS):
         parser.error(f"unknown kinds: {', '.join(sorted(unknown))}")
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = from_command_line([given.config, *overrides]) if given.config else TrainConfig("", data=given.data or TrainConfig("").data)
     try:
         tasks = tasks_in(given.weights or (config.runs if given.config else SHIPPED))
-    except networks.Misfit as error:
+    except networks.CheckpointMismatch as error:
         raise SystemExit(str(error)) from error
     rows = by_kind(tasks, open_sources(config).validation, given.kinds, given.samples)
     write(rows, given.out)

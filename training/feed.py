@@ -1,4 +1,4 @@
-"""Batches for the loop, drawn in its own process or by workers in the background: the same ones in the same order either way."""
+"""Batches for the training loop, drawn in its process or by background workers; either way the same batches in the same order."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable
@@ -16,8 +16,8 @@ from training.samples import Sample, Source
 from training.task import Batch
 
 
-class Drawn(Dataset[Sample]):
-    """Sample i of a source. On its way to a worker a memory-mapped clip becomes its path, and is mapped again there."""
+class SampleDataset(Dataset[Sample]):
+    """Sample i of a source. Memory-mapped clips are sent to workers as paths, and mapped again there."""
 
     def __init__(self, sample: Callable[[Source, int], Sample], source: Source) -> None:
         self.sample = sample
@@ -45,40 +45,40 @@ class Drawn(Dataset[Sample]):
 def batches(
     sample: Callable[[Source, int], Sample], source: Source, config: TrainConfig, first_step: int, rank: int = 0, ranks: int = 1
 ) -> Iterable[Batch]:
-    """The batches from `first_step` to the end of the run. Of each step's samples every one of the devices (`ranks`) takes its own."""
+    """The batches from `first_step` to the end of the run. Each of the `ranks` devices gets its own samples of every step."""
     firsts = [(step * ranks + rank) * config.batch for step in range(first_step, config.steps)]
     return DataLoader(
-        Drawn(sample, source),
+        SampleDataset(sample, source),
         batch_sampler=[range(first, first + config.batch) for first in firsts],  # type: ignore[arg-type]
         collate_fn=collated,
         num_workers=config.workers,
-        multiprocessing_context=_workshop() if config.workers else None,
-        worker_init_fn=_settle,
+        multiprocessing_context=_worker_context() if config.workers else None,
+        worker_init_fn=_init_worker,
         pin_memory=torch.cuda.is_available(),
     )
 
 
 def collated(samples: list[Sample]) -> Batch:
-    """Stacks samples into tensors (B, ...)."""
+    """Stack samples into tensors (B, ...)."""
     return {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
 
 
 def _path_of(frames: Frames) -> str | None:
-    """The file that these frames are all of, if they are mapped from one."""
+    """The path of the file, if these frames map all of it; else None."""
     if not isinstance(frames, np.memmap) or frames.filename is None:
         return None
     path = str(frames.filename)
     return path if np.load(path, mmap_mode="r").shape == frames.shape else None
 
 
-def _workshop() -> Any:
-    """Workers fork from a server that has the imports done and no threads: a fork of this process could hang in one of its locks."""
+def _worker_context() -> Any:
+    """Start workers from a fork server, which has the imports done and no threads: forking this process could deadlock."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training.networks"])  # what a worker would import again of the program that it serves
+    context.set_forkserver_preload(["training.networks"])  # spares each worker the imports
     return context
 
 
-def _settle(_worker: int) -> None:
-    """One thread each, and numbers as in the loop's own process, which flushes denormals as well."""
+def _init_worker(_worker: int) -> None:
+    """Use one thread, and flush denormals as the training process does, for equal numbers."""
     cv2.setNumThreads(1)
     torch.set_flush_denormal(True)

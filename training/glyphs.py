@@ -1,4 +1,4 @@
-"""Shapes that marks are made of: text, the little face, procedural logos, as coverage maps."""
+"""Coverage maps of the shapes of marks: text, a face, procedural logos."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Coverage = NDArray[np.float32]  # (h, w) in [0, 1]
 
-SUPERSAMPLING = 3  # shapes are drawn this many times larger and averaged down
+SUPERSAMPLING = 3  # shapes are drawn at this scale and averaged down
 
 
 @lru_cache(maxsize=512)
@@ -19,7 +19,7 @@ def _font(path: Path, size_pixels: int) -> ImageFont.FreeTypeFont:
 
 
 def text(words: str, font: Path, size_pixels: int, outline_pixels: int = 0) -> Coverage:
-    """Coverage of one line of text, tightly cropped with two pixels around it."""
+    """Coverage (h, w) of one line of text, with a margin of two pixels."""
     face = _font(font, size_pixels)
     left, top, right, bottom = face.getbbox(words, stroke_width=outline_pixels)
     image = Image.new("L", (int(right - left) + 4, int(bottom - top) + 4))
@@ -28,21 +28,21 @@ def text(words: str, font: Path, size_pixels: int, outline_pixels: int = 0) -> C
 
 
 def fitted_text(words: str, font: Path, width_pixels: float) -> Coverage:
-    """Text scaled so that it is about `width_pixels` wide."""
+    """Coverage (h, w) of a line of text about `width_pixels` wide."""
     probe = _font(font, 100).getlength(words)
     return text(words, font, max(8, int(100 * width_pixels / max(probe, 1))))
 
 
 @lru_cache(maxsize=4096)
 def covers(font: Path, words: str) -> bool:
-    """Whether the font has a glyph for every letter: one that differs from the box it shows for what it lacks."""
+    """Whether the font has a glyph for every letter, that is, none is drawn as the box for missing glyphs."""
     face = _font(font, 24)
-    lacking = bytes(face.getmask("\uffff"))
-    return all(letter.isspace() or bytes(face.getmask(letter)) != lacking for letter in words)
+    missing_glyph = bytes(face.getmask("\uffff"))
+    return all(letter.isspace() or bytes(face.getmask(letter)) != missing_glyph for letter in words)
 
 
 def lettered(words: str, font: Path, size_pixels: int, spacing_pixels: float = 0.0, small_caps: bool = False) -> Coverage:
-    """One line set letter by letter, with more room between them, or with small capitals for small letters."""
+    """Coverage (h, w) of one line set letter by letter, with extra spacing, or with small capitals for lower-case letters."""
     small = _font(font, max(6, round(size_pixels * 0.78)))
     faces = [small if small_caps and letter.islower() else _font(font, size_pixels) for letter in words]
     letters = words.upper() if small_caps and len(words.upper()) == len(words) else words
@@ -56,14 +56,14 @@ def lettered(words: str, font: Path, size_pixels: int, spacing_pixels: float = 0
 
 
 def slanted(coverage: Coverage, slope: float) -> Coverage:
-    """Leaning to the right by `slope` pixels a pixel of height."""
+    """Slant (h, w) to the right by `slope` pixels per pixel of height."""
     height, width = coverage.shape
     lean = np.array([[1, -slope, slope * height], [0, 1, 0]])
     return cv2.warpAffine(coverage, lean, (width + int(slope * height) + 2, height))
 
 
 def cropped(coverage: Coverage) -> Coverage:
-    """Without the empty rows and columns around, but two pixels; at least one pixel remains."""
+    """Crop empty rows and columns, leaving a margin of two pixels; at least one pixel remains."""
     rows, columns = np.nonzero(coverage.max(1) > 0)[0], np.nonzero(coverage.max(0) > 0)[0]
     if len(rows) == 0:
         return coverage[:1, :1]
@@ -71,7 +71,7 @@ def cropped(coverage: Coverage) -> Coverage:
 
 
 def _polar(size_pixels: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """(radius, angle, y, x) over a supersampled square of half-width 1.15."""
+    """(radius, angle, y, x), each over a supersampled square of half-width 1.15."""
     axis = np.linspace(-1.15, 1.15, size_pixels * SUPERSAMPLING, dtype=np.float32)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return np.hypot(x, y), np.arctan2(y, x), y, x
@@ -84,7 +84,7 @@ def _averaged(shape: NDArray[np.bool_], size_pixels: int) -> Coverage:
 def face(
     size_pixels: int, lobes: int, depth: float, turn_radians: float, eyes_open: float, eye_width: float, eye_gap: float
 ) -> tuple[Coverage, Coverage]:
-    """A lobed disc with two oval eyes: (coverage of the body with its glints, coverage of the eyes)."""
+    """A lobed disc with two oval eyes: coverage of the body with its glints, and of the eyes, (size, size) each."""
     radius, angle, y, x = _polar(size_pixels)
     body = radius < 1 - depth + depth * np.cos(lobes * (angle - turn_radians))
     eyes, glints = np.zeros_like(body), np.zeros_like(body)
@@ -95,7 +95,7 @@ def face(
 
 
 def logo(rng: np.random.Generator, size_pixels: int) -> Coverage:
-    """A random emblem: disc, ring, polygon, star or rounded box, often with something cut out of it."""
+    """Coverage (size, size) of a random emblem: disc, ring, polygon, flower or box, often with a shape cut out."""
     radius, angle, y, x = _polar(size_pixels)
     solid = _solid(rng, radius, angle, y, x)
     if rng.random() < 0.7:
@@ -123,13 +123,13 @@ def _solid(
 
 
 def rotated(coverage: Coverage, degrees: float) -> Coverage:
-    """The coverage turned about its centre, on a canvas that holds it."""
+    """Rotate (h, w) about its centre, on a canvas that holds all of it."""
     image = Image.fromarray((coverage * 255).astype(np.uint8)).rotate(degrees, Image.Resampling.BICUBIC, expand=True)
     return np.asarray(image, np.float32) / 255
 
 
 def beside(left: Coverage, right: Coverage, gap_pixels: int, right_sinks_pixels: int = 0) -> tuple[Coverage, Coverage]:
-    """Both coverages on one canvas, centred on one line: (left alone, right alone)."""
+    """Place both coverages side by side, vertically centred, on two canvases of one size: (left alone, right alone)."""
     height = max(left.shape[0], right.shape[0] + 2 * right_sinks_pixels)
     width = left.shape[1] + gap_pixels + right.shape[1]
     canvases = np.zeros((2, height, width), np.float32)

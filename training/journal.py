@@ -1,4 +1,4 @@
-"""What a run leaves to read: `log.jsonl`, TensorBoard's event file, pictures of its validations, and lines in the terminal."""
+"""Logs a run: `log.jsonl`, TensorBoard events, pictures of its validations, and lines in the terminal."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from training.pages import Sheet
 
 @dataclass
 class Tally:
-    """Mean loss and seconds per step since it was begun. Losses stay on their device until they are asked for."""
+    """Mean loss and seconds per step since it was created. Losses stay on their device until they are read."""
 
     losses: list[Tensor] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
@@ -31,7 +31,7 @@ class Tally:
 
 
 class Journal:
-    """Written by one process of a run. A run that goes on from `first_step` writes anew what came after it."""
+    """The logs of a run, written by one process. When resuming, TensorBoard events after `first_step` are discarded."""
 
     def __init__(self, folder: Path, first_step: int, every_steps: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,16 +45,16 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._board.close()
 
-    def trained(self, step: int, loss: Tensor, rate: float) -> None:
-        """Notes a step's loss; writes to TensorBoard every few steps."""
+    def log_step(self, step: int, loss: Tensor, rate: float) -> None:
+        """Record the loss of a step; write to TensorBoard every few steps."""
         self._recent.losses.append(loss)
         self._since_validation.losses.append(loss)
         if len(self._recent.losses) == self._every_steps:
             self._plot(step, "training", {"loss": self._recent.loss, "learning_rate": rate, "seconds_per_step": self._recent.seconds})
             self._recent = Tally()
 
-    def validated(self, step: int, scores: dict[str, float], sheet: Sheet | None) -> None:
-        """Writes a validation everywhere; `loss` and `seconds` are means over the steps since the one before."""
+    def log_validation(self, step: int, scores: dict[str, float], sheet: Sheet | None) -> None:
+        """Log a validation everywhere; `loss` and `seconds` are means over the steps since the previous one."""
         row = {"step": step, "loss": self._since_validation.loss, "seconds": self._since_validation.seconds, **scores}
         print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
         with (self._folder / "log.jsonl").open("a") as file:

@@ -1,4 +1,4 @@
-"""What each network is asked for. All take the sample's tensors and return a scalar."""
+"""The losses of the networks. All take tensors of a batch and return a scalar."""
 
 import torch
 from torch import Tensor
@@ -9,14 +9,14 @@ from models.inpainter import Restored
 
 
 def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """A smooth absolute value."""
+    """The Charbonnier penalty, a smooth absolute value (Charbonnier et al. 1994)."""
     return (difference.square() + epsilon**2).sqrt()
 
 
 def segmentation(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy plus soft Dice over each sample's overlay. Both (B, T, 2, H, W).
 
-    Marked pixels weigh no more than others: a heavier weight found things of the scene in 1 to 4 % of the pixels of unmarked clips.
+    Marked pixels weigh no more than others: with a higher weight, 1 to 4 % of the pixels of unmarked clips were false positives.
     """
     entropy = F.binary_cross_entropy_with_logits(logits, target)
     probability, truth = logits[:, :, 0].sigmoid(), target[:, :, 0]
@@ -25,14 +25,15 @@ def segmentation(logits: Tensor, target: Tensor) -> Tensor:
     return 4 * entropy + 0.5 * dice.mean()
 
 
-def matte(opacity: Tensor, colour: Tensor, doubt: Tensor, sample: dict[str, Tensor]) -> Tensor:
-    """The opacity's shape and, lighter, its level; the colour; what their errors do to the un-blended picture; and how well the doubt fits.
+def matte(opacity: Tensor, colour: Tensor, opacity_sigma: Tensor, sample: dict[str, Tensor]) -> Tensor:
+    """Errors of the opacity's shape and, with less weight, its level; of the colour; of the un-blended picture; and of the opacity sigma.
 
-    Opacity and doubt (B, 1, H, W), colour (B, 3, H, W). Level and mean colour are set right first, as `models.blend` will do in serving.
+    opacity, opacity_sigma: (B, 1, H, W), colour: (B, 3, H, W), in [0, 1]. For the shape, level and mean colour are corrected first, as
+    `models.blend` does in serving.
     """
     true_opacity, true_colour, clean = sample["opacity"], sample["colour"], sample["clean"]
     near = F.max_pool2d((true_opacity > 0.03).float(), 9, 1, 4)
-    covered = (true_opacity > 0.03).float().sum((1, 2, 3)) + 64
+    area = (true_opacity > 0.03).float().sum((1, 2, 3)) + 64
     levelled, shade = level(opacity, colour, true_opacity, true_colour)
     shape = charbonnier(levelled - true_opacity) * (0.2 + near)
     direct = charbonnier(opacity - true_opacity) * (0.2 + near)
@@ -41,52 +42,52 @@ def matte(opacity: Tensor, colour: Tensor, doubt: Tensor, sample: dict[str, Tens
     a = levelled.clamp(0, 0.9)
     unblended = (marked - a * shade) / (1 - a)
     effect = charbonnier((unblended - clean).clamp(-1, 1)).mean(1, keepdim=True) * near * (true_opacity < 0.9)
-    believed = doubt + 0.005
-    fit = (believed.log() + (levelled - true_opacity).abs().detach() / believed) * near  # likelihood of a Laplace distribution
-    return ((4 * shape + direct + 2 * tint + 2 * effect + 0.1 * fit).sum((1, 2, 3)) / covered).mean()
+    sigma = opacity_sigma + 0.005
+    likelihood = (sigma.log() + (levelled - true_opacity).abs().detach() / sigma) * near  # negative log, Laplace distribution
+    return ((4 * shape + direct + 2 * tint + 2 * effect + 0.1 * likelihood).sum((1, 2, 3)) / area).mean()
 
 
 def level(opacity: Tensor, colour: Tensor, true_opacity: Tensor, true_colour: Tensor) -> tuple[Tensor, Tensor]:
-    """The opacity by the factor, and the colour by the shift, that bring them nearest to the true ones."""
+    """The opacity times the factor, and the colour plus the shift, that bring them closest to the true ones, in [0, 1]."""
     factor = (opacity * true_opacity).sum((1, 2, 3), keepdim=True) / (opacity.square().sum((1, 2, 3), keepdim=True) + 1e-3)
     shift = ((true_colour - colour) * true_opacity).sum((2, 3), keepdim=True) / (true_opacity.sum((2, 3), keepdim=True) + 1e-3)
     return (opacity * factor.clamp(0.2, 3)).clamp(max=1), (colour + shift).clamp(0, 1)
 
 
 def inpainting(restored: Restored, sample: dict[str, Tensor]) -> Tensor:
-    """Error in the hole: in decibels, absolute, of its edges, of its structure; and lighter, of what was borrowed and of each flow."""
+    """Errors in the hole: in decibels, absolute, of gradients, of structure; with less weight, of the reference pixels and of each flow."""
     hole, mask, target = sample["hole"], sample["mask"][:, 0], sample["clean"][:, 0]
     area = hole.sum((1, 2, 3)) * 3 + 64
     error = restored.clean - target
     squared = (error.square() * hole).sum((1, 2, 3)) / area
     decibels = 10 * torch.log10(squared + 2e-5)
     absolute = (charbonnier(error) * mask).sum((1, 2, 3)) / area
-    across, down = steps(error)
+    across, down = gradients(error)
     edges = ((charbonnier(across) * mask[..., 1:]).sum((1, 2, 3)) + (charbonnier(down) * mask[..., 1:, :]).sum((1, 2, 3))) / area
-    lent = (charbonnier(restored.borrowed - target) * hole).sum((1, 2, 3)) / area
-    direct = 0.05 * decibels + 4 * absolute + 2 * edges + 0.3 * unlike(restored.clean, target, hole) + lent
+    reference_error = (charbonnier(restored.from_references - target) * hole).sum((1, 2, 3)) / area
+    direct = 0.05 * decibels + 4 * absolute + 2 * edges + 0.3 * dissimilarity(restored.clean, target, hole) + reference_error
     return direct.mean() + 0.5 * alignment(restored.flows, sample)
 
 
-def steps(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Differences to the next pixel, across and down, of (B, C, H, W)."""
+def gradients(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences to the next pixel, across (B, C, H, W - 1) and down (B, C, H - 1, W), of (B, C, H, W)."""
     return picture[..., :, 1:] - picture[..., :, :-1], picture[..., 1:, :] - picture[..., :-1, :]
 
 
-def unlike(picture: Tensor, truth: Tensor, where: Tensor) -> Tensor:
-    """1 - structural similarity (Wang et al. 2004) of the grey values over windows of 7x7 around the pixels of `where`: (B).
+def dissimilarity(picture: Tensor, truth: Tensor, where: Tensor) -> Tensor:
+    """1 - structural similarity (Wang et al. 2004) of grey values in 7x7 windows, mean over the pixels of `where`: (B,).
 
-    The term that asks for texture: it needs no trained network to judge by.
+    It rewards texture without a perceptual network.
     """
     x, y = picture.mean(1, keepdim=True), truth.mean(1, keepdim=True)
     mean_x, mean_y, xx, yy, xy = (F.avg_pool2d(v, 7, 1, 3, count_include_pad=False) for v in (x, y, x * x, y * y, x * y))
-    above = (2 * mean_x * mean_y + 1e-4) * (2 * (xy - mean_x * mean_y) + 9e-4)
-    below = (mean_x**2 + mean_y**2 + 1e-4) * ((xx - mean_x**2).clamp(min=0) + (yy - mean_y**2).clamp(min=0) + 9e-4)
-    return ((1 - above / below) * where).sum((1, 2, 3)) / (where.sum((1, 2, 3)) + 16)
+    numerator = (2 * mean_x * mean_y + 1e-4) * (2 * (xy - mean_x * mean_y) + 9e-4)
+    denominator = (mean_x**2 + mean_y**2 + 1e-4) * ((xx - mean_x**2).clamp(min=0) + (yy - mean_y**2).clamp(min=0) + 9e-4)
+    return ((1 - numerator / denominator) * where).sum((1, 2, 3)) / (where.sum((1, 2, 3)) + 16)
 
 
 def alignment(flows: list[Tensor], sample: dict[str, Tensor]) -> Tensor:
-    """How well the clean references, warped, match the clean target around and under the mark; robust to what is occluded."""
+    """Difference of the warped clean references from the clean target, around and under the mark; robust to occlusion."""
     clean = sample["clean"]
     references = clean[:, 1:].flatten(0, 1)
     target = clean[:, :1].expand(-1, clean.shape[1] - 1, -1, -1, -1).flatten(0, 1)

@@ -1,7 +1,7 @@
-"""How good a clean plate is: the figures of the benchmark and of the validation during training, in plain numpy.
+"""Metrics of a clean plate, for the benchmark and for validation during training, in NumPy.
 
 Pictures are (H, W, 3) uint8, or float in [0, 255]; alpha is (H, W) float in [0, 1]; masks are (H, W) bool.
-Sums are values that add up over frames, so that a clip is measured without being held in memory:
+Sums are added up over frames, so that a clip is measured without holding it in memory:
 
     error = Mean()
     for candidate, truth, alpha in frames:
@@ -21,13 +21,13 @@ Mask = NDArray[np.bool_]
 
 MARKED = 0.05  # alpha above which a pixel counts as marked
 PEAK = 255.0
-PSNR_CEILING_DB = 100.0  # of equal pictures, whose PSNR is infinite
+PSNR_CEILING_DB = 100.0  # reported for equal pictures, whose PSNR is infinite
 SSIM_WINDOW_PIXELS = 7
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean that is still growing."""
+    """A running mean."""
 
     total: float = 0.0
     count: int = 0
@@ -37,13 +37,13 @@ class Mean:
 
     @property
     def value(self) -> float | None:
-        """The mean, or None of nothing."""
+        """The mean; None without values."""
         return self.total / self.count if self.count else None
 
 
 @dataclass(frozen=True)
 class Moments:
-    """First and second moments of pairs (x, y), still growing; their correlation."""
+    """Running first and second moments of pairs (x, y), and their correlation."""
 
     count: int = 0
     x: float = 0.0
@@ -59,7 +59,7 @@ class Moments:
 
     @property
     def correlation(self) -> float | None:
-        """Pearson's, in [-1, 1]; None where x or y does not vary."""
+        """Pearson's correlation, in [-1, 1]; None if x or y does not vary."""
         spread_x, spread_y = self.count * self.xx - self.x**2, self.count * self.yy - self.y**2
         if spread_x <= 1e-9 * self.count * self.xx or spread_y <= 1e-9 * self.count * self.yy:
             return None
@@ -67,13 +67,13 @@ class Moments:
 
 
 def squared_error(candidate: Picture, truth: Picture, where: Mask | None = None) -> Mean:
-    """Squared difference of two (H, W, 3) pictures over the pixels of `where` (H, W), or over all."""
+    """Squared difference of two (H, W, 3) pictures over the pixels of `where` (H, W), or over all. Raises ValueError if shapes differ."""
     difference = _difference(candidate, truth, where)
     return Mean(float(np.square(difference).sum()), difference.size)
 
 
 def psnr(error: Mean) -> float | None:
-    """Peak signal-to-noise ratio in dB of a mean squared error, at most `PSNR_CEILING_DB`; None of no pixel."""
+    """Peak signal-to-noise ratio in dB of a mean squared error, at most `PSNR_CEILING_DB`; None without pixels."""
     if error.value is None:
         return None
     if error.value == 0:
@@ -88,16 +88,16 @@ def motion(previous: Picture, current: Picture, where: Mask) -> Mean:
 
 
 def flicker(ours: Mean, truth: Mean) -> float | None:
-    """Our motion over the truth's: 1 is right, below 1 smeared, above 1 flickering; None where the truth stands still."""
+    """Motion of the result over motion of the truth: 1 is right, below 1 is smeared, above 1 flickers; None if the truth is static."""
     if ours.value is None or not truth.value:
         return None
     return ours.value / truth.value
 
 
 def ghost(candidate: Picture, truth: Picture, alpha: Alpha) -> Moments:
-    """Moments of (residual, alpha) over the marked pixels; their correlation is what is left of the mark's shape.
+    """Moments of (residual, alpha) over the marked pixels; their correlation measures the visible remainder of the mark's shape.
 
-    The residual is candidate minus truth, mean over channels.
+    The residual is candidate minus truth, averaged over channels.
     """
     where = alpha > MARKED
     residual = _difference(candidate, truth, where).mean(axis=1)
@@ -113,9 +113,9 @@ def ghost(candidate: Picture, truth: Picture, alpha: Alpha) -> Moments:
 
 
 def ssim(candidate: Picture, truth: Picture) -> float:
-    """Structural similarity of the grey values of two (H, W, 3) pictures, mean over every whole window of 7x7 pixels.
+    """Structural similarity (Wang et al. 2004) of the grey values of two (H, W, 3) pictures, mean over all 7x7 windows.
 
-    Uniform windows and sample (co)variances, constants 0.01 and 0.03 of the peak. Both sides at least 7 pixels.
+    Uniform windows, sample (co)variances, constants 0.01 and 0.03 of the peak. Both sides must be at least 7 pixels.
     """
     x, y = _grey(candidate), _grey(truth)
     pixels = SSIM_WINDOW_PIXELS**2
@@ -130,19 +130,19 @@ def ssim(candidate: Picture, truth: Picture) -> float:
 
 
 def f1(found: Mask, truth: Mask) -> float:
-    """F1 of two (H, W) masks, both dilated 3x3, in [0, 1]; 1 when both are empty."""
+    """F1 of two (H, W) masks, both dilated 3x3, in [0, 1]; 1 if both are empty."""
     found, truth = dilated(found), dilated(truth)
     total = int(found.sum()) + int(truth.sum())
     return 2 * int((found & truth).sum()) / total if total else 1.0
 
 
 def masked_share(found: Mask) -> Mean:
-    """Share of the pixels of a (H, W) mask that are set."""
+    """Share of the set pixels of a (H, W) mask."""
     return Mean(float(found.sum()), found.size)
 
 
 def dilated(mask: Mask, reach_pixels: int = 1) -> Mask:
-    """The (H, W) mask grown by a square of `2 * reach_pixels + 1`."""
+    """Dilate a (H, W) mask by a square of side `2 * reach_pixels + 1`."""
     rows = mask.copy()
     for shift in range(1, reach_pixels + 1):
         rows[shift:] |= mask[:-shift]
@@ -168,7 +168,7 @@ def _grey(picture: Picture) -> NDArray[np.float64]:
 
 
 def _window_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of every whole window: (H, W) -> (H - 6, W - 6), by running sums."""
+    """Mean of every whole window: (H, W) -> (H - 6, W - 6), by integral image."""
     size = SSIM_WINDOW_PIXELS
     sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     return (sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]) / size**2

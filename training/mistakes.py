@@ -1,7 +1,6 @@
-"""Where the segmenter that is served takes clean clips and photos for marks: places that its training goes back to.
+"""Finds false positives of the shipped segmenter in clean clips and photos, which are then shown in training as hard negatives.
 
-Hard examples are looked for with the network itself, as Sung and Poggio did for faces ("Example-based Learning for View-based Human Face
-Detection", 1998).
+Mining hard examples with the network itself follows Sung and Poggio ("Example-based Learning for View-based Human Face Detection", 1998).
 """
 
 import hashlib
@@ -18,17 +17,17 @@ from models import registry, spec
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES
 from service.pipeline.locate.segment import long_exposures, mark_probability
 from training.clips import Clip
-from training.sighted import shipped_segmenter
+from training.detection import shipped_segmenter
 
-SEEN = 0.3  # probability from which on a place is a mistake
-LEAST_PIXELS = 12  # at analysis size
+MIN_PROBABILITY = 0.3  # a higher probability in a clean clip is a mistake
+MIN_PIXELS = 12  # area of a mistake, at analysis size
 STRIDE_FRAMES = 8
-WINDOWS = 3  # of SEGMENTER_FRAMES frames each, evenly over a clip, beside one of exposures
+WINDOWS = 3  # per clip, of SEGMENTER_FRAMES frames each, evenly spaced; one of long exposures is added
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A piece of a clean clip, in its pixels, in which marks are seen at some time."""
+    """A rectangle of a clean clip, in its pixels, where the segmenter finds a mark in some frame."""
 
     clip: str
     top: int
@@ -38,32 +37,32 @@ class Mistake:
 
 
 def mistakes(clips: Sequence[Clip], folder: Path) -> tuple[Mistake, ...]:
-    """All of these clips; looked for once with these weights, and kept in the folder."""
+    """The mistakes in these clips, searched once per weights and set of clips, and cached in the folder."""
     weights = registry.find(spec.SEGMENTER)
     key = hashlib.sha256(" ".join([weights.sha256, *(clip.name for clip in clips)]).encode()).hexdigest()[:16]
-    kept = folder / f"mistakes_{key}.json"
-    if not kept.exists():
-        found = [asdict(mistake) for clip in clips for mistake in _of(clip)]
-        half = kept.with_suffix(".part")
-        half.write_text(json.dumps(found), encoding="utf-8")
-        half.rename(kept)
-    return tuple(Mistake(**entry) for entry in json.loads(kept.read_text(encoding="utf-8")))
+    cached = folder / f"mistakes_{key}.json"
+    if not cached.exists():
+        found = [asdict(mistake) for clip in clips for mistake in _find(clip)]
+        unfinished = cached.with_suffix(".part")
+        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.rename(cached)
+    return tuple(Mistake(**entry) for entry in json.loads(cached.read_text(encoding="utf-8")))
 
 
-def _of(clip: Clip) -> Iterator[Mistake]:
+def _find(clip: Clip) -> Iterator[Mistake]:
     height, width = clip.frames.shape[1:3]
     scale = min(1.0, ANALYSIS_LONG_SIDE_PIXELS / max(height, width))
-    seen = np.max([mark_probability(look, shipped_segmenter(), frozenset({"overlay"})).max(0) for look in _looks(clip, scale)], axis=0)
-    wide = cv2.dilate((seen > SEEN).astype(np.uint8), np.ones((9, 9), np.uint8))
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(wide)
+    maps = [mark_probability(window, shipped_segmenter(), frozenset({"overlay"})).max(0) for window in _inputs(clip, scale)]
+    wrong = np.max(maps, axis=0) > MIN_PROBABILITY
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(wrong.astype(np.uint8), np.ones((9, 9), np.uint8)))
     for label in range(1, count):
-        if ((labels == label) & (seen > SEEN)).sum() >= LEAST_PIXELS:
-            left, top, across, down = (round(float(value) / scale) for value in boxes[label][:4])
-            yield Mistake(clip.name, top, left, down, across)
+        if ((labels == label) & wrong).sum() >= MIN_PIXELS:
+            left, top, box_width, box_height = (round(float(value) / scale) for value in boxes[label][:4])
+            yield Mistake(clip.name, top, left, box_height, box_width)
 
 
-def _looks(clip: Clip, scale: float) -> Iterator[NDArray[np.float32]]:
-    """(T, 3, h, w) in [0, 1]: stretches of the clip, and its quarters as long exposures."""
+def _inputs(clip: Clip, scale: float) -> Iterator[NDArray[np.float32]]:
+    """Windows (T, 3, h, w) in [0, 1] for the segmenter: long exposures of the clip's quarters, and some of its stretches."""
     frames = [cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for frame in clip.frames[:: STRIDE_FRAMES // 2]]
     pictures = np.stack(frames).transpose(0, 3, 1, 2).astype(np.float32) / 255
     yield long_exposures(pictures)

@@ -1,4 +1,4 @@
-"""The three networks by name, as a checkpoint has them."""
+"""Restores the three networks from checkpoints, by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,24 +19,24 @@ _MADE_BY: dict[str, tuple[Callable[..., Task], Callable[..., Any]]] = {
 NAMES = tuple(_MADE_BY)
 
 
-class Misfit(Exception):
-    """A checkpoint is of another version of its network."""
+class CheckpointMismatch(Exception):
+    """A checkpoint does not fit this version of its network."""
 
 
 def restored(name: str, path: Path) -> Task:
-    """The network of a checkpoint, of its shape and with its averaged weights. Raises Misfit."""
-    made, shape = _MADE_BY[name]
+    """The task with the network of a checkpoint and its averaged weights. Raises CheckpointMismatch if it does not fit."""
+    make_task, make_config = _MADE_BY[name]
     state = checkpoint.load(path)
     config = {key: tuple(value) if isinstance(value, list) else value for key, value in state["network_config"].items()}
     try:
-        task = made(TrainConfig(name), shape(**config))
+        task = make_task(TrainConfig(name), make_config(**config))
         task.network.load_state_dict(state["average"])
     except (TypeError, ValueError, RuntimeError) as error:
-        raise Misfit(f"{path} is of another version of the {name}") from error
+        raise CheckpointMismatch(f"{path} is of another version of the {name}") from error
     return task
 
 
 def checkpoint_in(folder: Path, name: str) -> Path | None:
-    """A network's checkpoint in a folder of weights (NAME.pt) or of runs (NAME/best.pt, else NAME/last.pt)."""
+    """A network's checkpoint in a folder of weights (NAME.pt) or of runs (NAME/best.pt, else NAME/last.pt); None if there is none."""
     places = (folder / f"{name}.pt", folder / name / checkpoint.BEST, folder / name / checkpoint.LAST)
     return next((path for path in places if path.exists()), None)

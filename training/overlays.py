@@ -1,4 +1,4 @@
-"""The many kinds of marks that the networks are trained on, beside those of the benchmark: each a small function."""
+"""The kinds of marks that the networks are trained on, in addition to those of the benchmark; each is a small function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +11,18 @@ from training.animation import Pose
 from training.art import Art
 from training.captions import Caption
 from training.glyphs import Coverage
-from training.patches import Canvas, LazyPatches, Patch, Showing, placed
+from training.patches import Canvas, LazyPatches, MarkFrames, Patch, placed
 
 Rng = np.random.Generator
 
 
-def _size(rng: Rng, canvas: Canvas, least: float, most: float) -> int:
-    """Pixels, log-uniform between two parts of the short side."""
-    return max(10, round(canvas.short_side * float(np.exp(rng.uniform(np.log(least), np.log(most))))))
+def _size(rng: Rng, canvas: Canvas, smallest: float, largest: float) -> int:
+    """A random size in pixels, log-uniform between two shares of the short side."""
+    return max(10, round(canvas.short_side * float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))))
 
 
 def _fitted(drawing: Art, canvas: Canvas, share: float = 0.96) -> Art:
-    """Scaled down to fit into that share of the picture, if it is larger."""
+    """Scale the drawing down, if necessary, to fit into that share of the picture."""
     height, width = drawing.alpha.shape
     scale = min(1.0, canvas.width * share / width, canvas.height * share / height)
     if scale == 1:
@@ -43,63 +43,63 @@ def _fonts(canvas: Canvas) -> tuple[Path, ...]:
     return canvas.vocabulary.latin_fonts
 
 
-def _set(rng: Rng, canvas: Canvas, size_pixels: int, said: Caption | None = None) -> Art:
-    """A caption in some colour and manner."""
-    said = said or captions.caption(rng, canvas.vocabulary)
-    return art.flat(captions.setting(rng, said, size_pixels), art.ink(rng))
+def _typeset(rng: Rng, canvas: Canvas, size_pixels: int, text: Caption | None = None) -> Art:
+    """A caption, random by default, in a random style and colour."""
+    text = text or captions.caption(rng, canvas.vocabulary)
+    return art.flat(captions.typeset(rng, text, size_pixels), art.ink(rng))
 
 
-def logo(rng: Rng, canvas: Canvas) -> Showing:
+def logo(rng: Rng, canvas: Canvas) -> MarkFrames:
     """A procedural emblem, alone or with a word beside or below it."""
     size = _size(rng, canvas, 0.05, 0.3)
     drawing = emblems.emblem(rng, size, _fonts(canvas))
     roll = rng.random()
     if roll < 0.5:
-        words = _set(rng, canvas, round(size * rng.uniform(0.2, 0.7)))
+        words = _typeset(rng, canvas, round(size * rng.uniform(0.2, 0.7)))
         drawing = art.beside(drawing, words, size // 6) if roll < 0.3 else art.below(drawing, words, max(1, size // 12))
     drawing = art.faded(_fitted(art.styled(rng, drawing), canvas), art.opacity(rng))
     return animation.moved(rng, canvas, drawing, _home(rng, canvas, drawing))
 
 
-def sticker(rng: Rng, canvas: Canvas) -> Showing:
+def sticker(rng: Rng, canvas: Canvas) -> MarkFrames:
     """A piece of another photo."""
     drawing = emblems.sticker(rng, _size(rng, canvas, 0.08, 0.35), canvas.photos)
     drawing = art.faded(_fitted(art.styled(rng, drawing, (art.textured, art.plated)), canvas), art.opacity(rng))
     return animation.moved(rng, canvas, drawing, _home(rng, canvas, drawing))
 
 
-def wordmark(rng: Rng, canvas: Canvas) -> Showing:
-    """A word or two in any style, anywhere."""
-    drawing = _set(rng, canvas, _size(rng, canvas, 0.03, 0.16))
+def wordmark(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A word, sometimes two, in any style, anywhere."""
+    drawing = _typeset(rng, canvas, _size(rng, canvas, 0.03, 0.16))
     if rng.random() < 0.2:
-        drawing = art.below(drawing, _set(rng, canvas, _size(rng, canvas, 0.025, 0.06)), 2)
+        drawing = art.below(drawing, _typeset(rng, canvas, _size(rng, canvas, 0.025, 0.06)), 2)
     drawing = art.faded(_fitted(art.styled(rng, drawing), canvas), art.opacity(rng))
     return animation.moved(rng, canvas, drawing, _home(rng, canvas, drawing, 0.4))
 
 
-def plate(rng: Rng, canvas: Canvas) -> Showing:
+def plate(rng: Rng, canvas: Canvas) -> MarkFrames:
     """A word or a sentence on a box, opaque or translucent: lower thirds, labels."""
-    said = captions.line(rng, canvas.vocabulary) if rng.random() < 0.4 else None
-    drawing = art.plated(rng, _set(rng, canvas, _size(rng, canvas, 0.03, 0.08), said))
+    text = captions.line(rng, canvas.vocabulary) if rng.random() < 0.4 else None
+    drawing = art.plated(rng, _typeset(rng, canvas, _size(rng, canvas, 0.03, 0.08), text))
     drawing = art.faded(_fitted(drawing, canvas), 1.0 if rng.random() < 0.7 else art.opacity(rng))
     return animation.moved(rng, canvas, drawing, _home(rng, canvas, drawing))
 
 
-def bug(rng: Rng, canvas: Canvas) -> Showing:
-    """A channel's small sign in a corner, still for the whole clip, mostly translucent."""
+def bug(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A channel's small logo in a corner, static, mostly translucent."""
     size = _size(rng, canvas, 0.04, 0.11)
-    drawing = _set(rng, canvas, size) if rng.random() < 0.5 else emblems.emblem(rng, size, _fonts(canvas))
+    drawing = _typeset(rng, canvas, size) if rng.random() < 0.5 else emblems.emblem(rng, size, _fonts(canvas))
     if rng.random() < 0.3:
         drawing = art.plated(rng, drawing)
     drawing = art.faded(_fitted(drawing, canvas, 0.5), 1.0 if rng.random() < 0.25 else float(rng.uniform(0.2, 0.8)))
     return animation.shown(drawing, animation.still(rng, canvas, drawing, animation.corner(rng, canvas, drawing)))
 
 
-def handle(rng: Rng, canvas: Canvas) -> Showing:
-    """A user's name, often behind a small sign, with a soft shadow."""
+def handle(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A user name, often after a small emblem, often with a soft shadow."""
     size = _size(rng, canvas, 0.025, 0.06)
-    said = Caption(captions.handle(rng, canvas.vocabulary), captions.latin_font(rng, canvas.vocabulary))
-    drawing = art.flat(glyphs.text(said.words, said.font, size), art.ink(rng) if rng.random() < 0.3 else np.full(3, rng.uniform(0.9, 1)))
+    name = Caption(captions.handle(rng, canvas.vocabulary), captions.latin_font(rng, canvas.vocabulary))
+    drawing = art.flat(glyphs.text(name.words, name.font, size), art.ink(rng) if rng.random() < 0.3 else np.full(3, rng.uniform(0.9, 1)))
     if rng.random() < 0.5:
         drawing = art.beside(emblems.emblem(rng, round(size * rng.uniform(1, 2))), drawing, size // 3)
     if rng.random() < 0.5:
@@ -110,10 +110,10 @@ def handle(rng: Rng, canvas: Canvas) -> Showing:
     return animation.shown(drawing, motion(rng, canvas, drawing, home))
 
 
-def stamp(rng: Rng, canvas: Canvas) -> Showing:
-    """A word in a frame, turned, as if stamped on."""
+def stamp(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A word in a rotated frame, like a stamp."""
     size = _size(rng, canvas, 0.05, 0.15)
-    coverage = np.pad(captions.setting(rng, captions.caption(rng, canvas.vocabulary), size), size // 3 + 2)
+    coverage = np.pad(captions.typeset(rng, captions.caption(rng, canvas.vocabulary), size), size // 3 + 2)
     thick = max(1, size // 12)
     ring = np.ones_like(coverage)
     ring[thick:-thick, thick:-thick] = 0
@@ -125,42 +125,43 @@ def stamp(rng: Rng, canvas: Canvas) -> Showing:
     return animation.moved(rng, canvas, drawing, _home(rng, canvas, drawing, 0.2))
 
 
-def emblem(rng: Rng, canvas: Canvas) -> Showing:
-    """A large translucent sign across the middle, with or without a word under it."""
+def emblem(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A large translucent emblem or word across the middle, with or without a word below it."""
     size = _size(rng, canvas, 0.3, 0.75)
-    drawing = emblems.layered(rng, size) if rng.random() < 0.7 else _set(rng, canvas, size // 3)
+    drawing = emblems.layered(rng, size) if rng.random() < 0.7 else _typeset(rng, canvas, size // 3)
     if rng.random() < 0.4:
-        drawing = art.below(drawing, _set(rng, canvas, size // 6), size // 20)
+        drawing = art.below(drawing, _typeset(rng, canvas, size // 6), size // 20)
     drawing = art.faded(_fitted(drawing, canvas, 0.9), float(rng.uniform(0.15, 0.5)))
     motion = animation.fading if rng.random() < 0.15 else animation.still
     return animation.shown(drawing, motion(rng, canvas, drawing, animation.middle(canvas)))
 
 
-def _whole(rng: Rng, canvas: Canvas, coverage: Coverage, level: float) -> Showing:
+def _whole(rng: Rng, canvas: Canvas, coverage: Coverage, level: float) -> MarkFrames:
     drawing = art.flat(coverage * np.float32(level), art.ink(rng))
     return animation.shown(drawing, animation.still(rng, canvas, drawing, animation.middle(canvas)))
 
 
-def diagonal(rng: Rng, canvas: Canvas) -> Showing:
-    """One word repeated along slanted lines, over the whole picture."""
-    word = captions.setting(rng, captions.caption(rng, canvas.vocabulary), _size(rng, canvas, 0.03, 0.1))
+def diagonal(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """One word tiled along slanted lines over the whole picture."""
+    word = captions.typeset(rng, captions.caption(rng, canvas.vocabulary), _size(rng, canvas, 0.03, 0.1))
     gap_x, gap_y = int(word.shape[0] * rng.uniform(0.5, 4)), int(word.shape[0] * rng.uniform(0.7, 5))
     cell = np.pad(word, ((0, gap_y), (0, gap_x)))
-    reach = int(np.hypot(canvas.width, canvas.height))
-    row = np.tile(cell, (1, reach // cell.shape[1] + 2))
+    diagonal_pixels = int(np.hypot(canvas.width, canvas.height))
+    row = np.tile(cell, (1, diagonal_pixels // cell.shape[1] + 2))
     shift = int(rng.integers(cell.shape[1]))
-    sheet = np.concatenate([np.roll(row, shift * i, 1)[:, : reach + 1] for i in range(reach // cell.shape[0] + 2)])
+    rows = range(diagonal_pixels // cell.shape[0] + 2)
+    sheet = np.concatenate([np.roll(row, shift * i, 1)[:, : diagonal_pixels + 1] for i in rows])
     middle = sheet.shape[1] / 2, sheet.shape[0] / 2
     matrix = cv2.getRotationMatrix2D(middle, float(rng.choice([-1, 1]) * rng.uniform(10, 50)), 1)
     matrix[:, 2] += canvas.width / 2 - middle[0], canvas.height / 2 - middle[1]
     return _whole(rng, canvas, cv2.warpAffine(sheet, matrix, (canvas.width, canvas.height)), float(rng.uniform(0.15, 0.6)))
 
 
-def grid(rng: Rng, canvas: Canvas) -> Showing:
-    """Thin lines or crosses over the whole picture, as previews of stock photos have them, mostly with a word in the middle."""
+def grid(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """Thin lines or crosses over the whole picture, as on previews of stock photos, mostly with a word in the middle."""
     coverage = _lines(rng, canvas)
     if rng.random() < 0.7:
-        drawing = _fitted(_set(rng, canvas, _size(rng, canvas, 0.06, 0.15)), canvas, 0.8)
+        drawing = _fitted(_typeset(rng, canvas, _size(rng, canvas, 0.06, 0.15)), canvas, 0.8)
         word, _ = placed(animation.posed(drawing, animation.middle(canvas)), canvas.height, canvas.width, 0, 0)
         coverage = np.maximum(coverage, word)
     return _whole(rng, canvas, coverage, float(rng.uniform(0.15, 0.7)))
@@ -180,11 +181,11 @@ def _lines(rng: Rng, canvas: Canvas) -> Coverage:
     return picture.astype(np.float32) / 255
 
 
-def crawl(rng: Rng, canvas: Canvas) -> Showing:
-    """A line that runs from right to left, on a band or without one, near the lower or the upper edge."""
+def crawl(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A line of text that runs from right to left, with or without a band, near the lower or the upper edge."""
     size, speed = _size(rng, canvas, 0.03, 0.065), float(rng.uniform(1, 7))
-    said = [captions.line(rng, canvas.vocabulary) for _ in range(4)]
-    pieces = [np.pad(glyphs.text(c.words, c.font, size), ((0, 0), (0, size))) for c in said]
+    lines = [captions.line(rng, canvas.vocabulary) for _ in range(4)]
+    pieces = [np.pad(glyphs.text(line.words, line.font, size), ((0, 0), (0, size))) for line in lines]
     height = max(piece.shape[0] for piece in pieces) + size // 2
     strip = np.concatenate([np.pad(p, (((height - len(p)) // 2, height - len(p) - (height - len(p)) // 2), (0, 0))) for p in pieces], 1)
     strip = np.tile(strip, (1, canvas.width // strip.shape[1] + 2))
@@ -199,11 +200,11 @@ def crawl(rng: Rng, canvas: Canvas) -> Showing:
         return Patch(0, top, drawing.alpha, drawing.colour)
 
     shifts = [round(i * speed) for i in range(canvas.frames)]
-    return Showing(LazyPatches(shifts, drawn), (0,) * canvas.frames if band == 1 else tuple(shifts))
+    return MarkFrames(LazyPatches(shifts, drawn), (0,) * canvas.frames if band == 1 else tuple(shifts))
 
 
-def clock(rng: Rng, canvas: Canvas) -> Showing:
-    """A time, a camera's date or a counter that counts."""
+def clock(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A clock, a camera's date or a running counter."""
     readings, font = captions.clock(rng, canvas.frames), captions.latin_font(rng, canvas.vocabulary)
     size, colour, boxed = _size(rng, canvas, 0.03, 0.08), art.ink(rng), rng.random() < 0.3
     level = 1.0 if rng.random() < 0.6 else float(rng.uniform(0.3, 1))
@@ -218,37 +219,37 @@ def clock(rng: Rng, canvas: Canvas) -> Showing:
         return Patch(left, top, drawing.alpha * np.float32(level), drawing.colour)
 
     numbers = {reading: i for i, reading in enumerate(dict.fromkeys(readings))}
-    return Showing(LazyPatches(readings, drawn), tuple(numbers[reading] for reading in readings))
+    return MarkFrames(LazyPatches(readings, drawn), tuple(numbers[reading] for reading in readings))
 
 
-def bouncing(rng: Rng, canvas: Canvas) -> Showing:
+def bouncing(rng: Rng, canvas: Canvas) -> MarkFrames:
     """A logo that drifts slowly and bounces off the edges."""
     size = _size(rng, canvas, 0.08, 0.2)
-    drawing = emblems.emblem(rng, size, _fonts(canvas)) if rng.random() < 0.5 else _set(rng, canvas, size // 2)
+    drawing = emblems.emblem(rng, size, _fonts(canvas)) if rng.random() < 0.5 else _typeset(rng, canvas, size // 2)
     drawing = art.faded(_fitted(drawing, canvas, 0.6), art.opacity(rng))
     return animation.shown(drawing, animation.drifting(rng, canvas, drawing, animation.anywhere(rng, canvas, drawing)))
 
 
-def several(rng: Rng, canvas: Canvas) -> Showing:
+def several(rng: Rng, canvas: Canvas) -> MarkFrames:
     """Two or three different marks at once."""
-    parts = [logo, wordmark, bug, handle, clock, sticker, plate, stamp]
-    chosen = rng.choice(len(parts), int(rng.integers(2, 4)), replace=False)
-    showings = [parts[i](rng, canvas) for i in chosen]
-    stays = list(zip(*(s.stays for s in showings), strict=True))
+    kinds = [logo, wordmark, bug, handle, clock, sticker, plate, stamp]
+    chosen = rng.choice(len(kinds), int(rng.integers(2, 4)), replace=False)
+    parts = [kinds[i](rng, canvas) for i in chosen]
+    rows_of_intervals = zip(*(part.intervals for part in parts), strict=True)
     known: dict[tuple[int | None, ...], int] = {}
-    numbers = tuple(None if set(row) == {None} else known.setdefault(row, len(known)) for row in stays)
+    numbers = tuple(None if set(row) == {None} else known.setdefault(row, len(known)) for row in rows_of_intervals)
 
     def drawn(index: int) -> Patch:
-        return together([patch for showing in showings if (patch := showing.patches[index]) is not None])
+        return merged([patch for part in parts if (patch := part.patches[index]) is not None])
 
-    firsts: dict[tuple[object, ...], int] = {}  # frames that show the same share one patch
-    rows = zip(*(s.patches.keys for s in showings), strict=True)
+    firsts: dict[tuple[object, ...], int] = {}  # equal frames share one patch
+    rows = zip(*(part.patches.keys for part in parts), strict=True)
     frames = [firsts.setdefault(row, index) for index, row in enumerate(rows)]
-    return Showing(LazyPatches([None if n is None else i for n, i in zip(numbers, frames, strict=True)], drawn), numbers)
+    return MarkFrames(LazyPatches([None if n is None else i for n, i in zip(numbers, frames, strict=True)], drawn), numbers)
 
 
-def together(patches: list[Patch]) -> Patch:
-    """Several patches in one, the later ones in front."""
+def merged(patches: list[Patch]) -> Patch:
+    """Composite several patches into one, the later ones in front."""
     left, top = min(p.left for p in patches), min(p.top for p in patches)
     width = max(p.left + p.alpha.shape[1] for p in patches) - left
     height = max(p.top + p.alpha.shape[0] for p in patches) - top
@@ -261,7 +262,7 @@ def together(patches: list[Patch]) -> Patch:
     return Patch(left, top, alpha, colour)
 
 
-OVERLAY_KINDS: dict[str, Callable[[Rng, Canvas], Showing]] = {
+OVERLAY_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     kind.__name__: kind
     for kind in (logo, sticker, wordmark, plate, bug, handle, stamp, emblem, diagonal, grid, crawl, clock, bouncing, several)
 }

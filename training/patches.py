@@ -1,4 +1,4 @@
-"""What a mark is once it is drawn: a patch a frame, an alpha map and a colour map at a place; and how it is laid over a picture."""
+"""Drawn marks: for each frame a patch, an alpha and a colour map at a place; and how a patch is composited on a picture."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +13,12 @@ from training.vocabulary import Vocabulary
 
 Rng = np.random.Generator
 
-KEPT_PATCHES = 32  # of a lazy sequence: a patch as large as a 720p frame is 15 MB
+CACHED_PATCHES = 32  # by a lazy sequence: a patch of a 720p frame's size is 15 MB
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A drawn mark in one frame, perhaps partly outside of it. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB in [0, 1]."""
+    """A mark drawn in one frame, perhaps partly outside it. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB, in [0, 1]."""
 
     left: int
     top: int
@@ -27,11 +27,11 @@ class Patch:
 
 
 class LazyPatches(Sequence[Patch | None]):
-    """One patch a frame, drawn when it is asked for: samples look at few of a clip's frames. Frames of one key share one patch."""
+    """One patch per frame, drawn on access, as samples use few of a clip's frames. Frames with equal keys share one patch."""
 
-    def __init__(self, keys: Sequence[Hashable | None], draw: Callable[..., Patch], kept: int | None = KEPT_PATCHES) -> None:
+    def __init__(self, keys: Sequence[Hashable | None], draw: Callable[..., Patch], cache_size: int | None = CACHED_PATCHES) -> None:
         self.keys = tuple(keys)
-        self.draw = lru_cache(maxsize=kept)(draw)
+        self.draw = lru_cache(maxsize=cache_size)(draw)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -48,34 +48,34 @@ class LazyPatches(Sequence[Patch | None]):
 
 
 @dataclass(frozen=True)
-class Showing:
-    """What a kind of mark draws: see `Mark`."""
+class MarkFrames:
+    """The patches and intervals that a kind of mark draws; see `Mark`."""
 
     patches: Sequence[Patch | None]
-    stays: tuple[int | None, ...] | None = None
+    intervals: tuple[int | None, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark over a clip: one patch a frame, None where it is absent.
+    """A mark on a clip: one patch per frame, None where it is absent.
 
-    `stays` numbers the stretches in which it is at one place, perhaps turning or trembling there: one number a frame, None where it
-    is absent. Without it, frames of the same place and the same alpha map are one stay.
+    `intervals` has a number for each frame, None where the mark is absent: frames with equal numbers show it at one place, where it may
+    turn or tremble. Without it, frames with the same place and the same alpha map belong together.
     """
 
     kind: str
     patches: Sequence[Patch | None]
-    stays: tuple[int | None, ...] | None = None
+    intervals: tuple[int | None, ...] | None = None
 
     def visible(self) -> list[int]:
-        """The frames in which the mark is present."""
-        shown = self.stays or self.patches
+        """The indices of the frames in which the mark is present."""
+        shown = self.intervals or self.patches
         return [i for i, value in enumerate(shown) if value is not None]
 
-    def stay(self, anchor: int) -> list[int]:
-        """Every frame in which the mark is where it is at frame `anchor` (a subtitle's next line is another mark)."""
-        if self.stays is not None:
-            return [i for i in self.visible() if self.stays[i] == self.stays[anchor]]
+    def interval_of(self, anchor: int) -> list[int]:
+        """The indices of all frames of the interval of frame `anchor`. (The next line of a subtitle is another interval.)"""
+        if self.intervals is not None:
+            return [i for i in self.visible() if self.intervals[i] == self.intervals[anchor]]
         return [i for i in self.visible() if self._same_place(i, anchor)]
 
     def _same_place(self, frame: int, anchor: int) -> bool:
@@ -87,7 +87,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Canvas:
-    """What a kind needs to know to draw itself. `photos`: (H, W, 3) uint8 pictures that stickers may be cut from; `cutouts`: of things."""
+    """What a kind of mark needs to draw itself. `photos`: (H, W, 3) uint8 pictures for stickers; `cutouts`: files of cut-out objects."""
 
     width: int
     height: int
@@ -102,10 +102,10 @@ class Canvas:
 
 
 def apply(rgb: NDArray[np.uint8], patch: Patch | None) -> NDArray[np.uint8]:
-    """The (H, W, 3) picture with the patch blended over it: `(1 - alpha) * picture + alpha * colour`."""
+    """Composite the patch on the (H, W, 3) picture: `(1 - alpha) * picture + alpha * colour`."""
     if patch is None:
         return rgb
-    marked, where = rgb.copy(), reach(patch, rgb.shape[0], rgb.shape[1])
+    marked, where = rgb.copy(), overlap_slices(patch, rgb.shape[0], rgb.shape[1])
     if not marked[where].size:
         return marked
     alpha, colour = cropped(patch, where)
@@ -114,27 +114,27 @@ def apply(rgb: NDArray[np.uint8], patch: Patch | None) -> NDArray[np.uint8]:
     return marked
 
 
-def reach(patch: Patch, height: int, width: int) -> tuple[slice, slice]:
-    """The rows and columns of a picture that the patch lies over; empty ones if it lies beside."""
+def overlap_slices(patch: Patch, height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns of a (height, width) picture that the patch covers; empty if it lies outside."""
     h, w = patch.alpha.shape
     y, x = min(max(0, patch.top), height), min(max(0, patch.left), width)
     return slice(y, max(y, min(height, patch.top + h))), slice(x, max(x, min(width, patch.left + w)))
 
 
 def cropped(patch: Patch, where: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Alpha and colour of the patch in the rows and columns of a picture that `reach` named, if they are not empty."""
+    """Alpha and colour of the patch in the rows and columns that `overlap_slices` returned, which must not be empty."""
     rows, columns = where
     inner = slice(rows.start - patch.top, rows.stop - patch.top), slice(columns.start - patch.left, columns.stop - patch.left)
     return patch.alpha[inner], patch.colour[inner]
 
 
 def placed(patch: Patch | None, height: int, width: int, top: int, left: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Alpha (height, width) and colour (height, width, 3) of the patch in the window whose corner is (top, left)."""
+    """Alpha (height, width) and colour (height, width, 3) of the patch in the window with its corner at (top, left)."""
     alpha, colour = np.zeros((height, width), np.float32), np.zeros((height, width, 3), np.float32)
     if patch is None:
         return alpha, colour
     moved = replace(patch, top=patch.top - top, left=patch.left - left)
-    where = reach(moved, height, width)
+    where = overlap_slices(moved, height, width)
     if alpha[where].size:
         alpha[where], colour[where] = cropped(moved, where)
     return alpha, colour

@@ -1,6 +1,6 @@
-"""The inpainter's samples: a marked frame, frames that may show what it hides, what is believed of the mark; and the clean frames.
+"""Training samples of the inpainter: a marked frame, its reference frames, the mark models, and the clean frames.
 
-Sample number i is a function of (seed, i) alone, as in `samples.py`. References are chosen as the service chooses them.
+Sample i is a function of (seed, i) alone, as in `samples.py`. References are chosen as in the service.
 """
 
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from models import references
 from models.references import Reference
 from training import augment, rendering, watermarks
 from training.rendering import Rendered
-from training.samples import Sample, inner, square, stay_of
+from training.samples import Sample, inner, sample_interval, square
 from training.scenes import VISIBLE, Scene, Source, window_on
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 Slices = tuple[slice, slice]
 
-LOOKED_AT = 4  # distances that are looked at, on both sides: fewer than in serving, for the time it takes
-UNSURE_PIXELS = 2  # by which a frame's motion is often wrong
-LOST_PIXELS = 28  # by which it is now and then: what is there belongs to another place, and is to be refused
-LOST_SHARE = 0.08
-OPAQUE, HIDING_SHARE = 0.95, 0.3  # a mark of whose pixels so many are as opaque hides the scene
-RIMMED_SHARE = 0.85  # of these: some are as a mark that the scene shines through
-STEADY = 1e-3  # change of an opacity from frame to frame
+SEARCHED_DISTANCES = 4  # frame distances searched on both sides; fewer than in the service, to save time
+USUAL_ERROR_PIXELS = 2  # common error of an estimated shift
+GROSS_ERROR_PIXELS = 28  # occasional error, after which the reference shows another place and must be rejected
+GROSS_ERROR_SHARE = 0.08
+OPAQUE, OPAQUE_SHARE = 0.95, 0.3  # a mark with at least this share of pixels of at least this opacity counts as opaque
+EDGE_ALPHA_SHARE = 0.85  # of opaque marks that get edge alpha; the others are treated as translucent
+MAX_STATIC_CHANGE = 1e-3  # largest standard deviation of a static mark's opacity over frames
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is believed of the mark in a frame: opacity and doubt (H, W), colour (H, W, 3), and where it may be (H, W) of 0 and 1."""
+class MarkModel:
+    """The mark model of a frame: opacity and opacity sigma (H, W), colour (H, W, 3), all in [0, 1], and mask (H, W) of 0 and 1."""
 
     opacity: Array
     colour: Array
@@ -40,98 +40,104 @@ class Look:
 
 
 def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
-    """The inpainter's inputs (1+R, ...), clean (1+R, 3, size, size) and hole (1, size, size): where the target's mark is."""
+    """The inpainter's inputs (1+R, C, size, size), clean (1+R, 3, size, size), and hole (1, size, size), 1 where the target's mark is."""
     rng = source.rng(index)
-    scene, target, stay = stay_of(source, rng, photo_share=0.15)
+    scene, target, interval = sample_interval(source, rng, photo_share=0.15)
     assert scene.mark is not None
-    frames = _looked_at(target, scene.frames, rng)
-    wide = size + 2 * references.REACH_PIXELS
-    top, left = window_on(scene, scene.mark.patches[target], wide, rng)
-    rendered = rendering.render(scene, frames, top, left, wide, rng)
-    window, now = inner(rendered.alpha.shape[1:], size), frames.index(target)
-    hole = rendered.alpha[now][window] > VISIBLE
-    chosen = references.choose(target, _grown(hole, 5), _found_again(rendered, frames, now, rng), _cover(rendered, frames, window))
+    frames = _candidate_frames(target, scene.frames, rng)
+    padded_size = size + 2 * references.REACH_PIXELS
+    top, left = window_on(scene, scene.mark.patches[target], padded_size, rng)
+    rendered = rendering.render(scene, frames, top, left, padded_size, rng)
+    window, position = inner(rendered.alpha.shape[1:], size), frames.index(target)
+    hole = rendered.alpha[position][window] > VISIBLE
+    candidates = _aligned_candidates(rendered, frames, position, rng)
+    chosen = references.choose(target, _dilated(hole, 5), candidates, _hidden_pixels(rendered, frames, window))
     used = sorted({target, *(r.frame for r in chosen)})
-    order = [frames.index(i) for i in used]
-    shown = dict(zip(used, augment.published(rendered.marked[order], rng), strict=True))
-    looks = dict(zip(used, _believed(scene, used, stay, (top, left), rendered, order, rng), strict=True))
-    rows = [_row(r, shown, looks, rendered.clean[frames.index(r.frame)], window) for r in (Reference(target, 0, 0), *chosen)]
+    positions = [frames.index(i) for i in used]
+    marked = dict(zip(used, augment.recompressed(rendered.marked[positions], rng), strict=True))
+    mark_models = dict(zip(used, _mark_models(scene, used, interval, (top, left), rendered, positions, rng), strict=True))
+    rows = [_row(r, marked, mark_models, rendered.clean[frames.index(r.frame)], window) for r in (Reference(target, 0, 0), *chosen)]
     arrays = [square(np.stack([row[key] for row in rows]), size) for key in rows[0]] + [square(hole[None].astype(np.float32), size)]
     return dict(zip((*rows[0], "hole"), augment.flipped(arrays, rng), strict=True))
 
 
-def _looked_at(target: int, total: int, rng: Rng) -> list[int]:
-    """The target and some frames at the distances that are looked at in serving; the neighbours always."""
-    offsets = {references.NEAR_FRAMES, *rng.choice(references.OFFSETS, LOOKED_AT, replace=False).tolist()}
+def _candidate_frames(target: int, total: int, rng: Rng) -> list[int]:
+    """The target, its neighbours, and some frames at the distances that the service searches."""
+    offsets = {references.NEAR_FRAMES, *rng.choice(references.OFFSETS, SEARCHED_DISTANCES, replace=False).tolist()}
     return sorted({i for d in {0, *offsets} for i in (target - d, target + d) if 0 <= i < total})
 
 
-def _found_again(rendered: Rendered, frames: list[int], now: int, rng: Rng) -> list[Reference]:
-    """The frames in which the surroundings of the target were found again, and where; often a little wrong, now and then quite."""
+def _aligned_candidates(rendered: Rendered, frames: list[int], target: int, rng: Rng) -> list[Reference]:
+    """The frames that match the target's surroundings, with their shifts, which are often slightly and sometimes grossly wrong."""
     greys = [references.shrunk(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255) for frame in rendered.clean]
-    known = references.shrunk(1 - _grown(rendered.alpha[now] > VISIBLE, 7).astype(np.float32))
+    known = references.shrunk(1 - _dilated(rendered.alpha[target] > VISIBLE, 7).astype(np.float32))
     found = []
-    for place, frame in enumerate(frames):
-        if place == now:
+    for position, frame in enumerate(frames):
+        if position == target:
             continue
-        shift = references.shift_between(greys[now], greys[place], (known > 0.9).astype(np.float32))
-        most = LOST_PIXELS if rng.random() < LOST_SHARE else UNSURE_PIXELS if rng.random() < 0.5 else 0
-        error = rng.integers(-most, most + 1, 2)
+        shift = references.shift_between(greys[target], greys[position], (known > 0.9).astype(np.float32))
+        limit = GROSS_ERROR_PIXELS if rng.random() < GROSS_ERROR_SHARE else USUAL_ERROR_PIXELS if rng.random() < 0.5 else 0
+        error = rng.integers(-limit, limit + 1, 2)
         dy, dx = round(shift.dy) + int(error[0]), round(shift.dx) + int(error[1])
-        if shift.alike and max(abs(dy), abs(dx)) <= references.REACH_PIXELS:
+        if shift.matched and max(abs(dy), abs(dx)) <= references.REACH_PIXELS:
             found.append(Reference(frame, dy, dx))
     return found
 
 
-def _cover(rendered: Rendered, frames: list[int], window: Slices) -> references.Cover:
-    return lambda r: _moved(rendered.alpha[frames.index(r.frame)], window, r, outside=1) > VISIBLE
+def _hidden_pixels(rendered: Rendered, frames: list[int], window: Slices) -> references.HiddenPixels:
+    return lambda r: _shifted(rendered.alpha[frames.index(r.frame)], window, r, outside=1) > VISIBLE
 
 
-def _believed(
-    scene: Scene, used: list[int], stay: list[int], corner: tuple[int, int], rendered: Rendered, order: list[int], rng: Rng
-) -> list[Look]:
-    """What the steps before would tell of the mark in each used frame: one opacity, its mean, for all frames of the target's stay."""
+def _mark_models(
+    scene: Scene, used: list[int], interval: list[int], corner: tuple[int, int], rendered: Rendered, positions: list[int], rng: Rng
+) -> list[MarkModel]:
+    """The mark model of each used frame, as measured by the preceding steps: one, with the mean opacity, for the target's interval."""
     assert scene.mark is not None
     shape = rendered.alpha.shape[1:]
-    drawn = np.stack([watermarks.placed(scene.mark.patches[i], *shape, *corner)[0] for i in stay[:: max(1, len(stay) // 6)]])
-    staying, kept = set(stay), dict[bool, Look]()
-    side, looks = int(rng.integers(2, 6)), []
-    hides = (drawn > OPAQUE).sum() > HIDING_SHARE * (drawn > VISIBLE).sum() and rng.random() < RIMMED_SHARE
-    for frame, place in zip(used, order, strict=True):
-        alpha = drawn.mean(0, dtype=np.float32) if frame in staying else rendered.alpha[place]
-        if frame not in staying or True not in kept:
-            spread = drawn.std(0, dtype=np.float32) if frame in staying else np.zeros(shape, np.float32)
-            scene_now = rendered.clean[place].astype(np.float32) / 255
-            mask = _grown(np.maximum(alpha, drawn.max(0) if frame in staying else 0) > VISIBLE, side).astype(np.float32)
-            if hides and spread.max() < STEADY:
-                seen = augment.rimmed(alpha, rendered.colour[place], scene_now, mask, rng)
-            else:
-                seen = augment.misjudged(alpha, spread, rendered.colour[place], scene_now, rng)
-            look = Look(*seen, mask)
-            if frame in staying:
-                kept[True] = look
-        looks.append(kept[True] if frame in staying else look)
-    return looks
+    drawn = np.stack([watermarks.placed(scene.mark.patches[i], *shape, *corner)[0] for i in interval[:: max(1, len(interval) // 6)]])
+    dilation, interval_model, mark_models = int(rng.integers(2, 6)), None, list[MarkModel]()
+    opaque = (drawn > OPAQUE).sum() > OPAQUE_SHARE * (drawn > VISIBLE).sum() and rng.random() < EDGE_ALPHA_SHARE
+    for frame, position in zip(used, positions, strict=True):
+        if frame in interval:
+            mean, spread = drawn.mean(0, dtype=np.float32), drawn.std(0, dtype=np.float32)
+            mask = _dilated(np.maximum(mean, drawn.max(0)) > VISIBLE, dilation)
+            interval_model = interval_model or _measured(mean, spread, mask, rendered, position, opaque, rng)
+            mark_models.append(interval_model)
+        else:
+            alpha = rendered.alpha[position]
+            mask = _dilated(alpha > VISIBLE, dilation)
+            mark_models.append(_measured(alpha, np.zeros(shape, np.float32), mask, rendered, position, opaque, rng))
+    return mark_models
 
 
-def _row(moved: Reference, shown: dict[int, NDArray[np.uint8]], looks: dict[int, Look], clean: NDArray[np.uint8], window: Slices) -> Sample:
-    """One frame as the network gets it, (C, h, w) each."""
-    look = looks[moved.frame]
+def _measured(alpha: Array, spread: Array, mask: NDArray[np.bool_], rendered: Rendered, position: int, opaque: bool, rng: Rng) -> MarkModel:
+    """The mark model of a rendered frame with typical errors. alpha, spread (its standard deviation over frames), mask: (H, W)."""
+    colour, clean, where = rendered.colour[position], rendered.clean[position].astype(np.float32) / 255, mask.astype(np.float32)
+    if opaque and spread.max() < MAX_STATIC_CHANGE:
+        return MarkModel(*augment.with_edge_alpha(alpha, colour, clean, where, rng), where)
+    return MarkModel(*augment.with_matte_errors(alpha, spread, colour, clean, rng), where)
+
+
+def _row(
+    reference: Reference, marked: dict[int, NDArray[np.uint8]], mark_models: dict[int, MarkModel], clean: NDArray[np.uint8], window: Slices
+) -> Sample:
+    """The inputs of one frame, each (C, h, w)."""
+    model = mark_models[reference.frame]
     return {
-        "frames": _moved(shown[moved.frame], window, moved).transpose(2, 0, 1).astype(np.float32) / 255,
-        "mask": _moved(look.mask, window, moved, outside=1)[None],
-        "opacity": _moved(look.opacity, window, moved, outside=1)[None],
-        "colour": _moved(look.colour, window, moved).transpose(2, 0, 1),
-        "doubt": _moved(look.opacity_sigma, window, moved, outside=0)[None],
-        "clean": _moved(clean, window, moved).transpose(2, 0, 1).astype(np.float32) / 255,
+        "frames": _shifted(marked[reference.frame], window, reference).transpose(2, 0, 1).astype(np.float32) / 255,
+        "mask": _shifted(model.mask, window, reference, outside=1)[None],
+        "opacity": _shifted(model.opacity, window, reference, outside=1)[None],
+        "colour": _shifted(model.colour, window, reference).transpose(2, 0, 1),
+        "doubt": _shifted(model.opacity_sigma, window, reference, outside=0)[None],
+        "clean": _shifted(clean, window, reference).transpose(2, 0, 1).astype(np.float32) / 255,
     }
 
 
-def _moved(array: NDArray, window: Slices, moved: Reference, outside: float | None = None) -> NDArray:
-    """The inner window, moved with the scene; beyond the array `outside`, or its edge repeated."""
+def _shifted(array: NDArray, window: Slices, reference: Reference, outside: float | None = None) -> NDArray:
+    """Cut the window of (H, W[, C]), shifted with the scene; outside the array it is `outside`, or the edge is repeated."""
     rows, columns = window
-    ys = np.arange(rows.start, min(rows.stop, array.shape[0])) + moved.dy
-    xs = np.arange(columns.start, min(columns.stop, array.shape[1])) + moved.dx
+    ys = np.arange(rows.start, min(rows.stop, array.shape[0])) + reference.dy
+    xs = np.arange(columns.start, min(columns.stop, array.shape[1])) + reference.dx
     cut_out = array[ys.clip(0, array.shape[0] - 1)[:, None], xs.clip(0, array.shape[1] - 1)]
     if outside is None:
         return cut_out
@@ -139,5 +145,5 @@ def _moved(array: NDArray, window: Slices, moved: Reference, outside: float | No
     return np.where(inside, cut_out, np.float32(outside)).astype(np.float32)
 
 
-def _grown(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+def _dilated(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0

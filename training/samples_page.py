@@ -1,4 +1,4 @@
-"""A page to look at before training: every kind of mark, things that are none, and samples of each network with their truth.
+"""Draws a page to inspect before training: every kind of mark and distractor, and samples of each network with their truth.
 
 python -m training.samples_page DATA OUT.png
 """
@@ -30,25 +30,25 @@ COLUMNS = 7
 CELL_PIXELS = 176
 TITLE_PIXELS = 14
 GAP_PIXELS = 4
-MARKED_SIDE_PIXELS = 320  # of the pictures that marks and things are shown on
-COLOURS = 256  # of the written palette: the page stays below 1.5 MB
-TRIES = 5  # of each kind the mark is shown that is seen best
+MARKED_SIDE_PIXELS = 320  # of the pictures on which marks and objects are drawn
+COLOURS = 256  # of the palette, which keeps the page below 1.5 MB
+TRIES = 5  # draws of each kind, of which the most visible is shown
 
 
 def segmenter_row(sample: Sample) -> list[Array]:
-    """Four frames, where the overlay is and where scene text is."""
+    """The frames, the overlay target and the scene text target."""
     target = sample["target"].max(0)
     return [*sample["frames"], target[:1], target[1:]]
 
 
 def matte_row(sample: Sample) -> list[Array]:
-    """The mean seen, its extent as segmented, then the truth: opacity, colour, clean."""
+    """The mean frame and the probability, then the truth: opacity, coloured mark, clean."""
     statistics = sample["statistics"]
     return [statistics[1:4] + 0.5, statistics[:1], sample["opacity"], sample["colour"] * sample["opacity"], sample["clean"]]
 
 
 def inpainter_row(sample: Sample) -> list[Array]:
-    """The target, what is believed of its mark, the references laid over it (two neighbours, two from farther off), the clean target."""
+    """The target, its mark model, the aligned references (two neighbours, two more distant), and the clean target."""
     target, *references = sample["frames"]
     return [target, sample["colour"][0] * sample["opacity"][0], *references, sample["clean"][0]]
 
@@ -61,8 +61,8 @@ NETWORKS: tuple[tuple[Callable[[Source, int], Sample], Callable[[Sample], list[A
 
 
 def page(source: Source, rows_of_each: int = ROWS_OF_EACH) -> Image.Image:
-    """Every kind of mark and thing with its name, then each network's samples, below each other."""
-    rows = _wrapped([_titled(picture, name) for name, picture in [*marks(source), *things(source)]])
+    """Every kind of mark and object with its name, followed by rows of each network's samples."""
+    rows = _wrapped([_titled(picture, name) for name, picture in [*marks(source), *objects(source)]])
     for sample, row in NETWORKS:
         rows += [[_cell(picture) for picture in row(sample(source, index))] for index in range(rows_of_each)]
     step = CELL_PIXELS + GAP_PIXELS
@@ -74,14 +74,14 @@ def page(source: Source, rows_of_each: int = ROWS_OF_EACH) -> Image.Image:
 
 
 def marks(source: Source) -> list[tuple[str, Picture]]:
-    """Each kind of mark once, in a frame in which it is there."""
+    """Each kind of mark once, in a frame that shows it."""
     return [(kind, _clearest(source, number, partial(_marked, source, kind))) for number, kind in enumerate(watermarks.KINDS)]
 
 
-def things(source: Source) -> list[tuple[str, Picture]]:
-    """Each kind of thing that is no mark once, and the fixed frames."""
-    kinds = (*distractors.THINGS, "framing")
-    return [(f"no mark: {kind}", _clearest(source, number + 7, partial(_with_thing, source, kind))) for number, kind in enumerate(kinds)]
+def objects(source: Source) -> list[tuple[str, Picture]]:
+    """Each kind of distractor once, and a static frame."""
+    kinds = (*distractors.OBJECT_KINDS, "framing")
+    return [(f"no mark: {kind}", _clearest(source, number + 7, partial(_with_object, source, kind))) for number, kind in enumerate(kinds)]
 
 
 def _marked(source: Source, kind: str, picture: Picture, rng: Rng) -> Picture:
@@ -91,24 +91,24 @@ def _marked(source: Source, kind: str, picture: Picture, rng: Rng) -> Picture:
     return watermarks.apply(picture, mark.patches[visible[len(visible) // 2]]) if visible else picture
 
 
-def _with_thing(source: Source, kind: str, picture: Picture, rng: Rng) -> Picture:
+def _with_object(source: Source, kind: str, picture: Picture, rng: Rng) -> Picture:
     canvas = Canvas(picture.shape[1], picture.shape[0], 1, source.vocabulary, source.pictures, source.cutouts)
-    patch = distractors.framing(rng, canvas) if kind == "framing" else distractors.thing(rng, canvas, kind).patch
+    patch = distractors.framing(rng, canvas) if kind == "framing" else distractors.scene_object(rng, canvas, kind).patch
     return watermarks.apply(picture, patch)
 
 
 def _clearest(source: Source, number: int, drawn: Callable[[Picture, Rng], Picture]) -> Picture:
-    """Of some tries, the picture that differs most from the one without."""
+    """Of several draws, the picture that differs most from its background."""
     tries = []
     for i in range(TRIES):
-        ground = _ground(source, number + i * len(watermarks.KINDS))
-        picture = drawn(ground, source.rng(1000 * number + i))
-        tries.append((float(np.abs(picture.astype(np.int16) - ground).mean()), picture))
-    return max(tries, key=lambda tried: tried[0])[1]
+        background = _background(source, number + i * len(watermarks.KINDS))
+        picture = drawn(background, source.rng(1000 * number + i))
+        tries.append((float(np.abs(picture.astype(np.int16) - background).mean()), picture))
+    return max(tries, key=lambda attempt: attempt[0])[1]
 
 
-def _ground(source: Source, number: int) -> Picture:
-    """The middle square of one of the source's pictures."""
+def _background(source: Source, number: int) -> Picture:
+    """The central square of one of the source's pictures."""
     picture = source.pictures[number % len(source.pictures)]
     side = min(picture.shape[:2])
     top, left = ((extent - side) // 2 for extent in picture.shape[:2])

@@ -20,23 +20,24 @@ GOAL = Goal("over_best", higher=True)
 
 
 def task(config: TrainConfig, shape: InpainterConfig | None = None) -> Task:
-    """A fresh inpainter and what it learns from."""
+    """The task of training the inpainter, with weights initialised from the seed."""
     torch.manual_seed(config.seed)
     return Task(Inpainter(shape or InpainterConfig()), inpainter_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
+    """The loss of a batch, a scalar."""
     restored = network.restore(batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
     return losses.inpainting(restored, batch)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
-    """PSNR in the hole: the network's, and its gain over the pull-push fill and over the better of fill and un-blending."""
+    """PSNR in the hole in dB: the network's, and its gain over the pull-push fill and over the better of fill and un-blending."""
     inputs = (batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
     filled = pull_push(batch["frames"][:, 0], 1 - batch["mask"][:, 0])
     unblended = Inpainter.candidates(*(x[:, 0] for x in inputs))[0]
-    ours, fill, analytic = (_hole_psnr(x, batch) for x in (network(*inputs), filled, unblended))
-    return {"psnr": ours, "over_fill": ours - fill, "over_best": ours - max(fill, analytic)}
+    network_psnr, fill_psnr, unblended_psnr = (_hole_psnr(x, batch) for x in (network(*inputs), filled, unblended))
+    return {"psnr": network_psnr, "over_fill": network_psnr - fill_psnr, "over_best": network_psnr - max(fill_psnr, unblended_psnr)}
 
 
 def _hole_psnr(picture: Tensor, batch: Batch) -> float:
@@ -46,7 +47,7 @@ def _hole_psnr(picture: Tensor, batch: Batch) -> float:
 
 
 def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
-    """The marked frame, the clean one, and the answer."""
+    """The marked frame, the clean frame, and the result."""
     clean = network(batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
     return [batch["frames"][0, 0], batch["clean"][0, 0], clean[0]]
 

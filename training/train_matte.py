@@ -1,4 +1,4 @@
-"""Trains the matte head.
+"""Trains the matte network.
 
 python -m training.train_matte training/configs/matte.toml [--steps N ...]
 """
@@ -19,29 +19,30 @@ GOAL = Goal("shape_error", higher=False)
 
 
 def task(config: TrainConfig, shape: MatteConfig | None = None) -> Task:
-    """A fresh matte head and what it learns from."""
+    """The task of training the matte network, with weights initialised from the seed."""
     torch.manual_seed(config.seed)
     return Task(Matte(shape or MatteConfig()), matte_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
-    opacity, colour, doubt = (answer.float() for answer in network(batch["statistics"]))
-    return losses.matte(opacity, colour, doubt, batch)
+    """The loss of a batch, a scalar."""
+    opacity, colour, opacity_sigma = (output.float() for output in network(batch["statistics"]))
+    return losses.matte(opacity, colour, opacity_sigma, batch)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
-    """Mean absolute errors on the mark's pixels: of the opacity as it is and at the right level, and of the colour."""
+    """Mean absolute errors on the mark's pixels: of the opacity, of the opacity at the true level (its shape), and of the colour."""
     opacity, colour, _ = network(batch["statistics"])
     levelled, shade = losses.level(opacity, colour, batch["opacity"], batch["colour"])
     mark = (batch["opacity"] > 0.03).float()
     area = float(mark.sum()) + 1
-    wrong = {"opacity": opacity - batch["opacity"], "shape": levelled - batch["opacity"], "colour": shade - batch["colour"]}
-    return {f"{key}_error": float((error.abs().mean(1, keepdim=True) * mark).sum()) / area for key, error in wrong.items()}
+    errors = {"opacity": opacity - batch["opacity"], "shape": levelled - batch["opacity"], "colour": shade - batch["colour"]}
+    return {f"{key}_error": float((error.abs().mean(1, keepdim=True) * mark).sum()) / area for key, error in errors.items()}
 
 
 def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
-    """The mean that is seen; opacity and coloured mark as they are, and as they were found."""
-    opacity, colour, _ = (answer[0] for answer in network(batch["statistics"]))
+    """The mean frame, the true opacity and coloured mark, and the predicted ones."""
+    opacity, colour, _ = (output[0] for output in network(batch["statistics"]))
     true_opacity, true_colour = batch["opacity"][0], batch["colour"][0]
     return [batch["statistics"][0, 1:4] + 0.5, true_opacity, true_opacity * true_colour, opacity, opacity * colour]
 

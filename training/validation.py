@@ -1,4 +1,4 @@
-"""How good a network is on samples of clips that it never trains on."""
+"""Scores a network on samples of held-out clips."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from training.task import Batch, Task
 
 
 @dataclass(frozen=True)
-class Examination:
-    """Fixed samples of held-out clips, drawn once; networks are compared on them in full precision."""
+class Validation:
+    """Fixed samples of held-out clips, drawn once, on which networks are scored in full precision."""
 
     task: Task
     source: Source
@@ -25,27 +25,27 @@ class Examination:
 
     @cached_property
     def batches(self) -> list[Batch]:
-        """Each of one sample."""
+        """Batches of one sample each."""
         return [collated([self.task.sample(self.source, index)]) for index in range(self.samples)]
 
     def scores(self, network: nn.Module) -> dict[str, float]:
-        """Mean of each score over the samples that it applies to."""
-        with _answering(network) as device:
+        """The mean of each score over the samples to which it applies."""
+        with _evaluating(network) as device:
             rows = [self.task.score(network, _on(device, batch)) for batch in self.batches]
         return {key: _mean([row[key] for row in rows]) for key in rows[0]}
 
     def sheet(self, network: nn.Module, rows: int) -> Sheet | None:
-        """The first few samples: input, truth and answer. None where the task draws no pictures."""
+        """A sheet of the first `rows` samples with input, truth and output; None if the task draws no pictures."""
         if self.task.pictures is None or rows == 0:
             return None
-        with _answering(network) as device:
+        with _evaluating(network) as device:
             drawn = [self.task.pictures(network, _on(device, batch)) for batch in self.batches[:rows]]
         return page([[picture.float().cpu().numpy() for picture in row] for row in drawn])
 
 
 @contextmanager
-def _answering(network: nn.Module) -> Iterator[torch.device]:
-    """The network answers and does not learn meanwhile; gives the device it is on."""
+def _evaluating(network: nn.Module) -> Iterator[torch.device]:
+    """Switch the network to evaluation without gradients; yields its device."""
     network.eval()
     with torch.no_grad():
         yield next(network.parameters()).device
@@ -57,6 +57,6 @@ def _on(device: torch.device, batch: Batch) -> Batch:
 
 
 def _mean(values: list[float]) -> float:
-    """Over the samples that the score applies to; 0 where there are none."""
+    """The mean of the values that are not NaN; 0 if there are none."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else 0.0

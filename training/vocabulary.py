@@ -101,7 +101,7 @@ CHINESE_FAMILIES = ("opentype/noto", "truetype/wqy/wqy-microhei.ttc", "truetype/
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What marks say, and in which fonts."""
+    """The texts of marks, and their fonts."""
 
     words: tuple[str, ...]
     chinese: tuple[str, ...]
@@ -109,7 +109,7 @@ class Vocabulary:
     chinese_sentences: tuple[str, ...]
     latin_fonts: tuple[Path, ...]
     chinese_fonts: tuple[Path, ...]
-    foreign: tuple[str, ...] = ()  # in scripts that not every font has
+    foreign: tuple[str, ...] = ()  # in scripts that not every font covers
 
 
 def fonts_under(families: tuple[str, ...], root: Path = FONTS) -> tuple[Path, ...]:
@@ -122,9 +122,9 @@ def fonts_under(families: tuple[str, ...], root: Path = FONTS) -> tuple[Path, ..
 
 
 def training_vocabulary() -> Vocabulary:
-    """The vocabulary of the shipped networks; the Debian packages with its fonts are listed in training/README.md.
+    """The vocabulary of the shipped networks. training/README.md lists the Debian packages of its fonts.
 
-    Raises FileNotFoundError when no font is installed.
+    Raises FileNotFoundError if no Latin or no Chinese font is installed.
     """
     latin, chinese = fonts_under(LATIN_FAMILIES), fonts_under(CHINESE_FAMILIES)
     if not latin or not chinese:

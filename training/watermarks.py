@@ -1,7 +1,7 @@
-"""Synthetic marks: what is drawn on clean frames, for training and for the benchmark.
+"""Synthetic marks for training and for the benchmark.
 
-A mark is a list with one patch a frame; a patch is an alpha map and a colour map at a place. The kinds are those that people meet:
-those of the benchmark (`benchmark_marks.py`) and many more (`overlays.py`).
+A mark has one patch per frame; a patch is an alpha map and a colour map at a place. The kinds imitate real ones: those of the benchmark
+(`benchmark_marks.py`) and many more (`overlays.py`).
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,6 @@ KINDS = tuple(_KINDS)
 def draw(
     kind: str, rng: Rng, width: int, height: int, frames: int, vocabulary: Vocabulary, photos: Sequence[NDArray[np.uint8]] = ()
 ) -> Mark:
-    """A random mark of the kind, over `frames` frames of width x height pixels; stickers are cut from `photos`, (H, W, 3) each."""
-    showing = _KINDS[kind](rng, Canvas(width, height, frames, vocabulary, photos))
-    return Mark(kind, showing.patches, showing.stays)
+    """A random mark of the kind on `frames` frames of width x height pixels; stickers are cut from `photos`, (H, W, 3) uint8 each."""
+    drawn = _KINDS[kind](rng, Canvas(width, height, frames, vocabulary, photos))
+    return Mark(kind, drawn.patches, drawn.intervals)

@@ -84,7 +84,7 @@ def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
                 weights.sha256[:12],
                 f"{weights.path.stat().st_size / 1e6:.1f} MB",
                 "shipped" if weights.path.is_relative_to(registry.SHIPPED) else "own",
-                " ".join(f"{name}={value:g}" for name, value in entry.figures.items()) if weights.precision == "fp32" else "",
+                " ".join(f"{name}={value:g}" for name, value in entry.metrics.items()) if weights.precision == "fp32" else "",
             )
 
 

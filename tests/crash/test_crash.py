@@ -1,4 +1,4 @@
-"""kill -9 and SIGTERM, on real processes. `python -m benchmarks.crash` does the same a hundred times, at other moments."""
+"""kill -9 and SIGTERM on real processes. `python -m benchmarks.crash` does the same a hundred times, at random moments."""
 
 import signal
 import time
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.crash import Blow, Plan, crash, last_look
+from benchmarks.crash import Kill, Plan, check_sweep, crash
 from benchmarks.fleet import Fleet, Part, within
 from benchmarks.invariants import all_jobs, dead_folders, file_violations, ledger_violations, wait_for_end
+from benchmarks.loopback_host import LoopbackHost, loopback_host
 from benchmarks.orders import Customer, Order, place
-from benchmarks.stranger import Stranger, stranger
 from service.core import bootstrap, opened
 from service.jobs import store
 from service.jobs.job import Job, State
@@ -28,9 +28,9 @@ CREDITS = 10
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Stranger]:
-    with stranger() as there:
-        yield there
+def host() -> Iterator[LoopbackHost]:
+    with loopback_host() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -48,35 +48,35 @@ def started_apart(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> It
 
 @pytest.fixture
 def alone(started_alone: Fleet) -> Fleet:
-    """All in one `serve`, on SQLite."""
+    """One `serve` on SQLite."""
     return ready(started_alone)
 
 
 @pytest.fixture
 def apart(started_apart: Fleet) -> Fleet:
-    """An API and two workers, on PostgreSQL; a worker that is told to stop hands its jobs back at once."""
+    """An API and two workers on PostgreSQL; a stopping worker hands its jobs back at once."""
     return ready(started_apart)
 
 
 @pytest.mark.parametrize("victim", ["worker", "api", "both"])
-def test_sqlite_survives_kills(alone: Fleet, host: Stranger, victim: str) -> None:
+def test_sqlite_survives_kills(alone: Fleet, host: LoopbackHost, victim: str) -> None:
     orders = (("kie", 0, False, True, 0.0), ("missing", 0, False, False, 0.1), ("kaze", 1, False, False, 0.2))
-    assert_survives(Plan(1, orders, (Blow(victim, 1.5, 0.1),)), alone, host)
+    assert_survives(Plan(1, orders, (Kill(victim, 1.5, 0.1),)), alone, host)
 
 
-def test_postgresql_with_two_workers_survives_kills(apart: Fleet, host: Stranger) -> None:
+def test_postgresql_with_two_workers_survives_kills(apart: Fleet, host: LoopbackHost) -> None:
     orders = (("native", 0, True, True, 0.0), ("upload", 1, False, False, 0.1), ("aidge", 1, False, False, 0.1))
-    assert_survives(Plan(1, orders, (Blow("worker", 0.0, 0.5, "publishing"),)), apart, host)
-    assert_survives(Plan(2, orders, (Blow("both", 0.5, 0.1, "order"),)), apart, host)
+    assert_survives(Plan(1, orders, (Kill("worker", 0.0, 0.5, "publishing"),)), apart, host)
+    assert_survives(Plan(2, orders, (Kill("both", 0.5, 0.1, "order"),)), apart, host)
 
 
-def test_what_killed_writers_left_is_swept(alone: Fleet) -> None:
+def test_files_of_killed_writers_are_swept(alone: Fleet) -> None:
     (alone.folder / "files" / "uploads").mkdir(parents=True, exist_ok=True)
     (alone.folder / "files" / "uploads" / "half.mp4#1").touch()
-    assert last_look(alone) == []
+    assert check_sweep(alone) == []
 
 
-def test_a_stopping_worker_hands_its_job_to_the_other(apart: Fleet, host: Stranger) -> None:
+def test_a_stopping_worker_hands_its_job_to_the_other(apart: Fleet, host: LoopbackHost) -> None:
     assert within(PATIENCE_SECONDS, lambda: len(apart.live_workers()) == 2)
     job_id = ordered(apart, host)
     wait_until_begun(apart, job_id)
@@ -87,11 +87,11 @@ def test_a_stopping_worker_hands_its_job_to_the_other(apart: Fleet, host: Strang
     assert part.process.wait(PATIENCE_SECONDS) == 0
     assert wait_for_end(apart.core)
     job = found(apart, job_id)
-    assert (job.state, job.attempts) == (State.SUCCEEDED, 1)  # what is handed back does not count: nobody died of it
+    assert (job.state, job.attempts) == (State.SUCCEEDED, 1)  # a handed-back job does not count as an attempt
     assert dead_folders(apart) == []
 
 
-def test_a_stopping_service_lets_its_job_finish(tmp_path: Path, host: Stranger) -> None:
+def test_a_stopping_service_lets_its_job_finish(tmp_path: Path, host: LoopbackHost) -> None:
     with Fleet.running(tmp_path, stop_seconds="60") as fleet:
         job_id = ordered(fleet, host)
         wait_until_begun(fleet, job_id)
@@ -103,7 +103,7 @@ def test_a_stopping_service_lets_its_job_finish(tmp_path: Path, host: Stranger) 
         assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_a_job_that_kills_its_workers_is_given_up_and_refunded(alone: Fleet, host: Stranger) -> None:
+def test_a_job_that_kills_its_workers_fails_and_is_refunded(alone: Fleet, host: LoopbackHost) -> None:
     job_id = ordered(alone, host)
     for attempt in range(1, MOST_ATTEMPTS + 1):
         assert within(PATIENCE_SECONDS, lambda attempt=attempt: found(alone, job_id).attempts == attempt)  # type: ignore[misc]
@@ -120,7 +120,7 @@ def test_a_job_that_kills_its_workers_is_given_up_and_refunded(alone: Fleet, hos
 
 def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
     part = Part("serve --no-worker", tmp_path / "first.log")
-    for name in ("secret.key", "cleanplate.sqlite-wal"):  # as they come to be
+    for name in ("secret.key", "cleanplate.sqlite-wal"):  # in the order of their creation
         part.start({"CLEANPLATE_DATA_DIR": str(tmp_path), "CLEANPLATE_PORT": "0"})
         assert part.process
         assert within(PATIENCE_SECONDS, (tmp_path / name).exists, pause_seconds=0.001)
@@ -132,7 +132,7 @@ def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
         assert core.accounts.of_key(key).name == "first"
 
 
-def test_the_check_itself_sees_what_is_wrong(alone: Fleet, host: Stranger) -> None:
+def test_the_checks_find_violations(alone: Fleet, host: LoopbackHost) -> None:
     job_id = ordered(alone, host)
     assert wait_for_end(alone.core)
     left = alone.folder / "scratch" / "left+1+1"
@@ -143,27 +143,31 @@ def test_the_check_itself_sees_what_is_wrong(alone: Fleet, host: Stranger) -> No
         line = connection.execute(sa.select(LEDGER).where(LEDGER.c.kind == "settle", LEDGER.c.job_id == job_id)).first()
         assert line
         connection.execute(sa.insert(LEDGER).values({**line._mapping, "id": None, "key": "end:again"}))
-    assert [said.kind for said in ledger_violations(alone.core, all_jobs(alone.core))] == ["charged", "charged"]  # a job, its account
+    assert [violation.kind for violation in ledger_violations(alone.core, all_jobs(alone.core))] == [
+        "charged",
+        "charged",
+    ]  # a job, its account
     with alone.core.database.write() as connection:
         connection.execute(sa.delete(LEDGER).where(LEDGER.c.key == "end:again"))
 
 
 def ready(fleet: Fleet) -> Fleet:
-    fleet.mend()
+    """The fleet, with all its processes running."""
+    fleet.restart_dead()
     fleet.wait_until_ready()
     return fleet
 
 
-def assert_survives(plan: Plan, fleet: Fleet, host: Stranger) -> None:
+def assert_survives(plan: Plan, fleet: Fleet, host: LoopbackHost) -> None:
     run = crash(plan, fleet, host)
     assert run.violations == []
     assert len(run.placed) == len(plan.orders)
 
 
-def ordered(fleet: Fleet, host: Stranger) -> str:
-    """A job of the longer clip, for a new account."""
-    mark = str(time.time_ns())
-    job_id = place(Order("native", mark, Customer.new(fleet.core, mark, CREDITS), host, longer=True), fleet.client).job_id
+def ordered(fleet: Fleet, host: LoopbackHost) -> str:
+    """Order the longer clip for a new account; return the job's id."""
+    tag = str(time.time_ns())
+    job_id = place(Order("native", tag, Customer.new(fleet.core, tag, CREDITS), host, longer=True), fleet.client).job_id
     assert job_id
     return job_id
 

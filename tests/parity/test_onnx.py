@@ -1,4 +1,4 @@
-"""What ONNX Runtime computes is what torch computes, and the files are those that the contract and the manifest describe."""
+"""ONNX Runtime agrees with torch, and the files match the contract and the manifest."""
 
 import hashlib
 import shutil
@@ -28,7 +28,7 @@ SIZES = (
     {"batch": 1, "time": 1, "frames": 2, "height": 2, "width": 2},
     {"batch": 1, "time": 4, "frames": 5, "height": 2, "width": 5},
     {"batch": 3, "time": 2, "frames": 3, "height": 4, "width": 2},
-)  # height and width in multiples
+)  # height and width are multiples of the network's `multiple`
 TINY: dict[str, tuple[NetworkSpec, dict[str, Any]]] = {
     "segmenter": (SEGMENTER, {"channels": (4, 6, 6, 8, 8)}),
     "matte": (MATTE, {"channels": (4, 6, 6, 8)}),
@@ -36,7 +36,7 @@ TINY: dict[str, tuple[NetworkSpec, dict[str, Any]]] = {
 
 
 def random_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Every weight and running statistic drawn anew, so that nothing is hidden by a zero."""
+    """Random weights and running statistics, so that no zero hides an error."""
     generator = torch.Generator().manual_seed(1)
     state = network.state_dict()
     for name, value in state.items():
@@ -71,11 +71,11 @@ def test_batched_equals_alone(exported: dict[str, tuple[NetworkSpec, nn.Module, 
     spec, _, path = exported[name]
     session = OnnxSession(path, spec, "cpu", threads=1)
     inputs = {k: v.numpy() for k, v in export.random_inputs(spec, export.in_pixels(spec, SIZES[2])).items()}
-    together = session.run(inputs)
+    batched = session.run(inputs)
     for index in range(3):
         alone = session.run({k: v[index : index + 1] for k, v in inputs.items()})
         for output, value in alone.items():
-            np.testing.assert_allclose(together[output][index], value[0], atol=1e-5)
+            np.testing.assert_allclose(batched[output][index], value[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -107,7 +107,7 @@ def assert_contract(path: Path, spec: NetworkSpec) -> None:
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_each_shipped_file_computes_what_its_checkpoint_computes(spec: NetworkSpec) -> None:
+def test_each_shipped_file_agrees_with_its_checkpoint(spec: NetworkSpec) -> None:
     checkpoint = WEIGHTS / f"{spec.name}.pt"
     if not checkpoint.exists():
         pytest.skip(f"{checkpoint.name} is not here")
@@ -119,7 +119,7 @@ def test_each_shipped_file_computes_what_its_checkpoint_computes(spec: NetworkSp
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_each_shipped_file_answers_within_the_range(spec: NetworkSpec) -> None:
+def test_each_shipped_files_outputs_are_in_range(spec: NetworkSpec) -> None:
     session = OnnxSession(WEIGHTS / f"{spec.name}.onnx", spec, "cpu", threads=1)
     answer = session.run({k: v.numpy() for k, v in export.random_inputs(spec, export.in_pixels(spec, SIZES[1])).items()})
     for output in spec.outputs:
@@ -127,8 +127,8 @@ def test_each_shipped_file_answers_within_the_range(spec: NetworkSpec) -> None:
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_each_shipped_half_is_the_half_of_its_file_and_costs_little(spec: NetworkSpec) -> None:
-    """Computed as a GPU does, and as a CPU does."""
+def test_each_shipped_half_variant_is_made_from_its_file_and_is_accurate(spec: NetworkSpec) -> None:
+    """Computed as on a GPU, and as on a CPU."""
     (single, _), (path, _) = (entry(spec).files[precision] for precision in ("fp32", "fp16"))
     model = onnx.load(single)
     assert half.to_half(model).SerializeToString() == path.read_bytes()
@@ -137,21 +137,21 @@ def test_each_shipped_half_is_the_half_of_its_file_and_costs_little(spec: Networ
         ort.InferenceSession(form, providers=["CPUExecutionProvider"]) for form in (single, half.rounded(model).SerializeToString(), path)
     ]
     on_gpu, on_cpu = (variants.cost(sessions[0], form, export.trial_samples(spec)) for form in sessions[1:])
-    assert on_gpu.psnr_db > variants.LEAST_PSNR_DB
-    assert on_cpu.psnr_db > on_gpu.psnr_db - 3  # it rounds less
+    assert on_gpu.psnr_db > variants.MIN_PSNR_DB
+    assert on_cpu.psnr_db > on_gpu.psnr_db - 3  # a CPU rounds less often
     assert path.stat().st_size < 0.62 * single.stat().st_size
 
 
 def test_coordinates_are_never_half() -> None:
-    """What GridSample gets was computed in float32 from the flow on, and so was what is divided, logged or summed by Softmax."""
+    """Inputs of GridSample are computed in float32 from the flow on, and so are those of divisions, Log and Softmax."""
     model = onnx.load(entry(INPAINTER).files["fp16"][0])
-    of = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(model).graph.value_info}
-    kinds = {node.op_type for node in model.graph.node if any(of.get(name) == onnx.TensorProto.FLOAT16 for name in node.input)}
+    types = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    kinds = {node.op_type for node in model.graph.node if any(types.get(name) == onnx.TensorProto.FLOAT16 for name in node.input)}
     assert "Conv" in kinds
     assert kinds.isdisjoint({"GridSample", "Div", "Log", "Softmax", "ReduceSum", "ReduceMean", "ReduceL2", "Pow", "Sqrt", "Range"})
 
 
-def test_the_manifest_takes_in_a_network_and_keeps_the_others(tmp_path: Path) -> None:
+def test_entering_a_network_keeps_the_others(tmp_path: Path) -> None:
     manifest, content = tmp_path / "manifest.toml", b"weights"
     (tmp_path / "matte.onnx").write_bytes(content)
     for spec, steps in ((SEGMENTER, 1), (MATTE, 2), (MATTE, 3)):
@@ -162,7 +162,7 @@ def test_the_manifest_takes_in_a_network_and_keeps_the_others(tmp_path: Path) ->
     assert (entries["matte"]["version"], entries["segmenter"]["version"]) == ("3-abc", "1-abc")
 
 
-def test_a_variant_is_entered_beside_its_network_and_forgotten_with_it(tmp_path: Path) -> None:
+def test_a_variant_is_entered_with_its_network_and_dropped_with_it(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.toml"
     (tmp_path / "matte.onnx").write_bytes(b"weights")
     (tmp_path / "matte.fp16.onnx").write_bytes(b"half")
@@ -180,7 +180,7 @@ def test_a_variant_is_entered_beside_its_network_and_forgotten_with_it(tmp_path:
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_an_exported_file_gets_its_half(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], tmp_path: Path, name: str) -> None:
+def test_an_exported_file_gets_a_half_variant(exported: dict[str, tuple[NetworkSpec, nn.Module, Path]], tmp_path: Path, name: str) -> None:
     spec, _, path = exported[name]
     weights, manifest = tmp_path / "weights", tmp_path / "manifest.toml"
     weights.mkdir()
@@ -193,22 +193,22 @@ def test_an_exported_file_gets_its_half(exported: dict[str, tuple[NetworkSpec, n
 
 
 def both_fills(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 3) and (H, W) -> the fill of the pipeline and that of the network's graph, both (H, W, 3)."""
+    """Values (H, W, 3), valid (H, W) -> the fills of the pipeline and of the network's graph, both (H, W, 3)."""
     tensor = pull_push_torch(torch.from_numpy(values).permute(2, 0, 1)[None], torch.from_numpy(valid)[None, None])
     return pull_push(values, valid), tensor[0].permute(1, 2, 0).numpy()
 
 
 @pytest.mark.parametrize("level", [0.0, 0.2, 1.0])
-def test_both_fills_fill_a_flat_ground_flat(level: float) -> None:
+def test_both_fills_keep_a_flat_picture_flat(level: float) -> None:
     valid = np.ones((48, 64), np.float32)
     valid[10:30, 12:50] = 0
     values = np.where(valid[..., None] > 0, np.float32(level), np.float32(0.5)) * np.ones((1, 1, 3), np.float32)
     for filled in both_fills(values.astype(np.float32), valid):
-        np.testing.assert_allclose(filled, level, atol=2e-4)  # the graph's divides by weight + 1e-6
+        np.testing.assert_allclose(filled, level, atol=2e-4)  # the graph divides by weight + 1e-6
 
 
-def test_the_graphs_fill_goes_on_as_a_slope_does() -> None:
-    """Laplace's equation has a plane for its answer; a pyramid alone leaves its blocks (0.011 in the mean)."""
+def test_the_graphs_fill_continues_a_slope() -> None:
+    """A plane solves Laplace's equation; a pyramid alone leaves blocks (a mean error of 0.011)."""
     y, x = np.meshgrid(np.linspace(0, 0.5, 64), np.linspace(0, 0.5, 96), indexing="ij")
     plane = np.repeat((x + y)[..., None], 3, 2).astype(np.float32)
     valid = np.ones((64, 96), np.float32)
@@ -218,11 +218,11 @@ def test_the_graphs_fill_goes_on_as_a_slope_does() -> None:
 
 
 @pytest.mark.parametrize("hole", [4, 8, 16])
-def test_both_fills_agree_on_a_smooth_ground(hole: int) -> None:
-    """The two pyramids differ in their filters: within 0.06 in the hole, and exactly the picture outside of it."""
+def test_both_fills_agree_on_a_smooth_picture(hole: int) -> None:
+    """The pyramids' filters differ: the fills agree within 0.06 in the hole and equal the picture outside."""
     values = scene(0, 64, 48).astype(np.float32) / 255
     valid = np.ones((48, 64), np.float32)
     valid[16 : 16 + hole, 20 : 20 + hole] = 0
-    ours, graphs = both_fills(values, valid)
-    np.testing.assert_allclose(ours[valid > 0], graphs[valid > 0], atol=1e-5)
-    assert np.abs(ours - graphs)[valid == 0].mean() < 0.06
+    pipeline, graph = both_fills(values, valid)
+    np.testing.assert_allclose(pipeline[valid > 0], graph[valid > 0], atol=1e-5)
+    assert np.abs(pipeline - graph)[valid == 0].mean() < 0.06

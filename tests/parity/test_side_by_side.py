@@ -1,4 +1,4 @@
-"""Jobs that run side by side on one device write the same files as each of them alone."""
+"""Jobs that run in parallel on one device write the same files as each job alone."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +22,12 @@ from tests.footage import BlendOfReferences, marked, scene, write_film
 
 WIDTH, HEIGHT = 96, 64
 DEADLINE_SECONDS = 20
-WITH_A_BOX = Request(boxes=(parse_box("20,12,52,36"),))  # so that all three networks have work, whatever is found
+WITH_A_BOX = Request(boxes=(parse_box("20,12,52,36"),))  # so that all three networks run, whatever is detected
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> list[Path]:
-    """Three films with a white mark in one place, of scenes that differ."""
+    """Three videos of different scenes, each with a static white mark."""
     box = Box(24, 16, 48, 32)
     stories = [[marked(scene(40 * number + i, WIDTH, HEIGHT), box) for i in range(12)] for number in range(3)]
     return [write_film(tmp_path / f"{number}.mp4", story) for number, story in enumerate(stories)]
@@ -43,18 +43,18 @@ def alone(sources: Sequence[Path], request: Request, networks: Networks) -> list
     return [cleaned(source, request, networks, "alone") for source in sources]
 
 
-def together(sources: Sequence[Path], request: Request, *networks: Networks) -> list[bytes]:
-    """With networks for each, or the same for all."""
+def in_parallel(sources: Sequence[Path], request: Request, *networks: Networks) -> list[bytes]:
+    """Clean all at once, with networks for each or one for all."""
     with ThreadPoolExecutor(len(sources)) as threads:
-        return list(threads.map(partial(cleaned, suffix="together"), sources, repeat(request), cycle(networks)))
+        return list(threads.map(partial(cleaned, suffix="parallel"), sources, repeat(request), cycle(networks)))
 
 
 @dataclass
-class Late(Session):
-    """A network whose first call ends when the windows of two more jobs wait."""
+class SlowStart(Session):
+    """A network whose first call returns when windows of two more jobs are waiting."""
 
     session: Session
-    batches: list[list[int]] = field(default_factory=list)  # whose the windows of each were
+    batches: list[list[int]] = field(default_factory=list)  # the job of each window
     batcher: Batcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,8 +69,8 @@ class Late(Session):
         return self.session.run(inputs)
 
 
-class OfAJob(Batcher):
-    """Another batcher, which is told whose the windows are."""
+class Labelled(Batcher):
+    """A batcher that labels its windows with their job."""
 
     def __init__(self, batcher: Batcher, job: int) -> None:
         self._batcher = batcher
@@ -81,14 +81,14 @@ class OfAJob(Batcher):
 
 
 def test_windows_of_two_jobs_share_a_batch_and_no_byte_changes(sources: list[Path]) -> None:
-    """Each of three jobs has eight windows under way, those of two chunks; they take turns: the second batch is of several."""
+    """Each of three jobs has eight windows in flight, from two chunks; jobs take turns, so the second batch has windows of several."""
     expected = alone(sources, Request(), replace(fake.networks(), inpainter=Batcher(BlendOfReferences())))
-    late = Late(BlendOfReferences())
+    slow = SlowStart(BlendOfReferences())
     shared = fake.networks(BATCH_SIZES)
-    jobs = [replace(shared, inpainter=OfAJob(late.batcher, job)) for job in range(len(sources))]
-    assert together(sources, Request(), *jobs) == expected
-    assert len(late.batches[1]) == 8
-    assert len(set(late.batches[1])) > 1
+    jobs = [replace(shared, inpainter=Labelled(slow.batcher, job)) for job in range(len(sources))]
+    assert in_parallel(sources, Request(), *jobs) == expected
+    assert len(slow.batches[1]) == 8
+    assert len(set(slow.batches[1])) > 1
     assert len(set(expected)) == len(sources)
 
 
@@ -99,8 +99,8 @@ def shipped() -> Iterator[Networks]:
     networks.close()
 
 
-def test_two_jobs_with_the_shipped_networks_write_what_each_writes_alone(sources: list[Path], shipped: Networks) -> None:
-    assert together(sources[:2], WITH_A_BOX, shipped) == alone(sources[:2], WITH_A_BOX, shipped)
+def test_two_parallel_jobs_with_the_shipped_networks_write_the_same_as_alone(sources: list[Path], shipped: Networks) -> None:
+    assert in_parallel(sources[:2], WITH_A_BOX, shipped) == alone(sources[:2], WITH_A_BOX, shipped)
     for batcher in (shipped.segmenter, shipped.matte, shipped.inpainter):
         figures = batcher.figures()
         assert figures.windows == figures.capacity > 0

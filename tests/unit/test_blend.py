@@ -1,11 +1,11 @@
-"""The level and the colour of a mark, from its shape and the scenes that it was seen on."""
+"""The opacity level and the colour of a mark, fitted from its shape and its crops."""
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.blend import COLOUR_INERTIA, SCALES, detail_pixels, explain, local_scene
+from models.blend import COLOUR_RIDGE, SCALE_RANGE, detail_pixels, fit_blend, local_scene
 from tests.footage import texture
 
 Floats = NDArray[np.float32]
@@ -22,7 +22,7 @@ def shape() -> Floats:
 
 
 def scenes(kind: str, seed: int) -> Floats:
-    """(N, 3, HEIGHT, WIDTH) clean crops: a pan, other scenes, or one that stands still but for the camera's noise."""
+    """(N, 3, HEIGHT, WIDTH) clean crops: a pan, different scenes, or a static scene with camera noise."""
     width, height = WIDTH + 5 * FRAMES, HEIGHT + FRAMES
     whole = [
         0.9 * texture(1000 * seed + i, width, height, 12) + 0.1 * texture(1000 * seed + 500 + i, width, height, 1.5) for i in range(FRAMES)
@@ -43,34 +43,34 @@ def flat(colour: Floats) -> Floats:
 
 
 def marked(scene: Floats, level: float) -> Floats:
-    """The scenes with the mark, as 8 bits carry them."""
+    """The scenes with the mark, rounded to 8 bits."""
     opacity = level * shape()
     return (np.rint(255 * ((1 - opacity) * scene + opacity * flat(COLOUR))) / 255).astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", ["moving", "cuts", "still"])
 @pytest.mark.parametrize(("level", "assumed"), [(0.2, 0.4), (0.35, 0.6), (0.5, 0.3)])
-def test_level_and_colour_are_found_from_wrong_ones(kind: str, level: float, assumed: float) -> None:
+def test_level_and_colour_are_corrected(kind: str, level: float, assumed: float) -> None:
     for seed in range(3):
-        blend = explain(marked(scenes(kind, seed), level), assumed * shape(), flat(COLOUR - np.float32(0.15)))
+        blend = fit_blend(marked(scenes(kind, seed), level), assumed * shape(), flat(COLOUR - np.float32(0.15)))
         assert assumed * blend.scale == pytest.approx(level, abs=0.025)
         np.testing.assert_allclose(blend.shift, 0.15, atol=0.05)
 
 
-def test_the_error_says_how_wrong_the_level_may_be() -> None:
-    """Within three of it; and more pictures leave less of it."""
+def test_the_error_bounds_the_level_and_shrinks_with_more_crops() -> None:
+    """The level is within three standard deviations."""
     for seed in range(6):
         crops = marked(scenes("moving", seed), 0.5)
-        many, few = (explain(crops[:count], 0.5 * shape(), flat(COLOUR)) for count in (FRAMES, 2))
+        many, few = (fit_blend(crops[:count], 0.5 * shape(), flat(COLOUR)) for count in (FRAMES, 2))
         assert abs(many.scale - 1) < 3 * many.error < 0.3
         assert many.error < few.error
 
 
 @pytest.mark.parametrize("level", [0.3, 0.6, 0.75])
-def test_a_mark_that_is_known_is_left_as_it_is_and_its_scene_is_found(level: float) -> None:
+def test_a_correct_model_is_kept_and_its_scene_is_restored(level: float) -> None:
     clean, opacity = scenes("moving", 1), (level * shape()).astype(np.float32)
     crops = marked(clean, level)
-    blend = explain(crops, opacity, flat(COLOUR))
+    blend = fit_blend(crops, opacity, flat(COLOUR))
     assert blend.scale == pytest.approx(1, abs=0.03)
     assert np.abs(blend.shift).max() < 0.03
     unblended, around = local_scene(crops, opacity, flat(COLOUR), detail_pixels(opacity))
@@ -80,33 +80,33 @@ def test_a_mark_that_is_known_is_left_as_it_is_and_its_scene_is_found(level: flo
 
 def test_half_the_shape_is_twice_the_scale() -> None:
     crops = marked(scenes("moving", 2), 0.4)
-    whole, half = (explain(crops, share * shape(), flat(COLOUR), start=1 / share) for share in (np.float32(1), np.float32(0.5)))
+    whole, half = (fit_blend(crops, share * shape(), flat(COLOUR), start=1 / share) for share in (np.float32(1), np.float32(0.5)))
     assert half.scale == pytest.approx(2 * whole.scale, rel=1e-3)
     np.testing.assert_allclose(half.shift, whole.shift, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["moving", "cuts", "still"])
-def test_without_a_mark_the_level_is_next_to_nothing(kind: str) -> None:
+def test_without_a_mark_the_level_is_near_zero(kind: str) -> None:
     for seed in range(3):
-        blend = explain(scenes(kind, seed), 0.5 * shape(), flat(COLOUR))
-        assert SCALES[0] <= blend.scale < 0.2
+        blend = fit_blend(scenes(kind, seed), 0.5 * shape(), flat(COLOUR))
+        assert SCALE_RANGE[0] <= blend.scale < 0.2
         assert np.abs(blend.shift).max() <= 1
         assert 0 <= blend.error <= 1
 
 
 @pytest.mark.parametrize("shade", [0.0, 0.5, 1.0])
-def test_one_shade_says_nothing_and_nothing_explodes(shade: float) -> None:
-    """A flat scene, also one of the mark's own colour; and no mark at all."""
+def test_results_stay_finite_where_a_flat_scene_leaves_them_undetermined(shade: float) -> None:
+    """A flat scene, also of the mark's own colour, and no mark at all."""
     crops = np.full((3, 3, HEIGHT, WIDTH), shade, np.float32)
     opacity = (0.5 * shape()).astype(np.float32)
     for seen in (crops, (1 - opacity) * crops + opacity):
-        blend = explain(seen, opacity, flat(np.ones(3, np.float32)))
-        assert SCALES[0] <= blend.scale <= SCALES[1]
+        blend = fit_blend(seen, opacity, flat(np.ones(3, np.float32)))
+        assert SCALE_RANGE[0] <= blend.scale <= SCALE_RANGE[1]
         assert np.isfinite(blend.shift).all()
         assert 0 <= blend.error <= 1
-    nothing = explain(crops, np.zeros_like(opacity), flat(COLOUR))
+    nothing = fit_blend(crops, np.zeros_like(opacity), flat(COLOUR))
     assert (nothing.scale, nothing.error, nothing.shift.any()) == (1.0, 1.0, False)
-    assert COLOUR_INERTIA < 0.05  # it decides here, and must be small beside what textured scenes tell
+    assert COLOUR_RIDGE < 0.05  # it decides here, and must be small against the evidence of textured scenes
 
 
 def test_detail_is_wider_than_the_strokes() -> None:

@@ -1,4 +1,4 @@
-"""Settings of a training run: a file, overridden by keys; nothing unknown is taken."""
+"""Settings of a training run: a file, overridden by options; unknown keys are refused."""
 
 from pathlib import Path
 
@@ -52,4 +52,4 @@ def test_the_gpu_runs_end_within_half_an_hour_together() -> None:
     minutes = [from_command_line([str(path)]).minutes for path in (CONFIGS / "gpu").glob("*.toml")]
     assert len(minutes) == 3
     assert all(minutes)
-    assert sum(minutes) <= 27  # what is left is for the pictures, the scores and the export
+    assert sum(minutes) <= 27  # the rest is for the pictures, the scores and the export

@@ -1,4 +1,4 @@
-"""Photographed things, cut out: which pictures are used, and that they come into scenes and never into the mark."""
+"""Cut-out photos of objects: which are used, and that they appear in scenes and never in the mark."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,13 @@ from training.patches import Canvas
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A round red thing with empty margins, a drawing, a picture without alpha, and one that is all of it."""
-    thing = np.zeros((60, 90, 4), np.uint8)
-    cv2.circle(thing, (40, 30), 20, (20, 30, 220, 255), -1)
+    """A round red object with empty margins, a drawing, a picture without alpha, and a fully opaque one."""
+    item = np.zeros((60, 90, 4), np.uint8)
+    cv2.circle(item, (40, 30), 20, (20, 30, 220, 255), -1)
     for name, picture in {
-        "food/fruit.png": thing,
-        "food/cartoon/pear.png": thing,
-        "food/flat.png": thing[..., :3],
+        "food/fruit.png": item,
+        "food/cartoon/pear.png": item,
+        "food/flat.png": item[..., :3],
         "food/full.png": np.full((40, 40, 4), 255, np.uint8),
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_drawings_are_left_out_and_only_what_has_an_outline_is_used(folder: Path) -> None:
+def test_drawings_and_pictures_without_an_outline_are_not_used(folder: Path) -> None:
     found = {path.name: cutouts.load(path) for path in cutouts.cutouts_under(folder)}
     assert set(found) == {"fruit.png", "flat.png", "full.png"}
     assert found["flat.png"] is None
@@ -39,26 +39,28 @@ def test_drawings_are_left_out_and_only_what_has_an_outline_is_used(folder: Path
     assert tuple(fruit[20, 20]) == (220, 30, 20, 255)
 
 
-def test_without_the_package_there_are_none(tmp_path: Path) -> None:
+def test_without_the_package_there_are_no_cutouts(tmp_path: Path) -> None:
     assert cutouts.cutouts_under(tmp_path / "nowhere") == ()
 
 
 @pytest.mark.parametrize("size", [(320, 180), (96, 240)])
-def test_things_are_put_anywhere_also_where_a_row_of_them_is_wider_than_the_picture(folder: Path, size: tuple[int, int]) -> None:
+def test_objects_may_be_wider_than_the_picture(folder: Path, size: tuple[int, int]) -> None:
     source = small_source()
     canvas = Canvas(*size, 1, source.vocabulary, source.pictures, cutouts.cutouts_under(folder))
     for seed in range(20):
         for kind in distractors.SOLID:
-            assert distractors.thing(np.random.default_rng(seed), canvas, kind).solid
+            assert distractors.scene_object(np.random.default_rng(seed), canvas, kind).solid
 
 
-def test_what_passes_by_is_no_mark_and_may_rest(folder: Path) -> None:
+def test_a_passing_object_is_not_a_mark_and_may_rest(folder: Path) -> None:
     source = small_source()
     fruit = cutouts.load(folder / "food/fruit.png")
     still, moved = 0, 0
     for seed in range(16):
         rng = np.random.default_rng(seed)
-        made = replace(scenes.scene(source, rng, None, photo_share=1.0), camera=scenes.camera.STILL, other=None, passer=fruit)
+        made = replace(
+            scenes.random_scene(source, rng, None, photo_share=1.0), camera=scenes.camera.STILL, other=None, passing_object=fruit
+        )
         shown = rendering.render(made, [0, 10, 20, 30, 40, 50], 10, 20, 96, rng)
         assert not shown.alpha.any()
         red = [np.argwhere((frame[..., 0] > 120) & (frame[..., 1] < 90)) for frame in shown.clean]

@@ -1,4 +1,4 @@
-"""Teaching the networks a user's own mark: how it is drawn, which clips are kept back, and what comes out."""
+"""Fine-tuning on a user's own mark: how it is drawn, which clips are held out, and what is delivered."""
 
 import dataclasses
 import json
@@ -18,17 +18,17 @@ from tests.material import moving_picture, small_source, small_vocabulary
 from training import finetune, networks, own_mark, train_matte
 from training.clips import Clip
 from training.config import TrainConfig
-from training.deliver import reweighed
+from training.deliver import reuse_graph
 from training.evaluate import SHIPPED
 from training.finetune import Options
-from training.own_mark import OwnMark, OwnSource, WrongInput
+from training.own_mark import InputError, OwnMark, OwnSource
 from training.samples import segmenter_sample
 
 WIDTH, HEIGHT = 320, 180
 
 
 def logo(path: Path, height: int = 40, width: int = 80, alpha: int = 255) -> Path:
-    """A red disc on nothing."""
+    """A red disc on a transparent background."""
     rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     inside = rows**2 + columns**2 < 0.8
     rgba = np.zeros((height, width, 4), np.uint8)
@@ -39,13 +39,14 @@ def logo(path: Path, height: int = 40, width: int = 80, alpha: int = 255) -> Pat
 
 @pytest.fixture
 def own(tmp_path: Path) -> OwnMark:
+    """The logo as the user's mark, with default options."""
     return OwnMark(*own_mark.read(logo(tmp_path / "logo.png")))
 
 
-def test_the_mark_keeps_to_sizes_opacities_and_frame(own: OwnMark) -> None:
+def test_the_mark_respects_sizes_opacities_and_the_frame(own: OwnMark) -> None:
     rng = np.random.default_rng(1)
-    asked = dataclasses.replace(own, opacity=(0.3, 0.6), size=(0.1, 0.5))
-    patches = [asked.patch(rng, WIDTH, HEIGHT) for _ in range(100)]
+    limited = dataclasses.replace(own, opacity=(0.3, 0.6), size=(0.1, 0.5))
+    patches = [limited.patch(rng, WIDTH, HEIGHT) for _ in range(100)]
     longer = [max(patch.alpha.shape) / HEIGHT for patch in patches]
     assert 0.09 < min(longer) < 0.15
     assert 0.35 < max(longer) < 0.51
@@ -59,7 +60,7 @@ def test_the_mark_keeps_to_sizes_opacities_and_frame(own: OwnMark) -> None:
         )
 
 
-def test_places_are_kept_to(own: OwnMark) -> None:
+def test_the_mark_respects_places(own: OwnMark) -> None:
     rng = np.random.default_rng(2)
 
     def centres(place: own_mark.Place) -> np.ndarray:
@@ -73,7 +74,7 @@ def test_places_are_kept_to(own: OwnMark) -> None:
     assert anywhere.std(0).min() > 0.2
 
 
-def test_a_picture_without_alpha_is_opaque_and_what_cannot_be_seen_is_cut_off(tmp_path: Path) -> None:
+def test_a_picture_without_alpha_is_opaque_and_invisible_margins_are_cropped(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), (0, 255, 0)).save(tmp_path / "opaque.jpg")
     alpha, _ = own_mark.read(tmp_path / "opaque.jpg")
     assert alpha.shape == (20, 30)
@@ -82,12 +83,12 @@ def test_a_picture_without_alpha_is_opaque_and_what_cannot_be_seen_is_cut_off(tm
         wide = Image.new("RGBA", (300, 300))
         wide.paste(small, (100, 50))
         wide.save(tmp_path / "wide.png")
-    for kept, whole in zip(own_mark.read(tmp_path / "wide.png"), own_mark.read(tmp_path / "logo.png"), strict=True):
-        np.testing.assert_array_equal(kept, whole)
+    for cropped, original in zip(own_mark.read(tmp_path / "wide.png"), own_mark.read(tmp_path / "logo.png"), strict=True):
+        np.testing.assert_array_equal(cropped, original)
 
 
-def test_samples_carry_the_users_mark(own: OwnMark) -> None:
-    """Where the target says that there is a mark, the picture is red."""
+def test_samples_show_the_users_mark(own: OwnMark) -> None:
+    """The picture is red where the target is set."""
     source = small_source()
     opaque = dataclasses.replace(own, opacity=(1.0, 1.0), size=(0.3, 0.5))
     samples = [segmenter_sample(OwnSource(source.clips, source.vocabulary, 1, own=opaque, ordinary_share=0), i, size=96) for i in range(12)]
@@ -99,14 +100,14 @@ def test_samples_carry_the_users_mark(own: OwnMark) -> None:
 
 
 @pytest.mark.parametrize(("count", "held"), [(2, "1"), (3, "2"), (4, "3"), (5, "3"), (8, "37")])
-def test_every_fourth_clip_is_kept_back_and_never_none(count: int, held: str) -> None:
-    everything = tuple(Clip(str(i), moving_picture(i, 2)) for i in range(count))
-    training, kept = finetune.split(everything)
-    assert "".join(clip.name for clip in kept) == held
-    assert sorted(clip.name for clip in (*training, *kept)) == [clip.name for clip in everything]
+def test_every_fourth_clip_is_held_out_and_always_at_least_one(count: int, held: str) -> None:
+    every_clip = tuple(Clip(str(i), moving_picture(i, 2)) for i in range(count))
+    training, held_out = finetune.split(every_clip)
+    assert "".join(clip.name for clip in held_out) == held
+    assert sorted(clip.name for clip in (*training, *held_out)) == [clip.name for clip in every_clip]
 
 
-def test_one_clip_alone_is_split_in_time_or_does_both() -> None:
+def test_a_single_clip_is_split_in_time_or_used_for_both() -> None:
     long, short = Clip("long", moving_picture(1, 30)), Clip("short", moving_picture(1, 5))
     (training,), (held,) = finetune.split((long,))
     np.testing.assert_array_equal(np.concatenate([training.frames, held.frames]), long.frames)
@@ -132,8 +133,8 @@ def options(tmp_path: Path) -> Options:
 
 
 @pytest.mark.slow
-def test_a_mark_is_taught_from_end_to_end(options: Options) -> None:
-    """The folder that comes out holds three networks that the service would take, and torch computes what they compute."""
+def test_a_mark_is_learned_end_to_end(options: Options) -> None:
+    """The output folder holds three networks that the service accepts and that agree with torch."""
     rows = finetune.finetune(options, small_vocabulary())
     assert list(rows) == ["own, before", "own, after", "ordinary, before", "ordinary, after"]
     assert all({"f1", "wrong", "opacity_error", "psnr"} <= scores.keys() for scores in rows.values())
@@ -145,18 +146,18 @@ def test_a_mark_is_taught_from_end_to_end(options: Options) -> None:
         changed = any(not torch.equal(value, old["average"][key]) for key, value in state["average"].items())
         goal = networks.restored(spec.name, options.start / f"{spec.name}.pt").goal
         assert goal is not None
-        assert changed == goal.reached(rows["own, after"][goal.score], rows["own, before"][goal.score])
+        assert changed == goal.is_better(rows["own, after"][goal.score], rows["own, before"][goal.score])
         assert found.version.startswith("1-own-" if changed else "0-own-")
         network = export.build(spec, state["network_config"], state["average"])
         sizes = {"batch": 2, "time": 2, "frames": 3, "height": 2 * spec.multiple, "width": 3 * spec.multiple}
         assert export.largest_difference(spec, network, found.path, sizes) < export.TOLERANCE
-    with pytest.raises(WrongInput, match="not empty"):
+    with pytest.raises(InputError, match="not empty"):
         finetune.finetune(options, small_vocabulary())
 
 
 @pytest.mark.parametrize("share", [0, 0.25, 1])
-def test_what_goes_out_lies_between_old_and_new(share: float) -> None:
-    """Weights and running statistics; how many batches were seen is a count, and is the new one's."""
+def test_blended_weights_lie_between_old_and_new(share: float) -> None:
+    """Weights and running statistics; the number of batches is an integer count and is the new one's."""
     old, new = (networks.restored("matte", SHIPPED / "matte.pt").network for _ in range(2))
     with torch.no_grad():
         for value in (*new.parameters(), *new.buffers()):
@@ -167,14 +168,14 @@ def test_what_goes_out_lies_between_old_and_new(share: float) -> None:
         torch.testing.assert_close(blend[name], expected)
 
 
-def test_a_graph_of_another_network_is_not_taken_over(tmp_path: Path) -> None:
+def test_a_graph_of_another_network_is_not_reused(tmp_path: Path) -> None:
     network = train_matte.task(TrainConfig("matte"), MatteConfig((8, 8, 12, 12))).network.eval()
-    for like in ("matte.onnx", "segmenter.onnx", "missing.onnx"):
-        assert not reweighed(SHIPPED / like, network, tmp_path / "matte.onnx")
+    for template in ("matte.onnx", "segmenter.onnx", "missing.onnx"):
+        assert not reuse_graph(SHIPPED / template, network, tmp_path / "matte.onnx")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_used_is_said_in_one_line(options: Options, tmp_path: Path) -> None:
+def test_unusable_input_is_reported_in_one_line(options: Options, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn").mkdir()
@@ -188,7 +189,7 @@ def test_what_cannot_be_used_is_said_in_one_line(options: Options, tmp_path: Pat
         "checkpoint of: segmenter": {"start": tmp_path / "empty"},
     }
     for message, change in wrong.items():
-        with pytest.raises(WrongInput, match=message) as caught:
+        with pytest.raises(InputError, match=message) as caught:
             finetune.finetune(dataclasses.replace(options, **change), small_vocabulary())  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
 
@@ -206,7 +207,7 @@ def test_the_command_line_gives_the_options() -> None:
     assert given.minutes == Options.minutes
 
 
-def test_only_what_got_worse_by_more_than_the_tolerance_is_said() -> None:
+def test_only_scores_that_got_worse_by_more_than_the_tolerance_are_reported() -> None:
     before = {"f1": 0.8, "wrong": 0.001, "opacity_error": 0.05, "psnr": 30.0}
     assert finetune.worsened(before, {"f1": 0.79, "wrong": 0.002, "opacity_error": 0.01, "psnr": 33.0}) == []
     (line,) = finetune.worsened(before, {**before, "psnr": 29.0})

@@ -1,4 +1,4 @@
-"""The figures, each against another way to the same number."""
+"""The metrics, each compared with another way to compute it."""
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ def pictures(rng: np.random.Generator, count: int, height: int = 20, width: int 
     return rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def test_psnr_is_that_of_opencv(rng: np.random.Generator) -> None:
+def test_psnr_equals_opencvs(rng: np.random.Generator) -> None:
     a, b = pictures(rng, 2)
     assert psnr(squared_error(a, b)) == pytest.approx(cv2.PSNR(a, b))
 
@@ -42,7 +42,7 @@ def test_psnr_of_a_constant_error() -> None:
     assert psnr(squared_error(black + np.uint8(10), black)) == pytest.approx(20 * np.log10(25.5))
 
 
-def test_psnr_of_equal_pictures_and_of_nothing() -> None:
+def test_psnr_of_equal_pictures_and_of_no_pixels() -> None:
     black = np.zeros((8, 8, 3), np.uint8)
     assert psnr(squared_error(black, black)) == PSNR_CEILING_DB
     assert psnr(squared_error(black, black, np.zeros((8, 8), bool))) is None
@@ -62,7 +62,7 @@ def test_pictures_of_different_shapes_are_refused() -> None:
         squared_error(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8))
 
 
-def test_ssim_is_that_of_every_window_by_itself(rng: np.random.Generator) -> None:
+def test_ssim_is_the_mean_of_all_windows(rng: np.random.Generator) -> None:
     truth = pictures(rng, 1, 12, 15)[0]
     candidate = np.clip(truth + rng.normal(0, 30, truth.shape), 0, 255).astype(np.uint8)
     x, y = candidate.mean(axis=2), truth.mean(axis=2)
@@ -71,6 +71,7 @@ def test_ssim_is_that_of_every_window_by_itself(rng: np.random.Generator) -> Non
 
 
 def one_window(x: np.ndarray, y: np.ndarray) -> float:
+    """The structural similarity of one window."""
     (xx, xy), (_, yy) = np.cov(x, y)
     c1, c2 = 6.5025, 58.5225
     return (2 * x.mean() * y.mean() + c1) * (2 * xy + c2) / ((x.mean() ** 2 + y.mean() ** 2 + c1) * (xx + yy + c2))
@@ -90,7 +91,7 @@ def test_flicker_is_the_ratio_of_the_motions(rng: np.random.Generator) -> None:
     assert flicker(*moved) == pytest.approx(0.5)
 
 
-def test_flicker_of_a_still_truth_is_undefined() -> None:
+def test_flicker_of_a_static_truth_is_undefined() -> None:
     assert flicker(Mean(5.0, 10), Mean(0.0, 10)) is None
     assert flicker(Mean(), Mean(3.0, 10)) is None
 
@@ -113,20 +114,20 @@ def test_ghost_of_a_perfect_result_or_a_flat_mark_is_undefined(rng: np.random.Ge
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 50).map(lambda p: p / 100), st.integers(1, 3))
-def test_dilation_is_that_of_opencv(seed: int, share: float, reach: int) -> None:
+def test_dilation_equals_opencvs(seed: int, share: float, reach: int) -> None:
     mask = np.random.default_rng(seed).random((17, 23)) < share
     square = np.ones((2 * reach + 1,) * 2, np.uint8)
     assert np.array_equal(dilated(mask, reach), cv2.dilate(mask.astype(np.uint8), square).astype(bool))
 
 
-def test_f1_is_that_of_precision_and_recall(rng: np.random.Generator) -> None:
+def test_f1_is_the_harmonic_mean_of_precision_and_recall(rng: np.random.Generator) -> None:
     found, truth = rng.random((20, 30)) < 0.03, rng.random((20, 30)) < 0.03
     a, b = ({*zip(*np.nonzero(cv2.dilate(m.astype(np.uint8), np.ones((3, 3)))), strict=True)} for m in (found, truth))
     precision, recall = len(a & b) / len(a), len(a & b) / len(b)
     assert f1(found, truth) == pytest.approx(2 * precision * recall / (precision + recall))
 
 
-def test_f1_at_its_ends() -> None:
+def test_f1_of_empty_and_equal_masks() -> None:
     nothing, something = np.zeros((9, 9), bool), np.eye(9, dtype=bool)
     assert (f1(nothing, nothing), f1(something, something), f1(something, nothing)) == (1, 1, 0)
 

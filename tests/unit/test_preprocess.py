@@ -1,4 +1,4 @@
-"""What is done to pixels before a network sees them."""
+"""Pre-processing of the networks' inputs."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from models.spec import MATTE_STATISTICS
 from tests.footage import scene
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
-hundredths = st.integers(0, 100).map(lambda share: share / 100)  # no st.floats: ONNX Runtime turns denormal numbers off in its thread
+hundredths = st.integers(0, 100).map(lambda share: share / 100)  # not st.floats: ONNX Runtime turns denormal numbers off in its thread
 
 
 @settings(max_examples=40, deadline=None)
 @given(sizes, hundredths, st.integers(0, 2**32 - 1))
-def test_the_fill_keeps_what_is_known_and_stays_within_its_range(size: tuple[int, int], share: float, seed: int) -> None:
+def test_the_fill_keeps_known_pixels_and_stays_within_their_range(size: tuple[int, int], share: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.random((*size, 3)).astype(np.float32)
     valid = (rng.random(size) < share).astype(np.float32)
@@ -31,7 +31,7 @@ def test_the_fill_keeps_what_is_known_and_stays_within_its_range(size: tuple[int
 
 @settings(max_examples=30, deadline=None)
 @given(sizes, hundredths, st.integers(0, 2**32 - 1))
-def test_a_flat_ground_is_filled_flat(size: tuple[int, int], level: float, seed: int) -> None:
+def test_a_flat_picture_is_filled_flat(size: tuple[int, int], level: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     valid = (rng.random(size) < 0.4).astype(np.float32)
     valid.ravel()[rng.integers(valid.size)] = 1
@@ -39,7 +39,7 @@ def test_a_flat_ground_is_filled_flat(size: tuple[int, int], level: float, seed:
     np.testing.assert_allclose(pull_push(values, valid), level, atol=1e-5)
 
 
-def test_a_smooth_ground_is_filled_nearly_right() -> None:
+def test_a_smooth_picture_is_filled_nearly_right() -> None:
     values = scene(0, 96, 64).astype(np.float32) / 255
     valid = np.ones((64, 96), np.float32)
     valid[28:36, 40:48] = 0
@@ -51,33 +51,33 @@ def crops(count: int, opacity: float, mask: np.ndarray) -> np.ndarray:
     return clean * (1 - opacity * mask) + np.float32(0.9) * opacity * mask
 
 
-@pytest.mark.parametrize(("marked", "uncovered"), [(1, 0), (8, 0), (3, 2), (8, 4)])
-def test_statistics_have_one_shape_however_much_was_seen(marked: int, uncovered: int) -> None:
+@pytest.mark.parametrize(("marked", "unmarked"), [(1, 0), (8, 0), (3, 2), (8, 4)])
+def test_the_shape_of_the_statistics_does_not_depend_on_the_number_of_crops(marked: int, unmarked: int) -> None:
     mask = np.zeros((40, 48), np.float32)
     mask[10:30, 12:36] = 1
-    statistics = matte_statistics(crops(marked, 0.7, mask), mask, crops(uncovered, 0, mask) if uncovered else crops(1, 0, mask)[:0])
+    statistics = matte_statistics(crops(marked, 0.7, mask), mask, crops(unmarked, 0, mask) if unmarked else crops(1, 0, mask)[:0])
     assert statistics.shape == (MATTE_STATISTICS, 40, 48)
     assert statistics.dtype == np.float32
     assert np.isfinite(statistics).all()
 
 
-def test_the_spread_shrinks_under_a_mark_and_the_uncovered_mean_shows_the_difference() -> None:
+def test_the_transmittance_and_the_difference_from_the_unmarked_mean_follow_the_opacity() -> None:
     mask = np.zeros((40, 48), np.float32)
     mask[16:20, 20:28] = 1
     statistics = matte_statistics(crops(8, 0.75, mask), mask, crops(8, 0, mask))
     inside = mask > 0
-    assert statistics[15][inside].mean() == pytest.approx(0.25, abs=0.1)  # 1 - opacity passes
-    shown_minus_marked = statistics[10:13].mean(0)[inside].mean()
-    assert shown_minus_marked == pytest.approx(0.75 * (90 / 255 - 0.9), abs=0.05)
+    assert statistics[15][inside].mean() == pytest.approx(0.25, abs=0.1)  # transmittance is 1 - opacity
+    unmarked_minus_marked = statistics[10:13].mean(0)[inside].mean()
+    assert unmarked_minus_marked == pytest.approx(0.75 * (90 / 255 - 0.9), abs=0.05)
 
 
-def test_a_place_where_nothing_is_seen_has_finite_statistics_too() -> None:
+def test_statistics_without_a_mark_are_finite() -> None:
     nothing = np.zeros((40, 48), np.float32)
     assert np.isfinite(matte_statistics(crops(3, 0, nothing), nothing, crops(1, 0, nothing)[:0])).all()
 
 
 @pytest.mark.parametrize("opacity", [0.3, 0.7])
-def test_one_opacity_and_one_colour_are_found_where_the_ground_is_known(opacity: float) -> None:
+def test_uniform_opacity_and_colour_are_found_where_the_scene_is_known(opacity: float) -> None:
     mask = np.zeros((40, 48), np.float32)
     mask[10:30, 12:36] = 1
     found, *colour, explained = pooled_blend(crops(6, opacity, mask), crops(6, 0, mask), mask)
@@ -87,7 +87,7 @@ def test_one_opacity_and_one_colour_are_found_where_the_ground_is_known(opacity:
 
 
 @pytest.mark.parametrize("opacity", [0.3, 0.5])
-def test_the_tentative_blend_tells_the_level_the_colour_and_each_pixels_opacity(opacity: float) -> None:
+def test_the_tentative_blend_gives_the_level_the_colour_and_each_pixels_opacity(opacity: float) -> None:
     mask = np.zeros((40, 48), np.float32)
     mask[14:26:4, 10:38] = mask[14:26, 10:38:6] = 1
     explained, share, level, _, beside, *colour = tentative_blend(crops(8, opacity, mask), mask)
@@ -99,7 +99,7 @@ def test_the_tentative_blend_tells_the_level_the_colour_and_each_pixels_opacity(
 
 
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 32))
-def test_padding_reaches_the_next_multiple_and_changes_nothing_else(height: int, width: int, multiple: int) -> None:
+def test_padding_reaches_the_next_multiple_and_keeps_the_rest(height: int, width: int, multiple: int) -> None:
     array = np.arange(2 * height * width, dtype=np.float32).reshape(2, height, width)
     grown = padded(array, multiple)
     assert grown.shape == (2, -(-height // multiple) * multiple, -(-width // multiple) * multiple)

@@ -1,4 +1,4 @@
-"""Where a piece of the scene lies in another frame, and which frames are laid beside the one that is restored."""
+"""The shift of a piece of the scene between frames, and the choice of reference frames."""
 
 import numpy as np
 import pytest
@@ -31,21 +31,22 @@ def grey(seed: int, top: int = 0, left: int = 0) -> Array:
 
 
 def everywhere(one: Array) -> Array:
+    """All of it shows the scene."""
     return np.ones_like(one)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 50), st.integers(-28, 28), st.integers(-28, 28))
 def test_shifts_are_found_to_a_pixel(seed: int, dy: int, dx: int) -> None:
-    """Motion is measured at half the size: an odd shift is half a pixel there."""
+    """Motion is measured at half the size, where an odd shift is a fraction of a pixel."""
     one, other = shrunk(grey(seed)), shrunk(grey(seed, -dy, -dx))
     shift = shift_between(one, other, everywhere(one))
-    assert shift.alike
+    assert shift.matched
     assert (shift.dy, shift.dx) == (pytest.approx(dy, abs=0.5), pytest.approx(dx, abs=0.5))
 
 
-def test_there_and_back_is_nowhere() -> None:
-    """Each way is right to half a pixel, and neither leans to a side."""
+def test_forward_and_backward_shifts_cancel() -> None:
+    """Each is accurate to half a pixel and unbiased."""
     off = []
     for seed, (dy, dx) in enumerate((dy, dx) for dy in range(-10, 11, 5) for dx in range(-9, 10, 3)):
         one, other = shrunk(grey(seed)), shrunk(grey(seed, -dy, -dx))
@@ -57,71 +58,71 @@ def test_there_and_back_is_nowhere() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 50), st.integers(-10, 10), st.integers(-10, 10), st.sampled_from([0, 0, 18]))
-def test_what_is_not_known_to_be_scene_is_left_out(seed: int, dy: int, dx: int, jump: int) -> None:
-    """A white mark over a part of either frame; it stands still while the scene moves, or has jumped."""
+def test_marked_pixels_are_left_out(seed: int, dy: int, dx: int, jump: int) -> None:
+    """A white mark covers a part of both frames; it stays while the scene moves, or has jumped."""
     first, second = np.zeros((2, HEIGHT, WIDTH), np.float32)
     first[34:58, 40:84] = 1
     second[34 + jump : 58 + jump, 40:84] = 1
     one, other = np.maximum(grey(seed), first), np.maximum(grey(seed, -dy, -dx), second)
     known, shown = ((shrunk(1 - mark) > 0.99).astype(np.float32) for mark in (first, second))
     shift = shift_between(shrunk(one), shrunk(other), known, shown)
-    assert shift.alike
+    assert shift.matched
     assert (shift.dy, shift.dx) == (pytest.approx(dy, abs=1), pytest.approx(dx, abs=1))
 
 
-def test_another_scene_is_not_alike() -> None:
+def test_another_scene_does_not_match() -> None:
     for seed in range(20):
         one, other = shrunk(grey(seed)), shrunk(grey(seed + 100))
-        assert not shift_between(one, other, everywhere(one)).alike
+        assert not shift_between(one, other, everywhere(one)).matched
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_a_flat_picture_stands_still(level: float) -> None:
+def test_a_flat_picture_has_no_shift(level: float) -> None:
     rng = np.random.default_rng(1)
     flat = np.full((HEIGHT // 2, WIDTH // 2), level, np.float32)
     for noise in (0, 0.002):
         one, other = (flat + noise * rng.standard_normal(flat.shape).astype(np.float32) for _ in range(2))
         shift = shift_between(one, other, everywhere(one))
-        assert shift.alike
+        assert shift.matched
         assert max(abs(shift.dy), abs(shift.dx)) < 1.5
 
 
-def test_where_nothing_is_known_nothing_is_alike() -> None:
+def test_without_known_pixels_nothing_matches() -> None:
     one = shrunk(grey(1))
-    assert not shift_between(one, one, np.zeros_like(one)).alike
+    assert not shift_between(one, one, np.zeros_like(one)).matched
 
 
 HOLE = np.ones((6, 8), bool)
 masks = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random(HOLE.shape) < 0.7)
 
 
-def chosen(covers: dict[int, Mask], hole: Mask = HOLE) -> list[int]:
-    """The frames beside the target, of those with what they cover of the hole."""
-    candidates = [Reference(frame, 0, 0) for frame in covers]
-    return [reference.frame for reference in choose(TARGET, hole, candidates, lambda r: covers[r.frame])]
+def chosen(hidden: dict[int, Mask], hole: Mask = HOLE) -> list[int]:
+    """The frames chosen for the target. `hidden`: by candidate frame, the pixels of the hole that it does not show."""
+    candidates = [Reference(frame, 0, 0) for frame in hidden]
+    return [reference.frame for reference in choose(TARGET, hole, candidates, lambda r: hidden[r.frame])]
 
 
 def half(left: bool) -> Mask:
-    covered = HOLE.copy()
-    covered[:, :4] = not left
-    covered[:, 4:] = left
-    return covered
+    hidden = HOLE.copy()
+    hidden[:, :4] = not left
+    hidden[:, 4:] = left
+    return hidden
 
 
 ALL = {TARGET + side * offset: HOLE for offset in OFFSETS for side in (-1, 1)}
 
 
-def test_where_nothing_is_uncovered_there_are_two_neighbours_and_two_from_farther_off() -> None:
+def test_where_no_frame_uncovers_anything_two_neighbours_and_two_farther_frames_are_chosen() -> None:
     assert chosen(ALL) == [TARGET - NEAR_FRAMES, TARGET + NEAR_FRAMES, TARGET - FAR_FRAMES, TARGET + FAR_FRAMES]
 
 
-def test_what_uncovers_comes_first_also_from_far_away() -> None:
+def test_frames_that_uncover_the_hole_are_preferred_at_any_distance() -> None:
     far = TARGET + REACH_FRAMES
     assert chosen(ALL | {far: ~HOLE})[2] == far
     assert chosen(ALL | {far: half(True), TARGET - REACH_FRAMES: half(False)})[2:] == [TARGET - REACH_FRAMES, far]
 
 
-def test_of_equals_the_nearer_one_is_taken_also_where_it_shows_a_little_less() -> None:
+def test_the_nearer_frame_is_chosen_even_if_it_shows_a_little_less() -> None:
     assert chosen(ALL | {TARGET + 23: ~HOLE, TARGET + 14: ~HOLE, TARGET - 28: ~HOLE})[2] == TARGET + 14
     little_less = ~HOLE
     little_less[0, :4] = True  # 44 of 48 pixels are shown
@@ -129,14 +130,14 @@ def test_of_equals_the_nearer_one_is_taken_also_where_it_shows_a_little_less() -
     assert chosen(ALL | {TARGET + 23: ~HOLE, TARGET + 14: half(True)})[2] == TARGET + 23
 
 
-def test_what_was_shown_already_is_no_gain() -> None:
-    """The left half is seen in two frames, a column of the right half in another."""
+def test_pixels_that_are_already_shown_do_not_count_again() -> None:
+    """Two frames show the left half, another shows a column of the right half."""
     column = HOLE.copy()
     column[:, 5] = False
     assert chosen(ALL | {TARGET - 14: half(True), TARGET + 18: half(True), TARGET - 28: column})[2:] == [TARGET - 14, TARGET - 28]
 
 
-def test_next_to_nothing_is_not_worth_the_distance() -> None:
+def test_a_frame_that_uncovers_hardly_anything_is_not_chosen() -> None:
     wide = np.ones((10, 10), bool)
     pixels = {count: np.arange(100).reshape(10, 10) >= count for count in (2, 4)}
     far, everything = TARGET - REACH_FRAMES, dict.fromkeys(ALL, wide)
@@ -145,14 +146,16 @@ def test_next_to_nothing_is_not_worth_the_distance() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(sorted(ALL)), masks, max_size=18), masks, st.randoms())
-def test_there_are_always_as_many_and_no_order_counts(covers: dict[int, Mask], hole: Mask, random: np.random.Generator) -> None:
-    frames = chosen(covers, hole)
+def test_the_number_is_fixed_and_the_order_of_candidates_does_not_matter(
+    hidden: dict[int, Mask], hole: Mask, random: np.random.Generator
+) -> None:
+    frames = chosen(hidden, hole)
     assert len(frames) == REFERENCES
-    assert set(frames) <= set(covers) | {TARGET}
-    mixed = list(covers)
-    random.shuffle(mixed)
-    assert chosen({frame: covers[frame] for frame in mixed}, hole) == frames
+    assert set(frames) <= set(hidden) | {TARGET}
+    shuffled = list(hidden)
+    random.shuffle(shuffled)
+    assert chosen({frame: hidden[frame] for frame in shuffled}, hole) == frames
 
 
-def test_alone_a_frame_is_its_own_reference() -> None:
+def test_without_candidates_a_frame_is_its_own_reference() -> None:
     assert chosen({}) == [TARGET] * REFERENCES

@@ -1,4 +1,4 @@
-"""The manifest names the networks' files, and they are the ones that it names."""
+"""The manifest names the networks' files, and only files with its checksums are accepted."""
 
 import hashlib
 from pathlib import Path
@@ -25,7 +25,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_each_shipped_network_has_the_sha256_of_the_manifest(spec: NetworkSpec) -> None:
+def test_each_shipped_network_matches_its_sha256_in_the_manifest(spec: NetworkSpec) -> None:
     for precision in entry(spec).files:
         weights = find(spec, precision=precision)
         assert weights.path.parent == MANIFEST.parent / "weights"
@@ -52,13 +52,13 @@ def test_the_file_and_its_version_are_found(manifest: Path) -> None:
         ("not TOML", "missing"),
     ],
 )
-def test_what_is_wrong_is_said(manifest: Path, entry: str, message: str) -> None:
+def test_the_error_names_what_is_wrong(manifest: Path, entry: str, message: str) -> None:
     manifest.write_text(entry)
     with pytest.raises(WeightsError, match=message):
         find(MATTE, manifest)
 
 
-def test_a_manifest_that_is_not_text_or_not_there_is_refused(manifest: Path) -> None:
+def test_a_missing_or_binary_manifest_is_refused(manifest: Path) -> None:
     manifest.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(WeightsError, match="missing"):
         find(MATTE, manifest)
@@ -67,16 +67,16 @@ def test_a_manifest_that_is_not_text_or_not_there_is_refused(manifest: Path) -> 
         find(MATTE, manifest)
 
 
-def test_variants_are_files_of_their_own_with_the_version_of_the_network(manifest: Path) -> None:
+def test_a_variant_has_its_own_file_and_the_version_of_its_network(manifest: Path) -> None:
     manifest.write_text(ENTRY + "f1 = 0.5\nsteps = 7\n" + HALF)
     weights = find(MATTE, manifest, "fp16")
     assert (weights.path.read_bytes(), weights.version, weights.precision) == (HALVES, "7-abc", "fp16")
     assert set(entry(MATTE, manifest).files) == {"fp32", "fp16"}
-    assert entry(MATTE, manifest).figures == {"f1": 0.5}
+    assert entry(MATTE, manifest).metrics == {"f1": 0.5}
 
 
 @pytest.mark.parametrize("precision", VARIANTS)
-def test_a_variant_that_is_not_there_is_missing(manifest: Path, precision: str) -> None:
+def test_a_variant_without_an_entry_is_missing(manifest: Path, precision: str) -> None:
     with pytest.raises(WeightsError, match=f"none in {precision}"):
         find(MATTE, manifest, precision)
 
@@ -89,7 +89,7 @@ def test_a_damaged_variant_is_refused(manifest: Path) -> None:
         find(MATTE, manifest, "fp16")
 
 
-def test_a_manifest_has_the_networks_that_it_names(manifest: Path) -> None:
+def test_has_reports_the_networks_with_an_entry(manifest: Path) -> None:
     assert has(MATTE, manifest)
     assert not has(INPAINTER, manifest)
     manifest.unlink()
@@ -97,7 +97,7 @@ def test_a_manifest_has_the_networks_that_it_names(manifest: Path) -> None:
         has(MATTE, manifest)
 
 
-def test_a_label_tells_precision_and_weights_that_are_not_shipped() -> None:
+def test_a_label_shows_the_precision_and_weights_that_are_not_shipped() -> None:
     shipped, own = MANIFEST.parent / "weights" / "matte.onnx", Path("/elsewhere/weights/matte.onnx")
     assert Weights(shipped, "7-abc", SHA256).label == "7-abc"
     assert Weights(shipped, "7-abc", SHA256, "fp16").label == "7-abc+fp16"

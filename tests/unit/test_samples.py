@@ -1,4 +1,4 @@
-"""Training samples: shapes, exact truth, and the same sample for the same number."""
+"""Training samples: shapes, exact truth, and reproducibility."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from models.spec import MATTE_STATISTICS
 from tests.footage import texture
 from tests.material import moving_picture, small_source
 from training import samples
-from training.augment import compressed, rimmed
+from training.augment import compressed, with_edge_alpha
 from training.clips import Clip
+from training.detection import detected_probability
 from training.restoration import inpainter_sample
 from training.samples import Sample, Source, matte_sample, segmenter_sample
-from training.sighted import sighted
 
 SOURCE = small_source()
 SAMPLERS = (segmenter_sample, matte_sample, inpainter_sample)
@@ -49,18 +49,18 @@ def test_shapes_and_ranges(sampler: Callable[..., Sample]) -> None:
 
 
 def test_compression_depends_on_the_pictures_alone() -> None:
-    """Whatever the memory held before."""
+    """Not on the previous content of the memory."""
     clip = moving_picture(4, 4, 160, 160)
-    answers = set()
+    encoded = set()
     for seed in range(25):
-        for k in range(1, 8):  # other content in the memory that is used next
+        for k in range(1, 8):  # fill the memory that is allocated next with other content
             np.random.default_rng(seed).integers(0, 255, k * 12_800).astype(np.uint8)
-        answers.add(compressed(clip, 20).tobytes())
-    assert len(answers) == 1
+        encoded.add(compressed(clip, 20).tobytes())
+    assert len(encoded) == 1
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_sample_depends_on_its_number_and_the_seed_alone(sampler: Callable[..., Sample]) -> None:
+def test_a_sample_depends_on_its_index_and_the_seed_alone(sampler: Callable[..., Sample]) -> None:
     forward = [sampler(SOURCE, i, size=SIZE) for i in range(4)]
     backward = [sampler(SOURCE, i, size=SIZE) for i in reversed(range(4))][::-1]
     for one, other in zip(forward, backward, strict=True):
@@ -70,29 +70,29 @@ def test_a_sample_depends_on_its_number_and_the_seed_alone(sampler: Callable[...
     assert any((another[key] != forward[0][key]).any() for key in another)
 
 
-def test_compressed_frames_are_those_that_were_given_nearly() -> None:
+def test_compressed_frames_are_close_to_the_originals() -> None:
     clip = moving_picture(5, 6, 96, 128)
-    back = compressed(clip, 18)
-    assert back.shape == clip.shape
-    assert np.abs(back.astype(int) - clip).mean() < 4
-    assert np.abs(compressed(clip, 40).astype(int) - clip).mean() > np.abs(back.astype(int) - clip).mean()
+    decoded = compressed(clip, 18)
+    assert decoded.shape == clip.shape
+    assert np.abs(decoded.astype(int) - clip).mean() < 4
+    assert np.abs(compressed(clip, 40).astype(int) - clip).mean() > np.abs(decoded.astype(int) - clip).mean()
 
 
-def test_the_inpainters_frames_are_the_clean_ones_outside_the_marks() -> None:
-    """Up to compression; and the hole, where the target's mark is, lies within the target's mask."""
+def test_the_inpainters_frames_are_clean_outside_the_marks() -> None:
+    """Up to compression. The hole, where the target's mark is, lies within the target's mask."""
     differences = []
     for index in range(16):
         sample = inpainter_sample(SOURCE, index, size=SIZE)
-        free = sample["mask"] == 0
+        unmasked = sample["mask"] == 0
         difference = np.abs(sample["frames"] - sample["clean"]).mean(1, keepdims=True)
-        if free.any():
-            differences.append(float(difference[free].mean()))
+        if unmasked.any():
+            differences.append(float(difference[unmasked].mean()))
         assert (sample["mask"][0] >= sample["hole"]).all()
     assert np.mean(differences) < 0.03
 
 
-def test_the_inpainters_references_lie_over_the_target() -> None:
-    """On a camera that goes over a photo: half of them are a pixel or two off on purpose, one in twelve is elsewhere."""
+def test_the_inpainters_references_are_aligned_with_the_target() -> None:
+    """On a filmed photo. On purpose, half of them are off by a pixel or two, and one in twelve shows another place."""
     photo = np.rint(255 * texture(1, 320, 240, 3)).astype(np.uint8)
     source = Source((Clip("photo", photo[None]),), SOURCE.vocabulary, 1)
     aligned, elsewhere = [], []
@@ -104,40 +104,40 @@ def test_the_inpainters_references_lie_over_the_target() -> None:
     assert np.percentile(aligned, 85) < 0.6 * np.mean(elsewhere) < np.percentile(aligned, 95)
 
 
-def test_doubt_is_larger_where_the_opacity_errs_more() -> None:
-    """Of samples in which the mark does not move, so that the frame itself tells its opacity: doubt is no error, but goes with it."""
-    doubts, errors = [], []
+def test_the_opacity_sigma_correlates_with_the_error_of_the_opacity() -> None:
+    """The error is measured on the marked frame, blended again with the sample's opacity and colour."""
+    sigmas, errors = [], []
     for index in range(40):
         sample = inpainter_sample(SOURCE, index, size=SIZE)
         hole = sample["hole"][0] > 0
         opacity, colour = sample["opacity"][0], sample["colour"][0]
-        off = np.abs((1 - opacity) * sample["clean"][0] + opacity * colour - sample["frames"][0]).mean(0)
+        error = np.abs((1 - opacity) * sample["clean"][0] + opacity * colour - sample["frames"][0]).mean(0)
         if hole.sum() > 20:
-            doubts.append(float(sample["doubt"][0, 0][hole].mean()))
-            errors.append(float(off[hole].mean()))
-    assert len(doubts) > 8
-    assert np.corrcoef(doubts, errors)[0, 1] > 0.3
+            sigmas.append(float(sample["doubt"][0, 0][hole].mean()))
+            errors.append(float(error[hole].mean()))
+    assert len(sigmas) > 8
+    assert np.corrcoef(sigmas, errors)[0, 1] > 0.3
 
 
-def test_a_mark_that_hides_the_scene_is_unblended_at_its_rim_at_most_where_a_fill_errs() -> None:
-    """In a smooth scene hardly, in a rough one more; never deep in the mark, and nothing is believed outside the mask."""
+def test_an_opaque_mark_has_edge_alpha_only_where_a_fill_would_err() -> None:
+    """Rarely in a smooth scene, more often in a textured one; never deep in the mark, and never outside the mask."""
     alpha = cv2.GaussianBlur(np.kron(np.eye(3, dtype=np.float32), np.ones((20, 20), np.float32)), (0, 0), 1.0)
     mask = cv2.dilate((alpha > 0.03).astype(np.float32), np.ones((3, 3)))
     white, rough = np.ones((60, 60, 3), np.float32), texture(1, 60, 60, 1)
     deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > 3
     shares = []
     for strength in (0.0, 1.0):
-        believed = [rimmed(alpha, white, strength * rough + (1 - strength) * 0.3, mask, np.random.default_rng(k)) for k in range(8)]
-        opacity, _, doubt = (np.stack(values) for values in zip(*believed, strict=True))
+        models = [with_edge_alpha(alpha, white, strength * rough + (1 - strength) * 0.3, mask, np.random.default_rng(k)) for k in range(8)]
+        opacity, _, opacity_sigma = (np.stack(values) for values in zip(*models, strict=True))
         assert (opacity[:, deep] == 1).all()
         assert not opacity[:, mask == 0].any()
-        assert not doubt[:, mask == 0].any()
+        assert not opacity_sigma[:, mask == 0].any()
         shares.append(float((opacity[:, mask > 0] < 1).mean()))
     assert shares[0] < 0.5 * shares[1]
 
 
-def test_unblending_with_the_true_opacity_gives_the_clean_picture_nearly() -> None:
-    """The truth of a matte sample explains its own statistics: mean = (1 - a) * clean + a * w."""
+def test_the_truth_of_a_matte_sample_explains_its_statistics() -> None:
+    """mean = (1 - a) * clean + a * w, up to compression."""
     errors = []
     for index in range(24):
         sample = matte_sample(SOURCE, index, size=SIZE)
@@ -147,7 +147,7 @@ def test_unblending_with_the_true_opacity_gives_the_clean_picture_nearly() -> No
     assert np.median(errors) < 0.03
 
 
-def test_a_segmenters_target_marks_what_differs_and_some_samples_have_no_mark() -> None:
+def test_some_segmenter_samples_have_marks_some_scene_text_and_some_neither() -> None:
     samples = [segmenter_sample(SOURCE, index, size=SIZE) for index in range(40)]
     empty = sum(not sample["target"].any() for sample in samples)
     assert 2 <= empty <= 30
@@ -155,7 +155,7 @@ def test_a_segmenters_target_marks_what_differs_and_some_samples_have_no_mark() 
     assert sum(sample["target"][:, 0].any() for sample in samples) > 10
 
 
-def test_photos_alone_and_videos_alone_are_enough() -> None:
+def test_sources_may_have_only_photos_or_only_videos() -> None:
     for kept in ([c for c in SOURCE.clips if len(c.frames) == 1], [c for c in SOURCE.clips if len(c.frames) > 1]):
         source = Source(tuple(kept), SOURCE.vocabulary, 1)
         for sampler in SAMPLERS:
@@ -163,9 +163,9 @@ def test_photos_alone_and_videos_alone_are_enough() -> None:
                 sampler(source, index, size=SIZE)
 
 
-def test_exposed_samples_blur_the_scene_and_keep_what_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_exposures_blur_the_scene_and_keep_static_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(share: float) -> list[Sample]:
-        monkeypatch.setattr(samples, "EXPOSED_SHARE", share)
+        monkeypatch.setattr(samples, "LONG_EXPOSURE_SHARE", share)
         return [segmenter_sample(SOURCE, index, size=SIZE) for index in range(40)]
 
     def detail(drawn: list[Sample]) -> float:
@@ -179,10 +179,10 @@ def test_exposed_samples_blur_the_scene_and_keep_what_stands(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.4])
-def test_the_served_segmenter_sees_a_standing_word(scale: float) -> None:
+def test_the_shipped_segmenter_finds_a_static_word(scale: float) -> None:
     crops = moving_picture(7, 12, 96, 160).transpose(0, 3, 1, 2).astype(np.float32) / 255
     word = np.asarray(Image.new("L", (160, 96))).copy()
     cv2.putText(word, "Sample", (14, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 255, 3)
-    seen = sighted(np.where(word > 127, 0.4 * crops + 0.6, crops).astype(np.float32), scale)
-    assert seen.shape == (96, 160)
-    assert seen[word > 127].mean() > 0.5 > 5 * seen[cv2.dilate(word, np.ones((9, 9))) == 0].mean()
+    probability = detected_probability(np.where(word > 127, 0.4 * crops + 0.6, crops).astype(np.float32), scale)
+    assert probability.shape == (96, 160)
+    assert probability[word > 127].mean() > 0.5 > 5 * probability[cv2.dilate(word, np.ones((9, 9))) == 0].mean()

@@ -1,4 +1,4 @@
-"""Scenes: what is no mark has no overlay, what is a mark is exactly where the truth says, and photos are filmed as told."""
+"""Scenes: distractors are not overlays, marks are exactly where the truth has them, and photos are filmed as specified."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from training.camera import STILL, Camera, filmed, random_camera
 from training.patches import Canvas
 from training.rendering import Rendered, blended
 from training.samples import INPAINTER_KINDS, SEGMENTER_KINDS, segmenter_sample
-from training.scenes import VISIBLE, Scene, scene
+from training.scenes import VISIBLE, Scene, random_scene
 from training.watermarks import KINDS, apply
 
 SOURCE = small_source()
@@ -22,33 +22,33 @@ SIZE = 96
 
 
 def plain(seed: int, photo: bool = True) -> Scene:
-    """Without a mark, a cut and passing things."""
-    made = scene(SOURCE, np.random.default_rng(seed), None, photo_share=float(photo))
-    return replace(made, other=None, passer=None)
+    """A scene without a mark, a cut or passing objects."""
+    made = random_scene(SOURCE, np.random.default_rng(seed), None, photo_share=float(photo))
+    return replace(made, other=None, passing_object=None)
 
 
 def rendered(made: Scene, seed: int = 1) -> Rendered:
     return rendering.render(made, INDICES, 10, 20, SIZE, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("kind", [*distractors.THINGS])
-def test_a_thing_of_the_scene_is_drawn_in_range_and_seen(kind: str) -> None:
+@pytest.mark.parametrize("kind", [*distractors.OBJECT_KINDS])
+def test_an_object_of_the_scene_is_in_range_and_visible(kind: str) -> None:
     canvas = Canvas(320, 180, 1, SOURCE.vocabulary, SOURCE.pictures)
     grey = np.full((180, 320, 3), 128, np.uint8)
     for seed in range(6):
-        thing = distractors.thing(np.random.default_rng(seed), canvas, kind)
-        assert 0 <= thing.patch.alpha.min() <= thing.patch.alpha.max() <= 1.0001
-        assert 0 <= thing.patch.colour.min() <= thing.patch.colour.max() <= 1.0001
-        assert thing.text == (kind in distractors.TEXTS)
-        assert (apply(grey, thing.patch) != grey).any()
+        item = distractors.scene_object(np.random.default_rng(seed), canvas, kind)
+        assert 0 <= item.patch.alpha.min() <= item.patch.alpha.max() <= 1.0001
+        assert 0 <= item.patch.colour.min() <= item.patch.colour.max() <= 1.0001
+        assert item.text == (kind in distractors.TEXTS)
+        assert (apply(grey, item.patch) != grey).any()
 
 
 @pytest.mark.parametrize("photo", [True, False])
-def test_things_painted_marks_and_bars_are_no_overlay(photo: bool) -> None:
+def test_distractors_painted_marks_and_bars_are_not_overlays(photo: bool) -> None:
     texts = 0
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        made = scenes.with_things(plain(seed, photo), rng, SOURCE)
+        made = scenes.with_objects(plain(seed, photo), rng, SOURCE)
         made = scenes.with_framing(scenes.with_painted_marks(made, rng, SOURCE), rng, SOURCE)
         shown = rendered(made)
         assert not shown.alpha.any()
@@ -58,12 +58,12 @@ def test_things_painted_marks_and_bars_are_no_overlay(photo: bool) -> None:
     assert texts > 1
 
 
-def test_what_was_painted_is_seen_where_the_text_says() -> None:
-    """The photo with and without it differ there."""
+def test_painted_text_is_where_the_coverage_says() -> None:
+    """The photo differs there from the photo without it."""
     differing = []
     for seed in range(12):
         bare = replace(plain(seed), camera=STILL)
-        made = scenes.with_things(bare, np.random.default_rng(seed), SOURCE)
+        made = scenes.with_objects(bare, np.random.default_rng(seed), SOURCE)
         assert made.text is not None
         changed = (made.clip.frames[0] != bare.clip.frames[0]).any(2)
         differing += changed[made.text > 0.5].tolist()
@@ -71,34 +71,34 @@ def test_what_was_painted_is_seen_where_the_text_says() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "scene_text"])
-def test_the_marked_picture_differs_where_there_is_opacity_and_nowhere_else(kind: str) -> None:
+def test_the_marked_picture_differs_exactly_where_the_opacity_is_positive(kind: str) -> None:
     for seed in range(3):
-        made = scene(SOURCE, np.random.default_rng(seed), {kind: 1.0}, photo_share=0.5)
+        made = random_scene(SOURCE, np.random.default_rng(seed), {kind: 1.0}, photo_share=0.5)
         shown = rendered(made)
         changed = (shown.marked != shown.clean).any(3)
         assert not changed[shown.alpha == 0].any()
-        push = shown.alpha * np.abs(shown.colour * 255 - shown.clean).max(3)  # levels by which the mark must move a pixel
+        push = shown.alpha * np.abs(shown.colour * 255 - shown.clean).max(3)  # levels by which the mark changes a pixel
         assert changed[(shown.alpha > VISIBLE) & (push > 1)].all()
 
 
-def test_a_passing_object_goes_behind_the_mark() -> None:
-    made = scene(SOURCE, np.random.default_rng(5), {"tiled": 1.0}, photo_share=1.0)
-    made = replace(made, camera=STILL, other=None, passer=SOURCE.pictures[0])
-    with_it, without = rendered(made), rendered(replace(made, passer=None))
+def test_a_passing_object_is_behind_the_mark() -> None:
+    made = random_scene(SOURCE, np.random.default_rng(5), {"tiled": 1.0}, photo_share=1.0)
+    made = replace(made, camera=STILL, other=None, passing_object=SOURCE.pictures[0])
+    with_it, without = rendered(made), rendered(replace(made, passing_object=None))
     assert (with_it.clean != without.clean).any()
     np.testing.assert_array_equal(with_it.alpha, without.alpha)
     np.testing.assert_array_equal(with_it.marked, blended(with_it.clean, with_it.alpha, with_it.colour))
 
 
 def test_a_cut_changes_the_scene_and_leaves_the_mark() -> None:
-    made = replace(scene(SOURCE, np.random.default_rng(5), {"tiled": 1.0}, photo_share=1.0), camera=STILL, passer=None)
+    made = replace(random_scene(SOURCE, np.random.default_rng(5), {"tiled": 1.0}, photo_share=1.0), camera=STILL, passing_object=None)
     with_cut, without = rendered(replace(made, other=SOURCE.clips[0]), 4), rendered(replace(made, other=None), 4)
     np.testing.assert_array_equal(with_cut.alpha, without.alpha)
     assert np.abs(with_cut.clean[-1].astype(int) - without.clean[-1]).mean() > 10
 
 
 def test_the_motion_of_a_clip_is_found() -> None:
-    """The window glides down by two pixels a frame and to the right by three, so the scene goes the other way."""
+    """The window glides down by two and right by three pixels per frame, so the scene moves the opposite way."""
     clip = moving_picture(1, 13, 144, 192)[::4]
     found = np.array(rendering.motion(clip, (0, 4, 8, 12), np.random.default_rng(1)))
     np.testing.assert_allclose(found, [[-8 * i, -12 * i] for i in range(4)], atol=3)
@@ -113,9 +113,9 @@ def test_a_still_camera_shows_one_picture_and_a_panning_one_moves_it_by_its_spee
         np.testing.assert_array_equal(frame, picture[20 + 2 * age : 84 + 2 * age, 30 + 3 * age : 126 + 3 * age])
 
 
-def test_a_camera_that_must_move_moves_and_others_often_stand_still() -> None:
+def test_cameras_are_often_still_unless_they_must_move() -> None:
     moving = [random_camera(np.random.default_rng(seed), always_moving=True) for seed in range(40)]
-    assert min(np.hypot(*one.pan) for one in moving) >= camera.LEAST_PAN_PIXELS - 1e-6
+    assert min(np.hypot(*one.pan) for one in moving) >= camera.MIN_PAN_PIXELS - 1e-6
     assert 4 <= sum(random_camera(np.random.default_rng(seed)) == STILL for seed in range(40)) <= 18
 
 
@@ -128,15 +128,15 @@ def test_text_is_filmed_with_its_photo() -> None:
     np.testing.assert_allclose(both[..., 1], apart, atol=0.04)  # OpenCV rounds the weights of two channels more coarsely
 
 
-def test_the_kinds_of_the_samples_exist_and_the_benchmarks_have_about_half() -> None:
+def test_about_half_of_the_sampled_marks_are_of_the_benchmarks_kinds() -> None:
     for shares in (SEGMENTER_KINDS, INPAINTER_KINDS):
         assert set(shares) <= set(KINDS)
         old = sum(share for kind, share in shares.items() if kind in BENCHMARK_KINDS)
         assert 0.45 <= old / sum(shares.values()) <= 0.6
 
 
-def test_a_tenth_of_the_segmenters_samples_is_one_still_picture() -> None:
-    """Up to what compression makes of it."""
+def test_some_of_the_segmenters_samples_are_still_pictures() -> None:
+    """Up to compression."""
     still = 0
     for index in range(60):
         frames = segmenter_sample(SOURCE, index, size=64)["frames"]
@@ -147,23 +147,23 @@ def test_a_tenth_of_the_segmenters_samples_is_one_still_picture() -> None:
 @pytest.mark.skipif(not augment.has_codec("h265"), reason="this FFmpeg has no x265")
 def test_h265_depends_on_the_pictures_alone() -> None:
     clip = moving_picture(4, 4, 160, 160)
-    answers = {augment.compressed(clip, 24, "ultrafast", "h265").tobytes() for _ in range(6)}
-    assert len(answers) == 1
-    back = augment.compressed(clip, 20, "ultrafast", "h265")
-    assert np.abs(back.astype(int) - clip).mean() < 4
+    encoded = {augment.compressed(clip, 24, "ultrafast", "h265").tobytes() for _ in range(6)}
+    assert len(encoded) == 1
+    decoded = augment.compressed(clip, 20, "ultrafast", "h265")
+    assert np.abs(decoded.astype(int) - clip).mean() < 4
 
 
-def test_grain_is_new_in_each_frame_and_the_same_for_the_same_seed() -> None:
+def test_grain_differs_between_frames_and_depends_on_the_seed_alone() -> None:
     grey = np.full((3, 200, 210, 3), 128, np.uint8)
-    grainy = augment.grained(grey, np.random.default_rng(3))
+    grainy = augment.with_grain(grey, np.random.default_rng(3))
     assert (grainy[0] != grainy[1]).any()
     assert abs(float(grainy.mean()) - 128) < 1
     assert 0.5 < grainy.std() < 25
-    np.testing.assert_array_equal(grainy, augment.grained(grey, np.random.default_rng(3)))
+    np.testing.assert_array_equal(grainy, augment.with_grain(grey, np.random.default_rng(3)))
 
 
-def test_a_softened_clip_has_less_detail() -> None:
+def test_a_rescaled_clip_has_less_detail() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (2, 64, 80, 3)).astype(np.uint8)
-    soft = augment.softened(noise, 0.5)
+    soft = augment.rescaled(noise, 0.5)
     assert soft.shape == noise.shape
     assert cv2.Laplacian(soft[0], cv2.CV_32F).std() < 0.6 * cv2.Laplacian(noise[0], cv2.CV_32F).std()

@@ -14,12 +14,12 @@ from training import evaluate, networks, train_matte, train_segmenter
 from training.config import TrainConfig
 from training.evaluate import OneKind
 from training.samples import matte_sample
-from training.validation import Examination
+from training.validation import Validation
 
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """A segmenter as it is shipped and a matte head as a run leaves it."""
+    """A segmenter as it is shipped, and a matte network as a run saves it."""
     segmenter, matte = SegmenterConfig((8, 8, 12, 12, 16)), MatteConfig((8, 8, 12, 12))
     places = ((tmp_path / "segmenter.pt", train_segmenter, segmenter), (tmp_path / "matte" / "last.pt", train_matte, matte))
     for path, module, shape in places:
@@ -29,7 +29,7 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_kind_has_a_row_and_unmarked_windows_have_one_of_their_own(weights: Path, tmp_path: Path) -> None:
+def test_each_kind_has_a_row_and_so_have_unmarked_windows(weights: Path, tmp_path: Path) -> None:
     tasks = evaluate.tasks_in(weights)
     assert set(tasks) == {"segmenter", "matte"}
     rows = evaluate.by_kind(tasks, small_source(2), ("badge", "faint"), samples=3)
@@ -45,21 +45,21 @@ def test_each_kind_has_a_row_and_unmarked_windows_have_one_of_their_own(weights:
     assert lines[2].startswith(f"| badge | {rows['badge']['f1']:.3f} | - |")
 
 
-def test_the_scores_are_those_of_the_networks_alone(weights: Path) -> None:
+def test_the_scores_equal_those_of_each_network_alone(weights: Path) -> None:
     tasks, source = evaluate.tasks_in(weights), small_source(2)
-    together = evaluate.examined(tasks, source, 2)
+    joint = evaluate.score_all(tasks, source, 2)
     for task in tasks.values():
-        alone = Examination(task, source, 2).scores(task.network)
-        assert alone == {key: together[key] for key in alone}
+        alone = Validation(task, source, 2).scores(task.network)
+        assert alone == {key: joint[key] for key in alone}
 
 
-def test_samples_of_one_kind_differ_by_kind_alone() -> None:
+def test_samples_have_marks_of_the_chosen_kind() -> None:
     source = small_source()
     faint, subtitle = (matte_sample(OneKind(source.clips, source.vocabulary, 1, kind=kind), 0, size=64) for kind in ("faint", "subtitle"))
     assert 0 < faint["opacity"].max() < 0.5 < subtitle["opacity"].max()
 
 
-def test_the_best_of_a_run_is_preferred_and_nothing_is_said(weights: Path, tmp_path: Path) -> None:
+def test_the_best_checkpoint_of_a_run_is_preferred_and_an_empty_folder_is_reported(weights: Path, tmp_path: Path) -> None:
     (weights / "matte" / "best.pt").write_bytes((weights / "matte" / "last.pt").read_bytes())
     assert networks.checkpoint_in(weights, "matte") == weights / "matte" / "best.pt"
     assert networks.checkpoint_in(weights, "inpainter") is None
@@ -68,7 +68,7 @@ def test_the_best_of_a_run_is_preferred_and_nothing_is_said(weights: Path, tmp_p
         evaluate.tasks_in(tmp_path / "empty")
 
 
-def test_a_checkpoint_of_another_shape_is_said(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_of_another_shape_is_reported(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = torch.load(weights / "segmenter.pt", weights_only=True)
     torch.save({**state, "network_config": {"channels": (8, 8)}}, weights / "segmenter.pt")
     with pytest.raises(SystemExit, match="of another version of the segmenter"):

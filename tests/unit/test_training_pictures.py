@@ -1,4 +1,4 @@
-"""The pictures that training draws: curves of its runs, samples to look at."""
+"""The pictures that training draws: curves of its runs, and a page of samples."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def log(folder: Path, rows: list[dict[str, float]]) -> Path:
     return path
 
 
-def test_of_a_step_that_was_logged_twice_the_later_line_counts(tmp_path: Path) -> None:
+def test_the_later_line_of_a_step_that_was_logged_twice_counts(tmp_path: Path) -> None:
     path = log(tmp_path / "run", [{"step": 10, "loss": 3.0}, {"step": 20, "loss": 2.0}, {"step": 10, "loss": 1.0}])
     assert {step: row["loss"] for step, row in curves.read(path).items()} == {10: 1.0, 20: 2.0}
 
@@ -33,7 +33,7 @@ def test_the_curves_of_runs_with_different_scores_are_drawn(tmp_path: Path, caps
         assert image.width > image.height
 
 
-def test_no_run_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_runs_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no run"):
         curves.main(tmp_path, tmp_path / "out.png")
 
@@ -41,7 +41,7 @@ def test_no_run_is_said(tmp_path: Path) -> None:
 def test_a_page_shows_every_kind_and_rows_of_each_network() -> None:
     step = samples_page.CELL_PIXELS + samples_page.GAP_PIXELS
     source = small_source()
-    shown = [*samples_page.marks(source), *samples_page.things(source)]
+    shown = [*samples_page.marks(source), *samples_page.objects(source)]
     assert [name for name, _ in shown[: len(watermarks.KINDS)]] == [*watermarks.KINDS]
     sheet = np.asarray(samples_page.page(source, rows_of_each=2))
     rows = -(-len(shown) // samples_page.COLUMNS) + 6

@@ -1,4 +1,4 @@
-"""Synthetic marks: each kind keeps its promises, on any canvas."""
+"""Synthetic marks: the properties of each kind, on any canvas."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from training.watermarks import KINDS, Mark, Patch, apply, draw, placed
 WIDTH, HEIGHT, FRAMES = 320, 180, 170
 VOCABULARY = small_vocabulary()
 
-# of frames 10 and 45 of the benchmark's marks with fixed words: left, top, height, width, the sum of alpha, the sum of alpha x colour
+# frames 10 and 45 of the benchmark's marks with fixed words: left, top, height, width, sum of alpha, sum of alpha x colour
 FINGERPRINTS: dict[str, list[tuple[float, ...]]] = {
     "moving": [(238, 90, 17, 66, 122.4, 362.4), (238, 90, 17, 66, 122.2, 361.9)],
     "moving_name": [(238, 90, 30, 66, 170.4, 506.5), (238, 90, 30, 66, 170.2, 506.0)],
@@ -35,13 +35,13 @@ def drawn(kind: str, seed: int = 1, frames: int = FRAMES) -> Mark:
 
 
 def patches(mark: Mark) -> list[Patch]:
-    """The different ones."""
+    """The distinct patches."""
     return list({id(patch): patch for patch in mark.patches if patch is not None}.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(320, 180), (180, 320), (96, 64), (641, 361)])
-def test_alpha_and_colour_are_in_range_and_the_mark_is_seen(kind: str, size: tuple[int, int]) -> None:
+def test_alpha_and_colour_are_in_range_and_the_mark_is_visible(kind: str, size: tuple[int, int]) -> None:
     for seed in range(3):
         mark = draw(kind, np.random.default_rng(seed), *size, 40, VOCABULARY)
         assert (mark.kind, len(mark.patches)) == (kind, 40)
@@ -52,7 +52,7 @@ def test_alpha_and_colour_are_in_range_and_the_mark_is_seen(kind: str, size: tup
             assert 0 <= patch.alpha.min() <= patch.alpha.max() <= 1.0001
             assert 0 <= patch.colour.min() <= patch.colour.max() <= 1.0001
             shown = max(shown, float(placed(patch, size[1], size[0], 0, 0)[0].max()))
-        assert shown > 0.01 or kind in ("fading", "scene_text")  # these may be elsewhere or not there yet
+        assert shown > 0.01 or kind in ("fading", "scene_text")  # these may be outside or absent
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,7 +67,7 @@ def test_the_same_seed_draws_the_same_mark(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FINGERPRINTS)
 def test_the_benchmarks_marks_never_change(kind: str) -> None:
-    """Or its results of different dates could not be compared. Sums, not bytes: other processors round the last bit differently."""
+    """Otherwise results of different dates could not be compared. Sums, not bytes, as processors round the last bit differently."""
     words = Vocabulary(("Alder", "two words"), ("视频",), ("A line of text", "Another line"), ("字幕",), (FONT,), (FONT,))
     mark = draw(kind, np.random.default_rng(7), WIDTH, HEIGHT, 90, words)
     for index, expected in zip((10, 45), FINGERPRINTS[kind], strict=True):
@@ -79,16 +79,16 @@ def test_the_benchmarks_marks_never_change(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_frames_of_a_stay_show_the_mark_at_one_place(kind: str) -> None:
+def test_the_frames_of_an_interval_show_the_mark_at_one_place(kind: str) -> None:
     for seed in range(4):
         mark = drawn(kind, seed, frames=60)
         assert mark.visible() == [i for i, patch in enumerate(mark.patches) if patch is not None]
         for anchor in mark.visible()[::17]:
-            stay = mark.stay(anchor)
-            assert anchor in stay
-            assert set(stay) <= set(mark.visible())
-            middles = np.array([_middle(mark.patches[i]) for i in stay])
-            room = 20 if kind.startswith("moving") else 4  # its word and name sink and go; other marks tremble by a pixel
+            interval = mark.interval_of(anchor)
+            assert anchor in interval
+            assert set(interval) <= set(mark.visible())
+            middles = np.array([_middle(mark.patches[i]) for i in interval])
+            room = 20 if kind.startswith("moving") else 4  # its word and name sink and disappear; other marks tremble by a pixel
             assert np.ptp(middles, axis=0).max() <= room or kind in ("several", "clock", "crawl")
 
 
@@ -97,7 +97,7 @@ def _middle(patch: Patch | None) -> tuple[float, float]:
     return patch.top + patch.alpha.shape[0] / 2, patch.left + patch.alpha.shape[1] / 2
 
 
-def test_the_same_frame_is_the_same_patch_however_it_is_asked_for() -> None:
+def test_a_frame_has_the_same_patch_by_index_slice_and_iteration() -> None:
     mark = drawn("bouncing", 3)
     alone, listed, sliced = mark.patches[5], list(mark.patches)[5], mark.patches[4:6][1]
     assert alone is not None
@@ -108,8 +108,7 @@ def test_the_same_frame_is_the_same_patch_however_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", OVERLAY_KINDS)
-def test_what_is_drawn_for_training_has_many_opacities_and_colours(kind: str) -> None:
-    """And lies, on the whole, in the picture."""
+def test_training_marks_vary_in_opacity_and_lie_in_the_picture(kind: str) -> None:
     peaks, inside = [], []
     for seed in range(12):
         mark = drawn(kind, seed, frames=30)
@@ -121,7 +120,7 @@ def test_what_is_drawn_for_training_has_many_opacities_and_colours(kind: str) ->
     assert np.median(inside) > 0.95
 
 
-def test_a_bouncing_logo_moves_and_stays_within() -> None:
+def test_a_bouncing_logo_moves_within_the_picture() -> None:
     for seed in range(5):
         mark = drawn("bouncing", seed)
         places = [(p.left, p.top) for p in mark.patches if p is not None]
@@ -130,7 +129,7 @@ def test_a_bouncing_logo_moves_and_stays_within() -> None:
         assert max(abs(b[0] - a[0]) + abs(b[1] - a[1]) for a, b in pairwise(places)) <= 10
 
 
-def test_a_crawling_line_goes_to_the_left() -> None:
+def test_a_crawling_line_moves_left() -> None:
     band = drawn("crawl", 2).patches
     one, other = band[0], band[1]
     assert one is not None
@@ -144,7 +143,7 @@ def _shifted(patch: Patch, shift: int) -> np.ndarray:
     return shown[:, 8 - shift : shown.shape[1] - shift]
 
 
-def test_a_clock_goes_on_once_a_second_and_a_counter_of_frames_every_frame() -> None:
+def test_a_clock_advances_every_second_and_a_frame_counter_every_frame() -> None:
     steps = set()
     for seed in range(20):
         readings = captions.clock(np.random.default_rng(seed), 120)
@@ -154,12 +153,12 @@ def test_a_clock_goes_on_once_a_second_and_a_counter_of_frames_every_frame() -> 
     assert max(steps) == 119
 
 
-def test_a_font_is_asked_for_its_letters() -> None:
+def test_missing_glyphs_of_a_font_are_detected() -> None:
     assert glyphs.covers(FONT, "Привет Việt")
     assert not glyphs.covers(FONT, "東京")
 
 
-def test_words_set_wide_are_wider_and_small_capitals_lower() -> None:
+def test_spacing_widens_a_word_and_small_capitals_change_its_height() -> None:
     plain, wide = glyphs.lettered("Harbor", FONT, 40), glyphs.lettered("Harbor", FONT, 40, spacing_pixels=10)
     assert wide.shape[1] == pytest.approx(plain.shape[1] + 50, abs=2)
     assert wide.sum() == pytest.approx(plain.sum(), rel=0.02)
@@ -167,18 +166,18 @@ def test_words_set_wide_are_wider_and_small_capitals_lower() -> None:
     assert capitals.shape[0] != small.shape[0]
 
 
-def test_every_kind_is_of_the_benchmark_or_for_training_alone() -> None:
+def test_every_kind_is_either_the_benchmarks_or_for_training() -> None:
     assert {*BENCHMARK_KINDS}.isdisjoint(OVERLAY_KINDS)
     assert (*BENCHMARK_KINDS, *OVERLAY_KINDS) == KINDS
 
 
-def test_a_moving_mark_jumps_between_three_spots_and_is_away_for_a_frame() -> None:
+def test_a_moving_mark_jumps_between_three_places_and_is_absent_for_a_frame() -> None:
     mark = drawn("moving", frames=260)
     spots = {(p.left < WIDTH / 2, round(p.top / HEIGHT * 5)) for p in mark.patches if p is not None}
     assert len(spots) == 3
-    gone = [i for i, p in enumerate(mark.patches) if p is None]
-    assert 2 <= len(gone) <= 5
-    assert all(b - a >= 60 for a, b in pairwise(gone))
+    absent = [i for i, p in enumerate(mark.patches) if p is None]
+    assert 2 <= len(absent) <= 5
+    assert all(b - a >= 60 for a, b in pairwise(absent))
 
 
 @pytest.mark.parametrize("kind", ["corner", "faint", "tiled", "badge"])
@@ -194,7 +193,7 @@ def test_a_faint_mark_is_faint_and_a_corner_logo_is_opaque_at_the_top_right() ->
     assert corner.top < HEIGHT / 3
 
 
-def test_a_tiling_covers_every_quarter() -> None:
+def test_a_tiled_mark_covers_every_quarter() -> None:
     (tiled,) = patches(drawn("tiled"))
     alpha, _ = placed(tiled, HEIGHT, WIDTH, 0, 0)
     half_y, half_x = HEIGHT // 2, WIDTH // 2
@@ -217,7 +216,7 @@ def test_scene_text_drifts() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(-60, 130), st.integers(-40, 100), st.integers(0, 40), st.integers(0, 40), st.integers(1, 60), st.integers(1, 60))
-def test_a_window_shows_what_the_whole_picture_shows_there(left: int, top: int, window_top: int, window_left: int, h: int, w: int) -> None:
+def test_a_window_equals_that_part_of_the_whole_picture(left: int, top: int, window_top: int, window_left: int, h: int, w: int) -> None:
     rng = np.random.default_rng(1)
     patch = Patch(left, top, rng.random((20, 30)).astype(np.float32), rng.random((20, 30, 3)).astype(np.float32))
     whole_alpha, whole_colour = placed(patch, 100, 100, 0, 0)
@@ -227,7 +226,7 @@ def test_a_window_shows_what_the_whole_picture_shows_there(left: int, top: int, 
     np.testing.assert_array_equal(colour, whole_colour[window])
 
 
-def test_applying_a_patch_blends_inside_and_touches_nothing_else() -> None:
+def test_a_patch_is_blended_inside_its_box_only() -> None:
     picture = scene(0, 80, 60)
     patch = Patch(70, 50, np.full((20, 20), 0.5, np.float32), np.ones((20, 20, 3), np.float32))
     before = picture.copy()

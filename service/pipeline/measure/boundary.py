@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import some_of
+from models.blend import subsample
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
 from service.pipeline.measure.noise import NEIGHBOUR_CODEC_NOISE
 
@@ -43,7 +43,7 @@ class _PairCosts:
 
 def label_boundary(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
     """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]; prior: (h, w) log odds of being marked."""
-    chosen = some_of(crops, MAX_FRAMES)
+    chosen = subsample(crops, MAX_FRAMES)
     scene = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
     unblended = scene.astype(np.float32, copy=False)
     excess = np.maximum(np.maximum(-unblended, unblended - 1), 0).max(1)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import mean_of_known, some_of
+from models.blend import mean_of_known, subsample
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
@@ -46,7 +46,7 @@ def unblend_edges(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel) -
     as the widest dilation.
     """
     model = fit.model
-    crops, mask = some_of(marked_crops, MAX_FRAMES), model.pixels
+    crops, mask = subsample(marked_crops, MAX_FRAMES), model.pixels
     opacity, opacity_sigma = model.opacity.copy(), model.opacity_sigma.copy()
     for part in split_parts(mask):
         if part.any() and fit.opaque[part].all():

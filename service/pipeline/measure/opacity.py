@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import explain, mean_of_known
+from models.blend import fit_blend, mean_of_known
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
@@ -153,7 +153,7 @@ def _fit_level(marked_crops: Floats, part: MarkModel) -> _PartFit:
         return _as_opaque(part)
     if level > DENSE_LEVEL:
         return _fit_level_over_area(marked_crops, part, level)
-    blend = explain(marked_crops, part.opacity * part.mask, part.colour)
+    blend = fit_blend(marked_crops, part.opacity * part.mask, part.colour)
     if not 1 / MAX_LEVEL_CORRECTION <= blend.scale <= MAX_LEVEL_CORRECTION:
         return _PartFit(part, opaque=False)
     opacity = np.minimum(part.opacity * np.float32(blend.scale), np.float32(1))

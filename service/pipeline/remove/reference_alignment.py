@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.arrays import Floats
-from models.references import CHANGED, OFFSETS, SHRINK, Reference, Shift, choose, shift_between, shrunk
+from models.references import MAX_CHANGE_RESIDUAL, OFFSETS, SHRINK, Reference, Shift, choose, shift_between, shrunk
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box
 from service.pipeline.remove.mark_windows import MarkWindows
@@ -64,7 +64,7 @@ class ReferenceAligner:
             if frame not in frames:
                 break
             shift = self._shift_to_next(min(frame, frame - direction), frames)
-            if not shift.alike:
+            if not shift.matched:
                 break
             y, x = y + direction * round(shift.dy * SUBPIXEL_STEPS), x + direction * round(shift.dx * SUBPIXEL_STEPS)
             candidate = Reference(frame, round(y / SUBPIXEL_STEPS), round(x / SUBPIXEL_STEPS))
@@ -91,8 +91,8 @@ class ReferenceAligner:
             return reference
         here = self._region_grey(target, frames)
         there = self._grey(reference.frame, self._region.moved(reference.dy, reference.dx), frames)
-        correction = shift_between(here.luma, there.luma, here.known, there.known, MAX_DRIFT_PIXELS // SHRINK, CHANGED)
-        if not correction.alike:
+        correction = shift_between(here.luma, there.luma, here.known, there.known, MAX_DRIFT_PIXELS // SHRINK, MAX_CHANGE_RESIDUAL)
+        if not correction.matched:
             return None
         return Reference(reference.frame, reference.dy + round(correction.dy), reference.dx + round(correction.dx))
 

@@ -14,13 +14,14 @@ from benchmarks.cases import Case, Scene, prepare
 from benchmarks.media import Timing, write_photo, write_video
 from training.vocabulary import Vocabulary
 
-FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # comes with a package, so it is on every machine
+FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # comes with a package, so every machine has it
 SIZE = (192, 128)
 FRAMES = 8
 
 
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
+    """A few texts in one font."""
     return Vocabulary(("Word", "Mark"), ("Sign",), ("A line of text",), ("Another line",), (FONT,), (FONT,))
 
 
@@ -50,11 +51,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texture(width: int) -> np.ndarray:
+    """(H, width, 3) uint8: a soft random texture."""
     noise = np.random.default_rng(3).normal(0, 300, (SIZE[1], width, 3))
     return np.clip(cv2.GaussianBlur(noise, (0, 0), 3) + 110, 0, 255).astype(np.uint8)
 
 
 def write_sound(path: Path) -> None:
+    """Write a second of a tone."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=16000, layout="mono")
         for start in range(0, 16000, 1024):
@@ -67,7 +70,7 @@ def write_sound(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def scene(clips: Path, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Scene]:
-    """`scene("drifting", "faint")`: that case made real, once per session."""
+    """`scene("drifting", "faint")`: the scene of that case, prepared once per session."""
     made: dict[tuple[str, str], Scene] = {}
 
     def make(clip: str, kind: str) -> Scene:

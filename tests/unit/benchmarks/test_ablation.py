@@ -1,4 +1,4 @@
-"""What is taken from the inpainter's windows, and what is left alone."""
+"""The changes of the inpainter's windows, and what they leave unchanged."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import ablation
-from benchmarks.ablation import CHANGES, WHOLE, Trial, ablated, markdown, trials
+from benchmarks.ablation import CHANGES, WHOLE, Trial, markdown, trials, with_change
 from benchmarks.cases import Case, find_cases
 from models.spec import INPAINTER
 from service.inference import fake
@@ -18,7 +18,7 @@ SIZES = {"frames": 5, "height": 16, "width": 32}
 
 
 def window(seed: int = 0) -> Arrays:
-    """A window as the contract has it; references 3 and 4 are of another stay. `other` is no input of today."""
+    """A window that follows the contract; references 3 and 4 are of another interval. `other` is not an input of the network."""
     rng = np.random.default_rng(seed)
     shapes = {t.name: tuple(SIZES.get(d, 2) if isinstance(d, str) else d for d in t.shape[1:]) for t in INPAINTER.inputs}
     arrays = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
@@ -28,7 +28,7 @@ def window(seed: int = 0) -> Arrays:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_keeps_the_target_the_shapes_and_what_it_does_not_know(name: str) -> None:
+def test_a_change_keeps_the_target_the_shapes_and_unknown_inputs(name: str) -> None:
     before = window()
     after = CHANGES[name](before)
     assert list(after) == list(before)
@@ -45,7 +45,7 @@ def test_without_time_there_is_only_the_target() -> None:
         assert all(np.array_equal(array, after[name][0]) for array in after[name])
 
 
-def test_without_jumps_the_references_of_the_stay_remain() -> None:
+def test_without_jumps_the_references_of_the_interval_remain() -> None:
     before, after = window(), ablation.without_jumps(window())
     assert np.array_equal(after["frames"][:3], before["frames"][:3])
     assert all(np.array_equal(after[name][i], before[name][0]) for name in ("frames", "mask", "colour") for i in (3, 4))
@@ -58,29 +58,29 @@ def test_without_unblending_a_mark_is_opaque_in_every_frame() -> None:
 
 
 def test_misleading_references_keep_their_own_marks() -> None:
-    before, after = window(), ablation.misled(window())
-    upright = ablation.misled(after)
+    before, after = window(), ablation.with_misleading_references(window())
+    upright = ablation.with_misleading_references(after)
     assert not np.array_equal(after["frames"][1], before["frames"][1])
     assert all(np.array_equal(upright[name], before[name]) for name in before)
     assert np.array_equal(after["opacity"][1:] > 0, after["mask"][1:] > 0)
 
 
 class MeanOfFrames(Session):
-    """Answers with the mean of all frames of a window."""
+    """Returns the mean of all frames of a window."""
 
     def run(self, inputs: Arrays) -> Arrays:
         return {"clean": inputs["frames"].mean(1)}
 
 
-def test_the_network_answers_to_the_changed_windows() -> None:
+def test_the_network_gets_the_changed_windows() -> None:
     plain = fake.networks()
     networks = Networks(plain.segmenter, plain.matte, Batcher(MeanOfFrames()), plain.versions)
     windows = [window(seed) for seed in range(11)]
-    changed = ablated(networks, ablation.without_time)
+    changed = with_change(networks, ablation.without_time)
     answers = changed.inpainter.run(windows)
     assert len(answers) == 11
-    for answer, asked in zip(answers, windows, strict=True):
-        np.testing.assert_allclose(answer["clean"], asked["frames"][0], rtol=1e-6)
+    for answer, original in zip(answers, windows, strict=True):
+        np.testing.assert_allclose(answer["clean"], original["frames"][0], rtol=1e-6)
     assert changed.segmenter is plain.segmenter
     for one in (plain, networks, changed):
         one.close()

@@ -1,4 +1,4 @@
-"""How well a segmenter sees, when what it sees is known."""
+"""The metrics of a segmenter with known output."""
 
 import shutil
 from collections.abc import Callable
@@ -25,11 +25,11 @@ def alpha(rows: slice) -> np.ndarray:
 
 
 def halved(mark: np.ndarray) -> np.ndarray:
-    """At analysis size, half of the native one."""
+    """The mark at analysis size, half of the native size."""
     return mark[::2, ::2] * 2
 
 
-def test_a_perfect_answer_and_one_that_is_everywhere() -> None:
+def test_a_perfect_detection_and_one_everywhere() -> None:
     mark = alpha(slice(20, 40))
     everywhere = np.full((40, 60), 0.9, np.float32)
     perfect, wrong = compared([(halved(mark), mark)] * 3), compared([(everywhere, mark)])
@@ -44,7 +44,7 @@ def test_pixels_beside_a_mark_are_neither_right_nor_wrong() -> None:
     assert (compared([(halved(alpha(slice(10, 44))), mark)]).wrong_share or 0) > 0
 
 
-def test_frames_without_a_mark_count_only_for_what_is_wrong() -> None:
+def test_frames_without_a_mark_count_only_for_the_wrong_share() -> None:
     mark, nothing = alpha(slice(20, 40)), np.zeros((80, 120), np.float32)
     both = compared([(halved(mark), mark), (halved(mark), nothing)])
     assert (both.f1_mean, both.found_share, both.inside) == (1.0, 1.0, 1.0)
@@ -52,7 +52,7 @@ def test_frames_without_a_mark_count_only_for_what_is_wrong() -> None:
     assert compared([(halved(nothing), nothing)]) == Detection(1, None, None, None, 0.0)
 
 
-def test_the_marked_file_is_looked_at_as_the_service_does(scene: MakeScene) -> None:
+def test_the_marked_file_is_sampled_as_in_the_service(scene: MakeScene) -> None:
     made = scene("smooth", "subtitle")
     blind, seeing = (detect(made, Batcher(session)) for session in (BlindSegmenter(), FakeSegmenter()))
     assert (blind.frames, blind.f1_mean, blind.inside, blind.wrong_share) == (8, 0.0, 0.0, 0.0)
@@ -60,7 +60,7 @@ def test_the_marked_file_is_looked_at_as_the_service_does(scene: MakeScene) -> N
     assert (seeing.inside or 0) > 0.1
 
 
-def test_a_checkpoint_and_its_export_see_the_same(tmp_path: Path) -> None:
+def test_a_checkpoint_and_its_export_agree(tmp_path: Path) -> None:
     shutil.copyfile(WEIGHTS / "segmenter.pt", tmp_path / "last.pt")
     pictures = np.random.default_rng(1).random((4, 3, 64, 96), np.float32)
     answers = [segmenter_in(folder).run([{"frames": pictures}])[0]["probability"] for folder in (WEIGHTS, tmp_path)]

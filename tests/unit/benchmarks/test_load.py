@@ -1,4 +1,4 @@
-"""The load benchmark: its client against a real socket, its arithmetic, and one small round of each question on real processes."""
+"""The load benchmark: its client on a real socket, its arithmetic, and a small round of each measurement on real processes."""
 
 import asyncio
 import json
@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks import drain, idle, latency, load, results
 from benchmarks.latency import INTERVAL_SECONDS, Exchange, closed, exchanged, paced, summary
+from benchmarks.loopback_host import loopback_host
 from benchmarks.orders import Customer
-from benchmarks.stranger import stranger
-from benchmarks.wire import ASK, Answer, connected
+from benchmarks.wire import REQUESTS, Answer, connected
 from service.jobs.job import Job, JobSpec, State
 
 CUSTOMER = Customer(1, "cp_key", "app", b"secret")
@@ -24,7 +24,7 @@ OK = Answer(200, b'{"code": 200, "msg": "success"}')
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a host that answers a POST with what it was sent."""
+    """The port of a host that echoes POST requests."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -38,30 +38,30 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        told = json.dumps({"path": self.path, "key": self.headers.get("Authorization"), "body": json.loads(body)}).encode()
+        echoed = json.dumps({"path": self.path, "key": self.headers.get("Authorization"), "body": json.loads(body)}).encode()
         self.send_response(201)
-        self.send_header("Content-Length", str(len(told)))
+        self.send_header("Content-Length", str(len(echoed)))
         self.end_headers()
-        self.wfile.write(told)
+        self.wfile.write(echoed)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silence."""
+        """Log nothing."""
 
 
 def test_one_connection_carries_requests_of_every_dialect(echo: int) -> None:
-    async def ask_all() -> dict[str, Answer]:
+    async def send_all() -> dict[str, Answer]:
         async with connected(echo) as connection:
             return {
-                name: await connection.ask(ask(CUSTOMER, "http://example.com/a.mp4", "http://example.com/a.png"))
-                for name, ask in ASK.items()
+                name: await connection.send(request(CUSTOMER, "http://example.com/a.mp4", "http://example.com/a.png"))
+                for name, request in REQUESTS.items()
             }
 
-    answers = asyncio.run(ask_all())
-    heard = {name: json.loads(answer.body) for name, answer in answers.items()}
+    answers = asyncio.run(send_all())
+    echoed = {name: json.loads(answer.body) for name, answer in answers.items()}
     assert {answer.status for answer in answers.values()} == {201}
-    assert heard["native"] == {"path": "/v1/jobs", "key": "Bearer cp_key", "body": {"source_url": "http://example.com/a.mp4"}}
-    assert heard["kaze"]["body"] == {"image_url": "http://example.com/a.png"}
-    assert "app_key=app&" in heard["aidge"]["path"]
+    assert echoed["native"] == {"path": "/v1/jobs", "key": "Bearer cp_key", "body": {"source_url": "http://example.com/a.mp4"}}
+    assert echoed["kaze"]["body"] == {"image_url": "http://example.com/a.png"}
+    assert "app_key=app&" in echoed["aidge"]["path"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_one_connection_carries_requests_of_every_dialect(echo: int) -> None:
         (Answer(500, b"oh"), False),
     ],
 )
-def test_each_dialect_says_whether_an_order_was_accepted(answer: Answer, accepted: bool) -> None:
+def test_acceptance_is_recognised_in_each_dialect(answer: Answer, accepted: bool) -> None:
     assert answer.accepted is accepted
 
 
@@ -86,21 +86,21 @@ def test_a_paced_client_orders_once_in_each_interval() -> None:
     assert [int((moment - 100) / INTERVAL_SECONDS) for moment in moments] == list(range(20))
 
 
-def test_a_client_that_is_late_counts_the_time_since_it_was_due(echo: int) -> None:
+def test_a_late_request_counts_from_when_it_was_due(echo: int) -> None:
     due = latency.clock() - 5
-    [late] = asyncio.run(exchanged(echo, lambda: ASK["native"](CUSTOMER, "http://example.com/", ""), iter([due])))
+    [late] = asyncio.run(exchanged(echo, lambda: REQUESTS["native"](CUSTOMER, "http://example.com/", ""), iter([due])))
     assert late.ended - late.began > 5
 
 
-def test_a_closed_client_orders_until_the_time_is_over(echo: int) -> None:
+def test_a_closed_client_orders_until_the_end(echo: int) -> None:
     start = latency.clock()
-    made = asyncio.run(exchanged(echo, lambda: ASK["native"](CUSTOMER, "http://example.com/", ""), closed(start, 0.1)))
+    made = asyncio.run(exchanged(echo, lambda: REQUESTS["native"](CUSTOMER, "http://example.com/", ""), closed(start, 0.1)))
     assert made
     assert all(one.began < start + 0.1 for one in made)
     assert all(before.ended <= after.began for before, after in pairwise(made))
 
 
-def test_latencies_in_milliseconds_and_processor_time_a_request() -> None:
+def test_latencies_in_milliseconds_and_cpu_time_per_request() -> None:
     exchanges = [Exchange(number / 10, number / 10 + 0.001 * number, OK) for number in range(100)]
     found = summary([*exchanges, Exchange(9.95, 10.0, Answer(500, b""))], 0.5, 1.25, 0.1)
     assert (found.requests, found.refused, found.seconds) == (101, 1, 10.0)
@@ -132,8 +132,8 @@ def job(account_id: int, started_ms: int, state: State = State.SUCCEEDED) -> Job
     )
 
 
-def test_a_queue_in_turns_and_one_in_order_are_told_apart() -> None:
-    """Account 1 has eight jobs in line before the two of account 2; one job a second."""
+def test_a_fair_and_an_unfair_queue_are_distinguished() -> None:
+    """Account 1 has eight jobs queued before the two of account 2; one job runs per second."""
     in_turns = [job(1, 0), job(2, 1000), job(1, 2000), job(2, 3000), *(job(1, 1000 * second) for second in range(4, 10))]
     in_order = [*(job(1, 1000 * second) for second in range(8)), job(2, 8000), job(2, 9000)]
     fair, unfair = drain.summary(in_turns, 1, 10, 0), drain.summary(in_order, 1, 10, 0)
@@ -142,14 +142,14 @@ def test_a_queue_in_turns_and_one_in_order_are_told_apart() -> None:
     assert unfair.wait_small_seconds == 8.5 > unfair.wait_big_seconds
 
 
-def test_what_did_not_end_well_is_lost() -> None:
+def test_failed_and_missing_jobs_are_lost() -> None:
     found = drain.summary([job(1, 0), job(2, 0), job(2, 5, State.FAILED)], 1, 4, 0)
     assert (found.jobs, found.lost) == (4, 2)
 
 
 @pytest.mark.slow
 def test_a_small_queue_and_a_few_orders_on_real_processes() -> None:
-    with stranger() as host, load.fresh(None, **drain.SETTINGS) as fleet:
+    with loopback_host() as host, load.fresh(None, **drain.SETTINGS) as fleet:
         drained = drain.measure(fleet, host, "kaze", accounts=2, jobs=4)
         orders = latency.measure(fleet, host, "kaze", "paced", clients=2, seconds=1)
     assert (drained.jobs, drained.lost, drained.charged_wrong) == (4, 0, 0)
@@ -158,7 +158,7 @@ def test_a_small_queue_and_a_few_orders_on_real_processes() -> None:
 
 
 @pytest.mark.slow
-def test_an_idle_service_is_measured_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_service_is_measured_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "REST_SECONDS", 0.0)
     load.main(only="idle", path=tmp_path / "load.jsonl")
     found = {record["case"]["start"]: record["figures"] for record in results.read(tmp_path / "load.jsonl")}

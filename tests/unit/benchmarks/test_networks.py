@@ -1,11 +1,11 @@
-"""How fast the networks are: what is measured, and what the rounds come to."""
+"""The speed of the networks: what is measured, and the metrics of the rounds."""
 
 from pathlib import Path
 
 import pytest
 
 from benchmarks import networks, results
-from benchmarks.int8 import SAMPLES, add_int8, drawn
+from benchmarks.int8 import SAMPLES, add_int8, sample_inputs
 from benchmarks.networks import measure, pace, windows_of_a_round
 from models.registry import SHIPPED
 from models.spec import INPAINTER, MATTE, NETWORKS, SEGMENTER, NetworkSpec
@@ -13,15 +13,15 @@ from service.inference.batcher import BATCH_SIZES
 from tests.material import small_source
 
 
-def test_rounds_come_to_windows_and_frames_a_second_and_the_first_does_not_count() -> None:
-    figures = pace(INPAINTER, 2, [9.0, *([0.1] * 19), 0.5])
-    assert (figures.rounds, figures.first_seconds) == (20, 9.0)
-    assert figures.median_seconds == pytest.approx(0.1)
-    assert 0.1 <= figures.p95_seconds <= 0.5
-    assert figures.windows_per_second == figures.frames_per_second == pytest.approx(20)
+def test_the_pace_is_that_of_all_rounds_but_the_first() -> None:
+    metrics = pace(INPAINTER, 2, [9.0, *([0.1] * 19), 0.5])
+    assert (metrics.rounds, metrics.first_seconds) == (20, 9.0)
+    assert metrics.median_seconds == pytest.approx(0.1)
+    assert 0.1 <= metrics.p95_seconds <= 0.5
+    assert metrics.windows_per_second == metrics.frames_per_second == pytest.approx(20)
 
 
-def test_a_look_of_the_segmenter_is_twenty_frames_and_a_matte_is_not_tied_to_frames() -> None:
+def test_a_window_of_the_segmenter_covers_twenty_frames_and_a_matte_is_not_tied_to_frames() -> None:
     assert pace(SEGMENTER, 1, [1.0, 1.0]).frames_per_second == 20
     assert pace(MATTE, 1, [1.0, 1.0]).frames_per_second is None
 
@@ -33,9 +33,9 @@ def test_a_round_fills_the_device() -> None:
 
 
 def test_every_precision_is_measured_in_the_same_run() -> None:
-    figures = measure(MATTE, "cpu", ("fp32", "fp16"), rounds=2)
-    assert [(precision, one.rounds) for precision, one in figures.items()] == [("fp32", 2), ("fp16", 2)]
-    assert all(0 < one.median_seconds <= one.p95_seconds for one in figures.values())
+    metrics = measure(MATTE, "cpu", ("fp32", "fp16"), rounds=2)
+    assert [(precision, one.rounds) for precision, one in metrics.items()] == [("fp32", 2), ("fp16", 2)]
+    assert all(0 < one.median_seconds <= one.p95_seconds for one in metrics.values())
 
 
 def test_a_line_is_appended_for_each_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,8 +48,8 @@ def test_a_line_is_appended_for_each_case(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
-def test_samples_to_learn_ranges_from_keep_the_contract(network: NetworkSpec) -> None:
-    (inputs,) = drawn(network, small_source(), 1)
+def test_calibration_samples_keep_the_contract(network: NetworkSpec) -> None:
+    (inputs,) = sample_inputs(network, small_source(), 1)
     assert SAMPLES.keys() == {network.name for network in NETWORKS}
     assert list(inputs) == [tensor.name for tensor in network.inputs]
     for tensor in network.inputs:
@@ -57,7 +57,7 @@ def test_samples_to_learn_ranges_from_keep_the_contract(network: NetworkSpec) ->
         assert all(inputs[tensor.name].shape[place] == size for place, size in fixed.items())
 
 
-def test_eight_bits_that_cost_too_much_leave_the_folder_as_it_is() -> None:
+def test_a_rejected_eight_bit_variant_leaves_the_folder_unchanged() -> None:
     before = sorted(path.name for path in (SHIPPED / "weights").iterdir())
-    assert add_int8(MATTE, drawn(MATTE, small_source(), 4)).startswith("not kept: int8 of matte.onnx")
+    assert add_int8(MATTE, sample_inputs(MATTE, small_source(), 4)).startswith("not kept: int8 of matte.onnx")
     assert sorted(path.name for path in (SHIPPED / "weights").iterdir()) == before

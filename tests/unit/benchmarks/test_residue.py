@@ -1,4 +1,4 @@
-"""What is left of a mark, on pictures in which that is known."""
+"""The remainder of a mark, on pictures where it is known."""
 
 import cv2
 import numpy as np
@@ -20,14 +20,14 @@ def drawn(word: str, x: int, opacity: float, first: int = 0, last: int = FRAMES 
 
 
 def scene() -> np.ndarray:
-    """(T, H, W, 3) uint8: soft texture that moves."""
+    """(T, H, W, 3) uint8: a moving soft texture."""
     noise = np.random.default_rng(5).normal(0, 400, (HEIGHT, WIDTH + 8 * FRAMES, 3))
     wide = np.clip(cv2.GaussianBlur(noise, (0, 0), 6) + 110, 0, 255).astype(np.uint8)
     return np.stack([wide[:, 8 * i : 8 * i + WIDTH] for i in range(FRAMES)])
 
 
 def marked(clean: np.ndarray, placements: list[Placement], share: float = 1.0) -> np.ndarray:
-    """The pictures with `share` of the marks' effect on them."""
+    """The pictures with `share` of the marks' effect."""
     pictures = clean.astype(np.float32)
     for placement in placements:
         for index in range(placement.first_frame, placement.last_frame + 1):
@@ -42,7 +42,7 @@ def only(placement: Placement, before: np.ndarray, after: np.ndarray) -> Residue
 
 
 @pytest.mark.parametrize("opacity", [0.3, 0.75, 1.0])
-def test_a_mark_shows_as_one_and_a_clean_picture_as_nothing(opacity: float) -> None:
+def test_a_mark_has_amplitude_one_and_a_clean_picture_zero(opacity: float) -> None:
     placement, clean = drawn("Word", 50, opacity), scene()
     residue = only(placement, marked(clean, [placement]), clean)
     assert residue.before.amplitude == pytest.approx(1, abs=0.1)
@@ -53,7 +53,7 @@ def test_a_mark_shows_as_one_and_a_clean_picture_as_nothing(opacity: float) -> N
 
 
 @pytest.mark.parametrize("share", [0.5, 0.2, -0.3])
-def test_what_is_left_is_a_share_of_the_mark_and_too_much_is_below_nothing(share: float) -> None:
+def test_a_remainder_is_a_share_of_the_mark_and_overcorrection_is_negative(share: float) -> None:
     placement, clean = drawn("Word", 50, 0.6), scene()
     residue = only(placement, marked(clean, [placement]), marked(clean, [placement], share))
     assert residue.after.amplitude == pytest.approx(share, abs=0.1)
@@ -61,15 +61,15 @@ def test_what_is_left_is_a_share_of_the_mark_and_too_much_is_below_nothing(share
     assert np.sign(residue.after.correlation) == np.sign(share)
 
 
-def test_a_mark_beside_it_does_not_disturb() -> None:
+def test_a_neighbouring_mark_does_not_matter() -> None:
     left, right, clean = drawn("Ab", 20, 0.5), drawn("Cd", 62, 0.5), scene()
     (alone,) = residues([left], marked(clean, [left]), clean)
-    (together, _) = residues([left, right], marked(clean, [left, right]), clean)
-    assert together.before.amplitude == pytest.approx(alone.before.amplitude, abs=0.1)
-    assert together.after.amplitude == pytest.approx(alone.after.amplitude, abs=0.1)
+    (with_neighbour, _) = residues([left, right], marked(clean, [left, right]), clean)
+    assert with_neighbour.before.amplitude == pytest.approx(alone.before.amplitude, abs=0.1)
+    assert with_neighbour.after.amplitude == pytest.approx(alone.after.amplitude, abs=0.1)
 
 
-def test_only_the_frames_of_a_stay_count() -> None:
+def test_only_the_frames_of_the_interval_count() -> None:
     placement, clean = drawn("Word", 50, 0.6, 3, 5), scene()
     before = marked(clean, [placement])
     worse = before.copy()
@@ -78,7 +78,7 @@ def test_only_the_frames_of_a_stay_count() -> None:
     assert [len(list(views([placement], index, (HEIGHT, WIDTH)))) for index in range(7)] == [0, 0, 0, 1, 1, 1, 0]
 
 
-def test_a_mark_without_effect_has_no_figures() -> None:
+def test_a_mark_without_effect_has_no_metrics() -> None:
     placement, clean = drawn("Word", 50, 0.0), scene()
     residue = only(placement, clean, clean)
     assert (residue.before.amplitude, residue.before.correlation) == (None, None)

@@ -1,4 +1,4 @@
-"""Scores of results whose quality is known beforehand."""
+"""Scores of results of known quality."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ def test_the_clean_pictures_score_best(scene: MakeScene) -> None:
     assert perfect.ssim == pytest.approx(1)
 
 
-def test_each_figure_shows_its_own_fault(scene: MakeScene) -> None:
+def test_each_metric_responds_to_its_defect(scene: MakeScene) -> None:
     made = scene("drifting", "faint")
     truth = made.clean.pictures
     frozen = score(np.repeat(truth[:1], len(truth), axis=0), made)
@@ -48,7 +48,7 @@ def test_each_figure_shows_its_own_fault(scene: MakeScene) -> None:
     assert noisy.outside is None
 
 
-def test_hole_is_measured_inside_only_and_outside_far_away_only(scene: MakeScene) -> None:
+def test_hole_is_measured_inside_and_outside_far_away(scene: MakeScene) -> None:
     made = scene("smooth", "corner")
     away = away_from_mark(made)
     assert away is not None
@@ -75,13 +75,13 @@ def test_a_mark_everywhere_leaves_no_outside(scene: MakeScene) -> None:
     assert away_from_mark(replace(made, mark=Mark("tiled", (everywhere,) * made.frames))) is None
 
 
-def test_another_number_of_pictures_is_refused(scene: MakeScene) -> None:
+def test_a_different_number_of_pictures_is_refused(scene: MakeScene) -> None:
     made = scene("smooth", "corner")
     with pytest.raises(ValueError, match="zip"):
         score(made.clean.pictures[1:], made)
 
 
-def test_the_true_mask_is_found_and_none_is_not(scene: MakeScene) -> None:
+def test_the_true_mask_is_found_and_an_empty_one_is_not(scene: MakeScene) -> None:
     made = scene("drifting", "corner")
     exact, nothing, half = (found(p, made) for p in (true_placements(made), [], true_placements(made)[:4]))
     assert (exact.f1_share, exact.f1_mean, exact.masked_unmarked_share) == (1, 1, None)
@@ -98,7 +98,7 @@ def test_the_longest_miss_is_a_run_of_marked_frames(qualities: list[float | None
     assert longest_miss(qualities) == frames
 
 
-def test_what_is_masked_on_a_clean_clip_is_counted(scene: MakeScene) -> None:
+def test_masked_pixels_of_a_clean_clip_are_counted(scene: MakeScene) -> None:
     made = scene("smooth", "clean")
     wrong = placement(np.ones((10, 20), bool), Box(5, 5, 25, 15), 2, 3)
     result = found([wrong], made)
@@ -106,7 +106,7 @@ def test_what_is_masked_on_a_clean_clip_is_counted(scene: MakeScene) -> None:
     assert result.masked_share == result.masked_unmarked_share == pytest.approx(200 * 2 / (8 * 192 * 128))
 
 
-def test_the_mask_of_a_frame_unites_its_placements() -> None:
+def test_the_mask_of_a_frame_is_the_union_of_its_placements() -> None:
     mask = np.zeros((4, 4), bool)
     mask[1, 2] = True
     both = [placement(mask, Box(0, 0, 4, 4), 0, 5), placement(mask, Box(4, 2, 8, 6), 5, 9)]

@@ -1,9 +1,9 @@
-"""A stranger's host on loopback: files to be fetched, and a receiver of callbacks that remembers all it was told.
+"""An HTTP host on loopback that serves source files and records callbacks.
 
-with stranger() as host:
-    host.url + "/7/marked.mp4"      # the last part of the path says which file: see `files`; any other is a 404
-    host.url + "/moody/7"           # the first callback there is answered 503, the next 200; elsewhere 200 at once
-    host.posts("/moody/7")          # the bodies that came
+with loopback_host() as host:
+    host.url + "/7/marked.mp4"      # the last part of the path selects a file, see `files`; any other is a 404
+    host.url + "/flaky/7"           # the first callback to this path is answered 503, later ones 200; other paths always 200
+    host.posts("/flaky/7")          # the received bodies
 """
 
 import io
@@ -25,14 +25,14 @@ from benchmarks.machine import ROOT
 from benchmarks.media import Picture, Timing, write_video
 
 WIDTH, HEIGHT = 128, 96
-MARK = np.s_[20:36, 20:60]  # white, which the stand-ins of the networks take for a mark
+MARK = np.s_[20:36, 20:60]  # white, which the fake networks detect as a mark
 FRAMES = {"marked.mp4": 25, "longer.mp4": 100}
-SAMPLE = ROOT / "samples" / "marked.mp4"  # as sample.mp4: four seconds of 720p with a real mark
+SAMPLE = ROOT / "samples" / "marked.mp4"  # served as sample.mp4: four seconds of 720p with a realistic mark
 TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 
 
-class Stranger(ThreadingHTTPServer):
-    """See the module; made by `stranger()`."""
+class LoopbackHost(ThreadingHTTPServer):
+    """The host; created by `loopback_host()`."""
 
     daemon_threads = True
 
@@ -40,28 +40,28 @@ class Stranger(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._posts: dict[str, list[dict[str, Any]]] = {}
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def posts(self, path: str) -> list[dict[str, Any]]:
-        """What was POSTed to a path, in the order of arrival."""
-        with self._turn:
+        """The bodies POSTed to a path, in order of arrival."""
+        with self._lock:
             return list(self._posts.get(path, []))
 
     def take(self, path: str, body: dict[str, Any]) -> int:
-        """Remember a callback; the status that answers it."""
-        with self._turn:
-            told = self._posts.setdefault(path, [])
-            told.append(body)
-            return 503 if path.startswith("/moody/") and len(told) == 1 else 200
+        """Record a callback and return the status of the answer."""
+        with self._lock:
+            bodies = self._posts.setdefault(path, [])
+            bodies.append(body)
+            return 503 if path.startswith("/flaky/") and len(bodies) == 1 else 200
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever asks may be killed in the middle of it."""
+        """Ignore errors: clients may be killed during a request."""
 
 
 @contextmanager
-def stranger() -> Iterator[Stranger]:
-    """The host, for the length of a block."""
-    host = Stranger()
+def loopback_host() -> Iterator[LoopbackHost]:
+    """A running host, for the length of a block."""
+    host = LoopbackHost()
     thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -74,7 +74,7 @@ def stranger() -> Iterator[Stranger]:
 
 @cache
 def files() -> dict[str, bytes]:
-    """The files by name: two videos and a picture, each with a white box on it, and the sample."""
+    """The served files by name: two videos and a picture, each with a white box, and the sample."""
     made = io.BytesIO()
     Image.fromarray(_picture(0)).save(made, "png")
     found = {"picture.png": made.getvalue(), "sample.mp4": SAMPLE.read_bytes()}
@@ -87,7 +87,7 @@ def files() -> dict[str, bytes]:
 
 
 def _picture(index: int) -> Picture:
-    """(H, W, 3) uint8: slow waves, and the mark."""
+    """(H, W, 3) uint8: slow waves with the mark."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     waves = [127 + 100 * np.sin(x / 17 + index / 9 + k) * np.cos(y / 15 - k) for k in range(3)]
     picture = np.stack(waves, axis=-1).astype(np.uint8)
@@ -96,7 +96,7 @@ def _picture(index: int) -> Picture:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Stranger
+    server: LoopbackHost
 
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
@@ -115,4 +115,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+        """Log nothing."""
