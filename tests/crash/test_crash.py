@@ -1,4 +1,4 @@
-"""kill -9 and SIGTERM, on real processes. `python -m benchmarks.crash` does the same a hundred times, at other moments."""
+"""kill -9 and SIGTERM on real processes. `python -m benchmarks.crash` does the same a hundred times, at other moments."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ from benchmarks.stranger import Stranger, stranger
 from service.core import bootstrap, opened
 from service.jobs import store
 from service.jobs.job import Job, State
-from service.jobs.retry import MOST_ATTEMPTS
+from service.jobs.retry import MAX_ATTEMPTS
 from service.jobs.tables import ACCOUNTS, LEDGER
 from service.settings import Settings
 from tests.postgres_server import fresh_database
@@ -48,13 +48,13 @@ def started_apart(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> It
 
 @pytest.fixture
 def alone(started_alone: Fleet) -> Fleet:
-    """All in one `serve`, on SQLite."""
+    """Everything in one `serve`, on SQLite."""
     return ready(started_alone)
 
 
 @pytest.fixture
 def apart(started_apart: Fleet) -> Fleet:
-    """An API and two workers, on PostgreSQL; a worker that is told to stop hands its jobs back at once."""
+    """An API and two workers, on PostgreSQL; a worker that is asked to stop hands back its jobs at once."""
     return ready(started_apart)
 
 
@@ -70,13 +70,13 @@ def test_postgresql_with_two_workers_survives_kills(apart: Fleet, host: Stranger
     assert_survives(Plan(2, orders, (Blow("both", 0.5, 0.1, "order"),)), apart, host)
 
 
-def test_what_killed_writers_left_is_swept(alone: Fleet) -> None:
+def test_remains_of_killed_writers_are_swept(alone: Fleet) -> None:
     (alone.folder / "files" / "uploads").mkdir(parents=True, exist_ok=True)
     (alone.folder / "files" / "uploads" / "half.mp4#1").touch()
     assert last_look(alone) == []
 
 
-def test_a_stopping_worker_hands_its_job_to_the_other(apart: Fleet, host: Stranger) -> None:
+def test_a_stopping_worker_hands_its_job_to_another(apart: Fleet, host: Stranger) -> None:
     assert within(PATIENCE_SECONDS, lambda: len(apart.live_workers()) == 2)
     job_id = ordered(apart, host)
     wait_until_begun(apart, job_id)
@@ -87,7 +87,7 @@ def test_a_stopping_worker_hands_its_job_to_the_other(apart: Fleet, host: Strang
     assert part.process.wait(PATIENCE_SECONDS) == 0
     assert wait_for_end(apart.core)
     job = found(apart, job_id)
-    assert (job.state, job.attempts) == (State.SUCCEEDED, 1)  # what is handed back does not count: nobody died of it
+    assert (job.state, job.attempts) == (State.SUCCEEDED, 1)  # a hand-back does not count as an attempt: no worker died
     assert dead_folders(apart) == []
 
 
@@ -103,24 +103,24 @@ def test_a_stopping_service_lets_its_job_finish(tmp_path: Path, host: Stranger) 
         assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_a_job_that_kills_its_workers_is_given_up_and_refunded(alone: Fleet, host: Stranger) -> None:
+def test_a_job_that_kills_its_workers_fails_and_is_refunded(alone: Fleet, host: Stranger) -> None:
     job_id = ordered(alone, host)
-    for attempt in range(1, MOST_ATTEMPTS + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         assert within(PATIENCE_SECONDS, lambda attempt=attempt: found(alone, job_id).attempts == attempt)  # type: ignore[misc]
         alone.kill("worker")
     assert wait_for_end(alone.core)
     job = found(alone, job_id)
     assert job.failure
-    assert (job.state, job.attempts, job.failure.kind) == (State.FAILED, MOST_ATTEMPTS, "InternalError")
+    assert (job.state, job.attempts, job.failure.kind) == (State.FAILED, MAX_ATTEMPTS, "InternalError")
     with alone.core.database.read() as connection:
         account = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == job.account_id)).one()
     assert (account.one_time_credits, account.paid_credits, account.held_credits) == (CREDITS // 2 + 1, CREDITS, 0)
     assert [*ledger_violations(alone.core, all_jobs(alone.core)), *file_violations(alone)] == []
 
 
-def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+def test_a_first_start_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     part = Part("serve --no-worker", tmp_path / "first.log")
-    for name in ("secret.key", "cleanplate.sqlite-wal"):  # as they come to be
+    for name in ("secret.key", "cleanplate.sqlite-wal"):  # as they are created
         part.start({"CLEANPLATE_DATA_DIR": str(tmp_path), "CLEANPLATE_PORT": "0"})
         assert part.process
         assert within(PATIENCE_SECONDS, (tmp_path / name).exists, pause_seconds=0.001)
@@ -132,7 +132,7 @@ def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
         assert core.accounts.of_key(key).name == "first"
 
 
-def test_the_check_itself_sees_what_is_wrong(alone: Fleet, host: Stranger) -> None:
+def test_the_invariant_check_detects_violations(alone: Fleet, host: Stranger) -> None:
     job_id = ordered(alone, host)
     assert wait_for_end(alone.core)
     left = alone.folder / "scratch" / "left+1+1"
@@ -143,7 +143,10 @@ def test_the_check_itself_sees_what_is_wrong(alone: Fleet, host: Stranger) -> No
         line = connection.execute(sa.select(LEDGER).where(LEDGER.c.kind == "settle", LEDGER.c.job_id == job_id)).first()
         assert line
         connection.execute(sa.insert(LEDGER).values({**line._mapping, "id": None, "key": "end:again"}))
-    assert [said.kind for said in ledger_violations(alone.core, all_jobs(alone.core))] == ["charged", "charged"]  # a job, its account
+    assert [violation.kind for violation in ledger_violations(alone.core, all_jobs(alone.core))] == [
+        "charged",
+        "charged",
+    ]  # a job, its account
     with alone.core.database.write() as connection:
         connection.execute(sa.delete(LEDGER).where(LEDGER.c.key == "end:again"))
 
