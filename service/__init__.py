@@ -1,1 +1,1 @@
-"""Cleanplate's service: from a marked video or image to its clean plate, without torch."""
+"""Cleanplate's service: turns a marked video or image into its clean plate. It does not import torch."""

@@ -1,4 +1,4 @@
-"""The HTTP service: all facades over one desk, as one FastAPI application."""
+"""The HTTP service: one FastAPI application that serves all facades over one job service."""
 
 from functools import cache
 from pathlib import Path
@@ -20,29 +20,29 @@ from service.core import FACADES, Core
 from service.inference.folder import in_use, manifest_of
 from service.jobs.content import AllowAll, DenyList
 from service.jobs.job_service import JobService, Rules
-from service.metrics import Disk, Meters, scraped
+from service.metrics import DiskSpace, Meters, scrape_registry
 from service.settings import Settings
 from service.version import VERSION
 
 SUMMARY: Final = "Removes visible watermarks, logos and burned-in text from videos and images."
 TAGS: Final = {
-    "native": "Cleanplate's own API, for videos and images: jobs as resources, HTTP status codes, problems as RFC 9457 has them.",
-    "kie": "Videos, asynchronous: a task, its record, and a signed callback. Errors come with HTTP 200 and a `code`.",
-    "savesora": "Videos, in one request that waits for the result, with the key in its body. Errors come with HTTP 200 and a `code`.",
-    "aidge": "Videos, asynchronous, by signed requests. Parameters go in the query or the body; errors come with HTTP 200 and a `resCode`.",
-    "kaze": "Images, asynchronous, with strokes over what is to go. Errors come with HTTP 200 and a `code`.",
-    "files": "Results and uploads, by the signed links that the other APIs give out.",
-    "operations": "For those who run the service; no key is needed.",
+    "native": "Cleanplate's own API for videos and images: jobs as resources, HTTP status codes, problem details (RFC 9457).",
+    "kie": "Videos, asynchronous: a task, its record and a signed callback. Errors have HTTP status 200 and a `code`.",
+    "savesora": "Videos, in one request that waits for the result; the key is in the body. Errors have HTTP status 200 and a `code`.",
+    "aidge": "Videos, asynchronous, with signed requests; parameters in query or body. Errors have HTTP status 200 and a `resCode`.",
+    "kaze": "Images, asynchronous; strokes may mark what to remove. Errors have HTTP status 200 and a `code`.",
+    "files": "Results and uploads, served by the signed links that the other APIs return.",
+    "operations": "Health, readiness and metrics for operators. No key is needed.",
 }
 
 
 def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
-    """The application. `metrics_folder`: where a worker beside it keeps its figures."""
+    """Build the application. `metrics_folder`: where the worker beside it writes its metrics; None without such a worker."""
     settings = core.settings
     context = open_app_context(core)
     meters = Meters(CollectorRegistry())
-    figures = scraped(meters, metrics_folder, JobMetricsCollector(context.job_service), Disk(settings.data_dir))
-    probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, figures)
+    registry = scrape_registry(meters, metrics_folder, JobMetricsCollector(context.job_service), DiskSpace(settings.data_dir))
+    probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, registry)
     tags = [{"name": name, "description": description} for name, description in TAGS.items()]
     app = DocumentedApp(title="Cleanplate", summary=SUMMARY, version=VERSION, openapi_tags=tags, docs_url=None, redoc_url=None)
     for facade in FACADES.values():
@@ -52,13 +52,13 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     app.include_router(docs_page.router())
     app.include_router(page.router(core.links))
     app.add_exception_handler(HTTPException, http_problem)
-    app.add_middleware(RequestsLog, meters=meters, most_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
+    app.add_middleware(RequestsLog, meters=meters, max_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
     app.state.context = context
     return app
 
 
 def open_app_context(core: Core) -> AppContext:
-    """What the facades work with."""
+    """Build what the facades work with: job service, links, storage, rate limits and options."""
     settings = core.settings
     rules = Rules(
         price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
@@ -79,7 +79,7 @@ def open_app_context(core: Core) -> AppContext:
 
 
 def _check_models(settings: Settings) -> Check:
-    """Whether the networks' files are there and whole; they are read once, not at each question."""
+    """A check that raises where a network's file is missing or damaged. The files are read once, on the first call."""
 
     @cache
     def check() -> None:

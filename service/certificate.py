@@ -1,4 +1,4 @@
-"""The signer of Content Credentials: the certificate that the settings name, or a local development chain, made at the first start."""
+"""The signer of Content Credentials: the configured certificate, or a local development chain created on first use."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 CHAIN_FILE: Final = "development-signer.pem"
 VALID: Final = timedelta(days=3650)
-CLOCKS_DIFFER: Final = timedelta(days=1)
+CLOCK_SKEW: Final = timedelta(days=1)
 C2PA_SIGNING: Final = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 USES: Final = (
     "digital_signature",
@@ -40,17 +40,17 @@ USES: Final = (
 
 
 def service_signer(settings: Settings) -> Signer | None:
-    """Who signs the outputs of a service; None where that is switched off. Raises SettingsError."""
+    """The signer for a service's outputs; None if Content Credentials are disabled. Raises SettingsError."""
     return _signer(settings.c2pa, lambda: development_chain(settings.data_dir))
 
 
 def command_signer(settings: Settings) -> Signer | None:
-    """Who signs the outputs of a command: the service's signer where there is a data folder, else one of this user."""
-    return _signer(settings.c2pa, lambda: _chain_at_hand(settings.data_dir))
+    """The signer for a command's outputs: the service's if there is a data folder, else one in this user's home. Raises SettingsError."""
+    return _signer(settings.c2pa, lambda: _command_chain(settings.data_dir))
 
 
-def _chain_at_hand(service_folder: Path) -> str:
-    """The service's development chain, or this user's; where neither can be kept, one for this command alone."""
+def _command_chain(service_folder: Path) -> str:
+    """The service's development chain, or this user's. If neither can be stored, a new chain for this command only."""
     for folder in (service_folder if service_folder.is_dir() else None, _user_folder()):
         if folder is not None:
             with suppress(SettingsError):
@@ -61,30 +61,28 @@ def _chain_at_hand(service_folder: Path) -> str:
 def _user_folder() -> Path | None:
     try:
         return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cleanplate"
-    except RuntimeError:  # this user has no home
+    except RuntimeError:  # this user has no home folder
         return None
 
 
 def _signer(chosen: ContentCredentials, development: Callable[[], str]) -> Signer | None:
-    """The operator's, or one of this development chain."""
+    """The configured signer, or one with a development chain, which `development` returns as PEM."""
     if not chosen.enabled:
         return None
     if (chosen.certificate is None) != (chosen.private_key is None):
         missing = "PRIVATE_KEY" if chosen.private_key is None else "CERTIFICATE"
-        raise SettingsError(f"CLEANPLATE_C2PA__{missing}: a certificate and its private key go together")
+        raise SettingsError(f"CLEANPLATE_C2PA__{missing}: a certificate needs its private key, and a key its certificate")
     if chosen.certificate is not None and chosen.private_key is not None:
-        chain, key = (_text_of(path, name) for path, name in ((chosen.certificate, "CERTIFICATE"), (chosen.private_key, "PRIVATE_KEY")))
-        return _checked(chain, key, chosen)
-    both = development()
-    log.info(
-        "outputs are signed by a development chain of this machine, which nobody else trusts; CLEANPLATE_C2PA__CERTIFICATE names another"
-    )
-    key_pem, mark, rest = both.partition("-----END PRIVATE KEY-----\n")
-    return Signer(rest, _key_of(key_pem + mark), timestamp_url=chosen.timestamp_url, local=True)
+        chain, key = (_read_text(path, name) for path, name in ((chosen.certificate, "CERTIFICATE"), (chosen.private_key, "PRIVATE_KEY")))
+        return _operator_signer(chain, key, chosen)
+    pem = development()
+    log.info("outputs are signed with a local development certificate, which nobody else trusts; CLEANPLATE_C2PA__CERTIFICATE sets another")
+    key_pem, end_marker, chain_pem = pem.partition("-----END PRIVATE KEY-----\n")
+    return Signer(chain_pem, _parse_key(key_pem + end_marker), timestamp_url=chosen.timestamp_url, local=True)
 
 
 def development_chain(folder: Path) -> str:
-    """Private key, certificate and root (PEM) of a folder; made when there are none. Processes that start at once agree on one."""
+    """The folder's private key, certificate and root as PEM, created if missing. Processes that start together get the same one."""
     path = folder / CHAIN_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,13 +92,13 @@ def development_chain(folder: Path) -> str:
     except OSError as error:
         reason = (error.strerror or "unknown").lower()
         raise SettingsError(
-            f"CLEANPLATE_C2PA__CERTIFICATE: is not set, and a development chain cannot be kept in {folder.name}: {reason}"
+            f"CLEANPLATE_C2PA__CERTIFICATE: not set, and a development certificate cannot be stored in {folder.name}: {reason}"
         ) from None
 
 
 def _write_once(path: Path, text: str) -> None:
-    """The file appears whole, for this user alone; another process's, if that was first, stays."""
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:  # of mode 0600
+    """Create the file complete and private to this user; keep it if another process created it first."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:  # created with mode 0600
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -109,20 +107,20 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def new_chain() -> str:
-    """A new private key, its certificate and the root that signed it, as PEM; nothing keeps the root's key."""
+    """A new private key, its certificate and the root that signed it, as PEM. The root's own key is discarded."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name, name = _named("Cleanplate development root"), _named("Cleanplate on this machine")
-    root = _begun(root_name, root_key, root_name, root_key, is_root=True)
+    root_name, name = _x509_name("Cleanplate development root"), _x509_name("Cleanplate on this machine")
+    root = _certificate_builder(root_name, root_key, root_name, root_key, is_root=True)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION, C2PA_SIGNING])
-    leaf = _begun(name, key, root_name, root_key, is_root=False).add_extension(usage, critical=False)
+    leaf = _certificate_builder(name, key, root_name, root_key, is_root=False).add_extension(usage, critical=False)
     certificates = [unsigned.sign(root_key, SHA256()).public_bytes(Encoding.PEM) for unsigned in (leaf, root)]
     return b"".join((key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), *certificates)).decode()
 
 
-def _begun(
+def _certificate_builder(
     name: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, issuer_key: ec.EllipticCurvePrivateKey, *, is_root: bool
 ) -> x509.CertificateBuilder:
-    """A certificate that says what all of C2PA's must: whose it is, who vouches for it, and what it may sign."""
+    """A certificate with the extensions that C2PA requires: key usage, basic constraints, and the identifiers of both keys."""
     now = datetime.now(UTC)
     uses = ("key_cert_sign", "crl_sign") if is_root else ("digital_signature",)
     return (
@@ -131,7 +129,7 @@ def _begun(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCKS_DIFFER)
+        .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + VALID)
         .add_extension(x509.BasicConstraints(ca=is_root, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(**{use: use in uses for use in USES}), critical=True)
@@ -140,39 +138,39 @@ def _begun(
     )
 
 
-def _named(common_name: str) -> x509.Name:
+def _x509_name(common_name: str) -> x509.Name:
     names = ((NameOID.COMMON_NAME, common_name), (NameOID.ORGANIZATION_NAME, "Local development, not trusted"))
     return x509.Name([x509.NameAttribute(kind, value) for kind, value in names])
 
 
-def _checked(chain_pem: str, key_pem: str, chosen: ContentCredentials) -> Signer:
-    """A signer of the operator's; raises SettingsError for what would fail with the first job."""
-    key = _key_of(key_pem)
+def _operator_signer(chain_pem: str, key_pem: str, chosen: ContentCredentials) -> Signer:
+    """The configured signer. Raises SettingsError for a pair that would fail with the first job."""
+    key = _parse_key(key_pem)
     try:
         first = x509.load_pem_x509_certificates(chain_pem.encode())[0]
         usable = bool(first.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except (ValueError, x509.ExtensionNotFound):
-        raise SettingsError("CLEANPLATE_C2PA__CERTIFICATE: is no PEM chain with a certificate for signing (extended key usage)") from None
+        raise SettingsError("CLEANPLATE_C2PA__CERTIFICATE: not a PEM chain whose first certificate may sign (extended key usage)") from None
     if not usable or first.public_key() != key.public_key():
-        raise SettingsError("CLEANPLATE_C2PA__PRIVATE_KEY: is not the key of the first certificate in the chain")
+        raise SettingsError("CLEANPLATE_C2PA__PRIVATE_KEY: does not match the first certificate in the chain")
     if not first.not_valid_before_utc <= datetime.now(UTC) <= first.not_valid_after_utc:
-        raise SettingsError("CLEANPLATE_C2PA__CERTIFICATE: has expired, or is not valid yet")
+        raise SettingsError("CLEANPLATE_C2PA__CERTIFICATE: has expired or is not valid yet")
     if not fits(key, chosen.algorithm):
-        raise SettingsError(f"CLEANPLATE_C2PA__ALGORITHM: the key is not one for {chosen.algorithm}")
+        raise SettingsError(f"CLEANPLATE_C2PA__ALGORITHM: the private key cannot be used with {chosen.algorithm}")
     return Signer(chain_pem, key, chosen.algorithm, chosen.timestamp_url)
 
 
-def _key_of(pem: str) -> PrivateKey:
+def _parse_key(pem: str) -> PrivateKey:
     try:
         key = load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise SettingsError("CLEANPLATE_C2PA__PRIVATE_KEY: is no private key in PEM without a password") from None
+        raise SettingsError("CLEANPLATE_C2PA__PRIVATE_KEY: not an unencrypted private key in PEM") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
-        raise SettingsError("CLEANPLATE_C2PA__PRIVATE_KEY: is of a kind that Content Credentials are not signed with")
+        raise SettingsError("CLEANPLATE_C2PA__PRIVATE_KEY: this kind of key cannot sign Content Credentials")
     return key
 
 
-def _text_of(path: Path, name: str) -> str:
+def _read_text(path: Path, name: str) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""What every process of the service is built from, by its settings: the database, the storage, and what stands on them."""
+"""The parts that every process of the service shares, built from its settings: database, storage, accounts, queues, links."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ from service.jobs.credits import Entry, Fund, grant
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.queues import Queues
-from service.jobs.vault import Vault, key_in
+from service.jobs.vault import Vault, load_or_create_key
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
@@ -35,7 +35,7 @@ FILES_FOLDER: Final = "files"
 
 @dataclass(frozen=True)
 class Core:
-    """The parts, ready for use: the tables are there."""
+    """The shared parts, ready for use; the database has been migrated."""
 
     settings: Settings
     database: Database
@@ -49,14 +49,14 @@ class Core:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Build the parts; raises SettingsError where a setting does not fit the world."""
+        """Build the parts. Raises SettingsError for a setting that cannot be used here."""
         folder = _folder(settings.data_dir)
         with naming("fetch_allow"):
             egress = EgressPolicy.parse(settings.fetch_allow)
         with naming("database_url"):
             database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}")
         database.migrate()
-        vault = Vault(settings.secret_key.get_secret_value() if settings.secret_key else key_in(folder))
+        vault = Vault(settings.secret_key.get_secret_value() if settings.secret_key else load_or_create_key(folder))
         queues = Queues(database)
         with naming("storage_url"):
             storage = Storage.open(settings.storage_url or str(folder / FILES_FOLDER))
@@ -80,7 +80,7 @@ class Core:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Core]:
-    """The parts, for the length of a block."""
+    """Open the parts, and close them at the end of the block."""
     core = Core.open(settings)
     try:
         yield core
@@ -89,30 +89,30 @@ def opened(settings: Settings) -> Iterator[Core]:
 
 
 def bootstrap(core: Core) -> str | None:
-    """Where there is no account yet, make the first, with credits; its key, or None when there was one.
+    """Create the first account, with credits, if there is none yet; return its key, or None if there was an account.
 
-    Several processes may start at once: the account's name is unique, and one of them makes it, all of it at once.
+    Several processes may start at once: the account's name is unique, so only one of them creates it, in one transaction.
     """
     settings = core.settings
     signer: tuple[str, str] | None = None
     if settings.bootstrap_aidge:
         name, _, secret = settings.bootstrap_aidge.get_secret_value().partition(":")
         if not (name and secret):
-            raise SettingsError("CLEANPLATE_BOOTSTRAP_AIDGE: is not name:secret")
+            raise SettingsError("CLEANPLATE_BOOTSTRAP_AIDGE: must be name:secret")
         signer = (name, secret)
     if core.accounts.all():
         return None
     key = settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else None
     credits = grant(Fund.ONE_TIME, settings.bootstrap_credits, "first start")
     with suppress(ParameterError):
-        return core.accounts.create_whole(FIRST_ACCOUNT, credits, signer, key)
+        return core.accounts.create_with_key(FIRST_ACCOUNT, credits, signer, key)
     return None
 
 
 def grant_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
-    """Give credits to an account; raises ParameterError for none or less."""
+    """Grant credits to an account; return the ledger entry. Raises ParameterError for a negative amount."""
     if amount_credits < 0:
-        raise ParameterError("credits are granted, never taken: the amount must be positive")
+        raise ParameterError("the amount of credits must not be negative")
     entry = grant(fund, amount_credits, note)
     with core.database.write() as connection:
         ledger.locked_balance(connection, account.id)
@@ -124,5 +124,5 @@ def _folder(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"CLEANPLATE_DATA_DIR: cannot be made: {(error.strerror or 'unknown').lower()}") from None
+        raise SettingsError(f"CLEANPLATE_DATA_DIR: cannot be created: {(error.strerror or 'unknown').lower()}") from None
     return path

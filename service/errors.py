@@ -1,56 +1,56 @@
-"""Every error that Cleanplate raises on purpose.
+"""All errors that Cleanplate raises on purpose.
 
     CleanplateError
-    ├── InputError                 the file (exit 3)
-    │   ├── NotMedia               no container or image format that we know
+    ├── InputError                 the input file (exit 3)
+    │   ├── NotMedia               not a supported container or image format
     │   ├── Truncated              ends early, or its index is broken
     │   ├── NoVideoStream
     │   ├── NoFrames
     │   ├── UnsupportedFormat      container, codec or pixel format
-    │   └── LimitExceeded          beyond a limit:
-    │       ├── TooLarge           bytes of the file
-    │       ├── TooLong            seconds
-    │       └── TooManyPixels      sides or area of the picture; too few as well
-    ├── RequestError               what was asked of it: box, mask, class, target (exit 2)
-    ├── DecodeFailed               the decoder's process died or ran out of time or memory (exit 4)
-    ├── ModelError                 weights missing, damaged or of another contract (exit 5)
-    ├── EncodeFailed               the encoder or the disk (exit 6)
-    └── ServiceError               of the service alone (exit 7)
-        ├── SettingsError          a setting has a value that does not fit (exit 2)
-        ├── AccessError            who asks
+    │   └── LimitExceeded          exceeds a limit:
+    │       ├── TooLarge           file size in bytes
+    │       ├── TooLong            duration in seconds
+    │       └── TooManyPixels      side length or area of the picture, or too small
+    ├── RequestError               the request: box, mask, class, target (exit 2)
+    ├── DecodeFailed               the decoder's process died, or ran out of time or memory (exit 4)
+    ├── ModelError                 weights missing, damaged, or of another contract (exit 5)
+    ├── EncodeFailed               the encoder or the disk failed (exit 6)
+    └── ServiceError               in the service only (exit 7)
+        ├── SettingsError          a setting has an invalid value (exit 2)
+        ├── AccessError            the caller may not do this
         │   ├── KeyMissing
-        │   ├── KeyInvalid         unknown, revoked, or a signature that does not fit
-        │   ├── SignatureExpired   its timestamp is too far from now
+        │   ├── KeyInvalid         unknown, revoked, or a wrong signature
+        │   ├── SignatureExpired   the timestamp is too far from now
         │   ├── AccountMissing
         │   └── AccountBanned
-        ├── ParameterError         what is asked
+        ├── ParameterError         a parameter is invalid
         │   ├── ParameterMissing
-        │   ├── MediaAddressInvalid  the address of the video or image is none that we take
+        │   ├── MediaAddressInvalid  the address of the video or image is not accepted
         │   ├── UnknownModel
-        │   └── UnknownJob         no such job of this account
+        │   └── UnknownJob         the account has no such job
         ├── InsufficientCredits
-        ├── Busy                   later
-        │   ├── RateLimited        too many requests of this account
+        ├── Busy                   try again later
+        │   ├── RateLimited        the account sends too many requests
         │   ├── QueueFull          too many jobs are waiting
         │   ├── Maintenance
         │   └── FeatureDisabled
-        ├── FetchError             the source's host
-        │   ├── FetchRefused       an address that we do not go to, or the host says no: final
-        │   └── FetchUnavailable   no answer, or a fault of the host: worth another try
-        ├── StorageError           our object storage: worth another try
-        ├── ContentRefused         the content check says no
-        ├── ContentCheckFailed     the content check did not answer: worth another try
-        ├── ContentBlocked         the content check blocks the account's request for good
+        ├── FetchError             the source could not be fetched
+        │   ├── FetchRefused       forbidden address, or the host refused; do not retry
+        │   └── FetchUnavailable   no response, or a server error; retry
+        ├── StorageError           the object storage failed; retry
+        ├── ContentRefused         the content check refuses the input
+        ├── ContentCheckFailed     the content check did not respond; retry
+        ├── ContentBlocked         the content check blocks the request permanently
         ├── JobTimeout
         ├── JobCancelled
-        └── InternalError          anything unforeseen, in words that tell nothing about this machine
+        └── InternalError          unexpected; the message reveals nothing about this machine
 
-A message is one line for a person: what is wrong, and which limit, without a path of this machine.
+A message is one line for a person. It says what is wrong and which limit applies, and never contains a local path.
 """
 
 
 class CleanplateError(Exception):
-    """Root of the tree; never raised itself."""
+    """Root of the tree; not raised itself."""
 
     exit_code = 1
 
@@ -98,7 +98,7 @@ class TooManyPixels(LimitExceeded):
 
 
 class RequestError(CleanplateError):
-    """An option is wrong: a box outside the picture, a mask of another size, an unknown class."""
+    """An option is invalid: a box outside the picture, a mask of another size, an unknown class."""
 
     exit_code = 2
 
@@ -110,7 +110,7 @@ class DecodeFailed(CleanplateError):
 
 
 class ModelError(CleanplateError):
-    """A network's weights are missing, damaged or of another contract."""
+    """A network's weights are missing, damaged, or of another contract."""
 
     exit_code = 5
 
@@ -122,19 +122,19 @@ class EncodeFailed(CleanplateError):
 
 
 class ServiceError(CleanplateError):
-    """Of the service alone; the root of its branch, never raised itself."""
+    """Root of the errors that only the service raises; not raised itself."""
 
     exit_code = 7
 
 
 class SettingsError(ServiceError):
-    """A setting has a value that does not fit."""
+    """A setting has an invalid value; the message names the variable."""
 
     exit_code = 2
 
 
 class AccessError(ServiceError):
-    """The caller is not who may ask."""
+    """The caller may not do this."""
 
 
 class KeyMissing(AccessError):
@@ -142,15 +142,15 @@ class KeyMissing(AccessError):
 
 
 class KeyInvalid(AccessError):
-    """The key is unknown or revoked, or the signature does not fit."""
+    """The key is unknown or revoked, or the signature is wrong."""
 
 
 class SignatureExpired(AccessError):
-    """The signature's timestamp is too far from now, or none."""
+    """The signature's timestamp is invalid or too far from now."""
 
 
 class AccountMissing(AccessError):
-    """The key's account is gone."""
+    """The key's account was deleted."""
 
 
 class AccountBanned(AccessError):
@@ -158,7 +158,7 @@ class AccountBanned(AccessError):
 
 
 class ParameterError(ServiceError):
-    """A parameter has a value that does not fit; the message names it."""
+    """A parameter has an invalid value; the message names it."""
 
 
 class ParameterMissing(ParameterError):
@@ -166,11 +166,11 @@ class ParameterMissing(ParameterError):
 
 
 class MediaAddressInvalid(ParameterError):
-    """The address of the video or image is none that this service takes."""
+    """The address of the video or image is not accepted."""
 
 
 class UnknownModel(ParameterError):
-    """The model's name is none of ours."""
+    """The service has no model of this name."""
 
 
 class UnknownJob(ParameterError):
@@ -187,7 +187,7 @@ class InsufficientCredits(ServiceError):
 
 
 class Busy(ServiceError):
-    """Not now; `retry_after_seconds` says when to ask again."""
+    """The service cannot do this now; `retry_after_seconds` says when to try again."""
 
     def __init__(self, message: str, retry_after_seconds: int = 10) -> None:
         super().__init__(message)
@@ -195,15 +195,15 @@ class Busy(ServiceError):
 
 
 class RateLimited(Busy):
-    """The account asks too often."""
+    """The account sends too many requests."""
 
 
 class QueueFull(Busy):
-    """Too many jobs are waiting, of the account or in all."""
+    """Too many jobs are waiting, for this account or in total."""
 
 
 class Maintenance(Busy):
-    """The service is in maintenance."""
+    """The service is down for maintenance."""
 
 
 class FeatureDisabled(Busy):
@@ -215,15 +215,15 @@ class FetchError(ServiceError):
 
 
 class FetchRefused(FetchError):
-    """The address is one we do not go to, or its host said no; another try would end the same."""
+    """The address is forbidden, or its host refused; a retry would not help."""
 
 
 class FetchUnavailable(FetchError):
-    """The host did not answer, or failed; another try may help."""
+    """The host did not respond, or failed; a retry may help."""
 
 
 class StorageError(ServiceError):
-    """The object storage failed; another try may help."""
+    """The object storage failed; a retry may help."""
 
 
 class ContentRefused(ServiceError):
@@ -231,15 +231,15 @@ class ContentRefused(ServiceError):
 
 
 class ContentCheckFailed(ServiceError):
-    """The content check did not answer; another try may help."""
+    """The content check did not respond; a retry may help."""
 
 
 class ContentBlocked(ServiceError):
-    """The content check blocks the request for good."""
+    """The content check blocks the request permanently."""
 
 
 class JobTimeout(ServiceError):
-    """The job took longer than it may."""
+    """The job exceeded its time limit."""
 
 
 class JobCancelled(ServiceError):
@@ -247,4 +247,4 @@ class JobCancelled(ServiceError):
 
 
 class InternalError(ServiceError):
-    """Something unforeseen; the log knows."""
+    """An unexpected error; the log has the details."""

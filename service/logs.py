@@ -1,6 +1,6 @@
-"""Logs: one line a record on stderr, as JSON for machines or as text for people; secrets are taken out, the job's id is put in.
+"""Logging to stderr, one record per line, as JSON or as text. Secrets are redacted, and context fields such as the job's id are added.
 
-`bound(job_id=...)` holds for all that is logged within its block, in the threads that are handed its context as well.
+`log_fields(job_id=...)` applies to everything logged within its block, and in threads that run with its context.
 """
 
 import json
@@ -23,23 +23,23 @@ SECRETS: Final = (
         re.IGNORECASE,
     ),
     re.compile(r"\b(Bearer|Basic)(\s+)[^\s\"',;)}]+", re.IGNORECASE),
-    re.compile(r"(\w+)(://)[^\s/@\"']+(?=@)"),  # user and password of an address
-    re.compile(r"\b(cp)(_)[\w-]{16,}"),  # our own keys, wherever they stand
+    re.compile(r"(\w+)(://)[^\s/@\"']+(?=@)"),  # user and password in a URL
+    re.compile(r"\b(cp)(_)[\w-]{16,}"),  # our own keys, anywhere in the text
 )
-# Of the libraries: uvicorn's access lines are ours already, with less in them; httpx would tell whole addresses, queries too.
+# Libraries: we write our own access log, with less in it than uvicorn's; httpx would log whole URLs with their queries.
 LEVELS: Final = dict.fromkeys(("alembic", "dbos", "httpcore", "httpx", "sqlalchemy"), "WARNING") | {"uvicorn.access": "CRITICAL"}
 OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy", "alembic")
-ENGINE: Final = "dbos"  # adds a handler of its own where it finds none
+ENGINE: Final = "dbos"  # adds its own handler if it finds none
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 FOREIGN: Final = frozenset({"color_message", "applicationID", "applicationVersion", "executorID", "operationUUID", "traceId"})
-NOTHING_BOUND: Final[Mapping[str, str]] = MappingProxyType({})
+NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_fields: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=NOTHING_BOUND)
+_fields: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=NO_FIELDS)
 
 
 @contextmanager
-def bound(**fields: str) -> Iterator[None]:
-    """Put these fields, such as `job_id`, on every record within the block."""
+def log_fields(**fields: str) -> Iterator[None]:
+    """Add these fields, such as `job_id`, to every record logged within the block."""
     token = _fields.set({**_fields.get(), **fields})
     try:
         yield
@@ -47,46 +47,46 @@ def bound(**fields: str) -> Iterator[None]:
         _fields.reset(token)
 
 
-def redacted(text: str) -> str:
-    """The text without keys, tokens, signatures and passwords."""
-    text = SECRETS[1].sub(rf"\1\2{REDACTED}", text)  # before the names: `Authorization: Bearer x` has its secret in the second word
+def redact(text: str) -> str:
+    """The text with keys, tokens, signatures and passwords replaced."""
+    text = SECRETS[1].sub(rf"\1\2{REDACTED}", text)  # first: `Authorization: Bearer x` has its secret in the second word
     for pattern in SECRETS:
         text = pattern.sub(rf"\1\2{REDACTED}", text)
     return text
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redacted(record.getMessage()),
+            "message": redact(record.getMessage()),
         }
         line |= _extras(record)
         if record.exc_info and record.exc_info[0]:
             kind, error, _ = record.exc_info
-            trace = redacted("".join(traceback.format_exception(*record.exc_info)))
-            line["exception"] = {"type": kind.__name__, "message": redacted(str(error)), "trace": trace}
+            trace = redact("".join(traceback.format_exception(*record.exc_info)))
+            line["exception"] = {"type": kind.__name__, "message": redact(str(error)), "trace": trace}
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class TextFormatter(logging.Formatter):
-    """A record as a line for a terminal, with its trace below."""
+    """Formats a record as a line for a terminal, followed by its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
-        line = f"{time} {record.levelname:<7} {record.name}: {redacted(record.getMessage())}{extras}"
+        line = f"{time} {record.levelname:<7} {record.name}: {redact(record.getMessage())}{extras}"
         if record.exc_info and record.exc_info[0]:
-            line += "\n" + redacted("".join(traceback.format_exception(*record.exc_info)).rstrip())
+            line += "\n" + redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
         return line
 
 
 def setup(level: str = "INFO", text: bool = False) -> None:
-    """Send all logs of this process through one handler, those of the libraries too; call it before they start."""
+    """Send all logs of this process, the libraries' included, through one handler. Call it before the libraries start logging."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     root = logging.getLogger()
@@ -105,6 +105,6 @@ def setup(level: str = "INFO", text: bool = False) -> None:
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    """What is bound, and what the call gave as `extra`."""
-    given = {name: value for name, value in vars(record).items() if name not in STANDARD | FOREIGN}
-    return {name: redacted(value) if isinstance(value, str) else value for name, value in {**_fields.get(), **given}.items()}
+    """The fields of the context and of the call's `extra`, redacted."""
+    extra = {name: value for name, value in vars(record).items() if name not in STANDARD | FOREIGN}
+    return {name: redact(value) if isinstance(value, str) else value for name, value in {**_fields.get(), **extra}.items()}

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: never by its name, and never by FFmpeg's guessing, among whose demuxers are playlists."""
+"""Identifies a file by its first bytes: not by its name, and not by FFmpeg's probing, whose demuxers include playlists."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -15,7 +15,7 @@ PNG: Final = b"\x89PNG\r\n\x1a\n"
 JPEG: Final = b"\xff\xd8\xff"
 MOVIE_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 IMAGE_BRANDS: Final = (b"heic", b"heix", b"mif1", b"avif", b"avis")
-UNSUPPORTED: Final = {  # what a file may also start with, for the message
+UNSUPPORTED: Final = {  # known formats that are refused by name
     b"GIF8": "GIF",
     b"FLV\x01": "FLV",
     b"OggS": "Ogg",
@@ -29,7 +29,7 @@ UNSUPPORTED: Final = {  # what a file may also start with, for the message
 
 
 def container_of(path: Path) -> ContainerName:
-    """The container that the file's first bytes announce; raises NotMedia or UnsupportedFormat."""
+    """The container that the file's first bytes show. Raises NotMedia or UnsupportedFormat."""
     return container_of_head(head_of(path))
 
 
@@ -47,7 +47,7 @@ def container_of_head(head: bytes) -> ContainerName:
 
 
 def suffix_of_head(head: bytes) -> str:
-    """The suffix for a file with these first bytes, `.mp4` or `.png`; raises like `container_of`."""
+    """The suffix for a file with these first bytes, such as `.mp4` or `.png`. Raises like `container_of`."""
     container = container_of_head(head)
     if container != "image":
         return f".{container}"
@@ -57,7 +57,7 @@ def suffix_of_head(head: bytes) -> str:
 
 
 def head_of(path: Path) -> bytes:
-    """A file's first HEAD_BYTES; raises NotMedia where it cannot be read."""
+    """A file's first HEAD_BYTES. Raises NotMedia if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES)

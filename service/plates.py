@@ -1,4 +1,4 @@
-"""Makes the clean plate of a job's source: storage to scratch folder, through the pipeline, and back."""
+"""Makes the clean plate of a job's source: from the storage into a scratch folder, through the pipeline, and back."""
 
 import filecmp
 import logging
@@ -31,14 +31,14 @@ REPORTS: Final[dict[str, Callable[[tuple[FileResult]], str]]] = {".json": to_jso
 
 
 def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: Watch) -> Result:
-    """Clean what lies in the storage under the wish's key; result, thumbnail and report are there too when this ends."""
+    """Clean the spec's source. The result, thumbnail and report are in the storage when this returns."""
     limits = core.settings.limits
     assert job.spec.source_key is not None
-    source = _local(core, job.spec.source_key, folder / "source")
+    source = _download(core, job.spec.source_key, folder / "source")
     check_media(head_of(source), job.spec.media)
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
-    report = run.clean(source, target, request, networks, limits, watch.cleaned)
+    report = run.clean(source, target, request, networks, limits, watch.on_cleaned)
     edits = [mark_removed(report.placements, report.info)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
@@ -47,14 +47,14 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: 
     report = replace(report, provenance=sign_in_place(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
-    return _kept(job, core, target, picture, report)
+    return _store_results(job, core, target, picture, report)
 
 
 def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
-    """What the pipeline is asked for; a mask is fetched from the storage, a smear made into one."""
+    """The pipeline's request. A mask is downloaded from the storage; a smear is converted to a mask."""
     mask: Path | None = None
     if spec.mask_key is not None:
-        mask = _local(core, spec.mask_key, folder / "mask")
+        mask = _download(core, spec.mask_key, folder / "mask")
         if spec.mask_is_smear:
             info = probe(source, limits)
             mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
@@ -62,40 +62,40 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
     return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect)
 
 
-def _kept(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:
-    """Put all that the job made into the storage."""
+def _store_results(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:
+    """Put the clean file, the thumbnail and the reports into the storage."""
     assert job.spec.source_key is not None
-    told = FileResult(PurePosixPath(job.spec.source_key).name, clean.name, report)
-    kept = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
-    core.storage.put_file(kept["clean"], clean, content_type_of(kept["clean"]))
-    core.storage.put_file(kept["thumbnail"], picture, content_type_of(kept["thumbnail"]))
+    file_result = FileResult(PurePosixPath(job.spec.source_key).name, clean.name, report)
+    keys = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
+    core.storage.put_file(keys["clean"], clean, content_type_of(keys["clean"]))
+    core.storage.put_file(keys["thumbnail"], picture, content_type_of(keys["thumbnail"]))
     return Result(
-        clean_key=kept["clean"],
+        clean_key=keys["clean"],
         source_key=job.spec.source_key,
-        thumbnail_key=kept["thumbnail"],
-        content_type=content_type_of(kept["clean"]),
+        thumbnail_key=keys["thumbnail"],
+        content_type=content_type_of(keys["clean"]),
         bytes=clean.stat().st_size,
         frames=report.frames,
         mark_found=report.mark_found,
         seconds=round(report.seconds, 3),
-        report_key=_kept_report(".json", told, job, core),
-        report_page_key=_kept_report(".html", told, job, core),
+        report_key=_store_report(".json", file_result, job, core),
+        report_page_key=_store_report(".html", file_result, job, core),
     )
 
 
-def _kept_report(suffix: str, told: FileResult, job: Job, core: Core) -> str | None:
-    """The key of a report in the storage; None for one that could not be made, which is no reason to lose what it tells of."""
+def _store_report(suffix: str, file_result: FileResult, job: Job, core: Core) -> str | None:
+    """Store a report and return its key; None if it could not be made, which does not fail the job."""
     key = f"jobs/{job.id}/report{suffix}"
     try:
-        text = REPORTS[suffix]((told,))
+        text = REPORTS[suffix]((file_result,))
     except Exception:
-        log.exception("the report of job %s could not be made", job.id)
+        log.exception("could not make the report of job %s", job.id)
         return None
     core.storage.put_bytes(key, text.encode(), content_type_of(key))
     return key
 
 
-def _local(core: Core, key: str, stem: Path) -> Path:
+def _download(core: Core, key: str, stem: Path) -> Path:
     path = stem.with_suffix(PurePosixPath(key).suffix)
     core.storage.get_file(key, path)
     return path

@@ -1,4 +1,4 @@
-"""What the native API tells its clients: jobs, events and problems, read with the caution that anything from a wire deserves."""
+"""Parses what the native API sends to its clients: jobs, events and problems, all treated as untrusted input."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,13 +21,13 @@ from service.errors import (
 from service.jobs.job import FINAL, State
 
 PROBLEM: Final = "urn:cleanplate:problem:"
-LONGEST_MESSAGE: Final = 500  # characters
-ORDER: Final = tuple(State)  # in which a job goes through them
+MAX_MESSAGE_CHARACTERS: Final = 500  # characters
+ORDER: Final = tuple(State)  # the order in which a job passes through its states
 
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """A job as the service tells of it. Of one that failed, `failure_kind` names a kind in `service/errors.py`."""
+    """A job as the service reports it. If it failed, `failure_kind` names a class in `service/errors.py`."""
 
     id: str
     state: State
@@ -42,13 +42,13 @@ class RemoteJob:
 
     @property
     def error(self) -> CleanplateError | None:
-        """What to raise for a job that ended without a result."""
+        """The error to raise for a job that failed or was cancelled; None otherwise."""
         if self.state is State.FAILED:
             return _kind_of(self.failure_kind, InternalError)(self.message or "the job failed")
         return JobCancelled("the job was cancelled") if self.state is State.CANCELLED else None
 
     def after(self, event: Mapping[str, Any]) -> "RemoteJob":
-        """The job after an event; events of the past, which come first, leave its state. Raises ValueError for what is no event."""
+        """The job after an event; replayed events do not move its state back. Raises ValueError for a malformed event."""
         state = max(self.state, State(event.get("state", self.state)), key=ORDER.index)
         return replace(self, state=state, progress_percent=int(event.get("progress_percent", self.progress_percent)))
 
@@ -87,7 +87,7 @@ def events_of(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def error_of(response: httpx.Response) -> CleanplateError:
-    """The error that an answer tells of: a problem (RFC 9457) of ours, or no more than a status of something on the way."""
+    """The error in a response: one of our problems (RFC 9457), or only a status, for instance from a proxy."""
     problem = _problem(response)
     kind = _kind_of(_kind_name(problem.get("type")), ParameterError if response.status_code < 500 else FetchUnavailable)
     if issubclass(kind, InsufficientCredits):
@@ -114,17 +114,17 @@ def _kind_name(problem_type: object) -> str | None:
 
 
 def _kind_of(name: str | None, default: type[CleanplateError]) -> type[CleanplateError]:
-    """The kind of this name, or the default for a name that this version does not know."""
+    """The error class of this name, or the default for a name that this version does not know."""
     kind = getattr(errors, name or "", default)
     return kind if isinstance(kind, type) and issubclass(kind, CleanplateError) else default
 
 
 def _line(text: object) -> str | None:
-    """A text for a person as one line of bearable length."""
-    return " ".join(str(text).split())[:LONGEST_MESSAGE] if text else None
+    """A text as one line of limited length; None if empty."""
+    return " ".join(str(text).split())[:MAX_MESSAGE_CHARACTERS] if text else None
 
 
 def _whole_number(value: object) -> int:
-    """A number, 0 if it is none."""
+    """A non-negative integer; 0 if the value is not one."""
     text = str(value)
     return int(text) if text.isascii() and text.isdecimal() else 0

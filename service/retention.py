@@ -1,4 +1,4 @@
-"""Forgets in time: results after two weeks, jobs after two months. The ledger stays."""
+"""Deletes what has expired: results and uploads after two weeks, jobs after two months by default. The ledger is kept."""
 
 import logging
 from typing import Final
@@ -11,12 +11,12 @@ from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 500
-STALE_SECONDS: Final = 3600.0  # a write in progress is younger
+BATCH_JOBS: Final = 500
+STALE_SECONDS: Final = 3600.0  # a write in progress is never this old
 
 
-def forget(core: Core) -> None:
-    """One round; several workers may do it at once."""
+def delete_expired(core: Core) -> None:
+    """Delete one batch. Several workers may do so at once."""
     core.storage.sweep_staging(STALE_SECONDS)
     results, rows = _clear_results(core), _delete_jobs(core)
     uploads = 0
@@ -24,15 +24,15 @@ def forget(core: Core) -> None:
         core.storage.delete(key)
         uploads += 1
     if results or rows or uploads:
-        log.info("forgot", extra={"results": results, "jobs": rows, "uploads": uploads})
+        log.info("deleted expired data", extra={"results": results, "jobs": rows, "uploads": uploads})
 
 
 def _clear_results(core: Core) -> int:
-    """Delete what old jobs left in the storage."""
+    """Delete the stored files of expired jobs; return the number of jobs."""
     before_ms = now_ms() - core.settings.keep_results_seconds * 1000
     with core.database.read() as connection:
-        old = sa.select(JOBS.c.id).where(JOBS.c.finished_ms < before_ms, JOBS.c.cleared_ms.is_(None)).limit(AT_ONCE)
-        ids = list(connection.execute(old).scalars())
+        expired = sa.select(JOBS.c.id).where(JOBS.c.finished_ms < before_ms, JOBS.c.cleared_ms.is_(None)).limit(BATCH_JOBS)
+        ids = list(connection.execute(expired).scalars())
     for job_id in ids:
         core.storage.delete_under(f"jobs/{job_id}")
         with core.database.write() as connection:
@@ -41,15 +41,17 @@ def _clear_results(core: Core) -> int:
 
 
 def _delete_jobs(core: Core) -> int:
-    """Delete the rows of jobs whose files are gone; their ledger lines tell what they cost for ever."""
+    """Delete the rows of expired jobs whose files are gone; return their number. Their ledger lines stay."""
     before_ms = now_ms() - core.settings.keep_jobs_seconds * 1000
     with core.database.write() as connection:
-        old = sa.select(JOBS.c.id).where(JOBS.c.finished_ms < before_ms, JOBS.c.cleared_ms.is_not(None)).limit(AT_ONCE)
-        ids = list(connection.execute(old).scalars())
+        expired = sa.select(JOBS.c.id).where(JOBS.c.finished_ms < before_ms, JOBS.c.cleared_ms.is_not(None)).limit(BATCH_JOBS)
+        ids = list(connection.execute(expired).scalars())
         deliveries = list(connection.execute(sa.select(DELIVERIES.c.id, DELIVERIES.c.attempts).where(DELIVERIES.c.job_id.in_(ids))))
         for table in (EVENTS, IDEMPOTENCY, DELIVERIES):
             connection.execute(sa.delete(table).where(table.c.job_id.in_(ids)))
         connection.execute(sa.delete(JOBS).where(JOBS.c.id.in_(ids)))
-    attempts = [f"{row.id}.{attempt}" for row in deliveries for attempt in range(1, row.attempts + 2)]  # the next one too, if it waits
-    core.queues.forget(ids + attempts)
+    attempts = [
+        f"{row.id}.{attempt}" for row in deliveries for attempt in range(1, row.attempts + 2)
+    ]  # including a next attempt that is still queued
+    core.queues.delete(ids + attempts)
     return len(ids)

@@ -1,4 +1,4 @@
-"""Temporary files of one process, below a folder of its own: what a killed process leaves, the next one on this machine removes."""
+"""Temporary files of one process, in a folder named after it. The next process on this machine removes what a killed one left."""
 
 import os
 import platform
@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from service.jobs.fleet import is_running, started
+from service.jobs.fleet import is_running, start_ticks
 
-SCRATCH_FOLDER: Final = "scratch"  # of a data folder
+SCRATCH_FOLDER: Final = "scratch"  # within the data folder
 SEPARATOR: Final = "+"
 
 
 class Scratch:
-    """`root`: shared by all processes of a data folder."""
+    """The process's folder below `root`, which all processes of a data folder share."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.own = root / SEPARATOR.join((platform.node(), str(os.getpid()), str(started(os.getpid()))))
+        self.own = root / SEPARATOR.join((platform.node(), str(os.getpid()), str(start_ticks(os.getpid()))))
 
     @contextmanager
-    def begun(self) -> Iterator[Self]:
-        """Remove what the dead left, and let all temporary files of this process come here, the libraries' too; none is left in the end."""
+    def opened(self) -> Iterator[Self]:
+        """Sweep, and make this the folder of all temporary files of this process, the libraries' included; remove it at the end."""
         self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
         tempfile.tempdir = str(self.own)
         self.sweep()
@@ -35,16 +35,16 @@ class Scratch:
             shutil.rmtree(self.own, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove the folders of processes of this machine that run no more."""
+        """Remove the folders of processes on this machine that have ended."""
         for folder in self._root.iterdir():
             host, _, rest = folder.name.partition(SEPARATOR)
-            process_id, _, began = rest.partition(SEPARATOR)
-            if host == platform.node() and not is_running(int(process_id), int(began)):
+            process_id, _, started_ticks = rest.partition(SEPARATOR)
+            if host == platform.node() and not is_running(int(process_id), int(started_ticks)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """A folder for the length of a block."""
+        """A temporary folder, removed at the end of the block."""
         path = Path(tempfile.mkdtemp(dir=self.own))
         try:
             yield path

@@ -1,4 +1,4 @@
-"""Settings of the program, read once from `CLEANPLATE_*` variables and passed on as values."""
+"""The program's settings, read once from `CLEANPLATE_*` variables and passed on as values."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ Precision = Literal["auto", "fp32", "fp16", "int8"]
 
 
 def _words(value: object) -> object:
-    """Comma-separated words as a set."""
+    """Split comma-separated words into a set."""
     return frozenset(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
@@ -42,7 +42,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class ContentCredentials(BaseModel):
-    """Who signs what is published. Without a certificate a development chain of this machine does, which nobody else trusts."""
+    """Signing of outputs. Without a certificate, a local development chain signs, which nobody else trusts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class ContentCredentials(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Each setting is the variable `CLEANPLATE_` and its name in capitals; of an input's limits `CLEANPLATE_LIMITS__DURATION_SECONDS`."""
+    """Each setting is `CLEANPLATE_` and its name in capitals; an input limit is, for example, `CLEANPLATE_LIMITS__DURATION_SECONDS`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=NESTED, frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -97,8 +97,8 @@ class Settings(BaseSettings):
     webhook_key: SecretStr | None = Field(None, description="Signs callbacks.")
     content_deny: Words = Field(frozenset(), description="Words that the content check refuses in addresses, comma-separated.")
 
-    bootstrap_key: SecretStr | None = Field(None, description="Key of the first account, instead of a random one.")
-    bootstrap_aidge: SecretStr | None = Field(None, description="`name:secret` of the first account for signed requests.")
+    bootstrap_key: SecretStr | None = Field(None, description="Key of the first account. Default: a random one.")
+    bootstrap_aidge: SecretStr | None = Field(None, description="`name:secret` of the first account's signer.")
     bootstrap_credits: int = Field(100, ge=0, description="Credits of the first account.")
     price_video_credits: int = Field(1, ge=0, description="Price of a video, in credits.")
     price_image_credits: int = Field(1, ge=0, description="Price of an image, in credits.")
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")
     features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, video, image.")
 
-    body_bytes: Count = Field(32 * MIB, description="Longest request body other than an upload.")
+    body_bytes: Count = Field(32 * MIB, description="Largest request body other than an upload.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")
     json_depth: Count = Field(16, description="Deepest nesting of a JSON body.")
     hold_seconds: Seconds = Field(300, description="How long savesora's synchronous request is held.")
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
 
 
 def read() -> Settings:
-    """The settings of this process; a value that does not fit is a `SettingsError` naming its variable."""
+    """Read the settings of this process. Raises SettingsError, which names the variable, for an invalid value."""
     try:
         return Settings()
     except ValidationError as error:
@@ -143,7 +143,7 @@ def read() -> Settings:
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """For a block that makes something of a setting: a SettingsError of it names the variable."""
+    """A block that uses a setting: a SettingsError raised within it names the variable."""
     try:
         yield
     except SettingsError as error:
@@ -151,9 +151,9 @@ def naming(name: str) -> Iterator[None]:
 
 
 def table() -> str:
-    """All variables with their defaults and meanings, as a Markdown table; `docs/settings.md` is this."""
-    lines = ["| variable | default | what |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {what} |" for name, default, what in _rows()]
+    """All variables with defaults and descriptions, as the Markdown table in `docs/settings.md`."""
+    lines = ["| variable | default | description |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {description} |" for name, default, description in _rows()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Brings a job's source, and its mask, from where they are into our storage."""
+"""Fetches a job's source and mask into our storage."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,30 +14,30 @@ from service.outside.storage import content_type_of
 from service.watch import Watch
 
 
-def bring_source(job: Job, core: Core, folder: Path, watch: Watch) -> tuple[JobSpec, Post | None]:
-    """The wish, now with keys of our storage, and what a share page told. What is there already, after a crash, is not fetched again."""
-    spec, found = job.spec, job.post
-    bring = _Bringer(job, core, folder, watch.fetched)
+def fetch_source(job: Job, core: Core, folder: Path, watch: Watch) -> tuple[JobSpec, Post | None]:
+    """The spec with storage keys, and the post behind a share link, if any. Files stored before a crash are not fetched again."""
+    spec, post = job.spec, job.post
+    fetch_to_storage = _SourceFetcher(job, core, folder, watch.on_fetched)
     if spec.source_key is None:
         assert spec.source_url is not None
         url = spec.source_url
         if is_share_link(url):
-            url, found = _resolved(url, core)
-        spec = replace(spec, source_key=bring(url, "source", spec.media))
+            url, post = _resolve_share_link(url, core)
+        spec = replace(spec, source_key=fetch_to_storage(url, "source", spec.media))
     if spec.mask_url is not None and spec.mask_key is None:
-        spec = replace(spec, mask_key=bring(spec.mask_url, "mask", None))
-    return spec, found
+        spec = replace(spec, mask_key=fetch_to_storage(spec.mask_url, "mask", None))
+    return spec, post
 
 
-def _resolved(url: str, core: Core) -> tuple[str, Post]:
-    """A share link's video, and its words."""
+def _resolve_share_link(url: str, core: Core) -> tuple[str, Post]:
+    """The video's URL behind a share link, and the post's texts."""
     links = ShareLinks(core.settings.share_links, core.settings.share_links_url, core.egress)
     post = links.resolve(url)
     return post.video_url, Post(post.post_id, post.prompt or "", post.thumbnail_url)
 
 
-class _Bringer:
-    """Fetches into a folder, then puts into the storage; the file's bytes decide its type, not its name."""
+class _SourceFetcher:
+    """Fetches a file into a folder and stores it. The file's bytes, not its name, decide its type."""
 
     def __init__(self, job: Job, core: Core, folder: Path, watch: Callable[[int], None]) -> None:
         self._job = job
@@ -57,7 +57,7 @@ class _Bringer:
 
 
 def check_media(head: bytes, media: Media | None) -> None:
-    """Raises UnsupportedFormat when a file with these first bytes is an image where a video was promised, or the reverse."""
+    """Raise UnsupportedFormat if a file with these first bytes is an image where a video is expected, or the reverse."""
     is_image = container_of_head(head) == "image"
     if media is not None and is_image != (media == "image"):
         raise UnsupportedFormat("the file is an image, not a video" if is_image else "the file is a video, not an image")

@@ -1,4 +1,4 @@
-"""What the steps of a job's workflow do. Each may be repeated after a crash, and then comes to the same."""
+"""The steps of a job's workflow. Each can be repeated after a crash with the same outcome."""
 
 import json
 import logging
@@ -15,14 +15,14 @@ from service.inference.session import Networks
 from service.jobs import callbacks, store
 from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, State
-from service.jobs.retry import MOST_ATTEMPTS
-from service.logs import bound
+from service.jobs.retry import MAX_ATTEMPTS
+from service.logs import log_fields
 from service.metrics import Meters
 from service.outside.post import post, signed_headers
 from service.plates import clean_source
 from service.scratch import Scratch
-from service.sources import bring_source
-from service.watch import HandedBack, Running, Watch
+from service.sources import fetch_source
+from service.watch import HandedBack, RunningJobs, Watch
 
 log = logging.getLogger(__name__)
 
@@ -31,45 +31,45 @@ CALLBACK_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class JobSteps:
-    """The steps, as `service/jobs/workflow.py` calls them. `stopping`: set when the worker hands its jobs back."""
+    """The steps that `service/jobs/workflow.py` calls. `stopping` is set when the worker hands back its jobs."""
 
     core: Core
     networks: Networks
     meters: Meters
     scratch: Scratch
     stopping: threading.Event
-    running: Running = field(default_factory=Running)
+    running: RunningJobs = field(default_factory=RunningJobs)
 
     def fetch(self, job_id: str) -> None:
-        """Bring the source, and a mask, into our storage, so that any worker can go on from there."""
+        """Fetch the source and mask into our storage, so that any worker can continue from there."""
         with self._step("fetch", job_id):
-            job = self._come_to(job_id, State.FETCHING)
-            with self._handing_back(job), self.scratch.folder() as folder:
-                spec, found = bring_source(job, self.core, folder, self._watch(job).begin())
+            job = self._enter_state(job_id, State.FETCHING)
+            with self._hand_back_if_stopping(job), self.scratch.folder() as folder:
+                spec, share_post = fetch_source(job, self.core, folder, self._watch(job).begin())
             with self.core.database.write() as connection:
-                store.update(connection, job_id, wish=spec.to_json(), post=asdict(found) if found else None)
+                store.update(connection, job_id, wish=spec.to_json(), post=asdict(share_post) if share_post else None)
 
     def clean(self, job_id: str) -> None:
-        """Remove the marks; the result is in our storage when this ends."""
+        """Remove the marks; the result is in our storage when this returns."""
         with self._step("clean", job_id):
-            job = self._counted(self._come_to(job_id, State.CLEANING))
-            with self._handing_back(job), self.scratch.folder() as folder:
+            job = self._count_attempt(self._enter_state(job_id, State.CLEANING))
+            with self._hand_back_if_stopping(job), self.scratch.folder() as folder:
                 result = clean_source(job, self.core, self.networks, folder, self._watch(job).begin())
             self.meters.count_frames(result.frames)
             with self.core.database.write() as connection:
                 store.update(connection, job_id, result=result.to_json())
 
     def publish(self, job_id: str) -> None:
-        """See that all that the job's links will lead to is there."""
+        """Check that every file that the job's links point to is in the storage."""
         with self._step("publish", job_id):
-            result = self._come_to(job_id, State.PUBLISHING).result
+            result = self._enter_state(job_id, State.PUBLISHING).result
             assert result is not None
             for key in (result.clean_key, result.source_key, result.thumbnail_key):
                 if self.core.storage.stat(key) is None:
-                    raise StorageError("a result is not in the storage")
+                    raise StorageError("a result is missing from the storage")
 
     def settle(self, job_id: str, failure: Failure | None) -> None:
-        """End the job: its state, credits and callback in one transaction."""
+        """End the job: state, credits (spent or refunded) and callback in one transaction."""
         finalizer = self.core.finalizer
         with self._step("settle", job_id):
             with self.core.database.write() as connection:
@@ -77,18 +77,18 @@ class JobSteps:
                 if failure is None:
                     job = finalizer.succeed(connection, job)
                 elif failure.kind == JobCancelled.__name__:
-                    job = finalizer.cancel(connection, job)
+                    job = finalizer.cancel_and_refund(connection, job)
                 else:
-                    job = finalizer.fail(connection, job, failure)
+                    job = finalizer.fail_and_refund(connection, job, failure)
             log.info("job %s", job.state, extra={"facade": job.facade, "seconds": job.seconds})
 
     def notify(self, delivery_id: str) -> None:
-        """One attempt at a callback."""
-        with bound(delivery=delivery_id), self.meters.step("notify"):
-            callbacks.deliver(self.core.database, self.core.queues, delivery_id, self._call_back)
+        """Make one attempt to deliver a callback."""
+        with log_fields(delivery=delivery_id), self.meters.step("notify"):
+            callbacks.deliver(self.core.database, self.core.queues, delivery_id, self._send_callback)
 
-    def _come_to(self, job_id: str, state: State) -> Job:
-        """Put the job into this state, if it is not there already after a crash; raises JobCancelled when it has ended meanwhile."""
+    def _enter_state(self, job_id: str, state: State) -> Job:
+        """Move the job to this state unless it is already there after a crash. Raises JobCancelled if it has ended meanwhile."""
         with self.core.database.write() as connection:
             job = store.locked(connection, job_id)
             if job.ended:
@@ -98,10 +98,10 @@ class JobSteps:
             store.advance(connection, job, state)
             return store.find(connection, job_id)
 
-    def _counted(self, job: Job) -> Job:
-        """Count an attempt at cleaning before it begins: one that takes the whole worker with it counts as well."""
-        if job.attempts >= MOST_ATTEMPTS:
-            log.error("job %s was begun %d times and never ended", job.id, job.attempts)
+    def _count_attempt(self, job: Job) -> Job:
+        """Count an attempt to clean before it starts, so that one that kills the worker counts too. Raises InternalError after the last."""
+        if job.attempts >= MAX_ATTEMPTS:
+            log.error("job %s was started %d times and never finished", job.id, job.attempts)
             raise InternalError("the job could not be finished")
         with self.core.database.write() as connection:
             store.update(connection, job.id, attempts=job.attempts + 1)
@@ -110,7 +110,7 @@ class JobSteps:
     def _watch(self, job: Job) -> Watch:
         return Watch(self.core.database, job, self.core.settings.job_seconds, self.stopping)
 
-    def _call_back(self, job: Job) -> None:
+    def _send_callback(self, job: Job) -> None:
         render = FACADES[job.facade].callback
         assert render is not None
         assert job.callback_url is not None
@@ -122,17 +122,17 @@ class JobSteps:
 
     @contextmanager
     def _step(self, name: str, job_id: str) -> Iterator[None]:
-        with bound(job_id=job_id), self.meters.step(name):
+        with log_fields(job_id=job_id), self.meters.step(name):
             yield
 
     @contextmanager
-    def _handing_back(self, job: Job) -> Iterator[None]:
-        """What was begun is cleared away; the process ends before this does, and another worker begins the step again."""
-        with self.running.one():
+    def _hand_back_if_stopping(self, job: Job) -> Iterator[None]:
+        """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step."""
+        with self.running.job():
             try:
                 yield
                 return
             except HandedBack:
                 with self.core.database.write() as connection:
-                    store.update(connection, job.id, attempts=job.attempts)  # it counts those that its worker died of
+                    store.update(connection, job.id, attempts=job.attempts)  # only attempts that killed the worker count
         threading.Event().wait()

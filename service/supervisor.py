@@ -1,4 +1,4 @@
-"""Keeps a worker running beside the service: one that dies is started again."""
+"""Keeps a worker process running beside the service, and restarts it when it dies."""
 
 import logging
 import os
@@ -11,15 +11,15 @@ from typing import Final, Self
 
 log = logging.getLogger(__name__)
 
-AGAIN_SECONDS: Final = (0.2, 1.0, 5.0, 15.0)  # before the next start, longer after each early death
-STEADY_SECONDS: Final = 60.0  # a worker that lived so long was no early death
-STOP_SECONDS: Final = 30.0  # beyond what it lets its jobs, and more than it gives itself; then it is killed, and they are taken over
+RESTART_SECONDS: Final = (0.2, 1.0, 5.0, 15.0)  # delay before a restart, longer after each early death
+STEADY_SECONDS: Final = 60.0  # a worker that lived this long did not die early
+STOP_SECONDS: Final = 30.0  # beyond the jobs' own time; longer than the worker's own limit. Then it is killed, and its jobs are taken over
 
 
 class WorkerProcess:
-    """A process of its own, so that answering never waits for video; its standard input ends when we do, however that happens.
+    """The worker as a separate process, so that requests never wait for video. Its standard input closes whenever this process ends.
 
-    `job_seconds`: how long it lets its jobs finish when it is told to stop.
+    `job_seconds`: how long the worker lets its jobs finish when asked to stop.
     """
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str], job_seconds: float = 0.0) -> None:
@@ -27,20 +27,20 @@ class WorkerProcess:
         self._stop_seconds = job_seconds + STOP_SECONDS
         self._environment = os.environ | variables
         self._stopping = threading.Event()
-        self._starting = threading.Lock()  # or a worker could start in the moment in which all stops
+        self._starting = threading.Lock()  # so that no worker starts while the service stops
         self._process = self._start()
         self._keeper = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
         self._keeper.start()
 
     def stop(self) -> None:
-        """Let it finish or hand back what it runs; returns when it is gone."""
+        """Let the worker finish or hand back its jobs; return when it has ended."""
         with self._starting:
             self._stopping.set()
         self._process.terminate()
         try:
             self._process.wait(self._stop_seconds)
         except subprocess.TimeoutExpired:
-            log.error("the worker does not stop, it is killed")
+            log.error("the worker does not stop and is killed")
             self._process.kill()
             self._process.wait()
         self._keeper.join()
@@ -52,20 +52,20 @@ class WorkerProcess:
         self.stop()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # In a session of its own: Ctrl-C is for us, who stop it in order.
+        # In a new session, so that Ctrl-C reaches only this process, which stops the worker in order.
         return subprocess.Popen(self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True)
 
     def _keep(self) -> None:
-        early = 0
+        early_deaths = 0
         while True:
             started = time.monotonic()
-            with self._process as process:  # which closes its standard input in the end
+            with self._process as process:  # closes its standard input at the end
                 code = process.wait()
             if self._stopping.is_set():
                 return
-            early = 0 if time.monotonic() - started > STEADY_SECONDS else min(early + 1, len(AGAIN_SECONDS))
+            early_deaths = 0 if time.monotonic() - started > STEADY_SECONDS else min(early_deaths + 1, len(RESTART_SECONDS))
             log.error("the worker died", extra={"exit_code": code})
-            self._stopping.wait(AGAIN_SECONDS[max(0, early - 1)])
+            self._stopping.wait(RESTART_SECONDS[max(0, early_deaths - 1)])
             with self._starting:
                 if self._stopping.is_set():
                     return

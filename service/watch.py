@@ -1,4 +1,4 @@
-"""Watches a running job: tells its progress, and ends it when it is cancelled, out of time, or its worker stops."""
+"""Watches a running job: saves its progress, and stops it when it is cancelled, out of time, or its worker stops."""
 
 import threading
 import time
@@ -12,24 +12,24 @@ from service.jobs.database import Database, now_ms
 from service.jobs.job import Job
 from service.pipeline.run import Progress
 
-LOOK_SECONDS: Final = 0.5  # between two looks at the database
-# What each step takes of a job's time, from the figures of a 720p clip in benchmarks/results/speed.jsonl.
+CHECK_SECONDS: Final = 0.5  # between two reads of the database
+# Progress in percent at each step's start and end, by its share of the time of a 720p clip in benchmarks/results/speed.jsonl.
 SHARES: Final = {"locate": (0, 12), "measure": (12, 20), "bound": (20, 24), "remove": (24, 99)}
 
 
 class HandedBack(BaseException):
-    """The worker stops: the job is for another to begin again. No Exception: nothing on the way may take it for a failure."""
+    """The worker stops and another repeats the job. Not an Exception, so that no error handler treats it as a failure."""
 
 
-class Running:
-    """How many jobs of this worker have files in their hands; a stopping worker waits until they have put them away."""
+class RunningJobs:
+    """Counts this worker's jobs that use temporary files; a stopping worker waits until they have removed them."""
 
     def __init__(self) -> None:
         self._count = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def job(self) -> Iterator[None]:
         self._add(1)
         try:
             yield
@@ -37,7 +37,7 @@ class Running:
             self._add(-1)
 
     def wait_until_none(self, seconds: float) -> bool:
-        """Whether there is none, at the latest after so long."""
+        """Wait until no job is running, at most so long; return whether that happened."""
         with self._changed:
             return self._changed.wait_for(lambda: self._count == 0, seconds)
 
@@ -48,41 +48,41 @@ class Running:
 
 
 class Watch:
-    """Called as the work goes on; raises JobCancelled, JobTimeout, HandedBack."""
+    """Called as the work proceeds. Raises JobCancelled, JobTimeout or HandedBack."""
 
     def __init__(self, database: Database, job: Job, job_seconds: float, stopping: threading.Event) -> None:
         self._database = database
         self._job = job
         self._deadline_ms = (job.started_ms or now_ms()) + job_seconds * 1000
         self._stopping = stopping
-        self._next_look = 0.0
-        self._told_percent = job.progress_percent
+        self._next_check = 0.0
+        self._saved_percent = job.progress_percent
 
-    def fetched(self, _done_bytes: int) -> None:
-        self._look(self._told_percent)
+    def on_fetched(self, _done_bytes: int) -> None:
+        self._check(self._saved_percent)
 
-    def cleaned(self, progress: Progress) -> None:
+    def on_cleaned(self, progress: Progress) -> None:
         first, last = SHARES[progress.step]
-        self._look(first + int((last - first) * progress.done_frames / max(1, progress.total_frames)))
+        self._check(first + int((last - first) * progress.done_frames / max(1, progress.total_frames)))
 
-    def _look(self, percent: int) -> None:
+    def _check(self, percent: int) -> None:
         if self._stopping.is_set():
             raise HandedBack
-        if time.monotonic() < self._next_look:
+        if time.monotonic() < self._next_check:
             return
-        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._next_check = time.monotonic() + CHECK_SECONDS
         if now_ms() > self._deadline_ms:
-            raise JobTimeout("the job took longer than it may")
+            raise JobTimeout("the job exceeded its time limit")
         with self._database.read() as connection:
             job = store.find(connection, self._job.id)
         if job.cancel_asked or job.ended:
             raise JobCancelled("the job was cancelled")
-        if percent > self._told_percent:
+        if percent > self._saved_percent:
             with self._database.write() as connection:
                 store.update(connection, job.id, progress_percent=percent)
-            self._told_percent = percent
+            self._saved_percent = percent
 
     def begin(self) -> Self:
-        """Look at once."""
-        self._look(self._told_percent)
+        """Check now; return self."""
+        self._check(self._saved_percent)
         return self

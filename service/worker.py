@@ -1,4 +1,4 @@
-"""A worker: takes jobs from the queue, looks after the fleet between them, and leaves nothing behind when it stops."""
+"""A worker process: takes jobs from the queue, does periodic chores, and cleans up when it stops."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from service.inference import fake
 from service.inference.session import Networks
 from service.jobs import queues, workflow
 from service.jobs.fleet import BEAT_SECONDS, Member
-from service.metrics import Disk, Meters, scraped
+from service.metrics import DiskSpace, Meters, scrape_registry
 from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.steps import JobSteps
@@ -25,24 +25,24 @@ from service.steps import JobSteps
 log = logging.getLogger(__name__)
 
 TAKE_OVER_SECONDS: Final = 4.0
-MEND_SECONDS: Final = 30.0
-FORGET_SECONDS: Final = 3600.0
-HAND_BACK_SECONDS: Final = 10.0  # for what runs to clear away its files
-END_SECONDS: Final = 20.0  # with that, and beyond what jobs are let: a worker that has not ended then never will
+LOST_JOBS_SECONDS: Final = 30.0
+RETENTION_SECONDS: Final = 3600.0
+HAND_BACK_SECONDS: Final = 10.0  # for running jobs to remove their files
+END_SECONDS: Final = 20.0  # hand-back included, beyond the jobs' own time; a worker that has not ended by then hangs
 
 
 def work(core: Core, until: threading.Event) -> None:
-    """Work until the event is set, then finish or hand back what runs. One worker a process: the engine is one."""
-    with Scratch(core.settings.data_dir / SCRATCH_FOLDER).begun() as scratch:
+    """Work until the event is set, then finish or hand back running jobs. One worker per process, as the workflow engine is global."""
+    with Scratch(core.settings.data_dir / SCRATCH_FOLDER).opened() as scratch:
         networks = load_networks(core.settings)
         meters = Meters(CollectorRegistry())
         if core.settings.worker_metrics_port:
-            figures = scraped(meters, None, Disk(core.settings.data_dir))
-            start_http_server(core.settings.worker_metrics_port, registry=figures)
+            registry = scrape_registry(meters, None, DiskSpace(core.settings.data_dir))
+            start_http_server(core.settings.worker_metrics_port, registry=registry)
         member = Member(core.database, core.queues, core.finalizer)
         with _engine(core, member, JobSteps(core, networks, meters, scratch, threading.Event())):
             log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})
-            _look_after(_chores(core, member, networks, meters, scratch), until)
+            _run_chores(_chores(core, member, networks, meters, scratch), until)
 
 
 def load_networks(settings: Settings) -> Networks:
@@ -53,7 +53,7 @@ def load_networks(settings: Settings) -> Networks:
 
 @contextmanager
 def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
-    """The workflow engine, running. In the end jobs may finish for a while; then the rest is handed back."""
+    """Run the workflow engine. At the end jobs may finish for a while; then the rest is handed back."""
     settings = core.settings
     config: DBOSConfig = {
         "name": queues.APPLICATION,
@@ -72,18 +72,18 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     try:
         yield
     finally:
-        beating = threading.Event()
-        threading.Thread(target=_look_after, args=([_Chore(BEAT_SECONDS, member.beat)], beating), daemon=True).start()
+        stop_beating = threading.Event()
+        threading.Thread(target=_run_chores, args=([_Chore(BEAT_SECONDS, member.beat)], stop_beating), daemon=True).start()
         DBOS.destroy(workflow_completion_timeout_sec=int(settings.stop_seconds), destroy_registry=True)
         steps.stopping.set()
         steps.running.wait_until_none(HAND_BACK_SECONDS)
-        beating.set()
+        stop_beating.set()
         member.leave()
 
 
 @dataclass
 class _Chore:
-    """Something to be done every so often."""
+    """A periodic task."""
 
     seconds: float
     do: Callable[[], object]
@@ -91,23 +91,23 @@ class _Chore:
 
 
 def _chores(core: Core, member: Member, networks: Networks, meters: Meters, scratch: Scratch) -> list[_Chore]:
-    def count() -> None:
+    def count_batches() -> None:
         for name in ("segmenter", "matte", "inpainter"):
-            figures = getattr(networks, name).figures()
-            meters.count_batches(name, figures.batches, figures.windows, figures.capacity)
+            batches = getattr(networks, name).metrics()
+            meters.count_batches(name, batches.batches, batches.windows, batches.capacity)
 
     return [
         _Chore(BEAT_SECONDS, member.beat),
         _Chore(TAKE_OVER_SECONDS, member.take_over),
         _Chore(TAKE_OVER_SECONDS, scratch.sweep),
-        _Chore(TAKE_OVER_SECONDS, count),
-        _Chore(MEND_SECONDS, member.mend),
-        _Chore(FORGET_SECONDS, lambda: retention.forget(core)),
+        _Chore(TAKE_OVER_SECONDS, count_batches),
+        _Chore(LOST_JOBS_SECONDS, member.fail_lost_jobs),
+        _Chore(RETENTION_SECONDS, lambda: retention.delete_expired(core)),
     ]
 
 
-def _look_after(chores: list[_Chore], until: threading.Event) -> None:
-    """Do each chore when it is due; one that fails is tried again next time."""
+def _run_chores(chores: list[_Chore], until: threading.Event) -> None:
+    """Run each chore when it is due; one that fails is tried again next time."""
     while not until.is_set():
         for chore in chores:
             if time.monotonic() < chore.due:
@@ -116,5 +116,5 @@ def _look_after(chores: list[_Chore], until: threading.Event) -> None:
             try:
                 chore.do()
             except Exception:
-                log.exception("a chore of the worker failed")
+                log.exception("a worker's chore failed")
         until.wait(min(chore.seconds for chore in chores))

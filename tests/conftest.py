@@ -1,4 +1,4 @@
-"""The command as a process of its own, as a person runs it."""
+"""The command as a separate process, as users run it."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from models import registry
 from models.spec import MATTE
 
-hypothesis.settings.register_profile("busy", deadline=None)  # two cores that also do other work: time is no property of the code
+hypothesis.settings.register_profile("busy", deadline=None)  # shared machines are slow: durations say nothing about the code
 hypothesis.settings.load_profile("busy")
 
 pytest_plugins = ["tests.postgres_server"]
@@ -23,22 +23,22 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a command keeps for its user, such as a development certificate, is kept in a temporary folder."""
+def _temporary_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Redirect what commands store for the user, such as a development certificate, to a temporary folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _first_session() -> None:
-    """ONNX Runtime's first session decides for its thread whether subnormal numbers become zero. Ours want that; Hypothesis needs them."""
+def _flush_subnormals() -> None:
+    """ONNX Runtime's first session decides for its thread whether subnormal numbers become zero. Ours need that; Hypothesis needs them."""
     ort.InferenceSession(registry.find(MATTE).path, providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _small_numbers_stay() -> Iterator[None]:
-    """A training run wants them to become zero too."""
+def _restore_subnormals() -> Iterator[None]:
+    """Restore subnormal numbers after training runs, which flush them to zero too."""
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
@@ -46,7 +46,7 @@ def _small_numbers_stay() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cleanplate() -> Command:
-    """`cleanplate("clean", ..., CLEANPLATE_DEVICE="cpu")`: arguments and settings in, finished process out."""
+    """`cleanplate("clean", ..., CLEANPLATE_DEVICE="cpu")`: runs a command with arguments and settings; returns the finished process."""
 
     def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

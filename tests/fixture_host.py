@@ -1,13 +1,13 @@
-"""A stranger's host on loopback, real sockets and all, that does whatever a test wants of it.
+"""A remote host on loopback with real sockets, which behaves as a test needs.
 
     with host() as there:
         url = there.serve("/video.mp4", data)                   # also: redirect, cut_off, trickle, never_answer, hold, say
         there.serve("/gone.mp4", b"", status=404)
-        there.callback("/done", 500, 200)                       # one status a POST, the last one for all that follow
-        first, second = there.wait_for_posts(2)                 # every request is kept, answered or not
+        there.callback("/done", 500, 200)                       # one status per POST, the last one repeats
+        first, second = there.wait_for_posts(2)                 # every request is recorded, answered or not
         there.share_json(POST_ID, video_url=url, prompt="...")  # and share_page; `there.url` is the resolver's base_url
 
-Each method that adds a path returns its whole address. The service must be allowed to come here: `Reach.parse("127.0.0.0/8")`.
+Each method that adds a path returns its URL. The service must be allowed to connect: `EgressPolicy.parse("127.0.0.0/8")`.
 """
 
 import json
@@ -23,14 +23,14 @@ from ssl import SSLContext
 from typing import Any, Literal
 
 POST_ID = "s_0123456789abcdef0123456789abcdef"
-PATIENCE_SECONDS = 20.0  # for what must come; only a failing test waits this long
+PATIENCE_SECONDS = 20.0  # only a failing test waits this long
 
-Act = Callable[["_Handler"], None]
+Respond = Callable[["_Handler"], None]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that came."""
+class ReceivedRequest:
+    """A request that the host has received."""
 
     method: str
     path: str
@@ -39,12 +39,12 @@ class Asked:
 
 
 class Host:
-    """See the module; made by `host()`."""
+    """The host; created by `host()`. See the module's docstring."""
 
     def __init__(self, address: str, port: int, tls: SSLContext | None) -> None:
-        self._acts: dict[str, Act] = {}
-        self._asked: list[Asked] = []
-        self._news = threading.Condition()
+        self._responses: dict[str, Respond] = {}
+        self._asked: list[ReceivedRequest] = []
+        self._arrival = threading.Condition()
         self.closing = threading.Event()
         self._server = _Server((address, port), self)
         if tls:
@@ -52,35 +52,35 @@ class Host:
         self.port: int = self._server.server_port
         self.url = f"{'https' if tls else 'http'}://{address}:{self.port}"
 
-    # What lies under a path.
+    # Adding paths.
 
     def serve(
         self, path: str, body: bytes, *, status: int = 200, content_type: str = "video/mp4", headers: dict[str, str] | None = None
     ) -> str:
-        """The body at once, with its length."""
+        """Send the body at once, with its length."""
         return self._add(path, lambda handler: handler.answer(status, body, {"Content-Type": content_type, **(headers or {})}))
 
     def serve_unmeasured(self, path: str, body: bytes) -> str:
-        """The body without its length: its end is the connection's."""
+        """Send the body without its length; it ends with the connection."""
         return self.say(path, b"HTTP/1.0 200 OK\r\nContent-Type: video/mp4\r\n\r\n" + body)
 
     def redirect(self, path: str, to: str, status: int = 302) -> str:
         return self._add(path, lambda handler: handler.answer(status, b"", {"Location": to}))
 
     def cut_off(self, path: str, body: bytes, missing_bytes: int = 1) -> str:
-        """Promises more bytes than it sends."""
+        """Announce more bytes than are sent."""
         return self.say(path, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + missing_bytes) + body)
 
     def say(self, path: str, words: bytes) -> str:
-        """Exactly these bytes, HTTP or not, and goes."""
+        """Send exactly these bytes, HTTP or not, and close the connection."""
         return self._add(path, lambda handler: handler.send(words))
 
     def never_answer(self, path: str) -> str:
-        """Takes the request, and is silent until the host closes."""
+        """Accept the request and stay silent until the host closes."""
         return self._add(path, lambda _: self._wait_for_end())
 
     def trickle(self, path: str, start: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", pause_seconds: float = 0.02) -> str:
-        """After `start` a byte now and then, without an end; with an unfinished `start` the headers never end."""
+        """Send `start`, then a byte now and then, for ever; with an incomplete `start` the headers never end."""
 
         def act(handler: _Handler) -> None:
             handler.send(start)
@@ -90,7 +90,7 @@ class Host:
         return self._add(path, act)
 
     def hold(self, path: str, body: bytes) -> threading.Event:
-        """Half of the body; the other half once the event is set."""
+        """Send half of the body, and the other half when the event is set."""
         release = threading.Event()
 
         def act(handler: _Handler) -> None:
@@ -103,7 +103,7 @@ class Host:
         return release
 
     def callback(self, path: str, *statuses: int) -> str:
-        """A receiver of callbacks that answers with these statuses in turn, and goes on with the last; 200 if none is given."""
+        """A receiver of callbacks that returns these statuses in turn and repeats the last; by default 200."""
         left = list(statuses or (200,))
         return self._add(path, lambda handler: handler.answer(left.pop(0) if len(left) > 1 else left[0], b"{}", {}))
 
@@ -118,7 +118,7 @@ class Host:
         thumbnail_url: str | None = None,
         place: Literal["source_wm", "downloadable_url", "source"] = "source_wm",
     ) -> str:
-        """The JSON endpoint's answer for a post, with the video's address in one of the places where it has been seen."""
+        """The JSON endpoint's response for a post, with the video's URL in one of the places where it has been seen."""
         encodings = {"thumbnail": {"path": thumbnail_url}, "source_wm": None, place: {"path": video_url}}
         attachment = {"encodings": encodings, "downloadable_url": video_url if place == "downloadable_url" else None}
         body = json.dumps({"post": {"id": post_id, "text": prompt, "attachments": [attachment]}})
@@ -133,7 +133,7 @@ class Host:
         thumbnail_url: str = "",
         place: Literal["inline", "nested", "og"] = "inline",
     ) -> str:
-        """A post's page, with the video's address in its script, in a string inside of its script, or in a tag."""
+        """A post's page with the video's URL in its script, in a string within its script, or in a tag."""
         data = json.dumps({"downloadable_url": video_url}).replace("/", "\\/").replace("&", "\\u0026")
         video = {
             "inline": f"<script>window.__data = {data};</script>",
@@ -144,36 +144,36 @@ class Host:
         page = f"<!doctype html><html><head><title>Sora</title>{tags}{video}</head><body>...</body></html>"
         return self.serve(f"/p/{post_id}", page.encode(), content_type="text/html; charset=utf-8")
 
-    # What came.
+    # Received requests.
 
     @property
-    def asked(self) -> list[Asked]:
-        """All requests so far, in the order of their arrival."""
-        with self._news:
+    def asked(self) -> list[ReceivedRequest]:
+        """All requests so far, in order of arrival."""
+        with self._arrival:
             return list(self._asked)
 
     @property
-    def posts(self) -> list[Asked]:
+    def posts(self) -> list[ReceivedRequest]:
         return [asked for asked in self.asked if asked.method == "POST"]
 
-    def wait_for_posts(self, count: int, path: str | None = None, patience_seconds: float = PATIENCE_SECONDS) -> list[Asked]:
-        """The POSTs (to a path) as soon as there are so many; AssertionError if they do not come."""
-        found: list[Asked] = []
+    def wait_for_posts(self, count: int, path: str | None = None, patience_seconds: float = PATIENCE_SECONDS) -> list[ReceivedRequest]:
+        """Wait for this many POSTs (to a path) and return them. Raises AssertionError if they do not arrive."""
+        found: list[ReceivedRequest] = []
 
         def enough() -> bool:
             found[:] = [asked for asked in self._asked if asked.method == "POST" and path in (None, asked.path)]
             return len(found) >= count
 
-        with self._news:
-            assert self._news.wait_for(enough, patience_seconds), f"{len(found)} of {count} callbacks came"
+        with self._arrival:
+            assert self._arrival.wait_for(enough, patience_seconds), f"{len(found)} of {count} callbacks came"
         return found
 
-    def note(self, asked: Asked) -> Act | None:
-        """Keep a request; what to do about it."""
-        with self._news:
+    def record(self, asked: ReceivedRequest) -> Respond | None:
+        """Record a request; return how to respond to it."""
+        with self._arrival:
             self._asked.append(asked)
-            self._news.notify_all()
-        return self._acts.get(asked.path.partition("?")[0])
+            self._arrival.notify_all()
+        return self._responses.get(asked.path.partition("?")[0])
 
     def close(self) -> None:
         self.closing.set()
@@ -183,8 +183,8 @@ class Host:
     def run(self) -> None:
         self._server.serve_forever(poll_interval=0.02)
 
-    def _add(self, path: str, act: Act) -> str:
-        self._acts[path] = act
+    def _add(self, path: str, act: Respond) -> str:
+        self._responses[path] = act
         return self.url + path
 
     def _wait_for_end(self) -> None:
@@ -193,7 +193,7 @@ class Host:
 
 @contextmanager
 def host(address: str = "127.0.0.1", port: int = 0, tls: SSLContext | None = None) -> Iterator[Host]:
-    """A host that runs for the length of the block, on a free port if none is given."""
+    """Run a host during the block, by default on a free port."""
     there = Host(address, port, tls)
     thread = threading.Thread(target=there.run, name="fixture host")
     thread.start()
@@ -205,7 +205,7 @@ def host(address: str = "127.0.0.1", port: int = 0, tls: SSLContext | None = Non
 
 
 def eventually(condition: Callable[[], bool], patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for a condition that nothing announces."""
+    """Wait until a condition holds, by polling."""
     end = time.monotonic() + patience_seconds
     pause = threading.Event()
     while not condition():
@@ -219,7 +219,7 @@ class _Server(ThreadingHTTPServer):
         self.there = there
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is what many tests are about."""
+        """Ignore clients that disconnect, as many tests do on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -228,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        act = self.server.there.note(Asked(self.command, self.path, self.headers, body))
+        act = self.server.there.record(ReceivedRequest(self.command, self.path, self.headers, body))
         self.close_connection = True
         if act:
             act(self)
@@ -249,4 +249,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+        """Log nothing."""

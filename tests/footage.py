@@ -1,4 +1,4 @@
-"""Small films in memory and on disk, for what lies between decoder and encoder. RGB planes, so that every value is exact."""
+"""Small videos in memory and on disk, for tests between decoder and encoder. RGB planes, so that every value is exact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def described(width: int, height: int, fps: int = FPS, frames: int = 40) -> Vide
 
 
 def scene(index: int, width: int = 128, height: int = 96) -> Picture:
-    """A soft texture that drifts; nowhere bright."""
+    """A soft drifting texture without bright pixels."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     columns += 1.5 * index
     waves = [np.sin(columns / 9 + rows / 17 + k) + np.cos((1 + k) * rows / 21) for k in range(3)]
@@ -36,7 +36,7 @@ def scene(index: int, width: int = 128, height: int = 96) -> Picture:
 
 
 def marked(picture: Picture, box: Box) -> Picture:
-    """The picture with a white rectangle on it, which the fake networks take for a mark."""
+    """The picture with a white rectangle, which the fake networks treat as a mark."""
     copy = picture.copy()
     copy[box.slices] = 255
     return copy
@@ -54,27 +54,27 @@ def seen(frame: Frame) -> Picture:
 
 
 def texture(seed: int, width: int, height: int, blur_pixels: float = 2) -> NDArray[np.float32]:
-    """(height, width, 3) random in [0, 0.7], no place like another."""
+    """(height, width, 3) random in [0, 0.7], different everywhere."""
     noise = np.random.default_rng(seed).standard_normal((height, width, 3)).astype(np.float32)
     soft = cv2.GaussianBlur(noise, (0, 0), blur_pixels)
     return np.clip(0.35 + 0.12 * soft / soft.std(), 0, 0.7).astype(np.float32)
 
 
 def pan(seed: int, frames: int, step: tuple[int, int], width: int = 128, height: int = 96) -> list[Picture]:
-    """A camera that goes over a texture by whole pixels (down, right) a frame."""
+    """A camera that pans over a texture by whole pixels (down, right) per frame."""
     whole = np.rint(255 * texture(seed, width + abs(step[1]) * frames, height + abs(step[0]) * frames)).astype(np.uint8)
     tops, lefts = (np.arange(frames) * s if s >= 0 else (np.arange(frames) - frames) * s for s in step)
     return [whole[top : top + height, left : left + width] for top, left in zip(tops, lefts, strict=True)]
 
 
 def placement(first: int, last: int, box: Box, mask: NDArray[np.float32] | None = None) -> Placement:
-    """An opaque white mark; without a mask it fills its box."""
+    """An opaque white mark; it fills its box by default."""
     whole = np.ones((box.height, box.width), np.float32)
     return Placement(first, last, box, whole if mask is None else mask, whole, np.ones((3, *whole.shape), np.float32), 1.0)
 
 
 def write_film(path: Path, pictures: Sequence[Picture], fps: int = FPS) -> Path:
-    """H.264 of high quality."""
+    """Write high-quality H.264."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "6", "preset": "veryfast", "threads": "1"})
         stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
@@ -91,7 +91,7 @@ def read_film(path: Path) -> list[Picture]:
 
 @dataclass
 class BlendOfReferences:
-    """A stand-in for the inpainter whose answer depends on every pixel that it is given; it remembers the shapes."""
+    """A fake inpainter whose result depends on every input pixel; it records the shapes."""
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 

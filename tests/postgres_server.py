@@ -1,8 +1,8 @@
-"""A private PostgreSQL for the tests: in a temporary folder, on a free port of loopback, gone at the end.
+"""A private PostgreSQL for the tests: in a temporary folder, on a free loopback port, removed at the end.
 
-Fixtures: `postgres`, the server's address, and `database`, the address of a new database for one test. What runs outside of pytest
-takes `serving()` and `fresh_database(url)`. `CLEANPLATE_TEST_POSTGRES=off` skips the tests that need a server; otherwise they fail
-where none is installed, so that nobody takes a green round for a full one.
+Fixtures: `postgres`, the server's URL, and `database`, the URL of a new database for one test. Code outside pytest
+uses `serving()` and `fresh_database(url)`. `CLEANPLATE_TEST_POSTGRES=off` skips the tests that need a server; otherwise they fail
+if none is installed, so that an incomplete run is not mistaken for a full one.
 """
 
 import os
@@ -30,12 +30,12 @@ max_connections = 200
 fsync = off
 full_page_writes = off
 synchronous_commit = off
-"""  # nothing here outlives a crash of the machine, and nothing has to
+"""  # nothing here needs to survive a crash of the machine
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The address of a server that all tests of this run share."""
+    """The URL of a server that all tests of this run share."""
     if os.environ.get("CLEANPLATE_TEST_POSTGRES") == "off":
         pytest.skip("CLEANPLATE_TEST_POSTGRES=off")
     if programs() is None:
@@ -46,14 +46,14 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
-    """The address of an empty database, dropped after the test."""
+    """The URL of an empty database, dropped after the test."""
     with fresh_database(postgres) as url:
         yield url
 
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Run a server; its address is that of its database `postgres`."""
+    """Run a server; yields the URL of its database `postgres`."""
     folder = programs()
     if folder is None:
         raise FileNotFoundError(MISSING)
@@ -70,7 +70,7 @@ def serving() -> Iterator[str]:
 
 @contextmanager
 def fresh_database(url: str) -> Iterator[str]:
-    """Create an empty database on the server of `url`; its connections are cut and it is dropped at the end."""
+    """Create an empty database on the server at `url`; at the end its connections are closed and it is dropped."""
     name = f"test_{secrets.token_hex(6)}"
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
@@ -83,14 +83,14 @@ def fresh_database(url: str) -> Iterator[str]:
 
 
 def programs() -> Path | None:
-    """The folder of the server's programs; Debian keeps them off the PATH."""
+    """The folder of the server's programs, which Debian does not put on the PATH."""
     on_path = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
     packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True)
     return next((folder for folder in [*on_path, *packaged] if all((folder / name).exists() for name in ("initdb", "pg_ctl"))), None)
 
 
 def _initialise(folder: Path, data: Path, owner: pwd.struct_passwd) -> URL:
-    """Make the files of a server; one with a password, as a temporary folder is private and a port of loopback is not."""
+    """Create the files of a server. It has a password, as a loopback port is open to all local users."""
     password, port = secrets.token_urlsafe(16), _free_port()
     (secret := data.parent / "password").write_text(password, encoding="utf-8")
     os.chown(secret, owner.pw_uid, owner.pw_gid)
@@ -102,7 +102,7 @@ def _initialise(folder: Path, data: Path, owner: pwd.struct_passwd) -> URL:
 
 
 def _run(owner: pwd.struct_passwd, *words: str | Path, log: Path | None = None) -> None:
-    """Run one of the server's programs as its owner; what it and its log say is told if it fails."""
+    """Run one of the server's programs as its owner. Raises RuntimeError with its output and log if it fails."""
     identity: dict[str, Any] = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run(words, cwd="/", capture_output=True, text=True, check=False, **identity)
     if done.returncode:
@@ -111,7 +111,7 @@ def _run(owner: pwd.struct_passwd, *words: str | Path, log: Path | None = None) 
 
 
 def _owner() -> pwd.struct_passwd:
-    """Who the server runs as: this user, or in place of root, whom PostgreSQL refuses, somebody without rights."""
+    """The user that runs the server: this one, or an unprivileged one instead of root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
     names = {entry.pw_name for entry in pwd.getpwall()}

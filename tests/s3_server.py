@@ -1,4 +1,4 @@
-"""A real S3-compatible server on loopback, in a process of its own: moto's, made as strict as S3 about signed links.
+"""A real S3-compatible server on loopback in a separate process: moto's, made as strict as S3 about signed links.
 
 server = s3()                       # started once for all tests, ended with them
 monkeypatch.setenv(...)             # each of server.environment
@@ -19,7 +19,7 @@ ACCESS_KEY, SECRET_KEY, REGION = "cleanplate", "not-a-secret", "us-east-1"
 
 @dataclass(frozen=True)
 class S3:
-    """Where the server is, and what a process needs to use it. `bucket` is the storage URL of an empty bucket."""
+    """The server's URL, and the environment that a process needs to use it. `bucket`: storage URL of an empty bucket."""
 
     url: str
     bucket: str
@@ -28,13 +28,13 @@ class S3:
 
 @cache
 def s3() -> S3:
-    """The server of this test run, with a bucket; a test keeps to a prefix of its own."""
+    """The server of this test run, with a bucket; each test uses its own prefix."""
     process = subprocess.Popen(
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdin
     assert process.stdout
-    atexit.register(process.communicate)  # closes its standard input, which is its sign to end
+    atexit.register(process.communicate)  # closes its standard input, which tells it to stop
     url = f"http://127.0.0.1:{int(process.stdout.readline())}"
     with urllib.request.urlopen(urllib.request.Request(f"{url}/cleanplate", method="PUT")):
         pass
@@ -49,7 +49,7 @@ def s3() -> S3:
 
 
 def main() -> None:
-    """The server's process: tell the port, serve until the standard input ends."""
+    """The server's process: print the port, serve until standard input ends."""
     import threading
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -66,7 +66,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def _strict(application: Application) -> Application:
-    """Refuse downloads that are neither signed in a header nor by a link that fits and is still good: moto lets them pass."""
+    """Refuse downloads without a signed header or a valid signed link, which moto would allow."""
 
     def strict(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "GET" and "HTTP_AUTHORIZATION" not in environ and not _link_is_good(environ):
@@ -85,17 +85,17 @@ def _link_is_good(environ: dict[str, Any]) -> bool:
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    told = dict(parse_qsl(environ["QUERY_STRING"]))
-    signature = told.pop("X-Amz-Signature", None)
+    query = dict(parse_qsl(environ["QUERY_STRING"]))
+    signature = query.pop("X-Amz-Signature", None)
     if signature is None:
         return False
-    signed_at = datetime.strptime(told["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    url = f"http://{environ['HTTP_HOST']}{environ['PATH_INFO']}?{urlencode(told)}"
+    signed_at = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    url = f"http://{environ['HTTP_HOST']}{environ['PATH_INFO']}?{urlencode(query)}"
     request = AWSRequest("GET", url, headers={"host": environ["HTTP_HOST"]})
-    request.context["timestamp"] = told["X-Amz-Date"]
+    request.context["timestamp"] = query["X-Amz-Date"]
     signer = S3SigV4QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION)
     expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
-    return bool(signature == expected) and datetime.now(UTC) < signed_at + timedelta(seconds=int(told["X-Amz-Expires"]))
+    return bool(signature == expected) and datetime.now(UTC) < signed_at + timedelta(seconds=int(query["X-Amz-Expires"]))
 
 
 if __name__ == "__main__":

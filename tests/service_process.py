@@ -1,11 +1,11 @@
-"""The service, running on loopback for a test: a real uvicorn in a thread, a real worker process with the fake networks, real files.
+"""Runs the service on loopback for a test: a real uvicorn in a thread, a real worker process with fake networks, real files.
 
-    with running(tmp_path) as service:                            # `worker=False`: requests only, jobs wait for ever
+    with running(tmp_path) as service:                            # `worker=False`: serves requests only, jobs wait for ever
         account = service.account(credits=3)
         service.client.post("/v1/jobs", headers=account.bearer, json={"source_url": service.video_url("marked")})
         job = service.wait(account, job_id)
 
-Settings are given like their variables: `running(tmp_path, maintenance="true", limits__duration_seconds="2")`.
+Settings are given by the names of their variables: `running(tmp_path, maintenance="true", limits__duration_seconds="2")`.
 """
 
 import os
@@ -39,7 +39,7 @@ from tests.fixture_host import Host, eventually, host
 from tests.footage import Box, marked, scene
 from tests.video.clips import Spec, make_clip
 
-JOB_SECONDS = 120.0  # a job takes two; a machine under load takes its time
+JOB_SECONDS = 120.0  # a job takes two, but the machine may be under load
 FILE_BYTES = 200_000  # limits of the service under test
 DURATION_SECONDS = 2.0
 MARK = Box(20, 20, 60, 36)
@@ -71,7 +71,7 @@ class TestAccount:
 
 @dataclass(frozen=True)
 class Service:
-    """The running service, and the host that its jobs fetch from and call back."""
+    """The running service, and the host for its sources and callbacks."""
 
     url: str
     core: Core
@@ -81,8 +81,8 @@ class Service:
 
     @property
     def context(self) -> AppContext:
-        office: AppContext = self.app.state.context
-        return office
+        context: AppContext = self.app.state.context
+        return context
 
     def account(self, credits: int = 100, name: str | None = None, fund: Fund = Fund.ONE_TIME) -> TestAccount:
         """A new account with a key, a signer and credits."""
@@ -99,21 +99,21 @@ class Service:
         self.core.accounts.delete(account.account)
 
     def video_url(self, kind: str = "marked") -> str:
-        """The address of a file: marked, clean, image, smear, mask, or one that fails: see `file`. `missing` is a 404, `down` a 503."""
+        """The URL of a file: marked, clean, image, smear, mask, or one that fails: see `file`. `missing` is a 404, `down` a 503."""
         if kind in ("missing", "down"):
             return self.host.serve(f"/{kind}.mp4", b"", status=404 if kind == "missing" else 503)
         data, suffix = file(kind)
         return self.host.serve(f"/{kind}{suffix}", data)
 
     def wait(self, account: TestAccount, job_id: str) -> Job:
-        """The job, once it has ended."""
+        """Wait for the job's end and return it."""
         eventually(lambda: self.context.job_service.find(account.id, job_id).ended, JOB_SECONDS)
         return self.context.job_service.find(account.id, job_id)
 
 
 @contextmanager
 def running(folder: Path, worker: bool = True, **variables: str) -> Iterator[Service]:
-    """The service, until the end of the block."""
+    """Run the service during the block."""
     with ExitStack() as stack:
         there = stack.enter_context(host())
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -131,7 +131,7 @@ def running(folder: Path, worker: bool = True, **variables: str) -> Iterator[Ser
 
 @contextmanager
 def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
-    """The application on this socket, in a thread."""
+    """Serve the application on this socket, in a thread."""
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -146,7 +146,7 @@ def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
 
 @contextmanager
 def working(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process; it is told to stop at the end, as it would be in life."""
+    """Run a worker process; at the end it is asked to stop, as in production."""
     command = [sys.executable, "-m", "service", "worker"]
     process = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.DEVNULL)
     try:
@@ -179,7 +179,7 @@ def _variables(folder: Path, port: int, more: dict[str, str]) -> dict[str, str]:
 
 @cache
 def file(kind: str) -> tuple[bytes, str]:
-    """The bytes and the suffix of a file that is marked, clean, an image, smear or mask; broken, wrong_format, long, large, huge."""
+    """The bytes and the suffix of a file: marked, clean, image, smear, mask; or broken, wrong_format, long, large, huge."""
     pictures = {"image": marked(scene(0), MARK), "clean_image": scene(0), "large_image": np.zeros((300, 300, 3), np.uint8)}
     with TemporaryDirectory() as folder:
         if kind in ("smear", "mask", "blank_smear", "small_smear"):
@@ -198,7 +198,7 @@ def file(kind: str) -> tuple[bytes, str]:
 
 
 def _drawn(kind: str, path: Path) -> bytes:
-    """A mask (white = remove), or strokes of another colour on black."""
+    """A mask (white = remove), or coloured strokes on black."""
     size = (64, 48) if kind == "small_smear" else (128, 96)
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     if kind != "blank_smear":
@@ -219,6 +219,6 @@ def _clip(kind: str, path: Path) -> Path:
 
 
 def make_marked(path: Path, spec: Spec) -> Path:
-    """A clip with a white box on it, which the fake networks take for a mark."""
+    """A clip with a white box, which the fake networks treat as a mark."""
     with patch("tests.video.clips.picture_rgb", lambda width, height, index: marked(scene(index, width, height), MARK)):
         return make_clip(path, spec)

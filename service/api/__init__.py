@@ -1,1 +1,1 @@
-"""HTTP facades of the service: one core job model, four vendors' dialects and a native one."""
+"""The HTTP facades: four vendors' dialects and a native API over one job model."""

@@ -1,8 +1,7 @@
-"""The aidge dialect: removes text from videos; signed requests, answers in one envelope, a query until the task has ended."""
+"""The aidge facade: removes text from videos. Signed requests, one response envelope, and a query for the task's status."""
 
 import json
 import math
-import time
 import uuid
 from collections.abc import Callable
 from itertools import product
@@ -15,37 +14,38 @@ from starlette.concurrency import run_in_threadpool
 from service.api import aidge_docs
 from service.api.aidge_codes import CODES, SUCCESS, envelope, error_body, failure_body
 from service.api.aidge_sign import check_present, check_signature, check_time
-from service.api.facade import AppContext, Facade, guarded
+from service.api.facade import AppContext, Facade, guarded_route
 from service.api.parameters import flag, read_parameters, required
 from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
 from service.errors import CleanplateError, ParameterError
 from service.jobs.accounts import Account
+from service.jobs.database import now_ms
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
 from service.timed_box import TimedBox
 
-REMOVAL: Final = "/ai/video/removal"  # paths are also the names that version 1 of the signature is over, whatever they are asked under
+REMOVAL: Final = "/ai/video/removal"  # signature version 1 covers these paths, even below another prefix
 RESULT: Final = "/ai/video/removal/result"
 PREFIXES: Final = ("", "/rest")
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 LANGUAGES: Final = ("zh", "en")
-MOST_BOXES: Final = 100
-MOST_WRAPPINGS: Final = 4  # text of a list of text of an object
+MAX_BOXES: Final = 100
+MAX_WRAPPINGS: Final = 4  # such as JSON text of a list of JSON text of an object
 
 Parameters = dict[str, Any]
 Work = Callable[[Parameters, Account, AppContext], dict[str, Any]]
 
 
 def router(context: AppContext) -> APIRouter:
-    """Both endpoints, by GET and POST, and all again under /rest."""
-    routes = APIRouter(route_class=guarded(render_error), tags=["aidge"])
+    """Both endpoints, for GET and POST, also under /rest."""
+    routes = APIRouter(route_class=guarded_route(render_error), tags=["aidge"])
 
     async def submit(request: Request) -> JSONResponse:
-        return await _answered(request, context, REMOVAL, _submit)
+        return await _respond(request, context, REMOVAL, _submit)
 
     async def result(request: Request) -> JSONResponse:
-        return await _answered(request, context, RESULT, _result)
+        return await _respond(request, context, RESULT, _result)
 
     for prefix, method in product(PREFIXES, ("GET", "POST")):
         routes.add_api_route(prefix + REMOVAL, submit, methods=[method], **aidge_docs.removal(method))
@@ -54,24 +54,24 @@ def router(context: AppContext) -> APIRouter:
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
-    """An error as this dialect says it."""
+    """Render an error in this dialect."""
     return JSONResponse(error_body(error, _request_id()))
 
 
 def new_task(parameters: Parameters, account_id: int, context: AppContext) -> NewJob:
-    """The job that the parameters of a removal ask for; raises ParameterError and its kinds."""
+    """The job that a removal's parameters describe. Raises ParameterError and its subclasses."""
     url = required(parameters, "videoUrl")
     language = required(parameters, "language").lower()
-    if language not in LANGUAGES:  # a mark of any language is found; the parameter is checked as the vendor does
+    if language not in LANGUAGES:  # marks of any language are found; the parameter is validated as the vendor does
         raise ParameterError("language must be zh or en")
     artificial_only = flag(parameters, "artificialTextOnly", True)
-    # Logos, and plates behind text, are what the segmenter is taught as overlays, and go in any case.
+    # Logos and plates behind text are overlays to the segmenter, so they are removed whatever `colorBlocks` says.
     colour_blocks = flag(parameters, "colorBlocks", False)
     boxes = read_boxes(parameters.get("inpaintingBoxes"))
     remove_audio = flag(parameters, "removeAudio", False)
     source = source_of(url, account_id, context)
     return NewJob(
-        id=new_id("aidge_", int(time.time() * 1000)),
+        id=new_id("aidge_", now_ms()),
         account_id=account_id,
         facade=FACADE.name,
         spec=JobSpec(
@@ -87,7 +87,7 @@ def new_task(parameters: Parameters, account_id: int, context: AppContext) -> Ne
 
 
 def record(job: Job, links: Links, link_seconds: float, request_id: str) -> dict[str, Any]:
-    """A task as its query tells it."""
+    """A task as the query returns it."""
     if job.state is State.SUCCEEDED and job.result is not None:
         url = links.url(job.result.clean_key, int(link_seconds))
         return envelope(SUCCESS, {"taskId": job.id, "taskStatus": "finished", "videoUrl": url}, request_id)
@@ -96,11 +96,11 @@ def record(job: Job, links: Links, link_seconds: float, request_id: str) -> dict
     return envelope(SUCCESS, {"taskId": job.id, "taskStatus": "processing"}, request_id)
 
 
-def unwrapped(value: object) -> Parameters:
-    """A `paramJson`: an object, JSON text of one, or a list with nothing but one."""
-    for _ in range(MOST_WRAPPINGS):
+def unwrap_param_json(value: object) -> Parameters:
+    """Parse `paramJson`: an object, JSON text of one, or a list with one element. Raises ParameterError."""
+    for _ in range(MAX_WRAPPINGS):
         if isinstance(value, str):
-            value = _parsed(value, "paramJson")
+            value = _parse_json(value, "paramJson")
         elif isinstance(value, list) and len(value) == 1:
             value = value[0]
     if not isinstance(value, dict):
@@ -109,23 +109,23 @@ def unwrapped(value: object) -> Parameters:
 
 
 def read_boxes(value: object) -> tuple[TimedBox, ...]:
-    """The parameter `inpaintingBoxes`: a list, or JSON text of one."""
-    boxes = _parsed(value.strip() or "[]", "inpaintingBoxes") if isinstance(value, str) else value
+    """Parse `inpaintingBoxes`: a list of boxes, or JSON text of one. Raises ParameterError."""
+    boxes = _parse_json(value.strip() or "[]", "inpaintingBoxes") if isinstance(value, str) else value
     if not boxes:
         return ()
-    if not isinstance(boxes, list) or len(boxes) > MOST_BOXES:
-        raise ParameterError(f"inpaintingBoxes must be a list of at most {MOST_BOXES} boxes")
+    if not isinstance(boxes, list) or len(boxes) > MAX_BOXES:
+        raise ParameterError(f"inpaintingBoxes must be a list of at most {MAX_BOXES} boxes")
     return tuple(map(_box, boxes))
 
 
 def _box(value: object) -> TimedBox:
-    told = value if isinstance(value, dict) else {}
-    x1, y1, x2, y2 = _numbers(told.get("box"), 4, "box")
+    fields = value if isinstance(value, dict) else {}
+    x1, y1, x2, y2 = _numbers(fields.get("box"), 4, "box")
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
         raise ParameterError("inpaintingBoxes: box must be left, top, right, bottom, from 0 to 1")
-    if told.get("timestamp") is None:
+    if fields.get("timestamp") is None:
         return TimedBox(x1, y1, x2, y2)
-    first, last = _numbers(told["timestamp"], 2, "timestamp")
+    first, last = _numbers(fields["timestamp"], 2, "timestamp")
     if not 0 <= first <= last:
         raise ParameterError("inpaintingBoxes: timestamp must be the first and the last second")
     return TimedBox(x1, y1, x2, y2, first, last)
@@ -141,25 +141,25 @@ def _numbers(value: object, count: int, name: str) -> list[float]:
     return numbers
 
 
-def _parsed(text: str, name: str) -> object:
+def _parse_json(text: str, name: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise ParameterError(f"{name} is not JSON") from None
 
 
-async def _answered(request: Request, context: AppContext, api_name: str, work: Work) -> JSONResponse:
-    """Who asks, then what: nobody else's parameters are looked at. A signature is over the query and a form, never over a JSON body."""
+async def _respond(request: Request, context: AppContext, api_name: str, work: Work) -> JSONResponse:
+    """Authenticate, then parse the parameters and do the work. The signature covers the query and a form, never a JSON body."""
     is_form = request.headers.get("content-type", "").lower().startswith(FORMS)
     signed = await read_parameters(request, context.options) if is_form else dict(request.query_params)
-    account = await run_in_threadpool(_signer, signed, api_name, context)
+    account = await run_in_threadpool(_authenticate, signed, api_name, context)
     parameters = signed if is_form else await read_parameters(request, context.options)
     return JSONResponse(await run_in_threadpool(work, parameters, account, context))
 
 
-def _signer(signed: Parameters, api_name: str, context: AppContext) -> Account:
+def _authenticate(signed: Parameters, api_name: str, context: AppContext) -> Account:
     check_present(signed)
-    check_time(signed["timestamp"], int(time.time() * 1000), context.options.signature_window_seconds)
+    check_time(signed["timestamp"], now_ms(), context.options.signature_window_seconds)
     account, secret = context.job_service.account_of_signer(signed["app_key"])
     check_signature(secret, api_name, signed)
     return account
@@ -167,20 +167,20 @@ def _signer(signed: Parameters, api_name: str, context: AppContext) -> Account:
 
 def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
     context.rates.count(account.id, SUBMIT)
-    job = context.job_service.submit(new_task(_merged(parameters), account.id, context))
+    job = context.job_service.submit(new_task(_merge_param_json(parameters), account.id, context))
     return envelope(SUCCESS, {"result": {"taskId": job.id}, "taskId": job.id}, _request_id())
 
 
 def _result(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
     context.rates.count(account.id, READ)
-    job = context.task(account.id, required(_merged(parameters), "taskId", "task_id"), FACADE.name)
+    job = context.task(account.id, required(_merge_param_json(parameters), "taskId", "task_id"), FACADE.name)
     return record(job, context.links, context.options.result_link_seconds, _request_id())
 
 
-def _merged(parameters: Parameters) -> Parameters:
-    """All parameters on one level; those in `paramJson` win."""
-    inner = parameters.get("paramJson")
-    return parameters | unwrapped(inner) if inner else parameters
+def _merge_param_json(parameters: Parameters) -> Parameters:
+    """All parameters on one level; those in `paramJson` take precedence."""
+    param_json = parameters.get("paramJson")
+    return parameters | unwrap_param_json(param_json) if param_json else parameters
 
 
 def _request_id() -> str:

@@ -1,4 +1,4 @@
-"""The aidge dialect's words: its envelope, and its codes for errors."""
+"""The aidge facade's response envelope and error codes."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -40,7 +40,7 @@ CODES: Final[Codes] = {
     errors.SettingsError: SYSTEM,
     errors.InternalError: SYSTEM,
 }
-GATEWAY: Final[Mapping[type[CleanplateError], str]] = {  # the vendor's gateway turns callers away in a dialect of its own
+GATEWAY: Final[Mapping[type[CleanplateError], str]] = {  # the vendor's gateway reports access errors with codes of another form
     errors.AccessError: "InvalidAppKey",
     errors.KeyMissing: "MissingParameter",
     errors.SignatureExpired: "InvalidTimestamp",
@@ -49,21 +49,27 @@ GATEWAY: Final[Mapping[type[CleanplateError], str]] = {  # the vendor's gateway 
 
 
 def envelope(code: Code, data: Mapping[str, Any], request_id: str, **more: str) -> dict[str, Any]:
-    """What every answer looks like, in both of the spellings that clients look for."""
-    done = code is SUCCESS
-    told = {"code": "0" if done else str(code.code), "success": done, "resCode": code.code, "resMessage": code.message, "data": data}
-    return told | {"requestId": request_id, "request_id": request_id} | more
+    """The envelope of every response, with both spellings of the fields that clients read."""
+    succeeded = code is SUCCESS
+    body = {
+        "code": "0" if succeeded else str(code.code),
+        "success": succeeded,
+        "resCode": code.code,
+        "resMessage": code.message,
+        "data": data,
+    }
+    return body | {"requestId": request_id, "request_id": request_id} | more
 
 
 def error_body(error: CleanplateError, request_id: str) -> dict[str, Any]:
-    """An error's answer; `message` tells in our words which parameter, which limit."""
-    told = envelope(code_of(CODES, type(error)), {}, request_id, message=str(error))
+    """The response to an error; `message` is our own, which names the parameter or the limit."""
+    body = envelope(code_of(CODES, type(error)), {}, request_id, message=str(error))
     if not isinstance(error, AccessError):
-        return told
-    word = next(GATEWAY[kind] for kind in type(error).__mro__ if kind in GATEWAY)
-    return {"type": "ISV"} | told | {"code": word}
+        return body
+    gateway_code = next(GATEWAY[kind] for kind in type(error).__mro__ if kind in GATEWAY)
+    return {"type": "ISV"} | body | {"code": gateway_code}
 
 
 def failure_body(failure: Failure, data: Mapping[str, Any], request_id: str) -> dict[str, Any]:
-    """A failed task's answer: an error's, as some clients wait for ever if only the task's status says so."""
+    """The response for a failed task. It is an error's, as some clients wait for ever if only the task's status says so."""
     return envelope(code_of(CODES, failure.error_kind), data, request_id, message=failure.message)

@@ -1,4 +1,4 @@
-"""The aidge dialect in the OpenAPI document."""
+"""The aidge facade in the OpenAPI document."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from service.api.aidge_codes import SUCCESS, envelope, error_body
 from service.api.aidge_sign import SignatureInvalid
-from service.api.openapi import answers, reads
+from service.api.openapi import example_responses, request_body
 from service.errors import ParameterMissing
 
 TASK_ID: Final = "aidge_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
@@ -14,14 +14,14 @@ REQUEST_ID: Final = "2102fac017651838318601234e0f47"
 VIDEO: Final = "http://example.com/video.mp4"
 RESULT: Final = "http://example.com/files/jobs/1/clean.mp4"
 SIGNATURE: Final = {
-    "partner_id": ("Anything.", "aidge"),
-    "app_key": ("The name that signs.", "NAME"),
-    "timestamp": ("Now, in milliseconds since 1970.", "1700000000000"),
+    "partner_id": ("Any text.", "aidge"),
+    "app_key": ("The signer's name.", "NAME"),
+    "timestamp": ("The current time in milliseconds since 1970.", "1700000000000"),
     "sign_method": ("sha256.", "sha256"),
-    "sign_ver": ("v2: only the timestamp is signed. Left out: all parameters are.", "v2"),
-    "sign": ("HMAC-SHA256 by the secret, in hexadecimal capitals.", "6873910AD684AA9A8690955552D90E73D03074FDC35122604BC01170D91C762C"),
+    "sign_ver": ("v2 signs only the timestamp. Without it all parameters are signed.", "v2"),
+    "sign": ("HMAC-SHA256 with the secret, in upper-case hexadecimal.", "6873910AD684AA9A8690955552D90E73D03074FDC35122604BC01170D91C762C"),
 }
-UNSIGNED: Final = ("partner_id", "sign_method", "sign_ver")  # may be left out
+OPTIONAL: Final = ("partner_id", "sign_method", "sign_ver")
 BOX_SCHEMA: Final = {
     "type": "object",
     "required": ["box"],
@@ -33,22 +33,22 @@ BOX_SCHEMA: Final = {
 
 
 class Removal(BaseModel):
-    """A video and what is to go; `paramJson`, an object or JSON text, may hold all of it."""
+    """A video and what to remove. All fields may also be in `paramJson`, as an object or as JSON text."""
 
-    videoUrl: str = Field(description="The video's address: mp4, mov, webm, avi or mkv.")
-    language: Literal["zh", "en"] = Field(description="Of the text.")
-    artificialTextOnly: bool = Field(True, description="false: text on things in the scene goes too.")
-    removeAudio: bool = Field(False, description="The result is silent.")
-    colorBlocks: bool = Field(False, description="The plate behind text goes too, and logos.")
+    videoUrl: str = Field(description="URL of the video: mp4, mov, webm, avi or mkv.")
+    language: Literal["zh", "en"] = Field(description="Language of the text.")
+    artificialTextOnly: bool = Field(True, description="false: also remove scene text, such as shop signs.")
+    removeAudio: bool = Field(False, description="Remove the sound.")
+    colorBlocks: bool = Field(False, description="Also remove plates behind text, and logos.")
     inpaintingBoxes: Annotated[list[Any], WithJsonSchema({"type": "array", "items": BOX_SCHEMA})] = Field(
-        [], description="What is in these boxes goes, whatever it is."
+        [], description="Remove whatever is in these boxes."
     )
 
 
 class Task(BaseModel):
     """A task."""
 
-    taskId: str = Field(description="As the submission answered it.")
+    taskId: str = Field(description="As returned by the submission.")
 
 
 REMOVAL_EXAMPLE: Final = {
@@ -62,26 +62,26 @@ FINISHED: Final = {"taskId": TASK_ID, "taskStatus": "finished", "videoUrl": RESU
 
 
 def removal(method: str) -> dict[str, Any]:
-    """What FastAPI is told of the submission."""
+    """The submission's arguments for FastAPI's route."""
     return _endpoint(method, "Remove text from a video", Removal, REMOVAL_EXAMPLE, SUBMITTED)
 
 
 def result(method: str) -> dict[str, Any]:
-    """What FastAPI is told of the query for a task."""
+    """The query's arguments for FastAPI's route."""
     return _endpoint(method, "Look at a task", Task, {"taskId": TASK_ID}, FINISHED)
 
 
 def _endpoint(method: str, summary: str, model: type[BaseModel], example: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """Parameters in the query or in a body, and answers by example."""
+    """Parameters in the query or the body, and example responses."""
     signature = [
-        _query(name, {"type": "string", "description": text}, value, name not in UNSIGNED) for name, (text, value) in SIGNATURE.items()
+        _query(name, {"type": "string", "description": text}, value, name not in OPTIONAL) for name, (text, value) in SIGNATURE.items()
     ]
-    body: dict[str, Any] = {} if method == "GET" else reads(model, example)
+    body: dict[str, Any] = {} if method == "GET" else request_body(model, example)
     query = _queries(model, example) if method == "GET" else []
-    responses = answers(
+    responses = example_responses(
         done=envelope(SUCCESS, data, REQUEST_ID),
         refused=error_body(ParameterMissing(f"{next(iter(model.model_fields))} is required"), REQUEST_ID),
-        unsigned=error_body(SignatureInvalid("the signature does not fit"), REQUEST_ID),
+        unsigned=error_body(SignatureInvalid("the signature is wrong"), REQUEST_ID),
     )
     return {"summary": summary, "responses": responses, "openapi_extra": {"parameters": signature + query} | body}
 
@@ -93,7 +93,7 @@ def _queries(model: type[BaseModel], example: dict[str, Any]) -> list[dict[str, 
 
 
 def _query(name: str, schema: dict[str, Any], example: object, required: bool) -> dict[str, Any]:
-    """A parameter; a list goes as JSON text."""
-    told: dict[str, Any] = {"schema": schema} | ({} if example is None else {"example": example})
-    content = {"content": {"application/json": told}} if schema.get("type") == "array" else told
+    """A query parameter; lists are sent as JSON text."""
+    parameter: dict[str, Any] = {"schema": schema} | ({} if example is None else {"example": example})
+    content = {"content": {"application/json": parameter}} if schema.get("type") == "array" else parameter
     return {"name": name, "in": "query", "required": required} | content

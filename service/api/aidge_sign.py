@@ -3,7 +3,7 @@
     v1  HMAC-SHA256(secret, api name + every parameter's name and value, sorted by name)
     v2  HMAC-SHA256(secret, secret + timestamp)
 
-Both as hexadecimal digits in capitals. v2 signs neither the address nor the parameters: HTTPS and the timestamp's window are what guard it.
+Both in upper-case hexadecimal. v2 signs neither the path nor the parameters; HTTPS and the timestamp's window protect it.
 """
 
 import hmac
@@ -17,7 +17,7 @@ METHODS: Final = frozenset({"", "sha256", "hmac-sha256"})  # of `sign_method`
 
 
 class SignatureInvalid(KeyInvalid):
-    """The signature does not fit the secret of the key that was named."""
+    """The signature was not made with the signer's secret."""
 
 
 def sign_v1(secret: bytes, api_name: str, parameters: Mapping[str, str]) -> str:
@@ -39,20 +39,20 @@ def check_present(parameters: Mapping[str, str]) -> None:
 
 
 def check_time(timestamp: str, now_ms: int, window_seconds: float) -> None:
-    """Raise SignatureExpired unless `timestamp`, in milliseconds, is at most the window away from now, before or after."""
+    """Raise SignatureExpired unless `timestamp`, in milliseconds, is within the window before or after now."""
     digits = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 20
     if not digits or abs(int(timestamp) - now_ms) > 1000 * window_seconds:
         raise SignatureExpired(f"timestamp must be milliseconds since 1970, at most {window_seconds:g} s from now")
 
 
 def check_signature(secret: bytes, api_name: str, parameters: Mapping[str, str]) -> None:
-    """Raise SignatureInvalid unless `sign` is the signature of the version that `sign_ver` names; without one it is v1."""
+    """Raise SignatureInvalid unless `sign` is correct for the version in `sign_ver`, by default v1."""
     version = parameters.get("sign_ver", "").lower()
     if version not in ("", "v1", "v2") or parameters.get("sign_method", "").lower() not in METHODS:
-        raise SignatureInvalid("sign_method must be sha256, and sign_ver v2 or left out")
-    right = sign_v2(secret, parameters["timestamp"]) if version == "v2" else sign_v1(secret, api_name, parameters)
-    if not hmac.compare_digest(right.encode(), parameters["sign"].upper().encode()):
-        raise SignatureInvalid("the signature does not fit")
+        raise SignatureInvalid("sign_method must be sha256, and sign_ver v2 or absent")
+    expected = sign_v2(secret, parameters["timestamp"]) if version == "v2" else sign_v1(secret, api_name, parameters)
+    if not hmac.compare_digest(expected.encode(), parameters["sign"].upper().encode()):
+        raise SignatureInvalid("the signature is wrong")
 
 
 def _digest(secret: bytes, message: bytes) -> str:

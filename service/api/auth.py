@@ -1,18 +1,24 @@
-"""Who asks, by the key in the Authorization header."""
+"""Authenticates a request by the key in its Authorization header."""
+
+from typing import Final
 
 from fastapi import Request
+from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from service.api.facade import AppContext
 from service.jobs.accounts import Account
 
+# For the OpenAPI document only: `account_of` checks the key, so that each facade renders its own errors.
+BEARER_KEY: Final = HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key.")
+
 
 async def account_of(request: Request, context: AppContext) -> Account:
-    """The account of the request's key; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
+    """The account of the request's key. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
     return await run_in_threadpool(context.job_service.account_of_key, bearer(request))
 
 
 def bearer(request: Request) -> str:
-    """The key, sent after the word Bearer or alone; empty when there is none."""
-    word, _, rest = request.headers.get("authorization", "").strip().partition(" ")
-    return rest.strip() if word.lower() == "bearer" else word if not rest else ""
+    """The key, with or without the word Bearer before it; empty if absent."""
+    scheme, _, rest = request.headers.get("authorization", "").strip().partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else scheme if not rest else ""

@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page, from files of our own; a browser that reads it asks no other host for anything."""
+"""`/docs`: the OpenAPI document as a page, from our own files; the browser loads nothing from other hosts."""
 
 from typing import Final
 

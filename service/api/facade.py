@@ -1,4 +1,4 @@
-"""A facade as a value: one vendor's dialect over the one core. Facades parse, ask the desk, and render; they own no state."""
+"""A facade as a value: one vendor's dialect over the job service. Facades parse, call the job service and render; they are stateless."""
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -24,37 +24,37 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Code:
-    """How a facade says an error. `message` None: the error's own words."""
+    """A facade's code for an error. `message` None: the error's own message."""
 
     code: int
     message: str | None = None
 
-    def words(self, error: CleanplateError) -> str:
+    def message_for(self, error: CleanplateError) -> str:
         return self.message or str(error)
 
 
 Codes = Mapping[type[CleanplateError], Code]
 Render = Callable[[CleanplateError], Response]
-Words = Mapping[type[Exception], Callable[[Any], Response]]
+ErrorRenderers = Mapping[type[Exception], Callable[[Any], Response]]
 
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """Settings of the facades."""
+    """The facades' options."""
 
-    result_link_seconds: float = 14 * 86400.0  # how long links in answers hold
+    result_link_seconds: float = 14 * 86400.0  # validity of links to results
     direct_link_seconds: float = 20 * 60.0  # kie's download-url
     hold_seconds: float = 300.0  # how long savesora holds a request
     signature_window_seconds: float = 15 * 60.0  # aidge
     sora_links_only: bool = False
     upload_bytes: int = 200 * 2**20
-    body_bytes: int = 32 * 2**20  # of a JSON or form body
+    body_bytes: int = 32 * 2**20  # limit of a JSON or form body
     json_depth: int = 16
 
 
 @dataclass(frozen=True)
 class AppContext:
-    """What a facade works with; built once, in the composition root."""
+    """What a facade works with. Built once, in the composition root."""
 
     job_service: JobService
     links: Links
@@ -64,16 +64,16 @@ class AppContext:
     options: ApiOptions
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
-        """The account's job, if it was made in this dialect; raises UnknownJob."""
+        """The account's job, if it was made through this facade. Raises UnknownJob."""
         job = self.job_service.find(account_id, job_id)
         if job.facade != facade:
-            raise UnknownJob("the task is of another dialect")
+            raise UnknownJob("the task belongs to another API")
         return job
 
 
 @dataclass(frozen=True)
 class Callback:
-    """What is POSTed when a job ends. `task_id`: what its signature is over."""
+    """The body that is POSTed when a job ends. `task_id` is what the signature covers."""
 
     task_id: str
     body: Mapping[str, Any]
@@ -81,7 +81,7 @@ class Callback:
 
 @dataclass(frozen=True)
 class Facade:
-    """One dialect. `codes` holds a code for every kind of error; `callback` renders an ended job, with links that hold so many seconds."""
+    """One dialect. `codes`: a code for every kind of error. `callback`: renders an ended job, with links valid for so many seconds."""
 
     name: str
     codes: Codes
@@ -90,40 +90,40 @@ class Facade:
 
 
 def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:
-    """The code of an error's kind, or of the nearest kind above it."""
+    """The code of an error's class, or of its nearest base class."""
     return next(codes[base] for base in kind.__mro__ if base in codes)
 
 
-def guarded(render: Render, others: Words | None = None) -> type[APIRoute]:
-    """A route whose handler may raise any error: `render` words ours; what is unforeseen is logged, and told as an InternalError.
+def guarded_route(render: Render, special_renderers: ErrorRenderers | None = None) -> type[APIRoute]:
+    """A route class whose handlers may raise any error. `render` renders ours; unexpected ones are logged and rendered as InternalError.
 
-    `others`: kinds that are answered otherwise; without it that one of which all dialects speak alike.
+    `special_renderers`: classes with renderers of their own; by default RateLimited, which all dialects render alike.
     """
-    special: Words = {RateLimited: too_many_requests} if others is None else others
+    by_kind: ErrorRenderers = {RateLimited: too_many_requests} if special_renderers is None else special_renderers
 
     class GuardedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
-            async def answer(request: Request) -> Response:
+            async def respond(request: Request) -> Response:
                 try:
                     return await handle(request)
                 except HTTPException:
                     raise
-                except ClientDisconnect:  # in the middle of its body: nobody hears the answer
+                except ClientDisconnect:  # while sending its body: nobody receives the response
                     return Response(status_code=400)
                 except Exception as error:
-                    return _worded(error, render, special)
+                    return _render(error, render, by_kind)
 
-            return answer
+            return respond
 
     return GuardedRoute
 
 
-def _worded(error: Exception, render: Render, special: Words) -> Response:
-    for kind, word in special.items():
+def _render(error: Exception, render: Render, by_kind: ErrorRenderers) -> Response:
+    for kind, render_special in by_kind.items():
         if isinstance(error, kind):
-            return word(error)
+            return render_special(error)
     if isinstance(error, CleanplateError):
         return render(error)
     log.error("a request failed", exc_info=error)
@@ -131,6 +131,6 @@ def _worded(error: Exception, render: Render, special: Words) -> Response:
 
 
 def too_many_requests(error: RateLimited) -> Response:
-    """The one answer that all dialects share."""
+    """The response to RateLimited, which all dialects share."""
     body = {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}
     return JSONResponse(body, 429, {"Retry-After": str(error.retry_after_seconds)})

@@ -1,4 +1,4 @@
-"""`/files`: stored files by signed links. A folder's are served; for a bucket's the bucket is told to, by a fresh link of its own."""
+"""`/files`: stored files by signed links. Served from a folder; for a bucket, redirected to a fresh link of the bucket."""
 
 import os
 from http import HTTPStatus
@@ -13,41 +13,41 @@ from service.errors import KeyInvalid, SignatureExpired
 from service.outside.links import Links
 from service.outside.storage import Storage, content_type_of
 
-Key = Annotated[str, Path(description="The file's key, as the link has it.", examples=["jobs/0f3c/clean.mp4"])]
-Expires = Annotated[int, Query(description="When the link ends, in seconds since 1970.", examples=[1766393431])]
-Signature = Annotated[str, Query(description="Of key, end and file name, in hexadecimal digits.", examples=["9f86d081"])]
-Filename = Annotated[str | None, Query(description="Under which name a browser saves the file.")]
-Download = Annotated[bool, Query(description="Have a browser save the file, not show it.")]
+Key = Annotated[str, Path(description="The file's key, as in the link.", examples=["jobs/0f3c/clean.mp4"])]
+Expires = Annotated[int, Query(description="When the link expires, in seconds since 1970.", examples=[1766393431])]
+Signature = Annotated[str, Query(description="Signature of key, expiry and file name, in hexadecimal.", examples=["9f86d081"])]
+Filename = Annotated[str | None, Query(description="Name under which a browser saves the file.")]
+Download = Annotated[bool, Query(description="Make a browser save the file instead of showing it.")]
 
-# Strangers' bytes on our own origin: whatever they pretend to be, no browser may run them.
+# Untrusted bytes on our own origin: no browser may run them, whatever they claim to be.
 HEADERS = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
-PAGE = ".html"  # a job's report: pictures of strangers in a page of ours
+PAGE = ".html"  # a job's report: our page with untrusted pictures
 PAGE_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
-    "Referrer-Policy": "no-referrer",  # its address is a signed link
+    "Referrer-Policy": "no-referrer",  # the URL is a signed link
 }
-REDIRECT_SECONDS = 3600.0  # a player seeks, and goes on with the bucket's link, while it plays
+REDIRECT_SECONDS = 3600.0  # a player keeps using the bucket's link while it plays and seeks
 PROBLEM: dict[str, Any] = {"content": {MEDIA_TYPE: {}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"application/octet-stream": {}}},
-    206: {"description": "The range of it that was asked for."},
-    307: {"description": "The bucket has it, at this link."},
-    400: {"description": "The range cannot be read."},
-    403: {"description": "The link is not one of ours, or has expired.", **PROBLEM},
-    404: {"description": "The file is gone.", **PROBLEM},
-    416: {"description": "The range lies beyond the file's end."},
-    422: {"description": "The link's end is no number.", **PROBLEM},
+    206: {"description": "The requested range."},
+    307: {"description": "The file is in a bucket, at this link."},
+    400: {"description": "The range is malformed."},
+    403: {"description": "The link's signature is wrong or has expired.", **PROBLEM},
+    404: {"description": "The file no longer exists.", **PROBLEM},
+    416: {"description": "The range is beyond the end of the file."},
+    422: {"description": "The link's expiry is not a number.", **PROBLEM},
 }
 
 
 def router(links: Links, storage: Storage) -> APIRouter:
-    """The route `/files/{key}` of a service."""
+    """The route `/files/{key}`."""
     routes = APIRouter(tags=["files"], route_class=ProblemRoute)
 
-    @routes.head("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Look at a file")
+    @routes.head("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Get a file's headers")
     @routes.get("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Download a file")
     def file(key: Key, expires: Expires = 0, signature: Signature = "", filename: Filename = None, download: Download = False) -> Response:
-        """A result, original or thumbnail by its signed link; ranges are served, so that a player can seek."""
+        """A result, original or thumbnail by its signed link. Supports ranges, so that a player can seek."""
         try:
             links.verify(key, expires, signature, filename)
         except (KeyInvalid, SignatureExpired) as error:
@@ -56,7 +56,7 @@ def router(links: Links, storage: Storage) -> APIRouter:
             return RedirectResponse(presigned, 307, {"Cache-Control": "no-store"})
         path = storage.local_path(key)
         if path is None:
-            return _problem(404, "the file is gone")
+            return _problem(404, "the file no longer exists")
         return _file(path, filename or path.name, "attachment" if download else "inline")
 
     return routes
@@ -66,12 +66,18 @@ def _file(path: FilePath, filename: str, disposition: str) -> Response:
     is_page = path.suffix == PAGE
     headers = PAGE_HEADERS if is_page else HEADERS
     try:
-        found = os.stat(path)
-    except FileNotFoundError:  # deleted in this moment
-        return _problem(404, "the file is gone")
-    kind = content_type_of(path.name)
-    return FileResponse(path, headers=headers, media_type=kind, filename=filename, stat_result=found, content_disposition_type=disposition)
+        file_stat = os.stat(path)
+    except FileNotFoundError:  # just deleted
+        return _problem(404, "the file no longer exists")
+    return FileResponse(
+        path,
+        headers=headers,
+        media_type=content_type_of(path.name),
+        filename=filename,
+        stat_result=file_stat,
+        content_disposition_type=disposition,
+    )
 
 
 def _problem(status: int, detail: str) -> Response:
-    return Problem("about:blank", HTTPStatus(status).phrase, status, detail).answer({"Cache-Control": "no-store"})
+    return Problem("about:blank", HTTPStatus(status).phrase, status, detail).response({"Cache-Control": "no-store"})

@@ -1,18 +1,16 @@
-"""The kaze dialect: removes watermarks from images, or what strokes cover; a Bearer key, and a query until the task has ended."""
+"""The kaze facade: removes watermarks from images, or what strokes cover. A Bearer key, and a query for the task's status."""
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Security
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from service import errors
-from service.api.auth import account_of
-from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded
+from service.api.auth import BEARER_KEY, account_of
+from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
 from service.api.kaze_docs import QUOTA, REMOVAL, RESULT
 from service.api.parameters import read_parameters, required, text
 from service.api.picture import Picture, picture_of
@@ -21,6 +19,7 @@ from service.api.source import Source, source_of
 from service.api.upload import upload_key
 from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing
 from service.jobs.accounts import Account
+from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
 from service.outside.storage import content_type_of
@@ -58,19 +57,19 @@ Work = Callable[[Parameters, Account, AppContext], dict[str, Any]]
 
 
 def router(context: AppContext) -> APIRouter:
-    """The three endpoints; asked by any other method than POST, they say so in a body like all others."""
+    """The three endpoints. Any method other than POST gets an error body in this dialect."""
     routes = APIRouter(
         prefix="/api/ext/v1",
-        route_class=guarded(render_error),
+        route_class=guarded_route(render_error),
         tags=["kaze"],
-        dependencies=[Security(HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key."))],
+        dependencies=[Security(BEARER_KEY)],
     )
 
     async def submit_watermark_removal(request: Request) -> JSONResponse:
-        return await _answered(request, context, _submit)
+        return await _respond(request, context, _submit)
 
     async def get_task_result(request: Request) -> JSONResponse:
-        return await _answered(request, context, _result)
+        return await _respond(request, context, _result)
 
     async def get_quota(request: Request) -> JSONResponse:
         account = await account_of(request, context)
@@ -83,65 +82,65 @@ def router(context: AppContext) -> APIRouter:
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
-    """An error as this dialect says it."""
+    """Render an error in this dialect."""
     code = code_of(CODES, type(error))
-    return JSONResponse({"code": code.code, "message": code.words(error), "data": None})
+    return JSONResponse({"code": code.code, "message": code.message_for(error), "data": None})
 
 
 def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
-    """A task as its query tells it. The query itself went well, so what went wrong with the task has its code beside its words."""
+    """A task as the query returns it. The query itself succeeded, so a failed task has its code in `err_code`."""
     if job.state is State.SUCCEEDED and job.result is not None:
         return {"status": "success", "images": [{"url": links.url(job.result.clean_key, int(link_seconds))}], "err_msg": None}
     if job.failure is None:
         return {"status": "processing", "images": [], "err_msg": None}
-    return _failed(job.failure)
+    return _failure_record(job.failure)
 
 
-def _failed(failure: Failure) -> dict[str, Any]:
+def _failure_record(failure: Failure) -> dict[str, Any]:
     kind = failure.error_kind
     status = "timeout" if issubclass(kind, JobTimeout) else "failed"
     return {"status": status, "images": [], "err_msg": failure.message, "err_code": code_of(CODES, kind).code}
 
 
 async def wrong_method() -> JSONResponse:
-    """What any method but POST is answered."""
+    """The response to any method other than POST."""
     return JSONResponse(WRONG_METHOD)
 
 
-async def _answered(request: Request, context: AppContext, work: Work) -> JSONResponse:
-    """Who asks, then what: nobody else's parameters are looked at."""
+async def _respond(request: Request, context: AppContext, work: Work) -> JSONResponse:
+    """Authenticate, then parse the parameters and do the work."""
     account = await account_of(request, context)
     parameters = await read_parameters(request, context.options)
     return JSONResponse(await run_in_threadpool(work, parameters, account, context))
 
 
 def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
-    """Take a task in; what was stored for it is deleted if it is refused."""
+    """Submit a task; files stored for it are deleted if it is refused."""
     context.rates.count(account.id, SUBMIT)
-    image, smear = _sent(parameters, "image"), _sent(parameters, "smear")
+    image, smear = _image_parameter(parameters, "image"), _image_parameter(parameters, "smear")
     if image is None:
         raise ParameterMissing("image_url or image_base64 is required")
     if isinstance(image, Picture) and isinstance(smear, Picture) and image.size != smear.size:
-        raise ParameterError("the smear has another size than the image")
+        raise ParameterError("the smear and the image have different sizes")
     with ExitStack() as undo:
-        source = _placed(image, "image", account, context, undo)
-        mask = _placed(smear, "smear", account, context, undo) if smear else Source()
-        # Outside of the strokes nothing changes, so with them nothing is looked for either.
+        source = _store_image(image, "image", account, context, undo)
+        mask = _store_image(smear, "smear", account, context, undo) if smear else Source()
+        # Nothing outside the strokes may change, so with strokes there is no detection.
         spec = JobSpec("image", source.url, source.key, mask.url, mask.key, mask_is_smear=bool(smear), detect=not smear)
-        job = context.job_service.submit(NewJob(new_id("kaze_", int(time.time() * 1000)), account.id, FACADE.name, spec))
+        job = context.job_service.submit(NewJob(new_id("kaze_", now_ms()), account.id, FACADE.name, spec))
         undo.pop_all()
     return _success({"task_id": job.id})
 
 
-def _sent(parameters: Parameters, name: str) -> str | Picture | None:
-    """An address, or the image itself; None where neither was sent."""
+def _image_parameter(parameters: Parameters, name: str) -> str | Picture | None:
+    """A URL, or the image itself; None if neither was sent. Raises ParameterError."""
     url, encoded = text(parameters, f"{name}_url"), text(parameters, f"{name}_base64")
     if url and encoded:
-        raise ParameterError(f"{name}_url and {name}_base64 exclude each other")
+        raise ParameterError(f"send either {name}_url or {name}_base64, not both")
     return picture_of(encoded, f"{name}_base64") if encoded else url or None
 
 
-def _placed(sent: str | Picture, name: str, account: Account, context: AppContext, undo: ExitStack) -> Source:
+def _store_image(sent: str | Picture, name: str, account: Account, context: AppContext, undo: ExitStack) -> Source:
     if isinstance(sent, str):
         return source_of(sent, account.id, context)
     key = upload_key(account.id, name + sent.suffix)
@@ -161,7 +160,7 @@ def _quota(account: Account, context: AppContext) -> dict[str, Any]:
     balance = context.job_service.balance(account.id)
     usage = context.job_service.spent_credits(account.id) + balance.held_credits
     quota = {"limit": usage + balance.total_credits, "usage": usage, "remaining": balance.total_credits}
-    return _success(quota, "Success")  # here with the vendor's capital
+    return _success(quota, "Success")  # capitalised as the vendor does here
 
 
 def _success(data: dict[str, Any], message: str = "success") -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The kaze dialect in the OpenAPI document."""
+"""The kaze facade in the OpenAPI document."""
 
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from service.api.openapi import answers, reads
+from service.api.openapi import example_responses, request_body
 
 TASK_ID: Final = "kaze_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
 IMAGE: Final = "http://example.com/image.png"
@@ -15,18 +15,20 @@ POOR: Final = {"code": 1003, "message": "1 credits are required, 0 are left", "d
 
 
 class Removal(BaseModel):
-    """An image, and strokes over what is to go: one of each two."""
+    """An image, and optionally strokes over what to remove, each as a URL or as base64."""
 
-    image_url: str | None = Field(None, description="The image's address: png, jpg or webp.")
-    image_base64: str | None = Field(None, description="The image itself.")
-    smear_url: str | None = Field(None, description="An image of the same size: black or white but for the strokes, which are neither.")
-    smear_base64: str | None = Field(None, description="The same, itself.")
+    image_url: str | None = Field(None, description="URL of the image: png, jpg or webp.")
+    image_base64: str | None = Field(None, description="The image as base64.")
+    smear_url: str | None = Field(
+        None, description="URL of an image of the same size: black or white, except for the strokes in any other colour."
+    )
+    smear_base64: str | None = Field(None, description="The same as base64.")
 
 
 class Task(BaseModel):
     """A task."""
 
-    task_id: str = Field(description="As the submission answered it.")
+    task_id: str = Field(description="As returned by the submission.")
 
 
 class Nothing(BaseModel):
@@ -34,7 +36,7 @@ class Nothing(BaseModel):
 
 
 def _endpoint(summary: str, model: type[BaseModel], example: dict[str, Any], **examples: object) -> dict[str, Any]:
-    return {"summary": summary, "responses": answers(**examples, denied=DENIED), "openapi_extra": reads(model, example)}
+    return {"summary": summary, "responses": example_responses(**examples, denied=DENIED), "openapi_extra": request_body(model, example)}
 
 
 REMOVAL: Final = _endpoint(
@@ -46,7 +48,7 @@ REMOVAL: Final = _endpoint(
     no_credits=POOR,
 )
 RESULT: Final = _endpoint(
-    "Look at a task",
+    "Get a task",
     Task,
     {"task_id": TASK_ID},
     finished={"code": 0, "message": "success", "data": {"status": "success", "images": [{"url": IMAGE}], "err_msg": None}},

@@ -1,29 +1,28 @@
-"""The kie dialect: asynchronous tasks of one model, a Bearer key, and answers of `code`, `msg` and `data`."""
+"""The kie facade: asynchronous tasks of one model, a Bearer key, and responses with `code`, `msg` and `data`."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Security
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from service.api import kie_uploads
-from service.api.auth import account_of
-from service.api.facade import AppContext, Callback, Facade, code_of, guarded
+from service.api.auth import BEARER_KEY, account_of
+from service.api.facade import AppContext, Callback, Facade, code_of, guarded_route
 from service.api.kie_codes import CODES, MODEL, error_body
 from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
 from service.api.parameters import parse_object, read_parameters, required, text
 from service.api.rates import READ, SUBMIT
 from service.api.source import owns, share_source_of, web_address
 from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownModel
+from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
 
-MOST_ADDRESS_CHARACTERS: Final = 500
-UPLOAD_METHODS: Final = ("", "s3", "oss")  # where the vendor keeps results; ours are where our storage is
+MAX_ADDRESS_CHARACTERS: Final = 500
+UPLOAD_METHODS: Final = ("", "s3", "oss")  # where the vendor stores results; ours go to our storage
 STATES: Final[dict[State, str]] = {
     State.QUEUED: "waiting",
     State.FETCHING: "queuing",
@@ -36,11 +35,11 @@ STATES: Final[dict[State, str]] = {
 
 
 def router(context: AppContext) -> APIRouter:
-    """All endpoints of the dialect."""
+    """All endpoints of this facade."""
     routes = APIRouter(
-        route_class=guarded(render_error),
+        route_class=guarded_route(render_error),
         tags=["kie"],
-        dependencies=[Security(HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key."))],
+        dependencies=[Security(BEARER_KEY)],
     )
 
     @routes.post("/api/v1/jobs/createTask", **CREATE_TASK)
@@ -56,7 +55,7 @@ def router(context: AppContext) -> APIRouter:
         account = await account_of(request, context)
         context.rates.count(account.id, READ)
         task_id = request.query_params.get("taskId", "").strip()
-        return JSONResponse(await run_in_threadpool(_found, task_id, account.id, context))
+        return JSONResponse(await run_in_threadpool(_record_info, task_id, account.id, context))
 
     @routes.get("/api/v1/chat/credit", **CREDIT)
     async def credit(request: Request) -> JSONResponse:
@@ -77,25 +76,25 @@ def router(context: AppContext) -> APIRouter:
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
-    """An error as this dialect says it."""
+    """Render an error in this dialect."""
     return JSONResponse(error_body(error))
 
 
 def new_task(parameters: dict[str, Any], account_id: int, context: AppContext) -> NewJob:
-    """The job that createTask's parameters ask for; raises ParameterError and its kinds."""
+    """The job that createTask's parameters describe. Raises ParameterError and its subclasses."""
     if text(parameters, "model") != MODEL:
         raise UnknownModel(f"the model must be {MODEL}")
-    wanted = _input(parameters.get("input"), context.options.json_depth)
-    url = text(wanted, "video_url", "videoUrl")
+    task_input = _parse_input(parameters.get("input"), context.options.json_depth)
+    url = text(task_input, "video_url", "videoUrl")
     if not url:
         raise MediaAddressInvalid("input.video_url is required")
-    method = text(wanted, "upload_method")
+    method = text(task_input, "upload_method")
     if method not in UPLOAD_METHODS:
         raise ParameterError("input.upload_method must be s3 or oss")
     callback_url = _callback_address(text(parameters, "callBackUrl"))
-    source = share_source_of(url, account_id, context, MOST_ADDRESS_CHARACTERS)
+    source = share_source_of(url, account_id, context, MAX_ADDRESS_CHARACTERS)
     return NewJob(
-        id=new_id(f"task_{MODEL}_", int(time.time() * 1000)),
+        id=new_id(f"task_{MODEL}_", now_ms()),
         account_id=account_id,
         facade=FACADE.name,
         spec=JobSpec("video", source_url=source.url, source_key=source.key),
@@ -105,17 +104,17 @@ def new_task(parameters: dict[str, Any], account_id: int, context: AppContext) -
 
 
 def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
-    """A task as recordInfo tells it; times in milliseconds."""
-    fail_code, fail_message = _why(job)
+    """A task as recordInfo returns it; times in milliseconds."""
+    fail_code, fail_message = _failure_code_and_message(job)
     return {
         "taskId": job.id,
         "model": MODEL,
         "state": STATES[job.state],
-        "param": _param(job.request),
+        "param": _request_json(job.request),
         "resultJson": _result(job, links, int(link_seconds)),
         "failCode": fail_code,
         "failMsg": fail_message,
-        "costTime": _cost_ms(job),
+        "costTime": _processing_ms(job),
         "completeTime": job.finished_ms,
         "createTime": job.created_ms,
         "updateTime": job.updated_ms,
@@ -125,24 +124,24 @@ def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
 
 
 def callback(job: Job, links: Links, link_seconds: float) -> Callback:
-    """What an ended task's `callBackUrl` is told: its record, but `costTime` in seconds."""
-    done = job.state is State.SUCCEEDED
-    seconds = round((_cost_ms(job) or 0) / 1000)
+    """The body of an ended task's callback: its record, but with `costTime` in seconds."""
+    succeeded = job.state is State.SUCCEEDED
+    seconds = round((_processing_ms(job) or 0) / 1000)
     data = record(job, links, link_seconds) | {"costTime": seconds, "task_id": job.id}
-    message = "Playground task completed successfully." if done else "Playground task failed."
-    return Callback(job.id, {"code": 200 if done else 501, "msg": message, "data": data})
+    message = "Playground task completed successfully." if succeeded else "Playground task failed."
+    return Callback(job.id, {"code": 200 if succeeded else 501, "msg": message, "data": data})
 
 
 def _success(data: object) -> JSONResponse:
     return JSONResponse({"code": 200, "msg": "success", "data": data})
 
 
-def _input(value: object, most_depth: int) -> dict[str, Any]:
-    """The task's `input`: an object, or JSON text of one."""
+def _parse_input(value: object, max_depth: int) -> dict[str, Any]:
+    """Parse the task's `input`: an object, or JSON text of one. Raises ParameterError."""
     if isinstance(value, dict):
         return value
     if isinstance(value, str):
-        return parse_object(value, most_depth)
+        return parse_object(value, max_depth)
     raise ParameterError("input must be an object")
 
 
@@ -153,7 +152,7 @@ def _callback_address(url: str) -> str | None:
         raise ParameterError(f"callBackUrl: {error}") from None
 
 
-def _found(task_id: str, account_id: int, context: AppContext) -> dict[str, Any]:
+def _record_info(task_id: str, account_id: int, context: AppContext) -> dict[str, Any]:
     if not task_id:
         raise ParameterMissing("taskId parameter is required")
     job = context.task(account_id, task_id, FACADE.name)
@@ -164,12 +163,12 @@ def _found(task_id: str, account_id: int, context: AppContext) -> dict[str, Any]
 def _direct_link(url: str, account_id: int, context: AppContext) -> str:
     key = context.links.key_of(url)
     if key is None or not owns(context.job_service, account_id, key):
-        raise MediaAddressInvalid("the url is not of a file that this service made for the account")
+        raise MediaAddressInvalid("the url does not point to a file of this account")
     return context.links.url(key, int(context.options.direct_link_seconds))
 
 
-def _param(request: Mapping[str, Any]) -> str:
-    """The request as the vendor gives it back: JSON text within JSON text."""
+def _request_json(request: Mapping[str, Any]) -> str:
+    """The request as the vendor repeats it: JSON text within JSON text."""
     return _json({"model": MODEL, **request, "input": _json(request["input"])})
 
 
@@ -180,8 +179,8 @@ def _result(job: Job, links: Links, link_seconds: int) -> str | None:
     return _json({"resultUrls": [clean], "resultWaterMarkUrls": [source]})
 
 
-def _why(job: Job) -> tuple[str, str] | tuple[None, None]:
-    """Code and words of a failure; None unless there is one: clients read even an empty `failCode` as a failure."""
+def _failure_code_and_message(job: Job) -> tuple[str, str] | tuple[None, None]:
+    """Code and message of a failure, else None: clients treat even an empty `failCode` as a failure."""
     if STATES[job.state] != "fail":
         return None, None
     failure = job.failure or Failure.of(JobCancelled("the task was cancelled"))
@@ -189,8 +188,8 @@ def _why(job: Job) -> tuple[str, str] | tuple[None, None]:
     return str(code.code), code.message or failure.message
 
 
-def _cost_ms(job: Job) -> int | None:
-    """How long it was worked on; None before its end."""
+def _processing_ms(job: Job) -> int | None:
+    """Time from the job's start to its end in milliseconds; None before its end."""
     return None if job.finished_ms is None else job.finished_ms - (job.started_ms or job.created_ms)
 
 

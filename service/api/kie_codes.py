@@ -1,4 +1,4 @@
-"""The kie dialect's words for errors."""
+"""The kie facade's error codes."""
 
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ UPLOAD_CODES: Final[Codes] = {**CODES, ParameterError: Code(400), InputError: Co
 
 
 def error_body(error: CleanplateError) -> dict[str, Any]:
-    """An error's answer; that of a wrong key has no `data`, as the vendor's."""
+    """The response to an error. As with the vendor, the one to a wrong key has no `data`."""
     code = code_of(CODES, type(error))
-    told = {"code": code.code, "msg": code.words(error)}
-    return told if isinstance(error, AccessError) else told | {"data": None}
+    body = {"code": code.code, "msg": code.message_for(error)}
+    return body if isinstance(error, AccessError) else body | {"data": None}

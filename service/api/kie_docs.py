@@ -1,11 +1,11 @@
-"""The kie dialect in the OpenAPI document."""
+"""The kie facade in the OpenAPI document."""
 
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from service.api.kie_codes import MODEL
-from service.api.openapi import answers, asks, reads
+from service.api.openapi import example_responses, query_parameter, request_body
 
 TASK_ID: Final = "task_sora-watermark-remover_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
 VIDEO: Final = "https://sora.chatgpt.com/p/s_68e83bd7eee88191be79d2ba7158516f"
@@ -32,31 +32,31 @@ REFUSED: Final = {"success": False, "code": 400, "msg": "uploadPath is required"
 class TaskInput(BaseModel):
     """What to clean."""
 
-    video_url: str = Field(max_length=500, description="A video's address, a share link, or the `downloadUrl` of an upload.")
-    upload_method: Literal["s3", "oss"] = Field("s3", description="Accepted, and without effect.")
+    video_url: str = Field(max_length=500, description="URL of a video, a share link, or the `downloadUrl` of an upload.")
+    upload_method: Literal["s3", "oss"] = Field("s3", description="Accepted but ignored.")
 
 
 class CreateTask(BaseModel):
     """A new task."""
 
     model: Literal["sora-watermark-remover"]
-    callBackUrl: str | None = Field(None, description="Where the task's end is POSTed to.")
+    callBackUrl: str | None = Field(None, description="URL to which the task's outcome is POSTed.")
     input: Annotated[
         Any, WithJsonSchema({"anyOf": [TaskInput.model_json_schema(), {"type": "string", "description": "The same as JSON text."}]})
     ]
 
 
 class FileLink(BaseModel):
-    """A file of ours."""
+    """A file in this service's storage."""
 
-    url: str = Field(description="A link that this service gave out and that has not expired.")
+    url: str = Field(description="A link from this service that has not expired.")
 
 
 class Named(BaseModel):
-    """Where an upload goes."""
+    """Where an upload is stored."""
 
     uploadPath: str = Field(description="A folder of your choice.")
-    fileName: str | None = Field(None, description="The suffix is corrected to that of the file's type.")
+    fileName: str | None = Field(None, description="The suffix is corrected to match the file's type.")
 
 
 class StreamUpload(Named):
@@ -66,15 +66,15 @@ class StreamUpload(Named):
 
 
 class UrlUpload(Named):
-    """A file by its address."""
+    """A file by its URL."""
 
-    fileUrl: str = Field(description="An address that is publicly reachable.")
+    fileUrl: str = Field(description="A publicly reachable URL.")
 
 
 class Base64Upload(Named):
     """A file in JSON."""
 
-    base64Data: str = Field(description="Base64 text, or a `data:` address.")
+    base64Data: str = Field(description="Base64 text, or a `data:` URL.")
 
 
 def _endpoint(summary: str, responses: dict[int | str, dict[str, Any]], extra: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -98,44 +98,44 @@ RECORD: Final = {
 }
 CREATE_TASK: Final = _endpoint(
     "Create a task",
-    answers(
+    example_responses(
         created={"code": 200, "msg": "success", "data": {"taskId": TASK_ID}},
         denied=DENIED,
         no_credits={"code": 402, "msg": "The current credits are insufficient. Please top up.", "data": None},
     ),
-    reads(CreateTask, {"model": MODEL, "callBackUrl": "https://example.com/callback", "input": {"video_url": VIDEO}}),
+    request_body(CreateTask, {"model": MODEL, "callBackUrl": "https://example.com/callback", "input": {"video_url": VIDEO}}),
 )
 RECORD_INFO: Final = _endpoint(
-    "Look at a task",
-    answers(
+    "Get a task",
+    example_responses(
         succeeded={"code": 200, "msg": "success", "message": "success", "data": RECORD},
         denied=DENIED,
         unknown={"code": 422, "msg": "recordInfo is null", "data": None},
     ),
-    asks("taskId", "The task's id.", TASK_ID),
+    query_parameter("taskId", "The task's id.", TASK_ID),
 )
-CREDIT: Final = _endpoint("Credits left", answers(credits={"code": 200, "msg": "success", "data": 100}, denied=DENIED))
+CREDIT: Final = _endpoint("Credits left", example_responses(credits={"code": 200, "msg": "success", "data": 100}, denied=DENIED))
 DOWNLOAD_URL: Final = _endpoint(
-    "A link to a file of ours that is good for 20 minutes",
-    answers(
+    "Get a link to a stored file, valid for 20 minutes",
+    example_responses(
         link={"code": 200, "msg": "success", "data": RESULT},
-        foreign={"code": 422, "msg": "the url is not of a file that this service made for the account", "data": None},
+        foreign={"code": 422, "msg": "the url does not point to a file of this account", "data": None},
         denied=DENIED,
     ),
-    reads(FileLink, {"url": RESULT}),
+    request_body(FileLink, {"url": RESULT}),
 )
 STREAM_UPLOAD: Final = _endpoint(
     "Upload a file in a form",
-    answers(uploaded=UPLOADED, refused=REFUSED),
-    reads(StreamUpload, {"file": "(the file's bytes)", "uploadPath": "videos", "fileName": "clip.mp4"}, "multipart/form-data"),
+    example_responses(uploaded=UPLOADED, refused=REFUSED),
+    request_body(StreamUpload, {"file": "(the file's bytes)", "uploadPath": "videos", "fileName": "clip.mp4"}, "multipart/form-data"),
 )
 URL_UPLOAD: Final = _endpoint(
-    "Upload a file by its address",
-    answers(uploaded=UPLOADED, refused=REFUSED),
-    reads(UrlUpload, {"fileUrl": "http://example.com/pixel.png", "uploadPath": "images", "fileName": "pixel.png"}),
+    "Upload a file by its URL",
+    example_responses(uploaded=UPLOADED, refused=REFUSED),
+    request_body(UrlUpload, {"fileUrl": "http://example.com/pixel.png", "uploadPath": "images", "fileName": "pixel.png"}),
 )
 BASE64_UPLOAD: Final = _endpoint(
     "Upload a file as base64",
-    answers(uploaded=UPLOADED, refused=REFUSED),
-    reads(Base64Upload, {"base64Data": PIXEL, "uploadPath": "images", "fileName": "pixel.png"}),
+    example_responses(uploaded=UPLOADED, refused=REFUSED),
+    request_body(Base64Upload, {"base64Data": PIXEL, "uploadPath": "images", "fileName": "pixel.png"}),
 )

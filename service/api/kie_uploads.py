@@ -1,9 +1,8 @@
-"""The kie dialect's three uploads: a form's file, a file by its address, and one as base64 in JSON."""
+"""The kie facade's three uploads: a file in a form, by its URL, and as base64 in JSON."""
 
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
@@ -15,14 +14,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from service.api.auth import account_of
-from service.api.facade import AppContext, code_of, guarded
+from service.api.facade import AppContext, code_of, guarded_route
 from service.api.kie_codes import UPLOAD_CODES
 from service.api.kie_docs import BASE64_UPLOAD, STREAM_UPLOAD, URL_UPLOAD
 from service.api.parameters import read_parameters, required, text
 from service.api.rates import READ
 from service.api.source import web_address
-from service.api.upload import TEMPORARY_PREFIX, keep_stream, plain_name, plain_path, read_form, upload_key
+from service.api.times import rfc3339
+from service.api.upload import TEMPORARY_PREFIX, plain_name, plain_path, read_form, store_stream, upload_key
 from service.errors import CleanplateError, ParameterError, ParameterMissing, TooLarge
+from service.jobs.database import now_ms
 from service.media import HEAD_BYTES, head_of, suffix_of_head
 from service.outside.fetch import FetchLimits, fetch
 from service.outside.storage import content_type_of
@@ -33,87 +34,88 @@ UNNAMED: Final = "upload"
 
 def router(context: AppContext) -> APIRouter:
     """The three endpoints."""
-    routes = APIRouter(route_class=guarded(render_error), tags=["kie"])
+    routes = APIRouter(route_class=guarded_route(render_error), tags=["kie"])
 
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
-        account_id = await _counted(request, context)
+        account_id = await _authenticate(request, context)
         async with read_form(request, context.options.upload_bytes) as form:
-            return await run_in_threadpool(_keep_form, form, account_id, context)
+            return await run_in_threadpool(_store_form_file, form, account_id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
-        account_id = await _counted(request, context)
-        return await run_in_threadpool(_keep_fetched, await read_parameters(request, context.options), account_id, context)
+        account_id = await _authenticate(request, context)
+        return await run_in_threadpool(_store_fetched, await read_parameters(request, context.options), account_id, context)
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
-        account_id = await _counted(request, context)
-        return await run_in_threadpool(_keep_base64, await read_parameters(request, context.options), account_id, context)
+        account_id = await _authenticate(request, context)
+        return await run_in_threadpool(_store_base64, await read_parameters(request, context.options), account_id, context)
 
     return routes
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
-    """An error as the uploads say it."""
+    """Render an error as the uploads do."""
     code = code_of(UPLOAD_CODES, type(error))
-    return JSONResponse({"success": False, "code": code.code, "msg": code.words(error)})
+    return JSONResponse({"success": False, "code": code.code, "msg": code.message_for(error)})
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where an upload goes, by the client's wishes: `path` is plain, and its suffix that of the file's bytes."""
+    """Where an upload is stored. `path` is the client's choice, sanitised, with the suffix of the file's type."""
 
     key: str
     path: str
 
     @classmethod
     def of(cls, parameters: dict[str, Any], default_name: str, head: bytes, account_id: int) -> Self:
-        """Raises ParameterMissing, and NotMedia where the bytes are of no type that we take."""
+        """Raises ParameterMissing, and NotMedia or UnsupportedFormat for bytes of an unsupported type."""
         folder = plain_path(required(parameters, "uploadPath"))
         stem = plain_name(PurePosixPath(text(parameters, "fileName") or default_name).stem) or UNNAMED
         path = str(PurePosixPath(folder, stem + suffix_of_head(head)))
         return cls(upload_key(account_id, path), path)
 
 
-async def _counted(request: Request, context: AppContext) -> int:
+async def _authenticate(request: Request, context: AppContext) -> int:
+    """The id of the request's account, after counting the request against its rate limit."""
     account = await account_of(request, context)
     context.rates.count(account.id, READ)
     return account.id
 
 
-def _keep_form(form: FormData, account_id: int, context: AppContext) -> JSONResponse:
+def _store_form_file(form: FormData, account_id: int, context: AppContext) -> JSONResponse:
     upload = form.get("file")
     if not isinstance(upload, UploadFile):
         raise ParameterMissing("file is required")
     target = Target.of(dict(form), upload.filename or "", upload.file.read(HEAD_BYTES), account_id)
     upload.file.seek(0)
-    return _kept(target, keep_stream(context.storage, target.key, upload.file), context)
+    return _upload_response(target, store_stream(context.storage, target.key, upload.file), context)
 
 
-def _keep_fetched(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
+def _store_fetched(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
     url = web_address(required(parameters, "fileUrl"))
-    required(parameters, "uploadPath")  # before the fetch
+    required(parameters, "uploadPath")  # check it before the download
     limits = FetchLimits(bytes=context.options.upload_bytes, seconds=FETCH_SECONDS)
     with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
         path = Path(folder) / "fetched"
         fetched = fetch(url, path, context.egress, limits)
         target = Target.of(parameters, unquote(urlsplit(url).path), head_of(path), account_id)
         context.storage.put_file(target.key, path, content_type_of(target.key))
-    return _kept(target, fetched.bytes, context)
+    return _upload_response(target, fetched.bytes, context)
 
 
-def _keep_base64(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
-    data = decoded(required(parameters, "base64Data"))
+def _store_base64(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
+    data = decode_base64(required(parameters, "base64Data"))
     if len(data) > context.options.upload_bytes:
         raise TooLarge(f"the file has more than {context.options.upload_bytes // 2**20} MiB, which is the limit")
     target = Target.of(parameters, "", data[:HEAD_BYTES], account_id)
     context.storage.put_bytes(target.key, data, content_type_of(target.key))
-    return _kept(target, len(data), context)
+    return _upload_response(target, len(data), context)
 
 
-def decoded(base64_text: str) -> bytes:
-    """The bytes of base64 text, which may be a `data:` address and have line breaks; raises ParameterError."""
+def decode_base64(base64_text: str) -> bytes:
+    """Decode base64 text, which may be a `data:` URL and contain line breaks. Raises ParameterError."""
     digits = base64_text.partition(",")[2] if base64_text.startswith("data:") else base64_text
     try:
         return base64.b64decode("".join(digits.split()), validate=True)
@@ -121,13 +123,13 @@ def decoded(base64_text: str) -> bytes:
         raise ParameterError("base64Data is not base64") from None
 
 
-def _kept(target: Target, file_bytes: int, context: AppContext) -> JSONResponse:
+def _upload_response(target: Target, file_bytes: int, context: AppContext) -> JSONResponse:
     data = {
         "fileName": PurePosixPath(target.path).name,
         "filePath": target.path,
         "downloadUrl": context.links.url(target.key, int(context.options.result_link_seconds)),
         "fileSize": file_bytes,
         "mimeType": content_type_of(target.key),
-        "uploadedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "uploadedAt": rfc3339(now_ms()),
     }
     return JSONResponse({"success": True, "code": 200, "msg": "File uploaded successfully", "data": data})

@@ -1,21 +1,19 @@
-"""The native API: jobs as resources, ordinary HTTP status codes, problems as RFC 9457 has them."""
+"""The native API: jobs as resources, ordinary HTTP status codes, problem details (RFC 9457)."""
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
 from fastapi.responses import JSONResponse, RedirectResponse
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
-from service.api.auth import account_of
+from service.api.auth import BEARER_KEY, account_of
 from service.api.facade import AppContext, Callback, Facade
-from service.api.native_events import HEADERS, EventStream, news, stream
+from service.api.native_events import HEADERS, EventStream, job_and_events, stream
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
@@ -23,36 +21,38 @@ from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Probl
 from service.api.rates import READ, SUBMIT
 from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
+from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, NewJob, Result, new_id
 from service.outside.links import Links
 
 PREFIX: Final = "job_"
-JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # of all facades; no database is asked for anything else
+JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # any facade's; the database is queried for nothing else
 CURSOR: Final = r"^\d{1,15}-\d{1,4}$"
 
-IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200, description="Makes a repeated request find the same job.")]
-LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="The number of the last event that you know.")]
+IdempotencyKey = Annotated[
+    str | None, Header(min_length=1, max_length=200, description="A repeated request with the same key returns the same job.")
+]
+LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="Number of the last event received.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
-After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the page before.")]
+After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page.")]
 
 
 def router(context: AppContext) -> APIRouter:
     """All endpoints below `/v1`."""
-    # The switch `sora_links_only` is about what vendors document; here any source will do.
+    # The option `sora_links_only` applies to the vendors' dialects; here any source is accepted.
     context = replace(context, options=replace(context.options, sora_links_only=False))
 
     async def sign_in(request: Request) -> None:
         request.state.account = await account_of(request, context)
 
-    bearer = HTTPBearer(auto_error=False, scheme_name="BearerKey", description="The account's key.")
-    routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(bearer), Depends(sign_in)])
-    _add_jobs(routes, context)
-    _add_job(routes, context)
+    routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(BEARER_KEY), Depends(sign_in)])
+    _add_account_routes(routes, context)
+    _add_job_routes(routes, context)
     return routes
 
 
-def _add_jobs(routes: APIRouter, context: AppContext) -> None:
-    """What is about the account: its jobs and credits."""
+def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
+    """Add the routes of the account: its jobs and credits."""
 
     @routes.post("/jobs", **docs.CREATE)
     async def create(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
@@ -60,61 +60,63 @@ def _add_jobs(routes: APIRouter, context: AppContext) -> None:
         order = await read_order(request, account.id, context)
         job, is_new = await run_in_threadpool(_submit, order, idempotency_key, account.id, context)
         headers = {"Location": f"/v1/jobs/{job.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
-        return _shown(_view(job, context), 201 if is_new else 200, headers)
+        return _json_response(_job_view(job, context), 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
     async def jobs(request: Request, limit: Limit = 20, cursor: After = None) -> Response:
         account = _caller(request, context, READ)
-        place = Cursor.parse(cursor) if cursor else Cursor()
-        found = await run_in_threadpool(context.job_service.jobs, account.id, limit + place.seen + 1, place.before_ms)
-        page = found[place.seen :][:limit]
-        following = place.after(page) if len(found) > place.seen + limit else None
-        return _shown(JobPage(data=[_view(job, context) for job in page], next_cursor=str(following) if following else None))
+        position = Cursor.parse(cursor) if cursor else Cursor()
+        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, limit + position.seen + 1, position.before_ms)
+        page = jobs_found[position.seen :][:limit]
+        next_position = position.after(page) if len(jobs_found) > position.seen + limit else None
+        return _json_response(
+            JobPage(data=[_job_view(job, context) for job in page], next_cursor=str(next_position) if next_position else None)
+        )
 
     @routes.get("/account", **docs.ACCOUNT_OF_KEY)
     async def account(request: Request) -> Response:
         account = _caller(request, context, READ)
-        return _shown(await run_in_threadpool(_account, account, context))
+        return _json_response(await run_in_threadpool(_account_view, account, context))
 
 
-def _add_job(routes: APIRouter, context: AppContext) -> None:
-    """What is about one job."""
+def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
+    """Add the routes of one job."""
 
     @routes.get("/jobs/{job_id}", **docs.FIND)
     async def find(request: Request, job_id: str) -> Response:
-        return _shown(_view(await _find(request, job_id, context), context))
+        return _json_response(_job_view(await _find(request, job_id, context), context))
 
     @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
     async def cancel(request: Request, job_id: str) -> Response:
         job = await _find(request, job_id, context)
-        return _shown(_view(await run_in_threadpool(context.job_service.cancel, job.account_id, job.id), context))
+        return _json_response(_job_view(await run_in_threadpool(context.job_service.cancel, job.account_id, job.id), context))
 
     @routes.get("/jobs/{job_id}/events", **docs.STREAM)
     async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
         job = await _find(request, job_id, context)
-        job, missed = await run_in_threadpool(news, context.job_service, job, last_event_id)
+        job, missed = await run_in_threadpool(job_and_events, context.job_service, job, last_event_id)
         if job.ended and not missed:
-            return Response(status_code=204)  # which tells a browser not to come back
+            return Response(status_code=204)  # tells a browser not to reconnect
         return EventStream(stream(context.job_service, job, last_event_id), headers=HEADERS)
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        found = _result(await _find(request, job_id, context))
-        if isinstance(found, Failure):
-            return Problem.of_failure(found).answer()
-        return RedirectResponse(context.links.url(found.clean_key, int(context.options.result_link_seconds)), 303)
+        outcome = _result_or_failure(await _find(request, job_id, context))
+        if isinstance(outcome, Failure):
+            return Problem.of_failure(outcome).response()
+        return RedirectResponse(context.links.url(outcome.clean_key, int(context.options.result_link_seconds)), 303)
 
     @routes.get("/jobs/{job_id}/report", **docs.REPORT)
     async def report(request: Request, job_id: str) -> Response:
-        found = _result(await _find(request, job_id, context))
-        if isinstance(found, Failure):
-            return Problem.of_failure(found).answer()
-        return Response(await run_in_threadpool(_report, found, context), media_type="application/json")
+        outcome = _result_or_failure(await _find(request, job_id, context))
+        if isinstance(outcome, Failure):
+            return Problem.of_failure(outcome).response()
+        return Response(await run_in_threadpool(_read_report, outcome, context), media_type="application/json")
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the account's jobs, newest first: before this millisecond, and behind so many of the jobs there. Jobs may share one."""
+    """A position in the account's jobs, newest first: before this millisecond, after the first `seen` jobs in it."""
 
     before_ms: int | None = None
     seen: int = 0
@@ -125,7 +127,7 @@ class Cursor:
         return cls(int(before_ms), int(seen))
 
     def after(self, page: Sequence[Job]) -> "Cursor":
-        """The place behind these jobs, which are those that follow this place."""
+        """The position after these jobs, which follow this position."""
         before_ms = page[-1].created_ms + 1
         seen = sum(job.created_ms + 1 == before_ms for job in page)
         return Cursor(before_ms, seen + (self.seen if before_ms == self.before_ms else 0))
@@ -135,7 +137,7 @@ class Cursor:
 
 
 def callback(job: Job, links: Links, link_seconds: float) -> Callback:
-    """What is told of a job's end. The event's id is the same however often it is told."""
+    """The callback for an ended job. The event's id is the same in every delivery."""
     event: Mapping[str, object] = {
         "type": f"job.{job.state}",
         "id": f"evt_{job.id.removeprefix(PREFIX)}",
@@ -145,10 +147,10 @@ def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     return Callback(job.id, event)
 
 
-def _caller(request: Request, context: AppContext, what: str) -> Account:
-    """Who asks; raises RateLimited."""
+def _caller(request: Request, context: AppContext, kind: str) -> Account:
+    """The request's account, after counting the request. Raises RateLimited."""
     account: Account = request.state.account
-    context.rates.count(account.id, what)
+    context.rates.count(account.id, kind)
     return account
 
 
@@ -160,9 +162,9 @@ async def _find(request: Request, job_id: str, context: AppContext) -> Job:
 
 
 def _submit(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[Job, bool]:
-    """The job, and whether it is a new one; files of a request that made none are deleted."""
+    """Submit the order; return the job and whether it is new. Files of a request that created no job are deleted."""
     new = NewJob(
-        id=new_id(PREFIX, time.time_ns() // 1_000_000),
+        id=new_id(PREFIX, now_ms()),
         account_id=account_id,
         facade=FACADE.name,
         spec=order.spec,
@@ -179,12 +181,12 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
         if order.folder and (job is None or job.id != new.id):
             context.storage.delete_under(order.folder)
     if job.id != new.id and job.request.get("digest") != order.digest:
-        raise IdempotencyKeyReused("the Idempotency-Key was sent with another request before")
+        raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
     return job, job.id == new.id
 
 
-def _result(job: Job) -> Result | Failure:
-    """What became of a job; raises JobNotEnded."""
+def _result_or_failure(job: Job) -> Result | Failure:
+    """The outcome of an ended job. Raises JobNotEnded."""
     if not job.ended:
         raise JobNotEnded(f"the job is {job.state}")
     if job.result is None or job.failure:
@@ -192,21 +194,21 @@ def _result(job: Job) -> Result | Failure:
     return job.result
 
 
-def _report(result: Result, context: AppContext) -> bytes:
+def _read_report(result: Result, context: AppContext) -> bytes:
     if result.report_key is None or context.storage.stat(result.report_key) is None:
-        raise ReportMissing("the job left no report, or its files have been deleted")
+        raise ReportMissing("the job has no report, or its files have been deleted")
     return context.storage.get_bytes(result.report_key)
 
 
-def _account(account: Account, context: AppContext) -> AccountView:
+def _account_view(account: Account, context: AppContext) -> AccountView:
     return AccountView.of(account, context.job_service.balance(account.id), context.job_service.spent_credits(account.id))
 
 
-def _view(job: Job, context: AppContext) -> JobView:
+def _job_view(job: Job, context: AppContext) -> JobView:
     return JobView.of(job, context.links, int(context.options.result_link_seconds))
 
 
-def _shown(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _json_response(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse(view.model_dump(mode="json"), status, headers)
 
 

@@ -75,31 +75,31 @@ EVENTS: Final = (
 )
 
 
-def inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's schema without references: those of a schema within the document would lead to the document's own top."""
+def inline_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's schema with its references resolved, as they would otherwise point to the top of the document."""
     schema = model.model_json_schema()
     parts = schema.pop("$defs", {})
 
-    def resolved(value: Any) -> Any:
+    def resolve(value: Any) -> Any:
         if isinstance(value, list):
-            return [resolved(part) for part in value]
+            return [resolve(part) for part in value]
         if not isinstance(value, dict):
             return value
         if "$ref" in value:
-            return resolved(parts[value["$ref"].rpartition("/")[2]])
-        return {name: resolved(part) for name, part in value.items()}
+            return resolve(parts[value["$ref"].rpartition("/")[2]])
+        return {name: resolve(part) for name, part in value.items()}
 
-    found: dict[str, Any] = resolved(schema)
-    return found
+    inlined: dict[str, Any] = resolve(schema)
+    return inlined
 
 
-def says(description: str, model: type[BaseModel], example: object) -> dict[str, Any]:
-    """An answer of this model."""
+def json_response(description: str, model: type[BaseModel], example: object) -> dict[str, Any]:
+    """A JSON response of this model."""
     return {"description": description, "model": model, "content": {"application/json": {"example": example}}}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that an endpoint may answer, and those that every one may."""
+    """The problem responses of an endpoint: those of every endpoint, and these."""
     content = {MEDIA_TYPE: {"schema": SCHEMA}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
@@ -108,41 +108,41 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 BODY: Final = {
-    "application/json": {"schema": inlined(NewJobBody), "example": NEW_JOB},
-    "multipart/form-data": {"schema": inlined(UploadBody), "example": {"file": "(the file's bytes)"}},
+    "application/json": {"schema": inline_schema(NewJobBody), "example": NEW_JOB},
+    "multipart/form-data": {"schema": inline_schema(UploadBody), "example": {"file": "(the file's bytes)"}},
 }
 CREATE: Final[dict[str, Any]] = {
     "summary": "Create a job",
     "description": (
-        "From an address, or from a file in a form. With an `Idempotency-Key`, the same request again answers the same job, "
-        "with 200 and `Idempotent-Replayed: true`; another request with that key is refused."
+        "From a URL, or from a file in a form. With an `Idempotency-Key`, repeating the request returns the same job "
+        "with status 200 and `Idempotent-Replayed: true`; another request with the same key is refused."
     ),
     "status_code": 201,
     "openapi_extra": {"requestBody": {"required": True, "content": BODY}},
     "responses": {
-        201: says("The job; `Location` is its address.", JobView, JOB),
-        200: says("The job that this key already stands for.", JobView, JOB),
+        201: json_response("The job; `Location` is its URL.", JobView, JOB),
+        200: json_response("The job that was created with this key.", JobView, JOB),
     }
     | problems(400, 402, 413, 415),
 }
 LIST: Final[dict[str, Any]] = {
     "summary": "List jobs",
-    "description": "The account's jobs, whichever of the APIs they came by, newest first.",
-    "responses": {200: says("Some of them.", JobPage, {"data": [DONE], "next_cursor": None})} | problems(),
+    "description": "All jobs of the account, newest first, whichever API created them.",
+    "responses": {200: json_response("A page of jobs.", JobPage, {"data": [DONE], "next_cursor": None})} | problems(),
 }
-FIND: Final[dict[str, Any]] = {"summary": "Look at a job", "responses": {200: says("The job.", JobView, DONE)} | problems(404)}
+FIND: Final[dict[str, Any]] = {"summary": "Get a job", "responses": {200: json_response("The job.", JobView, DONE)} | problems(404)}
 CANCEL: Final[dict[str, Any]] = {
     "summary": "Cancel a job",
-    "description": "One that waits ends at once, one that runs as soon as its worker hears of it; one that has ended stays as it is.",
-    "responses": {200: says("The job as it is now.", JobView, CANCELLED)} | problems(404),
+    "description": "A queued job ends at once, a running one as soon as its worker notices. An ended job is unchanged.",
+    "responses": {200: json_response("The job in its current state.", JobView, CANCELLED)} | problems(404),
 }
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",
-    "description": "Server-sent events: the job's states, numbered, and its progress. `Last-Event-ID` goes on after a number.",
+    "description": "Server-sent events: numbered changes of state, and progress. `Last-Event-ID` resumes after a number.",
     "response_class": EventStream,
     "responses": {
-        200: {"description": "What happens, until the job has ended.", "content": {"text/event-stream": {"example": EVENTS}}},
-        204: {"description": "It has ended, and you know all of it."},
+        200: {"description": "Events until the job has ended.", "content": {"text/event-stream": {"example": EVENTS}}},
+        204: {"description": "The job has ended, and there are no more events."},
     }
     | problems(404),
 }
@@ -150,14 +150,14 @@ DOWNLOAD: Final[dict[str, Any]] = {
     "summary": "Download a job's result",
     "status_code": 303,
     "response_class": RedirectResponse,
-    "responses": {303: {"description": "To the file: a signed link that expires."}} | problems(404, 409, 413, 415, 502, 504),
+    "responses": {303: {"description": "Redirect to the file: a signed link that expires."}} | problems(404, 409, 413, 415, 502, 504),
 }
 REPORT: Final[dict[str, Any]] = {
     "summary": "Read a job's report",
-    "description": "Where marks were found, when, and how they look; the figures of each step. `report_page_url` shows the same.",
-    "responses": {200: says("What was done.", ReportView, EXAMPLE)} | problems(404, 409, 413, 415, 502, 504),
+    "description": "Where and when marks were found, what they look like, and the timing of each step. `report_page_url` shows the same.",
+    "responses": {200: json_response("The report.", ReportView, EXAMPLE)} | problems(404, 409, 413, 415, 502, 504),
 }
 ACCOUNT_OF_KEY: Final[dict[str, Any]] = {
-    "summary": "Look at the account",
-    "responses": {200: says("The key's account.", AccountView, ACCOUNT)} | problems(),
+    "summary": "Get the account",
+    "responses": {200: json_response("The account of the key.", AccountView, ACCOUNT)} | problems(),
 }

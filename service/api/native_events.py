@@ -1,4 +1,4 @@
-"""A job's events as they happen, as server-sent events: its states, each with a number to resume after, and its progress between them."""
+"""A job's events as server-sent events: its states, each with a number to resume after, and its progress in between."""
 
 import json
 import time
@@ -9,16 +9,16 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from service.api.native_models import moment
+from service.api.times import rfc3339
 from service.errors import CleanplateError
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.jobs.store import Event
 
-LOOK_SECONDS: Final = 0.5
-HEARTBEAT: Final = ": still here\n\n"  # a comment, which clients skip
-HEARTBEAT_SECONDS: Final = 15.0  # proxies cut a line that is silent for longer, often 30 or 60 s
-# Past caches and buffers of proxies: each event is to arrive when it happens.
+POLL_SECONDS: Final = 0.5
+HEARTBEAT: Final = ": still here\n\n"  # a comment, which clients ignore
+HEARTBEAT_SECONDS: Final = 15.0  # proxies close connections that are silent for longer, often after 30 or 60 s
+# Keeps proxies from caching or buffering: events should arrive as they happen.
 HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -29,35 +29,35 @@ class EventStream(StreamingResponse):
 
 
 async def stream(job_service: JobService, job: Job, after: int) -> AsyncIterator[str]:
-    """What happens to the job, from after this event's number, until it has ended."""
-    told_percent = -1
-    told_at = time.monotonic()
+    """Stream the job's events with a number greater than `after`, until it has ended."""
+    sent_percent = -1
+    sent_at = time.monotonic()
     while True:
         try:
-            job, events = await run_in_threadpool(news, job_service, job, after)
-        except CleanplateError:  # the client asks again by itself, from where it was
+            job, events = await run_in_threadpool(job_and_events, job_service, job, after)
+        except CleanplateError:  # the client reconnects and resumes where it was
             return
         lines = [_state(event) for event in events]
-        if job.progress_percent != told_percent and not job.ended:
+        if job.progress_percent != sent_percent and not job.ended:
             lines.append(_progress(job))
-        if not lines and time.monotonic() > told_at + HEARTBEAT_SECONDS:
+        if not lines and time.monotonic() > sent_at + HEARTBEAT_SECONDS:
             lines.append(HEARTBEAT)
         if lines:
             yield "".join(lines)
-            told_percent, told_at = job.progress_percent, time.monotonic()
+            sent_percent, sent_at = job.progress_percent, time.monotonic()
         if job.ended:
             return
         after = events[-1].number if events else after
-        await anyio.sleep(LOOK_SECONDS)
+        await anyio.sleep(POLL_SECONDS)
 
 
-def news(job_service: JobService, job: Job, after: int) -> tuple[Job, list[Event]]:
-    """The job first, then its events: those of a job that has ended are all there."""
+def job_and_events(job_service: JobService, job: Job, after: int) -> tuple[Job, list[Event]]:
+    """The job, then its events, read in this order so that an ended job's events are complete."""
     return job_service.find(job.account_id, job.id), job_service.events(job.account_id, job.id, after)
 
 
 def _state(event: Event) -> str:
-    return f"id: {event.number}\nevent: state\ndata: {json.dumps({'state': event.state, 'at': moment(event.at_ms)})}\n\n"
+    return f"id: {event.number}\nevent: state\ndata: {json.dumps({'state': event.state, 'at': rfc3339(event.at_ms)})}\n\n"
 
 
 def _progress(job: Job) -> str:

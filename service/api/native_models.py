@@ -1,11 +1,11 @@
-"""The wire of the native API: what a client may ask of a job, and what it is told of it."""
+"""The wire models of the native API: what clients send, and what they receive."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.api.problems import Problem
+from service.api.times import rfc3339
 from service.errors import FetchRefused, RequestError
 from service.jobs.accounts import Account
 from service.jobs.credits import Balance
@@ -14,10 +14,10 @@ from service.outside.guard import address_of
 from service.outside.links import Links
 from service.timed_box import TimedBox
 
-LONGEST_ADDRESS = 2048
-MOST_BOXES = 100
-LARGEST_CORNER_PIXELS = 65_536
-LONGEST_SECONDS = 86_400
+MAX_ADDRESS_CHARACTERS = 2048
+MAX_BOXES = 100
+MAX_CORNER_PIXELS = 65_536
+MAX_SECONDS = 86_400
 
 
 def _web_address(url: str) -> str:
@@ -28,19 +28,21 @@ def _web_address(url: str) -> str:
     return url
 
 
-Address = Annotated[str, Field(min_length=1, max_length=LONGEST_ADDRESS, json_schema_extra={"format": "uri"}), AfterValidator(_web_address)]
-Corner = Annotated[float, Field(ge=0, le=LARGEST_CORNER_PIXELS, allow_inf_nan=False)]
-Second = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+Address = Annotated[
+    str, Field(min_length=1, max_length=MAX_ADDRESS_CHARACTERS, json_schema_extra={"format": "uri"}), AfterValidator(_web_address)
+]
+Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)]
+Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class Wire(BaseModel):
-    """What a client sends: of exactly these names and types."""
+    """Base of what clients send: exactly these names and types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Box(Wire):
-    """A box to be cleaned whatever is in it. Corners that are all <= 1 are fractions of the shown picture, else pixels."""
+    """A box to clean, whatever is in it. Corners that are all <= 1 are fractions of the displayed picture, otherwise pixels."""
 
     x1: Corner
     y1: Corner
@@ -62,35 +64,35 @@ class Box(Wire):
 
 
 class Options(Wire):
-    """What may be asked besides the source."""
+    """All options of a job except its source."""
 
-    media: Media | None = Field(None, description="By default what the source's name or first bytes say; a video if they say nothing.")
-    mask_url: Address | None = Field(None, description="An image or video of what to remove: white = remove.")
-    boxes: list[Box] = Field(default=[], max_length=MOST_BOXES)
-    classes: list[Literal["overlay", "scene_text"]] = Field(
-        default=["overlay"], min_length=1, max_length=2, description="What to look for."
+    media: Media | None = Field(
+        None, description="By default taken from the source's name or first bytes; a video if they are inconclusive."
     )
-    detect: bool | None = Field(None, description="Look for marks. By default true, unless there are boxes or a mask.")
+    mask_url: Address | None = Field(None, description="URL of an image or video mask: white = remove.")
+    boxes: list[Box] = Field(default=[], max_length=MAX_BOXES)
+    classes: list[Literal["overlay", "scene_text"]] = Field(default=["overlay"], min_length=1, max_length=2, description="What to detect.")
+    detect: bool | None = Field(None, description="Detect marks. By default true, unless there are boxes or a mask.")
     remove_audio: bool = False
-    callback_url: Address | None = Field(None, description="Where the job's end is POSTed to, signed.")
-    priority: int = Field(100, ge=1, le=1000, description="Smaller goes first, among your own jobs.")
+    callback_url: Address | None = Field(None, description="URL to which the job's outcome is POSTed, signed.")
+    priority: int = Field(100, ge=1, le=1000, description="Lower numbers run first, among your own jobs.")
     rights: Rights | None = Field(
-        None, description="Whether the picture is yours, or its owner lets you change it; by default your account's."
+        None, description="Whether you own the picture or are licensed to edit it. By default your account's setting."
     )
 
 
 class NewJobBody(Options):
-    """A job from an address."""
+    """A job from a URL."""
 
-    source_url: Address = Field(description="A video's or image's address, a share link, or a link to a file of yours here.")
+    source_url: Address = Field(description="URL of a video or an image, a share link, or a link to a file of yours in this service.")
 
 
 class UploadBody(Wire):
-    """A job from a file, or with a mask that is one: then the options may have the `source_url`."""
+    """A job from an uploaded file. If only the mask is uploaded, the options contain the `source_url`."""
 
-    # For the document only: a form is read as it streams in.
+    # Only for the OpenAPI document; the form itself is read as a stream.
 
-    model_config = ConfigDict(json_schema_extra={"required": []})  # said, as readers of a form look for it
+    model_config = ConfigDict(json_schema_extra={"required": []})  # explicit, as readers of a form schema expect it
 
     file: str | None = Field(None, json_schema_extra={"format": "binary"})
     mask: str | None = Field(None, json_schema_extra={"format": "binary"})
@@ -100,7 +102,7 @@ class UploadBody(Wire):
 
 
 class ProblemView(BaseModel):
-    """A problem (RFC 9457). `type` never changes its meaning; `detail` is for people."""
+    """A problem (RFC 9457). `type` is stable; `detail` is for people."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -111,12 +113,12 @@ class ProblemView(BaseModel):
 
 
 class ResultView(BaseModel):
-    """What a job made. The links are signed and expire."""
+    """A job's result. The links are signed and expire."""
 
     url: str
     source_url: str
     thumbnail_url: str
-    report_page_url: str | None = Field(None, description="A page that shows what was done; null where there is none.")
+    report_page_url: str | None = Field(None, description="A page that shows what was done; null if there is none.")
     content_type: str
     bytes: int
     frames: int
@@ -139,18 +141,18 @@ class ResultView(BaseModel):
 
 
 class JobView(BaseModel):
-    """A job. Every field is always sent."""
+    """A job. All fields are always present."""
 
-    # Those that may be null have defaults because FastAPI's document leaves nulls out of examples.
+    # Nullable fields have defaults because FastAPI's document omits nulls in examples.
 
     id: str
     state: State
     progress_percent: int = Field(ge=0, le=100)
     media: Media
-    source_url: str | None = Field(None, description="Null for a file of ours.")
+    source_url: str | None = Field(None, description="Null for an uploaded file.")
     callback_url: str | None = None
     credits_used: int
-    rights: Rights | None = Field(None, description="What was said of the right to change it; null where nobody said.")
+    rights: Rights | None = Field(None, description="The declared right to edit the picture; null if none was declared.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     started_at: str | None = None
     finished_at: str | None = None
@@ -168,32 +170,32 @@ class JobView(BaseModel):
             callback_url=job.callback_url,
             credits_used=job.credits_used,
             rights=job.rights,
-            created_at=moment(job.created_ms),
-            started_at=None if job.started_ms is None else moment(job.started_ms),
-            finished_at=None if job.finished_ms is None else moment(job.finished_ms),
+            created_at=rfc3339(job.created_ms),
+            started_at=None if job.started_ms is None else rfc3339(job.started_ms),
+            finished_at=None if job.finished_ms is None else rfc3339(job.finished_ms),
             error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
             result=None if job.result is None else ResultView.of(job.result, links, link_seconds),
         )
 
 
 class JobPage(BaseModel):
-    """Some jobs, newest first."""
+    """A page of jobs, newest first."""
 
     data: list[JobView]
-    next_cursor: str | None = Field(None, description="For the page of older ones; null on the last.")
+    next_cursor: str | None = Field(None, description="Cursor of the page with older jobs; null on the last page.")
 
 
 class AccountView(BaseModel):
-    """Who you are, and what you can spend."""
+    """An account and its credits."""
 
     name: str
     paid_credits: int
     one_time_credits: int
     total_credits: int
-    held_credits: int = Field(description="Reserved for jobs that have not ended.")
+    held_credits: int = Field(description="Reserved for unfinished jobs.")
     spent_credits: int
-    rights: Rights | None = Field(None, description="Of jobs that do not say.")
-    digital_source_type: str | None = Field(None, description="What results are declared to be, where their source does not say.")
+    rights: Rights | None = Field(None, description="Default for jobs that do not declare any.")
+    digital_source_type: str | None = Field(None, description="Declared for results whose source has no digital source type.")
 
     @classmethod
     def of(cls, account: Account, balance: Balance, spent_credits: int) -> Self:
@@ -207,8 +209,3 @@ class AccountView(BaseModel):
             rights=account.rights,
             digital_source_type=account.digital_source_type,
         )
-
-
-def moment(at_ms: int) -> str:
-    """A time as RFC 3339 has it."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

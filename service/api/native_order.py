@@ -1,4 +1,4 @@
-"""Reads what a native job is to do: a JSON body with addresses, or a form with the files themselves."""
+"""Parses the request for a native job: a JSON body with URLs, or a form with the files themselves."""
 
 import hashlib
 import json
@@ -16,21 +16,20 @@ from service.api.native_models import NewJobBody, Options
 from service.api.parameters import parse_object, read_body
 from service.api.problems import InvalidFields, read_as
 from service.api.source import Source, source_of
-from service.api.upload import keep_stream, read_form, upload_key
+from service.api.upload import read_form, store_stream, upload_key
 from service.errors import UnsupportedFormat
 from service.jobs.job import JobSpec, Media, Rights
 from service.media import HEAD_BYTES, suffix_of_head
 
 JSON_BYTES: Final = 2**20
 READ_BYTES: Final = 2**20
-FORM_BYTES: Final = 2**16  # what a form has besides its files
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
 @dataclass(frozen=True)
 class Order:
-    """A job as it was asked for. `digest`: the same for the same request. `folder`: where the request's own files are stored."""
+    """A parsed request for a job. `digest`: equal for equal requests. `folder`: storage prefix of the request's uploaded files."""
 
     spec: JobSpec
     callback_url: str | None
@@ -41,55 +40,55 @@ class Order:
 
 
 async def read_order(request: Request, account_id: int, context: AppContext) -> Order:
-    """What a request asks for; its files are stored by then. Raises ParameterError, TooLarge, NotMedia, UnsupportedFormat."""
+    """Parse a request and store its files. Raises ParameterError, TooLarge, NotMedia, UnsupportedFormat."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         data = parse_object(await read_body(request, min(JSON_BYTES, context.options.body_bytes)), context.options.json_depth)
         return await run_in_threadpool(_order_of_addresses, read_as(NewJobBody, data), account_id, context)
     if kind == "multipart/form-data":
-        async with read_form(request, context.options.upload_bytes, most_files=2) as form:
+        async with read_form(request, context.options.upload_bytes, max_files=2) as form:
             return await run_in_threadpool(_order_of_files, form, account_id, context)
-    raise UnsupportedFormat("the body is neither application/json nor multipart/form-data")
+    raise UnsupportedFormat("the body must be application/json or multipart/form-data")
 
 
-def _order_of_addresses(wanted: NewJobBody, account_id: int, context: AppContext) -> Order:
-    source = source_of(wanted.source_url, account_id, context)
-    mask = Source() if wanted.mask_url is None else source_of(wanted.mask_url, account_id, context)
-    return Order(_spec(wanted, source, mask), wanted.callback_url, wanted.priority, _digest(wanted.model_dump_json()), wanted.rights)
+def _order_of_addresses(options: NewJobBody, account_id: int, context: AppContext) -> Order:
+    source = source_of(options.source_url, account_id, context)
+    mask = Source() if options.mask_url is None else source_of(options.mask_url, account_id, context)
+    return Order(_spec(options, source, mask), options.callback_url, options.priority, _digest(options.model_dump_json()), options.rights)
 
 
 def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Order:
-    wanted, file, mask = _parts(form, context.options.json_depth)
+    options, file, mask = _form_parts(form, context.options.json_depth)
     folder = str(PurePosixPath(upload_key(account_id, "source")).parent)
-    source_url = wanted.source_url if isinstance(wanted, NewJobBody) else None
+    source_url = options.source_url if isinstance(options, NewJobBody) else None
     source, mask_source = (
         source_of(url, account_id, context) if url else Source(key=f"{folder}/{name}{_suffix(part)}" if part else None)
-        for name, url, part in (("source", source_url, file), ("mask", wanted.mask_url, mask))
+        for name, url, part in (("source", source_url, file), ("mask", options.mask_url, mask))
     )
-    spec = _spec(wanted, source, mask_source)
-    digest = _digest(wanted.model_dump_json(), *(_digest_of(part) for part in (file, mask) if part))
-    for part, place in ((file, source), (mask, mask_source)):  # last: a request that is refused leaves nothing behind
-        if part and place.key:
-            keep_stream(context.storage, place.key, part.file)
-    return Order(spec, wanted.callback_url, wanted.priority, digest, wanted.rights, folder)
+    spec = _spec(options, source, mask_source)
+    digest = _digest(options.model_dump_json(), *(_digest_of(part) for part in (file, mask) if part))
+    for part, location in ((file, source), (mask, mask_source)):  # last, so that a refused request leaves nothing behind
+        if part and location.key:
+            store_stream(context.storage, location.key, part.file)
+    return Order(spec, options.callback_url, options.priority, digest, options.rights, folder)
 
 
-def _spec(wanted: Options, source: Source, mask: Source) -> JobSpec:
-    """Boxes and a mask stand in for detection, unless it is asked for too."""
-    pointed = bool(wanted.boxes or mask.url or mask.key)
-    detect = not pointed if wanted.detect is None else wanted.detect
-    if not (detect or pointed):
-        raise InvalidFields([("detect", "without it, and with neither boxes nor a mask, there is nothing to do")])
+def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
+    """Boxes and a mask replace detection, unless it is requested as well. Raises InvalidFields if there is nothing to do."""
+    user_marks = bool(options.boxes or mask.url or mask.key)
+    detect = not user_marks if options.detect is None else options.detect
+    if not (detect or user_marks):
+        raise InvalidFields([("detect", "must not be false without boxes and without a mask: there would be nothing to do")])
     return JobSpec(
-        media=wanted.media or _media_of(source),
+        media=options.media or _media_of(source),
         source_url=source.url,
         source_key=source.key,
         mask_url=mask.url,
         mask_key=mask.key,
-        boxes=tuple(box.to_timed_box() for box in wanted.boxes),
-        classes=tuple(dict.fromkeys(wanted.classes)),
+        boxes=tuple(box.to_timed_box() for box in options.boxes),
+        classes=tuple(dict.fromkeys(options.classes)),
         detect=detect,
-        remove_audio=wanted.remove_audio,
+        remove_audio=options.remove_audio,
     )
 
 
@@ -98,26 +97,26 @@ def _media_of(source: Source) -> Media:
     return "image" if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES else "video"
 
 
-def _parts(form: FormData, most_depth: int) -> tuple[Options, UploadFile | None, UploadFile | None]:
-    """The options, the file and the mask. Without a file the options are those of a job from an address."""
+def _form_parts(form: FormData, max_depth: int) -> tuple[Options, UploadFile | None, UploadFile | None]:
+    """The options, the file and the mask. Without a file, the options must be those of a job from a URL. Raises InvalidFields."""
     if unknown := sorted(set(form) - FORM_FIELDS):
         raise InvalidFields([(name, "no such field") for name in unknown])
-    file, mask, options = (form.get(name) for name in ("file", "mask", "options"))
+    file, mask, options_text = (form.get(name) for name in ("file", "mask", "options"))
     if isinstance(file, str):
         raise InvalidFields([("file", "must be a file")])
-    if isinstance(mask, str) or isinstance(options, UploadFile):
+    if isinstance(mask, str) or isinstance(options_text, UploadFile):
         raise InvalidFields([("mask", "must be a file")] if isinstance(mask, str) else [("options", "must be json")])
-    told = parse_object(options or json.dumps({}), most_depth)
-    if file is None and "source_url" not in told:
-        raise InvalidFields([("file", "a file is required, or a source_url among the options")])
-    wanted = read_as(NewJobBody if file is None else Options, told)
-    if mask and wanted.mask_url:
-        raise InvalidFields([("mask", "there is a mask_url as well")])
-    return wanted, file, mask
+    fields = parse_object(options_text or json.dumps({}), max_depth)
+    if file is None and "source_url" not in fields:
+        raise InvalidFields([("file", "a file is required, or a source_url in the options")])
+    options = read_as(NewJobBody if file is None else Options, fields)
+    if mask and options.mask_url:
+        raise InvalidFields([("mask", "send either mask or mask_url, not both")])
+    return options, file, mask
 
 
 def _suffix(file: UploadFile) -> str:
-    """By the first bytes, whatever its name says."""
+    """The suffix by the file's first bytes, whatever its name says. Raises NotMedia, UnsupportedFormat."""
     head = file.file.read(HEAD_BYTES)
     file.file.seek(0)
     return suffix_of_head(head)

@@ -1,4 +1,4 @@
-"""The report of a job, as the native API tells it: what `service/pipeline/report/report.py` writes, for the document."""
+"""The job report in the OpenAPI document; `service/pipeline/report/report.py` writes it."""
 
 from typing import Any, Final, Literal
 
@@ -8,27 +8,27 @@ from service.errors import UnknownJob
 
 
 class ReportMissing(UnknownJob):
-    """The job left no report: it is older than reports, or its files have been deleted."""
+    """The job has no report: it is too old, or its files have been deleted."""
 
 
 class PlacementView(BaseModel):
-    """A look of a mark at one place. An animated mark has several at once, each for the frames that show it."""
+    """A mark at one place for an interval of frames. An animated mark has several, each for the frames that show it."""
 
     kind: Literal["overlay", "scene_text", "user"]
     first_frame: int
     last_frame: int
     first_seconds: float
-    last_seconds: float = Field(description="When the last frame begins to be shown.")
-    box: list[int] = Field(min_length=4, max_length=4, description="Left, top, right, bottom in pixels of the picture as it is shown.")
+    last_seconds: float = Field(description="Start of the last frame.")
+    box: list[int] = Field(min_length=4, max_length=4, description="Left, top, right, bottom in pixels of the displayed picture.")
     mask_pixels: int
     opacity: float = Field(ge=0, le=1)
     colour: list[float] = Field(min_length=3, max_length=3, description="Red, green, blue, 0 to 1.")
     confidence: float
-    matte: int | None = Field(None, description="Of `mattes`, from 0; null where they would become too many or too large.")
+    matte: int | None = Field(None, description="Index into `mattes`, from 0; null if they would be too many or too large.")
 
 
 class VideoView(BaseModel):
-    """The source; an image has one frame. Width and height are those of the picture as it is shown."""
+    """The source; an image has one frame. Width and height are of the displayed picture."""
 
     container: str
     codec: str
@@ -42,7 +42,7 @@ class VideoView(BaseModel):
 
 
 class StepView(BaseModel):
-    """A step of the work."""
+    """A step of the run."""
 
     name: str
     seconds: float
@@ -51,7 +51,7 @@ class StepView(BaseModel):
 
 
 class ProvenanceView(BaseModel):
-    """What became of the Content Credentials that the source came with, and of its digital source type."""
+    """The output's Content Credentials, those of the source, and the digital source type."""
 
     signed_by: str | None = None
     reason: str | None = Field(None, description="Why the output is not signed.")
@@ -71,7 +71,7 @@ class FileReportView(BaseModel):
     mark_found: bool
     video: VideoView
     placements: list[PlacementView]
-    mattes: list[str] = Field(description="Grey PNG pictures as `data:` addresses: how much the mark hides, 255 = all.")
+    mattes: list[str] = Field(description="Grey PNG pictures as `data:` URLs: opacity of the mark, 255 = opaque.")
     seconds: float
     frames_per_second: float
     steps: list[StepView]
@@ -80,7 +80,7 @@ class FileReportView(BaseModel):
 
 
 class ReportView(BaseModel):
-    """A report; that of a job tells of one file."""
+    """A report; a job's report has one file."""
 
     files: list[FileReportView]
 

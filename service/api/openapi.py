@@ -1,4 +1,4 @@
-"""Words for the OpenAPI document: what an endpoint reads, and examples of what it answers."""
+"""Builders for the OpenAPI document: request bodies, query parameters and example responses."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 
 TOO_MANY: Final = {
-    "description": "Too many requests of this account; ask again after `Retry-After` seconds.",
+    "description": "Too many requests from this account; try again after `Retry-After` seconds.",
     "content": {
         "application/json": {"example": {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}}
     },
@@ -16,7 +16,7 @@ TOO_MANY: Final = {
 
 
 class DocumentedApp(FastAPI):
-    """An application whose document has its examples as they are; FastAPI's own leaves out what is null in them."""
+    """A FastAPI application whose document keeps nulls in examples, which FastAPI omits."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
@@ -25,30 +25,30 @@ class DocumentedApp(FastAPI):
                 for method in route.methods or ():
                     operation = document["paths"][route.path_format][method.lower()]
                     _restore(operation.get("requestBody", {}), (route.openapi_extra or {}).get("requestBody", {}))
-                    for status, answer in route.responses.items():
-                        _restore(operation["responses"][str(status)], answer)
+                    for status, response in route.responses.items():
+                        _restore(operation["responses"][str(status)], response)
         return document
 
 
-def _restore(told: dict[str, Any], meant: Mapping[str, Any]) -> None:
-    """Put the examples of a body back."""
-    for media_type, words in meant.get("content", {}).items():
-        told["content"][media_type] |= {name: words[name] for name in ("example", "examples") if name in words}
+def _restore(documented: dict[str, Any], declared: Mapping[str, Any]) -> None:
+    """Put back the declared examples of a body."""
+    for media_type, body in declared.get("content", {}).items():
+        documented["content"][media_type] |= {name: body[name] for name in ("example", "examples") if name in body}
 
 
-def answers(**examples: object) -> dict[int | str, dict[str, Any]]:
-    """An endpoint that says everything with HTTP 200, but that it is asked too often; by example."""
+def example_responses(**examples: object) -> dict[int | str, dict[str, Any]]:
+    """Example responses of an endpoint that always answers with HTTP 200, except when the rate limit is exceeded."""
     content = {"application/json": {"examples": {name: {"value": value} for name, value in examples.items()}}}
-    return {200: {"description": "The answer, or the error, by its `code`.", "content": content}, 429: TOO_MANY}
+    return {200: {"description": "The result or the error, by its `code`.", "content": content}, 429: TOO_MANY}
 
 
-def reads(model: type[BaseModel], example: object, media_type: str = "application/json") -> dict[str, Any]:
-    """An endpoint that reads such a body."""
+def request_body(model: type[BaseModel], example: object, media_type: str = "application/json") -> dict[str, Any]:
+    """A required request body of this model."""
     return {"requestBody": {"required": True, "content": {media_type: {"schema": model.model_json_schema(), "example": example}}}}
 
 
-def asks(name: str, description: str, example: str) -> dict[str, Any]:
-    """An endpoint that reads one query parameter."""
+def query_parameter(name: str, description: str, example: str) -> dict[str, Any]:
+    """One required query parameter."""
     schema = {"type": "string"}
     return {
         "parameters": [{"name": name, "in": "query", "required": True, "description": description, "schema": schema, "example": example}]

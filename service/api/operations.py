@@ -1,4 +1,4 @@
-"""For those who run the service: is it alive, is it ready, and what is it doing."""
+"""Endpoints for operators: health, readiness and metrics."""
 
 import asyncio
 import logging
@@ -27,9 +27,9 @@ from service.version import VERSION
 
 log = logging.getLogger(__name__)
 
-Check = Callable[[], object]  # raises when its part does not work
+Check = Callable[[], object]  # raises if its part does not work
 CHECK_SECONDS: Final = 5.0
-FRESH_SECONDS: Final = 2.0  # strangers who ask all the time cause no more work than this
+FRESH_SECONDS: Final = 2.0  # cached this long, so that frequent anonymous requests cause little work
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "healthz": {"status": "ok", "version": VERSION},
     "readyz": {"status": "ready", "checks": {"database": "ok", "storage": "ok", "model": "ok", "disk": "ok"}},
@@ -38,11 +38,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Probes:
-    """What the application knows besides the office. `model` raises when the networks are not there."""
+    """What the checks need besides the app context. `model` raises if the networks are missing or damaged."""
 
     model: Check
-    folder: Path  # where jobs work
-    least_free_bytes: int
+    folder: Path  # the data folder
+    min_free_bytes: int
     registry: CollectorRegistry
 
 
@@ -51,21 +51,24 @@ def router(context: AppContext, probes: Probes) -> APIRouter:
     routes = APIRouter(tags=["operations"])
     readiness = Readiness(_checks(context, probes))
 
-    @routes.get("/healthz", summary="Is it alive", responses={200: _told("The process answers.", "healthz")})
+    @routes.get("/healthz", summary="Health", responses={200: _example_response("The process responds.", "healthz")})
     async def healthz() -> Response:
         return JSONResponse(EXAMPLES["healthz"])
 
     @routes.get(
         "/readyz",
-        summary="Is it ready",
-        responses={200: _told("All parts work.", "readyz"), 503: {"description": "Some part does not work: `checks` says which."}},
+        summary="Readiness",
+        responses={
+            200: _example_response("All parts work.", "readyz"),
+            503: {"description": "A part does not work; `checks` says which."},
+        },
     )
     async def readyz() -> Response:
         checks = await readiness.checks()
         ready = all(outcome == "ok" for outcome in checks.values())
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
-    @routes.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
+    @routes.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(await run_in_threadpool(generate_latest, probes.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -73,7 +76,7 @@ def router(context: AppContext, probes: Probes) -> APIRouter:
 
 
 class Readiness:
-    """Asks each part whether it works; all who ask at about the same time share one answer."""
+    """Checks whether each part works; requests within `FRESH_SECONDS` share one result."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
@@ -82,7 +85,7 @@ class Readiness:
         self._fresh_until = 0.0
 
     async def checks(self) -> dict[str, str]:
-        """Of each part: `ok`, `failed` or `timed out`. The log knows why."""
+        """The outcome of each check: `ok`, `failed` or `timed out`. The log has the reason."""
         async with self._turn:
             if time.monotonic() >= self._fresh_until:
                 outcomes = await asyncio.gather(*(_outcome(name, check) for name, check in self._checks.items()))
@@ -96,7 +99,7 @@ async def _outcome(name: str, check: Check) -> str:
         with anyio.fail_after(CHECK_SECONDS):
             await anyio.to_thread.run_sync(check, abandon_on_cancel=True)
     except TimeoutError:
-        log.warning("%s did not answer within %g s", name, CHECK_SECONDS)
+        log.warning("%s did not respond within %g s", name, CHECK_SECONDS)
         return "timed out"
     except Exception:
         log.warning("%s is not ready", name, exc_info=True)
@@ -106,73 +109,76 @@ async def _outcome(name: str, check: Check) -> str:
 
 def _checks(context: AppContext, probes: Probes) -> dict[str, Check]:
     def disk() -> None:
-        if shutil.disk_usage(probes.folder).free < probes.least_free_bytes:
-            raise StorageError(f"less than {probes.least_free_bytes / 2**20:g} MiB are free")
+        if shutil.disk_usage(probes.folder).free < probes.min_free_bytes:
+            raise StorageError(f"less than {probes.min_free_bytes / 2**20:g} MiB are free")
 
     return {"database": context.job_service.ready, "storage": context.storage.check, "model": probes.model, "disk": disk}
 
 
-def _told(description: str, example: str) -> dict[str, Any]:
+def _example_response(description: str, example: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": EXAMPLES[example]}}}
 
 
 class JobMetricsCollector(Collector):
-    """Sums over all jobs, from the database, at each scrape. The application hands it to `metrics.scraped`."""
+    """Totals over all jobs, read from the database at each scrape. Registered by `metrics.scrape_registry`."""
 
     def __init__(self, job_service: JobService) -> None:
         self._job_service = job_service
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # else a registry would ask the database at its start
+        return ()  # otherwise the registry would query the database when it is created
 
     def collect(self) -> Iterable[Metric]:
-        """Without a database all that is told is that there is none."""
+        """All metrics; without a database only that it is down."""
         try:
             self._job_service.ready()
-            figures = self._job_service.figures()
+            metrics = self._job_service.read_metrics()
         except CleanplateError:
-            yield GaugeMetricFamily("cleanplate_database_up", "Whether the database answers.", 0)
+            yield GaugeMetricFamily("cleanplate_database_up", "Whether the database responds.", 0)
             return
-        yield GaugeMetricFamily("cleanplate_database_up", "Whether the database answers.", 1)
-        yield from _families(figures)
+        yield GaugeMetricFamily("cleanplate_database_up", "Whether the database responds.", 1)
+        yield from _families(metrics)
 
 
-def _families(figures: JobMetrics) -> Iterable[Metric]:
-    # Those at zero are told too: an alert on what has no line never ends.
-    yield _gauge("jobs", "Jobs that are known, by facade and state.", ("facade", "state"), _by_state(figures.jobs, State))
-    yield GaugeMetricFamily("cleanplate_queue_jobs", "Jobs that wait for a worker.", figures.queued_jobs)
-    yield GaugeMetricFamily("cleanplate_queue_age_seconds", "How long the oldest waiting job waits.", figures.oldest_queued_seconds)
-    yield _gauge("credits", "Sums of the ledger's lines, by kind and fund.", ("kind", "fund"), figures.free_credits.items())
-    yield GaugeMetricFamily("cleanplate_credits_held", "Credits that open jobs hold.", figures.held_credits)
-    yield _gauge("callbacks", "Callbacks that are known, by outcome.", ("outcome",), _by_outcome(figures.deliveries))
-    yield GaugeMetricFamily("cleanplate_workers", "Workers that are alive.", figures.workers)
-    yield from _recent_families(figures.recent)
+def _families(metrics: JobMetrics) -> Iterable[Metric]:
+    # Zeros are exported too: an alert on a series that disappears never resolves.
+    yield _gauge("jobs", "Jobs in the database, by facade and state.", ("facade", "state"), _by_state(metrics.jobs, State))
+    yield GaugeMetricFamily("cleanplate_queue_jobs", "Jobs waiting for a worker.", metrics.queued_jobs)
+    yield GaugeMetricFamily("cleanplate_queue_age_seconds", "How long the oldest queued job has waited.", metrics.oldest_queued_seconds)
+    yield _gauge("credits", "Sums of the ledger's entries, by kind and fund.", ("kind", "fund"), metrics.free_credits.items())
+    yield GaugeMetricFamily("cleanplate_credits_held", "Credits held by open jobs.", metrics.held_credits)
+    yield _gauge("callbacks", "Callbacks in the database, by outcome.", ("outcome",), _by_outcome(metrics.deliveries))
+    yield GaugeMetricFamily("cleanplate_workers", "Live workers.", metrics.workers)
+    yield from _recent_families(metrics.recent)
 
 
 def _recent_families(recent: Recent) -> Iterable[Metric]:
     yield _gauge("recent_jobs", "Jobs that ended in the last hour.", ("facade", "state"), _by_state(recent.jobs, sorted(FINAL)))
     failures = (((kind,), count) for kind, count in recent.failures.items())
     yield _gauge("recent_failures", "Jobs that failed in the last hour, by kind of error.", ("kind",), failures)
-    yield _gauge("recent_callbacks", "Callbacks last tried in the last hour, by outcome.", ("outcome",), _by_outcome(recent.deliveries))
-    yield _spread("recent_job_seconds", "From submit to success, of jobs that ended in the last hour.", recent.seconds)
-    yield _spread("recent_wait_seconds", "From submit to start, of jobs that ended in the last hour.", recent.wait_seconds)
+    yield _gauge(
+        "recent_callbacks", "Callbacks whose last attempt was in the last hour, by outcome.", ("outcome",), _by_outcome(recent.deliveries)
+    )
+    yield _histogram("recent_job_seconds", "Time from submission to success, of jobs that ended in the last hour.", recent.seconds)
+    yield _histogram("recent_wait_seconds", "Time from submission to start, of jobs that ended in the last hour.", recent.wait_seconds)
 
 
-def _gauge(name: str, told: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], int]]) -> Metric:
-    gauge = GaugeMetricFamily(f"cleanplate_{name}", told, labels=labels)
+def _gauge(name: str, help_text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], int]]) -> Metric:
+    gauge = GaugeMetricFamily(f"cleanplate_{name}", help_text, labels=labels)
     for label_values, value in values:
         gauge.add_metric(label_values, value)
     return gauge
 
 
-def _spread(name: str, told: str, spread: Distribution) -> Metric:
-    """Of a time window, not since a start: a quantile needs no `rate()`."""
+def _histogram(name: str, help_text: str, distribution: Distribution) -> Metric:
+    """A histogram over a time window, not since the start, so that a quantile needs no `rate()`."""
     bounds = [*(f"{bound:g}" for bound in BOUNDS_SECONDS), "+Inf"]
-    return GaugeHistogramMetricFamily(f"cleanplate_{name}", told, list(zip(bounds, spread.counts, strict=True)), spread.total_seconds)
+    buckets = list(zip(bounds, distribution.counts, strict=True))
+    return GaugeHistogramMetricFamily(f"cleanplate_{name}", help_text, buckets, distribution.total_seconds)
 
 
 def _by_state(jobs: Mapping[tuple[str, str], int], states: Iterable[State]) -> Iterator[tuple[Sequence[str], int]]:
-    """With all these states, of the facades that have jobs."""
+    """Counts for all of these states, of each facade that has jobs."""
     for facade in sorted({facade for facade, _ in jobs}):
         yield from (((facade, state), jobs.get((facade, state), 0)) for state in states)
 

@@ -1,4 +1,4 @@
-"""`/`: the page on which a person cleans videos and images, from files of our own; it asks our API, and no other host but the storage's."""
+"""`/`: the page for cleaning videos and images in a browser, from our own files. It requests only our API and the storage's host."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,17 +12,17 @@ from service.outside.links import Links
 from service.outside.storage import PRESIGNED_SECONDS
 
 FOLDERS: Final = {"/page": "page", "/page/languages": "languages"}
-SAMPLE_KEY: Final = "page/sample.mp4"  # nothing lies there: only the origins of links to it are looked at
+SAMPLE_KEY: Final = "page/sample.mp4"  # no such object; only the origin of a link to it is used
 
 
 def router(links: Links) -> APIRouter:
-    """The page and its files. `links`: whose pictures and videos it shows."""
+    """The page and its files. `links`: makes the links of the media that it shows."""
     routes = APIRouter(tags=["page"])
     page = Asset.read("index.html")
 
     @routes.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     def show(request: Request) -> Response:
-        return page.answer(assets.known_tags(request), {"Content-Security-Policy": policy(origins(links))})
+        return page.response(assets.known_tags(request), {"Content-Security-Policy": policy(origins(links))})
 
     for path, folder in FOLDERS.items():
         for name in assets.names_in(folder):
@@ -31,7 +31,7 @@ def router(links: Links) -> APIRouter:
 
 
 def policy(media_origins: frozenset[str]) -> str:
-    """The Content-Security-Policy of the page, which shows pictures and videos from these origins besides its own."""
+    """The page's Content-Security-Policy, which allows media from these origins and its own."""
     media = " ".join(["'self'", "blob:", *sorted(media_origins)])
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data: {media}; media-src {media}; "
@@ -40,9 +40,9 @@ def policy(media_origins: frozenset[str]) -> str:
 
 
 def origins(links: Links) -> frozenset[str]:
-    """Where links to files lead: this service as clients reach it, and the bucket that it sends them on to."""
+    """The origins of links to files: this service's public URL, and its bucket."""
     try:
-        told = {links.url(SAMPLE_KEY, seconds) for seconds in (1.0, PRESIGNED_SECONDS + 1)}
-    except StorageError:  # the page opens all the same, and says what fails
-        told = set()
-    return frozenset("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in told)
+        urls = {links.url(SAMPLE_KEY, seconds) for seconds in (1.0, PRESIGNED_SECONDS + 1)}
+    except StorageError:  # the page still opens, and shows what fails
+        urls = set()
+    return frozenset("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls)

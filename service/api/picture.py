@@ -1,4 +1,4 @@
-"""Images that come as text within a request."""
+"""Images sent as base64 text within a request."""
 
 import base64
 import re
@@ -27,7 +27,10 @@ class Picture:
 
 
 def picture_of(text: str, name: str) -> Picture:
-    """Decode base64 in either alphabet, with or without padding, line breaks or a `data:` header; `name` is what errors call it."""
+    """Decode an image from base64 in either alphabet, with or without padding, line breaks or a `data:` header.
+
+    `name` is the parameter's, for errors. Raises ParameterError, NotMedia, UnsupportedFormat, TooManyPixels, Truncated.
+    """
     digits = PADDED.sub("", HEADER.sub("", text, count=1) if text.startswith("data:") else text).replace("-", "+").replace("_", "/")
     try:
         data = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
@@ -40,11 +43,11 @@ def picture_of(text: str, name: str) -> Picture:
 
 
 def _size_of(data: bytes, file_format: str) -> tuple[int, int]:
-    """From the file's header; its pixels are decoded where a job runs."""
+    """Width and height from the file's header; pixels are decoded only by the job."""
     try:
         with Image.open(BytesIO(data), formats=[file_format]) as image:
             return image.size
     except Image.DecompressionBombError:
-        raise TooManyPixels("the picture has absurd dimensions") from None
+        raise TooManyPixels("the picture is far too large") from None
     except (OSError, SyntaxError, ValueError, struct.error):
-        raise Truncated("the image ends early, or a part of it is damaged") from None
+        raise Truncated("the image ends early or is damaged") from None

@@ -1,4 +1,4 @@
-"""Problem bodies (RFC 9457): how an error is said with ordinary HTTP status codes."""
+"""Problem details (RFC 9457): renders errors with ordinary HTTP status codes."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.api.facade import Code, Codes, code_of, guarded
+from service.api.facade import Code, Codes, code_of, guarded_route
 from service.errors import CleanplateError, ParameterError, ServiceError
 from service.jobs.job import Failure
 
@@ -26,21 +26,21 @@ TYPE: Final = "urn:cleanplate:problem:"
 
 
 class InvalidFields(ParameterError):
-    """Some fields of the request have values that do not fit: each one's name, and what is wrong with it."""
+    """Some fields of the request are invalid: the name of each, and what is wrong with it."""
 
     def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{name}: {text}" for name, text in fields))
         self.fields = fields
 
     @classmethod
-    def of(cls, found: Sequence[Any]) -> "InvalidFields":
-        """Ours for what pydantic found."""
-        places = (".".join(str(part) for part in each["loc"] if part not in ("body", "query", "header", "path")) for each in found)
-        return cls([(place or "body", _plain(each["msg"])) for place, each in zip(places, found, strict=True)])
+    def of(cls, invalid: Sequence[Any]) -> "InvalidFields":
+        """Convert pydantic's errors."""
+        places = (".".join(str(part) for part in each["loc"] if part not in ("body", "query", "header", "path")) for each in invalid)
+        return cls([(place or "body", _clean_message(each["msg"])) for place, each in zip(places, invalid, strict=True)])
 
 
 class IdempotencyKeyReused(ParameterError):
-    """The Idempotency-Key stands for another request."""
+    """The Idempotency-Key was already used with another request."""
 
 
 class JobNotEnded(ServiceError):
@@ -84,69 +84,70 @@ CODES: Final[Codes] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong. `type_uri` stands for the kind of error and never changes; `detail` tells of this one."""
+    """A problem. `type_uri` identifies the kind of error and is stable; `detail` describes this occurrence."""
 
     type_uri: str
     title: str
     status: int
     detail: str
-    more: Mapping[str, object] = field(default_factory=dict)
+    extensions: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, error: CleanplateError) -> "Problem":
-        return cls.of_kind(type(error), str(error), _more(error))
+        return cls.of_kind(type(error), str(error), _extensions(error))
 
     @classmethod
     def of_failure(cls, failure: Failure) -> "Problem":
-        """Why a job failed."""
+        """The problem for a failed job."""
         return cls.of_kind(failure.error_kind, failure.message, {})
 
     @classmethod
-    def of_kind(cls, kind: type[CleanplateError], detail: str, more: Mapping[str, object]) -> "Problem":
+    def of_kind(cls, kind: type[CleanplateError], detail: str, extensions: Mapping[str, object]) -> "Problem":
         words = re.findall("[A-Z][a-z]*", kind.__name__)
-        return cls(TYPE + "-".join(words).lower(), " ".join(words).capitalize(), code_of(CODES, kind).code, detail, more)
+        title = " ".join(words).capitalize()
+        return cls(TYPE + "-".join(words).lower(), title, code_of(CODES, kind).code, detail, extensions)
 
     @property
     def body(self) -> dict[str, object]:
-        return {"type": self.type_uri, "title": self.title, "status": self.status, "detail": self.detail, **self.more}
+        return {"type": self.type_uri, "title": self.title, "status": self.status, "detail": self.detail, **self.extensions}
 
-    def answer(self, headers: Mapping[str, str] | None = None) -> Response:
+    def response(self, headers: Mapping[str, str] | None = None) -> Response:
         return JSONResponse(self.body, self.status, headers, MEDIA_TYPE)
 
 
-def problem(error: CleanplateError) -> Response:
-    """The answer to a request that ended so."""
+def problem_response(error: CleanplateError) -> Response:
+    """The response to a request that raised this error."""
     headers = {}
     if isinstance(error, errors.AccessError):
         headers["WWW-Authenticate"] = "Bearer" if isinstance(error, errors.KeyMissing) else 'Bearer error="invalid_token"'
     if isinstance(error, errors.Busy):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return Problem.of(error).answer(headers)
+    return Problem.of(error).response(headers)
 
 
 async def http_problem(_: Request, error: Exception) -> Response:
-    """The answer to a request that no route takes, or only with another method. For an application's exception handlers."""
+    """The response if no route matches the request or its method. An exception handler for the application."""
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
-    return Problem("about:blank", title, error.status_code, str(error.detail)).answer(error.headers)
+    return Problem("about:blank", title, error.status_code, str(error.detail)).response(error.headers)
 
 
 def _invalid(error: RequestValidationError) -> Response:
-    return problem(InvalidFields.of(error.errors()))
+    return problem_response(InvalidFields.of(error.errors()))
 
 
-ProblemRoute: Final = guarded(problem, {RequestValidationError: _invalid})  # its handler may raise any error: all are told as problems
+ProblemRoute: Final = guarded_route(problem_response, {RequestValidationError: _invalid})  # renders all errors as problems
 
 
 def read_as(model: type[Model], data: Mapping[str, Any]) -> Model:
-    """The data as this model; raises InvalidFields."""
+    """Validate the data as this model. Raises InvalidFields."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise InvalidFields.of(error.errors()) from None
 
 
-def _more(error: CleanplateError) -> dict[str, object]:
+def _extensions(error: CleanplateError) -> dict[str, object]:
     if isinstance(error, InvalidFields):
         return {"errors": [{"field": name, "detail": text} for name, text in error.fields]}
     if isinstance(error, errors.InsufficientCredits):
@@ -154,5 +155,5 @@ def _more(error: CleanplateError) -> dict[str, object]:
     return {}
 
 
-def _plain(text: str) -> str:
+def _clean_message(text: str) -> str:
     return text.removeprefix("Value error, ").lower()

@@ -1,4 +1,4 @@
-"""What every request gets, whichever facade it is for: an id, a line in the log, a place in the figures, and a limit of its body."""
+"""Middleware for every request of every facade: a request id, a log line, metrics, and a limit on the body's size."""
 
 import logging
 import re
@@ -9,26 +9,26 @@ from typing import Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem
+from service.api.problems import problem_response
 from service.errors import TooLarge
-from service.logs import bound
+from service.logs import log_fields
 from service.metrics import Meters
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-UNKNOWN: Final = "other"  # one label for all that strangers try
-QUIET: Final = frozenset({"operations"})  # asked for every few seconds, by machines
+UNKNOWN: Final = "other"  # one label for all unknown routes and methods
+QUIET: Final = frozenset({"operations"})  # requested by monitoring every few seconds
 
 
 class RequestsLog:
-    """ASGI middleware. The log tells the path, never the query: there are signatures and keys in it."""
+    """ASGI middleware. The log has the path but not the query, which may contain signatures and keys."""
 
-    def __init__(self, app: ASGIApp, meters: Meters, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, meters: Meters, max_bytes: int) -> None:
         self._app = app
         self._meters = meters
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,27 +36,27 @@ class RequestsLog:
             return
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
-        answer = _Answer(send, request_id)
-        with bound(request_id=request_id):
+        response = _TaggedResponse(send, request_id)
+        with log_fields(request_id=request_id):
             started = time.perf_counter()
             try:
-                app = _refusal(self._most_bytes) if _announced_bytes(headers) > self._most_bytes else self._app
-                await app(scope, _bounded(receive, self._most_bytes), answer.send)
+                app = _refusal(self._max_bytes) if _announced_bytes(headers) > self._max_bytes else self._app
+                await app(scope, _bounded(receive, self._max_bytes), response.send)
             finally:
-                self._note(scope, answer.status, time.perf_counter() - started)
+                self._record(scope, response.status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         facade = str(next(iter(getattr(route, "tags", [])), UNKNOWN))
         template = str(getattr(route, "path", UNKNOWN))
         method = scope["method"] if scope["method"] in METHODS else UNKNOWN
         self._meters.count_request(facade, template, method, status, seconds)
-        told: dict[str, Any] = {"method": method, "path": scope["path"], "status": status, "seconds": round(seconds, 4), "facade": facade}
-        log.log(logging.DEBUG if facade in QUIET else logging.INFO, "request", extra=told)
+        fields: dict[str, Any] = {"method": method, "path": scope["path"], "status": status, "seconds": round(seconds, 4), "facade": facade}
+        log.log(logging.DEBUG if facade in QUIET else logging.INFO, "request", extra=fields)
 
 
-class _Answer:
-    """Passes an answer on, with the request's id; remembers its status. One that never began is a 500."""
+class _TaggedResponse:
+    """Forwards a response with the request's id and remembers its status: 500 if it never starts."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -71,9 +71,9 @@ class _Answer:
 
 
 def _request_id(headers: Headers) -> str:
-    """The id that a proxy gave, if it is a plain one."""
-    given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    """The id set by a proxy, if it is well-formed; otherwise a random one."""
+    proxy_id = headers.get("x-request-id", "")
+    return proxy_id if REQUEST_ID.fullmatch(proxy_id) else secrets.token_hex(8)
 
 
 def _announced_bytes(headers: Headers) -> int:
@@ -81,23 +81,23 @@ def _announced_bytes(headers: Headers) -> int:
     return int(announced) if announced.isascii() and announced.isdecimal() else 0
 
 
-def _bounded(receive: Receive, most_bytes: int) -> Receive:
-    """The body as it comes, up to its limit: what was not announced, or wrongly, ends in a TooLarge within the handler that reads it."""
+def _bounded(receive: Receive, max_bytes: int) -> Receive:
+    """Limit the received body: raises TooLarge in the handler that reads it, for bodies that declared no length or a wrong one."""
     seen_bytes = 0
 
-    async def part() -> Message:
+    async def receive_bounded() -> Message:
         nonlocal seen_bytes
         message = await receive()
         seen_bytes += len(message.get("body", b""))
-        if seen_bytes > most_bytes:
-            raise TooLarge(f"the request has more than {most_bytes / 2**20:g} MiB")
+        if seen_bytes > max_bytes:
+            raise TooLarge(f"the request has more than {max_bytes / 2**20:g} MiB, which is the limit")
         return message
 
-    return part
+    return receive_bounded
 
 
-def _refusal(most_bytes: int) -> ASGIApp:
-    """Answers before the body is sent, and hangs up: it is not read."""
-    response = problem(TooLarge(f"the request has more than {most_bytes / 2**20:g} MiB"))
+def _refusal(max_bytes: int) -> ASGIApp:
+    """Responds before the body is read, and closes the connection."""
+    response = problem_response(TooLarge(f"the request has more than {max_bytes / 2**20:g} MiB, which is the limit"))
     response.headers["Connection"] = "close"
     return response

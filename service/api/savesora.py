@@ -1,4 +1,4 @@
-"""The savesora dialect: the key in the body, and one request that is held until the video is clean."""
+"""The savesora facade: the key is in the body, and one request waits until the video is clean."""
 
 import asyncio
 import hashlib
@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded
-from service.api.openapi import answers, reads
+from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
+from service.api.openapi import example_responses, request_body
 from service.api.parameters import read_parameters, required
 from service.api.rates import READ, SUBMIT
 from service.api.source import share_source_of
@@ -42,14 +42,15 @@ from service.errors import (
     StorageError,
 )
 from service.jobs.credits import Balance
+from service.jobs.database import now_ms
 from service.jobs.job import Job, JobSpec, NewJob, Result, State, new_id
 from service.outside.links import Links
 from service.outside.share_link import post_id_of
 
 FIRST_PAUSE_SECONDS: Final = 0.2
-LONGEST_PAUSE_SECONDS: Final = 1.0
+MAX_PAUSE_SECONDS: Final = 1.0
 PAUSE_GROWTH: Final = 1.5
-CANCEL_SECONDS: Final = 5.0  # how long a worker may take to see that its job is cancelled
+CANCEL_SECONDS: Final = 5.0  # how long to wait for a worker to notice the cancellation
 FAILED: Final = Code(5002, "watermark removal failed")
 BROKEN: Final = Code(5001, "internal server error")
 CODES: Final[Codes] = {
@@ -67,14 +68,14 @@ CODES: Final[Codes] = {
 
 
 class Download(BaseModel):
-    """A video to be cleaned."""
+    """A video to clean."""
 
     api_key: str
-    video_url: str = Field(description="A video's address, or a share link.")
+    video_url: str = Field(description="URL of a video, or a share link.")
 
 
 class Credits(BaseModel):
-    """Whose credits."""
+    """A request for an account's credits."""
 
     api_key: str
 
@@ -101,32 +102,32 @@ NO_CREDITS: Final = {"code": 4007, "msg": "insufficient credits", "data": {"curr
 
 
 def router(context: AppContext) -> APIRouter:
-    """Both endpoints of the dialect."""
-    routes = APIRouter(route_class=guarded(render_error), tags=["savesora"])
+    """Both endpoints of this facade."""
+    routes = APIRouter(route_class=guarded_route(render_error), tags=["savesora"])
 
     @routes.post(
         "/api/v1/download",
         summary="Clean a video, and wait for it",
-        responses=answers(cleaned=DOWNLOADED, no_credits=NO_CREDITS, invalid_key=INVALID_KEY),
-        openapi_extra=reads(Download, {"api_key": "YOUR_API_KEY", "video_url": VIDEO}),
+        responses=example_responses(cleaned=DOWNLOADED, no_credits=NO_CREDITS, invalid_key=INVALID_KEY),
+        openapi_extra=request_body(Download, {"api_key": "YOUR_API_KEY", "video_url": VIDEO}),
     )
     async def download(request: Request) -> JSONResponse:
-        parameters = await _read(request, context)
+        parameters = await _read_parameters(request, context)
         key, url = _key(parameters), required(parameters, "video_url")
         account = await run_in_threadpool(context.job_service.account_of_key, key)
         context.rates.count(account.id, SUBMIT)
         job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
-        job = await _held(request, job, context)
-        return JSONResponse(await run_in_threadpool(_told_of, job, context))
+        job = await _wait_or_cancel(request, job, context)
+        return JSONResponse(await run_in_threadpool(_outcome, job, context))
 
     @routes.post(
         "/api/v1/credits",
         summary="Credits left",
-        responses=answers(credits=BALANCE, invalid_key=INVALID_KEY),
-        openapi_extra=reads(Credits, {"api_key": "YOUR_API_KEY"}),
+        responses=example_responses(credits=BALANCE, invalid_key=INVALID_KEY),
+        openapi_extra=request_body(Credits, {"api_key": "YOUR_API_KEY"}),
     )
     async def credits(request: Request) -> JSONResponse:
-        key = _key(await _read(request, context))
+        key = _key(await _read_parameters(request, context))
         account = await run_in_threadpool(context.job_service.account_of_key, key)
         context.rates.count(account.id, READ)
         balance = await run_in_threadpool(context.job_service.balance, account.id)
@@ -136,7 +137,7 @@ def router(context: AppContext) -> APIRouter:
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
-    """An error as this dialect says it."""
+    """Render an error in this dialect."""
     data = None
     if isinstance(error, InsufficientCredits):
         data = {"current_credits": error.current_credits, "required_credits": error.required_credits}
@@ -144,10 +145,10 @@ def render_error(error: CleanplateError) -> JSONResponse:
 
 
 def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
-    """The job of a request. The same address again within a day finds the same job, so a client that lost its connection loses nothing."""
+    """The job of a request. The same URL again within a day finds the same job, so that a client may repeat a lost request."""
     source = share_source_of(url, account_id, context)
     return NewJob(
-        id=new_id("savesora_", int(time.time() * 1000)),
+        id=new_id("savesora_", now_ms()),
         account_id=account_id,
         facade=FACADE.name,
         spec=JobSpec("video", source_url=source.url, source_key=source.key),
@@ -156,7 +157,7 @@ def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
 
 
 def download_data(job: Job, result: Result, links: Links, link_seconds: int, remaining_credits: int) -> dict[str, Any]:
-    """What a cleaned video's request is answered; where no share page told about the video, its id is the job's, and its prompt empty."""
+    """The data of a successful response. Without a share page, the post's id is the job's and the prompt is empty."""
     page = job.post
     return {
         "post_id": page.post_id if page else post_id_of(job.spec.source_url or "") or job.id,
@@ -169,7 +170,7 @@ def download_data(job: Job, result: Result, links: Links, link_seconds: int, rem
 
 
 def credit_data(balance: Balance) -> dict[str, int]:
-    """What an account can spend."""
+    """An account's credits in the vendor's format."""
     return {
         "paid_credits": balance.paid_credits,
         "onetime_credits": balance.one_time_credits,
@@ -177,27 +178,27 @@ def credit_data(balance: Balance) -> dict[str, int]:
     }
 
 
-async def _held(request: Request, job: Job, context: AppContext) -> Job:
-    """The job at its end. One that outlasts the wait is cancelled, but not when its client has left, who may ask again."""
-    job = await _ended(request, job, context, context.options.hold_seconds)
+async def _wait_or_cancel(request: Request, job: Job, context: AppContext) -> Job:
+    """Wait for the job to end. A job that outlasts the wait is cancelled, unless its client has disconnected, as it may ask again."""
+    job = await _wait_for_end(request, job, context, context.options.hold_seconds)
     if job.ended or await request.is_disconnected():
         return job
     job = await run_in_threadpool(context.job_service.cancel, job.account_id, job.id)
-    return await _ended(request, job, context, CANCEL_SECONDS)
+    return await _wait_for_end(request, job, context, CANCEL_SECONDS)
 
 
-async def _ended(request: Request, job: Job, context: AppContext, most_seconds: float) -> Job:
-    """The job at its end, or as it stands when the time is over or the client leaves."""
+async def _wait_for_end(request: Request, job: Job, context: AppContext, max_seconds: float) -> Job:
+    """The job when it ends, or as it is when the time is up or the client disconnects."""
     pause_seconds = FIRST_PAUSE_SECONDS
-    deadline = time.monotonic() + most_seconds
+    deadline = time.monotonic() + max_seconds
     while not job.ended and (left_seconds := deadline - time.monotonic()) > 0 and not await request.is_disconnected():
         await asyncio.sleep(min(pause_seconds, left_seconds))
-        pause_seconds = min(pause_seconds * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+        pause_seconds = min(pause_seconds * PAUSE_GROWTH, MAX_PAUSE_SECONDS)
         job = await run_in_threadpool(context.job_service.find, job.account_id, job.id)
     return job
 
 
-def _told_of(job: Job, context: AppContext) -> dict[str, Any]:
+def _outcome(job: Job, context: AppContext) -> dict[str, Any]:
     if job.state is State.SUCCEEDED and job.result:
         remaining = context.job_service.balance(job.account_id).total_credits
         data = download_data(job, job.result, context.links, int(context.options.result_link_seconds), remaining)
@@ -206,8 +207,8 @@ def _told_of(job: Job, context: AppContext) -> dict[str, Any]:
     return _failure(CODES[ParameterError] if wrong_address else FAILED)
 
 
-async def _read(request: Request, context: AppContext) -> dict[str, Any]:
-    """The parameters; none where the body is no JSON, for which this dialect has no other words than that the key is missing."""
+async def _read_parameters(request: Request, context: AppContext) -> dict[str, Any]:
+    """The parameters; empty for a body that is not JSON, as this dialect's only error for that is a missing key."""
     try:
         return await read_parameters(request, context.options)
     except ParameterError:

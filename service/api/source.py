@@ -1,4 +1,4 @@
-"""Where a job's input lies: at an address of the web, or among the account's own files here."""
+"""The location of a job's input: a URL on the web, or a file in our storage."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -10,38 +10,38 @@ from service.jobs.job_service import JobService
 from service.outside.guard import address_of
 from service.outside.share_link import is_share_link
 
-MOST_CHARACTERS: Final = 2048
+MAX_CHARACTERS: Final = 2048
 
 
 @dataclass(frozen=True)
 class Source:
-    """Exactly one of the two: an address to fetch, or a key of our storage."""
+    """Exactly one of a URL to fetch and a key in our storage."""
 
     url: str | None = None
     key: str | None = None
 
 
-def share_source_of(url: str, account_id: int, context: AppContext, most_characters: int = MOST_CHARACTERS) -> Source:
-    """Like `source_of`, in the dialects whose vendors take share links alone: a setting makes us as strict."""
+def share_source_of(url: str, account_id: int, context: AppContext, max_characters: int = MAX_CHARACTERS) -> Source:
+    """Like `source_of`, for the facades whose vendors accept only share links: an option makes us as strict."""
     if context.options.sora_links_only and not is_share_link(url):
         raise MediaAddressInvalid("the address is not a Sora share link")
-    return source_of(url, account_id, context, most_characters)
+    return source_of(url, account_id, context, max_characters)
 
 
-def source_of(url: str, account_id: int, context: AppContext, most_characters: int = MOST_CHARACTERS) -> Source:
-    """What an address in a request stands for; raises MediaAddressInvalid. It may ask the database: call it in a worker thread."""
-    if len(url) > most_characters:
-        raise MediaAddressInvalid(f"the address has more than {most_characters} characters")
+def source_of(url: str, account_id: int, context: AppContext, max_characters: int = MAX_CHARACTERS) -> Source:
+    """The source that a URL in a request refers to. Raises MediaAddressInvalid. May query the database, so call it in a worker thread."""
+    if len(url) > max_characters:
+        raise MediaAddressInvalid(f"the address has more than {max_characters} characters")
     key = context.links.key_of(url)
     if key is None:
         return Source(url=web_address(url))
     if not owns(context.job_service, account_id, key):
-        raise MediaAddressInvalid("the link leads to a file that is not this account's")
+        raise MediaAddressInvalid("the link points to a file of another account")
     return Source(key=key)
 
 
 def web_address(url: str) -> str:
-    """The address itself, if it can be asked for; raises MediaAddressInvalid. Whether its host is within reach shows when it is fetched."""
+    """The URL itself, if it is well-formed. Raises MediaAddressInvalid. Whether its host is allowed is checked when it is fetched."""
     try:
         address_of(url)
     except FetchRefused as error:
@@ -50,7 +50,7 @@ def web_address(url: str) -> str:
 
 
 def owns(job_service: JobService, account_id: int, key: str) -> bool:
-    """Whether a stored file is the account's: one that it uploaded, or one that a job of its left (in a folder named after the job)."""
+    """Whether a stored file is the account's: uploaded by it, or made by one of its jobs (in a folder named after the job)."""
     if key.startswith(f"uploads/{account_id}/"):
         return True
     try:

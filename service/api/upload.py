@@ -1,4 +1,4 @@
-"""Takes clients' files: whole, within the limit, under new keys of their account."""
+"""Receives clients' files: complete, within the size limit, under new keys of their account."""
 
 import re
 import secrets
@@ -16,32 +16,32 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from service.errors import ParameterError, TooLarge
 from service.outside.storage import Storage, content_type_of
 
-MOST_FIELDS: Final = 20
-FORM_BYTES: Final = 64 * 2**10  # what a form has besides its file
+MAX_FIELDS: Final = 20
+FORM_BYTES: Final = 64 * 2**10  # allowance for a form's other fields
 NAME_CHARACTERS: Final = 64
-MOST_FOLDERS: Final = 4
-RANDOM_BYTES: Final = 12  # of a key: nobody guesses another's, and no upload replaces another
+MAX_FOLDERS: Final = 4
+RANDOM_BYTES: Final = 12  # in a key, so that nobody can guess it and no upload replaces another
 TEMPORARY_PREFIX: Final = "cleanplate-upload-"
 
 
 def plain_path(text: str) -> str:
-    """A client's folder as part of a key: at most four names of letters, digits, dots and dashes; may be empty."""
+    """A client's folder, sanitised for a key: at most four names of letters, digits, dots and dashes; may be empty."""
     names = (plain_name(name) for name in re.split(r"[/\\]+", text))
-    return "/".join([name for name in names if name][:MOST_FOLDERS])
+    return "/".join([name for name in names if name][:MAX_FOLDERS])
 
 
 def plain_name(text: str) -> str:
-    """A client's name as part of a key; may be empty."""
+    """A client's file name, sanitised for a key; may be empty."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:NAME_CHARACTERS].strip(".-")
 
 
 def upload_key(account_id: int, path: str) -> str:
-    """A new key of an account for a file of this path, which is plain."""
+    """A new key of the account for a file with this sanitised path."""
     return f"uploads/{account_id}/{secrets.token_hex(RANDOM_BYTES)}/{path}"
 
 
-def keep_stream(storage: Storage, key: str, file: BinaryIO) -> int:
-    """Store an open file under a key; how many bytes it has."""
+def store_stream(storage: Storage, key: str, file: BinaryIO) -> int:
+    """Store an open file under a key; return its size in bytes."""
     with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
         path = Path(folder) / "upload"
         with path.open("wb") as copy:
@@ -51,25 +51,25 @@ def keep_stream(storage: Storage, key: str, file: BinaryIO) -> int:
 
 
 @asynccontextmanager
-async def read_form(request: Request, most_bytes: int, most_files: int = 1) -> AsyncIterator[FormData]:
-    """The fields of a multipart form, files among them, of so many bytes in all. Raises ParameterError, TooLarge."""
+async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
+    """The fields and files of a multipart form of at most `max_bytes` of files. Raises ParameterError, TooLarge."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise ParameterError("the body is not multipart/form-data")
-    stream = _bounded(request.stream(), most_bytes + FORM_BYTES)
+    stream = _bounded(request.stream(), max_bytes + FORM_BYTES)
     try:
-        form = await MultiPartParser(request.headers, stream, max_files=most_files, max_fields=MOST_FIELDS).parse()
+        form = await MultiPartParser(request.headers, stream, max_files=max_files, max_fields=MAX_FIELDS).parse()
     except MultiPartException:
-        raise ParameterError("the body is not multipart/form-data as it should be") from None
+        raise ParameterError("the multipart/form-data body is malformed") from None
     try:
         yield form
     finally:
         await form.close()
 
 
-async def _bounded(stream: AsyncGenerator[bytes, None], most_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(stream: AsyncGenerator[bytes, None], max_bytes: int) -> AsyncGenerator[bytes, None]:
     read_bytes = 0
     async for part in stream:
         read_bytes += len(part)
-        if read_bytes > most_bytes:
-            raise TooLarge(f"the file has more than {most_bytes // 2**20} MiB, which is the limit")
+        if read_bytes > max_bytes:
+            raise TooLarge(f"the file has more than {max_bytes // 2**20} MiB, which is the limit")
         yield part

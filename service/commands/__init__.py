@@ -1,1 +1,1 @@
-"""The commands of `cleanplate`, one a file; only the one that is asked for is imported."""
+"""The commands of `cleanplate`, one per file; only the requested one is imported."""

@@ -1,4 +1,4 @@
-"""`cleanplate clean`: reads options, calls the pipeline and tells how it went."""
+"""`cleanplate clean`: parses options, runs the pipeline and prints the outcome."""
 
 import sys
 import traceback
@@ -32,23 +32,25 @@ from service.pipeline.video import Limits
 from service.timed_box import parse_box
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
-Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder for the inputs' own names.")]
-Device = Annotated[settings.Device | None, typer.Option(help="Where the networks run; CLEANPLATE_DEVICE, or auto, if not given.")]
+Output = Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder that keeps the inputs' names.")]
+Device = Annotated[settings.Device | None, typer.Option(help="Device for the networks. Default: CLEANPLATE_DEVICE, else auto.")]
 Boxes = Annotated[
     list[str] | None,
     typer.Option(
-        "--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box instead of looking for marks. Pixels or 0..1; seconds."
+        "--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box instead of detecting marks. Pixels or 0..1; seconds."
     ),
 ]
-Mask = Annotated[Path | None, typer.Option(help="Image or video of what to remove, white = remove, instead of looking for marks.")]
-Detect = Annotated[bool, typer.Option("--detect", help="Look for marks as well, beside --box and --mask.")]
-Classes = Annotated[str, typer.Option(help=f"What to look for: {','.join(CLASSES)}.")]
+Mask = Annotated[Path | None, typer.Option(help="Image or video mask, white = remove, instead of detecting marks.")]
+Detect = Annotated[bool, typer.Option("--detect", help="Detect marks in addition to --box and --mask.")]
+Classes = Annotated[str, typer.Option(help=f"What to detect: {','.join(CLASSES)}.")]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--report", metavar="FILE", help="Write what was done here: .html to read, .png to look at (of one input), .json."),
+    typer.Option("--report", metavar="FILE", help="Write a report: .html, .json, or .png (one input only)."),
 ]
-Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet and a before/after picture here.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell the figures when not on a terminal too; show where an error arose.")]
+Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet and a before/after picture to this folder.")]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Print timings even if the output is not a terminal, and a traceback for errors.")
+]
 
 
 def clean(
@@ -63,7 +65,7 @@ def clean(
     debug: Debug = None,
     verbose: Verbose = False,
 ) -> int:
-    """Remove visible marks from videos and images. An existing OUTPUT is replaced, an INPUT never."""
+    """Remove visible marks from videos and images. An existing OUTPUT is replaced; an INPUT never is."""
     request = _request(box or [], mask, detect, classes)
     targets = target_files(inputs, output, report)
     if report:
@@ -118,7 +120,7 @@ def _clean_file(source: Path, target: Path, job: _Job, looks: Path | None) -> Re
 
 @contextmanager
 def _progress_bar(name: str) -> Iterator[Callable[[run.Progress], None]]:
-    """A bar a step with its fps and the time left, where a person is looking; else nothing."""
+    """One progress bar per step, with fps and remaining time; nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield run.ignore
         return
@@ -142,7 +144,7 @@ class _Fps(ProgressColumn):
 
 
 def _tell(result: FileResult, target: Path, looks: Path | None, verbose: bool) -> None:
-    """The outcome of one input: an error always, figures for a person or when asked."""
+    """Print the outcome of one input: errors always, timings on a terminal or with --verbose."""
     if isinstance(result.outcome, CleanplateError):
         fail(f"{result.source_name}: {result.outcome}", result.exit_code)
     elif verbose or sys.stdout.isatty():

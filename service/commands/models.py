@@ -1,4 +1,4 @@
-"""`cleanplate models`: which networks are in use, whether they are whole, and the choice of others."""
+"""`cleanplate models`: lists, verifies and chooses the networks' weights."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +15,15 @@ from service.inference.session import OnnxSession
 
 models = typer.Typer(help="List, verify and choose the networks' weights.", no_args_is_help=True)
 
-HEADINGS: Final = ("network", "version", "precision", "file", "sha256", "size", "folder", "figures")
+HEADINGS: Final = ("network", "version", "precision", "file", "sha256", "size", "folder", "metrics")
 
 Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="A folder with manifest.toml and weights/.", show_default=False)]
-Shipped = Annotated[bool, typer.Option("--shipped", help="Go back to the weights that came with the program.")]
+Shipped = Annotated[bool, typer.Option("--shipped", help="Return to the weights shipped with the program.")]
 
 
 @models.command("list")
 def list_models() -> None:
-    """A line for each file: network, version, precision, checksum, size, the folder it comes from, the scores of its training run."""
+    """List the files in use: network, version, precision, checksum, size, folder, and the metrics of their training run."""
     folder = folders.in_use(settings.read().weights)
     typer.echo(f"in use: {_name(folder)}")
     rows = [HEADINGS, *_rows(folder)]
@@ -34,7 +34,7 @@ def list_models() -> None:
 
 @models.command("verify")
 def verify(directory: Folder = None) -> None:
-    """Check files, contract and answers of the networks in use, or of DIR's; exit 5 and one line where one is not as it should be."""
+    """Check files, contract and outputs of the networks in use, or of those in DIR. Exit 5 and one line if a check fails."""
     folder = directory or folders.in_use(settings.read().weights)
     for line in checked(folder):
         typer.echo(line)
@@ -42,16 +42,16 @@ def verify(directory: Folder = None) -> None:
 
 @models.command("use")
 def use(directory: Folder = None, shipped: Shipped = False) -> None:
-    """Verify DIR and load the networks from it from now on; what it lacks comes from the shipped ones. CLEANPLATE_WEIGHTS wins over it."""
+    """Verify DIR and use its networks from now on; those it lacks stay the shipped ones. CLEANPLATE_WEIGHTS takes precedence."""
     if (directory is None) is not shipped:
-        raise RequestError("give either a folder or --shipped")
+        raise RequestError("give either DIR or --shipped")
     if directory is not None:
         for line in checked(directory):
             typer.echo(line)
     folders.choose(directory)
     typer.echo(f"in use from now on: {_name(directory or registry.SHIPPED)}")
     if settings.read().weights is not None:
-        typer.echo("but CLEANPLATE_WEIGHTS is set, and wins", err=True)
+        typer.echo("note: CLEANPLATE_WEIGHTS is set and takes precedence", err=True)
 
 
 def checked(folder: Path) -> Iterator[str]:
@@ -63,7 +63,7 @@ def checked(folder: Path) -> Iterator[str]:
 
 
 def _files(network: spec.NetworkSpec, folder: Path) -> Iterator[tuple[registry.Weights, registry.Entry]]:
-    """The network's verified files, one of each precision."""
+    """The network's verified files, one per precision. Raises ModelError."""
     try:
         manifest = folders.manifest_of(network, folder)
         entry = registry.entry(network, manifest)

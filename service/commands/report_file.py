@@ -1,4 +1,4 @@
-"""The file that `--report` names: its suffix says in which form."""
+"""Writes the file that `--report` names, in the format of its suffix."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ WRITERS: Final[dict[str, Callable[[Path, Results], object]]] = {
 
 
 def check_report(path: Path, inputs: Sequence[Path]) -> None:
-    """Raises RequestError for a report that could not be written in the end."""
+    """Raise RequestError if the report could not be written later: unknown suffix, or a picture of several inputs."""
     if path.suffix.lower() not in WRITERS:
-        raise RequestError(f"--report {path.name}: a report is one of {', '.join(WRITERS)}")
+        raise RequestError(f"--report {path.name}: a report must be one of {', '.join(WRITERS)}")
     if path.suffix.lower() == ".png" and len(inputs) > 1:
-        raise RequestError(f"--report {path.name}: a picture shows one input, there are {len(inputs)}; choose .html or .json")
+        raise RequestError(f"--report {path.name}: a picture shows one input, but there are {len(inputs)}; use .html or .json")
 
 
 def write_report(path: Path, results: Results) -> None:
-    """Raises RequestError where the file cannot be written."""
+    """Write the report. Raises RequestError if the file cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         WRITERS[path.suffix.lower()](path, results)

@@ -1,4 +1,4 @@
-"""`cleanplate serve` and `cleanplate worker`: the service on one machine, and the parts of a fleet."""
+"""`cleanplate serve` and `cleanplate worker`: the whole service on one machine, or a worker of a fleet."""
 
 import faulthandler
 import os
@@ -22,26 +22,28 @@ from service.settings import Settings
 from service.supervisor import WorkerProcess
 
 BACKLOG: Final = 1024
-CLOSE_SECONDS: Final = 10  # for answers in progress
+CLOSE_SECONDS: Final = 10  # for responses in progress
 WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", "service", "worker", "--beside")  # beside the service: answering comes first
 
-NoWorker = Annotated[bool, typer.Option("--no-worker", help="Only answer; workers run elsewhere, on the same database and storage.")]
+NoWorker = Annotated[
+    bool, typer.Option("--no-worker", help="Serve requests only; workers run elsewhere with the same database and storage.")
+]
 Beside = Annotated[bool, typer.Option("--beside", hidden=True, help="Stop when standard input ends.")]
 
 
 def serve(no_worker: NoWorker = False) -> None:
-    """Run the service: all APIs, and a worker beside it. Ctrl-C or SIGTERM stops it."""
+    """Run the service: all APIs and one worker. Ctrl-C or SIGTERM stops it."""
     chosen = settings.read()
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit())  # uvicorn closes in order, then raises the signal again: here, to end in order too
-    with _listening(chosen) as listener, Scratch(chosen.data_dir / SCRATCH_FOLDER).begun() as scratch:
+        signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly
+    with _listen(chosen) as listener, Scratch(chosen.data_dir / SCRATCH_FOLDER).opened() as scratch:
         chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
         shared = None if no_worker else scratch.own / "metrics"
         if shared is not None:
-            metrics.share(shared)
+            metrics.share_in_folder(shared)
         with opened(chosen) as core:
-            _welcome(chosen, bootstrap(core))
+            _print_address(chosen, bootstrap(core))
             app = create_app(core, shared)
             config = uvicorn.Config(app, log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS)
             with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}, chosen.stop_seconds):
@@ -49,45 +51,45 @@ def serve(no_worker: NoWorker = False) -> None:
 
 
 def worker(beside: Beside = False) -> None:
-    """Run a worker of the fleet: it takes jobs until Ctrl-C or SIGTERM, then finishes or hands back what runs."""
-    from service.worker import END_SECONDS, work  # a service without a worker has no networks in its memory
+    """Run a worker of the fleet. It takes jobs until Ctrl-C or SIGTERM, then finishes or hands back what it runs."""
+    from service.worker import END_SECONDS, work  # a service without a worker need not load the networks
 
     chosen = settings.read()
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
-    until = threading.Event()
+    stopping = threading.Event()
 
     def stop(*_: object) -> None:
-        # Whatever hangs: it tells where every thread is, and ends; what it ran is taken over.
+        # If anything hangs, dump every thread's stack and exit; the jobs are taken over.
         faulthandler.dump_traceback_later(chosen.stop_seconds + END_SECONDS, exit=True)
-        until.set()
+        stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     if beside:
-        threading.Thread(target=_once_alone, args=(stop,), daemon=True).start()
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with opened(chosen) as core:
-        work(core, until)
+        work(core, stopping)
         sys.stderr.flush()
-        os._exit(0)  # a job that was handed back still has its thread
+        os._exit(0)  # a handed-back job still has its thread
 
 
-def _once_alone(stop: Callable[[], None]) -> None:
-    """The service beside us holds the other end of standard input: it ends with it, however that was."""
+def _stop_at_end_of_input(stop: Callable[[], None]) -> None:
+    """Stop when standard input ends: the service holds its other end, so it closes however the service ends."""
     sys.stdin.buffer.read()
     stop()
 
 
-def _listening(chosen: Settings) -> socket.socket:
-    """The socket, before anything else: a port that is taken is one clear line."""
+def _listen(chosen: Settings) -> socket.socket:
+    """Open the socket first, so that a port in use gives one clear error line."""
     family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
     try:
         return socket.create_server((chosen.host, chosen.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = (error.strerror or "unknown").partition(" (")[0].lower()  # Python repeats the address in brackets
+        reason = (error.strerror or "unknown").partition(" (")[0].lower()  # Python adds the address in brackets
         raise SettingsError(f"cannot listen on {chosen.host} port {chosen.port}: {reason}") from None
 
 
-def _welcome(chosen: Settings, key: str | None) -> None:
+def _print_address(chosen: Settings, key: str | None) -> None:
     if key is not None:
         typer.echo(f"key of the first account, shown this once: {key}")
     typer.echo(f"listening on http://{chosen.host}:{chosen.port}")

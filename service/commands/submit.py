@@ -1,4 +1,4 @@
-"""`cleanplate submit`: hands one job to a service, and brings the result home."""
+"""`cleanplate submit`: sends one job to a service and downloads its result."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,17 +16,20 @@ from service.pipeline.request import parse_classes
 from service.remote_job import RemoteJob
 from service.timed_box import parse_box
 
-Source = Annotated[str, typer.Argument(metavar="URL_OR_FILE", help="Address or file of a video or an image.", show_default=False)]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit 0 only if it succeeded.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Download the result; waits for it.")]
-Url = Annotated[str, typer.Option(envvar="CLEANPLATE_URL", help="The service's address.")]
-Key = Annotated[str, typer.Option(envvar="CLEANPLATE_KEY", help="The account's key; better given as a variable.", show_default=False)]
-Mask = Annotated[str | None, typer.Option(metavar="URL_OR_FILE", help="Image or video of what to remove, white = remove.")]
+Source = Annotated[str, typer.Argument(metavar="URL_OR_FILE", help="URL or file of a video or an image.", show_default=False)]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the job to end; exit 0 only if it succeeded.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Wait for the result and download it.")]
+Url = Annotated[str, typer.Option(envvar="CLEANPLATE_URL", help="URL of the service.")]
+Key = Annotated[
+    str,
+    typer.Option(envvar="CLEANPLATE_KEY", help="Key of the account; safer in the variable than on the command line.", show_default=False),
+]
+Mask = Annotated[str | None, typer.Option(metavar="URL_OR_FILE", help="Image or video mask, white = remove.")]
 Boxes = Annotated[list[str] | None, typer.Option("--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box.")]
-Classes = Annotated[str, typer.Option(help="What to look for: overlay,scene_text.")]
-Detect = Annotated[bool, typer.Option("--detect", help="Look for marks as well, beside --box and --mask.")]
-RemoveAudio = Annotated[bool, typer.Option("--remove-audio", help="Leave the sound out.")]
-Callback = Annotated[str | None, typer.Option("--callback", metavar="URL", help="Where the end of the job is told.")]
+Classes = Annotated[str, typer.Option(help="What to detect: overlay,scene_text.")]
+Detect = Annotated[bool, typer.Option("--detect", help="Detect marks in addition to --box and --mask.")]
+RemoveAudio = Annotated[bool, typer.Option("--remove-audio", help="Remove the sound.")]
+Callback = Annotated[str | None, typer.Option("--callback", metavar="URL", help="URL that is called when the job ends.")]
 
 
 def submit(
@@ -42,9 +45,9 @@ def submit(
     remove_audio: RemoveAudio = False,
     callback: Callback = None,
 ) -> None:
-    """Hand in a job and print its id; with --wait the address of its result, with --output the result itself."""
+    """Submit a job and print its id; with --wait the URL of its result, with --output the path of the downloaded file."""
     if not key:
-        raise ParameterError("a key is needed: set CLEANPLATE_KEY, or give --key")
+        raise ParameterError("a key is required: set CLEANPLATE_KEY, or use --key")
     boxes = [parse_box(text) for text in box or []]
     with Client(url, key) as client:
         job = client.submit(
@@ -59,7 +62,7 @@ def submit(
         typer.echo(job.id)
         if not (wait or output):
             return
-        with _bar() as show:
+        with _progress_bar() as show:
             job = client.wait(job.id, show)
         if job.error:
             raise job.error
@@ -69,8 +72,8 @@ def submit(
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[RemoteJob], None]]:
-    """A bar, where a person is looking."""
+def _progress_bar() -> Iterator[Callable[[RemoteJob], None]]:
+    """A progress bar, if stderr is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         task = bars.add_task("queued", total=100)

@@ -1,4 +1,4 @@
-"""`cleanplate verify`: tells what Content Credentials a file carries, and whether it is as it was signed."""
+"""`cleanplate verify`: shows the Content Credentials of a file and whether they are valid."""
 
 import json
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ UNTRUSTED: Final = "signingCredential.untrusted"
 VERDICTS: Final = {
     "none": "no Content Credentials",
     "unreadable": "Content Credentials that cannot be read",
-    "Invalid": "not valid: the file, or what it says of itself, was changed after it was signed",
-    "Valid": "valid: the file is as it was signed; nobody whom this program knows vouches for the signer",
-    "Trusted": "valid and trusted: the file is as it was signed, and the signer is known",
+    "Invalid": "not valid: the file or its credentials were changed after signing",
+    "Valid": "valid: the file is unchanged since it was signed; the signer is not on a trust list",
+    "Trusted": "valid and trusted: the file is unchanged since it was signed, and the signer is trusted",
 }
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A video or an image.")]
-Json = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def verify(file: File, as_json: Json = False) -> int:
-    """Show who signed a file, what was done to it and what it was made from. The exit code is 0 where that is valid, else 3."""
+    """Show who signed a file, what was done to it and what it was made from. Exit 0 if the credentials are valid, else 3."""
     credentials = read(file)
     typer.echo(
         json.dumps(asdict(credentials) | {"valid": credentials.valid}, indent=2) if as_json else "\n".join(_lines(file, credentials))
@@ -46,7 +46,7 @@ def _lines(file: Path, credentials: Credentials) -> Iterator[str]:
 
 def _manifest(manifest: Manifest) -> Iterator[str]:
     yield f"  signed by  {manifest.signer or 'unknown'}" + (f" ({manifest.issuer})" if manifest.issuer != manifest.signer else "")
-    yield f"  at         {manifest.signed_at or 'a time that no authority confirms'}"
+    yield f"  at         {manifest.signed_at or 'unknown: no time authority confirms it'}"
     yield f"  with       {manifest.program or 'unknown'}"
     yield from (f"  action     {_action(action)}" for action in manifest.actions)
     yield from (f"  made from  {_ingredient(part)}" for part in manifest.ingredients)

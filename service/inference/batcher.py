@@ -1,4 +1,4 @@
-"""One network on one device for all running jobs: their windows fill its batches, and no window's answer depends on its company."""
+"""Batches the windows of all running jobs for one network on one device. A window's result does not depend on its batch."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[np.float32]]
 
-BATCH_SIZES = (8, 4, 2, 1)  # only these reach the device, so that it meets few shapes
+BATCH_SIZES = (8, 4, 2, 1)  # the only sizes used, so that the device sees few shapes
 
 
 class Session(Protocol):
-    """A loaded network, whole batches in and out; safe in several threads. Its tensors are those of its contract in `models/spec.py`."""
+    """A loaded network that runs whole batches; thread-safe. Its tensors are those of its contract in `models/spec.py`."""
 
     def run(self, inputs: Arrays) -> Arrays: ...
 
 
 @dataclass(frozen=True)
 class BatchMetrics:
-    """What a batcher has run so far, and what waits; windows / capacity is how full its batches were."""
+    """What a batcher has run so far, and what is waiting. windows / capacity is the fill of its batches."""
 
     batches: int
     windows: int
@@ -34,7 +34,7 @@ class BatchMetrics:
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A caller's window in the queue, and the answer that the caller waits for."""
+    """A queued window, and the future of its result."""
 
     arrays: Arrays
     ticket: int
@@ -46,53 +46,53 @@ class _Window:
 
 
 class Batcher:
-    """Runs windows of any number of threads. A batch starts as soon as the device is free, with what waits; later windows fill the next.
+    """Runs windows from any number of threads. A batch starts as soon as the device is free, with the windows that are waiting.
 
-    Callers take turns: a window's ticket is the clock plus its place in its call, the lowest ticket goes first and sets the clock.
-    So a call of two windows is through after a few batches, however many windows another call has left.
+    Callers take turns: a window's ticket is the clock plus its place in its call; the lowest ticket goes first and sets the clock.
+    So a call of two windows finishes after a few batches, however many windows another call has left.
     """
 
     def __init__(self, session: Session, sizes: Sequence[int] = (1,), workers: int = 1) -> None:
         self._session = session
         self._sizes = frozenset({1, *sizes})
-        self._device = ThreadPoolExecutor(workers, thread_name_prefix="device")  # its threads start with the first window
+        self._device = ThreadPoolExecutor(workers, thread_name_prefix="device")  # threads start with the first window
         self._lock = Lock()
-        self._waiting: list[_Window] = []  # lowest ticket first, and of equal tickets the oldest
+        self._waiting: list[_Window] = []  # lowest ticket first, oldest first among equals
         self._clock = 0
         self._batches = self._windows = 0
 
     def run(self, windows: Sequence[Arrays]) -> list[Arrays]:
-        """Answers of the windows, in their order, once all are there. A window's arrays lack the batch dimension.
+        """Run the windows and return their results in order. A window's arrays have no batch dimension.
 
-        Raises what the network raised, if that was in a batch with one of these windows.
+        Raises the network's error if a batch with one of these windows failed.
         """
         return self.begin(windows)()
 
     def begin(self, windows: Sequence[Arrays]) -> Callable[[], list[Arrays]]:
-        """Queues the windows and returns at once, for a caller with other things to do. What it returns, called, gives what `run` gives."""
-        mine = self._queue(windows)
+        """Queue the windows and return at once. The returned function waits and returns what `run` returns."""
+        queued = self._queue(windows)
 
         def answers() -> list[Arrays]:
             try:
-                return [window.answer.result() for window in mine]
-            except BaseException:  # Ctrl-C too: nobody waits for the rest
+                return [window.answer.result() for window in queued]
+            except BaseException:  # including Ctrl-C: nobody waits for the rest
                 with self._lock:
-                    self._waiting = [window for window in self._waiting if window not in mine]
+                    self._waiting = [window for window in self._waiting if window not in queued]
                 raise
 
         return answers
 
-    def figures(self) -> BatchMetrics:
-        """The figures of this moment."""
+    def metrics(self) -> BatchMetrics:
+        """The current metrics."""
         with self._lock:
             return BatchMetrics(self._batches, self._windows, self._batches * max(self._sizes), len(self._waiting))
 
     def close(self) -> None:
-        """Answers what waits, and ends the device's threads; later calls are refused."""
+        """Finish what is queued and end the device's threads; later calls are refused."""
         self._device.shutdown()
 
     def _queue(self, windows: Sequence[Arrays]) -> list[_Window]:
-        with self._lock:  # a turn of the device for each window: whoever's window a turn takes, none is left without
+        with self._lock:  # one turn per window: whichever windows a turn takes, enough turns are left for the rest
             for _ in windows:
                 self._device.submit(self._turn)
             queued = [_Window(arrays, self._clock + place) for place, arrays in enumerate(windows, 1)]
@@ -100,13 +100,13 @@ class Batcher:
         return queued
 
     def _turn(self) -> None:
-        """Runs the next batch; nothing if the windows that asked for this turn had room in earlier ones."""
+        """Run the next batch, if earlier turns have left any window."""
         batch = self._next_batch()
         if not batch:
             return
         try:
             answers = self._answers(batch)
-        except BaseException as error:  # whatever it is, callers wait
+        except BaseException as error:  # any error at all: callers are waiting
             for window in batch:
                 window.answer.set_exception(error)
         else:
@@ -114,13 +114,13 @@ class Batcher:
                 window.answer.set_result(answer)
 
     def _next_batch(self) -> list[_Window]:
-        """The first window, and as many of its shape as the largest allowed size takes."""
+        """The first window and others of its shape, as many as the largest allowed size takes."""
         with self._lock:
             if not self._waiting:
                 return []
             first = self._waiting[0]
-            alike = [window for window in self._waiting if window.shapes == first.shapes]
-            batch = alike[: max(size for size in self._sizes if size <= len(alike))]
+            same_shape = [window for window in self._waiting if window.shapes == first.shapes]
+            batch = same_shape[: max(size for size in self._sizes if size <= len(same_shape))]
             self._waiting = [window for window in self._waiting if window not in batch]
             self._clock = first.ticket
             self._batches += 1

@@ -1,4 +1,4 @@
-"""Where the networks run and in which precision: the choices, and ONNX Runtime's options for each device."""
+"""Chooses the device and precision of the networks, and ONNX Runtime's options for them."""
 
 from collections.abc import Collection
 from typing import Final, Literal
@@ -17,13 +17,13 @@ CUDA: Final = "CUDAExecutionProvider"
 CPU: Final = "CPUExecutionProvider"
 CHEAPEST: Final[dict[ChosenDevice, Precision]] = {"cuda": "fp16", "cpu": "int8"}
 
-# docs/decisions/0008 has the reasons at length.
+# Reasons in docs/decisions/0008.
 CUDA_OPTIONS: Final = {
-    "cudnn_conv_algo_search": "HEURISTIC",  # windows come in many shapes; EXHAUSTIVE times every algorithm for each new one
-    "use_tf32": "1",  # of float32 products: ten bits of mantissa, as many as half has
-    "do_copy_in_default_stream": "1",  # a stream of its own for copies may race
-    "arena_extend_strategy": "kSameAsRequested",  # doubling would take the memory of whoever shares the GPU
-    "enable_cuda_graph": "0",  # a graph is captured for one shape and its fixed buffers
+    "cudnn_conv_algo_search": "HEURISTIC",  # windows have many shapes; EXHAUSTIVE would time every algorithm for each
+    "use_tf32": "1",  # for float32 products: 10 bits of mantissa, as float16 has
+    "do_copy_in_default_stream": "1",  # copies in another stream may race
+    "arena_extend_strategy": "kSameAsRequested",  # doubling would take memory from others on the same GPU
+    "enable_cuda_graph": "0",  # a graph needs one shape and fixed buffers
 }
 
 
@@ -40,7 +40,7 @@ def choose_device(device: Device) -> ChosenDevice:
 
 
 def choose_precision(wanted: WantedPrecision, device: ChosenDevice, there_are: Collection[Precision]) -> Precision:
-    """The precision of one network: the wanted one, under `auto` the device's cheapest; float32 where the network has no such form."""
+    """One network's precision: the wanted one, for `auto` the device's cheapest, fp32 if there is no such file. Raises RequestError."""
     if wanted == "int8" and device == "cuda":
         raise RequestError("int8 is for the CPU: use fp16 or auto with CUDA")
     precision = CHEAPEST[device] if wanted == "auto" else wanted
@@ -48,7 +48,7 @@ def choose_precision(wanted: WantedPrecision, device: ChosenDevice, there_are: C
 
 
 def providers(device: ChosenDevice) -> list[Provider]:
-    """ONNX Runtime's providers, the preferred one first."""
+    """ONNX Runtime's providers, preferred first."""
     return [(CUDA, dict(CUDA_OPTIONS)), CPU] if device == "cuda" else [CPU]
 
 

@@ -1,4 +1,4 @@
-"""A deterministic stand-in for the networks, for tests of what is around them: every bright pixel is a mark, and turns grey."""
+"""Deterministic fake networks, for tests of the code around them: every bright pixel is a mark and becomes grey."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ BRIGHT = 0.95
 
 
 class FakeSegmenter(Session):
-    """Overlay probability 1 where all three channels are above BRIGHT."""
+    """Overlay probability 1 where all three channels exceed BRIGHT."""
 
     def run(self, inputs: Arrays) -> Arrays:
         overlay = (inputs["frames"].min(2, keepdims=True) > BRIGHT).astype(np.float32)
@@ -19,7 +19,7 @@ class FakeSegmenter(Session):
 
 
 class BlindSegmenter(Session):
-    """Sees no mark anywhere."""
+    """Finds no mark."""
 
     def run(self, inputs: Arrays) -> Arrays:
         batch, time, _, height, width = inputs["frames"].shape
@@ -27,7 +27,7 @@ class BlindSegmenter(Session):
 
 
 class FakeMatte(Session):
-    """Opaque white wherever the segmenter was sure."""
+    """Opaque white wherever the segmenter's probability exceeds 0.5."""
 
     def run(self, inputs: Arrays) -> Arrays:
         opacity = (inputs["statistics"][:, :1] > 0.5).astype(np.float32)
@@ -35,7 +35,7 @@ class FakeMatte(Session):
 
 
 class FakeInpainter(Session):
-    """Half grey in the mask."""
+    """Mid-grey inside the mask."""
 
     def run(self, inputs: Arrays) -> Arrays:
         frame, mask = inputs["frames"][:, 0], inputs["mask"][:, 0]
@@ -43,7 +43,7 @@ class FakeInpainter(Session):
 
 
 def networks(sizes: Sequence[int] = (1,), workers: int = 1, blind: bool = False) -> Networks:
-    """All three stand-ins, in batches of these sizes. `blind` ones see no mark: the quickest job there is, one look and a copy."""
+    """All three fake networks, with these batch sizes. `blind`: finds no mark, so that a job only detects and copies."""
     segmenter = BlindSegmenter() if blind else FakeSegmenter()
     return Networks(
         Batcher(segmenter, sizes, workers),

@@ -1,1 +1,1 @@
-"""Durable jobs: their states, credits, store and workflow."""
+"""Durable jobs: states, credits, database and workflow."""

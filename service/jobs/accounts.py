@@ -20,16 +20,18 @@ from service.jobs.vault import Vault
 
 KEY_PREFIX: Final = "cp_"
 HINT_CHARACTERS: Final = 7
-LONGEST_NAME: Final = 100
+MAX_NAME_CHARACTERS: Final = 100
 
-# Built once: they run with every request.
-OF_KEY: Final = sa.select(ACCOUNTS, API_KEYS.c.revoked_ms).join(API_KEYS).where(API_KEYS.c.hash == sa.bindparam("hash"))
-OF_SIGNER: Final = sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).join(SIGNERS).where(SIGNERS.c.name == sa.bindparam("signer"))
+# Built once, as they run with every request.
+ACCOUNT_BY_KEY: Final = sa.select(ACCOUNTS, API_KEYS.c.revoked_ms).join(API_KEYS).where(API_KEYS.c.hash == sa.bindparam("hash"))
+ACCOUNT_BY_SIGNER: Final = (
+    sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).join(SIGNERS).where(SIGNERS.c.name == sa.bindparam("signer"))
+)
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who has credits and owns jobs. `rights` and `digital_source_type` are what its jobs are recorded with."""
+    """The owner of credits and jobs. `rights` and `digital_source_type` are the defaults recorded with its jobs."""
 
     id: int
     name: str
@@ -40,7 +42,7 @@ class Account:
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """What may be shown of a key: enough to tell it from others, not to use it."""
+    """What may be shown of a key: enough to identify it, not enough to use it."""
 
     hint: str
     account: str
@@ -49,23 +51,23 @@ class KeyInfo:
 
 
 class Accounts:
-    """Creates, bans and recognises accounts. Keys are kept as hashes, signing secrets encrypted."""
+    """Creates, bans and authenticates accounts. Keys are stored as hashes, signing secrets encrypted."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
 
     def create(self, name: str) -> Account:
-        """A new account without credits; raises ParameterError when the name is taken or none."""
+        """Create an account without credits. Raises ParameterError if the name is taken or invalid."""
         _check_name(name)
-        with self._new(f"an account {name} exists already") as connection:
+        with self._insertion(f"the account {name} already exists") as connection:
             return _insert_account(connection, name)
 
-    def create_whole(self, name: str, credits: Entry, signer: tuple[str, str] | None, key: str | None) -> str:
-        """A new account with credits, a signer (name, secret) and a key, or nothing of it; the key. Raises ParameterError."""
+    def create_with_key(self, name: str, credits: Entry, signer: tuple[str, str] | None, key: str | None) -> str:
+        """Create an account with credits, a signer (name, secret) and a key in one transaction; return the key. Raises ParameterError."""
         _check_name(name)
         key = key or _new_key()
-        with self._new(f"an account {name}, its key or its signer exists already") as connection:
+        with self._insertion(f"the account {name}, its key or its signer already exists") as connection:
             account = _insert_account(connection, name)
             ledger.write(connection, account.id, [credits])
             connection.execute(sa.insert(API_KEYS).values(_key_row(account, key)))
@@ -73,8 +75,8 @@ class Accounts:
                 connection.execute(sa.insert(SIGNERS).values(self._signer_row(account, *signer)))
         return key
 
-    def named(self, name: str) -> Account:
-        """The account of this name; raises AccountMissing."""
+    def find(self, name: str) -> Account:
+        """The account with this name. Raises AccountMissing."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name, ACCOUNTS.c.deleted_ms.is_(None))).first()
         if row is None:
@@ -87,21 +89,21 @@ class Accounts:
         return [_account_of(row) for row in rows]
 
     def set_banned(self, account: Account, banned: bool) -> None:
-        self._mark(account, banned_ms=now_ms() if banned else None)
+        self._update(account, banned_ms=now_ms() if banned else None)
 
     def declare(self, account: Account, rights: Rights | None, digital_source_type: str | None) -> Account:
-        """What its jobs are recorded with from now on; those that are accepted already stay as they are."""
-        self._mark(account, rights=rights, digital_source_type=digital_source_type)
+        """Set what is recorded with the account's future jobs; accepted jobs keep what they have. Return the changed account."""
+        self._update(account, rights=rights, digital_source_type=digital_source_type)
         return replace(account, rights=rights, digital_source_type=digital_source_type)
 
     def delete(self, account: Account) -> None:
-        """Close an account: its keys say so from now on; its jobs and ledger lines stay, its name becomes free."""
-        self._mark(account, deleted_ms=now_ms(), name=f"{account.name} (deleted {account.id})")
+        """Close an account: its keys are refused, its jobs and ledger lines stay, its name can be used again."""
+        self._update(account, deleted_ms=now_ms(), name=f"{account.name} (deleted {account.id})")
 
     def add_key(self, account: Account, key: str | None = None) -> str:
-        """A new random key (or the one given), returned this once; raises ParameterError when it is in use."""
+        """Add a random key, or the given one, and return it; it is not stored in clear. Raises ParameterError if it is in use."""
         key = key or _new_key()
-        with self._new("this key is in use") as connection:
+        with self._insertion("this key is in use") as connection:
             connection.execute(sa.insert(API_KEYS).values(_key_row(account, key)))
         return key
 
@@ -113,53 +115,53 @@ class Accounts:
             return [KeyInfo(row.hint, row.name, row.created_ms, row.revoked_ms is not None) for row in connection.execute(statement)]
 
     def revoke_key(self, key_or_hint: str) -> int:
-        """Revoke the key, or every key that begins with this hint; how many there were."""
-        is_it = sa.or_(API_KEYS.c.hash == _hash(key_or_hint), API_KEYS.c.hint == key_or_hint)
+        """Revoke the key, or all keys with this hint; return their number."""
+        matches = sa.or_(API_KEYS.c.hash == _hash(key_or_hint), API_KEYS.c.hint == key_or_hint)
         with self._database.write() as connection:
-            done = connection.execute(sa.update(API_KEYS).where(is_it, API_KEYS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms()))
-        return done.rowcount
+            revoked = connection.execute(sa.update(API_KEYS).where(matches, API_KEYS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms()))
+        return revoked.rowcount
 
-    def of_key(self, key: str) -> Account:
-        """Whose key it is; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
+    def account_of_key(self, key: str) -> Account:
+        """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
         if not key:
             raise KeyMissing("a key is required")
-        return self._admitted(OF_KEY, hash=_hash(key))[0]
+        return self._find_active(ACCOUNT_BY_KEY, hash=_hash(key))[0]
 
     def add_signer(self, account: Account, name: str, secret: str | None = None) -> str:
-        """A name and a secret for signed requests; the secret is returned this once."""
+        """Add a name and a secret for signed requests; return the secret. Raises ParameterError if the name is in use."""
         secret = secret or secrets.token_urlsafe(32)
-        with self._new(f"a signer {name} exists already") as connection:
+        with self._insertion(f"the signer {name} already exists") as connection:
             connection.execute(sa.insert(SIGNERS).values(self._signer_row(account, name, secret)))
         return secret
 
     def revoke_signer(self, name: str) -> int:
         with self._database.write() as connection:
-            done = connection.execute(
+            revoked = connection.execute(
                 sa.update(SIGNERS).where(SIGNERS.c.name == name, SIGNERS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms())
             )
-        return done.rowcount
+        return revoked.rowcount
 
-    def of_signer(self, name: str) -> tuple[Account, bytes]:
-        """Who signs under this name, and the secret; raises like `of_key`."""
+    def account_of_signer(self, name: str) -> tuple[Account, bytes]:
+        """The account that signs with this name, and its secret. Raises like `account_of_key`."""
         if not name:
             raise KeyMissing("a name is required")
         if not name.isprintable():
             raise KeyInvalid("the key is unknown or revoked")
-        account, row = self._admitted(OF_SIGNER, signer=name)
+        account, row = self._find_active(ACCOUNT_BY_SIGNER, signer=name)
         return account, self._vault.open(row.secret)
 
-    def _admitted(self, statement: sa.Select[Any], **values: str) -> tuple[Account, sa.Row[Any]]:
+    def _find_active(self, statement: sa.Select[Any], **values: str) -> tuple[Account, sa.Row[Any]]:
         with self._database.read() as connection:
             row = connection.execute(statement, values).first()
         if row is None or row.revoked_ms is not None:
             raise KeyInvalid("the key is unknown or revoked")
         if row.deleted_ms is not None:
-            raise AccountMissing("the account is gone")
+            raise AccountMissing("the account was deleted")
         if row.banned_ms is not None:
             raise AccountBanned("the account is banned")
         return _account_of(row), row
 
-    def _mark(self, account: Account, **values: object) -> None:
+    def _update(self, account: Account, **values: object) -> None:
         with self._database.write() as connection:
             connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account.id).values(**values))
 
@@ -167,8 +169,8 @@ class Accounts:
         return {"name": name, "account_id": account.id, "secret": self._vault.seal(secret), "created_ms": now_ms()}
 
     @contextmanager
-    def _new(self, message: str) -> Iterator[sa.Connection]:
-        """A transaction that inserts; what exists already is a ParameterError."""
+    def _insertion(self, message: str) -> Iterator[sa.Connection]:
+        """A transaction for inserts; raises ParameterError with this message if a row already exists."""
         try:
             with self._database.write() as connection:
                 yield connection
@@ -181,8 +183,8 @@ def _account_of(row: sa.Row[Any]) -> Account:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise ParameterError(f"an account's name has 1 to {LONGEST_NAME} printable characters")
+    if not name.strip() or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise ParameterError(f"an account's name has 1 to {MAX_NAME_CHARACTERS} printable characters")
 
 
 def _insert_account(connection: sa.Connection, name: str) -> Account:
@@ -199,7 +201,7 @@ def _key_row(account: Account, key: str) -> dict[str, object]:
 
 
 def _hint(key: str) -> str:
-    """Its first characters; of a short key, which somebody chose, so few that the rest stays a secret."""
+    """The key's first characters; at most a third of it, as a short key was chosen by a person."""
     return key[: min(HINT_CHARACTERS, len(key) // 3)]
 
 

@@ -1,4 +1,4 @@
-"""The deliveries of callbacks: at least once each, tried again later and later, then given up."""
+"""Delivers callbacks at least once, with retries at growing intervals, then gives up."""
 
 import logging
 from collections.abc import Callable
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable[[Job], None]) -> str:
-    """One attempt: send what the job came to, note the outcome, and put the next attempt in line. Returns the outcome.
+    """Make one attempt: send the job's outcome, record the delivery's outcome, and enqueue the next attempt. Return the delivery's outcome.
 
-    A crash between sending and noting sends again. `send` raises a CleanplateError when it was not delivered.
+    A crash between sending and recording sends again. `send` raises a CleanplateError if the callback was not delivered.
     """
     with database.read() as connection:
         row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one()
@@ -36,10 +36,10 @@ def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable
         delay_seconds = callback_delay_seconds(attempts)
         outcome = "pending" if delay_seconds is not None else "given_up"
         log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
-    mine = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
+    this_attempt = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
     with database.write() as connection:
-        noted = connection.execute(mine.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
-        if noted and delay_seconds is not None:
-            line = (job.account_id, host_of(job.callback_url or ""))
-            queues.put_callback(connection, delivery_id, attempts + 1, line, delay_seconds)
+        recorded = connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
+        if recorded and delay_seconds is not None:
+            partition = (job.account_id, host_of(job.callback_url or ""))
+            queues.enqueue_callback(connection, delivery_id, attempts + 1, partition, delay_seconds)
     return outcome

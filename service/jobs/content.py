@@ -1,4 +1,4 @@
-"""The content check: whether a wish may be worked on. The desk asks it before it accepts a job."""
+"""The content check: decides whether a job may run. The job service calls it before it accepts a job."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -10,33 +10,33 @@ from service.jobs.job import JobSpec
 
 
 class ContentCheck(Protocol):
-    """A hook for a moderation service or a house rule; it is called from several threads at once."""
+    """A hook for a moderation service or a local rule. It is called from several threads at once."""
 
     def check(self, spec: JobSpec) -> None:
-        """Return, or raise ContentRefused (another input may do), ContentCheckFailed (try again) or ContentBlocked (for good)."""
+        """Return if accepted. Raise ContentRefused (try another input), ContentCheckFailed (try again) or ContentBlocked (permanently)."""
 
 
 @dataclass(frozen=True)
 class AllowAll:
-    """The default: whoever runs the service answers for what is sent to it."""
+    """The default: accepts every job; the operator is responsible for what clients send."""
 
     def check(self, spec: JobSpec) -> None:
-        """Let every wish pass."""
+        """Accept every job."""
 
 
 @dataclass(frozen=True)
 class DenyList:
-    """An example: refuses addresses that contain one of some words, in any case, escaped or not."""
+    """An example: refuses URLs that contain one of these words, ignoring case and percent escapes."""
 
     words: frozenset[str]
 
     def check(self, spec: JobSpec) -> None:
-        """Raise ContentRefused for a word in the address of the source or of the mask."""
-        addresses = [_plain(url) for url in (spec.source_url, spec.mask_url) if url]
-        if any(_plain(word) in address for word in self.words if word for address in addresses):
+        """Raise ContentRefused if the URL of the source or the mask contains one of the words."""
+        addresses = [_normalized(url) for url in (spec.source_url, spec.mask_url) if url]
+        if any(_normalized(word) in address for word in self.words if word for address in addresses):
             raise ContentRefused("the address contains a word that is not allowed")
 
 
-def _plain(text: str) -> str:
-    """Text as words are compared: percent escapes resolved, wide and other compatible letters as the usual ones, case folded."""
+def _normalized(text: str) -> str:
+    """Text normalised for comparison: percent escapes decoded, compatible letters such as full-width ones unified, case folded."""
     return unicodedata.normalize("NFKC", unquote(text)).casefold()

@@ -1,10 +1,10 @@
-"""The arithmetic of credits: an append-only ledger of two funds, one-time credits before paid ones. Pure.
+"""Credit arithmetic: reserve, settle and refund, as entries of an append-only ledger. Pure. One-time credits are spent before paid ones.
 
-Each entry moves credits between three places of an account: free, held (reserved for a job that runs), and outside (granted or spent).
+Each entry moves credits between three places of an account: free, held (reserved for an open job) and outside (granted or spent).
 
     grant    outside -> free
     reserve  free    -> held      when a job is accepted
-    settle   held    -> outside   when it succeeded: spent
+    settle   held    -> outside   when it succeeded: the credits are spent
     refund   held    -> free      when it failed or was cancelled
 """
 
@@ -17,14 +17,14 @@ from service.errors import InsufficientCredits
 
 
 class Fund(StrEnum):
-    """Where credits come from; declared in the order in which they are spent."""
+    """The origin of credits, in the order in which they are spent."""
 
     ONE_TIME = "one_time"
     PAID = "paid"
 
 
 class Kind(StrEnum):
-    """What an entry does."""
+    """What a ledger entry does."""
 
     GRANT = "grant"
     RESERVE = "reserve"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the ledger: how many credits a fund's free and held sums change by."""
+    """One line of the ledger: the change of a fund's free credits and of the held credits."""
 
     kind: Kind
     fund: Fund
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Balance:
-    """Credits an account can spend, by fund, and those held by its running jobs."""
+    """An account's free credits by fund, and the credits held by its open jobs."""
 
     paid_credits: int = 0
     one_time_credits: int = 0
@@ -64,32 +64,32 @@ EMPTY: Final = Balance()
 
 
 def grant(fund: Fund, amount_credits: int, note: str = "") -> Entry:
-    """Credits from outside; a negative amount takes back."""
+    """An entry that adds credits to a fund; a negative amount removes them."""
     return Entry(Kind.GRANT, fund, amount_credits, 0, note=note)
 
 
 def reserve(balance: Balance, job_id: str, price_credits: int) -> list[Entry]:
-    """Entries that hold a job's price; raises InsufficientCredits. A free job still leaves one entry, so that each job has its lines."""
+    """Entries that hold a job's price. Raises InsufficientCredits. A free job has one entry too, so that every job is in the ledger."""
     if balance.total_credits < price_credits:
         raise InsufficientCredits(balance.total_credits, price_credits)
     one_time = min(max(balance.one_time_credits, 0), price_credits)
-    parts = {Fund.ONE_TIME: one_time, Fund.PAID: price_credits - one_time}
-    taken = {fund: credits for fund, credits in parts.items() if credits} or {Fund.PAID: 0}
-    return [Entry(Kind.RESERVE, fund, -credits, credits, job_id) for fund, credits in taken.items()]
+    split = {Fund.ONE_TIME: one_time, Fund.PAID: price_credits - one_time}
+    amounts = {fund: credits for fund, credits in split.items() if credits} or {Fund.PAID: 0}
+    return [Entry(Kind.RESERVE, fund, -credits, credits, job_id) for fund, credits in amounts.items()]
 
 
 def settle(reserved: Sequence[Entry]) -> list[Entry]:
-    """Entries that spend what a job's reservation holds."""
+    """Entries that spend the held credits of a job."""
     return [Entry(Kind.SETTLE, entry.fund, 0, -entry.held_credits, entry.job_id) for entry in reserved]
 
 
 def refund(reserved: Sequence[Entry]) -> list[Entry]:
-    """Entries that give back what a job's reservation holds, to the funds that it came from."""
+    """Entries that return the held credits of a job to the funds they came from."""
     return [Entry(Kind.REFUND, entry.fund, entry.held_credits, -entry.held_credits, entry.job_id) for entry in reserved]
 
 
 def balance_of(entries: Iterable[Entry]) -> Balance:
-    """What the ledger's lines add up to."""
+    """The balance that these entries add up to."""
     free = dict.fromkeys(Fund, 0)
     held = 0
     for entry in entries:

@@ -1,4 +1,4 @@
-"""The database: SQLite in a file or PostgreSQL, by URL. Ours and the workflows' tables share it, so that a transaction spans both."""
+"""The database, by URL: a SQLite file or PostgreSQL. Our tables and the workflow engine's share it, so that one transaction spans both."""
 
 import threading
 import time
@@ -15,31 +15,31 @@ from dbos import DBOS
 from service.errors import SettingsError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-BUSY_SECONDS: Final = 30  # how long a writer of another process is waited for
+BUSY_SECONDS: Final = 30  # how long to wait for another process's write
 POOL_CONNECTIONS: Final = 20
 
 
 class Database:
-    """`write()` is one transaction that nobody else's write interleaves with; `read()` sees what is committed."""
+    """`write()` is one transaction, serialised with other writers on SQLite; `read()` sees committed data."""
 
     def __init__(self, url: str) -> None:
         try:
             parsed = sa.make_url(url)
         except sa.exc.ArgumentError:
-            raise SettingsError("the database's address is none: sqlite:///file or postgresql+psycopg://user:password@host/name") from None
+            raise SettingsError("not a database URL: use sqlite:///file or postgresql+psycopg://user:password@host/name") from None
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         elif parsed.get_backend_name() != "sqlite" or not parsed.database:
-            raise SettingsError(f"the database can be a SQLite file or PostgreSQL, not {parsed.get_backend_name()}")
+            raise SettingsError(f"the database must be a SQLite file or PostgreSQL, not {parsed.get_backend_name()}")
         self.url: str = parsed.render_as_string(hide_password=False)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._turn = threading.Lock()  # SQLite's own waiting is unfair and coarse: writers of this process queue here instead
+        self._turn = threading.Lock()  # SQLite's busy wait is unfair and coarse; this process's writers queue here instead
         self._reader = _engine(parsed, "DEFERRED") if self.is_sqlite else _engine(parsed, None)
         self._writer = _engine(parsed, "IMMEDIATE") if self.is_sqlite else self._reader
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction; committed at the end of the block, rolled back by an exception."""
+        """A transaction: committed at the end of the block, rolled back on an exception."""
         if not self.is_sqlite:
             with self._writer.begin() as connection:
                 yield connection
@@ -53,12 +53,12 @@ class Database:
             yield connection
 
     def migrate(self) -> Self:
-        """Create or upgrade all tables; several processes may do so at once."""
+        """Create or upgrade all tables. Several processes may do so at once."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.write() as connection:
             if not self.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7061001)"))  # any number, the same for all
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7061001)"))  # an arbitrary number, the same in all processes
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         DBOS.migrate(self.url)
@@ -74,16 +74,16 @@ def now_ms() -> int:
 
 
 def _engine(url: sa.URL, begin: str | None) -> sa.Engine:
-    """An engine; with `begin`, of SQLite, whose transactions start with that word."""
+    """An engine. `begin` is SQLite's transaction mode, such as IMMEDIATE; None for PostgreSQL."""
     if begin is None:
         return sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, pool_pre_ping=True)
     engine = sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")
     def _(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # no BEGIN by the driver: it would come too late, and without its word
+        connection.isolation_level = None  # the driver's own BEGIN would come too late and without the mode
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # what was accepted survives a power cut; 0.2 ms a commit here
+        connection.execute("PRAGMA synchronous = FULL")  # accepted jobs survive a power cut; costs 0.2 ms per commit
         connection.execute("PRAGMA foreign_keys = ON")
 
     @sa.event.listens_for(engine, "begin")

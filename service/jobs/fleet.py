@@ -1,4 +1,4 @@
-"""Which workers live, and who takes over from the dead: a beating heart in the database, and the engine's public calls."""
+"""The workers' heartbeats in the database, and taking over the jobs of dead workers."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from service.jobs.tables import JOBS, WORKERS
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 2.0
-LOST_SECONDS: Final = 60.0  # an open job older than this whose workflow is over is mended
+LOST_SECONDS: Final = 60.0  # an open job unchanged for this long whose workflow has ended is lost
 
 
 class Member:
@@ -34,24 +34,24 @@ class Member:
         self._finalizer = finalizer
 
     def beat(self) -> None:
-        """Say that this worker lives; the first beat comes before it takes any job."""
-        me = {"host": platform.node(), "process_id": os.getpid(), "process_started": started(os.getpid()), "beat_ms": now_ms()}
+        """Record a heartbeat. The first comes before the worker takes any job."""
+        row = {"host": platform.node(), "process_id": os.getpid(), "process_started": start_ticks(os.getpid()), "beat_ms": now_ms()}
         with self._database.write() as connection:
-            known = connection.execute(sa.update(WORKERS).where(WORKERS.c.id == self.id).values(beat_ms=me["beat_ms"])).rowcount
-            if not known:
-                connection.execute(sa.insert(WORKERS).values(id=self.id, **me))
+            updated = connection.execute(sa.update(WORKERS).where(WORKERS.c.id == self.id).values(beat_ms=row["beat_ms"])).rowcount
+            if not updated:
+                connection.execute(sa.insert(WORKERS).values(id=self.id, **row))
 
     def leave(self) -> None:
-        """Hand back what this worker still runs, and go: another may begin with it at once."""
+        """Requeue what this worker still runs, so that another can start at once, and remove it from the fleet."""
         for workflow in self._queues.running():
             if workflow.executor_id == self.id:
-                self._queues.put_back(workflow)
+                self._queues.requeue(workflow)
         with self._database.write() as connection:
             connection.execute(sa.delete(WORKERS).where(WORKERS.c.id == self.id))
 
     def take_over(self) -> list[str]:
-        """Put back what dead workers ran; their workflows' ids. The queue lets one worker alone go on with each."""
-        running = self._queues.running()  # before the hearts: whoever runs something has beaten already
+        """Requeue the workflows of dead workers; return their ids. The queue gives each to one worker only."""
+        running = self._queues.running()  # read before the heartbeats: whoever runs a workflow has sent one
         with self._database.read() as connection:
             rows = connection.execute(sa.select(WORKERS)).all()
         dead = [row.id for row in rows if row.id != self.id and _is_dead(row)]
@@ -59,32 +59,32 @@ class Member:
         orphans = [workflow for workflow in running if workflow.executor_id not in alive]
         for workflow in orphans:
             log.warning("taking over %s from %s", workflow.workflow_id, workflow.executor_id)
-            self._queues.put_back(workflow)
+            self._queues.requeue(workflow)
         if dead:
             with self._database.write() as connection:
                 connection.execute(sa.delete(WORKERS).where(WORKERS.c.id.in_(dead)))
         return [workflow.workflow_id for workflow in orphans]
 
-    def mend(self) -> int:
-        """Fail open jobs whose workflow is over, which nothing we know of brings about; how many there were."""
+    def fail_lost_jobs(self) -> int:
+        """Fail and refund open jobs whose workflow has ended without them, which no known fault causes; return their number."""
         with self._database.read() as connection:
-            old = sa.select(JOBS.c.id).where(sa.not_(JOBS.c.ended), JOBS.c.updated_ms < now_ms() - LOST_SECONDS * 1000).limit(500)
-            ids = list(connection.execute(old).scalars())
-        lost = self._queues.over(ids)
+            stale = sa.select(JOBS.c.id).where(sa.not_(JOBS.c.ended), JOBS.c.updated_ms < now_ms() - LOST_SECONDS * 1000).limit(500)
+            ids = list(connection.execute(stale).scalars())
+        lost = self._queues.finished(ids)
         for job_id in lost:
-            log.error("job %s was lost by its workflow", job_id)
+            log.error("job %s is open, but its workflow has ended", job_id)
             with self._database.write() as connection:
-                self._finalizer.fail(connection, store.locked(connection, job_id), Failure.of(InternalError("internal error")))
+                self._finalizer.fail_and_refund(connection, store.locked(connection, job_id), Failure.of(InternalError("internal error")))
         return len(lost)
 
 
-def is_running(process_id: int, began: int) -> bool:
-    """Whether this process of this machine still runs; `began` tells it from a later one of the same number."""
-    return started(process_id) == began
+def is_running(process_id: int, started_ticks: int) -> bool:
+    """Whether this process on this machine still runs. `started_ticks` distinguishes it from a later process with the same id."""
+    return start_ticks(process_id) == started_ticks
 
 
-def started(process_id: int) -> int:
-    """When a process began, in the kernel's ticks; -1 when there is none. A zombie is none: it only waits to be buried."""
+def start_ticks(process_id: int) -> int:
+    """When a process started, in clock ticks since boot; -1 if there is no such process or it is a zombie."""
     try:
         fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -93,7 +93,7 @@ def started(process_id: int) -> int:
 
 
 def _is_dead(row: sa.Row[Any]) -> bool:
-    """Its process is gone, as we see on the same machine, or its heart has not beaten for long."""
+    """Whether the worker's process is gone, if it is on this machine, or its last heartbeat is too old."""
     if row.host == platform.node() and not is_running(row.process_id, row.process_started):
         return True
     return bool(row.beat_ms < now_ms() - ALIVE_SECONDS * 1000)

@@ -1,4 +1,4 @@
-"""A job as data: what is wanted, what became of it, and which state may follow which. Pure."""
+"""A job as data: what to do, its outcome, and the allowed state transitions. Pure."""
 
 import secrets
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from service.errors import CleanplateError, InternalError
 from service.timed_box import TimedBox
 
 Media = Literal["video", "image"]
-Rights = Literal["owner", "licensed"]  # by which the customer may change the picture: it is theirs, or its owner lets them
+Rights = Literal["owner", "licensed"]  # why the customer may edit the picture: they own it, or its owner permits it
 Price = Mapping[Media, int]  # credits
-RANDOM_BYTES: Final = 12  # of a job's id: nobody guesses another's
+RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 
 
 class State(StrEnum):
-    """Where a job stands. Every job ends in one of the last three."""
+    """The state of a job. Every job ends in one of the last three."""
 
-    QUEUED = "queued"  # accepted and paid for, waits for a worker
+    QUEUED = "queued"  # accepted, its credits held; waits for a worker
     FETCHING = "fetching"
     CLEANING = "cleaning"
     PUBLISHING = "publishing"
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # its credits are back
-    CANCELLED = "cancelled"  # its credits are back
+    FAILED = "failed"  # credits refunded
+    CANCELLED = "cancelled"  # credits refunded
 
 
 FINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
@@ -41,20 +41,20 @@ NEXT: Final[dict[State, frozenset[State]]] = {
 
 
 def may_follow(state: State, following: State) -> bool:
-    """Whether a job in `state` may come to be in `following`."""
+    """Whether a job may go from `state` to `following`."""
     return following in NEXT[state]
 
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What a job is to do. Exactly one of `source_url` and `source_key` (an object in our storage) is given; of the mask's at most one."""
+    """What a job is to do. Exactly one of `source_url` and `source_key` (a storage key) is set; of the mask's, at most one."""
 
     media: Media
     source_url: str | None = None
     source_key: str | None = None
     mask_url: str | None = None
     mask_key: str | None = None
-    mask_is_smear: bool = False  # strokes of any colour but pure black and white; else white = remove
+    mask_is_smear: bool = False  # strokes in any colour but black and white; otherwise white = remove
     boxes: tuple[TimedBox, ...] = ()
     classes: tuple[str, ...] = ("overlay",)
     detect: bool = True
@@ -71,14 +71,14 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed: the name of a kind in `service/errors.py`, and its message."""
+    """Why a job failed: the name of a class in `service/errors.py`, and its message."""
 
     kind: str
     message: str
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
-        """An error of ours as it is; anything else as an InternalError that tells nothing."""
+        """The failure for an error. Errors that are not ours become an InternalError without details."""
         if isinstance(error, CleanplateError):
             return cls(type(error).__name__, str(error))
         return cls(InternalError.__name__, "internal error")
@@ -91,7 +91,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Post:
-    """What a share page tells of its video."""
+    """What a share page says about its video."""
 
     post_id: str
     prompt: str
@@ -100,7 +100,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Result:
-    """The objects that a job left in storage, and what it found. `frames` counts the source's pictures."""
+    """The storage keys of a job's files, and what the run found. `frames`: number of pictures in the source; `seconds`: processing time."""
 
     clean_key: str
     source_key: str
@@ -119,7 +119,7 @@ class Result:
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job before it is accepted. `request`: what the facade wants back in its answers; it never holds a key."""
+    """A job before it is accepted. `request`: what the facade repeats in its responses; it never contains a key."""
 
     id: str
     account_id: int
@@ -127,10 +127,10 @@ class NewJob:
     spec: JobSpec
     request: Mapping[str, Any] = field(default_factory=dict)
     callback_url: str | None = None
-    idempotency_key: str | None = None  # of this account; the same key again finds the same job
+    idempotency_key: str | None = None  # per account: the same key again finds the same job
     idempotent_seconds: float = 24 * 3600.0
-    priority: int = 100  # smaller goes first, within the account
-    rights: Rights | None = None  # none said: the account's
+    priority: int = 100  # lower numbers first, within the account
+    rights: Rights | None = None  # None: the account's
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Job:
     result: Result | None
     post: Post | None
     cancel_asked: bool = False
-    rights: Rights | None = None  # null where neither the request nor the account said
+    rights: Rights | None = None  # None if neither the request nor the account declared any
     digital_source_type: str | None = None  # as the account declared it when the job was accepted
 
     @property
@@ -164,12 +164,12 @@ class Job:
 
     @property
     def credits_used(self) -> int:
-        """What it cost: nothing unless it succeeded."""
+        """The job's cost: 0 unless it succeeded."""
         return self.price_credits if self.state is State.SUCCEEDED else 0
 
     @property
     def seconds(self) -> float:
-        """From its acceptance to its end, or to the last change."""
+        """Seconds from acceptance to the end, or to the last change."""
         return ((self.finished_ms or self.updated_ms) - self.created_ms) / 1000
 
 

@@ -1,4 +1,4 @@
-"""What a facade may ask of the core: who is this, take this job, how far is it, what is left. Sync; one transaction a call."""
+"""The job service: what facades call to authenticate, submit, find and cancel jobs. Synchronous; one transaction per call."""
 
 from dataclasses import dataclass, field
 
@@ -15,13 +15,13 @@ from service.jobs.job import Job, NewJob, Price, State
 from service.jobs.queues import Queues
 from service.jobs.store import Event
 
-MAINTENANCE_SECONDS = 300  # when to ask again
-FULL_SECONDS = 30
+MAINTENANCE_SECONDS = 300  # Retry-After
+FULL_SECONDS = 30  # Retry-After
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the desk accepts. `features_off`: names of facades or media that are switched off."""
+    """Prices and admission rules. `features_off`: names of facades or media that are disabled."""
 
     price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
     account_queue_jobs: int = 200  # waiting and running
@@ -32,7 +32,7 @@ class Rules:
 
 
 class JobService:
-    """Takes jobs against credits, and tells of them."""
+    """Accepts jobs against credits, finds and cancels them."""
 
     def __init__(self, database: Database, accounts: Accounts, queues: Queues, finalizer: JobFinalizer, rules: Rules) -> None:
         self._database = database
@@ -42,56 +42,57 @@ class JobService:
         self._rules = rules
 
     def account_of_key(self, key: str) -> Account:
-        """Whose key it is; raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
-        return self._accounts.of_key(key)
+        """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
+        return self._accounts.account_of_key(key)
 
     def account_of_signer(self, name: str) -> tuple[Account, bytes]:
-        """Who signs under this name, and the secret; raises like `account_of_key`."""
-        return self._accounts.of_signer(name)
+        """The account that signs with this name, and its secret. Raises like `account_of_key`."""
+        return self._accounts.account_of_signer(name)
 
     def submit(self, new: NewJob) -> Job:
-        """Accept a job and hold its price; the job, its credits and its place in the queue are one transaction.
+        """Accept a job, hold its price and enqueue it, in one transaction.
 
-        The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, Content kinds.
+        The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, ContentRefused,
+        ContentCheckFailed, ContentBlocked.
         """
         self._admit(new)
         price = self._rules.price_credits[new.spec.media]
         with self._database.write() as connection:
             balance = ledger.locked_balance(connection, new.account_id)
-            if new.idempotency_key is not None and (known := store.same_request(connection, new)) is not None:
+            if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
             self._check_room(connection, new.account_id)
             entries = credits.reserve(balance, new.id, price)
             job = store.insert(connection, new, price)
             ledger.write(connection, new.account_id, entries)
             if new.idempotency_key is not None:
-                store.remember_request(connection, new)
-            self._queues.put_job(connection, new)
+                store.store_idempotency_key(connection, new)
+            self._queues.enqueue_job(connection, new)
         return job
 
     def find(self, account_id: int, job_id: str) -> Job:
-        """The account's job; raises UnknownJob."""
+        """The account's job. Raises UnknownJob."""
         with self._database.read() as connection:
             return store.find(connection, job_id, account_id)
 
     def jobs(self, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
-        """The account's jobs, newest first."""
+        """The account's jobs, newest first, at most `limit`, created before `before_ms`."""
         with self._database.read() as connection:
             return store.of_account(connection, account_id, limit, before_ms)
 
     def cancel(self, account_id: int, job_id: str) -> Job:
-        """End a job that waits; ask a running one to stop. One that has ended stays as it is."""
+        """Cancel and refund a queued job; ask a running one to stop. A job that has ended is unchanged. Raises UnknownJob."""
         with self._database.write() as connection:
             store.find(connection, job_id, account_id)
             job = store.locked(connection, job_id)
             if job.state is State.QUEUED:
-                return self._finalizer.cancel(connection, job)
+                return self._finalizer.cancel_and_refund(connection, job)
             if not job.ended:
                 store.update(connection, job_id, cancel_asked=True)
             return store.find(connection, job_id)
 
     def events(self, account_id: int, job_id: str, after: int = 0) -> list[Event]:
-        """What happened to the job, oldest first, from after this event's number; raises UnknownJob."""
+        """The job's events with a number greater than `after`, oldest first. Raises UnknownJob."""
         with self._database.read() as connection:
             store.find(connection, job_id, account_id)
             return store.events(connection, job_id, after)
@@ -101,33 +102,33 @@ class JobService:
             return ledger.balance(connection, account_id)
 
     def spent_credits(self, account_id: int) -> int:
-        """What the account's successful jobs cost so far."""
+        """The total cost of the account's successful jobs."""
         with self._database.read() as connection:
             return ledger.spent_credits(connection, account_id)
 
     def ready(self) -> None:
-        """Raises StorageError when the database does not answer."""
+        """Raise StorageError if the database does not respond."""
         try:
             with self._database.read() as connection:
                 connection.execute(sa.text("SELECT 1"))
         except sa.exc.SQLAlchemyError as error:
-            raise StorageError("the database does not answer") from error
+            raise StorageError("the database does not respond") from error
 
-    def figures(self) -> metrics.JobMetrics:
-        """Sums over all accounts, for operators."""
+    def read_metrics(self) -> metrics.JobMetrics:
+        """Totals over all accounts, for operators."""
         with self._database.read() as connection:
             return metrics.read(connection)
 
     def _admit(self, new: NewJob) -> None:
         if self._rules.maintenance:
-            raise Maintenance("the service is in maintenance", MAINTENANCE_SECONDS)
+            raise Maintenance("the service is down for maintenance", MAINTENANCE_SECONDS)
         if off := self._rules.features_off & {new.facade, new.spec.media}:
             raise FeatureDisabled(f"{', '.join(sorted(off))} is switched off", MAINTENANCE_SECONDS)
         self._rules.content.check(new.spec)
 
     def _check_room(self, connection: sa.Connection, account_id: int) -> None:
-        mine, all_open = store.count_open(connection, account_id)
-        if mine >= self._rules.account_queue_jobs:
-            raise QueueFull(f"the account has {self._rules.account_queue_jobs} jobs that have not ended", FULL_SECONDS)
+        account_open, all_open = store.count_open(connection, account_id)
+        if account_open >= self._rules.account_queue_jobs:
+            raise QueueFull(f"the account has {self._rules.account_queue_jobs} unfinished jobs, which is the limit", FULL_SECONDS)
         if all_open >= self._rules.total_queue_jobs:
             raise QueueFull("too many jobs are waiting", FULL_SECONDS)

@@ -1,4 +1,4 @@
-"""The ledger's lines in the database; each call is part of the caller's transaction."""
+"""The credit ledger in the database. Each call is part of the caller's transaction."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from service.jobs.credits import Balance, Entry, Fund, Kind
 from service.jobs.database import now_ms
 from service.jobs.tables import ACCOUNTS, LEDGER
 
-# Built once: they run with every job.
+# Built once, as they run with every job.
 ACCOUNT: Final = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == sa.bindparam("account_id"))
 ACCOUNT_LOCKED: Final = ACCOUNT.with_for_update()
 INSERT: Final = sa.insert(LEDGER)
@@ -28,10 +28,10 @@ ADD: Final = (
 
 
 def locked_balance(connection: sa.Connection, account_id: int) -> Balance:
-    """The account's balance; nobody else changes it before this transaction ends."""
+    """The account's balance, locked until this transaction ends. Raises AccountMissing."""
     row = connection.execute(ACCOUNT_LOCKED, {"account_id": account_id}).first()
     if row is None:
-        raise AccountMissing("the account is gone")
+        raise AccountMissing("the account was deleted")
     return _balance(row)
 
 
@@ -41,7 +41,7 @@ def balance(connection: sa.Connection, account_id: int) -> Balance:
 
 
 def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) -> None:
-    """Append lines and move the account's sums with them; a line that exists already is an IntegrityError."""
+    """Append entries and update the account's sums. Raises IntegrityError for an entry that already exists."""
     at_ms = now_ms()
     rows = [_row(account_id, entry, at_ms) for entry in entries]
     connection.execute(INSERT, rows)
@@ -51,7 +51,7 @@ def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) 
 
 
 def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:
-    """The lines of a job's reservation."""
+    """The entries of a job's reservation."""
     rows = connection.execute(sa.select(LEDGER).where(LEDGER.c.job_id == job_id, LEDGER.c.kind == Kind.RESERVE).order_by(LEDGER.c.id))
     return [entry_of(row) for row in rows]
 
@@ -63,7 +63,7 @@ def lines(connection: sa.Connection, account_id: int | None = None) -> list[sa.R
 
 
 def spent_credits(connection: sa.Connection, account_id: int) -> int:
-    """What the account's successful jobs cost so far."""
+    """The total cost of the account's successful jobs."""
     total = sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))
     return -int(connection.execute(total.where(LEDGER.c.account_id == account_id, LEDGER.c.kind == Kind.SETTLE)).scalar_one())
 
@@ -87,7 +87,7 @@ def _row(account_id: int, entry: Entry, at_ms: int) -> dict[str, object]:
 
 
 def _key(entry: Entry) -> str:
-    """One key for what may happen once: a job is reserved once, and either settled or refunded once."""
+    """A unique key per event: a job is reserved once, and either settled or refunded once."""
     if entry.kind is Kind.GRANT:
         return f"grant:{secrets.token_hex(16)}"
     step = "reserve" if entry.kind is Kind.RESERVE else "end"

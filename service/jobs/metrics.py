@@ -1,4 +1,4 @@
-"""Sums over all accounts and jobs, for operators and their dashboards."""
+"""Totals over all accounts and jobs, for operators and dashboards."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,38 +9,38 @@ from service.jobs.database import now_ms
 from service.jobs.job import State
 from service.jobs.tables import DELIVERIES, JOBS, LEDGER, WORKERS
 
-ALIVE_SECONDS: Final = 15.0  # a worker that has not been heard of for longer counts as dead
-RECENT_SECONDS: Final = 3600.0  # what is recent is counted here and not in each process: counters there end with it
-BOUNDS_SECONDS: Final = (1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 3600)  # of how long jobs take
+ALIVE_SECONDS: Final = 15.0  # a worker without a heartbeat for longer counts as dead
+RECENT_SECONDS: Final = 3600.0  # counted here and not per process, whose counters end with it
+BOUNDS_SECONDS: Final = (1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 3600)  # histogram bounds of job durations
 OUTCOMES: Final = ("pending", "delivered", "given_up")  # of callbacks
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """How long jobs took: how many up to each of `BOUNDS_SECONDS`, and in all, and their sum."""
+    """A cumulative histogram of durations: the count up to each of `BOUNDS_SECONDS`, then the total count; and the sum in seconds."""
 
     counts: tuple[int, ...]
     total_seconds: float
 
     def __post_init__(self) -> None:
         if len(self.counts) != len(BOUNDS_SECONDS) + 1 or list(self.counts) != sorted(self.counts):
-            raise ValueError("each count holds those before it, and the last one all")
+            raise ValueError("counts must be cumulative, one per bound and one for all")
 
 
 @dataclass(frozen=True)
 class Recent:
-    """Of the jobs that ended within `RECENT_SECONDS`: by facade and state; failures by kind; from submit to end, and to the start."""
+    """Of the jobs that ended within `RECENT_SECONDS`: counts by (facade, state), failures by kind, and durations since submission."""
 
     jobs: dict[tuple[str, str], int]
     failures: dict[str, int]
-    seconds: Distribution  # of those that succeeded
-    wait_seconds: Distribution  # of those that were begun
+    seconds: Distribution  # to the end, of those that succeeded
+    wait_seconds: Distribution  # to the start, of those that were started
     deliveries: dict[str, int]  # callbacks whose last attempt is recent, by outcome
 
 
 @dataclass(frozen=True)
 class JobMetrics:
-    """`jobs`: by facade and state. `credits`: free and held sums by kind and fund. `deliveries`: callbacks by outcome."""
+    """Counts of `jobs` by (facade, state); sums of `free_credits` by (kind, fund); `deliveries`: callbacks by outcome; live `workers`."""
 
     jobs: dict[tuple[str, str], int]
     oldest_queued_seconds: float
@@ -56,8 +56,8 @@ class JobMetrics:
 
 
 def read(connection: sa.Connection) -> JobMetrics:
-    """The sums, now."""
-    counted = sa.select(JOBS.c.facade, JOBS.c.state, sa.func.count()).group_by(JOBS.c.facade, JOBS.c.state)
+    """Read all metrics as they are now."""
+    by_state = sa.select(JOBS.c.facade, JOBS.c.state, sa.func.count()).group_by(JOBS.c.facade, JOBS.c.state)
     oldest = connection.execute(
         sa.select(sa.func.min(JOBS.c.created_ms)).where(JOBS.c.state == State.QUEUED, sa.not_(JOBS.c.ended))
     ).scalar()
@@ -65,7 +65,7 @@ def read(connection: sa.Connection) -> JobMetrics:
     held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))).scalar_one()
     alive = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > now_ms() - ALIVE_SECONDS * 1000)
     return JobMetrics(
-        jobs={(facade, state): count for facade, state, count in connection.execute(counted)},
+        jobs={(facade, state): count for facade, state, count in connection.execute(by_state)},
         oldest_queued_seconds=max(0.0, (now_ms() - oldest) / 1000) if oldest is not None else 0.0,
         free_credits={(kind, fund): int(total) for kind, fund, total in connection.execute(sums)},
         held_credits=int(held),
@@ -76,7 +76,7 @@ def read(connection: sa.Connection) -> JobMetrics:
 
 
 def _recent(connection: sa.Connection, since_ms: int) -> Recent:
-    ended = JOBS.c.finished_ms >= since_ms  # which has an index
+    ended = JOBS.c.finished_ms >= since_ms  # uses an index
     states = sa.select(JOBS.c.facade, JOBS.c.state, sa.func.count()).where(ended).group_by(JOBS.c.facade, JOBS.c.state)
     kinds = sa.select(JOBS.c.failure_kind, sa.func.count().label("number")).where(ended, JOBS.c.state == State.FAILED)
     succeeded = sa.and_(ended, JOBS.c.state == State.SUCCEEDED)
@@ -96,9 +96,9 @@ def _deliveries(connection: sa.Connection, since_ms: int) -> dict[str, int]:
 
 
 def _distribution(connection: sa.Connection, span_ms: sa.ColumnElement[int], which: sa.ColumnElement[bool]) -> Distribution:
-    """How long these jobs' spans are."""
-    place = sa.case(*((span_ms <= bound * 1000, number) for number, bound in enumerate(BOUNDS_SECONDS)), else_=len(BOUNDS_SECONDS))
-    placed = sa.select(place.label("place"), sa.func.count().label("number"), sa.func.sum(span_ms).label("total_ms"))
-    rows = connection.execute(placed.where(which).group_by("place")).all()
-    counts = tuple(sum(row.number for row in rows if row.place <= number) for number in range(len(BOUNDS_SECONDS) + 1))
+    """The distribution of these jobs' durations."""
+    bucket = sa.case(*((span_ms <= bound * 1000, number) for number, bound in enumerate(BOUNDS_SECONDS)), else_=len(BOUNDS_SECONDS))
+    by_bucket = sa.select(bucket.label("bucket"), sa.func.count().label("number"), sa.func.sum(span_ms).label("total_ms"))
+    rows = connection.execute(by_bucket.where(which).group_by("bucket")).all()
+    counts = tuple(sum(row.number for row in rows if row.bucket <= number) for number in range(len(BOUNDS_SECONDS) + 1))
     return Distribution(counts, sum(int(row.total_ms) for row in rows) / 1000)

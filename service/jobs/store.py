@@ -1,4 +1,4 @@
-"""Jobs in the database. Every change of state goes through `advance`, which knows which may follow which."""
+"""Jobs in the database. Every state change goes through `advance`, which checks that the transition is allowed."""
 
 import re
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
+# Columns that a new job leaves empty.
+UNSET_COLUMNS: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post")
 
-LATER: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post")  # what a new job does not have
-
-# Statements of the way that every request goes: built once, as building one costs as much as running it.
+# Statements that every request runs, built once: building one costs as much as running it.
 OF_ACCOUNT: Final = {
     column.name: sa.select(column).where(ACCOUNTS.c.id == sa.bindparam("owner_id")).scalar_subquery()
     for column in (ACCOUNTS.c.rights, ACCOUNTS.c.digital_source_type)
 }
 INSERT_JOB: Final = (
     sa.insert(JOBS)
-    .values(OF_ACCOUNT | {"rights": sa.func.coalesce(sa.bindparam("said_rights", type_=sa.Text), OF_ACCOUNT["rights"])})
+    .values(OF_ACCOUNT | {"rights": sa.func.coalesce(sa.bindparam("job_rights", type_=sa.Text), OF_ACCOUNT["rights"])})
     .returning(JOBS.c.rights, JOBS.c.digital_source_type)
 )
 INSERT_EVENT: Final = sa.insert(EVENTS)
@@ -37,7 +37,7 @@ COUNT_OPEN: Final = sa.select(sa.func.sum(sa.case((JOBS.c.account_id == sa.bindp
 
 @dataclass(frozen=True)
 class Event:
-    """A job came to be in a state. Numbers count from 1."""
+    """A job's change of state. Numbers count from 1."""
 
     number: int
     state: State
@@ -45,7 +45,7 @@ class Event:
 
 
 def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
-    """Accept a job: it waits. What it does not say of rights, its account does."""
+    """Insert a queued job. Rights that it does not declare are the account's."""
     at_ms = now_ms()
     row: dict[str, Any] = {
         "id": new.id,
@@ -64,14 +64,14 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "created_ms": at_ms,
         "updated_ms": at_ms,
     }
-    declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "said_rights": new.rights}).one()
+    declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "job_rights": new.rights}).one()
     connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": at_ms})
-    return _job_of(row | dict(declared._mapping) | dict.fromkeys(LATER))
+    return _job_of(row | dict(declared._mapping) | dict.fromkeys(UNSET_COLUMNS))
 
 
 def find(connection: sa.Connection, job_id: str, account_id: int | None = None) -> Job:
-    """The job, if it is this account's; raises UnknownJob."""
-    if not JOB_ID.fullmatch(job_id):  # a NUL, say, which PostgreSQL does not even take as a question
+    """The job, if it belongs to the account (None: any account). Raises UnknownJob."""
+    if not JOB_ID.fullmatch(job_id):  # such as a NUL, which PostgreSQL refuses even in a query
         raise UnknownJob("there is no such job")
     row = connection.execute(FIND, {"job_id": job_id}).first()
     if row is None or account_id not in (None, row.account_id):
@@ -80,7 +80,7 @@ def find(connection: sa.Connection, job_id: str, account_id: int | None = None) 
 
 
 def locked(connection: sa.Connection, job_id: str) -> Job:
-    """The job, which nobody else changes before this transaction ends."""
+    """The job, locked until this transaction ends. Raises UnknownJob."""
     row = connection.execute(FIND_LOCKED, {"job_id": job_id}).first()
     if row is None:
         raise UnknownJob("there is no such job")
@@ -88,19 +88,19 @@ def locked(connection: sa.Connection, job_id: str) -> Job:
 
 
 def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
-    """Its jobs, newest first."""
+    """The account's jobs, newest first."""
     statement = sa.select(JOBS).where(JOBS.c.account_id == account_id).order_by(JOBS.c.created_ms.desc(), JOBS.c.id.desc()).limit(limit)
     return [job_of(row) for row in connection.execute(statement if before_ms is None else statement.where(JOBS.c.created_ms < before_ms))]
 
 
 def count_open(connection: sa.Connection, account_id: int) -> tuple[int, int]:
-    """Jobs that have not ended: of the account, and in all."""
-    mine, all_open = connection.execute(COUNT_OPEN, {"account_id": account_id}).one()
-    return int(mine or 0), int(all_open)
+    """The number of unfinished jobs: of the account, and in total."""
+    account_open, all_open = connection.execute(COUNT_OPEN, {"account_id": account_id}).one()
+    return int(account_open or 0), int(all_open)
 
 
 def advance(connection: sa.Connection, job: Job, state: State, **values: object) -> Job:
-    """Put a locked job into its next state and note the event; asking for the state that it is in changes nothing."""
+    """Move a locked job to its next state and record the event. Does nothing if the job is in that state already."""
     if job.state is state:
         return job
     assert may_follow(job.state, state), f"{job.state} -> {state}"
@@ -115,18 +115,18 @@ def advance(connection: sa.Connection, job: Job, state: State, **values: object)
 
 
 def update(connection: sa.Connection, job_id: str, **values: object) -> None:
-    """Change what is not its state: progress, attempts, what was asked or found."""
+    """Change columns other than the state: progress, attempts, result."""
     connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(updated_ms=now_ms(), **values))
 
 
 def events(connection: sa.Connection, job_id: str, after: int = 0) -> list[Event]:
-    """Its events, oldest first, from after this number."""
+    """The job's events with a number greater than `after`, oldest first."""
     rows = connection.execute(sa.select(EVENTS).where(EVENTS.c.job_id == job_id, EVENTS.c.number > after).order_by(EVENTS.c.number))
     return [Event(row.number, State(row.state), row.at_ms) for row in rows]
 
 
-def same_request(connection: sa.Connection, new: NewJob) -> Job | None:
-    """The job that this idempotency key stands for: young enough, and not one that came to nothing."""
+def find_by_idempotency_key(connection: sa.Connection, new: NewJob) -> Job | None:
+    """The job of this idempotency key, unless the key has expired or the job failed or was cancelled."""
     statement = (
         sa.select(JOBS, IDEMPOTENCY.c.at_ms)
         .join(IDEMPOTENCY, IDEMPOTENCY.c.job_id == JOBS.c.id)
@@ -139,10 +139,10 @@ def same_request(connection: sa.Connection, new: NewJob) -> Job | None:
     return None if job.state in (State.FAILED, State.CANCELLED) else job
 
 
-def remember_request(connection: sa.Connection, new: NewJob) -> None:
-    """From now on the idempotency key stands for this job."""
-    mine = (IDEMPOTENCY.c.account_id == new.account_id, IDEMPOTENCY.c.key == new.idempotency_key)
-    connection.execute(sa.delete(IDEMPOTENCY).where(*mine))
+def store_idempotency_key(connection: sa.Connection, new: NewJob) -> None:
+    """Assign the idempotency key to this job."""
+    this_key = (IDEMPOTENCY.c.account_id == new.account_id, IDEMPOTENCY.c.key == new.idempotency_key)
+    connection.execute(sa.delete(IDEMPOTENCY).where(*this_key))
     connection.execute(sa.insert(IDEMPOTENCY).values(account_id=new.account_id, key=new.idempotency_key, job_id=new.id, at_ms=now_ms()))
 
 
@@ -151,11 +151,11 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 
 def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
-    same = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "progress_percent", "attempts", "cancel_asked")
+    plain = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "progress_percent", "attempts", "cancel_asked")
     declared = ("rights", "digital_source_type")
     times = ("created_ms", "updated_ms", "started_ms", "finished_ms")
     return Job(
-        **{name: data[name] for name in (*same, *declared, *times)},
+        **{name: data[name] for name in (*plain, *declared, *times)},
         state=State(data["state"]),
         spec=JobSpec.from_json(data["wish"]),
         failure=Failure(data["failure_kind"], data["failure_message"]) if data["failure_kind"] else None,

@@ -1,11 +1,11 @@
-"""The tables, as the code uses them. `migrations/` builds them; a test holds the two together. Times are milliseconds since 1970, UTC."""
+"""The tables as the code uses them. `migrations/` creates them; a test compares the two. Times are milliseconds since 1970, UTC."""
 
 from typing import Final
 
 import sqlalchemy as sa
 
 METADATA: Final = sa.MetaData()
-NUMBER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up by itself for this type only
+NUMBER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite auto-increments this type only
 
 ACCOUNTS: Final = sa.Table(
     "accounts",
@@ -15,20 +15,20 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("banned_ms", sa.BigInteger),
     sa.Column("deleted_ms", sa.BigInteger),
-    # The ledger's sums, kept in the transaction that writes its lines, so that a balance is one row and a lock.
+    # Sums of the ledger, updated in the same transaction, so that reading a balance is one row and one lock.
     sa.Column("paid_credits", sa.BigInteger, sa.CheckConstraint("paid_credits >= 0"), nullable=False),
     sa.Column("one_time_credits", sa.BigInteger, sa.CheckConstraint("one_time_credits >= 0"), nullable=False),
     sa.Column("held_credits", sa.BigInteger, sa.CheckConstraint("held_credits >= 0"), nullable=False),
-    sa.Column("rights", sa.Text),  # of its jobs that do not say
-    sa.Column("digital_source_type", sa.Text),  # what it declares its sources to be; an address of IPTC's or C2PA's list
+    sa.Column("rights", sa.Text),  # for jobs that do not declare their own
+    sa.Column("digital_source_type", sa.Text),  # declared for its sources; a URL of IPTC's or C2PA's list
 )
 
 API_KEYS: Final = sa.Table(
     "api_keys",
     METADATA,
-    sa.Column("hash", sa.Text, primary_key=True),  # SHA-256 of a random key: it needs no salt and no slow hash
+    sa.Column("hash", sa.Text, primary_key=True),  # SHA-256 of a random key, which needs no salt and no slow hash
     sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
-    sa.Column("hint", sa.Text, nullable=False),  # its first characters, to tell keys apart in lists
+    sa.Column("hint", sa.Text, nullable=False),  # its first characters, to identify it in lists
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("revoked_ms", sa.BigInteger),
 )
@@ -38,7 +38,7 @@ SIGNERS: Final = sa.Table(
     METADATA,
     sa.Column("name", sa.Text, primary_key=True),  # the vendor's app_key
     sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
-    sa.Column("secret", sa.Text, nullable=False),  # encrypted: a signature is checked with the secret itself
+    sa.Column("secret", sa.Text, nullable=False),  # encrypted and not hashed, as checking a signature needs the secret
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("revoked_ms", sa.BigInteger),
 )
@@ -47,7 +47,7 @@ LEDGER: Final = sa.Table(
     "ledger",
     METADATA,
     sa.Column("id", NUMBER, primary_key=True),
-    sa.Column("key", sa.Text, nullable=False, unique=True),  # says what the line is for: the same thing is never written twice
+    sa.Column("key", sa.Text, nullable=False, unique=True),  # identifies the event, so that it is recorded once
     sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
     sa.Column("job_id", sa.Text, index=True),
     sa.Column("kind", sa.Text, nullable=False),
@@ -61,7 +61,7 @@ LEDGER: Final = sa.Table(
 JOBS: Final = sa.Table(
     "jobs",
     METADATA,
-    sa.Column("id", sa.Text, primary_key=True),  # the id of its workflow too
+    sa.Column("id", sa.Text, primary_key=True),  # also the workflow's id
     sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False),
     sa.Column("facade", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
@@ -72,7 +72,7 @@ JOBS: Final = sa.Table(
     sa.Column("price_credits", sa.Integer, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("progress_percent", sa.Integer, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),  # of cleaning; more than one where a worker died of it
+    sa.Column("attempts", sa.Integer, nullable=False),  # at cleaning; more than one if a worker died
     sa.Column("cancel_asked", sa.Boolean, nullable=False),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("updated_ms", sa.BigInteger, nullable=False),
@@ -82,11 +82,11 @@ JOBS: Final = sa.Table(
     sa.Column("failure_message", sa.Text),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("post", sa.JSON(none_as_null=True)),
-    sa.Column("cleared_ms", sa.BigInteger),  # its objects are gone from storage
-    sa.Column("rights", sa.Text),  # owner | licensed: what the customer said, kept with the job
+    sa.Column("cleared_ms", sa.BigInteger),  # when its stored files were deleted
+    sa.Column("rights", sa.Text),  # owner | licensed, as the customer declared
     sa.Column("digital_source_type", sa.Text),
     sa.Index("jobs_of_account", "account_id", "created_ms"),
-    # Each condition as SQLAlchemy writes it in a query: SQLite uses a partial index for the very same words alone.
+    # Written as SQLAlchemy renders it in queries: SQLite uses a partial index only if the condition is textually the same.
     sa.Index("jobs_open", "account_id", sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended")),
     sa.Index("jobs_finished", "finished_ms"),
 )
@@ -112,7 +112,7 @@ IDEMPOTENCY: Final = sa.Table(
 DELIVERIES: Final = sa.Table(
     "deliveries",
     METADATA,
-    sa.Column("id", sa.Text, primary_key=True),  # the id of its workflow too
+    sa.Column("id", sa.Text, primary_key=True),  # also the workflow's id
     sa.Column("job_id", sa.ForeignKey("jobs.id"), nullable=False, index=True),
     sa.Column("outcome", sa.Text, nullable=False),  # pending -> delivered | given_up
     sa.Column("attempts", sa.Integer, nullable=False),
@@ -125,6 +125,6 @@ WORKERS: Final = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),  # the executor's id
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("process_id", sa.Integer, nullable=False),
-    sa.Column("process_started", sa.BigInteger, nullable=False),  # tells it from a later process of the same number
+    sa.Column("process_started", sa.BigInteger, nullable=False),  # distinguishes it from a later process with the same id
     sa.Column("beat_ms", sa.BigInteger, nullable=False),
 )

@@ -1,7 +1,7 @@
-"""The path of a job: fetch > clean > publish > settle, and notify in a workflow of its own, which nothing waits for.
+"""The workflow of a job: fetch > clean > publish > settle; and notify, in a separate workflow that nothing waits for.
 
-Each step is durable once done; a worker that takes over goes on after the last one. What a step tells the next is in the database
-and the storage. A step that cannot succeed returns why, as data, and the job is settled as failed: nothing but settling ends a job.
+Each step is durable once done; a worker that takes over continues after the last one. Steps pass data on through the database and the
+storage. A step that fails for good returns the failure as data, and the job is settled as failed: only `settle` ends a job.
 """
 
 import logging
@@ -17,14 +17,14 @@ from service.jobs.retry import worth_a_retry
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS: Final = 4  # of a step, within one worker's life
-WAIT_SECONDS: Final = 1.0  # before the second; then twice as long each time
-SETTLE_ATTEMPTS: Final = 30  # the database is away, and must come back
-Note = dict[str, Any]  # JSON
+ATTEMPTS: Final = 4  # at a step, within one worker's life
+WAIT_SECONDS: Final = 1.0  # before the second attempt; doubled each time
+SETTLE_ATTEMPTS: Final = 30  # waits for the database to come back
+FailureJson = dict[str, Any]  # JSON
 
 
 class Steps(Protocol):
-    """What the steps do; each may be repeated, and then comes to the same."""
+    """The steps. Each can be repeated with the same outcome."""
 
     def fetch(self, job_id: str) -> None: ...
     def clean(self, job_id: str) -> None: ...
@@ -34,13 +34,13 @@ class Steps(Protocol):
 
 
 def define(steps: Steps) -> None:
-    """Tell the engine of the workflows, before it is launched."""
+    """Register the workflows with the engine, before it starts."""
 
     def clean_job(job_id: str) -> None:
-        why: Note | None = None
+        failure: FailureJson | None = None
         for step in (steps.fetch, steps.clean, steps.publish):
-            why = why or _durable(step.__name__, _attempt, step, job_id)
-        _durable("settle", _settle, steps, job_id, why, attempts=SETTLE_ATTEMPTS)
+            failure = failure or _durable(step.__name__, _attempt, step, job_id)
+        _durable("settle", _settle, steps, job_id, failure, attempts=SETTLE_ATTEMPTS)
 
     def deliver_callback(delivery_id: str) -> None:
         _durable("notify", steps.notify, delivery_id, attempts=SETTLE_ATTEMPTS)
@@ -54,8 +54,8 @@ def _durable(name: str, body: Callable[..., Any], *arguments: object, attempts: 
     return DBOS.run_step(options, body, *arguments)
 
 
-def _attempt(step: Callable[[str], None], job_id: str) -> Note | None:
-    """None when done, or the failure that ends the job; raises what is worth another attempt, while there is one."""
+def _attempt(step: Callable[[str], None], job_id: str) -> FailureJson | None:
+    """Run a step: None when done, or the failure that ends the job. Re-raises an error that is worth a retry, while attempts are left."""
     try:
         step(job_id)
     except Exception as error:
@@ -63,13 +63,13 @@ def _attempt(step: Callable[[str], None], job_id: str) -> Note | None:
         last = status is None or (status.current_attempt or 0) + 1 >= (status.max_attempts or 1)
         failure = Failure.of(error)
         unforeseen = failure.kind == InternalError.__name__
-        words = (step.__name__, job_id, failure.kind, failure.message)
-        log.log(logging.ERROR if unforeseen else logging.WARNING, "%s of %s: %s: %s", *words, exc_info=unforeseen)
+        details = (step.__name__, job_id, failure.kind, failure.message)
+        log.log(logging.ERROR if unforeseen else logging.WARNING, "%s of %s: %s: %s", *details, exc_info=unforeseen)
         if worth_a_retry(error) and not last:
             raise
         return {"kind": failure.kind, "message": failure.message}
     return None
 
 
-def _settle(steps: Steps, job_id: str, why: Note | None) -> None:
-    steps.settle(job_id, Failure(**why) if why else None)
+def _settle(steps: Steps, job_id: str, failure: FailureJson | None) -> None:
+    steps.settle(job_id, Failure(**failure) if failure else None)

@@ -1,1 +1,1 @@
-"""What lies outside of this process: strangers' hosts, behind a guard, and the object storage."""
+"""Everything outside this process: remote hosts, reached through an egress guard, and the object storage."""

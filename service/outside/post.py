@@ -1,4 +1,4 @@
-"""A callback to a stranger's host: one POST, signed, in the time that is given."""
+"""Sends a callback to a remote host: one signed POST within a deadline."""
 
 import base64
 import hashlib
@@ -11,15 +11,15 @@ from service.outside.guard import EgressPolicy, address_of
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], egress: EgressPolicy, timeout_seconds: float = 15) -> int:
-    """Send JSON and return the status, a 2xx; FetchUnavailable where another try may help, FetchRefused where the guard says no.
+    """Send JSON and return the status, which is 2xx. Raises FetchUnavailable if a retry may help, FetchRefused if the guard refuses.
 
-    Redirects are not followed, and the answer's body is not read: its status is all that counts.
+    Redirects are not followed and the response's body is not read.
     """
     deadline = Deadline(timeout_seconds)
-    with exchange("POST", address_of(url), egress, deadline, {"Content-Type": "application/json", **headers}, body) as answer:
-        if not 200 <= answer.status < 300:
-            raise FetchUnavailable(f"{answer.host} answered the callback with status {answer.status}")
-        return answer.status
+    with exchange("POST", address_of(url), egress, deadline, {"Content-Type": "application/json", **headers}, body) as response:
+        if not 200 <= response.status < 300:
+            raise FetchUnavailable(f"{response.host} answered the callback with status {response.status}")
+        return response.status
 
 
 def signature(key: str, task_id: str, timestamp_seconds: int) -> str:
@@ -29,5 +29,5 @@ def signature(key: str, task_id: str, timestamp_seconds: int) -> str:
 
 
 def signed_headers(key: str, task_id: str, now_seconds: int) -> dict[str, str]:
-    """The headers by which a receiver knows that the callback is ours, and how old it is."""
+    """The headers by which a receiver verifies that the callback is ours and recent."""
     return {"X-Webhook-Timestamp": str(now_seconds), "X-Webhook-Signature": signature(key, task_id, now_seconds)}

@@ -1,6 +1,6 @@
-"""Share links: the page of a Sora post -> the video and the words behind it.
+"""Resolves share links: from the page of a Sora post to its video and texts.
 
-Sora has closed, so no link resolves by itself any more; `base_url` names whatever still answers in its place.
+Sora has closed, so links no longer resolve by themselves; `base_url` names a server that responds in its place.
 """
 
 import json
@@ -22,13 +22,13 @@ LINK: Final = re.compile(r"https?://(?:sora\.chatgpt\.com|(?:www\.)?sora\.com)/p
 ANSWER_SECONDS: Final = 20.0
 ANSWER_BYTES: Final = 5_000_000
 
-# Data in a script of the page: a JSON string, or one inside of other strings, with a backslash or more before each quote.
+# Data in a script of the page: a JSON string, possibly nested in other strings, with backslashes before each quote.
 INLINE: Final = re.compile(r'(?<!\\)(\\{0,7})"downloadable_url\1"\s*:\s*\1"([^"<>\s]{1,4000}?)\1"')
 
 
 @dataclass(frozen=True)
 class Post:
-    """What is behind a share link."""
+    """The post behind a share link."""
 
     post_id: str
     prompt: str | None
@@ -37,47 +37,47 @@ class Post:
 
 
 def is_share_link(url: str) -> bool:
-    """Whether an address is that of a post's page."""
+    """Whether a URL is a post's page."""
     return post_id_of(url) is not None
 
 
 def post_id_of(url: str) -> str | None:
-    """The id in a share link: `s_` and 32 hexadecimal digits; None for any other address."""
+    """The id in a share link: `s_` and 32 hexadecimal digits; None for any other URL."""
     match = LINK.fullmatch(url.strip())
     return match[1].lower() if match else None
 
 
 @dataclass(frozen=True)
 class ShareLinks:
-    """How share links are resolved: not at all, by the JSON endpoint (and the page, where that has no video), or by the page."""
+    """Resolves share links: not at all, by the JSON endpoint (falling back to the page if it has no video), or by the page only."""
 
     mode: Literal["off", "json", "page"]
-    base_url: str | None  # scheme and host that answer in place of the site's own
+    base_url: str | None  # scheme and host of a server that replaces the site
     egress: EgressPolicy
 
     def resolve(self, url: str) -> Post:
-        """The post behind a link; FetchRefused where there is none, or no video in it."""
+        """The post behind a link. Raises FetchRefused if there is no post, or no video in it."""
         post_id = post_id_of(url)
         if post_id is None:
             raise FetchRefused("the address is not a share link")
         if self.mode == "off":
-            raise FetchRefused("share links are not resolved here")
+            raise FetchRefused("this service does not resolve share links")
         post = self._from_json(post_id) if self.mode == "json" else None
         post = post or read_page(post_id, self._text(f"/p/{post_id}"))
         if post is None:
-            raise FetchRefused("the share link leads to no video")
+            raise FetchRefused("the share link has no video")
         return post
 
     def _from_json(self, post_id: str) -> Post | None:
         try:
             return read_json(post_id, self._text(f"/backend/project_y/post/{post_id}"))
-        except FetchRefused:  # the endpoint is closed to us; the page may be open
+        except FetchRefused:  # the endpoint refuses us; the page may be public
             return None
 
     def _text(self, path: str) -> str:
         address = address_of((self.base_url or SITE).rstrip("/") + path)
-        with get(address, self.egress, Deadline(ANSWER_SECONDS)) as answer:
-            return answer.read(ANSWER_BYTES).decode(errors="replace")
+        with get(address, self.egress, Deadline(ANSWER_SECONDS)) as response:
+            return response.read(ANSWER_BYTES).decode(errors="replace")
 
 
 class _File(BaseModel):
@@ -107,7 +107,7 @@ class _Document(BaseModel):
 
 
 def read_json(post_id: str, text: str) -> Post | None:
-    """The post in the JSON endpoint's answer; None if that is none, or has no video."""
+    """The post in the JSON endpoint's response; None if it is malformed or has no video."""
     try:
         body = _Document.model_validate_json(text).post
     except ValidationError:
@@ -121,7 +121,7 @@ def read_json(post_id: str, text: str) -> Post | None:
 
 
 def read_page(post_id: str, page: str) -> Post | None:
-    """The post in a page: from the data in its scripts, else from its Open Graph tags; None if there is no video."""
+    """The post in a page, from the data in its scripts or from its Open Graph tags; None if there is no video."""
     tags = _OpenGraph(page).tags
     video = _first(*_inline_urls(page), *(tags.get(name) for name in ("og:video", "og:video:secure_url", "og:video:url")))
     return Post(post_id, tags.get("og:title"), _first(tags.get("og:image")), video) if video else None
@@ -136,7 +136,7 @@ def _first(*urls: str | None) -> str | None:
 
 
 def _inline_urls(page: str) -> Iterator[str]:
-    """Addresses in the page's scripts, freed of as many layers of quotes as their own quotes show: 0, 1, 3 or 7 backslashes."""
+    """URLs in the page's scripts, unescaped as often as their quotes are nested: 0, 1, 3 or 7 backslashes."""
     for match in INLINE.finditer(page):
         url: object = match[2]
         try:
@@ -153,7 +153,7 @@ class _OpenGraph(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: dict[str, str] = {}
-        with suppress(AssertionError):  # the parser's word for a declaration that it does not know
+        with suppress(AssertionError):  # raised by the parser for an unknown declaration
             self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -1,1 +1,1 @@
-"""Pages for people, as a browser gets them: no build step, nothing from another host."""
+"""Our web pages, served as they are: no build step, and nothing from other hosts."""

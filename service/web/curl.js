@@ -1,10 +1,10 @@
-// An operation as a line for a shell.
+// Renders an operation as a curl command.
 
-const ROOT = new URL(".", document.baseURI).href.replace(/\/$/, ""); // of the service, below whatever prefix a proxy gives it
-const KEY_WORD = "YOUR_API_KEY"; // in examples whose body holds the key
-const SHORT_CHARACTERS = 60; // JSON up to here stays on one line
+const ROOT = new URL(".", document.baseURI).href.replace(/\/$/, ""); // of the service, including a proxy's path prefix
+const KEY_WORD = "YOUR_API_KEY"; // in examples whose body contains the key
+const SHORT_CHARACTERS = 60; // shorter JSON stays on one line
 
-/** The call of an operation, with a body of this type. */
+/** The curl command for an operation, with a body of this type. */
 export function curl(operation, type, { schema, example }) {
   const { method, security, responses, requestBody } = operation;
   const options = [];
@@ -14,11 +14,11 @@ export function curl(operation, type, { schema, example }) {
   if (responses[200]?.content?.["text/event-stream"]) options.push("--no-buffer");
   if (security) options.push('--header "Authorization: Bearer $CLEANPLATE_KEY"');
   if (type === "multipart/form-data") options.push(...parts(schema, example));
-  else if (type) options.push(`--header ${quoted(`Content-Type: ${type}`)}`, `--data ${quoted(written(example))}`);
-  return [`curl ${quoted(address(operation))}`, ...options].join(" \\\n  ");
+  else if (type) options.push(`--header ${shellQuoted(`Content-Type: ${type}`)}`, `--data ${shellQuoted(exampleText(example))}`);
+  return [`curl ${shellQuoted(address(operation))}`, ...options].join(" \\\n  ");
 }
 
-/** The operation's address, with the parameters that it needs or shows. */
+/** The operation's URL, with its required parameters and those with examples. */
 function address({ path, parameters: all = [] }) {
   const query = new URLSearchParams();
   let filled = path;
@@ -32,20 +32,20 @@ function address({ path, parameters: all = [] }) {
 
 function parts(schema, example = {}) {
   const shown = Object.entries(schema.properties).filter(([name]) => name in example || schema.required.includes(name));
-  return shown.map(([name, field]) => `--form ${quoted(`${name}=${isFile(field) ? "@FILE" : example[name]}`)}`);
+  return shown.map(([name, field]) => `--form ${shellQuoted(`${name}=${isFile(field) ? "@FILE" : example[name]}`)}`);
 }
 
 export function isFile(schema) {
   return schema.format === "binary";
 }
 
-/** For a shell; only the key is a variable within. */
-function quoted(text) {
+/** Quote for the shell; only the key stays a variable. */
+function shellQuoted(text) {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`.replaceAll(KEY_WORD, `'"$CLEANPLATE_KEY"'`);
 }
 
-/** A value as an example shows it: text as it is, else JSON. */
-export function written(value) {
+/** An example value: text as it is, anything else as JSON. */
+export function exampleText(value) {
   if (typeof value === "string") return value;
   const line = JSON.stringify(value);
   return line.length <= SHORT_CHARACTERS ? line : JSON.stringify(value, null, 2);

@@ -1,6 +1,6 @@
-// Draws the OpenAPI document as a page. Whatever it says goes in as text, never as markup.
+// Renders the OpenAPI document as a page. All of its text is inserted as text, never as markup.
 
-import { curl, isFile, written } from "./curl.js";
+import { curl, isFile, exampleText } from "./curl.js";
 
 const LIMITS = {
   minimum: (value) => `at least ${value}`,
@@ -14,19 +14,19 @@ const LIMITS = {
 
 const content = document.getElementById("content");
 try {
-  draw(linked(await read("openapi.json")));
+  draw(resolveReferences(await read("openapi.json")));
 } catch (error) {
-  content.replaceChildren(make("p", { role: "alert" }, `The document cannot be shown: ${error.message}`));
+  content.replaceChildren(make("p", { role: "alert" }, `Cannot show the document: ${error.message}`));
 }
 
 async function read(address) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address} answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`${address} returned status ${answer.status}`);
   return answer.json();
 }
 
-/** The document, each `$ref` in it replaced by what it points to. */
-function linked(api) {
+/** The document with each `$ref` replaced by its target. */
+function resolveReferences(api) {
   const follow = (pointer) => pointer.slice(2).split("/").reduce((place, name) => place[name], api);
   const walk = (value) => {
     if (value === null || typeof value !== "object") return value;
@@ -41,16 +41,16 @@ function draw(api) {
   const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })),
   );
-  const groups = api.tags.map((tag) => ({ ...tag, operations: merged(operations.filter((each) => each.tags[0] === tag.name)) }));
+  const groups = api.tags.map((tag) => ({ ...tag, operations: mergeAliases(operations.filter((each) => each.tags[0] === tag.name)) }));
   document.getElementById("version").textContent = api.info.version;
   document.getElementById("summary").textContent = api.info.summary;
-  document.getElementById("index").replaceChildren(...groups.map(indexed));
+  document.getElementById("index").replaceChildren(...groups.map(indexEntry));
   content.replaceChildren(...groups.map(section));
-  document.getElementById(location.hash.slice(1))?.scrollIntoView(); // it was not there when the browser looked for it
+  document.getElementById(location.hash.slice(1))?.scrollIntoView(); // the element did not exist when the browser looked for it
 }
 
-/** Operations without those that are others' at a second path: these become the others' `aliases`. */
-function merged(operations) {
+/** The operations, with identical ones at other paths merged into `aliases`. */
+function mergeAliases(operations) {
   const known = new Map();
   for (const { path, operationId, ...rest } of operations) {
     const same = JSON.stringify(rest);
@@ -62,13 +62,13 @@ function merged(operations) {
 
 // The parts of the page.
 
-function indexed({ name, description, operations }) {
+function indexEntry({ name, description, operations }) {
   const links = operations.map(({ id, method, summary }) => make("li", {}, make("a", { href: `#${id}` }, badge(method), summary)));
   const open = matchMedia("(min-width: 64rem)").matches;
   return make("section", {},
     make("a", { className: "group", href: `#${name}` }, name),
     make("p", {}, ...prose(description)),
-    make("details", { open }, make("summary", {}, counted(operations.length, "operation")), make("ul", {}, ...links)),
+    make("details", { open }, make("summary", {}, plural(operations.length, "operation")), make("ul", {}, ...links)),
   );
 }
 
@@ -80,12 +80,12 @@ function section({ name, description, operations }) {
 function article(operation) {
   const { id, method, path, aliases, summary, description } = operation;
   const notes = [description, ...aliases.map((alias) => `Also at \`${alias}\`.`)].filter(Boolean);
-  const told = [...notes.map((note) => make("p", {}, ...prose(note))), ...parameters(operation), ...bodies(operation)];
+  const reference = [...notes.map((note) => make("p", {}, ...prose(note))), ...parameters(operation), ...bodies(operation)];
   return make("article", { id },
     make("h3", {}, make("a", { href: `#${id}` }, summary)),
     make("p", { className: "route" }, badge(method), make("code", {}, path)),
-    make("div", { className: "told" }, ...told),
-    make("div", { className: "shown" }, ...calls(operation), ...answers(operation)),
+    make("div", { className: "reference" }, ...reference),
+    make("div", { className: "examples" }, ...calls(operation), ...answers(operation)),
   );
 }
 
@@ -113,19 +113,19 @@ function calls(operation) {
 function answers(operation) {
   const known = Object.entries(operation.responses).map(([status, { description, content: types }]) => [
     make("p", { className: "answer" }, make("b", {}, status), " ", ...prose(description)),
-    ...Object.values(types ?? {}).flatMap((type) => [...examples(type, status < 300), ...(status < 300 ? explained(type.schema) : [])]),
+    ...Object.values(types ?? {}).flatMap((type) => [...examples(type, status < 300), ...(status < 300 ? fieldDetails(type.schema) : [])]),
   ]);
-  return [make("h4", {}, "Answers"), ...known.flat()];
+  return [make("h4", {}, "Responses"), ...known.flat()];
 }
 
 function examples({ example, examples: named }, open) {
   const found = Object.entries(named ?? (example === undefined ? {} : { example: { value: example } }));
   return found.map(([name, { value }], place) =>
-    make("details", { open: open && place === 0 }, make("summary", {}, name.replaceAll("_", " ")), block(written(value))),
+    make("details", { open: open && place === 0 }, make("summary", {}, name.replaceAll("_", " ")), block(exampleText(value))),
   );
 }
 
-function explained(schema) {
+function fieldDetails(schema) {
   const rows = fields(schema ?? {});
   return rows.length ? [make("details", {}, make("summary", {}, "fields"), make("dl", {}, ...rows.flatMap(row)))] : [];
 }
@@ -143,7 +143,7 @@ function row({ name, place, required, description, schema, example }) {
   ];
 }
 
-/** A row for each field of a schema, what is required first, and those within fields too: `boxes[].x1`. */
+/** A row for each field of a schema, required ones first, including nested fields: `boxes[].x1`. */
 function fields(schema, example, place = "") {
   if (schema.anyOf) return schema.anyOf.flatMap((choice) => fields(choice, example, place));
   if (schema.type === "array") return fields(schema.items ?? {}, example?.[0], `${place}[]`);
@@ -165,7 +165,7 @@ function typeOf(schema) {
   return schema.type ?? "anything";
 }
 
-// The smallest pieces.
+// Building blocks.
 
 function make(name, properties, ...children) {
   const element = Object.assign(document.createElement(name), properties);
@@ -173,7 +173,7 @@ function make(name, properties, ...children) {
   return element;
 }
 
-/** Text, of which what stands between backticks is code. */
+/** Text in which parts between backticks are code. */
 function prose(text) {
   return text.split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part));
 }
@@ -192,12 +192,12 @@ async function copy(code, button) {
   try {
     await navigator.clipboard.writeText(code.textContent);
     button.textContent = "copied";
-  } catch { // browsers have no clipboard for pages that came over plain HTTP from another machine
+  } catch { // browsers offer no clipboard to pages loaded over plain HTTP from another machine
     getSelection().selectAllChildren(code);
     button.textContent = "press Ctrl-C";
   }
 }
 
-function counted(count, thing) {
+function plural(count, thing) {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
 }

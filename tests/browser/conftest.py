@@ -1,4 +1,4 @@
-"""One browser and one service on fake networks for all tests of the folder, and a person's visit for each of them.
+"""One browser and one service with fake networks for all tests of this folder, and a new visitor for each test.
 
 `CLEANPLATE_TEST_BROWSER=off` skips what needs a browser; otherwise it fails where none is installed, so that nobody takes a green round
 for a full one.
@@ -24,7 +24,7 @@ MARKED_FRAMES = range(12, 32)
 
 @pytest.fixture(scope="package")
 def chromium() -> str:
-    """The browser's program."""
+    """The browser's executable."""
     if os.environ.get("CLEANPLATE_TEST_BROWSER") == "off":
         pytest.skip("CLEANPLATE_TEST_BROWSER=off")
     program = shutil.which("chromium")
@@ -41,7 +41,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, headless."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])  # tests may run as root
         yield browser
@@ -50,11 +50,11 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, service: Service) -> Iterator[Visit]:
-    """Opens the page as a new person would; at the end nothing may have happened behind their back: see `Visitor.check`."""
+    """Opens the page as a new visitor; at the end nothing may have gone wrong unnoticed: see `Visitor.check`."""
     visitors: list[Visitor] = []
 
-    def arrive(at: Service = service, **wishes: object) -> Visitor:
-        visitors.append(Visitor.arrive(browser, at, **wishes))
+    def arrive(at: Service = service, **options: object) -> Visitor:
+        visitors.append(Visitor.arrive(browser, at, **options))
         return visitors[-1]
 
     yield arrive
@@ -66,14 +66,14 @@ def visit(browser: Browser, service: Service) -> Iterator[Visit]:
 
 @pytest.fixture(scope="package")
 def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A film of 1.8 s, with a mark from 0.5 to 1.3 s."""
+    """A video of 1.8 s with a mark from 0.5 to 1.3 s."""
     pictures = [marked(scene(i), MARK) if i in MARKED_FRAMES else scene(i) for i in range(FRAMES)]
     return write_film(tmp_path_factory.mktemp("video") / "video.mp4", pictures).read_bytes()
 
 
 @pytest.fixture(scope="package")
 def resident(service: Service) -> TestAccount:
-    """An account whose jobs several tests look at, and change nothing of."""
+    """An account whose jobs several tests read and none changes."""
     return service.account(name="resident")
 
 

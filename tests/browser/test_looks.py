@@ -1,4 +1,4 @@
-"""How the page presents itself: on a small screen, in the dark, in three languages, and to those who listen to it."""
+"""The page's presentation: on a small screen, in dark mode, in three languages, and for screen readers."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ LANGUAGES = ("en", "zh", "vi")
 NARROW = {"width": 360, "height": 740}
 GRAVE = {"serious", "critical"}
 NAME = re.compile(r"\b(?:" + "|".join({name.partition(".")[0] for name in words() if "." in name}) + r")\.[a-z][a-zA-Z-]+\b")
-CONTROLS = "button:visible:not(.stay, .job), a.primary:visible, a.secondary:visible"
+CONTROLS = "button:visible:not(.interval, .job), a.primary:visible, a.secondary:visible"
 CUT = "all => all.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
 GROUND = "() => getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
 
@@ -23,7 +23,7 @@ Views = Callable[[Visitor], Iterator[str]]
 
 @pytest.fixture
 def views(service: Service, resident: TestAccount, cleaned_video: str) -> Views:
-    """Goes through the page, and stops at each of its views."""
+    """Go through the page and stop at each of its views."""
 
     def go(visitor: Visitor) -> Iterator[str]:
         visitor.find("#key").fill("cp_wrong")
@@ -50,7 +50,7 @@ def views(service: Service, resident: TestAccount, cleaned_video: str) -> Views:
 
 
 @pytest.mark.parametrize("light", ["light", "dark"])
-def test_nothing_grave_is_found_by_axe(visit: Visit, views: Views, light: str) -> None:
+def test_axe_finds_no_serious_problem(visit: Visit, views: Views, light: str) -> None:
     visitor = visit(color_scheme=light)
     assert (max(visitor.page.evaluate(GROUND)) < 128) == (light == "dark")
     found = {view: grave_findings(visitor) for view in views(visitor)}
@@ -71,26 +71,26 @@ def test_each_language_is_complete_and_fits_a_small_screen(visit: Visit, views: 
         assert visitor.find("html").get_attribute("lang") == language
         assert visitor.page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], view
         assert visitor.find(CONTROLS).evaluate_all(CUT) == [], view
-        assert NAME.findall(said(visitor)) == [], view
+        assert NAME.findall(all_text(visitor)) == [], view
         assert foreign(visitor, language) == [], view
 
 
-def said(visitor: Visitor) -> str:
-    """All that is read or heard."""
-    heard = visitor.find("[aria-label]").evaluate_all("all => all.map((each) => each.ariaLabel)")
-    return "\n".join([visitor.find("body").inner_text(), *heard])
+def all_text(visitor: Visitor) -> str:
+    """All visible text and all labels."""
+    labels = visitor.find("[aria-label]").evaluate_all("all => all.map((each) => each.ariaLabel)")
+    return "\n".join([visitor.find("body").inner_text(), *labels])
 
 
 def foreign(visitor: Visitor, language: str) -> list[str]:
-    """What is said by name, but not in these words."""
-    told = visitor.find("[data-i18n]").evaluate_all("all => all.map((each) => [each.dataset.i18n, each.textContent])")
+    """The texts of elements with a text name that differ from the language's file."""
+    texts = visitor.find("[data-i18n]").evaluate_all("all => all.map((each) => [each.dataset.i18n, each.textContent])")
     known = words(language)
-    patterns = {name: re.sub(r"\\\{\w+\\\}", ".*", re.escape(known[name])) for name, _ in told}
-    return [text for name, text in told if not re.fullmatch(patterns[name], text, re.DOTALL)]
+    patterns = {name: re.sub(r"\\\{\w+\\\}", ".*", re.escape(known[name])) for name, _ in texts}
+    return [text for name, text in texts if not re.fullmatch(patterns[name], text, re.DOTALL)]
 
 
 @pytest.mark.parametrize(("locale", "language"), [("vi-VN", "vi"), ("zh-TW", "zh"), ("fr-FR", "en")])
-def test_the_browsers_language_is_spoken_until_another_is_chosen(visit: Visit, locale: str, language: str) -> None:
+def test_the_browsers_language_is_used_until_another_is_chosen(visit: Visit, locale: str, language: str) -> None:
     visitor = visit(locale=locale)
     for spoken in (language, "vi"):
         expect(visitor.find("#language")).to_have_value(spoken)
@@ -99,7 +99,7 @@ def test_the_browsers_language_is_spoken_until_another_is_chosen(visit: Visit, l
         visitor.page.reload()
 
 
-def test_a_language_chosen_while_the_first_is_on_its_way_is_spoken(visit: Visit) -> None:
+def test_a_language_chosen_while_the_first_is_loading_is_used(visit: Visit) -> None:
     visitor = visit()
     held: list[Route] = []
     visitor.page.route("**/languages/en.json", lambda route: held.append(route))
@@ -107,6 +107,6 @@ def test_a_language_chosen_while_the_first_is_on_its_way_is_spoken(visit: Visit)
     visitor.find("#language").select_option("zh")
     expect(visitor.find("h1").first).to_have_text(words("zh")["hero.title"])
     held[0].continue_()
-    expect(visitor.find("#key")).to_be_visible()  # the page is drawn once its first words have come
+    expect(visitor.find("#key")).to_be_visible()  # the page is drawn after its first texts are loaded
     expect(visitor.find("#language")).to_have_value("zh")
     expect(visitor.find("h1").first).to_have_text(words("zh")["hero.title"])

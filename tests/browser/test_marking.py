@@ -1,4 +1,4 @@
-"""What is left after a run is marked on the picture, and goes with the order of the next one."""
+"""What is left after a run is marked on the picture and sent with the next job."""
 
 import io
 
@@ -12,12 +12,12 @@ from tests.browser.visitor import Visit, Visitor, words
 from tests.service_process import Service, TestAccount
 
 EN = words()
-LEAST_WHITE, MOST_BLACK = 200, 50  # of 255: between them are a stroke's soft edges
+LEAST_WHITE, MOST_BLACK = 200, 50  # of 255: values between are a stroke's soft edges
 
 
 @pytest.fixture
 def marking(visit: Visit, resident: TestAccount, cleaned_video: str) -> Visitor:
-    """Somebody who sees something left in their result."""
+    """A visitor at a result with leftovers."""
     visitor = visit()
     visitor.enter(resident, cleaned_video)
     visitor.mark()
@@ -25,7 +25,7 @@ def marking(visit: Visit, resident: TestAccount, cleaned_video: str) -> Visitor:
 
 
 def run_again(visitor: Visitor, service: Service, account: TestAccount) -> JobSpec:
-    """What the new job is to do."""
+    """The spec of the new job."""
     before = visitor.job_id
     visitor.button(EN["draw.run"]).click()
     expect(visitor.page).not_to_have_url(f"{service.url}/#{before}")
@@ -35,31 +35,31 @@ def run_again(visitor: Visitor, service: Service, account: TestAccount) -> JobSp
     return job.spec
 
 
-def test_a_box_that_is_drawn_arrives(marking: Visitor, service: Service, resident: TestAccount) -> None:
+def test_a_drawn_box_reaches_the_job(marking: Visitor, service: Service, resident: TestAccount) -> None:
     expect(marking.button(EN["draw.run"])).to_be_disabled()
-    marking.draw((0.75, 0.5), (0.5, 0.125))  # upwards: a box has no direction
+    marking.draw((0.75, 0.5), (0.5, 0.125))  # upwards, as boxes can be drawn in any direction
     left, top, right, bottom = marking.find("#boxes input").evaluate_all("all => all.slice(0, 4).map((each) => each.valueAsNumber)")
     assert (left, top, right, bottom) == pytest.approx((50, 12.5, 75, 50), abs=0.5)
-    wish = run_again(marking, service, resident)
-    (box,) = wish.boxes
+    spec = run_again(marking, service, resident)
+    (box,) = spec.boxes
     assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((0.5, 0.125, 0.75, 0.5), abs=0.005)
     assert (box.first_seconds, box.last_seconds) == (None, None)
-    assert wish.detect
-    assert wish.mask_key is None
+    assert spec.detect
+    assert spec.mask_key is None
     marking.see_result()
     assert "user" in {placement["kind"] for placement in marking.report()["placements"]}
 
 
-def test_a_box_by_numbers_holds_for_some_seconds(marking: Visitor, service: Service, resident: TestAccount) -> None:
+def test_a_box_set_by_numbers_can_be_limited_to_some_seconds(marking: Visitor, service: Service, resident: TestAccount) -> None:
     marking.button(EN["draw.add"]).click()
     for name, value in {"left": "10", "top": "20", "right": "30.5", "bottom": "40", "from": "0.5", "to": "1.25"}.items():
         marking.page.get_by_label(EN[f"draw.{name}"]).fill(value)
     marking.page.get_by_label(EN["draw.detect"]).uncheck()
-    wish = run_again(marking, service, resident)
-    (box,) = wish.boxes
+    spec = run_again(marking, service, resident)
+    (box,) = spec.boxes
     assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((0.1, 0.2, 0.305, 0.4))
     assert (box.first_seconds, box.last_seconds) == (0.5, 1.25)
-    assert not wish.detect
+    assert not spec.detect
 
 
 def test_an_empty_box_is_not_sent(marking: Visitor) -> None:
@@ -73,27 +73,27 @@ def test_an_empty_box_is_not_sent(marking: Visitor) -> None:
     expect(marking.find("#result")).to_be_visible()
 
 
-def test_a_smear_arrives_as_a_mask_that_is_white_where_it_was_painted(marking: Visitor, service: Service, resident: TestAccount) -> None:
+def test_brush_strokes_become_a_mask_that_is_white_where_painted(marking: Visitor, service: Service, resident: TestAccount) -> None:
     marking.page.get_by_role("radio", name=EN["draw.brush"]).check()
     marking.slider(EN["draw.size"]).fill("10")
     marking.draw((0.25, 0.5), (0.75, 0.5))
-    wish = run_again(marking, service, resident)
-    assert wish.boxes == ()
-    assert wish.mask_key
-    mask = np.asarray(Image.open(io.BytesIO(service.core.storage.get_bytes(wish.mask_key))).convert("L"))
+    spec = run_again(marking, service, resident)
+    assert spec.boxes == ()
+    assert spec.mask_key
+    mask = np.asarray(Image.open(io.BytesIO(service.core.storage.get_bytes(spec.mask_key))).convert("L"))
     assert mask.shape == (96, 128)
     rows, columns = np.nonzero(mask > LEAST_WHITE)
     painted = (columns.min() / 128, columns.max() / 128, rows.min() / 96, rows.max() / 96)
-    thick = 0.05 * 128 / 96  # half of the brush, in heights
+    thick = 0.05 * 128 / 96  # half of the brush size, relative to the height
     assert painted == pytest.approx((0.2, 0.8, 0.5 - thick, 0.5 + thick), abs=0.02)
     assert (mask[:, 32:96][40:56] > LEAST_WHITE).mean() > 0.7
     assert (mask[:30] < MOST_BLACK).all()
 
 
-def test_what_was_drawn_can_be_taken_back(marking: Visitor) -> None:
+def test_drawing_can_be_undone(marking: Visitor) -> None:
     marking.draw((0.1, 0.1), (0.3, 0.3))
     marking.draw((0.5, 0.5), (0.9, 0.9))
-    marking.draw((0.2, 0.2), (0.2, 0.2))  # a click is no box
+    marking.draw((0.2, 0.2), (0.2, 0.2))  # a click draws no box
     expect(marking.find("#boxes li")).to_have_count(2)
     marking.button(EN["draw.undo"]).click()
     expect(marking.find("#boxes li")).to_have_count(1)

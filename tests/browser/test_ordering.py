@@ -1,4 +1,4 @@
-"""What is wanted: files and addresses, the way to their results, and what is said where there is none."""
+"""Creating jobs: files and URLs, the way to their results, and the messages when there is none."""
 
 import pytest
 from playwright.sync_api import expect
@@ -9,14 +9,14 @@ from tests.service_process import Service, file
 EN = words()
 
 
-def test_a_file_that_is_dropped_is_cleaned_and_can_be_fetched(visit: Visit, service: Service, video: bytes) -> None:
+def test_a_dropped_file_is_cleaned_and_can_be_downloaded(visit: Visit, service: Service, video: bytes) -> None:
     visitor, account = visit(), service.account(credits=3)
     visitor.enter(account)
     expect(visitor.find("#credits")).to_have_text("Credits: 3")
     visitor.drop("my film.mp4", video)
     visitor.see_result()
     expect(visitor.find("#result-title")).to_have_text("my film.mp4")
-    expect(visitor.find("#result-told")).to_contain_text("Cleaned 44 frames in")
+    expect(visitor.find("#result-summary")).to_contain_text("Cleaned 44 frames in")
     expect(visitor.find("#credits")).to_have_text("Credits: 2")
     expect(visitor.page.get_by_role("status")).to_have_text(EN["state.succeeded"])
     with visitor.page.expect_download() as download:
@@ -32,13 +32,13 @@ def test_an_image_has_a_result_without_a_player(visit: Visit, service: Service) 
     visitor.enter(service.account())
     visitor.choose("picture.png", file("image")[0], "image/png")
     visitor.see_result()
-    expect(visitor.find("#result-told")).to_contain_text("Cleaned in")
+    expect(visitor.find("#result-summary")).to_contain_text("Cleaned in")
     expect(visitor.find("#player")).to_be_hidden()
     for side in ("before", "after"):
         assert visitor.page.get_by_test_id(side).locator("img").evaluate("image => image.naturalWidth") == 128
 
 
-def test_choices_go_with_the_address(visit: Visit, service: Service) -> None:
+def test_options_are_sent_with_the_url(visit: Visit, service: Service) -> None:
     visitor, account = visit(), service.account()
     visitor.enter(account)
     visitor.find("#rights").select_option("licensed")
@@ -51,7 +51,7 @@ def test_choices_go_with_the_address(visit: Visit, service: Service) -> None:
     assert (job.rights, job.spec.classes, job.spec.remove_audio) == ("licensed", ("overlay", "scene_text"), True)
 
 
-def test_a_job_can_be_left_alone_and_cancelled(visit: Visit, service: Service) -> None:
+def test_a_job_can_be_left_and_cancelled_later(visit: Visit, service: Service) -> None:
     visitor, account = visit(), service.account(credits=1)
     visitor.enter(account)
     visitor.paste_address(service.host.trickle("/endless.mp4"))
@@ -65,15 +65,15 @@ def test_a_job_can_be_left_alone_and_cancelled(visit: Visit, service: Service) -
     expect(visitor.find("#credits")).to_have_text("Credits: 1")
 
 
-def test_where_no_mark_is_found_it_says_so(visit: Visit, service: Service) -> None:
+def test_the_page_says_when_no_mark_was_found(visit: Visit, service: Service) -> None:
     visitor = visit()
     visitor.enter(service.account())
     visitor.paste_address(service.video_url("clean"))
-    expect(visitor.find("#result-told")).to_have_text(EN["result.nothing"])
+    expect(visitor.find("#result-summary")).to_have_text(EN["result.nothing"])
     expect(visitor.page.get_by_role("checkbox", name=EN["overlay.show"])).to_be_disabled()
 
 
-# What goes wrong is told in a sentence, in place.
+# Errors are shown as sentences on the page.
 
 
 @pytest.mark.parametrize(
@@ -86,56 +86,56 @@ def test_where_no_mark_is_found_it_says_so(visit: Visit, service: Service) -> No
         ("large", "too-many-pixels"),
     ],
 )
-def test_a_file_that_will_not_do(visit: Visit, service: Service, kind: str, problem: str) -> None:
+def test_an_unsupported_file(visit: Visit, service: Service, kind: str, problem: str) -> None:
     data, suffix = file(kind)
     visitor = visit()
     visitor.enter(service.account(credits=1))
     visitor.choose(f"file{suffix}", data)
-    assert_told(visitor.complaint(), problem)
+    assert_shown(visitor.complaint(), problem)
     expect(visitor.find("#new-job")).to_be_visible()
     expect(visitor.find("#credits")).to_have_text("Credits: 1")
 
 
-def test_an_address_that_leads_nowhere(visit: Visit, service: Service) -> None:
+def test_an_unreachable_url(visit: Visit, service: Service) -> None:
     visitor = visit()
     visitor.enter(service.account())
     visitor.paste_address(service.video_url("missing"))
-    assert_told(visitor.complaint(), "fetch-refused")
+    assert_shown(visitor.complaint(), "fetch-refused")
     expect(visitor.find(".job .state")).to_contain_text(EN["state.failed"])
 
 
-def test_a_key_that_is_not_known(visit: Visit) -> None:
+def test_an_unknown_key(visit: Visit) -> None:
     visitor = visit()
     visitor.find("#key").fill("cp_wrong")
     visitor.button(EN["key.use"]).click()
-    assert_told(visitor.complaint(), "key-invalid")
+    assert_shown(visitor.complaint(), "key-invalid")
     expect(visitor.find("#key")).to_be_focused()
     expect(visitor.find("#new-job")).to_be_hidden()
 
 
-def test_no_credit(visit: Visit, service: Service) -> None:
+def test_too_few_credits(visit: Visit, service: Service) -> None:
     visitor = visit()
     visitor.enter(service.account(credits=0))
     visitor.choose("video.mp4", file("marked")[0])
-    told = visitor.complaint()
-    assert told == EN["problem.insufficient-credits"].replace("{required}", "1").replace("{current}", "0")
+    shown = visitor.complaint()
+    assert shown == EN["problem.insufficient-credits"].replace("{required}", "1").replace("{current}", "0")
 
 
-def test_a_service_that_does_not_answer(visit: Visit, service: Service) -> None:
+def test_a_service_that_does_not_respond(visit: Visit, service: Service) -> None:
     visitor = visit()
     visitor.enter(service.account())
     visitor.page.context.set_offline(True)
     visitor.paste_address(service.video_url())
-    assert_told(visitor.complaint(), "network")
+    assert_shown(visitor.complaint(), "network")
     visitor.page.context.set_offline(False)
     visitor.button(EN["new.fetch"]).click()
     expect(visitor.find("#work")).to_be_visible()
     expect(visitor.page.get_by_role("alert")).to_be_hidden()
 
 
-def assert_told(told: str, problem: str) -> None:
-    """The sentence of this problem comes first; what the service adds is a sentence too, no trace of a program."""
-    first, *more = [line for line in told.splitlines() if line]
+def assert_shown(shown: str, problem: str) -> None:
+    """This problem's text comes first; the service's message may follow, without traces of a program."""
+    first, *more = [line for line in shown.splitlines() if line]
     assert first == EN[f"problem.{problem}"]
     assert len(more) <= 1
-    assert not [word for word in ("Traceback", "Error", "{", "undefined", "null") if word in told]
+    assert not [word for word in ("Traceback", "Error", "{", "undefined", "null") if word in shown]

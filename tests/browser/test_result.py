@@ -1,4 +1,4 @@
-"""The result beside the original: the divider, both videos in step, what was removed, and when."""
+"""The result next to the original: the divider, both videos in sync, what was removed, and when."""
 
 import io
 from base64 import b64decode
@@ -44,13 +44,13 @@ def test_the_divider_follows_mouse_and_keys(viewer: Visitor) -> None:
     assert stage.evaluate("stage => stage.style.getPropertyValue('--split')") == "0%"
 
 
-def test_both_videos_play_in_step(viewer: Visitor) -> None:
+def test_both_videos_play_in_sync(viewer: Visitor) -> None:
     viewer.button(EN["player.play"]).click()
     expect(viewer.button(EN["player.pause"])).to_be_visible()
     viewer.page.wait_for_function(f"() => document.querySelector('#after video').currentTime > {WATCHED_SECONDS}")
     original, result = viewer.page.evaluate(PLACES)
     assert abs(original - result) < IN_STEP_SECONDS
-    expect(viewer.button(EN["player.play"])).to_be_visible()  # it has come to its end
+    expect(viewer.button(EN["player.play"])).to_be_visible()  # it has reached its end
     viewer.slider(EN["player.seek"]).fill("0.7")
     viewer.page.wait_for_function("() => [...document.querySelectorAll('#stage video')].every((video) => !video.seeking)")
     assert viewer.page.evaluate(PLACES) == pytest.approx([0.7, 0.7], abs=0.01)
@@ -63,13 +63,13 @@ def test_space_plays_and_sound_is_switched(viewer: Visitor) -> None:
     viewer.slider(EN["compare.divider"]).press("Space")
     expect(viewer.button(EN["player.play"])).to_be_visible()
     sound = viewer.button(EN["player.sound"])
-    for pressed, heard in (("false", 0), ("true", 1)):
+    for pressed, audible in (("false", 0), ("true", 1)):
         expect(sound).to_have_attribute("aria-pressed", pressed)
-        assert viewer.find("#stage video").evaluate_all("all => all.filter((video) => !video.muted).length") == heard
+        assert viewer.find("#stage video").evaluate_all("all => all.filter((video) => !video.muted).length") == audible
         sound.click()
 
 
-def test_the_timeline_leads_to_the_mark_and_the_overlay_shows_it(viewer: Visitor) -> None:
+def test_the_timeline_seeks_to_the_mark_and_the_overlay_shows_it(viewer: Visitor) -> None:
     stay = viewer.page.get_by_role("group", name=EN["timeline.label"]).get_by_role("button")
     expect(stay).to_have_count(1)
     viewer.page.get_by_role("checkbox", name=EN["overlay.show"]).check()
@@ -78,7 +78,7 @@ def test_the_timeline_leads_to_the_mark_and_the_overlay_shows_it(viewer: Visitor
     stay.click()
     first = MARKED_FRAMES[0] / FPS
     viewer.page.wait_for_function(f"() => document.querySelector('#after video').currentTime >= {first - 0.01}")
-    expect(viewer.find(".stay.now")).to_have_count(1)
+    expect(viewer.find(".interval.now")).to_have_count(1)
     assert viewer.page.evaluate(PLACES) == pytest.approx([first] * 2, abs=0.05)
     assert drawn_box(overlay) == pytest.approx(viewer.report()["placements"][0]["box"], abs=2)
     viewer.page.get_by_role("checkbox", name=EN["overlay.show"]).uncheck()
@@ -91,7 +91,7 @@ def test_the_report_opens_beside_the_page(viewer: Visitor) -> None:
     expect(opened.value.locator("img, svg").first).to_be_visible()
 
 
-def test_everything_can_be_done_with_keys_alone(visit: Visit, resident: TestAccount, cleaned_video: str) -> None:
+def test_everything_works_with_the_keyboard(visit: Visit, resident: TestAccount, cleaned_video: str) -> None:
     visitor = visit()
     keys = visitor.page.keyboard
     tab_to(visitor, "#key")
@@ -117,13 +117,13 @@ def test_everything_can_be_done_with_keys_alone(visit: Visit, resident: TestAcco
 
 
 def drawn_box(canvas: Locator) -> tuple[int, int, int, int] | None:
-    """Left, top, right and bottom of all that is drawn."""
+    """The bounding box of everything drawn: left, top, right, bottom."""
     picture = canvas.evaluate("canvas => canvas.toDataURL()").partition(",")[2]
     return Image.open(io.BytesIO(b64decode(picture))).getchannel("A").getbbox()
 
 
 def tab_to(visitor: Visitor, selector: str) -> None:
-    """Press Tab until this has the focus."""
+    """Press Tab until this element has the focus."""
     for _ in range(60):
         visitor.page.keyboard.press("Tab")
         if visitor.page.evaluate("selector => document.activeElement.matches(selector)", selector):

@@ -1,4 +1,4 @@
-"""Who is here: the key and the jobs through a reload, signing out, older jobs, and what is asked of whom."""
+"""The session: key and jobs across a reload, signing out, older jobs, and the requests that the page may make."""
 
 import json
 import subprocess
@@ -36,8 +36,8 @@ def test_another_tab_does_not_know_the_key(visit: Visit, resident: TestAccount) 
     second = visitor.page.context.new_page()
     second.goto(visitor.service.url)
     expect(second.locator("#key")).to_be_visible()
-    kept = visitor.page.evaluate("() => JSON.stringify(localStorage) + document.cookie")
-    assert resident.key not in kept
+    stored = visitor.page.evaluate("() => JSON.stringify(localStorage) + document.cookie")
+    assert resident.key not in stored
 
 
 def test_signing_out_forgets_the_key(visit: Visit, resident: TestAccount, cleaned_video: str) -> None:
@@ -53,7 +53,7 @@ def test_signing_out_forgets_the_key(visit: Visit, resident: TestAccount, cleane
     expect(visitor.find("#key")).to_have_value("")
 
 
-def test_a_key_that_is_revoked_ends_the_session(visit: Visit, service: Service) -> None:
+def test_a_revoked_key_ends_the_session(visit: Visit, service: Service) -> None:
     visitor, account = visit(), service.account()
     visitor.enter(account)
     service.delete(account)
@@ -78,7 +78,7 @@ def test_older_jobs_are_shown_page_by_page(visit: Visit, service: Service) -> No
     expect(visitor.button(EN["jobs.older"])).to_be_hidden()
 
 
-def test_the_examples_hold_ones_own_key_and_work(visit: Visit, service: Service) -> None:
+def test_the_examples_contain_the_users_key_and_work(visit: Visit, service: Service) -> None:
     visitor, account = visit(permissions=["clipboard-read", "clipboard-write"]), service.account(credits=7)
     visitor.enter(account)
     for name in APIS:
@@ -95,7 +95,7 @@ def test_the_examples_hold_ones_own_key_and_work(visit: Visit, service: Service)
     assert json.loads(answer.stdout)["total_credits"] == 7
 
 
-def test_the_policy_lets_nothing_else_in(visit: Visit, service: Service) -> None:
+def test_the_content_security_policy_blocks_everything_else(visit: Visit, service: Service) -> None:
     visitor = visit()
     there = service.host.serve("/elsewhere", b"")
     with pytest.raises(Error, match="Failed to fetch"):
@@ -107,6 +107,6 @@ def test_the_policy_lets_nothing_else_in(visit: Visit, service: Service) -> None
     }""")
     assert not visitor.page.evaluate("() => window.hasRun")
     assert not [asked for asked in service.host.asked if asked.path == "/elsewhere"]
-    told = "\n".join(visitor.faults)
-    assert all(directive in told for directive in ("connect-src", "script-src")), "as it would in every other test"
+    reported = "\n".join(visitor.faults)
+    assert all(directive in reported for directive in ("connect-src", "script-src")), "as it would in every other test"
     visitor.faults.clear()

@@ -1,4 +1,4 @@
-"""The whole way with the real networks, on the sample that comes with the project; the README shows what is seen at its end.
+"""From upload to download with the real networks, on the project's sample; the README shows the page at the end.
 
 CLEANPLATE_SCREENSHOT=docs/images/page.png python -m pytest tests/browser/test_whole_way.py
 """
@@ -22,17 +22,17 @@ from tests.service_process import Service, running
 
 EN = words()
 SAMPLE = ROOT / "samples" / "marked.mp4"
-CLEANING_MILLISECONDS = 280_000  # half a minute where nothing else runs
-SHOWN_SECONDS = 3.3  # the mark is in the left half, where the original is seen
+CLEANING_MILLISECONDS = 280_000  # half a minute on an idle machine
+SHOWN_SECONDS = 3.3  # the mark is in the left half, where the original is shown
 COMPARED_EACH = 12  # frames
-LEAST_CHANGE = 3  # of 255, mean in the boxes, of which the half-transparent mark covers a part
-MOST_CHANGE = 2  # outside: what encoding anew costs
-COLOURS = 256  # of the picture for the README, dithered: half of the bytes
+LEAST_CHANGE = 3  # of 255, mean over the boxes, partly covered by the half-transparent mark
+MOST_CHANGE = 2  # outside the boxes: the loss of re-encoding
+COLOURS = 256  # of the README's picture, dithered to halve its size
 
 
 @pytest.fixture(scope="module")
 def real_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """With the networks that are shipped, and room for the sample."""
+    """A service with the shipped networks and limits that admit the sample."""
     limits = {"file_bytes": "10000000", "duration_seconds": "10", "long_side_pixels": "1280", "short_side_pixels": "720"}
     chosen = {f"limits__{name}": value for name, value in limits.items()}
     with running(tmp_path_factory.mktemp("real"), networks="shipped", **chosen) as service:
@@ -40,7 +40,7 @@ def real_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.mark.slow
-def test_from_drop_to_download(visit: Visit, real_service: Service, tmp_path: Path) -> None:
+def test_a_dropped_file_is_cleaned_by_the_real_networks_and_downloaded(visit: Visit, real_service: Service, tmp_path: Path) -> None:
     visitor, account = visit(real_service), real_service.account(credits=1)
     visitor.enter(account)
     visitor.drop(SAMPLE.name, SAMPLE.read_bytes())
@@ -66,7 +66,7 @@ def test_from_drop_to_download(visit: Visit, real_service: Service, tmp_path: Pa
 
 
 def look(visitor: Visitor) -> None:
-    """The picture for the README, and whether it shows both halves and what was removed."""
+    """Take the README's picture, and check that it shows both halves and what was removed."""
     visitor.slider(EN["player.seek"]).fill(str(SHOWN_SECONDS))
     visitor.page.wait_for_function("() => [...document.querySelectorAll('#stage video')].every((video) => !video.seeking)")
     plain = seen(visitor)
@@ -82,7 +82,7 @@ def look(visitor: Visitor) -> None:
 
 
 def seen(visitor: Visitor) -> Picture:
-    """The stage as it is shown."""
+    """A screenshot of the stage."""
     return np.asarray(as_picture(visitor.page.get_by_test_id("stage").screenshot()))
 
 
@@ -91,13 +91,13 @@ def as_picture(png: bytes) -> Image.Image:
 
 
 def some_frames(path: Path) -> dict[int, Picture]:
-    """Some of a video that is read to its end, by number."""
+    """Some frames of a video, by number; the video is read to its end."""
     with av.open(str(path)) as container:
         return {i: frame.to_ndarray(format="rgb24") for i, frame in enumerate(container.decode(video=0)) if i % COMPARED_EACH == 0}
 
 
 def changes(before: dict[int, Picture], after: dict[int, Picture], placements: list[dict[str, Any]]) -> tuple[float, float]:
-    """Mean absolute difference inside the placements' boxes, and where nothing was found."""
+    """Mean absolute difference inside the placements' boxes, and outside of them."""
     inside, outside = [], []
     for index, picture in before.items():
         difference = np.abs(picture.astype(np.int16) - after[index]).mean(2)

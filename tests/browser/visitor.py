@@ -1,4 +1,4 @@
-"""A person at the page: what they do there, and what their browser does meanwhile."""
+"""A visitor of the page: their actions, and what their browser does in the meantime."""
 
 import json
 from base64 import b64encode
@@ -12,42 +12,42 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 from tests.conftest import ROOT
 from tests.service_process import Service, TestAccount
 
-PATIENCE_MILLISECONDS = 60_000  # only a failing test waits so long, or a busy machine
+PATIENCE_MILLISECONDS = 60_000  # only failing tests or busy machines wait this long
 LANGUAGES = ROOT / "service" / "web" / "languages"
 CARRY = """([name, type, text]) => {
     const carried = new DataTransfer();
     carried.items.add(new File([Uint8Array.from(atob(text), (each) => each.charCodeAt(0))], name, { type }));
     return carried;
 }"""
-REFUSED = "Failed to load resource"  # how Chromium tells of an answer that is an error
+REFUSED = "Failed to load resource"  # how Chromium reports an error response
 
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 class Visit(Protocol):
-    """A fixture's function: a new browser context at the page; `wishes` are Playwright's, such as `locale`."""
+    """A fixture's function: opens the page in a new browser context; `options` are Playwright's, such as `locale`."""
 
-    def __call__(self, at: Service = ..., **wishes: Any) -> "Visitor": ...
+    def __call__(self, at: Service = ..., **options: Any) -> "Visitor": ...
 
 
 @cache
 def words(language: str = "en") -> dict[str, str]:
-    """What the page says, by name."""
-    told: dict[str, str] = json.loads((LANGUAGES / f"{language}.json").read_text(encoding="utf-8"))
-    return told
+    """The page's texts by name."""
+    texts: dict[str, str] = json.loads((LANGUAGES / f"{language}.json").read_text(encoding="utf-8"))
+    return texts
 
 
 @dataclass
 class Visitor:
     page: Page
     service: Service
-    asked: list[str] = field(default_factory=list)  # every address that the browser went to
-    faults: list[str] = field(default_factory=list)  # what it complained of: the page's errors, what the policy forbade
+    asked: list[str] = field(default_factory=list)  # every URL that the browser requested
+    faults: list[str] = field(default_factory=list)  # errors of the page and violations of its policy
     keys: list[str] = field(default_factory=list)
 
     @classmethod
-    def arrive(cls, browser: Browser, service: Service, **wishes: Any) -> Self:
-        settings = {"locale": "en-US", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **wishes}
+    def arrive(cls, browser: Browser, service: Service, **options: Any) -> Self:
+        settings = {"locale": "en-US", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
         page = browser.new_context(**settings).new_page()
         page.set_default_timeout(PATIENCE_MILLISECONDS)
         visitor = cls(page, service)
@@ -58,7 +58,7 @@ class Visitor:
         return visitor
 
     def _hear(self, message: ConsoleMessage) -> None:
-        refused = message.text.startswith(REFUSED) and "/v1/" in message.location["url"]  # the page says so in words of its own
+        refused = message.text.startswith(REFUSED) and "/v1/" in message.location["url"]  # the page shows these as its own texts
         if message.type in ("error", "warning") and not refused:
             self.faults.append(message.text)
 
@@ -66,13 +66,13 @@ class Visitor:
         self.page.context.close()
 
     def check(self) -> None:
-        """Nothing went wrong unseen, no other host was asked, and no address held a key."""
+        """Check that nothing failed unnoticed, no other host was contacted, and no URL contained a key."""
         assert self.faults == []
         hosts = {urlsplit(url).netloc for url in self.asked if not url.startswith(("data:", "blob:"))}
         assert hosts == {urlsplit(self.service.url).netloc}
         assert not [url for url in self.asked for key in self.keys if key in url]
 
-    # What is there.
+    # What the page shows.
 
     def find(self, selector: str) -> Locator:
         return self.page.locator(selector)
@@ -88,21 +88,21 @@ class Visitor:
 
     @property
     def job_id(self) -> str:
-        """Of the job that is shown."""
+        """The id of the shown job."""
         return urlsplit(self.page.url).fragment
 
     def report(self) -> Any:
-        """What the service tells of the shown job's first file."""
+        """The report of the shown job's file."""
         return self.service.client.get(f"/v1/jobs/{self.job_id}/report", headers=self._bearer).json()["files"][0]
 
     @property
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[-1]}"}
 
-    # What one does.
+    # Actions.
 
     def enter(self, account: TestAccount, job_id: str | None = None) -> None:
-        """Sign in, at a job of one's own if there is one."""
+        """Sign in, and open a job of the account if given."""
         self.keys.append(account.key)
         if job_id:
             self.page.goto(f"{self.service.url}/#{job_id}")
@@ -113,11 +113,11 @@ class Visitor:
             self.see_result()
 
     def choose(self, name: str, data: bytes, kind: str = "video/mp4") -> None:
-        """A file, in the browser's dialogue."""
+        """Choose a file in the browser's dialogue."""
         self.find("#file").set_input_files({"name": name, "mimeType": kind, "buffer": data})
 
     def drop(self, name: str, data: bytes, kind: str = "video/mp4") -> None:
-        """A file, dragged from elsewhere onto the page."""
+        """Drop a file on the page."""
         transfer = self.page.evaluate_handle(CARRY, [name, kind, b64encode(data).decode()])
         for event in ("dragenter", "dragover", "drop"):
             self.find("#drop").dispatch_event(event, {"dataTransfer": transfer})
@@ -127,18 +127,18 @@ class Visitor:
         self.button(words()["new.fetch"]).click()
 
     def see_result(self) -> None:
-        """Wait until it is there, with its picture and its report."""
+        """Wait for the result with its picture and its report."""
         expect(self.find("#result")).to_be_visible()
         expect(self.find("#mark")).to_be_enabled()
         expect(self.find("#show-mask")).to_be_enabled()
 
     def mark(self) -> None:
-        """Open the panel for marking what is left."""
+        """Open the panel for marking leftovers."""
         self.find("#mark").click()
         expect(self.find("#marking")).to_be_visible()
 
     def draw(self, *places: tuple[float, float]) -> None:
-        """Drag over the picture, from place to place, in fractions of it."""
+        """Drag across the picture from point to point, in fractions of its size."""
         self.page.get_by_test_id("sketch").scroll_into_view_if_needed()
         box = self.page.get_by_test_id("sketch").bounding_box()
         assert box
@@ -150,6 +150,6 @@ class Visitor:
         self.page.mouse.up()
 
     def complaint(self) -> str:
-        """The error that is told, once it is."""
+        """The error shown on the page, once there is one."""
         expect(self.page.get_by_role("alert")).to_be_visible()
         return self.page.get_by_role("alert").inner_text()

@@ -1,4 +1,4 @@
-"""Reads a Dockerfile and a .dockerignore, as far as this project uses them; anything else is refused, not passed over."""
+"""Parses the subset of Dockerfile and .dockerignore syntax that this project uses; anything else is an error."""
 
 import json
 import re
@@ -12,7 +12,7 @@ INSTRUCTIONS = {"FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "VOLUME", "EXPO
 
 @dataclass(frozen=True)
 class Instruction:
-    """One line of a Dockerfile: its word and what follows, continued lines joined."""
+    """One instruction of a Dockerfile and its arguments, continued lines joined."""
 
     name: str
     text: str
@@ -29,14 +29,14 @@ class Copy:
 
 @dataclass(frozen=True)
 class Stage:
-    """From one FROM to the next."""
+    """A build stage: from one FROM to the next."""
 
     image: str
     name: str | None
     steps: tuple[Instruction, ...]
 
     def last(self, name: str) -> str | None:
-        """What the last instruction of this name says: the one that holds."""
+        """The arguments of the last instruction of this name, which is the effective one."""
         return next((step.text for step in reversed(self.steps) if step.name == name), None)
 
 
@@ -67,7 +67,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
 
 
 def parse_copy(text: str) -> Copy:
-    """What a COPY says."""
+    """Parse a COPY."""
     options, words = [], text.split()
     while words[0].startswith("--"):
         options.append(words.pop(0))
@@ -77,13 +77,13 @@ def parse_copy(text: str) -> Copy:
 
 
 def parse_environment(text: str, known: Mapping[str, str]) -> dict[str, str]:
-    """What an ENV sets, with `$NAME` of what is known already filled in."""
+    """Parse an ENV, with `$NAME` replaced by known values."""
     pairs = (pair.partition("=") for pair in text.split())
     return {name: string.Template(value).safe_substitute(known) for name, _, value in pairs}
 
 
 def parse_words(text: str) -> list[str]:
-    """The words of a command: of its JSON form, or the shell's with the line."""
+    """The words of a command in JSON form, or of the shell that runs its line."""
     return [str(word) for word in json.loads(text)] if text.startswith("[") else ["/bin/sh", "-c", text]
 
 
@@ -93,16 +93,18 @@ def health_command(text: str) -> list[str]:
 
 
 def context(folder: Path) -> list[str]:
-    """The files that a build may copy: all below the folder but what its .dockerignore leaves out, as paths relative to it."""
+    """The files that a build may copy: all below the folder that .dockerignore does not exclude, as relative paths."""
     rules = [line.strip() for line in (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()]
     patterns = [rule for rule in rules if rule and not rule.startswith("#")]
-    tops = {rule[1:].split("/")[0] for rule in patterns if rule.startswith("!")}  # the first rule ignores all, so nothing else can be in
+    tops = {
+        rule[1:].split("/")[0] for rule in patterns if rule.startswith("!")
+    }  # the first rule ignores everything, so nothing else is included
     paths = (path for top in tops for path in [folder / top, *(folder / top).rglob("*")] if path.is_file())
     return sorted(name for path in paths if not ignored(name := path.relative_to(folder).as_posix(), patterns))
 
 
 def ignored(name: str, patterns: list[str]) -> bool:
-    """Whether a file is left out: the last pattern that fits it, or a folder above it, decides; `!` takes it back in."""
+    """Whether a file is excluded: the last pattern that matches it or a parent folder decides; `!` includes it again."""
     parts = name.split("/")
     spellings = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     verdict = False

@@ -1,4 +1,4 @@
-"""Builds a kustomize folder: as much of it as deploy/kubernetes uses; what is not understood is refused, so that nothing passes unseen.
+"""Builds a kustomize folder, with the subset of features that deploy/kubernetes uses; anything else is an error.
 
 Where kubectl is installed a test holds the two together. The names of generated ConfigMaps get no hash here.
 """
@@ -15,12 +15,12 @@ KEYS: Final = frozenset({"resources", "components", "labels", "namespace", "imag
 
 
 def build(folder: Path) -> list[Manifest]:
-    """All manifests of the folder, with what it changes in them."""
+    """All manifests of the folder, with its patches applied."""
     return _apply(folder, [])
 
 
 def find(manifests: list[Manifest], kind: str, name: str) -> Manifest:
-    """The only one of this kind and name."""
+    """The only manifest of this kind and name."""
     (found,) = (manifest for manifest in manifests if (manifest["kind"], manifest["metadata"]["name"]) == (kind, name))
     return found
 
@@ -68,7 +68,7 @@ def _change(manifest: Manifest, plan: dict[str, Any]) -> None:
 
 
 def _patch(manifest: Manifest, op: str, path: str, value: object = None) -> None:
-    """One step of RFC 6902."""
+    """One operation of a JSON patch (RFC 6902)."""
     *way, last = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
     place: Any = manifest
     for part in way:

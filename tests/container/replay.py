@@ -1,4 +1,4 @@
-"""Plays a Dockerfile's steps in folders with a Debian in them, and tries what comes out: `docker build` and `docker run` without Docker.
+"""Runs a Dockerfile's steps in Debian root folders and tests the result: `docker build` and `docker run` without Docker.
 
     python -m tests.container.replay BASE WORK [--cpu]
 
@@ -27,7 +27,7 @@ PROJECT: Final = Path(__file__).parents[2]
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_IN_PLACE_OF_CUDA: Final = {"requirements/serve-cuda.lock": "requirements/serve-cpu.lock"}  # the CUDA packages are gigabytes
 MACHINE_FILES: Final = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
-SHARED_MEMORY: Final = "64m"  # what Docker gives a container
+SHARED_MEMORY: Final = "64m"  # what Docker sets in a container
 INSIDE: Final = f"""
 mount --types proc proc "$0/proc"
 mount --types tmpfs --options size={SHARED_MEMORY} shm "$0/dev/shm"
@@ -39,7 +39,7 @@ STOP_SECONDS: Final = 30.0
 
 @dataclass
 class Container:
-    """A folder that stands for a container, and what the instructions so far have set in it."""
+    """A root folder that stands for a container, and the state that the instructions so far have set."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
@@ -47,7 +47,7 @@ class Container:
     user: str = "0:0"
 
     def words(self, command: Sequence[str], **variables: str) -> list[str]:
-        """The command as this machine has to spell it: in namespaces, below the root, as the user, with no other environment."""
+        """The command line that runs this command in namespaces, below the root, as the user, with only this environment."""
         uid, _, gid = self.user.partition(":")
         inside = ["chroot", f"--userspec={uid}:{gid or uid}", "--groups=", str(self.root), "/usr/bin/env", "--ignore-environment"]
         settings = [f"{name}={value}" for name, value in (_machine_settings() | self.environment | variables).items()]
@@ -59,12 +59,12 @@ class Container:
         subprocess.run(self.words(command, **variables), check=True)
 
     def path(self, name: str) -> Path:
-        """Where a path of the container lies on this machine; a relative one counts from the working folder."""
+        """The path on this machine of a path in the container; relative paths start at the working folder."""
         return self.root / os.path.normpath(os.path.join(self.folder, name)).lstrip("/")
 
 
 def build(stages: Sequence[Stage], base: Path, work: Path, replaced: dict[str, str]) -> Container:
-    """Play all stages, each in a fresh copy of the base; the last one is the image."""
+    """Run all stages, each in a fresh copy of the base; the last one is the image."""
     made: dict[str, Container] = {}
     for number, stage in enumerate(stages):
         container = Container(work / (stage.name or str(number)))
@@ -95,7 +95,7 @@ def _play(name: str, text: str, container: Container, made: dict[str, Container]
 
 
 def _copy(copy: Copy, container: Container, made: dict[str, Container], replaced: dict[str, str]) -> None:
-    """As Docker does: a folder's contents go into the target, a file goes to it or, if it ends in a slash, into it."""
+    """Copy as Docker does: a folder's contents into the target; a file to it or, if it ends in a slash, into it."""
     for source in copy.sources:
         target = container.path(copy.target)
         if copy.stage:
@@ -108,7 +108,7 @@ def _copy(copy: Copy, container: Container, made: dict[str, Container], replaced
 
 
 def try_out(image: Container, stage: Stage) -> None:
-    """What a person would do first with the image; as its user, and without a GPU if there is none."""
+    """Try the image as a new user would; as its user, and without a GPU if there is none."""
     entry = parse_words(stage.last("ENTRYPOINT") or "[]")
     _tell("version")
     image.run([*entry, "version"])
@@ -120,7 +120,7 @@ def try_out(image: Container, stage: Stage) -> None:
 
 
 def _serve(image: Container, command: list[str], health: list[str]) -> None:
-    """Start the server on a free port, wait until the image's own health check succeeds, stop it as `docker stop` does."""
+    """Start the server on a free port, wait for the image's own health check, and stop it as `docker stop` does."""
     port = str(_free_port())
     with subprocess.Popen(image.words(command, CLEANPLATE_PORT=port)) as server:
         try:
@@ -143,12 +143,12 @@ def _wait_for_health(server: subprocess.Popen[bytes], check: list[str]) -> None:
 
 
 def _first_process(server: subprocess.Popen[bytes]) -> int:
-    """The first process of its own namespace, here a child of `unshare`: the one that Docker sends signals to, and all others end with."""
+    """The first process of the container's namespace, a child of `unshare`: Docker signals it, and all others end with it."""
     return int(Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="utf-8"))
 
 
 def _machine_settings() -> dict[str, str]:
-    """What this machine sets to reach packages from behind a proxy or mirror."""
+    """The variables with which this machine reaches packages through a proxy or mirror."""
     return {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.lower().endswith("_proxy")}
 
 

@@ -1,4 +1,4 @@
-"""The commands of docs/operating.md for back-up and restore, typed against a database that is in use."""
+"""Runs the backup and restore commands of docs/operating.md against a database in use."""
 
 import os
 import re
@@ -23,7 +23,7 @@ IN_CONTAINER = re.compile(r"docker compose exec --no-TTY postgres ")
 
 
 def command(beginning: str) -> str:
-    """The only command of the document that holds these words, in one line."""
+    """The only command of the document that contains these words, on one line."""
     lines = [line for block in BLOCKS for line in block.text.replace("\\\n", " ").splitlines() if beginning in line]
     (line,) = lines
     return line
@@ -31,7 +31,7 @@ def command(beginning: str) -> str:
 
 @contextmanager
 def ordering(bench: Bench) -> Iterator[None]:
-    """Orders keep coming in, for the length of the block."""
+    """Submit jobs continuously during the block."""
     account, enough = bench.customer(paid=3_000_000), threading.Event()
     patient = bench.ruled(account_queue_jobs=10**6, total_queue_jobs=10**6)
 
@@ -48,7 +48,7 @@ def ordering(bench: Bench) -> Iterator[None]:
         customers.join()
 
 
-def test_sqlite_is_backed_up_whole_while_orders_come_in(tmp_path: Path) -> None:
+def test_sqlite_is_backed_up_consistently_while_jobs_are_submitted(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "backup").mkdir()
     with bench(f"sqlite:///{tmp_path / 'data' / DATABASE_FILE}") as used:
@@ -62,12 +62,12 @@ def test_sqlite_is_backed_up_whole_while_orders_come_in(tmp_path: Path) -> None:
         assert_as_before(restored, job.id, account.id)
         with restored.database.read() as connection:
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-        assert restored.job_service.figures().queued_jobs > 0
+        assert restored.job_service.read_metrics().queued_jobs > 0
         for each in restored.accounts.all():
             assert restored.balance(each).held_credits == sum(one.price_credits for one in restored.job_service.jobs(each.id, 10**6))
 
 
-def test_postgres_is_restored_over_what_came_after(database: str, tmp_path: Path) -> None:
+def test_postgres_is_restored_over_later_changes(database: str, tmp_path: Path) -> None:
     url, tools = make_url(database), programs()
     assert tools
     variables = os.environ | {
@@ -99,9 +99,9 @@ def test_postgres_is_restored_over_what_came_after(database: str, tmp_path: Path
 
 
 def assert_as_before(bench: Bench, job_id: str, account_id: int) -> None:
-    """The job waits again, its place in the workflow engine's queue is there, and its credits are held."""
+    """Check that the job is queued again, in the workflow engine's queue too, and that its credits are held."""
     (account,) = (one for one in bench.accounts.all() if one.id == account_id)
     job = bench.job_service.find(account_id, job_id)
     assert not job.ended
     assert bench.balance(account).held_credits == job.price_credits
-    assert bench.queues.over([job_id]) == []
+    assert bench.queues.finished([job_id]) == []

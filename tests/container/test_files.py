@@ -1,4 +1,4 @@
-"""The container's files say what holds: of the project, of its settings and commands, and of each other. Nothing is built here."""
+"""The container files agree with the project, its settings and commands, and each other. Nothing is built here."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ BUILD, IMAGE = STAGES
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 CONTEXT = context(ROOT)
-# One tag, no registry's host, and never `latest`: what is built tomorrow is what was tried today.
+# A fixed tag and no registry host, never `latest`: tomorrow's build is the one tested today.
 PINNED = re.compile(r"(?:[a-z0-9]+/)?[a-z0-9-]+:(?!latest\b)v?\d[\w.-]*")
 
 
@@ -39,7 +39,7 @@ def ours() -> list[dict[str, Any]]:
 
 
 def assert_command_exists(words: list[str]) -> None:
-    """A command of `cleanplate` with all its options; the values of options are not looked at."""
+    """Whether this is a command of `cleanplate` with existing options; their values are not checked."""
     commands: Any = typer.main.get_command(command_line())
     assert words[0] in commands.commands, words
     known = {option for parameter in commands.commands[words[0]].params for option in (*parameter.opts, *parameter.secondary_opts)}
@@ -47,7 +47,7 @@ def assert_command_exists(words: list[str]) -> None:
 
 
 def texts(value: object) -> Iterator[str]:
-    """All texts in a tree of YAML, keys too."""
+    """All strings in a YAML tree, including keys."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from (*texts(key), *texts(item))
@@ -63,7 +63,7 @@ def test_the_image_is_made_in_two_stages_of_one_base() -> None:
     assert BUILD.image == IMAGE.image
     assert all(PINNED.fullmatch(stage.image) for stage in STAGES)
     copies = [parse_copy(step.text) for step in IMAGE.steps if step.name == "COPY"]
-    assert [copy.stage for copy in copies] == ["build"]  # nothing but what the first stage installed
+    assert [copy.stage for copy in copies] == ["build"]  # only what the first stage installed
 
 
 def test_only_locked_packages_are_installed() -> None:
@@ -72,30 +72,30 @@ def test_only_locked_packages_are_installed() -> None:
     assert any("--requirement requirements/serve-cuda.lock" in part for part in installs)
 
 
-def test_what_is_copied_is_there_and_the_rest_is_ignored() -> None:
+def test_copied_files_exist_and_the_rest_is_ignored() -> None:
     sources = [source for step in BUILD.steps if step.name == "COPY" for source in parse_copy(step.text).sources]
     held = {source: [name for name in CONTEXT if name == source or name.startswith(f"{source}/")] for source in sources}
     assert not [source for source, names in held.items() if not names]
     assert sorted(name for names in held.values() for name in names) == CONTEXT
 
 
-def test_the_networks_are_copied_and_nothing_that_only_training_needs() -> None:
+def test_the_networks_are_copied_without_what_only_training_needs() -> None:
     manifest = tomllib.loads((ROOT / "models" / "manifest.toml").read_text(encoding="utf-8"))
     tables = [table for entry in manifest.values() for table in (entry, *(v for v in entry.values() if isinstance(v, dict)))]
     assert {f"models/{table['file']}" for table in tables} == {name for name in CONTEXT if name.startswith("models/weights/")}
     assert not [name for name in CONTEXT if "__pycache__" in name]
 
 
-def test_the_image_runs_without_rights_and_keeps_its_data_apart() -> None:
+def test_the_image_runs_unprivileged_with_its_data_in_a_volume() -> None:
     user = IMAGE.last("USER")
     assert user is not None
-    assert all(int(number) >= 1000 for number in user.split(":"))  # numbers, so that an orchestrator can tell it is not root
+    assert all(int(number) >= 1000 for number in user.split(":"))  # numeric, so that an orchestrator can verify that it is not root
     assert IMAGE.last("VOLUME") == IMAGE.last("WORKDIR") == environment()["CLEANPLATE_DATA_DIR"]
     names = [step.name for step in IMAGE.steps]
     assert "RUN" not in names[names.index("USER") :]
 
 
-def test_the_image_serves_and_tells_its_health() -> None:
+def test_the_image_serves_and_has_a_health_check() -> None:
     assert IMAGE.last("EXPOSE") == environment()["CLEANPLATE_PORT"]
     program, *arguments = [*parse_words(IMAGE.last("ENTRYPOINT") or ""), *parse_words(IMAGE.last("CMD") or "")]
     assert program == "cleanplate"
@@ -105,7 +105,7 @@ def test_the_image_serves_and_tells_its_health() -> None:
     compile(code, "HEALTHCHECK", "exec")
 
 
-def test_settings_that_are_set_exist() -> None:
+def test_all_settings_used_exist() -> None:
     known = {f"CLEANPLATE_{name}".upper() for name in Settings.model_fields}
     fleet = {name for service in ours() for name in service["environment"]}
     named = {name.split("__")[0] for name in {*environment(), *fleet} if name.startswith("CLEANPLATE_")}
@@ -113,35 +113,37 @@ def test_settings_that_are_set_exist() -> None:
     assert named | referred <= known
 
 
-def test_the_fleet_runs_commands_that_exist() -> None:
+def test_the_fleets_commands_exist() -> None:
     assert {service["command"][0] for service in ours()} == {"serve", "worker"}
     for service in ours():
         assert_command_exists(service["command"])
     assert "--no-worker" in SERVICES["api"]["command"]
 
 
-def test_the_fleet_waits_for_what_can_tell_its_health() -> None:
+def test_services_are_awaited_only_if_they_have_a_health_check() -> None:
     awaited = {name: waits["condition"] for service in SERVICES.values() for name, waits in service.get("depends_on", {}).items()}
     assert awaited == dict.fromkeys(("postgres", "s3", "prometheus"), "service_healthy")
-    assert all("test" in service["healthcheck"] for service in SERVICES.values() if service is not SERVICES["api"])  # it has its image's
+    assert all(
+        "test" in service["healthcheck"] for service in SERVICES.values() if service is not SERVICES["api"]
+    )  # it has its image's health check
 
 
-def test_the_fleet_keeps_what_must_last() -> None:
+def test_the_fleet_keeps_its_data_in_volumes() -> None:
     mounted = [volume.split(":") for service in SERVICES.values() for volume in service.get("volumes", [])]
     assert {source for source, *_ in mounted if not source.startswith("./")} == set(COMPOSE["volumes"])
     assert all((ROOT / source).is_dir() and options == ["ro"] for source, _, *options in mounted if source.startswith("./"))
     assert all(service.get("volumes") for service in SERVICES.values() if service not in ours())
 
 
-def test_the_fleet_asks_a_worker_where_it_answers() -> None:
+def test_the_workers_health_check_uses_its_metrics_port() -> None:
     *_, program, option, code = SERVICES["worker"]["healthcheck"]["test"]
     assert (program, option) == ("python", "-c")
     compile(code, "healthcheck", "exec")
     assert SERVICES["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"] in code
-    assert "healthcheck" not in SERVICES["api"]  # the image's own holds
+    assert "healthcheck" not in SERVICES["api"]  # the image's own applies
 
 
-def test_the_fleet_is_given_the_time_to_stop() -> None:
+def test_the_fleet_has_enough_time_to_stop() -> None:
     stop_seconds = Settings.model_fields["stop_seconds"].default
     assert all(float(service["stop_grace_period"].removesuffix("s")) > stop_seconds + END_SECONDS for service in ours())
 
@@ -156,7 +158,7 @@ def test_the_fleet_agrees_on_ports_bucket_and_database() -> None:
     assert SERVICES["api"]["ports"][0].endswith(f":{environment()['CLEANPLATE_PORT']}")
 
 
-def test_the_fleet_has_no_secret_of_its_own() -> None:
+def test_the_fleets_files_contain_no_secret() -> None:
     secret = re.compile(r"PASSWORD|SECRET|_KEY")
     set_here = {
         name: value for service in SERVICES.values() for name, value in service.get("environment", {}).items() if secret.search(name)
@@ -165,7 +167,7 @@ def test_the_fleet_has_no_secret_of_its_own() -> None:
     assert not {name for name, value in set_here.items() if not re.fullmatch(r"\$\{\w+:[?-]\}", value)}
 
 
-def test_the_fleet_is_reached_where_customers_and_operators_come() -> None:
+def test_only_the_api_and_the_dashboards_are_exposed() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert set(ports) == {"api", "s3", "grafana"}
     assert ports["grafana"] == ["${GRAFANA_PORT:-127.0.0.1:3000}:3000"]
@@ -177,7 +179,7 @@ def test_images_of_the_fleet_are_pinned() -> None:
 
 
 @pytest.mark.parametrize("script", [".ci/run", ".ci/servers", "tests/container/build_in_chroot.sh"])
-def test_scripts_are_sound(script: str) -> None:
+def test_scripts_are_valid(script: str) -> None:
     path = ROOT / script
     assert path.stat().st_mode & 0o111
     subprocess.run(["bash", "-n", path], check=True)
@@ -198,7 +200,7 @@ def test_scripts_are_sound(script: str) -> None:
         ("services.txt", True),
     ],
 )
-def test_the_last_pattern_that_fits_decides(name: str, left_out: bool) -> None:
+def test_the_last_matching_pattern_decides(name: str, left_out: bool) -> None:
     patterns = ["*", "!requirements/serve-cuda.lock", "!service", "!models", "models/weights/*.pt", "**/__pycache__"]
     assert ignored(name, patterns) is left_out
 
@@ -215,6 +217,6 @@ def test_a_dockerfile_is_read_as_docker_does() -> None:
 
 
 @pytest.mark.parametrize("text", ["RUN x", "FROM a\nADD x y", "FROM a AS", "FROM a\nONBUILD RUN x"])
-def test_what_is_not_understood_is_refused(text: str) -> None:
+def test_unsupported_syntax_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"stands before|no instruction|not understood"):
         parse(text)

@@ -1,4 +1,4 @@
-"""The manifests of deploy/kubernetes fit the service, the image, the fleet of compose.yaml, and each other. No cluster is asked."""
+"""The manifests in deploy/kubernetes agree with the service, the image, compose.yaml and each other. No cluster is used."""
 
 import math
 import re
@@ -52,7 +52,7 @@ def config() -> dict[str, str]:
 
 
 def variables(name: str, manifests: list[Manifest]) -> dict[str, str]:
-    """What the container is told openly."""
+    """The container's environment, except secrets."""
     return config() | {entry["name"]: entry["value"] for entry in container(name, manifests)["env"]} if name == "worker" else config()
 
 
@@ -61,14 +61,14 @@ def files() -> list[Path]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_kubectl_builds_the_same(overlay: str) -> None:
-    """Where there is one; what is built here is looked at below in any case."""
+def test_kubectl_builds_the_same_manifests(overlay: str) -> None:
+    """If kubectl is installed; our own build is checked below in any case."""
     if not (kubectl := shutil.which("kubectl")):
         pytest.skip("kubectl is not installed")
     built = subprocess.run([kubectl, "kustomize", FOLDER / "overlays" / overlay], capture_output=True, text=True, check=True)
     assert not built.stderr
-    told = re.sub(r"\bcleanplate-[a-z0-9]{10}\b", "cleanplate", built.stdout)  # the hash in a generated name
-    assert by_name(yaml.safe_load_all(told)) == by_name(iter(CPU if overlay == "cpu" else GPU))
+    environment = re.sub(r"\bcleanplate-[a-z0-9]{10}\b", "cleanplate", built.stdout)  # the hash in a generated name
+    assert by_name(yaml.safe_load_all(environment)) == by_name(iter(CPU if overlay == "cpu" else GPU))
 
 
 def by_name(manifests: Iterator[Manifest]) -> dict[tuple[str, str], Manifest]:
@@ -82,14 +82,14 @@ def test_every_file_is_built_into_an_overlay() -> None:
     assert {manifest["kind"]: manifest["apiVersion"] for manifest in (*CPU, *GPU)} == API_VERSIONS
 
 
-def test_settings_that_are_set_exist_and_are_taken(tmp_path: Path) -> None:
+def test_all_settings_used_exist_and_are_valid(tmp_path: Path) -> None:
     for manifests in (CPU, GPU):
         for name in ("api", "worker"):
-            told = {
+            environment = {
                 key.removeprefix("CLEANPLATE_").lower(): value for key, value in variables(name, manifests).items() if "CLEANPLATE" in key
             }
-            assert set(told) <= set(Settings.model_fields)
-            settings = Settings.model_validate(told | {"data_dir": tmp_path, "storage_url": str(tmp_path / "files")})
+            assert set(environment) <= set(Settings.model_fields)
+            settings = Settings.model_validate(environment | {"data_dir": tmp_path, "storage_url": str(tmp_path / "files")})
             with opened(settings) as core:
                 assert core.settings.public_url == config()["CLEANPLATE_PUBLIC_URL"]
     fleet = SERVICES["api"]["environment"]
@@ -106,7 +106,7 @@ def test_images_and_commands_are_those_of_compose() -> None:
     assert tags == {"registry.example.com/" + SERVICES["api"]["image"]}
 
 
-def test_pods_run_as_the_image_does_and_can_do_nothing_more() -> None:
+def test_pods_run_as_the_images_user_without_privileges() -> None:
     user, _, group = (IMAGE.last("USER") or "").partition(":")
     for name in ("api", "worker"):
         rights = pod(name)["securityContext"]
@@ -128,7 +128,7 @@ def test_pods_run_as_the_image_does_and_can_do_nothing_more() -> None:
         assert "memory" in container(name)["resources"]["limits"]
 
 
-def test_ports_are_those_that_the_programs_listen_on() -> None:
+def test_ports_match_the_programs() -> None:
     assert container("api")["ports"] == [{"name": "http", "containerPort": int(environment()["CLEANPLATE_PORT"])}]
     metrics = {entry["name"]: entry["value"] for entry in container("worker")["env"]}["CLEANPLATE_WORKER_METRICS_PORT"]
     assert container("worker")["ports"] == [{"name": "metrics", "containerPort": int(metrics)}]
@@ -144,14 +144,14 @@ def test_ports_are_those_that_the_programs_listen_on() -> None:
     assert service["targetPort"] == "http"
 
 
-def test_a_stopping_pod_has_the_time_that_its_program_takes() -> None:
+def test_a_stopping_pod_has_enough_time() -> None:
     stop_seconds = float(config()["CLEANPLATE_STOP_SECONDS"])
     assert pod("worker")["terminationGracePeriodSeconds"] > stop_seconds + END_SECONDS
     *_, leaving_seconds = container("api")["lifecycle"]["preStop"]["exec"]["command"]
     assert pod("api")["terminationGracePeriodSeconds"] > float(leaving_seconds) + CLOSE_SECONDS
 
 
-def test_selectors_find_what_they_are_for() -> None:
+def test_selectors_match_their_pods() -> None:
     labels = {manifest["metadata"]["name"]: manifest["spec"]["template"]["metadata"]["labels"] for manifest in deployments(GPU)}
     for manifest in deployments(GPU):
         name, spec = manifest["metadata"]["name"], manifest["spec"]
@@ -169,7 +169,7 @@ def selected(selector: dict[str, str], labels: dict[str, dict[str, str]]) -> set
     return {name for name, those in labels.items() if selector.items() <= those.items()}
 
 
-def test_private_networks_are_shut() -> None:
+def test_private_networks_are_blocked() -> None:
     from ipaddress import ip_address, ip_network
 
     closed = find(BASE, "NetworkPolicy", "cleanplate-closed")["spec"]
@@ -196,7 +196,7 @@ def test_a_gpu_worker_has_one_gpu_and_the_cpu_one_none() -> None:
     assert devices == ["cpu", "cuda"]
 
 
-def test_workers_are_scaled_by_the_queue_and_none_is_stopped_amid_its_work() -> None:
+def test_workers_are_scaled_by_the_queue_and_never_interrupted() -> None:
     assert "replicas" not in find(GPU, "Deployment", "cleanplate-worker")["spec"], "KEDA alone says how many"
     assert find(CPU, "Deployment", "cleanplate-worker")["spec"]["replicas"] >= 1
     scaled = find(GPU, "ScaledObject", "cleanplate-worker")["spec"]
@@ -213,7 +213,7 @@ def test_workers_are_scaled_by_the_queue_and_none_is_stopped_amid_its_work() -> 
     assert [workers(seconds, jobs) for seconds, jobs in ((0, 0), (0, 8), (61, 2), (240, 4), (3600, 16))] == [1, 4, 2, 4, 8]
 
 
-def test_there_is_no_secret_in_the_manifests() -> None:
+def test_the_manifests_contain_no_secret() -> None:
     assert not [manifest for manifest in (*CPU, *GPU) if manifest["kind"] == "Secret"]
     secret = re.compile(r"PASSWORD|SECRET|_KEY|DATABASE_URL")
     assert not [key for name in ("api", "worker") for key in variables(name, GPU) if secret.search(key)]

@@ -1,4 +1,4 @@
-"""Prometheus and Grafana beside the service: what they ask for is told, by a real service to a real Prometheus; alerts fire when due.
+"""Prometheus and Grafana: a real Prometheus scrapes a real service; every queried metric exists, and alerts fire when due.
 
 `CLEANPLATE_TEST_PROMETHEUS=off` skips the tests that need its programs; otherwise they fail where those are missing, as with PostgreSQL.
 """
@@ -42,7 +42,7 @@ EXPRESSIONS = {panel["title"]: [target["expr"] for target in panel.get("targets"
 OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 SCALED = find(build(DEPLOY / "kubernetes" / "overlays" / "gpu"), "ScaledObject", "cleanplate-worker")["spec"]
 SCALING = [trigger["metadata"]["query"] for trigger in SCALED["triggers"]]
-PATIENCE_SECONDS = 60.0  # for what must come; only a failing test waits this long
+PATIENCE_SECONDS = 60.0  # only a failing test waits this long
 SWITCHED_OFF = os.environ.get("CLEANPLATE_TEST_PROMETHEUS") == "off"
 
 
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Watched:
-    """The service with a worker that tells its figures; `server`: a Prometheus that has looked at both since before their first job."""
+    """The service with a worker that exports metrics; `server`: a Prometheus that scraped both before their first job."""
 
     service: Service
     targets: dict[str, str]  # by job of Prometheus
@@ -89,7 +89,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         installed = shutil.which("prometheus") and not SWITCHED_OFF
         server = stack.enter_context(prometheus(tmp_path_factory.mktemp("prometheus"), targets)) if installed else None
         found = Watched(service, targets, server)
-        if server is not None:  # rates need a look before the work and one after it
+        if server is not None:  # rates need a scrape before the work and one after it
             eventually(lambda: value(server, "sum(up)") == 2, PATIENCE_SECONDS)
         found.work()
         yield found
@@ -97,18 +97,18 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 @pytest.fixture(scope="module")
 def names(watched: Watched) -> set[str]:
-    """Every name that a service which has worked tells."""
+    """The names of all metrics that a service exports after a job."""
     families = [family for page in watched.pages() for family in text_string_to_metric_families(page)]
     return {sample.name for family in families for sample in family.samples if not sample.name.endswith("_created")}
 
 
-def test_all_that_is_asked_for_is_told(names: set[str]) -> None:
+def test_every_metric_queried_is_exported(names: set[str]) -> None:
     asked = [*(rule["expr"] for rule in ALERTS), *(query for queries in EXPRESSIONS.values() for query in queries), *SCALING]
     assert len(asked) > 40
     assert set().union(*map(metric_names, asked)) - names == set()
 
 
-def test_all_that_is_told_is_documented(names: set[str]) -> None:
+def test_every_exported_metric_is_documented(names: set[str]) -> None:
     written = set(re.findall(r"`(cleanplate_\w+)`", OPERATING))
     kinds = re.compile(r"_(?:bucket|count|sum|gcount|gsum)$")
     assert written == {kinds.sub("", name) for name in names if name.startswith("cleanplate_")}
@@ -145,7 +145,7 @@ def answers(server: httpx.Client, query: str) -> bool:
 
 @contextmanager
 def prometheus(folder: Path, targets: dict[str, str]) -> Iterator[httpx.Client]:
-    """A real one with the configuration of deploy/, except that it is told where the processes are, and looks at them often."""
+    """A real Prometheus with the configuration of deploy/, but with other targets and a short scrape interval."""
     scrapes = [
         {"job_name": scrape["job_name"], "static_configs": [{"targets": [targets[scrape["job_name"]]]}]}
         for scrape in SCRAPES["scrape_configs"]
@@ -177,7 +177,7 @@ def ready(client: httpx.Client) -> bool:
         return False
 
 
-def test_alerts_fire_for_what_they_are_for() -> None:
+def test_every_alert_fires_in_its_situation() -> None:
     for words in (
         ["check", "config", DEPLOY / "prometheus" / "prometheus.yml"],
         ["test", "rules", ROOT / "tests" / "container" / "alerts_test.yml"],
@@ -186,7 +186,7 @@ def test_alerts_fire_for_what_they_are_for() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_tried_and_its_runbook_is_there() -> None:
+def test_every_alert_is_tested_and_has_a_runbook() -> None:
     tried = yaml.safe_load((ROOT / "tests" / "container" / "alerts_test.yml").read_text(encoding="utf-8"))["tests"]
     fired = {test["alertname"] for part in tried for test in part["alert_rule_test"] if test.get("exp_alerts")}
     quiet = {test["alertname"] for part in tried for test in part["alert_rule_test"] if not test.get("exp_alerts")}
@@ -199,16 +199,16 @@ def test_every_alert_is_tried_and_its_runbook_is_there() -> None:
         assert rule["labels"]["severity"] in ("warning", "critical")
 
 
-def test_alerts_know_the_services_own_numbers() -> None:
-    told = {rule["alert"]: rule["expr"] for rule in ALERTS}
-    kinds = {kind for kinds in re.findall(r'kind=~"([^"]+)"', told["CleanplateJobsFail"]) for kind in kinds.split("|")}
+def test_alert_thresholds_match_the_services_settings() -> None:
+    expressions = {rule["alert"]: rule["expr"] for rule in ALERTS}
+    kinds = {kind for kinds in re.findall(r'kind=~"([^"]+)"', expressions["CleanplateJobsFail"]) for kind in kinds.split("|")}
     assert kinds <= {name for name, kind in vars(errors).items() if isinstance(kind, type)}
-    most_jobs = Settings.model_fields["total_queue_jobs"].default
-    assert most_jobs / 2 < float(told["CleanplateQueueFull"].split(">")[1].split()[0]) < most_jobs
-    assert float(told["CleanplateDiskLow"].split("<")[1].split()[0]) > 2 * Settings.model_fields["free_disk_bytes"].default
+    max_jobs = Settings.model_fields["total_queue_jobs"].default
+    assert max_jobs / 2 < float(expressions["CleanplateQueueFull"].split(">")[1].split()[0]) < max_jobs
+    assert float(expressions["CleanplateDiskLow"].split("<")[1].split()[0]) > 2 * Settings.model_fields["free_disk_bytes"].default
 
 
-def test_prometheus_and_grafana_look_where_compose_has_them() -> None:
+def test_prometheus_and_grafana_use_the_addresses_in_compose() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
     found = {name: scrape["port"] for job in SCRAPES["scrape_configs"] for scrape in job["dns_sd_configs"] for name in scrape["names"]}
     assert found == {"api": 8000, "worker": int(services["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"])}
@@ -221,7 +221,7 @@ def test_prometheus_and_grafana_look_where_compose_has_them() -> None:
     assert (DEPLOY / "grafana" / Path(home).relative_to(folders["./deploy/grafana"])).is_file()
 
 
-def test_the_dashboard_is_whole() -> None:
+def test_the_dashboard_is_complete() -> None:
     assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
     assert all(panel["title"] and panel["description"] for panel in PANELS)
     cells = [
@@ -241,7 +241,7 @@ YAML_RULES = (
 )
 
 
-def test_yaml_is_in_form() -> None:
+def test_yaml_is_well_formatted() -> None:
     files = [
         ROOT / "compose.yaml",
         *sorted(path for path in DEPLOY.rglob("*") if path.suffix in (".yaml", ".yml")),
@@ -261,5 +261,5 @@ def test_yaml_is_in_form() -> None:
         ("absent(i) or j offset 1h", {"i", "j"}),
     ],
 )
-def test_names_of_metrics_are_found(expression: str, found: set[str]) -> None:
+def test_metric_names_are_extracted(expression: str, found: set[str]) -> None:
     assert metric_names(expression) == found

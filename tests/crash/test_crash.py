@@ -16,7 +16,7 @@ from benchmarks.orders import Customer, Order, place
 from service.core import bootstrap, opened
 from service.jobs import store
 from service.jobs.job import Job, State
-from service.jobs.retry import MOST_ATTEMPTS
+from service.jobs.retry import MAX_ATTEMPTS
 from service.jobs.tables import ACCOUNTS, LEDGER
 from service.settings import Settings
 from tests.postgres_server import fresh_database
@@ -105,20 +105,20 @@ def test_a_stopping_service_lets_its_job_finish(tmp_path: Path, host: LoopbackHo
 
 def test_a_job_that_kills_its_workers_fails_and_is_refunded(alone: Fleet, host: LoopbackHost) -> None:
     job_id = ordered(alone, host)
-    for attempt in range(1, MOST_ATTEMPTS + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         assert within(PATIENCE_SECONDS, lambda attempt=attempt: found(alone, job_id).attempts == attempt)  # type: ignore[misc]
         alone.kill("worker")
     assert wait_for_end(alone.core)
     job = found(alone, job_id)
     assert job.failure
-    assert (job.state, job.attempts, job.failure.kind) == (State.FAILED, MOST_ATTEMPTS, "InternalError")
+    assert (job.state, job.attempts, job.failure.kind) == (State.FAILED, MAX_ATTEMPTS, "InternalError")
     with alone.core.database.read() as connection:
         account = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == job.account_id)).one()
     assert (account.one_time_credits, account.paid_credits, account.held_credits) == (CREDITS // 2 + 1, CREDITS, 0)
     assert [*ledger_violations(alone.core, all_jobs(alone.core)), *file_violations(alone)] == []
 
 
-def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+def test_a_first_start_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     part = Part("serve --no-worker", tmp_path / "first.log")
     for name in ("secret.key", "cleanplate.sqlite-wal"):  # in the order of their creation
         part.start({"CLEANPLATE_DATA_DIR": str(tmp_path), "CLEANPLATE_PORT": "0"})

@@ -1,4 +1,4 @@
-"""The command from file to file, with the networks that are shipped: what a person would notice."""
+"""The command from file to file with the shipped networks, checked as a user would."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from tests.conftest import ROOT, Command
 Picture = NDArray[np.uint8]
 
 WIDTH, HEIGHT, FRAMES, FPS = 256, 144, 36, 24
-LEFT, TOP, RIGHT, BOTTOM = 168, 16, 232, 40  # where the mark is drawn
+LEFT, TOP, RIGHT, BOTTOM = 168, 16, 232, 40  # the box of the mark
 BOX = "160,8,240,48"
 OPACITY = 0.7
 
 
 def scene(index: int) -> Picture:
-    """A soft texture that drifts, so that a mark that stays is seen over other things. (HEIGHT, WIDTH, 3) uint8."""
+    """A soft drifting texture, so that the scene moves behind a static mark. (HEIGHT, WIDTH, 3) uint8."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     columns = columns + 2.0 * index
     waves = [
@@ -40,7 +40,7 @@ def scene(index: int) -> Picture:
 
 
 def mark() -> NDArray[np.float64]:
-    """(HEIGHT, WIDTH) opacity: a disc and bars beside it, like a logo with letters."""
+    """(HEIGHT, WIDTH) opacity: a disc with bars next to it, like a logo with letters."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     disc = (rows - (TOP + 12)) ** 2 + (columns - (LEFT + 12)) ** 2 <= 11**2
     inside = (rows >= TOP + 3) & (rows < BOTTOM - 3) & (columns >= LEFT + 28) & (columns < RIGHT)
@@ -54,7 +54,7 @@ def marked(index: int) -> Picture:
 
 
 def write_clip(path: Path, pictures: list[Picture], sound: bool = True) -> Path:
-    """H.264 with a sine tone beside it."""
+    """An H.264 video with a sine tone."""
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"crf": "18", "preset": "fast"})
         stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], pictures[0].shape[0], "yuv420p"
@@ -88,7 +88,7 @@ def packets(path: Path, kind: str) -> list[bytes]:
 
 
 def psnr(one: list[Picture], other: list[Picture], where: NDArray[np.bool_]) -> float:
-    """Decibels over the pixels of `where`, all pictures together."""
+    """PSNR in dB over the pixels of `where` in all pictures."""
     error = np.mean([np.mean((a[where].astype(float) - b[where].astype(float)) ** 2) for a, b in zip(one, other, strict=True)])
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
@@ -100,11 +100,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def boxed(clip: Path, cleanplate: Command) -> Path:
-    """The folder of one run with a box, a report and the pictures to look at."""
+    """The folder of one run with a box, a report and debug pictures."""
     folder = clip.parent / "boxed"
-    arguments = ["clean", clip, "-o", folder / "clean.mp4", "--box", BOX, "--report", folder / "report.json", "--debug", folder / "looks"]
+    arguments = ["clean", clip, "-o", folder / "clean.mp4", "--box", BOX, "--report", folder / "report.json", "--debug", folder / "debug"]
     done = cleanplate(*arguments, CLEANPLATE_DEVICE="cpu")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # quiet when not on a terminal
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # no output unless on a terminal
     return folder
 
 
@@ -114,49 +114,49 @@ def test_the_mark_in_the_box_is_gone(clip: Path, boxed: Path) -> None:
     assert after >= before + 10
 
 
-def test_the_rest_of_the_picture_is_as_good_as_it_was(clip: Path, boxed: Path) -> None:
+def test_the_rest_of_the_picture_keeps_its_quality(clip: Path, boxed: Path) -> None:
     far = np.ones((HEIGHT, WIDTH), bool)
     far[0:60, 140:WIDTH] = False
     assert psnr(read_clip(boxed / "clean.mp4"), read_clip(clip), far) > 38
 
 
-def test_time_and_sound_are_untouched(clip: Path, boxed: Path) -> None:
+def test_timing_and_sound_are_unchanged(clip: Path, boxed: Path) -> None:
     assert stamps(boxed / "clean.mp4") == stamps(clip)
     assert packets(boxed / "clean.mp4", "audio") == packets(clip, "audio") != []
 
 
-def test_the_report_tells_what_was_done(boxed: Path) -> None:
-    (told,) = json.loads((boxed / "report.json").read_text())["files"]
-    assert (told["input"], told["output"], told["mark_found"]) == ("marked.mp4", "clean.mp4", True)
-    assert told["video"]["frames"] == FRAMES
-    assert [step["name"] for step in told["steps"]] == ["locate", "measure", "bound", "remove"]
-    assert told["frames_per_second"] > 0
-    assert told["versions"]
-    first, last = (told["placements"][index][name] for index, name in ((0, "first_frame"), (-1, "last_frame")))
+def test_the_report_describes_the_run(boxed: Path) -> None:
+    (report,) = json.loads((boxed / "report.json").read_text())["files"]
+    assert (report["input"], report["output"], report["mark_found"]) == ("marked.mp4", "clean.mp4", True)
+    assert report["video"]["frames"] == FRAMES
+    assert [step["name"] for step in report["steps"]] == ["locate", "measure", "bound", "remove"]
+    assert report["frames_per_second"] > 0
+    assert report["versions"]
+    first, last = (report["placements"][index][name] for index, name in ((0, "first_frame"), (-1, "last_frame")))
     assert (first, last) == (0, FRAMES - 1)
     assert str(boxed.parent) not in (boxed / "report.json").read_text()
 
 
-def test_a_report_that_cannot_be_is_refused_before_the_work(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
+def test_an_impossible_report_is_refused_before_cleaning(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
     done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", "--report", tmp_path / "report.txt")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_pictures_to_look_at_are_there_and_nothing_else(boxed: Path) -> None:
+def test_only_the_debug_pictures_are_written(boxed: Path) -> None:
     for name in ("contact_sheet.png", "before_after.png"):
-        with Image.open(boxed / "looks" / name) as picture:
+        with Image.open(boxed / "debug" / name) as picture:
             assert picture.width > 200
-    assert sorted(path.name for path in boxed.iterdir()) == ["clean.mp4", "looks", "report.json"]
+    assert sorted(path.name for path in boxed.iterdir()) == ["clean.mp4", "debug", "report.json"]
 
 
-def test_a_box_for_some_seconds_leaves_the_others_alone(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
-    """The mark stays where nothing was asked for; frame 12 is at 0.5 seconds."""
+def test_a_box_for_some_seconds_changes_only_those(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
+    """The mark stays outside the requested time; frame 12 is at 0.5 seconds."""
     done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", "--box", f"{BOX}@0.5-1", "--report", tmp_path / "report.json")
     assert (done.returncode, done.stderr) == (0, "")
-    (told,) = json.loads((tmp_path / "report.json").read_text())["files"]
-    covered = {frame for stay in told["placements"] for frame in range(stay["first_frame"], stay["last_frame"] + 1)}
-    assert covered == set(range(12, 25))
+    (report,) = json.loads((tmp_path / "report.json").read_text())["files"]
+    marked_frames = {frame for placement in report["placements"] for frame in range(placement["first_frame"], placement["last_frame"] + 1)}
+    assert marked_frames == set(range(12, 25))
     source, result, hole = read_clip(clip), read_clip(tmp_path / "out.mp4"), mark() > 0.05
     assert psnr(result[:12], source[:12], hole) > 34
     assert psnr(result[25:], source[25:], hole) > 34
@@ -202,12 +202,12 @@ def test_an_image_is_cleaned_and_its_other_pixels_are_the_same(cleanplate: Comma
     assert (result != marked(0)).any()
 
 
-def test_no_mark_found_copies_the_streams_and_says_so(cleanplate: Command, tmp_path: Path) -> None:
+def test_without_a_mark_the_streams_are_copied(cleanplate: Command, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "plain.mp4", [scene(index) for index in range(FRAMES)])
     done = cleanplate("clean", source, "-o", tmp_path / "out.mp4", "--report", tmp_path / "report.json")
     assert (done.returncode, done.stderr) == (0, "")
-    (told,) = json.loads((tmp_path / "report.json").read_text())["files"]
-    assert (told["mark_found"], told["placements"]) == (False, [])
+    (report,) = json.loads((tmp_path / "report.json").read_text())["files"]
+    assert (report["mark_found"], report["placements"]) == (False, [])
     assert packets(tmp_path / "out.mp4", "video") == packets(source, "video")
 
 
@@ -236,7 +236,7 @@ def bad_file(kind: str, clip: Path, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "truncated", "noise"])
-def test_a_bad_file_is_one_line_exit_3_and_no_output(kind: str, clip: Path, cleanplate: Command, tmp_path: Path) -> None:
+def test_an_invalid_file_gives_one_line_exit_3_and_no_output(kind: str, clip: Path, cleanplate: Command, tmp_path: Path) -> None:
     done = cleanplate("clean", bad_file(kind, clip, tmp_path / "bad.mp4"), "-o", tmp_path / "out.mp4", "--box", BOX)
     assert done.returncode == 3
     assert done.stderr.startswith("cleanplate: bad.mp4: ")
@@ -245,13 +245,13 @@ def test_a_bad_file_is_one_line_exit_3_and_no_output(kind: str, clip: Path, clea
 
 
 @pytest.mark.parametrize(("variable", "value", "code"), [("WEIGHTS", "elsewhere", 5), ("PRECISION", "fp64", 2)])
-def test_the_networks_are_those_that_are_set(clip: Path, cleanplate: Command, tmp_path: Path, variable: str, value: str, code: int) -> None:
+def test_the_configured_networks_are_used(clip: Path, cleanplate: Command, tmp_path: Path, variable: str, value: str, code: int) -> None:
     done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", **{f"CLEANPLATE_{variable}": value})
     assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sound_alone_has_no_video_stream(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
+def test_an_audio_file_has_no_video_stream(clip: Path, cleanplate: Command, tmp_path: Path) -> None:
     with av.open(clip) as source, av.open(tmp_path / "tone.mp4", "w") as target:
         stream = target.add_stream_from_template(source.streams.audio[0])
         for packet in source.demux(audio=0):
@@ -264,19 +264,19 @@ def test_sound_alone_has_no_video_stream(clip: Path, cleanplate: Command, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [("DURATION_SECONDS", "1", "1 s"), ("LONG_SIDE_PIXELS", "200", "200"), ("SHORT_SIDE_PIXELS", "100", "100"), ("FILE_BYTES", "1000", "")],
 )
-def test_a_limit_is_named(clip: Path, cleanplate: Command, tmp_path: Path, variable: str, value: str, said: str) -> None:
+def test_the_error_names_the_limit(clip: Path, cleanplate: Command, tmp_path: Path, variable: str, value: str, message: str) -> None:
     limits = {f"CLEANPLATE_LIMITS__{variable}": value}
     done = cleanplate("clean", clip, "-o", tmp_path / "out.mp4", **limits)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
-    assert said in done.stderr
+    assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
-    """On a terminal, where the progress bar tells that the last step has begun."""
+def test_ctrl_c_leaves_no_partial_file(tmp_path: Path) -> None:
+    """On a terminal, where the progress bar shows that the last step has started."""
     long = write_clip(tmp_path / "long.mp4", [marked(index) for index in range(10 * FRAMES)], sound=False)
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "service", "clean", str(long), "-o", str(tmp_path / "out" / "long.mp4"), "--box", BOX]
@@ -288,11 +288,11 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests run in the background inherit that it is ignored
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests run in the background inherit an ignored SIGINT
     )
     os.close(theirs)
     shown = read_until(ours, b"remove")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group gets it
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the whole process group
     shown += read_until(ours, None)
     assert process.wait(timeout=60) == 130, shown.decode(errors="replace")
     assert b" fps" in shown
@@ -301,12 +301,12 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
 
 
 def read_until(terminal: int, text: bytes | None) -> bytes:
-    """What the terminal shows up to `text`, or to the end."""
+    """The terminal's output up to `text`, or to its end."""
     shown = b""
     while text is None or text not in shown:
         try:
             piece = os.read(terminal, 4096)
-        except OSError:  # the other end is closed, which is how a terminal ends
+        except OSError:  # the other end was closed, which ends a terminal
             break
         if not piece:
             break
@@ -315,11 +315,11 @@ def read_until(terminal: int, text: bytes | None) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_bundled_sample_is_cleaned_without_being_told_where(cleanplate: Command, tmp_path: Path) -> None:
+def test_the_bundled_sample_is_cleaned_by_detection(cleanplate: Command, tmp_path: Path) -> None:
     source = tmp_path / "marked.mp4"
     shutil.copy(ROOT / "samples" / "marked.mp4", source)
     done = cleanplate("clean", source, "-o", tmp_path / "clean.mp4", "--report", tmp_path / "report.json")
     assert (done.returncode, done.stderr) == (0, "")
-    (told,) = json.loads((tmp_path / "report.json").read_text())["files"]
-    assert told["mark_found"]
+    (report,) = json.loads((tmp_path / "report.json").read_text())["files"]
+    assert report["mark_found"]
     assert stamps(tmp_path / "clean.mp4") == stamps(source)

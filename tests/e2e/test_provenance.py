@@ -1,4 +1,4 @@
-"""From a marked file to what its receiver can see of it: the command, the service, and `cleanplate verify`; with the fake networks."""
+"""Content Credentials end to end: the command, the service and `cleanplate verify`, with the fake networks."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TRAINED = f"{IPTC}trainedAlgorithmicMedia"
 
 @dataclass(frozen=True)
 class Terminal:
-    """Commands of a person whose data folder is of this test."""
+    """Runs commands with a data folder of this test."""
 
     capsys: pytest.CaptureFixture[str]
 
@@ -38,26 +38,26 @@ def written(path: Path, kind: str) -> Path:
     return path
 
 
-def test_the_command_signs_what_it_cleans_and_verify_tells(tmp_path: Path, terminal: Terminal) -> None:
+def test_the_command_signs_its_outputs_and_verify_shows_it(tmp_path: Path, terminal: Terminal) -> None:
     source, clean, again = written(tmp_path / "in.png", "clean_image"), tmp_path / "clean.png", tmp_path / "again.png"
     for before, after in ((source, clean), (clean, again)):
-        code, told = terminal.run("clean", before, "-o", after, "--box", "20,20,60,36", "--report", tmp_path / "report.json", "-v")
+        code, output = terminal.run("clean", before, "-o", after, "--box", "20,20,60,36", "--report", tmp_path / "report.json", "-v")
         assert code == 0
-        assert "credentials    signed by Cleanplate on this machine" in told
+        assert "credentials    signed by Cleanplate on this machine" in output
     (entry,) = json.loads((tmp_path / "report.json").read_text())["files"]
     assert (entry["provenance"]["signed_by"], entry["provenance"]["source_state"]) == ("Cleanplate on this machine", "Valid")
-    code, told = terminal.run("verify", again)
+    code, output = terminal.run("verify", again)
     assert code == 0
-    lines = told.splitlines()
-    assert lines[0] == "again.png: valid: the file is as it was signed; nobody whom this program knows vouches for the signer"
+    lines = output.splitlines()
+    assert lines[0] == "again.png: valid: the file is unchanged since it was signed; the signer is not on a trust list"
     assert [line.split(",")[:2] for line in lines if "c2pa.edited" in line] == 2 * [["  action     c2pa.edited", " visible mark removed"]]
     assert "  made from  source.png, parentOf, with Content Credentials" in lines
     assert "  made from  source.png, parentOf, without Content Credentials" in lines
-    told = json.loads(terminal.run("verify", again, "--json")[1])
-    assert (told["valid"], told["state"], len(told["manifests"])) == (True, "Valid", 2)
+    output = json.loads(terminal.run("verify", again, "--json")[1])
+    assert (output["valid"], output["state"], len(output["manifests"])) == (True, "Valid", 2)
 
 
-def test_verify_has_an_exit_code_for_what_is_not_valid(tmp_path: Path, terminal: Terminal) -> None:
+def test_verify_exits_3_for_invalid_credentials(tmp_path: Path, terminal: Terminal) -> None:
     source, clean = written(tmp_path / "in.png", "clean_image"), tmp_path / "clean.png"
     assert terminal.run("verify", source) == (3, "in.png: no Content Credentials\n")
     assert terminal.run("verify", tmp_path / "missing.png") == (3, "")
@@ -66,12 +66,12 @@ def test_verify_has_an_exit_code_for_what_is_not_valid(tmp_path: Path, terminal:
         size = image.size
     data = clean.read_bytes()
     clean.write_bytes(data.replace(b"IHDR" + size[0].to_bytes(4, "big"), b"IHDR" + (size[0] + 1).to_bytes(4, "big")))
-    code, told = terminal.run("verify", clean)
+    code, output = terminal.run("verify", clean)
     assert code == 3
-    assert told.startswith("clean.png: not valid: the file, or what it says of itself, was changed after it was signed\n  problem: ")
+    assert output.startswith("clean.png: not valid: the file or its credentials were changed after signing\n  problem: ")
 
 
-def test_no_mark_no_signature(tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_mark_nothing_is_signed(tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     source = written(tmp_path / "in.png", "clean_image")
     assert terminal.run("clean", source, "-o", tmp_path / "same.png")[0] == 0
     assert (tmp_path / "same.png").read_bytes() == source.read_bytes()
@@ -80,7 +80,7 @@ def test_no_mark_no_signature(tmp_path: Path, terminal: Terminal, monkeypatch: p
     assert terminal.run("verify", tmp_path / "plain.png")[0] == 3
 
 
-def test_a_job_is_signed_and_says_what_its_account_declares(tmp_path: Path, terminal: Terminal) -> None:
+def test_a_jobs_output_is_signed_with_its_accounts_source_type(tmp_path: Path, terminal: Terminal) -> None:
     with running(tmp_path / "data", c2pa__enabled="true") as service:
         account = service.account()
         assert (
@@ -97,8 +97,8 @@ def test_a_job_is_signed_and_says_what_its_account_declares(tmp_path: Path, term
         clean = tmp_path / "clean.mp4"
         clean.write_bytes(httpx.get(view["result"]["url"], trust_env=False).content)
         (entry,) = json.loads(service.core.storage.get_bytes(str(ended.result.report_key)))["files"]
-    told = json.loads(terminal.run("verify", clean, "--json")[1])
-    (manifest,) = told["manifests"]
+    output = json.loads(terminal.run("verify", clean, "--json")[1])
+    (manifest,) = output["manifests"]
     assert [(action["name"], action["description"]) for action in manifest["actions"]] == [
         ("c2pa.opened", None),
         ("c2pa.edited", "visible mark removed"),
@@ -108,7 +108,7 @@ def test_a_job_is_signed_and_says_what_its_account_declares(tmp_path: Path, term
     assert (entry["provenance"]["digital_source_type"], entry["provenance"]["told_by"]) == (TRAINED, "account")
 
 
-def test_accounts_are_given_rights_and_source_types(terminal: Terminal) -> None:
+def test_rights_and_source_types_of_accounts_can_be_set(terminal: Terminal) -> None:
     assert terminal.run("accounts", "create", "ann", "--rights", "owner", "--digital-source-type", f"{IPTC}digitalCapture")[0] == 0
     assert terminal.run("accounts", "list")[1] == "ann\tactive\t0\t0\t0\towner\tdigitalCapture\n"
     assert terminal.run("accounts", "set", "ann", "--rights", "licensed")[0] == 0

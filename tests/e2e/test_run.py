@@ -1,4 +1,4 @@
-"""The path of a video from file to file, with stand-ins for the networks: every bright pixel is a mark, and turns grey."""
+"""A run from file to file with fake networks: every bright pixel is a mark and becomes grey."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ def differences(one: list[Picture], other: list[Picture], box: Box | None = None
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the targets go: nothing but them may be there afterwards."""
+    """The folder for outputs; it may contain nothing else afterwards."""
     (tmp_path / "out").mkdir()
     return tmp_path / "out"
 
@@ -51,7 +51,7 @@ def cleaned(source: Path, folder: Path, request: Request = FOUND) -> tuple[Repor
     return report, target
 
 
-def test_a_mark_in_a_part_of_the_video_is_gone_and_the_rest_is_as_it_was(tmp_path: Path, folder: Path) -> None:
+def test_a_mark_in_part_of_the_video_is_removed_and_the_rest_is_unchanged(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(54, 13, 37))
     report, target = cleaned(source, folder)
     (placement,) = report.placements
@@ -98,7 +98,7 @@ def test_a_picture_changes_in_the_mark_only(tmp_path: Path, folder: Path) -> Non
 
 
 def test_a_box_for_some_seconds(tmp_path: Path, folder: Path) -> None:
-    """Without detection only the box counts, and only in its seconds."""
+    """Without detection only the box is cleaned, and only in its seconds."""
     source = write_film(tmp_path / "in.mp4", story(FPS * 2))
     request = replace(BY_HAND, boxes=(parse_box("36,28,76,60@0.5-1"),))
     report, target = cleaned(source, folder, request)
@@ -108,14 +108,14 @@ def test_a_box_for_some_seconds(tmp_path: Path, folder: Path) -> None:
     assert [index for index, change in enumerate(changes) if change > 60] == list(range(FPS // 2, FPS + 1))
 
 
-def test_a_box_comes_on_top_of_what_is_found(tmp_path: Path, folder: Path) -> None:
+def test_a_box_is_cleaned_in_addition_to_detected_marks(tmp_path: Path, folder: Path) -> None:
     pictures = [marked(picture, Box(96, 70, 120, 90)) for picture in story(24)]
     source = write_film(tmp_path / "in.mp4", pictures)
     report, _ = cleaned(source, folder, Request(boxes=(parse_box("0.7,0.7,1,1@0-0.5"),)))
     assert sorted(p.kind for p in report.placements) == ["overlay", "overlay", "user"]
 
 
-def test_a_mask_picture_says_exactly_what_to_remove(tmp_path: Path, folder: Path) -> None:
+def test_a_mask_picture_selects_exactly_what_to_remove(tmp_path: Path, folder: Path) -> None:
     source, mask = write_film(tmp_path / "in.mp4", story(12, 1, 0)), np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[16:40, 64:112] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -126,7 +126,7 @@ def test_a_mask_picture_says_exactly_what_to_remove(tmp_path: Path, folder: Path
         assert np.abs(picture[20:36, 68:108].astype(int) - 128).max() < 12
 
 
-def test_a_mask_video_says_when(tmp_path: Path, folder: Path) -> None:
+def test_a_mask_video_selects_the_frames(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(16, 1, 0))
     white = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     white[16:40, 64:112] = 255
@@ -145,7 +145,7 @@ def test_a_mask_video_says_when(tmp_path: Path, folder: Path) -> None:
         (replace(BY_HAND, mask=Path("mask.png")), "the mask is 64x64, the picture 128x96"),
     ],
 )
-def test_a_wrong_request_leaves_nothing_behind(tmp_path: Path, folder: Path, request_: Request, message: str) -> None:
+def test_an_invalid_request_leaves_no_files(tmp_path: Path, folder: Path, request_: Request, message: str) -> None:
     source = write_film(tmp_path / "in.mp4", story(8))
     Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
     given = replace(request_, mask=tmp_path / request_.mask) if request_.mask else request_
@@ -154,7 +154,7 @@ def test_a_wrong_request_leaves_nothing_behind(tmp_path: Path, folder: Path, req
     assert not list(folder.iterdir())
 
 
-def test_a_limit_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
+def test_an_exceeded_limit_leaves_no_files(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(30))
     with pytest.raises(LimitExceeded):
         clean(source, folder / "out.mp4", FOUND, NETWORKS, Limits(duration_seconds=0.5))
@@ -173,7 +173,7 @@ class Broken:
         return fake.FakeInpainter().run(inputs)
 
 
-def test_a_failure_in_the_middle_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
+def test_a_failure_in_the_middle_leaves_no_files(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(60))
     with pytest.raises(MemoryError):
         clean(source, folder / "out.mp4", FOUND, replace(NETWORKS, inpainter=Batcher(Broken())))
@@ -181,15 +181,15 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(tmp_path: Path, folder: P
 
 
 def test_progress_goes_through_each_step_frame_by_frame(tmp_path: Path, folder: Path) -> None:
-    told: list[Progress] = []
-    clean(write_film(tmp_path / "in.mp4", story(20)), folder / "out.mp4", FOUND, NETWORKS, on_progress=told.append)
+    progress: list[Progress] = []
+    clean(write_film(tmp_path / "in.mp4", story(20)), folder / "out.mp4", FOUND, NETWORKS, on_progress=progress.append)
     for step in ("locate", "measure", "bound", "remove"):
-        assert [p.done_frames for p in told if p.step == step] == list(range(1, 21))
-    assert all(p.done_frames <= p.total_frames for p in told)
-    assert list(dict.fromkeys(p.step for p in told)) == ["locate", "measure", "bound", "remove"]
+        assert [p.done_frames for p in progress if p.step == step] == list(range(1, 21))
+    assert all(p.done_frames <= p.total_frames for p in progress)
+    assert list(dict.fromkeys(p.step for p in progress)) == ["locate", "measure", "bound", "remove"]
 
 
-def test_debug_pictures_are_drawn(tmp_path: Path, folder: Path) -> None:
+def test_debug_pictures_are_written(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(20))
     clean(source, folder / "out.mp4", FOUND, NETWORKS, debug=tmp_path / "look")
     assert {path.name for path in (tmp_path / "look").iterdir()} == {"contact_sheet.png", "before_after.png"}

@@ -1,4 +1,4 @@
-"""The service as a process of its own, as a person runs it: its first words, a worker that dies, its end; and as part of a fleet."""
+"""The service as a separate process, as users run it: its first output, a dying worker, its shutdown; and as a fleet."""
 
 import json
 import os
@@ -35,14 +35,14 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Served:
-    """`cleanplate serve`, its first words, and a client with the first account's key, if it was told."""
+    """`cleanplate serve`, its first output, and a client with the first account's key, if it was printed."""
 
     process: subprocess.Popen[str]
     words: list[str]
     client: httpx.Client
 
     def worker(self) -> int | None:
-        """The number of the worker's process."""
+        """The worker's process id."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         found = [int(child) for path in children for child in path.read_text(encoding="ascii").split()]
         return next((child for child in found if b"worker" in Path(f"/proc/{child}/cmdline").read_bytes()), None)
@@ -54,7 +54,7 @@ class Served:
 
 @contextmanager
 def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
-    """The service in a data folder; killed at the end if the test has not stopped it."""
+    """Run the service in a data folder; it is killed at the end if the test has not stopped it."""
     environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(folder)} | variables
     command = [sys.executable, "-m", "service", "serve", *options]
     with (
@@ -76,7 +76,7 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
                 yield Served(process, words, client)
         finally:
             process.kill()
-            sys.stderr.write((folder.parent / "stderr.log").read_text(encoding="utf-8"))  # shown where a test fails
+            sys.stderr.write((folder.parent / "stderr.log").read_text(encoding="utf-8"))  # shown if a test fails
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(folder: Path) -> Iterator[Served]:
-    """The first start in its folder."""
+    """A service on its first start."""
     with served(folder) as service:
         yield service
 
@@ -104,7 +104,7 @@ def create(service: Served, url: str, **more: str) -> str:
 
 
 def ended(service: Served, job_id: str) -> dict[str, object]:
-    """The job, once it has ended."""
+    """Wait for the job's end and return it."""
     found: dict[str, object] = {}
 
     def over() -> bool:
@@ -115,7 +115,7 @@ def ended(service: Served, job_id: str) -> dict[str, object]:
     return found
 
 
-def test_the_first_start_tells_a_key_and_the_address(service: Served) -> None:
+def test_the_first_start_prints_a_key_and_the_address(service: Served) -> None:
     assert len(service.words) == 2
     assert KEY_LINE.match(service.words[0])
     account = service.client.get("/v1/account").json()
@@ -124,7 +124,7 @@ def test_the_first_start_tells_a_key_and_the_address(service: Served) -> None:
     assert service.client.get("/readyz").json()["status"] == "ready"
 
 
-def test_a_port_that_is_taken_is_one_line(service: Served, tmp_path: Path) -> None:
+def test_a_port_in_use_gives_one_error_line(service: Served, tmp_path: Path) -> None:
     port = str(service.client.base_url.port)
     environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(tmp_path), "CLEANPLATE_PORT": port}
     command = [sys.executable, "-m", "service", "serve"]
@@ -134,19 +134,19 @@ def test_a_port_that_is_taken_is_one_line(service: Served, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("weights", "status"), [("", 200), ("elsewhere", 503)])
-def test_it_is_ready_if_the_networks_that_are_to_be_used_are_there(tmp_path: Path, weights: str, status: int) -> None:
+def test_it_is_ready_only_if_the_configured_networks_exist(tmp_path: Path, weights: str, status: int) -> None:
     chosen = {"CLEANPLATE_WEIGHTS": str(tmp_path / weights)} if weights else {"XDG_CONFIG_HOME": str(tmp_path)}
     with served(tmp_path / "data", "--no-worker", CLEANPLATE_NETWORKS="shipped", **chosen) as answering:
         answer = answering.client.get("/readyz")
         assert answer.status_code == status, answer.text
 
 
-def test_what_only_answers_loads_neither_the_networks_runtime_nor_opencv() -> None:
+def test_serving_without_a_worker_loads_neither_onnx_runtime_nor_opencv() -> None:
     code = "import sys, service.app; sys.exit(any(name in sys.modules for name in ('onnxruntime', 'cv2', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_a_job_outlives_its_worker(service: Served, there: Host) -> None:
+def test_a_job_survives_its_worker(service: Served, there: Host) -> None:
     release = there.hold("/held.mp4", file("marked")[0])
     job_id = create(service, f"{there.url}/held.mp4")
     eventually(lambda: service.client.get(f"/v1/jobs/{job_id}").json()["state"] == "fetching", JOB_SECONDS)
@@ -167,15 +167,15 @@ def test_a_job_outlives_its_worker(service: Served, there: Host) -> None:
     assert part.headers["content-range"] == f"bytes 100-199/{len(whole.content)}"
 
 
-def test_a_callback_is_tried_again_and_one_that_never_answers_delays_no_other(service: Served, there: Host) -> None:
-    missing = there.serve("/missing.mp4", b"", status=404)  # the quickest end of a job
+def test_callbacks_are_retried_and_a_silent_receiver_delays_no_other(service: Served, there: Host) -> None:
+    missing = there.serve("/missing.mp4", b"", status=404)  # the fastest way to end a job
     silent = there.never_answer("/silent")
     for _ in range(3):
         create(service, missing, callback_url=silent)
     there.wait_for_posts(3, "/silent")
     flaky = there.callback("/flaky", 500, 200)
     job_id = create(service, missing, callback_url=flaky)
-    first, again = there.wait_for_posts(2, "/flaky")  # while the three others still wait for their answer
+    first, again = there.wait_for_posts(2, "/flaky")  # while the three others still wait for a response
     assert first.body == again.body
     assert json.loads(first.body)["data"]["id"] == job_id
     eventually(lambda: 'cleanplate_callbacks{outcome="delivered"} 1.0' in service.client.get("/metrics").text)
@@ -196,7 +196,7 @@ def test_it_stops_in_order_and_starts_again_without_a_key(service: Served, folde
         assert again.stop() == 0
 
 
-def test_a_worker_that_hangs_as_it_stops_tells_where_and_ends(tmp_path: Path) -> None:
+def test_a_worker_that_hangs_while_stopping_dumps_its_stacks_and_exits(tmp_path: Path) -> None:
     code = """
 import threading
 import service.worker
@@ -219,7 +219,7 @@ worker()
         assert process.returncode == 1
 
 
-def test_a_fleets_parts_share_a_database_and_a_bucket(database: str, tmp_path: Path) -> None:
+def test_a_fleet_shares_a_database_and_a_bucket(database: str, tmp_path: Path) -> None:
     bucket = s3()
     with patch.dict(os.environ, bucket.environment):
         storage = f"{bucket.bucket}/{tmp_path.name}"
@@ -240,39 +240,39 @@ def test_a_fleets_parts_share_a_database_and_a_bucket(database: str, tmp_path: P
             assert not (tmp_path / "files").exists()
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """A command's exit code, and what it said."""
+def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command; its exit code, stdout and stderr."""
     code = run_command(arguments)
-    said = capsys.readouterr()
-    return code, said.out.strip(), said.err.strip()
+    captured = capsys.readouterr()
+    return code, captured.out.strip(), captured.err.strip()
 
 
 def test_accounts_keys_and_credits_are_administered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
-    code, key, _ = told(capsys, "accounts", "create", "ann")
+    code, key, _ = run_cli(capsys, "accounts", "create", "ann")
     assert (code, key[:3]) == (0, "cp_")
-    assert told(capsys, "accounts", "create", "ann") == (7, "", "cleanplate: an account ann exists already")
-    assert told(capsys, "credits", "grant", "ann", "5")[0] == 0
-    assert told(capsys, "credits", "grant", "ann", "7", "--one-time", "--note", "a gift")[0] == 0
-    assert told(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
-    assert told(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0\t-\t-"
-    lines = [line.split("\t") for line in told(capsys, "credits", "ledger", "ann")[1].splitlines()]
+    assert run_cli(capsys, "accounts", "create", "ann") == (7, "", "cleanplate: the account ann already exists")
+    assert run_cli(capsys, "credits", "grant", "ann", "5")[0] == 0
+    assert run_cli(capsys, "credits", "grant", "ann", "7", "--one-time", "--note", "a gift")[0] == 0
+    assert run_cli(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
+    assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0\t-\t-"
+    lines = [line.split("\t") for line in run_cli(capsys, "credits", "ledger", "ann")[1].splitlines()]
     assert [line[1:5] for line in lines] == [["grant", "paid", "+5", "+0"], ["grant", "one_time", "+7", "+0"]]
     assert lines[1][-1] == "a gift"
-    assert told(capsys, "accounts", "ban", "ann")[0] == 0
-    assert told(capsys, "accounts", "list")[1].split("\t")[1] == "banned"
-    assert told(capsys, "accounts", "unban", "ann")[0] == 0
-    second = told(capsys, "keys", "create", "ann")[1]
-    assert told(capsys, "keys", "revoke", key)[0] == 0
-    assert told(capsys, "keys", "revoke", key) == (7, "", "cleanplate: there is no such key")
-    listed = told(capsys, "keys", "list", "ann")[1]
+    assert run_cli(capsys, "accounts", "ban", "ann")[0] == 0
+    assert run_cli(capsys, "accounts", "list")[1].split("\t")[1] == "banned"
+    assert run_cli(capsys, "accounts", "unban", "ann")[0] == 0
+    second = run_cli(capsys, "keys", "create", "ann")[1]
+    assert run_cli(capsys, "keys", "revoke", key)[0] == 0
+    assert run_cli(capsys, "keys", "revoke", key) == (7, "", "cleanplate: there is no such key")
+    listed = run_cli(capsys, "keys", "list", "ann")[1]
     assert [line.split("\t")[-1] for line in listed.splitlines()] == ["revoked", "active"]
     assert key not in listed
     assert second not in listed
-    assert len(told(capsys, "signers", "create", "ann", "app")[1]) > 20
-    assert told(capsys, "signers", "revoke", "app")[0] == 0
-    assert told(capsys, "accounts", "delete", "ann")[0] == 0
-    assert told(capsys, "accounts", "list") == (0, "", "")
-    assert told(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")
+    assert len(run_cli(capsys, "signers", "create", "ann", "app")[1]) > 20
+    assert run_cli(capsys, "signers", "revoke", "app")[0] == 0
+    assert run_cli(capsys, "accounts", "delete", "ann")[0] == 0
+    assert run_cli(capsys, "accounts", "list") == (0, "", "")
+    assert run_cli(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")

@@ -1,4 +1,4 @@
-"""Share links, from the request to the answer: the page is resolved, its video cleaned, its words given back."""
+"""Share links end to end: the page is resolved, its video cleaned, its texts returned."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ LINK = f"https://sora.chatgpt.com/p/{POST_ID}"
 
 @pytest.fixture(scope="module", params=["json", "page"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Host]]:
-    """A service that takes nothing but share links, and the host that answers for their site."""
+    """A service that accepts only share links, and the host that replaces their site."""
     with host() as there:
         video = there.serve("/marked.mp4", file("marked")[0])
         share = there.share_json if request.param == "json" else there.share_page
@@ -23,7 +23,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             yield service, there
 
 
-def test_a_share_link_comes_back_clean_with_its_words(site: tuple[Service, Host]) -> None:
+def test_a_share_link_is_resolved_and_its_video_cleaned(site: tuple[Service, Host]) -> None:
     service, there = site
     account = service.account(credits=2)
     answer = service.client.post("/api/v1/download", json={"api_key": account.key, "video_url": LINK}).json()

@@ -1,4 +1,4 @@
-"""One service for all tests of the facades: each test brings its own account."""
+"""One service for all facade tests; each test uses its own account."""
 
 from collections.abc import Iterator
 

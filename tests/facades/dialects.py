@@ -1,4 +1,4 @@
-"""What the four dialects have in common, as a test needs it: one small adapter each.
+"""The four vendors' dialects behind one test interface: a small adapter each.
 
 answer = dialect.submit(service, account, url)       # the raw answer; savesora's comes when the job has ended
 outcome = dialect.cleaned(service, account, url)     # the job followed to its end
@@ -21,7 +21,7 @@ KINDS = ("too long", "too large", "wrong format", "resolution", "broken", "fetch
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: the dialect's code, and links to the clean file and, where the dialect tells, the original."""
+    """The outcome of a job: the dialect's code, and links to the clean file and, if the dialect has one, the original."""
 
     code: int
     clean_url: str | None = None
@@ -29,7 +29,7 @@ class Outcome:
 
 
 class Dialect(Protocol):
-    """One vendor's API. `media`: what it cleans; `codes`: by cause, of refusals and of failed jobs; `success`: the code of an answer."""
+    """One vendor's API. `media`: what it cleans; `codes`: by cause, of refusals and failed jobs; `success`: the code of a success."""
 
     @property
     def name(self) -> str: ...
@@ -91,13 +91,13 @@ class Kie:
     def credits(self, service: Service, account: TestAccount) -> int | None:
         return int(service.client.get("/api/v1/chat/credit", headers=bearer(account)).json()["data"])
 
-    def outcome(self, told: dict[str, Any]) -> Outcome:
-        data = told["data"]
+    def outcome(self, body: dict[str, Any]) -> Outcome:
+        data = body["data"]
         if data["state"] == "fail":
             assert data["creditsConsumed"] == 0
             return Outcome(int(data["failCode"]))
         urls = json.loads(data["resultJson"])
-        return Outcome(told["code"], urls["resultUrls"][0], urls["resultWaterMarkUrls"][0])
+        return Outcome(body["code"], urls["resultUrls"][0], urls["resultWaterMarkUrls"][0])
 
     def code(self, answer: httpx.Response) -> int:
         return int(answer.json()["code"])
@@ -140,11 +140,11 @@ class Aidge:
         return service.client.get("/rest/ai/video/removal/result", params={**self.signed(account), "taskId": task_id})
 
     def credits(self, service: Service, account: TestAccount) -> int | None:
-        return None  # the dialect has no such question
+        return None  # the dialect has no such endpoint
 
-    def outcome(self, told: dict[str, Any]) -> Outcome:
-        assert told["success"] == (told["data"]["taskStatus"] == "finished")
-        return Outcome(told["resCode"], told["data"].get("videoUrl"))
+    def outcome(self, body: dict[str, Any]) -> Outcome:
+        assert body["success"] == (body["data"]["taskStatus"] == "finished")
+        return Outcome(body["resCode"], body["data"].get("videoUrl"))
 
     def code(self, answer: httpx.Response) -> int:
         return int(answer.json()["resCode"])
@@ -190,9 +190,9 @@ class Kaze:
         assert quota["limit"] == quota["usage"] + quota["remaining"]
         return int(quota["remaining"])
 
-    def outcome(self, told: dict[str, Any]) -> Outcome:
-        assert told["code"] == 0, "the question itself is answered"
-        data = told["data"]
+    def outcome(self, body: dict[str, Any]) -> Outcome:
+        assert body["code"] == 0, "the query itself succeeds"
+        data = body["data"]
         if data["status"] == "success":
             return Outcome(0, data["images"][0]["url"])
         assert data["err_msg"]
@@ -232,11 +232,11 @@ class SaveSora:
         return service.client.post("/api/v1/download", json={"api_key": account.key, "video_url": url, **more}, timeout=JOB_SECONDS)
 
     def cleaned(self, service: Service, account: TestAccount, url: str) -> Outcome:
-        told = self.submit(service, account, url).json()
-        if told["code"] != self.success:
-            return Outcome(told["code"])
-        links = told["data"]["download_links"]
-        return Outcome(told["code"], links["mp4"], links["mp4_source"])
+        body = self.submit(service, account, url).json()
+        if body["code"] != self.success:
+            return Outcome(body["code"])
+        links = body["data"]["download_links"]
+        return Outcome(body["code"], links["mp4"], links["mp4_source"])
 
     def poll(self, service: Service, account: TestAccount, task_id: str) -> httpx.Response:
         raise NotImplementedError("the dialect answers when the job has ended")

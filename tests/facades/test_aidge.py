@@ -1,4 +1,4 @@
-"""The aidge dialect over real HTTP: signatures, forms of the parameters, a task from its submission to its video, every refusal."""
+"""The aidge facade over real HTTP: signatures, forms of the parameters, a task from submission to video, every refusal."""
 
 import json
 import time
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.aidge import FACADE, read_boxes, unwrapped
+from service.api.aidge import FACADE, read_boxes, unwrap_param_json
 from service.api.aidge_sign import sign_v1, sign_v2
 from service.errors import (
     ContentBlocked,
@@ -35,16 +35,16 @@ from service.errors import (
 )
 from service.jobs.job import JobSpec
 from service.timed_box import TimedBox
-from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
+from tests.workerless_server import CLEAN, Customer, WorkerlessServer, workerless_server
 
 REMOVAL = "/ai/video/removal"
 RESULT = "/ai/video/removal/result"
-PARAMETERS = {"videoUrl": "http://127.0.0.1:9/video.mp4", "language": "en"}  # nothing fetches it: there is no worker
+PARAMETERS = {"videoUrl": "http://127.0.0.1:9/video.mp4", "language": "en"}  # never fetched, as there is no worker
 
 
 @dataclass(frozen=True)
 class Signer:
-    """A customer who signs requests."""
+    """A customer with a signer."""
 
     customer: Customer
     name: str
@@ -56,15 +56,15 @@ class Signer:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
-    with front_desk(tmp_path_factory.mktemp("aidge"), FACADE) as desk:
-        yield desk
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerlessServer]:
+    with workerless_server(tmp_path_factory.mktemp("aidge"), FACADE) as server:
+        yield server
 
 
-def signer_at(desk: FrontDesk, credits: int = 10) -> Signer:
-    customer = desk.customer(credits)
+def signer_at(server: WorkerlessServer, credits: int = 10) -> Signer:
+    customer = server.customer(credits)
     name = f"app {customer.id}"
-    return Signer(customer, name, desk.accounts.add_signer(customer.account, name))
+    return Signer(customer, name, server.accounts.add_signer(customer.account, name))
 
 
 def now() -> str:
@@ -72,20 +72,20 @@ def now() -> str:
 
 
 def signed(signer: Signer, **change: str) -> dict[str, str]:
-    """The query of a request, signed by version 2."""
+    """The query of a request signed with version 2."""
     timestamp = change.get("timestamp", now())
     query = {"partner_id": "aidge", "sign_method": "sha256", "sign_ver": "v2", "app_key": signer.name, "timestamp": timestamp}
     return query | {"sign": sign_v2(signer.secret.encode(), timestamp)} | change
 
 
 def signed_v1(signer: Signer, api_name: str, parameters: dict[str, str]) -> dict[str, str]:
-    """All parameters of a request, signed by version 1."""
+    """All parameters of a request signed with version 1."""
     sent = {"partner_id": "aidge", "sign_method": "sha256", "app_key": signer.name, "timestamp": now(), **parameters}
     return sent | {"sign": sign_v1(signer.secret.encode(), api_name, sent)}
 
 
 def answer(response: httpx.Response) -> dict[str, Any]:
-    """A body, with what holds for every answer checked."""
+    """A response's body, after checking what all responses have in common."""
     assert response.status_code == 200
     body: dict[str, Any] = response.json()
     assert body["requestId"] == body["request_id"] != ""
@@ -96,9 +96,9 @@ def answer(response: httpx.Response) -> dict[str, Any]:
 def submitted(response: httpx.Response) -> str:
     body = answer(response)
     task_id = str(body["data"]["taskId"])
-    told = {key: value for key, value in body.items() if key not in ("requestId", "request_id")}
+    boxes = {key: value for key, value in body.items() if key not in ("requestId", "request_id")}
     data = {"result": {"taskId": task_id}, "taskId": task_id}
-    assert told == {"code": "0", "success": True, "resCode": 200, "resMessage": "success", "data": data}
+    assert boxes == {"code": "0", "success": True, "resCode": 200, "resMessage": "success", "data": data}
     return task_id
 
 
@@ -115,46 +115,46 @@ def turned_away(response: httpx.Response, code: str) -> dict[str, Any]:
     return body
 
 
-def submit(desk: FrontDesk, signer: Signer, **parameters: object) -> httpx.Response:
-    return desk.client.post(REMOVAL, params=signed(signer), json=PARAMETERS | parameters)
+def submit(server: WorkerlessServer, signer: Signer, **parameters: object) -> httpx.Response:
+    return server.client.post(REMOVAL, params=signed(signer), json=PARAMETERS | parameters)
 
 
-def wish_of(desk: FrontDesk, signer: Signer, task_id: str) -> JobSpec:
-    return desk.context.job_service.find(signer.id, task_id).spec
+def spec_of(server: WorkerlessServer, signer: Signer, task_id: str) -> JobSpec:
+    return server.context.job_service.find(signer.id, task_id).spec
 
 
 @pytest.mark.parametrize("prefix", ["", "/rest"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_task_is_followed_to_its_video(desk: FrontDesk, prefix: str, method: str) -> None:
-    signer = signer_at(desk)
+def test_a_task_can_be_queried_until_its_video_is_ready(server: WorkerlessServer, prefix: str, method: str) -> None:
+    signer = signer_at(server)
     if method == "GET":
-        response = desk.client.get(prefix + REMOVAL, params=signed(signer) | PARAMETERS)
+        response = server.client.get(prefix + REMOVAL, params=signed(signer) | PARAMETERS)
     else:
-        response = desk.client.post(prefix + REMOVAL, params=signed(signer), json=PARAMETERS, headers={"x-iop-trial": "anything"})
+        response = server.client.post(prefix + REMOVAL, params=signed(signer), json=PARAMETERS, headers={"x-iop-trial": "anything"})
     task_id = submitted(response)
 
     def look() -> dict[str, Any]:
-        return answer(desk.client.request(method, prefix + RESULT, params=signed(signer) | {"taskId": task_id}))
+        return answer(server.client.request(method, prefix + RESULT, params=signed(signer) | {"taskId": task_id}))
 
     assert look()["data"] == {"taskId": task_id, "taskStatus": "processing"}
-    desk.start(task_id)
+    server.start(task_id)
     assert look()["data"] == {"taskId": task_id, "taskStatus": "processing"}
-    desk.succeed(task_id)
+    server.succeed(task_id)
     body = look()
     url = body["data"].pop("videoUrl")
     assert (body["code"], body["success"], body["resCode"], body["resMessage"]) == ("0", True, 200, "success")
     assert body["data"] == {"taskId": task_id, "taskStatus": "finished"}
-    video = desk.client.get(url)
+    video = server.client.get(url)
     assert (video.content, video.headers["content-type"]) == (CLEAN, "video/mp4")
 
 
-def test_a_task_is_found_by_either_name_in_query_or_body(desk: FrontDesk) -> None:
-    signer = signer_at(desk)
-    task_id = submitted(submit(desk, signer))
+def test_a_task_is_found_by_either_name_in_query_or_body(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    task_id = submitted(submit(server, signer))
     for asked in ({"taskId": task_id}, {"task_id": task_id}, {"paramJson": {"taskId": task_id}}):
-        assert answer(desk.client.post(RESULT, params=signed(signer), json=asked))["data"]["taskId"] == task_id
-    assert answer(desk.client.post(RESULT, params=signed(signer), data={"task_id": task_id}))["data"]["taskId"] == task_id
-    assert answer(desk.client.get(RESULT, params=signed(signer) | {"task_id": task_id}))["data"]["taskId"] == task_id
+        assert answer(server.client.post(RESULT, params=signed(signer), json=asked))["data"]["taskId"] == task_id
+    assert answer(server.client.post(RESULT, params=signed(signer), data={"task_id": task_id}))["data"]["taskId"] == task_id
+    assert answer(server.client.get(RESULT, params=signed(signer) | {"task_id": task_id}))["data"]["taskId"] == task_id
 
 
 @pytest.mark.parametrize(
@@ -180,93 +180,93 @@ def test_a_task_is_found_by_either_name_in_query_or_body(desk: FrontDesk) -> Non
         (ValueError("unforeseen"), 500, "system error"),
     ],
 )
-def test_a_failed_task_answers_as_an_error_and_costs_nothing(desk: FrontDesk, error: Exception, code: int, message: str) -> None:
-    signer = signer_at(desk, credits=1)
-    task_id = submitted(submit(desk, signer))
-    desk.fail(task_id, error)
-    body = refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), code, message)
+def test_a_failed_task_is_reported_as_an_error_and_refunded(server: WorkerlessServer, error: Exception, code: int, message: str) -> None:
+    signer = signer_at(server, credits=1)
+    task_id = submitted(submit(server, signer))
+    server.fail(task_id, error)
+    body = refused(server.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), code, message)
     assert body["data"] == {"taskId": task_id, "taskStatus": "failed"}
     assert body["message"] == ("internal error" if isinstance(error, ValueError) else str(error))
-    assert desk.context.job_service.balance(signer.id).total_credits == 1
+    assert server.context.job_service.balance(signer.id).total_credits == 1
 
 
-def test_a_cancelled_task_has_failed(desk: FrontDesk) -> None:
-    signer = signer_at(desk)
-    task_id = submitted(submit(desk, signer))
-    desk.context.job_service.cancel(signer.id, task_id)
-    body = refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), 500, "system error")
+def test_a_cancelled_task_has_failed(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    task_id = submitted(submit(server, signer))
+    server.context.job_service.cancel(signer.id, task_id)
+    body = refused(server.client.get(RESULT, params=signed(signer) | {"taskId": task_id}), 500, "system error")
     assert body["data"]["taskStatus"] == "failed"
 
 
 @pytest.mark.parametrize("form", ["query", "form", "json"])
-def test_version_1_signs_the_query_and_a_form(desk: FrontDesk, form: str) -> None:
-    signer = signer_at(desk)
+def test_version_1_signs_the_query_and_a_form(server: WorkerlessServer, form: str) -> None:
+    signer = signer_at(server)
     if form == "query":
-        response = desk.client.get(f"/rest{REMOVAL}", params=signed_v1(signer, REMOVAL, PARAMETERS))
+        response = server.client.get(f"/rest{REMOVAL}", params=signed_v1(signer, REMOVAL, PARAMETERS))
     elif form == "form":
-        response = desk.client.post(f"/rest{REMOVAL}", data=signed_v1(signer, REMOVAL, PARAMETERS))
+        response = server.client.post(f"/rest{REMOVAL}", data=signed_v1(signer, REMOVAL, PARAMETERS))
     else:
-        response = desk.client.post(REMOVAL, params=signed_v1(signer, REMOVAL, {}), json=PARAMETERS)
+        response = server.client.post(REMOVAL, params=signed_v1(signer, REMOVAL, {}), json=PARAMETERS)
     submitted(response)
 
 
-def test_version_1_notices_a_changed_parameter(desk: FrontDesk) -> None:
-    sent = signed_v1(signer_at(desk), REMOVAL, PARAMETERS)
-    turned_away(desk.client.get(REMOVAL, params=sent | {"language": "zh"}), "IncompleteSignature")
-    turned_away(desk.client.get(RESULT, params=sent), "IncompleteSignature")
+def test_version_1_notices_a_changed_parameter(server: WorkerlessServer) -> None:
+    sent = signed_v1(signer_at(server), REMOVAL, PARAMETERS)
+    turned_away(server.client.get(REMOVAL, params=sent | {"language": "zh"}), "IncompleteSignature")
+    turned_away(server.client.get(RESULT, params=sent), "IncompleteSignature")
 
 
-def test_whoever_may_not_ask_is_turned_away_before_the_parameters_are_read(desk: FrontDesk) -> None:
-    signer = signer_at(desk)
+def test_unauthorised_requests_are_refused_before_parameters_are_read(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
     for missing in ("app_key", "timestamp", "sign"):
-        assert missing in turned_away(desk.client.post(REMOVAL, params=signed(signer, **{missing: ""})), "MissingParameter")["message"]
-    turned_away(desk.client.post(REMOVAL, params=signed(signer, app_key="nobody"), content=b"{"), "InvalidAppKey")
-    turned_away(desk.client.post(REMOVAL, params=signed(signer, sign="0" * 64), content=b"{"), "IncompleteSignature")
-    turned_away(desk.client.post(REMOVAL, params=signed(signer, sign_method="md5")), "IncompleteSignature")
-    turned_away(desk.client.post(REMOVAL, params=signed(signer, timestamp="yesterday")), "InvalidTimestamp")
+        assert missing in turned_away(server.client.post(REMOVAL, params=signed(signer, **{missing: ""})), "MissingParameter")["message"]
+    turned_away(server.client.post(REMOVAL, params=signed(signer, app_key="nobody"), content=b"{"), "InvalidAppKey")
+    turned_away(server.client.post(REMOVAL, params=signed(signer, sign="0" * 64), content=b"{"), "IncompleteSignature")
+    turned_away(server.client.post(REMOVAL, params=signed(signer, sign_method="md5")), "IncompleteSignature")
+    turned_away(server.client.post(REMOVAL, params=signed(signer, timestamp="yesterday")), "InvalidTimestamp")
     for offset_seconds in (-901, 901):
         late = str(int(now()) + 1000 * offset_seconds)
-        turned_away(desk.client.get(RESULT, params=signed(signer, timestamp=late)), "InvalidTimestamp")
+        turned_away(server.client.get(RESULT, params=signed(signer, timestamp=late)), "InvalidTimestamp")
     early = str(int(now()) - 1000 * 890)
-    refused(desk.client.get(RESULT, params=signed(signer, timestamp=early)), 400, "invalid input")
+    refused(server.client.get(RESULT, params=signed(signer, timestamp=early)), 400, "invalid input")
 
 
-def test_banned_and_deleted_accounts_are_turned_away(desk: FrontDesk) -> None:
-    banned, gone = signer_at(desk), signer_at(desk)
-    desk.accounts.set_banned(banned.customer.account, True)
-    desk.accounts.delete(gone.customer.account)
-    revoked = signer_at(desk)
-    desk.accounts.revoke_signer(revoked.name)
+def test_banned_and_deleted_accounts_are_refused(server: WorkerlessServer) -> None:
+    banned, gone = signer_at(server), signer_at(server)
+    server.accounts.set_banned(banned.customer.account, True)
+    server.accounts.delete(gone.customer.account)
+    revoked = signer_at(server)
+    server.accounts.revoke_signer(revoked.name)
     for signer in (banned, gone, revoked):
-        turned_away(submit(desk, signer), "InvalidAppKey")
+        turned_away(submit(server, signer), "InvalidAppKey")
 
 
-def test_the_secret_and_the_signature_are_never_told(desk: FrontDesk) -> None:
-    signer = signer_at(desk)
+def test_responses_never_contain_the_secret_or_the_signature(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
     sent = signed(signer)
-    for response in (desk.client.get(REMOVAL, params=sent), desk.client.get(REMOVAL, params=sent | {"sign": "0" * 64})):
+    for response in (server.client.get(REMOVAL, params=sent), server.client.get(REMOVAL, params=sent | {"sign": "0" * 64})):
         assert signer.secret not in response.text
         assert sent["sign"] not in response.text
 
 
-def test_in_maintenance_nothing_is_taken(desk: FrontDesk) -> None:
-    signer = signer_at(desk)
-    refused(desk.client.post(f"/closed{REMOVAL}", params=signed(signer), json=PARAMETERS), 500, "system error")
+def test_maintenance_mode_refuses_tasks(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    refused(server.client.post(f"/closed{REMOVAL}", params=signed(signer), json=PARAMETERS), 500, "system error")
 
 
-def test_too_many_submissions_are_told_when_to_come_again(desk: FrontDesk) -> None:
-    signer = signer_at(desk)
+def test_too_many_submissions_get_a_retry_after(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
     for _ in range(20):
-        refused(desk.client.post(REMOVAL, params=signed(signer)), 400, "invalid input")
-    response = desk.client.post(REMOVAL, params=signed(signer))
+        refused(server.client.post(REMOVAL, params=signed(signer)), 400, "invalid input")
+    response = server.client.post(REMOVAL, params=signed(signer))
     assert (response.status_code, response.json()["code"]) == (429, 429)
     assert 1 <= int(response.headers["retry-after"]) <= 10
 
 
-def test_without_credits_nothing_is_taken(desk: FrontDesk) -> None:
-    signer = signer_at(desk, credits=0)
-    refused(submit(desk, signer), 402, "insufficient credits")
-    assert desk.context.job_service.jobs(signer.id, 10) == []
+def test_tasks_without_credits_are_refused(server: WorkerlessServer) -> None:
+    signer = signer_at(server, credits=0)
+    refused(submit(server, signer), 402, "insufficient credits")
+    assert server.context.job_service.jobs(signer.id, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -283,22 +283,22 @@ def test_without_credits_nothing_is_taken(desk: FrontDesk) -> None:
         ({"videoUrl": "video.mp4"}, 900, "tpp url error"),
     ],
 )
-def test_a_bad_parameter_is_refused(desk: FrontDesk, change: dict[str, object], code: int, message: str) -> None:
-    signer = signer_at(desk)
+def test_an_invalid_parameter_is_refused(server: WorkerlessServer, change: dict[str, object], code: int, message: str) -> None:
+    signer = signer_at(server)
     sent = {name: value for name, value in (PARAMETERS | change).items() if value is not None}
-    refused(desk.client.post(REMOVAL, params=signed(signer), json=sent), code, message)
-    assert desk.context.job_service.balance(signer.id).held_credits == 0
+    refused(server.client.post(REMOVAL, params=signed(signer), json=sent), code, message)
+    assert server.context.job_service.balance(signer.id).held_credits == 0
 
 
-def test_a_body_that_is_no_json_is_refused(desk: FrontDesk) -> None:
-    refused(desk.client.post(REMOVAL, params=signed(signer_at(desk)), content=b"[1"), 400, "invalid input")
+def test_a_body_that_is_not_json_is_refused(server: WorkerlessServer) -> None:
+    refused(server.client.post(REMOVAL, params=signed(signer_at(server)), content=b"[1"), 400, "invalid input")
 
 
-def test_unknown_tasks_are_refused_and_so_are_others(desk: FrontDesk) -> None:
-    owner, other = signer_at(desk), signer_at(desk)
-    task_id = submitted(submit(desk, owner))
+def test_unknown_tasks_and_other_accounts_tasks_are_refused(server: WorkerlessServer) -> None:
+    owner, other = signer_at(server), signer_at(server)
+    task_id = submitted(submit(server, owner))
     for signer, asked in ((other, task_id), (owner, "aidge_1"), (owner, "")):
-        refused(desk.client.get(RESULT, params=signed(signer) | {"taskId": asked}), 400, "invalid input")
+        refused(server.client.get(RESULT, params=signed(signer) | {"taskId": asked}), 400, "invalid input")
 
 
 @pytest.mark.parametrize(
@@ -311,50 +311,50 @@ def test_unknown_tasks_are_refused_and_so_are_others(desk: FrontDesk) -> None:
         lambda inner: [json.dumps(inner)],
     ],
 )
-def test_param_json_comes_in_every_wrapping(desk: FrontDesk, wrap: Any) -> None:
-    signer = signer_at(desk)
+def test_param_json_is_accepted_in_every_wrapping(server: WorkerlessServer, wrap: Any) -> None:
+    signer = signer_at(server)
     inner = PARAMETERS | {
         "artificialTextOnly": "false",
         "removeAudio": "true",
         "colorBlocks": "true",
         "inpaintingBoxes": [{"timestamp": [0, 2.5], "box": [0.1, 0.8, 0.9, 0.95]}, {"box": [0, 0, 1, 1]}],
     }
-    task_id = submitted(desk.client.post(REMOVAL, params=signed(signer), json={"paramJson": wrap(inner)}))
-    wish = wish_of(desk, signer, task_id)
-    assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", PARAMETERS["videoUrl"], True, True)
-    assert wish.classes == ("overlay", "scene_text")
-    assert wish.boxes == (TimedBox(0.1, 0.8, 0.9, 0.95, 0, 2.5), TimedBox(0, 0, 1, 1))
-    assert desk.context.job_service.find(signer.id, task_id).request == {"language": "en", "colorBlocks": True}
+    task_id = submitted(server.client.post(REMOVAL, params=signed(signer), json={"paramJson": wrap(inner)}))
+    spec = spec_of(server, signer, task_id)
+    assert (spec.media, spec.source_url, spec.remove_audio, spec.detect) == ("video", PARAMETERS["videoUrl"], True, True)
+    assert spec.classes == ("overlay", "scene_text")
+    assert spec.boxes == (TimedBox(0.1, 0.8, 0.9, 0.95, 0, 2.5), TimedBox(0, 0, 1, 1))
+    assert server.context.job_service.find(signer.id, task_id).request == {"language": "en", "colorBlocks": True}
 
 
 @pytest.mark.parametrize("form", ["query", "form", "multipart"])
-def test_all_parameters_may_be_text(desk: FrontDesk, form: str) -> None:
-    signer = signer_at(desk)
+def test_all_parameters_may_be_text(server: WorkerlessServer, form: str) -> None:
+    signer = signer_at(server)
     sent = {"paramJson": json.dumps(PARAMETERS | {"inpaintingBoxes": json.dumps([{"box": [0, 0, 0.5, 0.5]}])})}
     if form == "query":
-        response = desk.client.get(REMOVAL, params=signed(signer) | sent)
+        response = server.client.get(REMOVAL, params=signed(signer) | sent)
     elif form == "form":
-        response = desk.client.post(REMOVAL, params=signed(signer), data=sent)
+        response = server.client.post(REMOVAL, params=signed(signer), data=sent)
     else:
         parts = {name: (None, value) for name, value in sent.items()}
-        response = desk.client.post(REMOVAL, params=signed(signer), files=parts)
-    wish = wish_of(desk, signer, submitted(response))
-    assert (wish.classes, wish.remove_audio, wish.boxes) == (("overlay",), False, (TimedBox(0, 0, 0.5, 0.5),))
+        response = server.client.post(REMOVAL, params=signed(signer), files=parts)
+    spec = spec_of(server, signer, submitted(response))
+    assert (spec.classes, spec.remove_audio, spec.boxes) == (("overlay",), False, (TimedBox(0, 0, 0.5, 0.5),))
 
 
-def test_other_methods_are_refused(desk: FrontDesk) -> None:
-    assert desk.client.put(REMOVAL, params=signed(signer_at(desk))).status_code == 405
+def test_other_methods_are_refused(server: WorkerlessServer) -> None:
+    assert server.client.put(REMOVAL, params=signed(signer_at(server))).status_code == 405
 
 
 fractions = st.floats(0, 1, exclude_min=True)
 
 
 @given(fractions, fractions, fractions, fractions, st.floats(0, 1e4), st.floats(0, 1e4))
-def test_boxes_are_read_as_they_are(x: float, y: float, width: float, height: float, first: float, length: float) -> None:
+def test_boxes_are_parsed(x: float, y: float, width: float, height: float, first: float, length: float) -> None:
     x1, y1, x2, y2 = x / 2, y / 2, x / 2 + width / 2, y / 2 + height / 2
-    told = [{"timestamp": [first, first + length], "box": [x1, y1, x2, y2]}]
+    boxes = [{"timestamp": [first, first + length], "box": [x1, y1, x2, y2]}]
     if x1 < x2 and y1 < y2:
-        assert read_boxes(told) == read_boxes(json.dumps(told)) == (TimedBox(x1, y1, x2, y2, first, first + length),)
+        assert read_boxes(boxes) == read_boxes(json.dumps(boxes)) == (TimedBox(x1, y1, x2, y2, first, first + length),)
 
 
 @pytest.mark.parametrize(
@@ -380,17 +380,17 @@ def test_boxes_are_read_as_they_are(x: float, y: float, width: float, height: fl
         [{"box": [0, 0, 1, 1]}] * 101,
     ],
 )
-def test_boxes_of_another_form_are_refused(boxes: object) -> None:
+def test_malformed_boxes_are_refused(boxes: object) -> None:
     with pytest.raises(ParameterError, match="inpaintingBoxes"):
         read_boxes(boxes)
 
 
 @pytest.mark.parametrize("nothing", [None, "", " ", [], "[]"])
-def test_no_boxes_are_none(nothing: object) -> None:
+def test_empty_boxes_are_accepted(nothing: object) -> None:
     assert read_boxes(nothing) == ()
 
 
 @pytest.mark.parametrize("value", ["", "{", "7", "[]", '"a"', [], [{}, {}], 7, None, "[" * 100_000, [[[[[[{}]]]]]]])
-def test_param_json_of_another_form_is_refused(value: object) -> None:
+def test_malformed_param_json_is_refused(value: object) -> None:
     with pytest.raises(ParameterError, match="paramJson"):
-        unwrapped(value)
+        unwrap_param_json(value)

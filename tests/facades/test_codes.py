@@ -1,4 +1,4 @@
-"""Every error has a code in every facade, and it is one that the facade's vendor knows."""
+"""Every error has a code in every facade, and the facade's vendor documents that code."""
 
 from importlib import import_module
 from inspect import getmembers, isclass
@@ -26,7 +26,7 @@ def facade_named(name: str) -> Facade:
 
 
 @pytest.mark.parametrize("name", FACADES)
-def test_a_facade_is_known_by_its_name(name: str) -> None:
+def test_facades_are_registered_by_their_names(name: str) -> None:
     assert facade_named(name).name == name
 
 

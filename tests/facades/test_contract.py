@@ -1,4 +1,4 @@
-"""One contract for all four dialects: the same cause, the code that each vendor documents for it; no credit is ever lost."""
+"""One contract for all four dialects: each cause has the code that the vendor documents, and no credit is ever lost."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ from service.outside.post import signature
 from tests.facades.dialects import DIALECTS, Dialect, Outcome, with_wrong_key, without_key
 from tests.service_process import FILE_BYTES, Service, TestAccount, file, running, serving
 
-FILES = {  # what is served for a cause, as a video and as an image; an image has no length
+FILES = {  # the file served for a cause, for videos and for images; an image has no duration
     "too long": ("long", None),
     "too large": ("huge", "huge_image"),
     "wrong format": ("wrong_format", "wrong_format"),
@@ -43,7 +43,7 @@ each_polled = pytest.mark.parametrize("dialect", POLLED, ids=lambda dialect: dia
 
 @dataclass(frozen=True)
 class Case:
-    """A job on its way, and whose it is."""
+    """A submitted job and its account."""
 
     account: TestAccount
     finalizer: Future[Outcome]
@@ -54,7 +54,7 @@ Cases = dict[tuple[str, str], Case]
 
 @pytest.fixture(scope="module")
 def cases(service: Service) -> Iterator[Cases]:
-    """A good job and one for each fault, in each dialect, all at once: each test waits for its own."""
+    """A good job and one for each fault, in each dialect, submitted together; each test waits for its own."""
     begun: Cases = {}
     wanted = [*product(DIALECTS, ["good"]), *FAULTS]
     with ThreadPoolExecutor(len(wanted)) as pool:
@@ -66,7 +66,7 @@ def cases(service: Service) -> Iterator[Cases]:
 
 
 def address(service: Service, dialect: Dialect, cause: str = "good") -> str:
-    """Of a file that is good, or bad for this cause."""
+    """The URL of a good file, or of one that fails for this cause."""
     is_image = dialect.media == "image"
     kind = FILES[cause][is_image] if cause in FILES else "image" if is_image else "marked"
     if kind in ("huge_image", "broken_image"):
@@ -77,12 +77,12 @@ def address(service: Service, dialect: Dialect, cause: str = "good") -> str:
 
 @contextmanager
 def behind(service: Service, rates: Rates | None = None, **rules: Any) -> Iterator[Service]:
-    """The same service behind a desk of other rules."""
-    core, office = service.core, service.context
-    desk = JobService(core.database, core.accounts, core.queues, core.finalizer, Rules(**rules))
+    """The same service with other rules."""
+    core, context = service.core, service.context
+    job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, Rules(**rules))
     app = FastAPI()
     for facade in FACADES.values():
-        app.include_router(facade.router(replace(office, job_service=desk, rates=rates or office.rates)))
+        app.include_router(facade.router(replace(context, job_service=job_service, rates=rates or context.rates)))
     with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
@@ -90,7 +90,7 @@ def behind(service: Service, rates: Rates | None = None, **rules: Any) -> Iterat
 
 
 def assert_refused(dialect: Dialect, answer: httpx.Response, cause: str) -> None:
-    """The documented code in an HTTP 200, and words that tell nothing of the machine."""
+    """Check for the documented code with HTTP 200 and a message that reveals nothing about the machine."""
     assert (answer.status_code, dialect.code(answer)) == (200, dialect.codes[cause]), answer.text
     assert answer.headers["content-type"] == "application/json"
     assert "Traceback" not in answer.text
@@ -132,13 +132,13 @@ def test_a_failed_job_has_the_code_of_its_cause_and_is_refunded(service: Service
 
 
 @each_dialect
-def test_an_address_within_our_own_network_is_not_fetched(service: Service, dialect: Dialect) -> None:
+def test_urls_within_our_own_network_are_not_fetched(service: Service, dialect: Dialect) -> None:
     account = service.account(credits=1)
     assert dialect.cleaned(service, account, "http://169.254.169.254/latest/meta-data") == Outcome(dialect.codes["fetch refused"])
     assert_untouched(service, account, 1)
 
 
-def test_a_job_that_takes_too_long_is_ended_and_refunded(tmp_path: Path) -> None:
+def test_a_job_that_takes_too_long_fails_and_is_refunded(tmp_path: Path) -> None:
     with running(tmp_path, job_seconds="0.5", hold_seconds="60") as hasty:
         url = hasty.host.trickle("/endless.mp4")
         accounts = [hasty.account(credits=1) for _ in DIALECTS]
@@ -150,7 +150,7 @@ def test_a_job_that_takes_too_long_is_ended_and_refunded(tmp_path: Path) -> None
 
 
 @each_polled
-def test_a_task_is_its_owners_and_its_dialects_alone(service: Service, dialect: Dialect) -> None:
+def test_a_task_is_visible_only_to_its_owner_and_its_facade(service: Service, dialect: Dialect) -> None:
     owner, other = service.account(), service.account()
     native = NewJob(new_id("job_", now_ms()), owner.id, "native", JobSpec("video", source_url=service.video_url("missing")))
     service.context.job_service.submit(native)
@@ -160,11 +160,11 @@ def test_a_task_is_its_owners_and_its_dialects_alone(service: Service, dialect: 
     assert dialect.poll(service, owner, task_id).status_code == 200
 
 
-# Who may not ask, and what is not taken.
+# Unauthorised callers, and requests that are refused.
 
 
 @each_dialect
-def test_strangers_are_turned_away(service: Service, dialect: Dialect) -> None:
+def test_unauthorised_callers_are_refused(service: Service, dialect: Dialect) -> None:
     url = address(service, dialect)
     account, banned, gone = (service.account() for _ in range(3))
     service.ban(banned)
@@ -176,7 +176,7 @@ def test_strangers_are_turned_away(service: Service, dialect: Dialect) -> None:
 
 
 @each_dialect
-def test_what_cannot_be_done_is_not_taken(service: Service, dialect: Dialect) -> None:
+def test_impossible_requests_are_refused(service: Service, dialect: Dialect) -> None:
     account, poor = service.account(), service.account(credits=0)
     assert_refused(dialect, dialect.submit(service, poor, address(service, dialect)), "no credits")
     assert_refused(dialect, dialect.submit(service, account, None), "no address")
@@ -188,7 +188,7 @@ def test_what_cannot_be_done_is_not_taken(service: Service, dialect: Dialect) ->
 
 @dataclass(frozen=True)
 class Censor:
-    """A content check that says this."""
+    """A content check that raises this error."""
 
     error: CleanplateError
 
@@ -208,7 +208,7 @@ class Censor:
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
-def test_a_rule_of_the_house_has_its_code(service: Service, rules: dict[str, Any], cause: str) -> None:
+def test_a_content_refusal_has_its_code(service: Service, rules: dict[str, Any], cause: str) -> None:
     with behind(service, **rules) as strict:
         for dialect in DIALECTS:
             account = service.account(credits=1)
@@ -217,7 +217,7 @@ def test_a_rule_of_the_house_has_its_code(service: Service, rules: dict[str, Any
 
 
 @pytest.mark.parametrize("limit", ["account_queue_jobs", "total_queue_jobs"])
-def test_a_full_queue_takes_no_more(service: Service, limit: str) -> None:
+def test_a_full_queue_refuses_jobs(service: Service, limit: str) -> None:
     release = service.host.hold("/held.mp4", file("marked")[0])
     with behind(service, None, **{limit: 1}) as full:
         for dialect in DIALECTS:
@@ -230,7 +230,7 @@ def test_a_full_queue_takes_no_more(service: Service, limit: str) -> None:
 
 
 @each_dialect
-def test_who_asks_too_often_is_told_when_to_come_again(service: Service, dialect: Dialect) -> None:
+def test_rate_limited_callers_get_a_retry_after(service: Service, dialect: Dialect) -> None:
     account = service.account(credits=0)
     with behind(service, Rates({SUBMIT: "2/10 second", READ: "600/10 second"})) as slow:
         answers = [dialect.submit(slow, account, address(service, dialect)) for _ in range(3)]
@@ -240,18 +240,18 @@ def test_who_asks_too_often_is_told_when_to_come_again(service: Service, dialect
     assert 1 <= int(answers[2].headers["retry-after"]) <= 10
 
 
-# Callbacks: kie's alone.
+# Callbacks, which only kie has.
 
 
 @pytest.mark.parametrize(("cause", "code", "words"), [("good", 200, "completed successfully"), ("fetch refused", 501, "failed")])
-def test_the_end_of_a_task_is_called_back_signed(service: Service, cause: str, code: int, words: str) -> None:
+def test_a_tasks_end_is_reported_by_a_signed_callback(service: Service, cause: str, code: int, words: str) -> None:
     kie, account = POLLED[0], service.account()
     url = service.host.callback(f"/kie-{code}")
     task_id = kie.task(kie.submit(service, account, address(service, kie, cause), callBackUrl=url))
     service.wait(account, task_id)
-    (told,) = service.host.wait_for_posts(1, f"/kie-{code}")
-    assert told.headers["X-Webhook-Signature"] == signature("whsec_test", task_id, int(told.headers["X-Webhook-Timestamp"]))
-    body = json.loads(told.body)
+    (callback,) = service.host.wait_for_posts(1, f"/kie-{code}")
+    assert callback.headers["X-Webhook-Signature"] == signature("whsec_test", task_id, int(callback.headers["X-Webhook-Timestamp"]))
+    body = json.loads(callback.body)
     record = kie.poll(service, account, task_id).json()["data"]
     assert (body["code"], body["msg"]) == (code, f"Playground task {words}.")
     same = {"taskId", "model", "state", "param", "failCode", "failMsg", "completeTime", "createTime", "progress", "creditsConsumed"}

@@ -1,4 +1,4 @@
-"""The page at /docs: served with its headers, from files of our own, and the document says all that it draws."""
+"""The page at /docs: served with strict headers, from our own files; the document contains everything that it shows."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ each_file = pytest.mark.parametrize("path", FILES)
 
 @pytest.fixture
 def document(service: Service) -> dict[str, Any]:
-    """The OpenAPI document, each reference followed, as the page's script does."""
+    """The OpenAPI document with all references resolved, as the page's script does."""
     whole = service.client.get("/openapi.json").json()
 
     def linked(value: Any) -> Any:
@@ -53,7 +53,7 @@ def text(service: Service, path: str) -> str:
 
 
 @each_file
-def test_a_file_comes_with_headers_that_let_nothing_else_in(service: Service, path: str) -> None:
+def test_files_have_a_strict_content_security_policy(service: Service, path: str) -> None:
     answer = service.client.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == FILES[path]
@@ -65,7 +65,7 @@ def test_a_file_comes_with_headers_that_let_nothing_else_in(service: Service, pa
 
 
 @each_file
-def test_head_answers_the_same_without_a_body(service: Service, path: str) -> None:
+def test_head_returns_the_same_headers_without_a_body(service: Service, path: str) -> None:
     whole, head = service.client.get(path), service.client.head(path)
     assert head.status_code == 200
     assert head.content == b""
@@ -76,7 +76,7 @@ def test_head_answers_the_same_without_a_body(service: Service, path: str) -> No
 
 
 @each_file
-def test_a_file_that_the_browser_has_is_not_sent_again(service: Service, path: str) -> None:
+def test_a_cached_file_is_not_sent_again(service: Service, path: str) -> None:
     tag = service.client.get(path).headers["etag"]
     for known in (tag, f'"another", W/{tag}'):
         answer = service.client.get(path, headers={"If-None-Match": known})
@@ -89,35 +89,35 @@ def test_no_file_names_another_host(service: Service, path: str) -> None:
     assert not re.findall(r"""\w+:/{2}|["'(=]\s*/{2}\w|@import|\burl\(""", text(service, path))
 
 
-def test_whatever_the_page_refers_to_is_there(service: Service) -> None:
+def test_every_referenced_file_exists(service: Service) -> None:
     page = text(service, PAGE)
-    told = set(re.findall(r'(?:src|href)="([^"#]+)"', page)) - {"data:,"}
-    assert told == {"docs/docs.js", "docs/docs.css", "openapi.json"}
-    asked = {urljoin(PAGE, address) for address in told}
+    found = set(re.findall(r'(?:src|href)="([^"#]+)"', page)) - {"data:,"}
+    assert found == {"docs/docs.js", "docs/docs.css", "openapi.json"}
+    asked = {urljoin(PAGE, address) for address in found}
     asked |= {urljoin(path, name) for path in SCRIPTS for name in re.findall(r'from "([^"]+)"', text(service, path))}
     assert asked == {*FILES, "/openapi.json"} - {PAGE}
     assert {service.client.get(address).status_code for address in asked} == {200}
 
 
-def test_the_scripts_draw_into_places_that_the_page_has(service: Service) -> None:
+def test_the_scripts_use_elements_that_exist(service: Service) -> None:
     places = set(re.findall(r'id="([^"]+)"', text(service, PAGE)))
     asked = {name for path in SCRIPTS for name in re.findall(r'getElementById\("([^"]+)"\)', text(service, path))}
     assert asked
     assert asked <= places
 
 
-def test_nothing_needs_what_the_policy_forbids(service: Service) -> None:
+def test_no_file_needs_what_the_policy_forbids(service: Service) -> None:
     page = text(service, PAGE)
     assert not re.findall(r"<style|\sstyle=|\son\w+=|<script>", page)
     for path in SCRIPTS:
         assert not re.findall(r"HTML|document\.write|\beval\(|\bFunction\(|cssText", text(service, path)), "the document goes in as text"
 
 
-def test_no_other_page_of_documents_is_left(service: Service) -> None:
+def test_fastapis_own_document_pages_are_disabled(service: Service) -> None:
     assert {service.client.get(path).status_code for path in ("/redoc", "/docs/oauth2-redirect")} == {404}
 
 
-def test_each_api_has_a_sentence_and_operations(document: dict[str, Any]) -> None:
+def test_each_api_has_a_description_and_operations(document: dict[str, Any]) -> None:
     assert [tag["name"] for tag in document["tags"]] == APIS
     assert all(tag["description"].endswith(".") for tag in document["tags"])
     assert {operation["tags"][0] for operation in operations(document).values()} == set(APIS)
@@ -125,7 +125,7 @@ def test_each_api_has_a_sentence_and_operations(document: dict[str, Any]) -> Non
     assert document["info"]["version"]
 
 
-def test_every_operation_says_what_it_is_and_what_it_answers(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_summary_and_described_responses(document: dict[str, Any]) -> None:
     found = operations(document)
     assert not [name for name, operation in found.items() if not operation["summary"]]
     answers = [(name, status, answer) for name, operation in found.items() for status, answer in operation["responses"].items()]
@@ -137,10 +137,10 @@ def test_every_operation_says_what_it_is_and_what_it_answers(document: dict[str,
 def test_every_parameter_has_a_name_a_place_and_a_type(document: dict[str, Any]) -> None:
     for operation in operations(document).values():
         for parameter in operation.get("parameters", []):
-            told = next(iter(parameter["content"].values())) if "content" in parameter else parameter
+            found = next(iter(parameter["content"].values())) if "content" in parameter else parameter
             assert parameter["name"]
             assert parameter["in"] in ("path", "query", "header")
-            assert {"type", "anyOf", "enum"} & told["schema"].keys()
+            assert {"type", "anyOf", "enum"} & found["schema"].keys()
 
 
 def test_every_body_can_be_shown_as_a_call(document: dict[str, Any]) -> None:
@@ -150,6 +150,6 @@ def test_every_body_can_be_shown_as_a_call(document: dict[str, Any]) -> None:
             if media_type == "application/json":
                 assert isinstance(body["example"], dict), name
             else:
-                files = {field for field, told in body["schema"]["properties"].items() if told.get("format") == "binary"}
+                files = {field for field, found in body["schema"]["properties"].items() if found.get("format") == "binary"}
                 assert media_type == "multipart/form-data"
                 assert set(body["schema"]["required"]) <= files | body.get("example", {}).keys(), name

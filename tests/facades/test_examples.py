@@ -1,4 +1,4 @@
-"""Every example of the OpenAPI document is true: each request is sent, each answer is brought about by what it is named after."""
+"""Every example in the OpenAPI document is true: each request is sent, and each response is reproduced."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,21 +10,21 @@ import httpx
 import pytest
 
 from service.api import kie_docs
-from service.api.kie_uploads import decoded
+from service.api.kie_uploads import decode_base64
 from tests.facades.dialects import Aidge, Kaze, Kie, with_wrong_key
 from tests.service_process import Service, TestAccount
 
-Request = dict[str, Any]  # what httpx is told
+Request = dict[str, Any]  # arguments for httpx
 JSON = "application/json"
 DONE = {"cleaned", "created", "succeeded", "credits", "link", "uploaded", "submitted", "finished", "quota", "done"}
-MISSING = {"incomplete", "refused"}  # the first parameter that is required is left out
-WAITED_FOR = "/api/v1/download"  # of all other submissions only the acceptance is looked at: their jobs end at once
-UNSAID = ("requestId", "request_id")  # differ each time
+MISSING = {"incomplete", "refused"}  # the first required parameter is omitted
+WAITED_FOR = "/api/v1/download"  # of other submissions only the acceptance is checked; their jobs are ended at once
+UNSAID = ("requestId", "request_id")  # different each time
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who tries out what the document says. `tasks`: one that has ended, by facade."""
+    """A client that tries the document's examples. `tasks`: an ended one for each facade."""
 
     service: Service
     account: TestAccount
@@ -33,13 +33,13 @@ class Reader:
     aidge: Aidge = field(default_factory=Aidge)
 
     def request(self, path: str, method: str, operation: dict[str, Any]) -> Request:
-        """The operation's example, with addresses, tasks and keys that are real."""
-        told = {each["name"]: example_of(each) for each in operation.get("parameters", []) if each["in"] == "query"}
+        """The operation's example request with real URLs, tasks and keys."""
+        documented = {each["name"]: example_of(each) for each in operation.get("parameters", []) if each["in"] == "query"}
         body = operation.get("requestBody", {}).get("content", {})
         request: Request = {"method": method, "url": path, "headers": {"Authorization": f"Bearer {self.account.key}"}}
         if "removal" in path and path.startswith(("/ai", "/rest")):
-            told |= self.aidge.signed(self.account)
-        request["params"] = {name: self.real(path, name, value) for name, value in told.items() if value is not None}
+            documented |= self.aidge.signed(self.account)
+        request["params"] = {name: self.real(path, name, value) for name, value in documented.items() if value is not None}
         if JSON in body:
             request["json"] = self.real(path, "", body[JSON]["example"])
         elif "multipart/form-data" in body:
@@ -49,7 +49,7 @@ class Reader:
         return request
 
     def real(self, path: str, name: str, value: Any) -> Any:
-        """A value of the example, or what stands for it here."""
+        """The real value for an example's value."""
         if isinstance(value, dict):
             return {key: self.real(path, key, part) for key, part in value.items()}
         known: dict[str, Callable[[], str]] = {
@@ -71,14 +71,14 @@ class Reader:
         return self.service.client.request(**request)
 
     def denied(self, request: Request) -> Request:
-        """The same by a stranger."""
+        """The same with an unknown key."""
         stranger = with_wrong_key(self.account)
         body = request.get("json", {})
         changed = {**request, "headers": {"Authorization": f"Bearer {stranger.key}"}}
         return changed | ({"json": body | {"api_key": stranger.key}} if "api_key" in body else {})
 
     def poor(self) -> "Reader":
-        """Somebody without credits."""
+        """A client without credits."""
         return replace(self, account=self.service.account(credits=0))
 
 
@@ -92,7 +92,7 @@ def json_text(value: object) -> str:
 
 
 def kie_pixel() -> bytes:
-    return decoded(kie_docs.PIXEL)
+    return decode_base64(kie_docs.PIXEL)
 
 
 def without_first(request: Request, names: list[str]) -> Request:
@@ -103,7 +103,7 @@ def without_first(request: Request, names: list[str]) -> Request:
 
 
 def shape(value: Any) -> Any:
-    """Names and types, all the way down."""
+    """Names and types, recursively."""
     if isinstance(value, dict):
         return {name: shape(part) for name, part in value.items() if name not in UNSAID}
     if isinstance(value, list):
@@ -111,7 +111,7 @@ def shape(value: Any) -> Any:
     return "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
 
 
-def said(body: dict[str, Any]) -> dict[str, Any]:
+def message_of(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in UNSAID}
 
 
@@ -155,7 +155,7 @@ def test_every_example_of_the_dialects_is_true(reader: Reader, document: dict[st
 
 
 def asked(reader: Reader, path: str, method: str, operation: dict[str, Any], name: str) -> httpx.Response:
-    """The answer to a request that brings about what the example is named after."""
+    """The response to a request that reproduces the named example."""
     request = reader.request(path, method, operation)
     if name in ("denied", "invalid_key"):
         request = reader.denied(request)
@@ -179,11 +179,11 @@ def asked(reader: Reader, path: str, method: str, operation: dict[str, Any], nam
 
 
 def check(name: str, answer: dict[str, Any], example: dict[str, Any]) -> None:
-    """The same shape when it went well, else the same words."""
+    """Check for the same shape on success, and the same message on failure."""
     if name in DONE:
         assert shape(answer) == shape(example)
     else:
-        assert said(answer) == said(example)
+        assert message_of(answer) == message_of(example)
 
 
 def test_every_example_of_the_native_api_is_true(reader: Reader, document: dict[str, Any]) -> None:
@@ -201,15 +201,15 @@ def test_every_example_of_the_native_api_is_true(reader: Reader, document: dict[
     job_id = created.json()["id"]
     with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=reader.account.bearer) as events:
         lines = {line.partition(":")[0] for line in events.iter_lines() if line and not line.startswith(":")}
-    told = paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]["example"]
-    assert lines == {line.partition(":")[0] for line in told.splitlines() if line}
+    documented = paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]["example"]
+    assert lines == {line.partition(":")[0] for line in documented.splitlines() if line}
     for path, url in (("/v1/jobs/{job_id}", f"/v1/jobs/{job_id}"), ("/v1/jobs", "/v1/jobs?limit=1"), ("/v1/account", "/v1/account")):
         found = service.client.get(url, headers=reader.account.bearer).json()
         assert shape(found | ({"next_cursor": None} if "next_cursor" in found else {})) == example(path)
     assert service.client.get(f"/v1/jobs/{job_id}/result", headers=reader.account.bearer).status_code == 303
 
 
-def test_a_cancelled_job_is_as_the_document_says(reader: Reader, document: dict[str, Any]) -> None:
+def test_a_cancelled_job_matches_the_document(reader: Reader, document: dict[str, Any]) -> None:
     service = reader.service
     release = service.host.hold("/example.mp4", b"")
     bearer = reader.account.bearer
@@ -217,20 +217,20 @@ def test_a_cancelled_job_is_as_the_document_says(reader: Reader, document: dict[
         service.client.post("/v1/jobs", headers=bearer, json={"source_url": f"{service.host.url}/example.mp4"}).json()["id"]
         for _ in range(6)
     ]
-    waiting = service.client.post(f"/v1/jobs/{ids[-1]}/cancel", headers=bearer).json()  # the worker has hands for two
+    waiting = service.client.post(f"/v1/jobs/{ids[-1]}/cancel", headers=bearer).json()  # the worker runs two jobs at once
     release.set()
-    told = document["paths"]["/v1/jobs/{job_id}/cancel"]["post"]["responses"]["200"]["content"][JSON]["example"]
-    assert shape(waiting) == shape(told)
-    assert waiting["error"] == told["error"]
+    documented = document["paths"]["/v1/jobs/{job_id}/cancel"]["post"]["responses"]["200"]["content"][JSON]["example"]
+    assert shape(waiting) == shape(documented)
+    assert waiting["error"] == documented["error"]
 
 
-def test_what_operators_ask_is_as_the_document_says(service: Service, document: dict[str, Any]) -> None:
+def test_the_operations_endpoints_match_the_document(service: Service, document: dict[str, Any]) -> None:
     for path in ("/healthz", "/readyz"):
-        told = document["paths"][path]["get"]["responses"]["200"]["content"][JSON]["example"]
-        assert service.client.get(path).json() == told
+        documented = document["paths"][path]["get"]["responses"]["200"]["content"][JSON]["example"]
+        assert service.client.get(path).json() == documented
 
 
-def test_the_document_keeps_what_is_null(document: dict[str, Any]) -> None:
+def test_the_document_keeps_nulls_in_examples(document: dict[str, Any]) -> None:
     answers = document["paths"]["/api/v1/jobs/recordInfo"]["get"]["responses"]["200"]["content"][JSON]["examples"]
     assert answers["succeeded"]["value"]["data"] == kie_docs.RECORD
     assert not re.search(r"#/\$defs", str(document))

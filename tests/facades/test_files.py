@@ -1,4 +1,4 @@
-"""`/files` over real HTTP: what a browser, a player and a stranger get."""
+"""`/files` over real HTTP, for browsers, players and unauthorised clients."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ LAST = len(FILM) - 1
 
 
 class Site:
-    """A service that has nothing but `/files`."""
+    """A service with only `/files`."""
 
     def __init__(self, folder: Path) -> None:
         self.storage = Storage.open(str(folder))
@@ -85,7 +85,7 @@ def test_a_file_is_downloaded(client: httpx.Client, url: str) -> None:
     assert parsedate_to_datetime(answer.headers["last-modified"])
 
 
-def test_a_file_is_looked_at(client: httpx.Client, url: str) -> None:
+def test_head_returns_a_files_headers(client: httpx.Client, url: str) -> None:
     looked, downloaded = client.head(url), client.get(url)
     assert looked.status_code == 200
     assert looked.content == b""
@@ -104,7 +104,7 @@ def test_a_file_is_looked_at(client: httpx.Client, url: str) -> None:
         (f"{LAST}-{LAST + 100}", LAST, LAST),
     ],
 )
-def test_a_player_seeks(client: httpx.Client, url: str, asked: str, first: int, last: int) -> None:
+def test_ranges_are_served(client: httpx.Client, url: str, asked: str, first: int, last: int) -> None:
     answer = client.get(url, headers={"Range": f"bytes={asked}"})
     assert answer.status_code == 206
     assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(FILM)}"
@@ -120,7 +120,7 @@ def test_a_range_beyond_the_end_is_refused(client: httpx.Client, url: str) -> No
 
 
 @pytest.mark.parametrize("validator", ["etag", "last-modified"])
-def test_a_download_goes_on_only_if_the_file_is_still_the_same(client: httpx.Client, url: str, validator: str) -> None:
+def test_a_download_resumes_only_if_the_file_is_unchanged(client: httpx.Client, url: str, validator: str) -> None:
     same = client.head(url).headers[validator]
     assert client.get(url, headers={"Range": "bytes=10-19", "If-Range": same}).content == FILM[10:20]
     assert client.get(url, headers={"Range": "bytes=10-19", "If-Range": '"another"'}).content == FILM
@@ -132,7 +132,7 @@ def test_a_file_is_saved_under_its_name(client: httpx.Client, site: Site) -> Non
     assert chinese.headers["content-disposition"] == "attachment; filename*=utf-8''%E5%8E%BB%22%E6%B0%B4%E5%8D%B0%0D%0A.mp4"
 
 
-def test_a_link_that_does_not_fit_is_refused(client: httpx.Client, url: str) -> None:
+def test_a_link_with_a_wrong_signature_is_refused(client: httpx.Client, url: str) -> None:
     for forged in (
         url.replace("clean.mp4", "source.mp4"),
         url.replace("signature=", "signature=0"),
@@ -145,26 +145,26 @@ def test_a_link_that_does_not_fit_is_refused(client: httpx.Client, url: str) -> 
         assert_problem(client.get(forged), 403)
 
 
-def test_a_link_whose_end_is_no_number_is_refused(client: httpx.Client, url: str) -> None:
+def test_a_link_whose_expiry_is_not_a_number_is_refused(client: httpx.Client, url: str) -> None:
     answer = client.get(url.replace("expires=", "expires=x"))
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_link_that_is_over_is_refused(client: httpx.Client, site: Site) -> None:
+def test_an_expired_link_is_refused(client: httpx.Client, site: Site) -> None:
     answer = client.get(site.links.url(KEY, 0))
     assert_problem(answer, 403)
     assert answer.json()["detail"] == "the link has expired"
 
 
-def test_a_file_that_is_gone_is_told_so(client: httpx.Client, site: Site) -> None:
+def test_a_missing_file_is_a_404(client: httpx.Client, site: Site) -> None:
     for key in ("jobs/0f3c/gone.mp4", "jobs/0f3c"):
         answer = client.get(site.links.url(key, 60))
         assert_problem(answer, 404)
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_the_content_type_is_that_of_the_suffix(client: httpx.Client, site: Site) -> None:
+def test_the_content_type_follows_the_suffix(client: httpx.Client, site: Site) -> None:
     site.storage.put_bytes("jobs/1/page.png", b"<html><script>alert(1)</script>", "image/png")
     assert client.get(site.links.url("jobs/1/page.png", 60)).headers["content-type"] == "image/png"
 

@@ -1,4 +1,4 @@
-"""The kie dialect: what its documents show, byte for byte, and every code by its real cause."""
+"""The kie facade: the documented responses, byte for byte, and every code by its real cause."""
 
 import base64
 import json
@@ -13,22 +13,22 @@ import pytest
 from service.api.kie import FACADE
 from service.errors import FetchRefused
 from tests.fixture_host import Host, host
-from tests.front_desk import CLEAN, SOURCE, Customer, FrontDesk, front_desk
+from tests.workerless_server import CLEAN, SOURCE, Customer, WorkerlessServer, workerless_server
 
 MODEL = "sora-watermark-remover"
 CREATE = "/api/v1/jobs/createTask"
 RECORD = "/api/v1/jobs/recordInfo"
 POST = "https://sora.chatgpt.com/p/s_68e83bd7eee88191be79d2ba7158516f"
-VIDEO = "http://127.0.0.1:9/video.mp4"  # nothing fetches it: there is no worker
+VIDEO = "http://127.0.0.1:9/video.mp4"  # never fetched, as there is no worker
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 MP4 = b"\x00\x00\x00\x18ftypmp42 and so on"
 DENIED = '{"code":401,"msg":"You do not have access permissions"}'
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
-    with front_desk(tmp_path_factory.mktemp("kie"), FACADE) as desk:
-        yield desk
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerlessServer]:
+    with workerless_server(tmp_path_factory.mktemp("kie"), FACADE) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -41,50 +41,50 @@ def task(**values: Any) -> dict[str, Any]:
     return {"model": MODEL, "input": {"video_url": VIDEO}, **values}
 
 
-def create(desk: FrontDesk, customer: Customer, body: dict[str, Any] | None = None, prefix: str = "") -> dict[str, Any]:
-    answer = desk.client.post(prefix + CREATE, headers=customer.bearer, json=body or task())
+def create(server: WorkerlessServer, customer: Customer, body: dict[str, Any] | None = None, prefix: str = "") -> dict[str, Any]:
+    answer = server.client.post(prefix + CREATE, headers=customer.bearer, json=body or task())
     assert answer.status_code == 200
     return dict(answer.json())
 
 
-def created(desk: FrontDesk, customer: Customer, body: dict[str, Any] | None = None) -> str:
-    return str(create(desk, customer, body)["data"]["taskId"])
+def created(server: WorkerlessServer, customer: Customer, body: dict[str, Any] | None = None) -> str:
+    return str(create(server, customer, body)["data"]["taskId"])
 
 
-def told(desk: FrontDesk, customer: Customer, task_id: str) -> dict[str, Any]:
-    return dict(desk.client.get(RECORD, headers=customer.bearer, params={"taskId": task_id}).json()["data"])
+def task_record(server: WorkerlessServer, customer: Customer, task_id: str) -> dict[str, Any]:
+    return dict(server.client.get(RECORD, headers=customer.bearer, params={"taskId": task_id}).json()["data"])
 
 
-def test_the_documented_request_gets_the_documented_answer(desk: FrontDesk) -> None:
+def test_the_documented_request_gets_the_documented_answer(server: WorkerlessServer) -> None:
     body = {"model": MODEL, "callBackUrl": "https://your-domain.com/api/callback", "input": {"video_url": POST}}
-    answer = desk.client.post(CREATE, headers=desk.customer().bearer, json=body)
+    answer = server.client.post(CREATE, headers=server.customer().bearer, json=body)
     expected = r'\{"code":200,"msg":"success","data":\{"taskId":"task_sora-watermark-remover_\d{13}_[0-9a-f]{24}"\}\}'
     assert re.fullmatch(expected, answer.text)
 
 
-def test_a_task_from_its_creation_to_its_files(desk: FrontDesk) -> None:
-    customer = desk.customer(credits=3)
-    task_id = created(desk, customer)
-    waiting = told(desk, customer, task_id)
+def test_a_task_from_its_creation_to_its_files(server: WorkerlessServer) -> None:
+    customer = server.customer(credits=3)
+    task_id = created(server, customer)
+    waiting = task_record(server, customer, task_id)
     assert (waiting["state"], waiting["resultJson"], waiting["failCode"], waiting["failMsg"]) == ("waiting", None, None, None)
     assert json.loads(json.loads(waiting["param"])["input"]) == {"video_url": VIDEO}
-    desk.start(task_id)
-    assert told(desk, customer, task_id)["state"] == "generating"
-    desk.succeed(task_id)
-    done = told(desk, customer, task_id)
+    server.start(task_id)
+    assert task_record(server, customer, task_id)["state"] == "generating"
+    server.succeed(task_id)
+    done = task_record(server, customer, task_id)
     assert (done["state"], done["progress"], done["creditsConsumed"], done["failCode"]) == ("success", 100, 1, None)
     result = json.loads(done["resultJson"])
-    assert [desk.client.get(url).content for url in (*result["resultUrls"], *result["resultWaterMarkUrls"])] == [CLEAN, SOURCE]
-    assert desk.client.get("/api/v1/chat/credit", headers=customer.bearer).text == '{"code":200,"msg":"success","data":2}'
+    assert [server.client.get(url).content for url in (*result["resultUrls"], *result["resultWaterMarkUrls"])] == [CLEAN, SOURCE]
+    assert server.client.get("/api/v1/chat/credit", headers=customer.bearer).text == '{"code":200,"msg":"success","data":2}'
 
 
-def test_a_failed_task_tells_why_and_costs_nothing(desk: FrontDesk) -> None:
-    customer = desk.customer(credits=3)
-    task_id = created(desk, customer)
-    desk.fail(task_id, FetchRefused("the host said 403"))
-    failed = told(desk, customer, task_id)
+def test_a_failed_task_has_its_reason_and_is_refunded(server: WorkerlessServer) -> None:
+    customer = server.customer(credits=3)
+    task_id = created(server, customer)
+    server.fail(task_id, FetchRefused("the host said 403"))
+    failed = task_record(server, customer, task_id)
     assert (failed["state"], failed["failCode"], failed["failMsg"], failed["creditsConsumed"]) == ("fail", "400", "the host said 403", 0)
-    assert desk.client.get("/api/v1/chat/credit", headers=customer.bearer).json()["data"] == 3
+    assert server.client.get("/api/v1/chat/credit", headers=customer.bearer).json()["data"] == 3
 
 
 @pytest.mark.parametrize(
@@ -97,30 +97,30 @@ def test_a_failed_task_tells_why_and_costs_nothing(desk: FrontDesk) -> None:
     ],
     ids=["alias", "JSON text", "s3", "oss"],
 )
-def test_spellings_of_the_input(desk: FrontDesk, wanted: object) -> None:
-    customer = desk.customer()
-    assert create(desk, customer, task(input=wanted))["code"] == 200
-    assert desk.job_of(customer).spec.source_url == VIDEO
+def test_spellings_of_the_input(server: WorkerlessServer, wanted: object) -> None:
+    customer = server.customer()
+    assert create(server, customer, task(input=wanted))["code"] == 200
+    assert server.job_of(customer).spec.source_url == VIDEO
 
 
-def test_a_form_is_read_too(desk: FrontDesk) -> None:
+def test_a_form_is_accepted_too(server: WorkerlessServer) -> None:
     form = {"model": MODEL, "input": json.dumps({"video_url": VIDEO})}
-    assert desk.client.post(CREATE, headers=desk.customer().bearer, data=form).json()["code"] == 200
+    assert server.client.post(CREATE, headers=server.customer().bearer, data=form).json()["code"] == 200
 
 
-def test_json_is_read_whatever_it_is_said_to_be(desk: FrontDesk) -> None:
-    for kind in ("application/x-www-form-urlencoded", "text/plain"):  # the first is what curl says when it is told nothing
-        headers = desk.customer().bearer | {"Content-Type": kind}
-        assert desk.client.post(CREATE, headers=headers, content=json.dumps(task())).json()["code"] == 200
+def test_json_is_accepted_with_any_content_type(server: WorkerlessServer) -> None:
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):  # the first is curl's default
+        headers = server.customer().bearer | {"Content-Type": kind}
+        assert server.client.post(CREATE, headers=headers, content=json.dumps(task())).json()["code"] == 200
 
 
 @pytest.mark.parametrize("path", [CREATE, RECORD, "/api/v1/chat/credit", "/api/v1/common/download-url"])
-def test_strangers_are_denied_in_the_documented_words(desk: FrontDesk, path: str) -> None:
-    banned = desk.customer()
-    desk.accounts.set_banned(banned.account, True)
+def test_unauthorised_callers_get_the_documented_message(server: WorkerlessServer, path: str) -> None:
+    banned = server.customer()
+    server.accounts.set_banned(banned.account, True)
     method = "GET" if path in (RECORD, "/api/v1/chat/credit") else "POST"
     for headers in ({}, {"Authorization": "Bearer wrong"}, banned.bearer):
-        answer = desk.client.request(method, path, headers=headers)
+        answer = server.client.request(method, path, headers=headers)
         assert (answer.status_code, answer.text) == (200, DENIED)
 
 
@@ -139,55 +139,55 @@ def test_strangers_are_denied_in_the_documented_words(desk: FrontDesk, path: str
     ],
     ids=["other model", "no model", "no input", "no address", "bad JSON", "scheme", "too long", "upload method", "callback"],
 )
-def test_what_is_not_valid_is_422(desk: FrontDesk, body: dict[str, Any]) -> None:
-    answer = create(desk, desk.customer(), body)
+def test_invalid_parameters_are_422(server: WorkerlessServer, body: dict[str, Any]) -> None:
+    answer = create(server, server.customer(), body)
     assert (answer["code"], answer["data"]) == (422, None)
 
 
-def test_a_body_that_is_no_json_is_422(desk: FrontDesk) -> None:
-    assert desk.client.post(CREATE, headers=desk.customer().bearer, content=b"{").json()["code"] == 422
+def test_a_body_that_is_not_json_is_422(server: WorkerlessServer) -> None:
+    assert server.client.post(CREATE, headers=server.customer().bearer, content=b"{").json()["code"] == 422
 
 
-def test_no_credits(desk: FrontDesk) -> None:
-    answer = create(desk, desk.customer(credits=0))
+def test_no_credits(server: WorkerlessServer) -> None:
+    answer = create(server, server.customer(credits=0))
     assert answer == {"code": 402, "msg": "The current credits are insufficient. Please top up.", "data": None}
 
 
-def test_maintenance_and_share_links_only(desk: FrontDesk) -> None:
-    assert create(desk, desk.customer(), prefix="/closed")["code"] == 455
-    assert create(desk, desk.customer(), prefix="/sora")["code"] == 422
-    assert create(desk, desk.customer(), task(input={"video_url": POST}), prefix="/sora")["code"] == 200
+def test_maintenance_and_share_links_only(server: WorkerlessServer) -> None:
+    assert create(server, server.customer(), prefix="/closed")["code"] == 455
+    assert create(server, server.customer(), prefix="/sora")["code"] == 422
+    assert create(server, server.customer(), task(input={"video_url": POST}), prefix="/sora")["code"] == 200
 
 
-def test_an_unknown_task_in_the_documented_words(desk: FrontDesk) -> None:
-    someones = created(desk, desk.customer())
-    customer = desk.customer()
+def test_an_unknown_task_gets_the_documented_message(server: WorkerlessServer) -> None:
+    someones = created(server, server.customer())
+    customer = server.customer()
     for task_id in ("task_12345678", someones):
-        answer = desk.client.get(RECORD, headers=customer.bearer, params={"taskId": task_id})
+        answer = server.client.get(RECORD, headers=customer.bearer, params={"taskId": task_id})
         assert answer.text == '{"code":422,"msg":"recordInfo is null","data":null}'
-    missing = desk.client.get(RECORD, headers=customer.bearer)
+    missing = server.client.get(RECORD, headers=customer.bearer)
     assert missing.text == '{"code":400,"msg":"taskId parameter is required","data":null}'
 
 
-def test_twenty_tasks_in_ten_seconds_and_no_more(desk: FrontDesk) -> None:
-    customer = desk.customer(credits=0)
-    answers = [desk.client.post(CREATE, headers=customer.bearer, json=task()) for _ in range(21)]
+def test_twenty_tasks_in_ten_seconds_and_no_more(server: WorkerlessServer) -> None:
+    customer = server.customer(credits=0)
+    answers = [server.client.post(CREATE, headers=customer.bearer, json=task()) for _ in range(21)]
     assert [answer.status_code for answer in answers] == [200] * 20 + [429]
     assert answers[-1].json() == {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 10
 
 
-def test_another_method_is_405(desk: FrontDesk) -> None:
-    assert desk.client.get(CREATE).status_code == 405
+def test_another_method_is_405(server: WorkerlessServer) -> None:
+    assert server.client.get(CREATE).status_code == 405
 
 
 # Uploads.
 
 
-def test_an_upload_in_a_form_becomes_a_task(desk: FrontDesk) -> None:
-    customer = desk.customer()
+def test_an_upload_in_a_form_becomes_a_task(server: WorkerlessServer) -> None:
+    customer = server.customer()
     fields = {"uploadPath": "videos/user uploads", "fileName": "my clip.mp4"}
-    answer = desk.client.post("/api/file-stream-upload", headers=customer.bearer, data=fields, files={"file": ("a.mov", MP4)}).json()
+    answer = server.client.post("/api/file-stream-upload", headers=customer.bearer, data=fields, files={"file": ("a.mov", MP4)}).json()
     assert list(answer) == ["success", "code", "msg", "data"]
     assert (answer["success"], answer["code"], answer["msg"]) == (True, 200, "File uploaded successfully")
     data = answer["data"]
@@ -195,78 +195,78 @@ def test_an_upload_in_a_form_becomes_a_task(desk: FrontDesk) -> None:
     assert (data["fileName"], data["filePath"]) == ("my-clip.mp4", "videos/user-uploads/my-clip.mp4")
     assert (data["fileSize"], data["mimeType"]) == (len(MP4), "video/mp4")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", data["uploadedAt"])
-    assert desk.client.get(data["downloadUrl"]).content == MP4
-    assert create(desk, customer, task(input={"video_url": data["downloadUrl"]}))["code"] == 200
-    key = desk.job_of(customer).spec.source_key
+    assert server.client.get(data["downloadUrl"]).content == MP4
+    assert create(server, customer, task(input={"video_url": data["downloadUrl"]}))["code"] == 200
+    key = server.job_of(customer).spec.source_key
     assert key is not None
     assert re.fullmatch(rf"uploads/{customer.id}/[0-9a-f]{{24}}/videos/user-uploads/my-clip.mp4", key)
 
 
-def test_nobody_uses_anothers_upload(desk: FrontDesk) -> None:
+def test_an_upload_is_usable_by_its_owner_only(server: WorkerlessServer) -> None:
     fields = {"base64Data": base64.b64encode(MP4).decode(), "uploadPath": "videos"}
-    url = desk.client.post("/api/file-base64-upload", headers=desk.customer().bearer, json=fields).json()["data"]["downloadUrl"]
-    assert create(desk, desk.customer(), task(input={"video_url": url}))["code"] == 422
-    answer = desk.client.post("/api/v1/common/download-url", headers=desk.customer().bearer, json={"url": url})
+    url = server.client.post("/api/file-base64-upload", headers=server.customer().bearer, json=fields).json()["data"]["downloadUrl"]
+    assert create(server, server.customer(), task(input={"video_url": url}))["code"] == 422
+    answer = server.client.post("/api/v1/common/download-url", headers=server.customer().bearer, json={"url": url})
     assert answer.json()["code"] == 422
 
 
 @pytest.mark.parametrize("header", ["", "data:image/png;base64,"])
-def test_an_upload_as_base64(desk: FrontDesk, header: str) -> None:
+def test_an_upload_as_base64(server: WorkerlessServer, header: str) -> None:
     body = {"base64Data": header + base64.b64encode(PNG).decode(), "uploadPath": "../../images", "fileName": "../secret"}
-    data = desk.client.post("/api/file-base64-upload", headers=desk.customer().bearer, json=body).json()["data"]
+    data = server.client.post("/api/file-base64-upload", headers=server.customer().bearer, json=body).json()["data"]
     assert (data["filePath"], data["mimeType"]) == ("images/secret.png", "image/png")
-    assert desk.client.get(data["downloadUrl"]).content == PNG
+    assert server.client.get(data["downloadUrl"]).content == PNG
 
 
-def test_an_upload_by_address(desk: FrontDesk, there: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_by_url(server: WorkerlessServer, there: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     body = {"fileUrl": there.serve("/a%20clip.bin", MP4), "uploadPath": "videos"}
-    data = desk.client.post("/api/file-url-upload", headers=desk.customer().bearer, json=body).json()["data"]
+    data = server.client.post("/api/file-url-upload", headers=server.customer().bearer, json=body).json()["data"]
     assert (data["filePath"], data["fileSize"]) == ("videos/a-clip.mp4", len(MP4))
-    assert desk.client.get(data["downloadUrl"]).content == MP4
+    assert server.client.get(data["downloadUrl"]).content == MP4
     assert not list(tmp_path.iterdir()), "no temporary file is left"
 
 
 @pytest.mark.parametrize(
     "url", ["http://10.0.0.1/video.mp4", "file:///etc/passwd", "", "{there}/missing", "{there}/text", "{there}/long", "{there}/broken"]
 )
-def test_an_upload_by_an_address_that_is_no_use(desk: FrontDesk, there: Host, url: str) -> None:
+def test_an_upload_by_an_unusable_url(server: WorkerlessServer, there: Host, url: str) -> None:
     there.serve("/text", b"no media at all")
     there.serve("/long", MP4 + bytes(2**20))
     there.cut_off("/broken", MP4)
     body = {"fileUrl": url.format(there=there.url), "uploadPath": "videos"}
-    answer = desk.client.post("/api/file-url-upload", headers=desk.customer().bearer, json=body).json()
+    answer = server.client.post("/api/file-url-upload", headers=server.customer().bearer, json=body).json()
     assert (answer["success"], answer["code"]) == (False, 400)
     assert "data" not in answer
 
 
-def test_uploads_that_are_refused(desk: FrontDesk) -> None:
-    headers = desk.customer().bearer
+def test_invalid_uploads_are_refused(server: WorkerlessServer) -> None:
+    headers = server.customer().bearer
     form, text = "/api/file-stream-upload", "/api/file-base64-upload"
     refused = [
-        desk.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"file": ("a.mp4", b"no media")}),
-        desk.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"file": ("a.mp4", MP4 + bytes(2**21))}),
-        desk.client.post(form, headers=headers, files={"file": ("a.mp4", MP4)}),
-        desk.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"other": ("a.mp4", MP4)}),
-        desk.client.post(form, headers=headers, json={"uploadPath": "videos"}),
-        desk.client.post(form, headers=headers | {"Content-Type": "multipart/form-data"}, content=b"--"),
-        desk.client.post(text, headers=headers, json={"uploadPath": "videos", "base64Data": "%%%"}),
-        desk.client.post(text, headers=headers, json={"uploadPath": "videos", "base64Data": base64.b64encode(b"no media").decode()}),
-        desk.client.post(text, headers=headers, json={"base64Data": base64.b64encode(MP4).decode()}),
-        desk.client.post(text, headers=headers, json={"uploadPath": "videos"}),
+        server.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"file": ("a.mp4", b"no media")}),
+        server.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"file": ("a.mp4", MP4 + bytes(2**21))}),
+        server.client.post(form, headers=headers, files={"file": ("a.mp4", MP4)}),
+        server.client.post(form, headers=headers, data={"uploadPath": "videos"}, files={"other": ("a.mp4", MP4)}),
+        server.client.post(form, headers=headers, json={"uploadPath": "videos"}),
+        server.client.post(form, headers=headers | {"Content-Type": "multipart/form-data"}, content=b"--"),
+        server.client.post(text, headers=headers, json={"uploadPath": "videos", "base64Data": "%%%"}),
+        server.client.post(text, headers=headers, json={"uploadPath": "videos", "base64Data": base64.b64encode(b"no media").decode()}),
+        server.client.post(text, headers=headers, json={"base64Data": base64.b64encode(MP4).decode()}),
+        server.client.post(text, headers=headers, json={"uploadPath": "videos"}),
     ]
     assert [(answer.status_code, answer.json()["success"], answer.json()["code"]) for answer in refused] == [(200, False, 400)] * 10
-    denied = desk.client.post(form, data={"uploadPath": "videos"}, files={"file": ("a.mp4", MP4)})
+    denied = server.client.post(form, data={"uploadPath": "videos"}, files={"file": ("a.mp4", MP4)})
     assert denied.json() == {"success": False, "code": 401, "msg": "You do not have access permissions"}
 
 
-def test_a_direct_link_to_a_result(desk: FrontDesk) -> None:
-    customer = desk.customer()
-    task_id = created(desk, customer)
-    desk.succeed(task_id)
-    url = json.loads(told(desk, customer, task_id)["resultJson"])["resultUrls"][0]
-    answer = desk.client.post("/api/v1/common/download-url", headers=customer.bearer, json={"url": url}).json()
+def test_a_direct_link_to_a_result(server: WorkerlessServer) -> None:
+    customer = server.customer()
+    task_id = created(server, customer)
+    server.succeed(task_id)
+    url = json.loads(task_record(server, customer, task_id)["resultJson"])["resultUrls"][0]
+    answer = server.client.post("/api/v1/common/download-url", headers=customer.bearer, json={"url": url}).json()
     assert (answer["code"], answer["msg"]) == (200, "success")
-    assert desk.client.get(answer["data"]).content == CLEAN
-    foreign = desk.client.post("/api/v1/common/download-url", headers=customer.bearer, json={"url": VIDEO}).json()
+    assert server.client.get(answer["data"]).content == CLEAN
+    foreign = server.client.post("/api/v1/common/download-url", headers=customer.bearer, json={"url": VIDEO}).json()
     assert (foreign["code"], foreign["data"]) == (422, None)

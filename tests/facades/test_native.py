@@ -1,4 +1,4 @@
-"""The native API as its client sees it, over real HTTP; the worker's part is done by the test."""
+"""The native API over real HTTP, as clients see it; the tests do the worker's part."""
 
 import io
 import json
@@ -24,8 +24,8 @@ from service.jobs import store
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
 from service.timed_box import TimedBox
-from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
 from tests.service_process import Service, file
+from tests.workerless_server import CLEAN, Customer, WorkerlessServer, workerless_server
 
 VIDEO = "http://example.com/clip.mp4"
 MP4 = b"\x00\x00\x00\x18ftypmp42 a video"
@@ -33,33 +33,33 @@ PNG = b"\x89PNG\r\n\x1a\n a picture"
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
-    with front_desk(tmp_path_factory.mktemp("native"), FACADE) as desk:
-        yield desk
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerlessServer]:
+    with workerless_server(tmp_path_factory.mktemp("native"), FACADE) as server:
+        yield server
 
 
 @pytest.fixture
-def customer(desk: FrontDesk) -> Customer:
-    return desk.customer(credits=10)
+def customer(server: WorkerlessServer) -> Customer:
+    return server.customer(credits=10)
 
 
-def create(desk: FrontDesk, customer: Customer, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
-    return desk.client.post("/v1/jobs", headers=customer.bearer | (headers or {}), json={"source_url": VIDEO} | body)
+def create(server: WorkerlessServer, customer: Customer, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+    return server.client.post("/v1/jobs", headers=customer.bearer | (headers or {}), json={"source_url": VIDEO} | body)
 
 
 def upload(
-    desk: FrontDesk, customer: Customer, options: str = "{}", headers: dict[str, str] | None = None, **files: bytes
+    server: WorkerlessServer, customer: Customer, options: str = "{}", headers: dict[str, str] | None = None, **files: bytes
 ) -> httpx.Response:
     parts = {name: (f"{name}.bin", io.BytesIO(data)) for name, data in files.items()}
-    return desk.client.post("/v1/jobs", headers=customer.bearer | (headers or {}), data={"options": options}, files=parts)
+    return server.client.post("/v1/jobs", headers=customer.bearer | (headers or {}), data={"options": options}, files=parts)
 
 
-def get(desk: FrontDesk, customer: Customer, path: str, **headers: str) -> httpx.Response:
-    return desk.client.get(path, headers=customer.bearer | headers)
+def get(server: WorkerlessServer, customer: Customer, path: str, **headers: str) -> httpx.Response:
+    return server.client.get(path, headers=customer.bearer | headers)
 
 
-def newest(desk: FrontDesk, customer: Customer) -> Job:
-    return desk.job_of(customer)
+def newest(server: WorkerlessServer, customer: Customer) -> Job:
+    return server.job_of(customer)
 
 
 def assert_problem(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
@@ -76,124 +76,124 @@ def assert_problem(answer: httpx.Response, status: int, kind: str) -> dict[str, 
 # The life of a job.
 
 
-def test_a_job_from_an_address_to_its_result(desk: FrontDesk, customer: Customer) -> None:
-    created = create(desk, customer)
+def test_a_job_from_a_url_to_its_result(server: WorkerlessServer, customer: Customer) -> None:
+    created = create(server, customer)
     assert created.status_code == 201
     job = created.json()
     assert job["state"] == "queued"
     assert job["source_url"] == VIDEO
     assert created.headers["location"] == f"/v1/jobs/{job['id']}"
-    assert get(desk, customer, created.headers["location"]).json() == job
+    assert get(server, customer, created.headers["location"]).json() == job
 
-    desk.start(job["id"])
-    assert get(desk, customer, f"/v1/jobs/{job['id']}").json()["state"] == "cleaning"
-    assert_problem(get(desk, customer, f"/v1/jobs/{job['id']}/result"), 409, "job-not-ended")
+    server.start(job["id"])
+    assert get(server, customer, f"/v1/jobs/{job['id']}").json()["state"] == "cleaning"
+    assert_problem(get(server, customer, f"/v1/jobs/{job['id']}/result"), 409, "job-not-ended")
 
-    desk.succeed(job["id"])
-    done = get(desk, customer, f"/v1/jobs/{job['id']}").json()
+    server.succeed(job["id"])
+    done = get(server, customer, f"/v1/jobs/{job['id']}").json()
     assert (done["state"], done["progress_percent"], done["credits_used"], done["error"]) == ("succeeded", 100, 1, None)
-    assert desk.client.get(done["result"]["url"]).content == CLEAN
-    redirect = get(desk, customer, f"/v1/jobs/{job['id']}/result")
+    assert server.client.get(done["result"]["url"]).content == CLEAN
+    redirect = get(server, customer, f"/v1/jobs/{job['id']}/result")
     assert redirect.status_code == 303
-    assert desk.client.get(redirect.headers["location"]).content == CLEAN
+    assert server.client.get(redirect.headers["location"]).content == CLEAN
 
 
-def test_a_failed_job_tells_why_and_costs_nothing(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()
-    desk.fail(job["id"], TooLong("the video lasts 400 s, the limit is 360 s"))
-    failed = get(desk, customer, f"/v1/jobs/{job['id']}").json()
+def test_a_failed_job_has_its_reason_and_is_refunded(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()
+    server.fail(job["id"], TooLong("the video lasts 400 s, the limit is 360 s"))
+    failed = get(server, customer, f"/v1/jobs/{job['id']}").json()
     assert (failed["state"], failed["credits_used"], failed["result"]) == ("failed", 0, None)
-    assert failed["error"] == assert_problem(get(desk, customer, f"/v1/jobs/{job['id']}/result"), 422, "too-long")
-    assert get(desk, customer, "/v1/account").json()["total_credits"] == 10
+    assert failed["error"] == assert_problem(get(server, customer, f"/v1/jobs/{job['id']}/result"), 422, "too-long")
+    assert get(server, customer, "/v1/account").json()["total_credits"] == 10
 
 
-def test_the_account_knows_what_is_held_and_spent(desk: FrontDesk, customer: Customer) -> None:
-    first, second = (create(desk, customer).json()["id"] for _ in range(2))
-    desk.succeed(first)
-    account = get(desk, customer, "/v1/account").json()
+def test_the_account_shows_held_and_spent_credits(server: WorkerlessServer, customer: Customer) -> None:
+    first, second = (create(server, customer).json()["id"] for _ in range(2))
+    server.succeed(first)
+    account = get(server, customer, "/v1/account").json()
     assert (account["total_credits"], account["held_credits"], account["spent_credits"]) == (8, 1, 1)
-    desk.client.post(f"/v1/jobs/{second}/cancel", headers=customer.bearer)
-    assert get(desk, customer, "/v1/account").json()["held_credits"] == 0
+    server.client.post(f"/v1/jobs/{second}/cancel", headers=customer.bearer)
+    assert get(server, customer, "/v1/account").json()["held_credits"] == 0
 
 
-def test_a_job_tells_what_was_said_of_rights(desk: FrontDesk, customer: Customer) -> None:
-    assert create(desk, customer).json()["rights"] is None
-    assert create(desk, customer, rights="licensed").json()["rights"] == "licensed"
-    uploaded = upload(desk, customer, json.dumps({"rights": "owner"}), file=MP4)
+def test_a_job_shows_the_declared_rights(server: WorkerlessServer, customer: Customer) -> None:
+    assert create(server, customer).json()["rights"] is None
+    assert create(server, customer, rights="licensed").json()["rights"] == "licensed"
+    uploaded = upload(server, customer, json.dumps({"rights": "owner"}), file=MP4)
     assert uploaded.json()["rights"] == "owner"
-    assert newest(desk, customer).rights == "owner"
-    desk.accounts.declare(customer.account, "licensed", None)
-    assert create(desk, customer).json()["rights"] == "licensed"
-    assert get(desk, customer, "/v1/account").json()["rights"] == "licensed"
-    assert_problem(create(desk, customer, rights="stolen"), 422, "invalid-fields")
+    assert newest(server, customer).rights == "owner"
+    server.accounts.declare(customer.account, "licensed", None)
+    assert create(server, customer).json()["rights"] == "licensed"
+    assert get(server, customer, "/v1/account").json()["rights"] == "licensed"
+    assert_problem(create(server, customer, rights="stolen"), 422, "invalid-fields")
 
 
-def test_a_waiting_job_is_cancelled_at_once(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()
-    cancelled = desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer)
+def test_a_waiting_job_is_cancelled_at_once(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()
+    cancelled = server.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer)
     assert cancelled.status_code == 200
     assert cancelled.json()["state"] == "cancelled"
-    assert_problem(get(desk, customer, f"/v1/jobs/{job['id']}/result"), 409, "job-cancelled")
-    assert desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json() == cancelled.json()
+    assert_problem(get(server, customer, f"/v1/jobs/{job['id']}/result"), 409, "job-cancelled")
+    assert server.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json() == cancelled.json()
 
 
-def test_a_running_job_hears_that_it_is_cancelled(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()
-    desk.start(job["id"])
-    assert desk.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json()["state"] == "cleaning"
-    assert newest(desk, customer).cancel_asked
+def test_a_running_job_is_asked_to_stop(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()
+    server.start(job["id"])
+    assert server.client.post(f"/v1/jobs/{job['id']}/cancel", headers=customer.bearer).json()["state"] == "cleaning"
+    assert newest(server, customer).cancel_asked
 
 
 # Reports.
 
 
-def test_a_report_is_told_and_shown(desk: FrontDesk, customer: Customer) -> None:
-    job_id = create(desk, customer).json()["id"]
-    assert_problem(get(desk, customer, f"/v1/jobs/{job_id}/report"), 409, "job-not-ended")
+def test_a_report_is_available_as_json_and_as_a_page(server: WorkerlessServer, customer: Customer) -> None:
+    job_id = create(server, customer).json()["id"]
+    assert_problem(get(server, customer, f"/v1/jobs/{job_id}/report"), 409, "job-not-ended")
     report, page = json.dumps(EXAMPLE).encode(), b"<!doctype html><title>Report</title>"
-    succeed_with(desk, job_id, {"report_key": (".json", report), "report_page_key": (".html", page)})
-    told = get(desk, customer, f"/v1/jobs/{job_id}/report")
-    assert (told.status_code, told.headers["content-type"], told.content) == (200, "application/json", report)
-    shown = desk.client.get(get(desk, customer, f"/v1/jobs/{job_id}").json()["result"]["report_page_url"])
+    succeed_with(server, job_id, {"report_key": (".json", report), "report_page_key": (".html", page)})
+    received = get(server, customer, f"/v1/jobs/{job_id}/report")
+    assert (received.status_code, received.headers["content-type"], received.content) == (200, "application/json", report)
+    shown = server.client.get(get(server, customer, f"/v1/jobs/{job_id}").json()["result"]["report_page_url"])
     assert (shown.content, shown.headers["content-type"]) == (page, "text/html; charset=utf-8")
     assert shown.headers["content-security-policy"] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
     assert shown.headers["x-content-type-options"] == "nosniff"
-    assert_problem(get(desk, desk.customer(), f"/v1/jobs/{job_id}/report"), 404, "unknown-job")
+    assert_problem(get(server, server.customer(), f"/v1/jobs/{job_id}/report"), 404, "unknown-job")
 
-    desk.storage.delete_under(f"jobs/{job_id}")
-    assert_problem(get(desk, customer, f"/v1/jobs/{job_id}/report"), 404, "report-missing")
-
-
-def test_a_job_without_a_report(desk: FrontDesk, customer: Customer) -> None:
-    older, failed, cancelled = (create(desk, customer).json()["id"] for _ in range(3))
-    desk.succeed(older)
-    assert get(desk, customer, f"/v1/jobs/{older}").json()["result"]["report_page_url"] is None
-    assert_problem(get(desk, customer, f"/v1/jobs/{older}/report"), 404, "report-missing")
-    desk.fail(failed, TooLong("the video lasts 400 s, the limit is 360 s"))
-    assert_problem(get(desk, customer, f"/v1/jobs/{failed}/report"), 422, "too-long")
-    desk.client.post(f"/v1/jobs/{cancelled}/cancel", headers=customer.bearer)
-    assert_problem(get(desk, customer, f"/v1/jobs/{cancelled}/report"), 409, "job-cancelled")
+    server.storage.delete_under(f"jobs/{job_id}")
+    assert_problem(get(server, customer, f"/v1/jobs/{job_id}/report"), 404, "report-missing")
 
 
-def succeed_with(desk: FrontDesk, job_id: str, reports: dict[str, tuple[str, bytes]]) -> None:
-    """The worker's part, with reports: name of the result's field -> suffix and bytes."""
-    result = desk.succeed(job_id).result
+def test_a_job_without_a_report(server: WorkerlessServer, customer: Customer) -> None:
+    older, failed, cancelled = (create(server, customer).json()["id"] for _ in range(3))
+    server.succeed(older)
+    assert get(server, customer, f"/v1/jobs/{older}").json()["result"]["report_page_url"] is None
+    assert_problem(get(server, customer, f"/v1/jobs/{older}/report"), 404, "report-missing")
+    server.fail(failed, TooLong("the video lasts 400 s, the limit is 360 s"))
+    assert_problem(get(server, customer, f"/v1/jobs/{failed}/report"), 422, "too-long")
+    server.client.post(f"/v1/jobs/{cancelled}/cancel", headers=customer.bearer)
+    assert_problem(get(server, customer, f"/v1/jobs/{cancelled}/report"), 409, "job-cancelled")
+
+
+def succeed_with(server: WorkerlessServer, job_id: str, reports: dict[str, tuple[str, bytes]]) -> None:
+    """Do the worker's part, with reports: name of the result's field -> suffix and bytes."""
+    result = server.succeed(job_id).result
     assert result is not None
     for name, (suffix, data) in reports.items():
         key = f"jobs/{job_id}/report{suffix}"
-        desk.storage.put_bytes(key, data, "")
+        server.storage.put_bytes(key, data, "")
         result = replace(result, **{name: key})
-    with desk.database.write() as connection:
+    with server.database.write() as connection:
         store.update(connection, job_id, result=result.to_json())
 
 
-# What is asked for.
+# Requests.
 
 
-def test_options_reach_the_job(desk: FrontDesk, customer: Customer) -> None:
+def test_options_reach_the_job(server: WorkerlessServer, customer: Customer) -> None:
     box = {"x1": 0.1, "y1": 0.2, "x2": 0.3, "y2": 0.4, "first_seconds": 1, "last_seconds": 2.5}
     created = create(
-        desk,
+        server,
         customer,
         media="image",
         boxes=[box],
@@ -206,7 +206,7 @@ def test_options_reach_the_job(desk: FrontDesk, customer: Customer) -> None:
     )
     assert created.status_code == 201
     assert created.json()["callback_url"] == "http://example.com/done"
-    assert newest(desk, customer).spec == JobSpec(
+    assert newest(server, customer).spec == JobSpec(
         media="image",
         source_url=VIDEO,
         mask_url="http://example.com/mask.png",
@@ -218,13 +218,13 @@ def test_options_reach_the_job(desk: FrontDesk, customer: Customer) -> None:
 
 
 @pytest.mark.parametrize(("address", "media"), [("http://example.com/a.PNG?x=1", "image"), ("http://example.com/a", "video")])
-def test_the_address_tells_the_medium(desk: FrontDesk, customer: Customer, address: str, media: str) -> None:
-    assert create(desk, customer, source_url=address).json()["media"] == media
+def test_the_medium_is_taken_from_the_url(server: WorkerlessServer, customer: Customer, address: str, media: str) -> None:
+    assert create(server, customer, source_url=address).json()["media"] == media
 
 
-def test_boxes_stand_in_for_detection(desk: FrontDesk, customer: Customer) -> None:
-    assert create(desk, customer, boxes=[{"x1": 0, "y1": 0, "x2": 10, "y2": 10}]).status_code == 201
-    assert not newest(desk, customer).spec.detect
+def test_boxes_replace_detection(server: WorkerlessServer, customer: Customer) -> None:
+    assert create(server, customer, boxes=[{"x1": 0, "y1": 0, "x2": 10, "y2": 10}]).status_code == 201
+    assert not newest(server, customer).spec.detect
 
 
 BOX = {"x1": 0, "y1": 0, "x2": 1, "y2": 1}
@@ -254,14 +254,14 @@ BOX = {"x1": 0, "y1": 0, "x2": 1, "y2": 1}
         ({"colour": "blue"}, "colour"),
     ],
 )
-def test_a_field_that_does_not_fit_is_named(desk: FrontDesk, customer: Customer, body: dict[str, Any], field: str) -> None:
-    problem = assert_problem(create(desk, customer, **body), 422, "invalid-fields")
+def test_an_invalid_field_is_named(server: WorkerlessServer, customer: Customer, body: dict[str, Any], field: str) -> None:
+    problem = assert_problem(create(server, customer, **body), 422, "invalid-fields")
     assert [error["field"] for error in problem["errors"]] == [field]
-    assert get(desk, customer, "/v1/jobs").json()["data"] == []
+    assert get(server, customer, "/v1/jobs").json()["data"] == []
 
 
-def test_all_faults_are_told_at_once(desk: FrontDesk, customer: Customer) -> None:
-    problem = assert_problem(create(desk, customer, source_url="x", priority=0), 422, "invalid-fields")
+def test_all_invalid_fields_are_reported_at_once(server: WorkerlessServer, customer: Customer) -> None:
+    problem = assert_problem(create(server, customer, source_url="x", priority=0), 422, "invalid-fields")
     assert {error["field"] for error in problem["errors"]} == {"source_url", "priority"}
 
 
@@ -277,41 +277,41 @@ def test_all_faults_are_told_at_once(desk: FrontDesk, customer: Customer) -> Non
         ("multipart/form-data; boundary=x", b"--y", 400, "parameter-error"),
     ],
 )
-def test_a_body_that_cannot_be_read(desk: FrontDesk, customer: Customer, content_type: str, content: bytes, status: int, kind: str) -> None:
-    answer = desk.client.post("/v1/jobs", headers=customer.bearer | {"Content-Type": content_type}, content=content)
+def test_a_malformed_body(server: WorkerlessServer, customer: Customer, content_type: str, content: bytes, status: int, kind: str) -> None:
+    answer = server.client.post("/v1/jobs", headers=customer.bearer | {"Content-Type": content_type}, content=content)
     assert_problem(answer, status, kind)
 
 
-def test_a_file_of_ones_own_is_a_source_and_anothers_is_not(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()["id"]
-    desk.succeed(job)
-    link = get(desk, customer, f"/v1/jobs/{job}").json()["result"]["url"]
-    again = create(desk, customer, source_url=link)
+def test_only_the_accounts_own_files_can_be_sources(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()["id"]
+    server.succeed(job)
+    link = get(server, customer, f"/v1/jobs/{job}").json()["result"]["url"]
+    again = create(server, customer, source_url=link)
     assert again.status_code == 201
     assert again.json()["source_url"] is None
-    assert newest(desk, customer).spec.source_key == f"jobs/{job}/clean.mp4"
-    assert_problem(create(desk, desk.customer(), source_url=link), 422, "media-address-invalid")
+    assert newest(server, customer).spec.source_key == f"jobs/{job}/clean.mp4"
+    assert_problem(create(server, server.customer(), source_url=link), 422, "media-address-invalid")
 
 
 # Uploads.
 
 
-def test_an_upload_and_its_mask_are_stored_by_their_bytes(desk: FrontDesk, customer: Customer) -> None:
-    created = upload(desk, customer, json.dumps({"remove_audio": True}), file=MP4, mask=PNG)
+def test_an_upload_and_its_mask_are_stored_with_the_suffix_of_their_type(server: WorkerlessServer, customer: Customer) -> None:
+    created = upload(server, customer, json.dumps({"remove_audio": True}), file=MP4, mask=PNG)
     assert created.status_code == 201
-    wish = newest(desk, customer).spec
-    assert (wish.media, wish.source_url, wish.remove_audio, wish.detect) == ("video", None, True, False)
-    assert wish.source_key
-    assert wish.mask_key
-    assert wish.source_key.startswith(f"uploads/{customer.id}/")
-    assert wish.source_key.endswith(".mp4")
-    assert wish.mask_key.endswith(".png")
-    assert desk.storage.get_bytes(wish.source_key) == MP4
-    assert desk.storage.get_bytes(wish.mask_key) == PNG
+    spec = newest(server, customer).spec
+    assert (spec.media, spec.source_url, spec.remove_audio, spec.detect) == ("video", None, True, False)
+    assert spec.source_key
+    assert spec.mask_key
+    assert spec.source_key.startswith(f"uploads/{customer.id}/")
+    assert spec.source_key.endswith(".mp4")
+    assert spec.mask_key.endswith(".png")
+    assert server.storage.get_bytes(spec.source_key) == MP4
+    assert server.storage.get_bytes(spec.mask_key) == PNG
 
 
-def test_a_picture_is_known_by_its_bytes(desk: FrontDesk, customer: Customer) -> None:
-    assert upload(desk, customer, file=PNG).json()["media"] == "image"
+def test_a_picture_is_recognised_by_its_bytes(server: WorkerlessServer, customer: Customer) -> None:
+    assert upload(server, customer, file=PNG).json()["media"] == "image"
 
 
 @pytest.mark.parametrize(
@@ -330,102 +330,102 @@ def test_a_picture_is_known_by_its_bytes(desk: FrontDesk, customer: Customer) ->
         ("{}", {"file": MP4, "mask": PNG, "more": PNG}, 400, "parameter-error"),
     ],
 )
-def test_a_refused_upload_leaves_nothing(
-    desk: FrontDesk, customer: Customer, options: str, files: dict[str, Any], status: int, kind: str
+def test_a_refused_upload_stores_nothing(
+    server: WorkerlessServer, customer: Customer, options: str, files: dict[str, Any], status: int, kind: str
 ) -> None:
-    assert_problem(upload(desk, customer, options, **files), status, kind)
-    assert not list(desk.storage.list_under(f"uploads/{customer.id}"))
+    assert_problem(upload(server, customer, options, **files), status, kind)
+    assert not list(server.storage.list_under(f"uploads/{customer.id}"))
 
 
-def test_an_upload_without_credits_leaves_nothing(desk: FrontDesk) -> None:
-    poor = desk.customer(credits=0)
-    assert_problem(upload(desk, poor, file=MP4), 402, "insufficient-credits")
-    assert not list(desk.storage.list_under(f"uploads/{poor.id}"))
+def test_an_upload_without_credits_stores_nothing(server: WorkerlessServer) -> None:
+    poor = server.customer(credits=0)
+    assert_problem(upload(server, poor, file=MP4), 402, "insufficient-credits")
+    assert not list(server.storage.list_under(f"uploads/{poor.id}"))
 
 
 # The same request again.
 
 
-def test_a_repeated_request_finds_its_job(desk: FrontDesk, customer: Customer) -> None:
+def test_a_repeated_request_returns_its_job(server: WorkerlessServer, customer: Customer) -> None:
     key = {"Idempotency-Key": "order 66"}
-    first, again = (create(desk, customer, key) for _ in range(2))
+    first, again = (create(server, customer, key) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
     assert again.headers["idempotent-replayed"] == "true"
     assert "idempotent-replayed" not in first.headers
-    assert get(desk, customer, "/v1/account").json()["held_credits"] == 1
+    assert get(server, customer, "/v1/account").json()["held_credits"] == 1
 
 
-def test_a_key_stands_for_one_request_of_one_account(desk: FrontDesk, customer: Customer) -> None:
+def test_an_idempotency_key_belongs_to_one_request_of_one_account(server: WorkerlessServer, customer: Customer) -> None:
     key = {"Idempotency-Key": "order 66"}
-    first = create(desk, customer, key)
-    assert_problem(create(desk, customer, key, remove_audio=True), 422, "idempotency-key-reused")
-    assert create(desk, desk.customer(), key).json()["id"] != first.json()["id"]
+    first = create(server, customer, key)
+    assert_problem(create(server, customer, key, remove_audio=True), 422, "idempotency-key-reused")
+    assert create(server, server.customer(), key).json()["id"] != first.json()["id"]
 
 
-def test_a_repeated_upload_is_kept_once(desk: FrontDesk, customer: Customer) -> None:
+def test_a_repeated_upload_is_stored_once(server: WorkerlessServer, customer: Customer) -> None:
     key = {"Idempotency-Key": "order 66"}
-    first, again = (upload(desk, customer, headers=key, file=MP4) for _ in range(2))
+    first, again = (upload(server, customer, headers=key, file=MP4) for _ in range(2))
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
-    assert_problem(upload(desk, customer, headers=key, file=MP4 + b"!"), 422, "idempotency-key-reused")
-    assert list(desk.storage.list_under(f"uploads/{customer.id}")) == [newest(desk, customer).spec.source_key]
+    assert_problem(upload(server, customer, headers=key, file=MP4 + b"!"), 422, "idempotency-key-reused")
+    assert list(server.storage.list_under(f"uploads/{customer.id}")) == [newest(server, customer).spec.source_key]
 
 
-def test_what_came_to_nothing_may_be_asked_for_again(desk: FrontDesk, customer: Customer) -> None:
+def test_a_failed_request_can_be_repeated(server: WorkerlessServer, customer: Customer) -> None:
     key = {"Idempotency-Key": "order 66"}
-    first = create(desk, customer, key).json()["id"]
-    desk.fail(first, FetchRefused("the host says 404"))
-    again = create(desk, customer, key)
+    first = create(server, customer, key).json()["id"]
+    server.fail(first, FetchRefused("the host says 404"))
+    again = create(server, customer, key)
     assert again.status_code == 201
     assert again.json()["id"] != first
 
 
-# Who asks.
+# Authentication.
 
 
-def test_a_request_without_a_key(desk: FrontDesk) -> None:
-    answer = desk.client.post("/v1/jobs", content=b"{")  # the key comes before the parameters
+def test_a_request_without_a_key(server: WorkerlessServer) -> None:
+    answer = server.client.post("/v1/jobs", content=b"{")  # the key is checked before the parameters
     assert_problem(answer, 401, "key-missing")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs?limit=0", "/v1/account", "/v1/jobs/job_1", "/v1/jobs/job_1/events"])
-def test_a_request_with_a_wrong_key(desk: FrontDesk, path: str) -> None:
-    answer = desk.client.get(path, headers={"Authorization": "Bearer wrong"})
+def test_a_request_with_a_wrong_key(server: WorkerlessServer, path: str) -> None:
+    answer = server.client.get(path, headers={"Authorization": "Bearer wrong"})
     assert_problem(answer, 401, "key-invalid")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_banned_and_gone_accounts(desk: FrontDesk, customer: Customer) -> None:
-    desk.accounts.set_banned(customer.account, True)
-    assert_problem(create(desk, customer), 403, "account-banned")
-    desk.accounts.delete(customer.account)
-    assert_problem(create(desk, customer), 401, "account-missing")
+def test_banned_and_deleted_accounts(server: WorkerlessServer, customer: Customer) -> None:
+    server.accounts.set_banned(customer.account, True)
+    assert_problem(create(server, customer), 403, "account-banned")
+    server.accounts.delete(customer.account)
+    assert_problem(create(server, customer), 401, "account-missing")
 
 
-def test_a_job_is_its_owners_alone(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()["id"]
-    stranger = desk.customer()
+def test_a_job_is_visible_only_to_its_owner(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()["id"]
+    stranger = server.customer()
     for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/events", f"/v1/jobs/{job}/result", "/v1/jobs/job_1", "/v1/jobs/%00"):
-        assert_problem(get(desk, stranger, path), 404, "unknown-job")
-    assert_problem(desk.client.post(f"/v1/jobs/{job}/cancel", headers=stranger.bearer), 404, "unknown-job")
+        assert_problem(get(server, stranger, path), 404, "unknown-job")
+    assert_problem(server.client.post(f"/v1/jobs/{job}/cancel", headers=stranger.bearer), 404, "unknown-job")
 
 
-def test_too_few_credits(desk: FrontDesk) -> None:
-    problem = assert_problem(create(desk, desk.customer(credits=0)), 402, "insufficient-credits")
+def test_too_few_credits(server: WorkerlessServer) -> None:
+    problem = assert_problem(create(server, server.customer(credits=0)), 402, "insufficient-credits")
     assert (problem["current_credits"], problem["required_credits"]) == (0, 1)
 
 
-def test_too_many_requests(desk: FrontDesk) -> None:
-    customer = desk.customer(credits=20)
-    assert {create(desk, customer).status_code for _ in range(20)} == {201}
-    answer = create(desk, customer)
+def test_too_many_requests(server: WorkerlessServer) -> None:
+    customer = server.customer(credits=20)
+    assert {create(server, customer).status_code for _ in range(20)} == {201}
+    answer = create(server, customer)
     assert_problem(answer, 429, "rate-limited")
     assert 1 <= int(answer.headers["retry-after"]) <= 10
 
 
-def test_maintenance(desk: FrontDesk, customer: Customer) -> None:
-    answer = desk.client.post("/closed/v1/jobs", headers=customer.bearer, json={"source_url": VIDEO})
+def test_maintenance(server: WorkerlessServer, customer: Customer) -> None:
+    answer = server.client.post("/closed/v1/jobs", headers=customer.bearer, json={"source_url": VIDEO})
     assert_problem(answer, 503, "maintenance")
     assert int(answer.headers["retry-after"]) > 0
 
@@ -433,32 +433,32 @@ def test_maintenance(desk: FrontDesk, customer: Customer) -> None:
 # Lists.
 
 
-def test_pages_show_every_job_once(desk: FrontDesk, customer: Customer) -> None:
-    ids = [submit(desk, customer).id for _ in range(10)]  # some within one millisecond
+def test_pages_show_every_job_once(server: WorkerlessServer, customer: Customer) -> None:
+    ids = [submit(server, customer).id for _ in range(10)]  # some in the same millisecond
     seen: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = get(desk, customer, f"/v1/jobs?limit=3{cursor and f'&cursor={cursor}'}").json()
+        page = get(server, customer, f"/v1/jobs?limit=3{cursor and f'&cursor={cursor}'}").json()
         seen += [job["id"] for job in page["data"]]
         cursor = page["next_cursor"]
     assert len(seen) == 10
     assert set(seen) == set(ids)
 
 
-def test_a_list_holds_the_jobs_of_all_facades(desk: FrontDesk, customer: Customer) -> None:
-    job = submit(desk, customer, "task_")
-    assert [each["id"] for each in get(desk, customer, "/v1/jobs").json()["data"]] == [job.id]
-    assert get(desk, customer, f"/v1/jobs/{job.id}").status_code == 200
+def test_the_list_contains_jobs_of_all_facades(server: WorkerlessServer, customer: Customer) -> None:
+    job = submit(server, customer, "task_")
+    assert [each["id"] for each in get(server, customer, "/v1/jobs").json()["data"]] == [job.id]
+    assert get(server, customer, f"/v1/jobs/{job.id}").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=many", "cursor=1", "cursor=1-99999", "cursor=%00"])
-def test_a_page_that_does_not_exist(desk: FrontDesk, customer: Customer, query: str) -> None:
-    problem = assert_problem(get(desk, customer, f"/v1/jobs?{query}"), 422, "invalid-fields")
+def test_an_invalid_cursor(server: WorkerlessServer, customer: Customer, query: str) -> None:
+    problem = assert_problem(get(server, customer, f"/v1/jobs?{query}"), 422, "invalid-fields")
     assert [error["field"] for error in problem["errors"]] == [query.partition("=")[0]]
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(1, 5))
-def test_a_cursor_finds_its_place_among_jobs_of_one_moment(moments: list[int], limit: int) -> None:
+def test_a_cursor_works_among_jobs_of_the_same_millisecond(moments: list[int], limit: int) -> None:
     jobs = [job_at(number, at_ms) for number, at_ms in enumerate(sorted(moments, reverse=True))]
     seen: list[Job] = []
     place: Cursor | None = Cursor()
@@ -473,40 +473,40 @@ def test_a_cursor_finds_its_place_among_jobs_of_one_moment(moments: list[int], l
 # Events.
 
 
-def follow(desk: FrontDesk, customer: Customer, job_id: str, **headers: str) -> Iterator[dict[str, str]]:
+def follow(server: WorkerlessServer, customer: Customer, job_id: str, **headers: str) -> Iterator[dict[str, str]]:
     """A client of server-sent events."""
-    with desk.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=customer.bearer | headers) as answer:
+    with server.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=customer.bearer | headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.iter_lines()
         while event := dict(line.split(": ", 1) for line in takewhile(bool, lines)):
             yield event
 
 
-def test_events_tell_the_life_of_a_job(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()["id"]
-    events = follow(desk, customer, job)
+def test_events_report_the_states_of_a_job(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()["id"]
+    events = follow(server, customer, job)
     assert json.loads(next(events)["data"])["state"] == "queued"
     assert json.loads(next(events)["data"]) == {"progress_percent": 0}
-    desk.start(job)
+    server.start(job)
     assert [json.loads(next(events)["data"])["state"] for _ in range(2)] == ["fetching", "cleaning"]
-    with desk.database.write() as connection:
+    with server.database.write() as connection:
         store.update(connection, job, progress_percent=40)
     progress = next(events)
     assert progress["event"] == "progress"
     assert json.loads(progress["data"]) == {"progress_percent": 40}
-    desk.succeed(job)
+    server.succeed(job)
     rest = list(events)
     assert [(event["id"], json.loads(event["data"])["state"]) for event in rest] == [("4", "publishing"), ("5", "succeeded")]
 
 
-def test_events_go_on_where_a_client_left(desk: FrontDesk, customer: Customer) -> None:
-    job = create(desk, customer).json()["id"]
-    desk.start(job)
-    desk.fail(job, FetchRefused("the host says 404"))
-    ids = [event["id"] for event in follow(desk, customer, job, **{"Last-Event-ID": "2"})]
+def test_events_resume_where_a_client_disconnected(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()["id"]
+    server.start(job)
+    server.fail(job, FetchRefused("the host says 404"))
+    ids = [event["id"] for event in follow(server, customer, job, **{"Last-Event-ID": "2"})]
     assert ids == ["3", "4"]
-    assert get(desk, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "4"}).status_code == 204
-    assert_problem(get(desk, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "x"}), 422, "invalid-fields")
+    assert get(server, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "4"}).status_code == 204
+    assert_problem(get(server, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "x"}), 422, "invalid-fields")
 
 
 # Callbacks and the document.
@@ -526,8 +526,8 @@ def test_a_job_with_a_worker_from_its_file_to_its_callback(service: Service) -> 
     assert clean.headers["content-type"] == "video/mp4"
     assert clean.content[4:8] == b"ftyp"
 
-    (told,) = service.host.wait_for_posts(1, "/native-done")
-    event = json.loads(told.body)
+    (received,) = service.host.wait_for_posts(1, "/native-done")
+    event = json.loads(received.body)
     job = service.client.get(f"/v1/jobs/{job_id}", headers=account.bearer).json()
     report = ReportView.model_validate(service.client.get(f"/v1/jobs/{job_id}/report", headers=account.bearer).json())
     assert (report.files[0].mark_found, report.files[0].placements[0].matte) == (True, 0)
@@ -536,47 +536,47 @@ def test_a_job_with_a_worker_from_its_file_to_its_callback(service: Service) -> 
     assert "data:image/jpeg" in page.text
     assert event["type"] == "job.succeeded"
     assert event["data"] | {"result": None} == job | {"result": None}
-    assert told.headers["X-Webhook-Signature"] == signature("whsec_test", job_id, int(told.headers["X-Webhook-Timestamp"]))
+    assert received.headers["X-Webhook-Signature"] == signature("whsec_test", job_id, int(received.headers["X-Webhook-Timestamp"]))
 
 
-def test_a_callback_tells_the_job_and_keeps_its_id(desk: FrontDesk, customer: Customer) -> None:
-    job = desk.succeed(create(desk, customer).json()["id"])
-    told = callback(job, desk.links, 600)
-    assert told.task_id == job.id
-    assert told.body["type"] == "job.succeeded"
-    assert told.body["created"] == (job.finished_ms or 0) // 1000
-    assert told.body["data"]["id"] == job.id
-    assert told.body["id"] == callback(job, desk.links, 600).body["id"]
-    assert told.body["id"] != callback(desk.succeed(create(desk, customer).json()["id"]), desk.links, 600).body["id"]
+def test_a_callback_contains_the_job_and_keeps_its_id(server: WorkerlessServer, customer: Customer) -> None:
+    job = server.succeed(create(server, customer).json()["id"])
+    received = callback(job, server.links, 600)
+    assert received.task_id == job.id
+    assert received.body["type"] == "job.succeeded"
+    assert received.body["created"] == (job.finished_ms or 0) // 1000
+    assert received.body["data"]["id"] == job.id
+    assert received.body["id"] == callback(job, server.links, 600).body["id"]
+    assert received.body["id"] != callback(server.succeed(create(server, customer).json()["id"]), server.links, 600).body["id"]
 
 
-def test_a_callback_of_a_failed_job_says_why(desk: FrontDesk, customer: Customer) -> None:
-    job = desk.fail(create(desk, customer).json()["id"], errors.FetchUnavailable("the host does not answer"))
-    body = callback(job, desk.links, 600).body
+def test_a_callback_of_a_failed_job_has_its_reason(server: WorkerlessServer, customer: Customer) -> None:
+    job = server.fail(create(server, customer).json()["id"], errors.FetchUnavailable("the host does not answer"))
+    body = callback(job, server.links, 600).body
     assert body["type"] == "job.failed"
     assert body["data"]["error"]["type"] == "urn:cleanplate:problem:fetch-unavailable"
 
 
-def test_the_documents_examples_are_true(desk: FrontDesk, customer: Customer) -> None:
-    assert create(desk, customer, **native_docs.NEW_JOB).status_code == 201
+def test_the_documents_examples_are_true(server: WorkerlessServer, customer: Customer) -> None:
+    assert create(server, customer, **native_docs.NEW_JOB).status_code == 201
     for model, example in ((JobView, native_docs.JOB), (JobView, native_docs.DONE), (AccountView, native_docs.ACCOUNT)):
         assert TypeAdapter(model).validate_python(example).model_dump(mode="json") == example
     assert TypeAdapter(ReportView).validate_python(EXAMPLE).model_dump(mode="json") == EXAMPLE
     assert JobPage.model_validate({"data": [native_docs.DONE], "next_cursor": None})
 
 
-def test_the_document_stands_alone(desk: FrontDesk) -> None:
+def test_the_document_is_self_contained(server: WorkerlessServer) -> None:
     app = FastAPI()
-    app.include_router(FACADE.router(desk.context))
+    app.include_router(FACADE.router(server.context))
     document = json.dumps(app.openapi())
     assert "#/$defs" not in document
     assert all(name in app.openapi()["components"]["schemas"] for name in ("JobView", "ProblemView", "AccountView"))
 
 
-def submit(desk: FrontDesk, customer: Customer, prefix: str = "job_") -> Job:
-    return desk.context.job_service.submit(NewJob(new_id(prefix, 1), customer.id, "kie", JobSpec("video", VIDEO)))
+def submit(server: WorkerlessServer, customer: Customer, prefix: str = "job_") -> Job:
+    return server.context.job_service.submit(NewJob(new_id(prefix, 1), customer.id, "kie", JobSpec("video", VIDEO)))
 
 
 def job_at(number: int, at_ms: int) -> Job:
-    wish = JobSpec("video", VIDEO)
-    return Job(str(number), 1, "native", State.QUEUED, wish, {}, None, 1, 0, 0, at_ms, at_ms, None, None, None, None, None)
+    spec = JobSpec("video", VIDEO)
+    return Job(str(number), 1, "native", State.QUEUED, spec, {}, None, 1, 0, 0, at_ms, at_ms, None, None, None, None, None)

@@ -1,4 +1,4 @@
-"""What a machine makes up from the OpenAPI document: never a fault of ours, and never an answer that the document does not tell of."""
+"""Requests generated from the OpenAPI document: no internal error, and no response that the document does not describe."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from tests.service_process import Service, TestAccount, running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-SKIPPED = r"^/(readyz|metrics)$"  # they tell of the machine; test_operations.py asks them
+SKIPPED = r"^/(readyz|metrics)$"  # they describe the machine; tested in test_operations.py
 
 FEW = settings(
     max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
@@ -22,7 +22,7 @@ FEW = settings(
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose jobs wait for ever, and which ends a request that waits for one."""
+    """A service whose jobs wait for ever, and whose synchronous requests end at once."""
     with running(tmp_path_factory.mktemp("schemathesis"), worker=False, hold_seconds="0.05", rate_read="100000/second") as service:
         yield service
 
@@ -37,7 +37,7 @@ def document(quiet: Service) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_dict(quiet.client.get("/openapi.json").json(), config=SchemathesisConfig()).exclude(path_regex=SKIPPED)
 
 
-def test_no_request_is_a_surprise(
+def test_responses_to_generated_requests_match_the_document(
     document: schemathesis.BaseSchema, quiet: Service, account: TestAccount, subtests: pytest.Subtests
 ) -> None:
     for found in document.get_all_operations():
@@ -47,7 +47,7 @@ def test_no_request_is_a_surprise(
 
 
 def asked(operation: schemathesis.APIOperation[Any, Any, Any, Any], quiet: Service, account: TestAccount) -> None:
-    """Ask for one operation in several ways, most of them by an account that exists."""
+    """Call one operation with several generated requests, most with a valid key."""
 
     @FEW
     @given(case=operation.as_strategy())

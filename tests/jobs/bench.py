@@ -1,4 +1,4 @@
-"""The core of the service on a real database, without a worker: a test does the worker's part.
+"""The job service on a real database, without a worker: tests do the worker's part.
 
 with bench(url) as it:
     account = it.customer(one_time=1, paid=2)
@@ -24,13 +24,13 @@ from service.jobs.queues import Queues
 from service.jobs.vault import Vault
 
 URL = "http://example.com/video.mp4"
-WAY = (State.FETCHING, State.CLEANING, State.PUBLISHING)
+RUNNING_STATES = (State.FETCHING, State.CLEANING, State.PUBLISHING)
 PRICES: Price = {"video": 3, "image": 1}
 
 
 @dataclass(frozen=True)
 class Bench:
-    """See the module."""
+    """A job service with its parts; see the module's docstring."""
 
     database: Database
     accounts: Accounts
@@ -39,8 +39,8 @@ class Bench:
     job_service: JobService
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def ruled(self, **rules: Any) -> "Bench":
-        """The same with a desk of other rules."""
+    def with_rules(self, **rules: Any) -> "Bench":
+        """The same with other rules."""
         return replace(self, job_service=JobService(self.database, self.accounts, self.queues, self.finalizer, Rules(**rules)))
 
     def customer(self, one_time: int = 0, paid: int = 0) -> Account:
@@ -70,20 +70,20 @@ class Bench:
 
     def succeed(self, job: Job) -> Job:
         now = self.job_service.find(job.account_id, job.id)
-        self.run(job, *[state for state in WAY if not now.ended and list(State).index(state) > list(State).index(now.state)])
+        self.run(job, *[state for state in RUNNING_STATES if not now.ended and list(State).index(state) > list(State).index(now.state)])
         with self.database.write() as connection:
             return self.finalizer.succeed(connection, store.locked(connection, job.id))
 
     def fail(self, job: Job) -> Job:
         with self.database.write() as connection:
-            return self.finalizer.fail(connection, store.locked(connection, job.id), Failure("TooLong", "too long"))
+            return self.finalizer.fail_and_refund(connection, store.locked(connection, job.id), Failure("TooLong", "too long"))
 
     def entries(self, account: Account) -> list[Entry]:
         with self.database.read() as connection:
             return [ledger.entry_of(row) for row in ledger.lines(connection, account.id)]
 
     def balance(self, account: Account) -> Balance:
-        """The account's sums, which must be those of its lines."""
+        """The account's balance, checked against its ledger."""
         balance = self.job_service.balance(account.id)
         assert balance == credits.balance_of(self.entries(account))
         assert min(balance.paid_credits, balance.one_time_credits, balance.held_credits) >= 0
@@ -92,12 +92,12 @@ class Bench:
 
 @contextmanager
 def bench(url: str, with_callbacks: Sequence[str] = ("kie",)) -> Iterator[Bench]:
-    """A core on this database, which gets its tables."""
+    """A job service on this database, which is migrated."""
     database = Database(url).migrate()
     accounts, queues = Accounts(database, Vault("a secret of this test")), Queues(database)
-    ending = JobFinalizer(queues, with_callbacks)
+    finalizer = JobFinalizer(queues, with_callbacks)
     try:
-        yield Bench(database, accounts, queues, ending, JobService(database, accounts, queues, ending, Rules(price_credits=PRICES)))
+        yield Bench(database, accounts, queues, finalizer, JobService(database, accounts, queues, finalizer, Rules(price_credits=PRICES)))
     finally:
         queues.close()
         database.close()

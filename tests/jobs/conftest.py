@@ -1,4 +1,4 @@
-"""Cores to work with: one on SQLite and one on PostgreSQL that the tests share, and a fresh one."""
+"""Benches for the tests: shared ones on SQLite and PostgreSQL, and a fresh one."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def postgres_bench(postgres: str) -> Iterator[Bench]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def either(request: pytest.FixtureRequest) -> Bench:
-    """Once on each kind of database. Tests share them: each brings accounts of its own."""
+    """Runs a test on each kind of database. Tests share them, so each uses its own accounts."""
     found: Bench = request.getfixturevalue("lite" if request.param == "sqlite" else "postgres_bench")
     return found
 
@@ -40,7 +40,7 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh(empty_file: Path, tmp_path: Path) -> Iterator[Bench]:
-    """A core of the test's own."""
+    """A bench for this test only."""
     shutil.copy(empty_file, tmp_path / "fresh.sqlite")
     with bench(f"sqlite:///{tmp_path / 'fresh.sqlite'}") as found:
         yield found

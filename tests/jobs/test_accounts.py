@@ -1,4 +1,4 @@
-"""Accounts, keys and signers: recognised, revoked, banned, deleted; secrets shown once and never kept as they are."""
+"""Accounts, keys and signers: authentication, revocation, bans, deletion; secrets are shown once and never stored in clear."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.jobs.bench import Bench
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
-def test_a_key_is_recognised_until_it_is_revoked(either: Bench) -> None:
+def test_a_key_works_until_it_is_revoked(either: Bench) -> None:
     account = either.customer()
     key, other = either.accounts.add_key(account), either.accounts.add_key(account)
     assert either.job_service.account_of_key(key) == account
@@ -26,20 +26,20 @@ def test_a_key_is_recognised_until_it_is_revoked(either: Bench) -> None:
 
 
 @pytest.mark.parametrize("key", ["cp_unknown", "cp_\0", "é"])
-def test_a_key_that_is_none(either: Bench, key: str) -> None:
+def test_an_invalid_key(either: Bench, key: str) -> None:
     with pytest.raises(KeyInvalid):
         either.job_service.account_of_key(key)
     with pytest.raises(KeyInvalid):
         either.job_service.account_of_signer(key)
 
 
-def test_no_key_at_all(lite: Bench) -> None:
+def test_a_missing_key(lite: Bench) -> None:
     for ask in (lite.job_service.account_of_key, lite.job_service.account_of_signer):
         with pytest.raises(KeyMissing):
             ask("")
 
 
-def test_a_ban_is_lifted_and_a_deletion_is_not(either: Bench) -> None:
+def test_a_ban_can_be_lifted_and_a_deletion_cannot(either: Bench) -> None:
     account = either.customer()
     key = either.accounts.add_key(account)
     secret = either.accounts.add_signer(account, f"app {account.id}")
@@ -48,25 +48,25 @@ def test_a_ban_is_lifted_and_a_deletion_is_not(either: Bench) -> None:
         either.job_service.account_of_key(key)
     with pytest.raises(AccountBanned):
         either.job_service.account_of_signer(f"app {account.id}")
-    assert either.accounts.named(account.name).banned
+    assert either.accounts.find(account.name).banned
     either.accounts.set_banned(account, False)
     assert either.job_service.account_of_signer(f"app {account.id}") == (account, secret.encode())
     either.accounts.delete(account)
     with pytest.raises(AccountMissing):
         either.job_service.account_of_key(key)
     with pytest.raises(AccountMissing):
-        either.accounts.named(account.name)
+        either.accounts.find(account.name)
     assert account.name not in [known.name for known in either.accounts.all()]
     assert either.accounts.create(account.name).id != account.id, "the name is free again"
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 101, "\ud800"])
-def test_a_name_that_is_none(either: Bench, name: str) -> None:
+def test_an_invalid_name(either: Bench, name: str) -> None:
     with pytest.raises(ParameterError):
         either.accounts.create(name)
 
 
-def test_names_and_keys_are_given_once(either: Bench) -> None:
+def test_names_and_keys_are_unique(either: Bench) -> None:
     account = either.customer()
     key = either.accounts.add_key(account, f"a key of one's own choice {account.id}")
     either.accounts.add_signer(account, f"app {account.id}")
@@ -79,7 +79,7 @@ def test_names_and_keys_are_given_once(either: Bench) -> None:
             again()
 
 
-def test_a_revoked_signer_signs_no_more(either: Bench) -> None:
+def test_a_revoked_signer_is_refused(either: Bench) -> None:
     account = either.customer()
     either.accounts.add_signer(account, f"app {account.id}")
     assert [either.accounts.revoke_signer(f"app {account.id}") for _ in range(2)] == [1, 0]
@@ -87,28 +87,28 @@ def test_a_revoked_signer_signs_no_more(either: Bench) -> None:
         either.job_service.account_of_signer(f"app {account.id}")
 
 
-def test_what_an_account_declares_is_kept_with_its_jobs(either: Bench) -> None:
+def test_an_accounts_defaults_are_recorded_with_its_jobs(either: Bench) -> None:
     account = either.customer(paid=9)
     before = either.order(account)
-    told = either.accounts.declare(account, "licensed", SOURCE_TYPE)
-    assert told == either.accounts.named(account.name) == either.job_service.account_of_key(either.accounts.add_key(account))
-    silent, said = either.order(account), either.order(account, rights="owner")
+    declared = either.accounts.declare(account, "licensed", SOURCE_TYPE)
+    assert declared == either.accounts.find(account.name) == either.job_service.account_of_key(either.accounts.add_key(account))
+    silent, declaring = either.order(account), either.order(account, rights="owner")
     either.accounts.declare(account, None, None)
-    assert [(job.rights, job.digital_source_type) for job in (before, silent, said)] == [
+    assert [(job.rights, job.digital_source_type) for job in (before, silent, declaring)] == [
         (None, None),
         ("licensed", SOURCE_TYPE),
         ("owner", SOURCE_TYPE),
     ]
-    assert [either.job_service.find(account.id, job.id) for job in (before, silent, said)] == [before, silent, said], (
+    assert [either.job_service.find(account.id, job.id) for job in (before, silent, declaring)] == [before, silent, declaring], (
         "whatever was declared later"
     )
-    assert either.accounts.named(account.name) == account
+    assert either.accounts.find(account.name) == account
 
 
-def test_no_secret_is_in_the_database(fresh: Bench, tmp_path: Path) -> None:
+def test_secrets_are_not_stored_in_clear(fresh: Bench, tmp_path: Path) -> None:
     account = fresh.customer()
     secrets = [fresh.accounts.add_key(account), fresh.accounts.add_key(account, "short"), fresh.accounts.add_signer(account, "app")]
     with fresh.database.read() as connection:
         rows = [*connection.execute(sa.select(API_KEYS)), *connection.execute(sa.select(SIGNERS))]
-    kept = repr(rows).encode() + b"".join(path.read_bytes() for path in tmp_path.glob("fresh.sqlite*"))
-    assert not [secret for secret in secrets if secret.encode() in kept]
+    stored = repr(rows).encode() + b"".join(path.read_bytes() for path in tmp_path.glob("fresh.sqlite*"))
+    assert not [secret for secret in secrets if secret.encode() in stored]

@@ -1,4 +1,4 @@
-"""The arithmetic of credits: what is held is either spent or given back, one-time credits go first, nothing is ever overdrawn."""
+"""Credit arithmetic: held credits are spent or refunded, one-time credits are spent first, and nothing is ever overdrawn."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ CREDITS = st.integers(0, 1000)
 
 
 def after(start: Balance, entries: list[Entry]) -> Balance:
-    """A balance with these lines added."""
+    """A balance after these entries."""
     change = balance_of(entries)
     return Balance(
         start.paid_credits + change.paid_credits,
@@ -35,7 +35,7 @@ def test_a_reservation_holds_the_price_or_is_refused(paid: int, one_time: int, p
 
 
 @given(paid=CREDITS, one_time=CREDITS, data=st.data())
-def test_what_is_held_is_spent_or_comes_back_where_it_was(paid: int, one_time: int, data: st.DataObject) -> None:
+def test_held_credits_are_spent_or_refunded_to_their_funds(paid: int, one_time: int, data: st.DataObject) -> None:
     start = Balance(paid, one_time)
     price = data.draw(st.integers(0, paid + one_time))
     held = reserve(start, "job", price)
@@ -45,7 +45,7 @@ def test_what_is_held_is_spent_or_comes_back_where_it_was(paid: int, one_time: i
     assert all(entry.job_id == "job" for entry in held + settle(held) + refund(held))
 
 
-def test_a_free_job_has_its_lines_too() -> None:
+def test_a_free_job_is_in_the_ledger_too() -> None:
     assert reserve(EMPTY, "job", 0) == [Entry(Kind.RESERVE, Fund.PAID, 0, 0, "job")]
 
 

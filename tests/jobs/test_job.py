@@ -1,4 +1,4 @@
-"""A job as data: which state may follow which, and what goes into the database comes back."""
+"""A job as data: allowed state transitions, and storing it in the database."""
 
 import json
 from itertools import product
@@ -31,7 +31,7 @@ def test_the_transition_table(state: State, following: State) -> None:
 
 
 @pytest.mark.parametrize(("state", "following"), PAIRS)
-def test_the_database_takes_legal_steps_alone(lite: Bench, state: State, following: State) -> None:
+def test_only_legal_transitions_are_stored(lite: Bench, state: State, following: State) -> None:
     job = lite.order(lite.customer(paid=3))
     with lite.database.write() as connection:
         connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(state=state, ended=state in FINAL))
@@ -42,15 +42,15 @@ def test_the_database_takes_legal_steps_alone(lite: Bench, state: State, followi
             assert store.find(connection, job.id) == job
             return
         moved = store.advance(connection, job, following)
-        told = [event.state for event in store.events(connection, job.id)]
+        states = [event.state for event in store.events(connection, job.id)]
     assert (moved.state, moved.ended) == (following, following in FINAL)
     assert (moved.finished_ms is not None) == (state is not following and following in FINAL)
-    assert told == [State.QUEUED] + ([] if state is following else [following])
+    assert states == [State.QUEUED] + ([] if state is following else [following])
 
 
 LOW, HIGH = st.floats(0, 0.5), st.floats(0.5, 1, exclude_min=True)
 BOXES = st.builds(TimedBox, LOW, LOW, HIGH, HIGH, st.none() | LOW, st.none() | HIGH)
-WISHES = st.builds(
+SPECS = st.builds(
     JobSpec,
     media=st.sampled_from(["video", "image"]),
     source_url=st.none() | st.text(),
@@ -61,12 +61,12 @@ WISHES = st.builds(
 )
 
 
-@given(WISHES)
-def test_a_job_spec_comes_back_from_json_as_it_was(spec: JobSpec) -> None:
+@given(SPECS)
+def test_a_job_spec_survives_json(spec: JobSpec) -> None:
     assert JobSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
-def test_a_failure_of_ours_keeps_its_words_and_any_other_tells_nothing() -> None:
+def test_our_errors_keep_their_message_and_others_reveal_nothing() -> None:
     assert Failure.of(FetchRefused("the host says 404")) == Failure("FetchRefused", "the host says 404")
     assert Failure.of(KeyError("/root/secret")) == Failure("InternalError", "internal error")
     assert Failure("TooLong", "").error_kind is errors.TooLong

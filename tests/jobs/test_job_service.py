@@ -1,4 +1,4 @@
-"""The desk: what it refuses and why, cancelling, callbacks put in line, figures."""
+"""The job service: refusals, cancellation, enqueued callbacks, metrics."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from tests.jobs.bench import URL, Bench, bench
 
 @dataclass(frozen=True)
 class Strict:
-    """A content check that has had enough."""
+    """A content check that blocks everything."""
 
     def check(self, _spec: JobSpec) -> None:
         raise ContentBlocked("for good")
@@ -42,18 +42,18 @@ class Strict:
         ({"price_credits": {"video": 4, "image": 0}}, InsufficientCredits),
     ],
 )
-def test_a_refusal_leaves_nothing(lite: Bench, rules: dict[str, object], kind: type[CleanplateError]) -> None:
+def test_a_refused_job_changes_nothing(lite: Bench, rules: dict[str, object], kind: type[CleanplateError]) -> None:
     account = lite.customer(paid=3)
     with pytest.raises(kind):
-        lite.ruled(**rules).order(account)
+        lite.with_rules(**rules).order(account)
     assert lite.job_service.jobs(account.id, 10) == []
     assert lite.balance(account).total_credits == 3
     assert [entry.kind for entry in lite.entries(account)] == ["grant"]
 
 
-def test_what_is_off_does_not_touch_the_rest(lite: Bench) -> None:
+def test_disabled_features_do_not_affect_others(lite: Bench) -> None:
     account = lite.customer(paid=6)
-    off = lite.ruled(features_off=frozenset({"kaze", "image"}))
+    off = lite.with_rules(features_off=frozenset({"kaze", "image"}))
     assert off.order(account).state is State.QUEUED
     with pytest.raises(FeatureDisabled, match="image is switched off"):
         off.order(account, spec=JobSpec("image", source_url=URL))
@@ -61,7 +61,7 @@ def test_what_is_off_does_not_touch_the_rest(lite: Bench) -> None:
 
 def test_a_full_queue_has_room_again_when_a_job_ends(either: Bench) -> None:
     account = either.customer(paid=9)
-    full = either.ruled(account_queue_jobs=1)
+    full = either.with_rules(account_queue_jobs=1)
     first = full.order(account, idempotency_key="key")
     with pytest.raises(QueueFull) as refused:
         full.order(account)
@@ -71,7 +71,7 @@ def test_a_full_queue_has_room_again_when_a_job_ends(either: Bench) -> None:
     assert full.order(account).state is State.QUEUED
 
 
-def test_a_waiting_job_is_cancelled_at_once_a_running_one_is_asked_to_stop(either: Bench) -> None:
+def test_a_queued_job_is_cancelled_at_once_and_a_running_one_asked_to_stop(either: Bench) -> None:
     account = either.customer(paid=9)
     waiting, running, done = (either.order(account) for _ in range(3))
     either.run(running, State.FETCHING)
@@ -85,36 +85,36 @@ def test_a_waiting_job_is_cancelled_at_once_a_running_one_is_asked_to_stop(eithe
     assert (balance.total_credits, balance.held_credits, either.job_service.spent_credits(account.id)) == (3, 3, 3)
 
 
-def test_an_end_puts_one_callback_in_line_where_the_dialect_has_them(either: Bench) -> None:
+def test_an_ended_job_enqueues_one_callback_if_its_facade_has_them(either: Bench) -> None:
     account = either.customer(paid=12)
-    told = either.order(account, callback_url="http://example.com/done")
+    with_callback = either.order(account, callback_url="http://example.com/done")
     either.order(account)
     silent = either.order(account, callback_url="http://example.com/done", facade="kaze")
     odd = either.order(account, callback_url="http://[/")
-    for job in (told, silent, odd):
+    for job in (with_callback, silent, odd):
         either.fail(job)
         either.succeed(job)
     with either.database.read() as connection:
-        mine = sa.select(DELIVERIES.c.id).where(DELIVERIES.c.job_id.in_([told.id, silent.id, odd.id]))
-        assert set(connection.execute(mine).scalars()) == {f"{told.id}.failed", f"{odd.id}.failed"}
-    assert either.queues.over([f"{told.id}.failed.1", told.id, silent.id]) == [], "they are in line, and wait"
+        mine = sa.select(DELIVERIES.c.id).where(DELIVERIES.c.job_id.in_([with_callback.id, silent.id, odd.id]))
+        assert set(connection.execute(mine).scalars()) == {f"{with_callback.id}.failed", f"{odd.id}.failed"}
+    assert either.queues.finished([f"{with_callback.id}.failed.1", with_callback.id, silent.id]) == [], "they are queued"
 
 
-def test_figures_are_sums_over_all(fresh: Bench) -> None:
+def test_metrics_are_totals_over_all_accounts(fresh: Bench) -> None:
     account = fresh.customer(one_time=3, paid=9)
     waiting, done, failed = (fresh.order(account, callback_url=URL) for _ in range(3))
     fresh.succeed(done)
     fresh.fail(failed)
-    figures = fresh.job_service.figures()
-    assert figures.jobs == {("kie", "queued"): 1, ("kie", "succeeded"): 1, ("kie", "failed"): 1}
-    assert figures.oldest_queued_seconds >= 0
-    assert figures.held_credits == waiting.price_credits
-    assert figures.free_credits[("grant", "paid")] == 9
-    assert sum(figures.free_credits.values()) == fresh.balance(account).total_credits
-    assert (figures.deliveries, figures.workers) == ({"pending": 2}, 0)
+    metrics = fresh.job_service.read_metrics()
+    assert metrics.jobs == {("kie", "queued"): 1, ("kie", "succeeded"): 1, ("kie", "failed"): 1}
+    assert metrics.oldest_queued_seconds >= 0
+    assert metrics.held_credits == waiting.price_credits
+    assert metrics.free_credits[("grant", "paid")] == 9
+    assert sum(metrics.free_credits.values()) == fresh.balance(account).total_credits
+    assert (metrics.deliveries, metrics.workers) == ({"pending": 2}, 0)
 
 
-def test_a_database_that_is_away_is_told(database: str) -> None:
+def test_an_unavailable_database_is_reported(database: str) -> None:
     with bench(database) as found:
         found.job_service.ready()
         server = sa.create_engine(database.rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -124,7 +124,7 @@ def test_a_database_that_is_away_is_told(database: str) -> None:
                 sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
                 {"name": database.rpartition("/")[2]},
             )
-        with pytest.raises(StorageError, match="does not answer"):
+        with pytest.raises(StorageError, match="does not respond"):
             found.job_service.ready()
         with server.connect() as connection:
             connection.execute(sa.text(f"ALTER DATABASE {database.rpartition('/')[2]} WITH ALLOW_CONNECTIONS true"))

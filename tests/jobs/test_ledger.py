@@ -1,4 +1,4 @@
-"""The ledger over random histories and under many hands at once, on both databases."""
+"""The ledger over random histories and under concurrency, on both databases."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,27 +20,27 @@ SUBMITS = st.tuples(st.just("submit"), st.sampled_from(["video", "image"]))
 GRANTS = st.tuples(st.sampled_from(Fund), st.integers(1, 5))
 ENDS = st.tuples(st.sampled_from(["succeed", "fail", "cancel"]), st.integers(0, 9))
 HISTORIES = st.lists(SUBMITS | GRANTS | ENDS, max_size=25)
-SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # the core is shared on purpose: each example has its own account
+SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # the bench is shared on purpose: each example has its own account
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=SHARED, derandomize=True)
 @given(HISTORIES)
 def test_no_history_loses_a_credit_on_sqlite(lite: Bench, history: list[tuple[str, int | str]]) -> None:
-    live_through(lite, history)
+    replay_history(lite, history)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=SHARED, derandomize=True)
 @given(HISTORIES)
 def test_no_history_loses_a_credit_on_postgres(postgres_bench: Bench, history: list[tuple[str, int | str]]) -> None:
-    live_through(postgres_bench, history)
+    replay_history(postgres_bench, history)
 
 
-def live_through(bench: Bench, history: list[tuple[str, int | str]]) -> None:
-    """One account's life; its balance is checked after each event against a count of our own."""
+def replay_history(bench: Bench, history: list[tuple[str, int | str]]) -> None:
+    """Replay one account's history; after each event its balance is checked against our own count."""
     account, jobs, granted = bench.customer(), [], 0
     for what, value in history:
         if what == "submit":
-            jobs += submitted(bench, account, str(value))
+            jobs += submit_if_affordable(bench, account, str(value))
         elif isinstance(what, Fund):
             bench.grant(account, what, int(value))
             granted += int(value)
@@ -54,8 +54,8 @@ def live_through(bench: Bench, history: list[tuple[str, int | str]]) -> None:
     assert all(is_closed(bench, account, job) for job in jobs)
 
 
-def submitted(bench: Bench, account: Account, media: str) -> list[Job]:
-    """The job, if the account has the credits; one-time credits go first."""
+def submit_if_affordable(bench: Bench, account: Account, media: str) -> list[Job]:
+    """Submit a job if the account has the credits; one-time credits are spent first."""
     before = bench.balance(account)
     spec = JobSpec("image" if media == "image" else "video", source_url=URL)
     if before.total_credits < PRICES[media]:
@@ -69,7 +69,7 @@ def submitted(bench: Bench, account: Account, media: str) -> list[Job]:
 
 
 def end(bench: Bench, how: str, job: Job) -> None:
-    """End a job, perhaps not for the first time: nothing happens then."""
+    """End a job; ending it again must change nothing."""
     before = bench.job_service.find(job.account_id, job.id)
     ends: dict[str, Callable[[Job], Job]] = {
         "succeed": bench.succeed,
@@ -82,7 +82,7 @@ def end(bench: Bench, how: str, job: Job) -> None:
 
 
 def is_closed(bench: Bench, account: Account, job: Job) -> bool:
-    """Whether the job's lines say: reserved once, and, if it has ended, settled or refunded once, by as much and in the same funds."""
+    """Whether the job was reserved once and, if it has ended, settled or refunded once with the same amounts and funds."""
     lines = [entry for entry in bench.entries(account) if entry.job_id == job.id]
     held = [entry for entry in lines if entry.kind is Kind.RESERVE]
     now = bench.job_service.find(account.id, job.id)
@@ -90,8 +90,8 @@ def is_closed(bench: Bench, account: Account, job: Job) -> bool:
     return sum(entry.held_credits for entry in held) == job.price_credits and lines == held + (close(held) if now.ended else [])
 
 
-def at_once(work: Callable[[int], object], times: int) -> list[object]:
-    """What came of doing it in many threads; a refusal for want of credits is None."""
+def run_concurrently(work: Callable[[int], object], times: int) -> list[object]:
+    """The results of running `work` in many threads; None for one refused for lack of credits."""
 
     def one(number: int) -> object:
         try:
@@ -103,36 +103,36 @@ def at_once(work: Callable[[int], object], times: int) -> list[object]:
         return list(pool.map(one, range(times)))
 
 
-def test_many_hands_never_overdraw(either: Bench) -> None:
+def test_concurrent_jobs_never_overdraw(either: Bench) -> None:
     account = either.customer(one_time=4, paid=9)
-    made = [job for job in at_once(lambda _: either.order(account), 24) if job]
+    made = [job for job in run_concurrently(lambda _: either.order(account), 24) if job]
     assert len(made) == 4  # at 3 credits each
     balance = either.balance(account)
     assert (balance.total_credits, balance.held_credits) == (1, 12)
 
 
-def test_many_hands_make_one_job_of_one_key(either: Bench) -> None:
+def test_concurrent_requests_with_one_key_make_one_job(either: Bench) -> None:
     account = either.customer(paid=30)
-    made = at_once(lambda _: either.order(account, idempotency_key="the same").id, 16)
+    made = run_concurrently(lambda _: either.order(account, idempotency_key="the same").id, 16)
     assert len(set(made)) == 1
     assert either.balance(account).held_credits == 3
 
 
-def test_many_hands_end_a_job_once(either: Bench) -> None:
+def test_concurrent_endings_end_a_job_once(either: Bench) -> None:
     account = either.customer(paid=3)
     job = either.run(either.order(account), State.FETCHING, State.CLEANING, State.PUBLISHING)
-    ended = at_once(lambda number: either.succeed(job) if number % 2 else either.fail(job), 8)
+    ended = run_concurrently(lambda number: either.succeed(job) if number % 2 else either.fail(job), 8)
     assert len({found.state for found in ended if isinstance(found, Job)}) == 1
     assert is_closed(either, account, job)
 
 
-def test_grants_from_many_hands_all_count(either: Bench) -> None:
+def test_concurrent_grants_all_count(either: Bench) -> None:
     account = either.customer()
-    at_once(lambda number: either.grant(account, list(Fund)[number % 2], number), 20)
+    run_concurrently(lambda number: either.grant(account, list(Fund)[number % 2], number), 20)
     assert either.balance(account).total_credits == sum(range(20))
 
 
-def test_a_line_is_written_once(either: Bench) -> None:
+def test_a_ledger_entry_is_written_once(either: Bench) -> None:
     account = either.customer(paid=9)
     job = either.order(account)
     held = [entry for entry in either.entries(account) if entry.job_id == job.id]

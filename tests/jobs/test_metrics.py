@@ -1,4 +1,4 @@
-"""Figures of the last hour, from the database: how many jobs ended, how, and how long they took."""
+"""Metrics of the last hour, from the database: how many jobs ended, with which outcome, and how long they took."""
 
 from bisect import bisect_left
 
@@ -21,8 +21,8 @@ def recent(bench: Bench) -> Recent:
         return metrics.read(connection).recent
 
 
-def forget_all(bench: Bench) -> None:
-    """As if all that is there had ended long ago."""
+def age_all_jobs(bench: Bench) -> None:
+    """Move the end of all existing jobs into the past."""
     with bench.database.write() as connection:
         connection.execute(sa.update(JOBS).values(finished_ms=JOBS.c.finished_ms - OLD_MS))
         connection.execute(sa.update(DELIVERIES).values(at_ms=DELIVERIES.c.at_ms - OLD_MS))
@@ -30,7 +30,7 @@ def forget_all(bench: Bench) -> None:
 
 def test_what_ended_long_ago_is_not_recent(either: Bench) -> None:
     account = either.customer(paid=30)
-    forget_all(either)
+    age_all_jobs(either)
     assert (recent(either).jobs, recent(either).failures, recent(either).deliveries) == ({}, {}, {})
     either.succeed(either.order(account, callback_url=URL))
     either.fail(either.order(account, facade="kaze"))
@@ -44,10 +44,10 @@ def test_what_ended_long_ago_is_not_recent(either: Bench) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=st.lists(st.tuples(st.integers(0, 5_000_000), st.integers(0, 5_000_000)), max_size=6))
-def test_spreads_are_those_of_the_jobs(either: Bench, spans: list[tuple[int, int]]) -> None:
-    """The database's counting = counting here; the spans are milliseconds of waiting and of work."""
+def test_distributions_match_the_jobs(either: Bench, spans: list[tuple[int, int]]) -> None:
+    """The database's counts match our own; the spans are milliseconds of waiting and of work."""
     account = either.customer(paid=30)
-    forget_all(either)
+    age_all_jobs(either)
     jobs = [either.succeed(either.order(account)) for _ in spans]
     at_ms = now_ms()
     for job, (wait_ms, work_ms) in zip(jobs, spans, strict=True):
@@ -55,15 +55,15 @@ def test_spreads_are_those_of_the_jobs(either: Bench, spans: list[tuple[int, int
         with either.database.write() as connection:
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(times))
     found = recent(either)
-    assert found.wait_seconds == counted([wait_ms for wait_ms, _ in spans])
-    assert found.seconds == counted([wait_ms + work_ms for wait_ms, work_ms in spans])
+    assert found.wait_seconds == distribution_of([wait_ms for wait_ms, _ in spans])
+    assert found.seconds == distribution_of([wait_ms + work_ms for wait_ms, work_ms in spans])
 
 
-def counted(spans_ms: list[int]) -> Distribution:
+def distribution_of(spans_ms: list[int]) -> Distribution:
     places = [bisect_left(BOUNDS_SECONDS, span_ms / 1000) for span_ms in spans_ms]
     return Distribution(tuple(sum(place <= number for place in places) for number in range(len(BOUNDS_SECONDS) + 1)), sum(spans_ms) / 1000)
 
 
-def test_a_spread_is_cumulative() -> None:
-    with pytest.raises(ValueError, match="holds those before it"):
+def test_a_distribution_is_cumulative() -> None:
+    with pytest.raises(ValueError, match="must be cumulative"):
         Distribution((2, 1), 3.0)

@@ -1,4 +1,4 @@
-"""The migrations build the tables that the code uses; several processes may run them at once."""
+"""The migrations create the tables that the code uses; several processes may run them at once."""
 
 import itertools
 import subprocess
@@ -18,7 +18,7 @@ from tests.jobs.bench import Bench, bench
 MIGRATE = "import sys; from service.jobs.database import Database; sys.stdin.read(); Database(sys.argv[1]).migrate().close()"
 
 
-def test_all_migrations_in_order_are_the_tables(either: Bench) -> None:
+def test_all_migrations_produce_the_tables(either: Bench) -> None:
     names = set(METADATA.tables)
     with either.database.read() as connection:
         options = {"compare_type": True, "include_name": lambda name, kind, _: kind != "table" or name in names}
@@ -29,7 +29,7 @@ def test_all_migrations_in_order_are_the_tables(either: Bench) -> None:
 
 
 def checks_found(inspected: sa.Inspector, table: str) -> set[str]:
-    """The database's own conditions, which alembic does not compare."""
+    """The database's check constraints, which alembic does not compare."""
     return {check["sqltext"].strip("()") for check in inspected.get_check_constraints(table)}
 
 
@@ -44,11 +44,11 @@ def test_a_second_migration_changes_nothing(fresh: Bench) -> None:
     assert fresh.order(account).price_credits == 3
 
 
-def test_jobs_of_an_older_version_stay(tmp_path: Path) -> None:
+def test_jobs_of_an_older_version_are_kept(tmp_path: Path) -> None:
     with bench(f"sqlite:///{tmp_path / 'old.sqlite'}") as old:
         account = old.customer(paid=6)
         job = old.order(account)
-        with old.database.write() as connection:  # back to what the first version had
+        with old.database.write() as connection:  # back to the first version's schema
             for table in ("jobs", "accounts"):
                 for column in ("rights", "digital_source_type"):
                     connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
@@ -59,21 +59,21 @@ def test_jobs_of_an_older_version_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_processes_that_start_at_once_all_find_the_tables(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_processes_can_migrate_concurrently(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.sqlite'}" if kind == "sqlite" else request.getfixturevalue("database")
     command = [sys.executable, "-c", MIGRATE, url]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in processes:
         assert process.stdin
-        process.stdin.close()  # go
+        process.stdin.close()  # start
         process.stdin = None
-    told = [process.communicate(timeout=60)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
     with bench(url) as found:
         assert found.order(found.customer(paid=3)).price_credits == 3
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "sqlite://", ""])
-def test_an_address_that_is_no_database_is_refused(url: str) -> None:
+def test_an_invalid_database_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="database"):
         Database(url)

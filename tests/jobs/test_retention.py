@@ -1,4 +1,4 @@
-"""What is forgotten in time: results, uploads, rows. The ledger is not."""
+"""Deletion of expired results, uploads and rows. The ledger is kept."""
 
 import os
 import time
@@ -37,16 +37,16 @@ def account(core: Core) -> Account:
     return account
 
 
-def desk(core: Core) -> JobService:
+def job_service(core: Core) -> JobService:
     return JobService(core.database, core.accounts, core.queues, core.finalizer, Rules())
 
 
-def ended(core: Core, account: Account, days_ago: float) -> Job:
-    """A job that succeeded so long ago, with its files, a callback and a key."""
+def ended_job(core: Core, account: Account, days_ago: float) -> Job:
+    """A job that succeeded so many days ago, with its files, a callback and an idempotency key."""
     new = NewJob(
         new_id("job_", now_ms()), account.id, "kie", JobSpec("video", "http://example.com/"), {}, "http://example.com/", str(days_ago)
     )
-    desk(core).submit(new)
+    job_service(core).submit(new)
     for name in FILES:
         core.storage.put_bytes(f"jobs/{new.id}/{name}", b"data", "video/mp4")
     with core.database.write() as connection:
@@ -63,7 +63,7 @@ def files(core: Core, job: Job) -> int:
 
 
 def rows(core: Core, job: Job) -> int:
-    """How many rows tell of the job, the ledger's left out."""
+    """The number of rows about the job, except in the ledger."""
     with core.database.read() as connection:
         return sum(
             connection.execute(sa.select(sa.func.count()).select_from(table).where(column == job.id)).scalar_one()
@@ -71,43 +71,43 @@ def rows(core: Core, job: Job) -> int:
         )
 
 
-def test_results_go_after_two_weeks_and_rows_after_two_months(core: Core, account: Account) -> None:
-    young, middle, old = (ended(core, account, days) for days in (13.9, 14.1, 60.1))
-    waiting = desk(core).submit(NewJob(new_id("job_", now_ms()), account.id, "kie", JobSpec("video", "http://example.com/")))
-    retention.forget(core)
+def test_results_are_deleted_after_two_weeks_and_rows_after_two_months(core: Core, account: Account) -> None:
+    young, middle, old = (ended_job(core, account, days) for days in (13.9, 14.1, 60.1))
+    waiting = job_service(core).submit(NewJob(new_id("job_", now_ms()), account.id, "kie", JobSpec("video", "http://example.com/")))
+    retention.delete_expired(core)
     assert [files(core, job) for job in (young, middle, old)] == [len(FILES), 0, 0]
     assert [rows(core, job) for job in (young, middle, old)] == [8, 8, 0]  # the job, five events, a key, a delivery
-    assert desk(core).find(account.id, middle.id).state is State.SUCCEEDED
+    assert job_service(core).find(account.id, middle.id).state is State.SUCCEEDED
     with pytest.raises(UnknownJob):
-        desk(core).find(account.id, old.id)
-    assert desk(core).find(account.id, waiting.id) == waiting
+        job_service(core).find(account.id, old.id)
+    assert job_service(core).find(account.id, waiting.id) == waiting
 
 
-def test_the_ledger_tells_for_ever(core: Core, account: Account) -> None:
-    job = ended(core, account, 100)
+def test_the_ledger_is_kept(core: Core, account: Account) -> None:
+    job = ended_job(core, account, 100)
     with core.database.read() as connection:
         before = ledger.lines(connection, account.id)
-    retention.forget(core)
+    retention.delete_expired(core)
     with core.database.read() as connection:
         assert ledger.lines(connection, account.id) == before
-    assert (desk(core).balance(account.id).total_credits, desk(core).spent_credits(account.id)) == (9, 1)
-    assert core.queues.over([job.id, f"{job.id}.succeeded.1"]) == [job.id, f"{job.id}.succeeded.1"], "their workflows are gone too"
+    assert (job_service(core).balance(account.id).total_credits, job_service(core).spent_credits(account.id)) == (9, 1)
+    assert core.queues.finished([job.id, f"{job.id}.succeeded.1"]) == [job.id, f"{job.id}.succeeded.1"], "their workflows are gone too"
 
 
-def test_uploads_go_after_two_weeks(core: Core, account: Account) -> None:
+def test_uploads_are_deleted_after_two_weeks(core: Core, account: Account) -> None:
     keys = [f"uploads/{account.id}/{name}/clip.mp4" for name in ("young", "old")]
     for key in keys:
         core.storage.put_bytes(key, b"data", "video/mp4")
     path = core.storage.local_path(keys[1])
     assert isinstance(path, Path)
     os.utime(path, (time.time() - 14.1 * 86400,) * 2)
-    retention.forget(core)
+    retention.delete_expired(core)
     assert [core.storage.stat(key) is not None for key in keys] == [True, False]
 
 
-def test_a_second_round_finds_nothing_to_do(core: Core, account: Account) -> None:
-    job = ended(core, account, 20)
-    retention.forget(core)
+def test_a_second_round_deletes_nothing(core: Core, account: Account) -> None:
+    job = ended_job(core, account, 20)
+    retention.delete_expired(core)
     before = rows(core, job)
-    retention.forget(core)
+    retention.delete_expired(core)
     assert (rows(core, job), files(core, job)) == (before, 0)

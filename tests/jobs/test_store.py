@@ -1,4 +1,4 @@
-"""Jobs in the database: found by their owners, listed, told in events, remembered by their keys."""
+"""Jobs in the database: finding, listing, events and idempotency keys."""
 
 import pytest
 import sqlalchemy as sa
@@ -8,10 +8,10 @@ from service.jobs import store
 from service.jobs.database import now_ms
 from service.jobs.job import Result, State
 from service.jobs.tables import IDEMPOTENCY, JOBS
-from tests.jobs.bench import WAY, Bench
+from tests.jobs.bench import RUNNING_STATES, Bench
 
 
-def test_a_job_is_found_by_its_owner_alone(either: Bench) -> None:
+def test_a_job_is_found_only_by_its_owner(either: Bench) -> None:
     owner, other = either.customer(paid=3), either.customer()
     job = either.order(owner, request={"param": ["as", "it", "came"]}, callback_url="http://example.com/done")
     assert either.job_service.find(owner.id, job.id) == job
@@ -21,7 +21,7 @@ def test_a_job_is_found_by_its_owner_alone(either: Bench) -> None:
             either.job_service.find(account_id, job_id)
 
 
-def test_lists_are_of_one_account_newest_first(either: Bench) -> None:
+def test_lists_contain_one_accounts_jobs_newest_first(either: Bench) -> None:
     account = either.customer(paid=9)
     either.order(either.customer(paid=3))
     ids = [either.order(account).id for _ in range(3)]
@@ -33,20 +33,20 @@ def test_lists_are_of_one_account_newest_first(either: Bench) -> None:
     assert [job.id for job in either.job_service.jobs(account.id, 10, before_ms=1002)] == ids[1::-1]
 
 
-def test_events_are_numbered_and_only_ever_added(either: Bench) -> None:
+def test_events_are_numbered_and_append_only(either: Bench) -> None:
     account = either.customer(paid=3)
     job = either.order(account)
-    either.run(job, State.FETCHING, State.FETCHING)  # a step that is repeated after a crash
+    either.run(job, State.FETCHING, State.FETCHING)  # a step repeated after a crash
     either.succeed(job)
-    told = either.job_service.events(account.id, job.id)
-    assert [(event.number, event.state) for event in told] == list(enumerate((State.QUEUED, *WAY, State.SUCCEEDED), 1))
-    assert [event.at_ms for event in told] == sorted(event.at_ms for event in told)
-    assert either.job_service.events(account.id, job.id, after=3) == told[3:]
+    events = either.job_service.events(account.id, job.id)
+    assert [(event.number, event.state) for event in events] == list(enumerate((State.QUEUED, *RUNNING_STATES, State.SUCCEEDED), 1))
+    assert [event.at_ms for event in events] == sorted(event.at_ms for event in events)
+    assert either.job_service.events(account.id, job.id, after=3) == events[3:]
     with pytest.raises(UnknownJob):
         either.job_service.events(either.customer().id, job.id)
 
 
-def test_what_a_job_left_comes_back(either: Bench) -> None:
+def test_a_jobs_result_and_post_are_stored(either: Bench) -> None:
     job = either.order(either.customer(paid=3))
     result = Result("a/clean.mp4", "a/source.mp4", "a/thumbnail.jpg", "video/mp4", 5, 2, True, 0.5)
     post = {"post_id": "s_1", "prompt": "a cat", "thumbnail_url": None}
@@ -58,7 +58,7 @@ def test_what_a_job_left_comes_back(either: Bench) -> None:
     assert vars(found.post) == post
 
 
-def test_a_key_stands_for_a_job_that_came_to_something(either: Bench) -> None:
+def test_an_idempotency_key_finds_its_job_unless_it_failed(either: Bench) -> None:
     account = either.customer(paid=30)
     first = either.order(account, idempotency_key="key")
     assert either.order(account, idempotency_key="key") == first
@@ -72,7 +72,7 @@ def test_a_key_stands_for_a_job_that_came_to_something(either: Bench) -> None:
     assert either.order(account, idempotency_key="other") == third
 
 
-def test_a_key_is_forgotten_in_time(either: Bench) -> None:
+def test_an_idempotency_key_expires(either: Bench) -> None:
     account = either.customer(paid=30)
     first = either.order(account, idempotency_key="key", idempotent_seconds=60)
     with either.database.write() as connection:
@@ -81,7 +81,7 @@ def test_a_key_is_forgotten_in_time(either: Bench) -> None:
     assert either.order(account, idempotency_key="key", idempotent_seconds=60) != first
 
 
-def test_open_jobs_are_those_that_have_not_ended(either: Bench) -> None:
+def test_unfinished_jobs_are_counted(either: Bench) -> None:
     account = either.customer(paid=9)
     jobs = [either.order(account) for _ in range(3)]
     either.succeed(jobs[0])

@@ -1,4 +1,4 @@
-"""The server's secret: what it seals only it opens, and all processes of a data folder agree on one."""
+"""The server's secret key: sealing, and sharing one key among the processes of a data folder."""
 
 import stat
 import subprocess
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingsError
-from service.jobs.vault import Vault, key_in
+from service.jobs.vault import Vault, load_or_create_key
 
 KEY = "a key of 16 characters or more"
 
 
-def test_what_is_sealed_is_opened_by_the_same_key_alone() -> None:
+def test_a_sealed_secret_opens_only_with_the_same_key() -> None:
     sealed = Vault(KEY).seal("pass word")
     assert "pass" not in sealed
     assert sealed != Vault(KEY).seal("pass word")
@@ -32,21 +32,23 @@ def test_a_short_key_is_refused() -> None:
         Vault("short")
 
 
-def test_a_folders_key_is_made_once_and_private(tmp_path: Path) -> None:
-    key = key_in(tmp_path)
+def test_a_folders_key_is_created_once_and_is_private(tmp_path: Path) -> None:
+    key = load_or_create_key(tmp_path)
     assert len(key) >= 40
-    assert key_in(tmp_path) == key
+    assert load_or_create_key(tmp_path) == key
     assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o600]
 
 
-def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
-    script = "import sys, pathlib; from service.jobs.vault import key_in; sys.stdin.read(); print(key_in(pathlib.Path(sys.argv[1])))"
+def test_concurrent_processes_get_the_same_key(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from service.jobs import vault; sys.stdin.read(); print(vault.load_or_create_key(pathlib.Path(sys.argv[1])))"
+    )
     command = [sys.executable, "-c", script, str(tmp_path)]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for process in processes:
         assert process.stdin
-        process.stdin.close()  # go
+        process.stdin.close()  # start
         process.stdin = None
-    told = {process.communicate(timeout=60)[0].strip() for process in processes}
-    assert told == {key_in(tmp_path)}
+    printed = {process.communicate(timeout=60)[0].strip() for process in processes}
+    assert printed == {load_or_create_key(tmp_path)}
     assert len(list(tmp_path.iterdir())) == 1

@@ -1,4 +1,4 @@
-"""A running job is told to end: cancelled, out of time, or handed back; and its progress is told."""
+"""A running job is stopped when cancelled, out of time or handed back; and its progress is saved."""
 
 import threading
 
@@ -9,7 +9,7 @@ from service.jobs import store
 from service.jobs.database import now_ms
 from service.jobs.job import Job, State
 from service.pipeline.run import Progress
-from service.watch import HandedBack, Running, Watch
+from service.watch import HandedBack, RunningJobs, Watch
 from tests.jobs.bench import Bench
 
 
@@ -27,18 +27,18 @@ def percent(bench: Bench, job: Job) -> int:
 
 
 @pytest.mark.parametrize(
-    ("step", "done", "total", "told"),
+    ("step", "done", "total", "percent_done"),
     [("locate", 5, 10, 6), ("measure", 1, 1, 20), ("remove", 10, 20, 61), ("remove", 20, 20, 99), ("remove", 0, 0, 24)],
 )
-def test_progress_is_that_of_the_frames_over_all_steps(lite: Bench, job: Job, step: str, done: int, total: int, told: int) -> None:
-    watch(lite, job).cleaned(Progress(step, done, total))
-    assert percent(lite, job) == told
+def test_progress_follows_the_frames_of_all_steps(lite: Bench, job: Job, step: str, done: int, total: int, percent_done: int) -> None:
+    watch(lite, job).on_cleaned(Progress(step, done, total))
+    assert percent(lite, job) == percent_done
 
 
 def test_progress_never_goes_back(lite: Bench, job: Job) -> None:
-    watch(lite, job).cleaned(Progress("remove", 10, 20))
-    again = lite.job_service.find(job.account_id, job.id)  # as another worker finds it
-    watch(lite, again).cleaned(Progress("locate", 1, 20))
+    watch(lite, job).on_cleaned(Progress("remove", 10, 20))
+    again = lite.job_service.find(job.account_id, job.id)  # as another worker would load it
+    watch(lite, again).on_cleaned(Progress("locate", 1, 20))
     assert percent(lite, job) == 61
 
 
@@ -47,10 +47,10 @@ def test_a_cancelled_job_ends(lite: Bench, job: Job) -> None:
     with pytest.raises(JobCancelled):
         watch(lite, job).begin()
     with pytest.raises(JobCancelled):
-        watch(lite, job).fetched(1)
+        watch(lite, job).on_fetched(1)
 
 
-def test_a_job_that_ended_elsewhere_ends_here(lite: Bench, job: Job) -> None:
+def test_a_job_that_was_ended_elsewhere_stops(lite: Bench, job: Job) -> None:
     lite.fail(job)
     with pytest.raises(JobCancelled):
         watch(lite, job).begin()
@@ -60,29 +60,29 @@ def test_time_counts_from_the_first_start(lite: Bench, job: Job) -> None:
     watch(lite, job, seconds=60).begin()
     with lite.database.write() as connection:
         store.update(connection, job.id, started_ms=now_ms() - 61_000)
-    with pytest.raises(JobTimeout, match="longer than it may"):
+    with pytest.raises(JobTimeout, match="exceeded its time limit"):
         watch(lite, lite.job_service.find(job.account_id, job.id), seconds=60).begin()
 
 
-def test_a_worker_that_stops_hands_back_and_no_handler_of_errors_is_in_the_way(lite: Bench, job: Job) -> None:
+def test_a_stopping_worker_hands_back_and_no_error_handler_interferes(lite: Bench, job: Job) -> None:
     stopping = threading.Event()
-    looks = watch(lite, job, stopping=stopping).begin()
+    monitored = watch(lite, job, stopping=stopping).begin()
     stopping.set()
     with pytest.raises(HandedBack):
-        looks.fetched(1)
+        monitored.on_fetched(1)
     assert not issubclass(HandedBack, Exception)
 
 
-def test_a_stopping_worker_waits_for_those_who_put_their_files_away() -> None:
-    running, done = Running(), threading.Event()
+def test_a_stopping_worker_waits_until_jobs_have_removed_their_files() -> None:
+    running, done = RunningJobs(), threading.Event()
     assert running.wait_until_none(0)
 
     def work() -> None:
-        with running.one():
+        with running.job():
             done.wait(20)
 
     thread = threading.Thread(target=work)
-    with running.one():
+    with running.job():
         thread.start()
         assert not running.wait_until_none(0.01)
     done.set()

@@ -1,4 +1,4 @@
-"""A stranger's host, and the leave to go there."""
+"""A remote host, and a policy that allows it."""
 
 from collections.abc import Iterator
 

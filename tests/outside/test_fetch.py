@@ -1,4 +1,4 @@
-"""Files from a real host on loopback that behaves well, badly and worse."""
+"""Downloads from a real host on loopback that behaves well or badly."""
 
 import gzip
 import inspect
@@ -12,24 +12,24 @@ import httpcore
 import pytest
 
 from service.errors import FetchError, FetchRefused, FetchUnavailable, JobCancelled, StorageError, TooLarge
-from service.outside.exchange import plain_errors
+from service.outside.exchange import fetch_errors
 from service.outside.fetch import Fetched, FetchLimits, fetch
 from service.outside.guard import EgressPolicy
 from tests.fixture_host import Host, host
 
-DATA = bytes(range(256)) * 1200  # more than one read from a socket
+DATA = bytes(range(256)) * 1200  # larger than one socket read
 LIMITS = FetchLimits(bytes=len(DATA), seconds=20, stall_seconds=10)
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Path]:
-    """Where the file goes, and nothing else; a test that expects an error leaves it empty."""
+    """The download's target; its folder may contain nothing else afterwards, and nothing at all after an error."""
     yield tmp_path / "video"
     assert {path.name for path in tmp_path.iterdir()} <= {"video"}
 
 
-def refusal(kind: type[Exception], url: str, target: Path, egress: EgressPolicy, limits: FetchLimits = LIMITS) -> str:
-    """The message of the error that a fetch ends with, after which there must be no file."""
+def fetch_error(kind: type[Exception], url: str, target: Path, egress: EgressPolicy, limits: FetchLimits = LIMITS) -> str:
+    """The message of the error that a fetch raises; there must be no file afterwards."""
     with pytest.raises(kind) as error:
         fetch(url, target, egress, limits)
     assert type(error.value) is kind
@@ -37,30 +37,30 @@ def refusal(kind: type[Exception], url: str, target: Path, egress: EgressPolicy,
     return str(error.value)
 
 
-def test_a_file_comes_whole_with_progress(there: Host, target: Path, egress: EgressPolicy) -> None:
-    heard: list[int] = []
+def test_a_file_is_downloaded_with_progress(there: Host, target: Path, egress: EgressPolicy) -> None:
+    progress: list[int] = []
     url = there.serve("/v.mp4", DATA, content_type="Video/MP4; codecs=avc1")
-    assert fetch(url, target, egress, LIMITS, heard.append) == Fetched(len(DATA), "video/mp4", url)
+    assert fetch(url, target, egress, LIMITS, progress.append) == Fetched(len(DATA), "video/mp4", url)
     assert target.read_bytes() == DATA
-    assert len(heard) > 1
-    assert heard == sorted(heard)
-    assert heard[-1] == len(DATA)
+    assert len(progress) > 1
+    assert progress == sorted(progress)
+    assert progress[-1] == len(DATA)
     assert there.asked[0].headers["Host"] == f"127.0.0.1:{there.port}"
     assert there.asked[0].headers["Accept-Encoding"] == "identity"
 
 
-def test_a_file_of_unknown_length_comes_whole(there: Host, target: Path, egress: EgressPolicy) -> None:
+def test_a_file_of_unknown_length_is_downloaded(there: Host, target: Path, egress: EgressPolicy) -> None:
     assert fetch(there.serve_unmeasured("/v.mp4", DATA), target, egress, LIMITS).bytes == len(DATA)
     assert target.read_bytes() == DATA
 
 
-def test_too_many_bytes_promised_are_not_begun(there: Host, target: Path, egress: EgressPolicy) -> None:
+def test_an_announced_oversized_file_is_not_downloaded(there: Host, target: Path, egress: EgressPolicy) -> None:
     url = there.say("/v.mp4", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n")
-    assert "the limit is" in refusal(TooLarge, url, target, egress)
+    assert "the limit is" in fetch_error(TooLarge, url, target, egress)
 
 
-def test_too_many_bytes_sent_are_noticed(there: Host, target: Path, egress: EgressPolicy) -> None:
-    refusal(TooLarge, there.serve_unmeasured("/v.mp4", DATA + b"x"), target, egress)
+def test_an_oversized_file_is_detected_while_downloading(there: Host, target: Path, egress: EgressPolicy) -> None:
+    fetch_error(TooLarge, there.serve_unmeasured("/v.mp4", DATA + b"x"), target, egress)
 
 
 def test_a_compressed_body_stays_compressed(there: Host, target: Path, egress: EgressPolicy) -> None:
@@ -70,19 +70,19 @@ def test_a_compressed_body_stays_compressed(there: Host, target: Path, egress: E
 
 
 def test_an_empty_file_is_refused(there: Host, target: Path, egress: EgressPolicy) -> None:
-    refusal(FetchRefused, there.serve("/v.mp4", b""), target, egress)
-    refusal(FetchRefused, there.serve("/w.mp4", b"", status=204), target, egress)
+    fetch_error(FetchRefused, there.serve("/v.mp4", b""), target, egress)
+    fetch_error(FetchRefused, there.serve("/w.mp4", b"", status=204), target, egress)
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 410, 451])
-def test_a_no_is_final(there: Host, target: Path, egress: EgressPolicy, status: int) -> None:
+def test_a_refusal_is_final(there: Host, target: Path, egress: EgressPolicy, status: int) -> None:
     url = there.serve("/v.mp4", b"" if status == 304 else DATA, status=status)
-    assert str(status) in refusal(FetchRefused, url, target, egress)
+    assert str(status) in fetch_error(FetchRefused, url, target, egress)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_a_not_now_is_worth_another_try(there: Host, target: Path, egress: EgressPolicy, status: int) -> None:
-    refusal(FetchUnavailable, there.serve("/v.mp4", DATA, status=status), target, egress)
+def test_a_temporary_error_is_retryable(there: Host, target: Path, egress: EgressPolicy, status: int) -> None:
+    fetch_error(FetchUnavailable, there.serve("/v.mp4", DATA, status=status), target, egress)
 
 
 @pytest.mark.parametrize(
@@ -99,35 +99,35 @@ def test_a_not_now_is_worth_another_try(there: Host, target: Path, egress: Egres
     ],
     ids=["nothing", "another protocol", "half a header", "no length", "two lengths", "endless header", "half a chunk", "no chunk"],
 )
-def test_a_host_that_breaks_off_or_talks_nonsense(there: Host, target: Path, egress: EgressPolicy, words: bytes) -> None:
-    refusal(FetchUnavailable, there.say("/v.mp4", words), target, egress)
+def test_a_host_that_disconnects_or_sends_nonsense(there: Host, target: Path, egress: EgressPolicy, words: bytes) -> None:
+    fetch_error(FetchUnavailable, there.say("/v.mp4", words), target, egress)
 
 
 def test_a_body_that_ends_early(there: Host, target: Path, egress: EgressPolicy) -> None:
-    refusal(FetchUnavailable, there.cut_off("/v.mp4", DATA[:-1]), target, egress)
+    fetch_error(FetchUnavailable, there.cut_off("/v.mp4", DATA[:-1]), target, egress)
 
 
-def test_a_port_where_nobody_listens(target: Path, egress: EgressPolicy) -> None:
+def test_a_closed_port(target: Path, egress: EgressPolicy) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert "connected" in refusal(FetchUnavailable, f"http://127.0.0.1:{port}/v.mp4", target, egress)
+    assert "cannot connect" in fetch_error(FetchUnavailable, f"http://127.0.0.1:{port}/v.mp4", target, egress)
 
 
-def test_a_silent_host_is_left(there: Host, target: Path, egress: EgressPolicy) -> None:
+def test_a_silent_host_times_out(there: Host, target: Path, egress: EgressPolicy) -> None:
     limits = FetchLimits(seconds=20, stall_seconds=0.2)
-    assert "in time" in refusal(FetchUnavailable, there.never_answer("/v.mp4"), target, egress, limits)
+    assert "in time" in fetch_error(FetchUnavailable, there.never_answer("/v.mp4"), target, egress, limits)
     there.hold("/w.mp4", DATA)
-    refusal(FetchUnavailable, there.url + "/w.mp4", target, egress, limits)
+    fetch_error(FetchUnavailable, there.url + "/w.mp4", target, egress, limits)
 
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 "])
-def test_a_trickle_ends_at_the_total_time(there: Host, target: Path, egress: EgressPolicy, start: bytes) -> None:
+def test_a_slow_trickle_ends_at_the_deadline(there: Host, target: Path, egress: EgressPolicy, start: bytes) -> None:
     began = time.monotonic()
-    refusal(FetchUnavailable, there.trickle("/v.mp4", start), target, egress, FetchLimits(seconds=0.4, stall_seconds=0.3))
+    fetch_error(FetchUnavailable, there.trickle("/v.mp4", start), target, egress, FetchLimits(seconds=0.4, stall_seconds=0.3))
     assert time.monotonic() - began < 5
 
 
-def test_the_watcher_ends_it(there: Host, target: Path, egress: EgressPolicy) -> None:
+def test_the_progress_callback_can_stop_the_download(there: Host, target: Path, egress: EgressPolicy) -> None:
     there.hold("/v.mp4", DATA)
 
     def cancel(_done_bytes: int) -> None:
@@ -138,46 +138,46 @@ def test_the_watcher_ends_it(there: Host, target: Path, egress: EgressPolicy) ->
     assert not target.exists()
 
 
-def test_a_disk_that_takes_nothing(there: Host, tmp_path: Path, egress: EgressPolicy) -> None:
+def test_an_unwritable_target(there: Host, tmp_path: Path, egress: EgressPolicy) -> None:
     with pytest.raises(StorageError) as error:
         fetch(there.serve("/v.mp4", DATA), tmp_path / "no folder" / "video", egress, LIMITS)
     assert str(tmp_path) not in str(error.value)
 
 
-def test_redirects_are_followed_to_the_fifth(there: Host, target: Path, egress: EgressPolicy) -> None:
+def test_up_to_five_redirects_are_followed(there: Host, target: Path, egress: EgressPolicy) -> None:
     last = there.serve("/6", DATA)
     for hop, status in zip(range(1, 6), (301, 302, 303, 307, 308), strict=True):
         there.redirect(f"/{hop}", str(hop + 1) if hop % 2 else f"{there.url}/{hop + 1}", status)
     there.redirect("/0", "/1")
     assert fetch(there.url + "/1", target, egress, LIMITS).final_url == last
     target.unlink()
-    assert "redirects" in refusal(FetchRefused, there.url + "/0", target, egress)
+    assert "redirects" in fetch_error(FetchRefused, there.url + "/0", target, egress)
 
 
 @pytest.mark.parametrize(
     "to", ["file:///etc/passwd", "http://[", "http://u:p@127.0.0.1/", "http://2130706433/", "http://10.0.0.1/", "//169.254.169.254/"]
 )
 def test_redirects_are_checked_like_the_first_address(there: Host, target: Path, egress: EgressPolicy, to: str) -> None:
-    refusal(FetchRefused, there.redirect("/v.mp4", to), target, egress)
+    fetch_error(FetchRefused, there.redirect("/v.mp4", to), target, egress)
 
 
 def test_a_redirect_to_a_private_name_is_refused(there: Host, target: Path) -> None:
     egress = EgressPolicy.parse("127.0.0.0/8", lambda _: ["192.168.0.1"])
-    message = refusal(FetchRefused, there.redirect("/v.mp4", "http://router.example.com/"), target, egress)
+    message = fetch_error(FetchRefused, there.redirect("/v.mp4", "http://router.example.com/"), target, egress)
     assert "router.example.com" in message
     assert "192.168" not in message
 
 
-def test_loopback_is_not_reached_unless_allowed(there: Host, target: Path) -> None:
+def test_loopback_is_refused_unless_allowed(there: Host, target: Path) -> None:
     url = there.serve("/v.mp4", DATA)
-    refusal(FetchRefused, url, target, EgressPolicy())
-    refusal(FetchRefused, url.replace("127.0.0.1", "localhost"), target, EgressPolicy())
-    refusal(FetchRefused, url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), target, EgressPolicy())
+    fetch_error(FetchRefused, url, target, EgressPolicy())
+    fetch_error(FetchRefused, url.replace("127.0.0.1", "localhost"), target, EgressPolicy())
+    fetch_error(FetchRefused, url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), target, EgressPolicy())
     assert not there.asked
 
 
-def test_a_name_that_is_bound_anew_leads_nowhere_else(target: Path) -> None:
-    """The name means the allowed host when it is checked, and a forbidden one from then on."""
+def test_dns_rebinding_does_not_change_the_host(target: Path) -> None:
+    """The name resolves to the allowed host when it is checked, and to a forbidden one afterwards."""
     answers = iter([["127.0.0.2"]])
     resolved: list[str] = []
 
@@ -195,7 +195,7 @@ def test_a_name_that_is_bound_anew_leads_nowhere_else(target: Path) -> None:
         assert resolved == ["rebind.example.com"]
         assert allowed.asked[0].headers["Host"] == f"rebind.example.com:{allowed.port}"
         target.unlink()
-        refusal(FetchRefused, url, target, egress)
+        fetch_error(FetchRefused, url, target, egress)
         assert not forbidden.asked
 
 
@@ -205,13 +205,13 @@ def test_the_next_address_is_tried_when_one_is_dead(there: Host, target: Path) -
     assert fetch(f"http://two.example.com:{there.port}/v.mp4", target, egress, LIMITS).bytes == len(DATA)
 
 
-def test_no_proxy_of_the_environment_is_asked(there: Host, target: Path, egress: EgressPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_in_the_environment_are_ignored(there: Host, target: Path, egress: EgressPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert fetch(there.serve("/v.mp4", DATA), target, egress, LIMITS).bytes == len(DATA)
 
 
-def test_fetches_run_side_by_side(there: Host, tmp_path: Path, egress: EgressPolicy) -> None:
+def test_downloads_run_concurrently(there: Host, tmp_path: Path, egress: EgressPolicy) -> None:
     releases = [there.hold(f"/{index}", DATA) for index in range(4)]
     threads = [threading.Thread(target=fetch, args=(f"{there.url}/{index}", tmp_path / str(index), egress, LIMITS)) for index in range(4)]
     for thread in threads:
@@ -227,8 +227,8 @@ FAULTS = [kind for _, kind in inspect.getmembers(httpcore, inspect.isclass) if i
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_of_the_wire_has_plain_words(fault: type[Exception]) -> None:
-    with pytest.raises(FetchError) as error, plain_errors("example.com"):
+def test_every_transport_fault_has_a_plain_message(fault: type[Exception]) -> None:
+    with pytest.raises(FetchError) as error, fetch_errors("example.com"):
         raise fault("connect to 10.0.0.1 failed")
     assert "example.com" in str(error.value)
     assert "10.0.0.1" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Which addresses the service goes to, as a stranger may write them and as names resolve to them."""
+"""Which addresses the service connects to: written as literals, and as names resolve to them."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
@@ -25,13 +25,13 @@ def resolving(**names: Sequence[str]) -> EgressPolicy:
 
 
 @pytest.mark.parametrize("text", PUBLIC.split())
-def test_public_addresses_are_reached(text: str) -> None:
+def test_public_addresses_are_allowed(text: str) -> None:
     assert is_public(ip_address(text))
     assert len(EgressPolicy().addresses_of(text)) == 1
 
 
 @pytest.mark.parametrize("text", PRIVATE.split())
-def test_other_addresses_are_not_reached_written_or_resolved(text: str) -> None:
+def test_other_addresses_are_refused_as_literals_and_as_resolved(text: str) -> None:
     literal = f"[{text}]" if ":" in text else text
     with pytest.raises(FetchRefused):
         EgressPolicy().addresses_of(host_of(address_of(f"http://{literal}/")))
@@ -42,7 +42,7 @@ def test_other_addresses_are_not_reached_written_or_resolved(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
-def test_an_ipv4_address_in_ipv6_clothes_counts_as_itself(address: IPv4Address) -> None:
+def test_an_ipv4_address_mapped_into_ipv6_counts_as_itself(address: IPv4Address) -> None:
     for prefix in (0xFFFF << 32, int(IPv6Address("64:ff9b::"))):
         assert is_public(IPv6Address(prefix + int(address))) == is_public(address)
 
@@ -68,7 +68,7 @@ ODD_HOSTS = """
 
 
 @pytest.mark.parametrize("host", [*ODD_HOSTS.split(), "", "exa mple.com", "x" * 64 + ".com", "a." * 127 + "toolong"])
-def test_odd_forms_of_a_host_are_refused_before_anything_resolves_them(host: str) -> None:
+def test_unusual_forms_of_a_host_are_refused_before_resolving(host: str) -> None:
     with pytest.raises(FetchRefused):
         address_of(f"http://{host}/video.mp4")
 
@@ -98,20 +98,20 @@ def test_odd_forms_of_a_host_are_refused_before_anything_resolves_them(host: str
         "http://example.com/" + "x" * 70_000,
     ],
 )
-def test_what_is_no_address_of_a_file_is_refused(url: str) -> None:
+def test_invalid_urls_are_refused(url: str) -> None:
     with pytest.raises(FetchRefused) as refusal:
         address_of(url)
     assert "secret" not in str(refusal.value)
 
 
-def test_good_addresses_stay_as_they_are() -> None:
+def test_valid_urls_are_unchanged() -> None:
     signed = "https://media.example.com:8443/a%2Fb/%E4%BD%A0.mp4?sig=%2F%2B%3D&x=a+b"
     assert str(address_of(f"  {signed}\n")) == signed
     assert host_of(address_of("HTTPS://Bücher.Example.COM./v")) == "xn--bcher-kva.example.com"
     assert host_of(address_of("http://[2606:2800:220:1::1]:80/")) == "2606:2800:220:1::1"
 
 
-def test_dots_of_other_scripts_are_dots() -> None:
+def test_dots_of_other_scripts_count_as_dots() -> None:
     assert host_of(address_of("http://127。0。0。1/")) == "127.0.0.1"
 
 
@@ -135,13 +135,13 @@ def test_nothing_is_allowed_by_an_empty_setting() -> None:
 @pytest.mark.parametrize(
     "part", ["127.0.0.1/8", "10.0.0.0/33", "127.1", "2130706433", "*", "*.", "a b", "http://example.com", "host:80", "[::1]", "-.*"]
 )
-def test_a_wrong_setting_is_named(part: str) -> None:
+def test_an_invalid_entry_is_named(part: str) -> None:
     with pytest.raises(SettingsError) as wrong:
         EgressPolicy.parse(f"127.0.0.0/8,{part}")
     assert str(wrong.value).startswith(f"{part} is neither")
 
 
-def test_a_name_without_address_may_have_one_later() -> None:
+def test_an_unresolvable_name_is_retryable() -> None:
     def nowhere(_: str) -> list[str]:
         raise OSError("no such name")
 
@@ -150,7 +150,7 @@ def test_a_name_without_address_may_have_one_later() -> None:
             egress.addresses_of("example.com")
 
 
-def test_the_system_knows_where_this_machine_is() -> None:
+def test_the_system_resolver_knows_localhost() -> None:
     with pytest.raises(FetchRefused):
         EgressPolicy().addresses_of("localhost")
     assert "127.0.0.1" in EgressPolicy.parse("127.0.0.0/8, ::1").addresses_of("localhost")

@@ -1,4 +1,4 @@
-"""Links: those of a folder carry our signature, those of a bucket its own; only good ones are known again."""
+"""Links: a folder's have our signature, a bucket's its own; only valid ones are recognised."""
 
 import secrets
 from pathlib import Path
@@ -20,7 +20,7 @@ FILENAMES = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_si
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock set by the test."""
 
     def __init__(self) -> None:
         self.now_seconds = NOW
@@ -39,25 +39,25 @@ def links(tmp_path: Path, clock: Clock) -> Links:
     return Links("https://clean.example.com/service/", b"secret", Storage.open(str(tmp_path)), clock)
 
 
-def told_by(url: str) -> tuple[str, int, str, str | None]:
-    """Key, end, signature and file name, as a server reads them from a link."""
-    told = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    return urlsplit(url).path.removeprefix("/service/files/"), int(told["expires"]), told["signature"], told.get("filename")
+def parts_of(url: str) -> tuple[str, int, str, str | None]:
+    """Key, expiry, signature and file name in a link."""
+    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return urlsplit(url).path.removeprefix("/service/files/"), int(query["expires"]), query["signature"], query.get("filename")
 
 
 def test_a_link_is_written_as_documented(links: Links) -> None:
     signature = (
-        "dab51cdee791c4e6b559ddc40cd8b963c0f2cc38d81e6c10423a01d3f14ab861"  # of the key, the end and an empty file name, a line each
+        "dab51cdee791c4e6b559ddc40cd8b963c0f2cc38d81e6c10423a01d3f14ab861"  # of the key, the expiry and an empty file name, one per line
     )
     assert links.url(KEY, 60) == f"https://clean.example.com/service/files/{KEY}?expires=1700000060&signature={signature}"
 
 
 @given(KEYS, st.integers(1, 10**9), FILENAMES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_link_is_good_as_it_was_made(links: Links, key: str, seconds: int, filename: str | None) -> None:
+def test_a_link_is_valid_as_created(links: Links, key: str, seconds: int, filename: str | None) -> None:
     url = links.url(key, seconds, filename)
-    links.verify(*told_by(url))
-    assert told_by(url)[0] == key
+    links.verify(*parts_of(url))
+    assert parts_of(url)[0] == key
     assert links.key_of(url) == key
     assert links.key_of(f"{url}&download=1") == key
 
@@ -65,7 +65,7 @@ def test_a_link_is_good_as_it_was_made(links: Links, key: str, seconds: int, fil
 @given(KEYS, FILENAMES, st.integers(0, 3), st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_link_with_any_part_changed_is_refused(links: Links, key: str, filename: str | None, part: int, data: st.DataObject) -> None:
-    good = told_by(links.url(key, 60, filename))
+    good = parts_of(links.url(key, 60, filename))
     other = data.draw([KEYS, st.integers(-(10**12), 10**12), st.text(), FILENAMES][part])
     changed = (*good[:part], other, *good[part + 1 :])
     if changed != good and not (part == 3 and not other and not filename):
@@ -73,23 +73,23 @@ def test_a_link_with_any_part_changed_is_refused(links: Links, key: str, filenam
             links.verify(*changed)  # type: ignore[arg-type]
 
 
-def test_parts_cannot_be_moved_into_one_another(links: Links) -> None:
-    _, expires, signature, _ = told_by(links.url("a", 60, "1\nb"))
+def test_parts_of_a_link_cannot_be_shifted_into_one_another(links: Links) -> None:
+    _, expires, signature, _ = parts_of(links.url("a", 60, "1\nb"))
     with pytest.raises(KeyInvalid):
         links.verify(f"a\n{expires}", 1, signature, "b")
 
 
-def test_a_link_ends_when_its_time_is_over(links: Links, clock: Clock) -> None:
+def test_a_link_expires(links: Links, clock: Clock) -> None:
     url = links.url(KEY, 60)
     clock.now_seconds = NOW + 59.9
-    links.verify(*told_by(url))
+    links.verify(*parts_of(url))
     clock.now_seconds = NOW + 60
     with pytest.raises(SignatureExpired):
-        links.verify(*told_by(url))
+        links.verify(*parts_of(url))
     assert links.key_of(url) is None
 
 
-def test_a_forged_link_is_not_told_whether_its_time_is_over(links: Links) -> None:
+def test_a_forged_link_does_not_learn_whether_it_has_expired(links: Links) -> None:
     with pytest.raises(KeyInvalid):
         links.verify(KEY, 0, "0" * 64)
 
@@ -99,7 +99,7 @@ def test_another_secret_makes_other_links(links: Links, tmp_path: Path, clock: C
     assert other.key_of(links.url(KEY, 60)) is None
 
 
-def test_strangers_links_are_not_ours(links: Links) -> None:
+def test_foreign_links_are_not_ours(links: Links) -> None:
     good = links.url(KEY, 60)
     for url in (
         good.replace("clean.example.com", "clean.example.com.example.net"),
@@ -118,7 +118,7 @@ def test_strangers_links_are_not_ours(links: Links) -> None:
         assert links.key_of(url) is None
 
 
-def test_a_key_that_is_none_is_never_signed(links: Links) -> None:
+def test_an_invalid_key_is_never_signed(links: Links) -> None:
     with pytest.raises(ValueError, match="not a key"):
         links.url("../secret.json", 60)
 

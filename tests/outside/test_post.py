@@ -13,7 +13,7 @@ TASK = "task_sora-watermark-remover_1765183831860"
 SIGNATURE = "56tgklLK5VWM/Yv3Zq1SAALedmhs5TSwKiorRzBZn8g="
 
 
-def test_the_signature_is_that_of_the_documented_vector() -> None:
+def test_the_signature_matches_the_documented_vector() -> None:
     assert signature("whsec_test", TASK, 1765183900) == SIGNATURE
     assert signed_headers("whsec_test", TASK, 1765183900) == {"X-Webhook-Timestamp": "1765183900", "X-Webhook-Signature": SIGNATURE}
 
@@ -29,7 +29,7 @@ def test_a_receiver_gets_the_body_and_the_headers(there: Host, egress: EgressPol
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
-def test_any_other_answer_is_worth_another_try(there: Host, egress: EgressPolicy, status: int) -> None:
+def test_any_other_status_is_retryable(there: Host, egress: EgressPolicy, status: int) -> None:
     url = there.callback("/done", status, 200)
     with pytest.raises(FetchUnavailable) as error:
         post(url, b"{}", {}, egress)
@@ -45,7 +45,7 @@ def test_redirects_are_not_followed(there: Host, egress: EgressPolicy) -> None:
     assert [asked.path for asked in there.posts] == ["/moved"]
 
 
-def test_a_receiver_that_never_answers_costs_the_time_given_to_it(there: Host, egress: EgressPolicy) -> None:
+def test_a_silent_receiver_times_out(there: Host, egress: EgressPolicy) -> None:
     began = time.monotonic()
     for url in (there.never_answer("/silent"), there.trickle("/trickle", b"HTTP/1.1 200 OK\r\nX: ")):
         with pytest.raises(FetchUnavailable):
@@ -54,7 +54,7 @@ def test_a_receiver_that_never_answers_costs_the_time_given_to_it(there: Host, e
     assert len(there.posts) == 2
 
 
-def test_an_endless_answer_is_not_read(there: Host, egress: EgressPolicy) -> None:
+def test_an_endless_response_is_not_read(there: Host, egress: EgressPolicy) -> None:
     began = time.monotonic()
     assert post(there.trickle("/done"), b"{}", {}, egress) == 200
     assert time.monotonic() - began < 5

@@ -1,4 +1,4 @@
-"""Share links on a host that answers in place of the site that has closed."""
+"""Share links on a host that replaces the closed site."""
 
 import json
 from typing import Literal
@@ -33,7 +33,7 @@ def links(there: Host, egress: EgressPolicy, mode: Literal["off", "json", "page"
         LINK.replace("https", "http"),
     ],
 )
-def test_share_links_are_known(url: str) -> None:
+def test_share_links_are_recognised(url: str) -> None:
     assert is_share_link(url)
     assert post_id_of(url) == POST_ID
 
@@ -53,26 +53,26 @@ def test_share_links_are_known(url: str) -> None:
         "x" + LINK,
     ],
 )
-def test_other_addresses_are_no_share_links(there: Host, egress: EgressPolicy, url: str) -> None:
+def test_other_urls_are_not_share_links(there: Host, egress: EgressPolicy, url: str) -> None:
     assert not is_share_link(url)
     with pytest.raises(FetchRefused):
         links(there, egress, "page").resolve(url)
 
 
 @pytest.mark.parametrize("place", ["source_wm", "downloadable_url", "source"])
-def test_the_json_endpoint_tells_all(there: Host, egress: EgressPolicy, place: Literal["source_wm", "downloadable_url", "source"]) -> None:
+def test_the_json_endpoint_is_parsed(there: Host, egress: EgressPolicy, place: Literal["source_wm", "downloadable_url", "source"]) -> None:
     there.share_json(POST_ID, video_url=VIDEO, prompt=PROMPT, thumbnail_url=THUMBNAIL, place=place)
     assert links(there, egress, "json").resolve(LINK + "?x=1") == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
 
 
 @pytest.mark.parametrize("place", ["inline", "nested", "og"])
 @pytest.mark.parametrize("mode", ["page", "json"])
-def test_the_page_tells_where_the_endpoint_does_not(
+def test_the_page_is_used_if_the_endpoint_has_no_video(
     there: Host, egress: EgressPolicy, mode: Literal["page", "json"], place: Literal["inline", "nested", "og"]
 ) -> None:
     there.share_page(POST_ID, video_url=VIDEO, prompt=PROMPT, thumbnail_url=THUMBNAIL, place=place)
     if place == "og":
-        there.share_json(POST_ID, video_url=None)  # else the endpoint answers 404
+        there.share_json(POST_ID, video_url=None)  # otherwise the endpoint returns 404
     assert links(there, egress, mode).resolve(LINK) == Post(POST_ID, PROMPT, THUMBNAIL, VIDEO)
 
 
@@ -87,7 +87,7 @@ def test_the_marked_original_comes_first() -> None:
     "text",
     ["", "null", "[]", '{"post":[]}', '{"post":{}}', '{"post":{"attachments":[{"downloadable_url":"file:///etc/passwd"}]}}', "[" * 100_000],
 )
-def test_json_that_names_no_video(text: str) -> None:
+def test_json_without_a_video(text: str) -> None:
     assert read_json(POST_ID, text) is None
 
 
@@ -107,11 +107,11 @@ def test_json_that_names_no_video(text: str) -> None:
         '\\"downloadable_url\\":\\"http://a"',
     ],
 )
-def test_a_page_that_names_no_video(page: str) -> None:
+def test_a_page_without_a_video(page: str) -> None:
     assert read_page(POST_ID, page) is None
 
 
-def test_nothing_found_is_final(there: Host, egress: EgressPolicy) -> None:
+def test_a_missing_post_is_final(there: Host, egress: EgressPolicy) -> None:
     with pytest.raises(FetchRefused, match="404"):
         links(there, egress, "json").resolve(LINK)
     there.serve(f"/p/{POST_ID}", b"<html>deleted</html>")
@@ -119,20 +119,20 @@ def test_nothing_found_is_final(there: Host, egress: EgressPolicy) -> None:
         links(there, egress, "json").resolve(LINK)
 
 
-def test_a_site_in_trouble_is_worth_another_try(there: Host, egress: EgressPolicy) -> None:
+def test_a_server_error_is_retryable(there: Host, egress: EgressPolicy) -> None:
     there.serve(f"/backend/project_y/post/{POST_ID}", b"", status=503)
     with pytest.raises(FetchUnavailable):
         links(there, egress, "json").resolve(LINK)
 
 
-def test_a_page_without_end_is_left(there: Host, egress: EgressPolicy) -> None:
+def test_an_oversized_page_is_refused(there: Host, egress: EgressPolicy) -> None:
     there.serve(f"/p/{POST_ID}", b" " * 5_000_001)
-    with pytest.raises(FetchRefused, match="more than is read"):
+    with pytest.raises(FetchRefused, match="more than 5000000 bytes"):
         links(there, egress, "page").resolve(LINK)
 
 
-def test_switched_off_nothing_is_asked(there: Host, egress: EgressPolicy) -> None:
-    with pytest.raises(FetchRefused, match="not resolved here"):
+def test_switched_off_nothing_is_requested(there: Host, egress: EgressPolicy) -> None:
+    with pytest.raises(FetchRefused, match="does not resolve share links"):
         links(there, egress, "off").resolve(LINK)
     assert not there.asked
 

@@ -1,4 +1,4 @@
-"""The storage behaves the same whether it is a folder or a bucket; each behaviour is tested on both, a bucket on a real S3 server."""
+"""The storage behaves the same as a folder and as a bucket; both are tested, the bucket on a real S3 server."""
 
 import os
 import secrets
@@ -21,7 +21,7 @@ from service.outside.storage import PART_BYTES, Storage, content_type_of, is_key
 from tests.s3_server import s3
 
 KEY = "jobs/0f3c/clean.mp4"
-BIG = os.urandom(2**20) * (PART_BYTES // 2**20) * 2 + b"and a bit"  # several parts, both when written and when read
+BIG = os.urandom(2**20) * (PART_BYTES // 2**20) * 2 + b"and a bit"  # several parts, both for writing and for reading
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def files_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_bytes_come_back(storage: Storage) -> None:
+def test_bytes_are_stored(storage: Storage) -> None:
     storage.put_bytes(KEY, b"first", "video/mp4")
     storage.put_bytes(KEY, b"second", "video/mp4")
     assert storage.get_bytes(KEY) == b"second"
 
 
-def test_a_large_file_comes_back(storage: Storage, tmp_path: Path) -> None:
+def test_a_large_file_is_stored(storage: Storage, tmp_path: Path) -> None:
     source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
     source.write_bytes(BIG)
     storage.put_file(KEY, source, "video/mp4")
@@ -69,7 +69,7 @@ def test_a_large_file_comes_back(storage: Storage, tmp_path: Path) -> None:
     assert (stored.bytes, stored.content_type) == (len(BIG), "video/mp4")
 
 
-def test_an_empty_file_comes_back(storage: Storage, tmp_path: Path) -> None:
+def test_an_empty_file_is_stored(storage: Storage, tmp_path: Path) -> None:
     storage.put_bytes(KEY, b"", "video/mp4")
     storage.get_file(KEY, tmp_path / "target.mp4")
     assert (tmp_path / "target.mp4").read_bytes() == b""
@@ -95,7 +95,7 @@ def test_a_range_is_read_in_short_parts(storage: Storage) -> None:
     ("key", "content_type"),
     [("a.mp4", "video/mp4"), ("a.mov", "video/quicktime"), ("a.b/c.jpg", "image/jpeg"), ("a.json", "application/json")],
 )
-def test_what_is_known_of_a_file(storage: Storage, key: str, content_type: str) -> None:
+def test_metadata_of_a_file(storage: Storage, key: str, content_type: str) -> None:
     storage.put_bytes(key, b"12345", content_type)
     stored = storage.stat(key)
     assert stored
@@ -103,13 +103,13 @@ def test_what_is_known_of_a_file(storage: Storage, key: str, content_type: str) 
     assert abs(datetime.now(UTC) - stored.modified_at) < timedelta(minutes=1)
 
 
-def test_nothing_is_known_of_an_absent_file(storage: Storage) -> None:
+def test_a_missing_file_has_no_metadata(storage: Storage) -> None:
     put(storage, "jobs/0f3c/clean.mp4")
     assert storage.stat("jobs/0f3c/source.mp4") is None
     assert storage.stat("jobs/0f3c") is None
 
 
-def test_an_absent_file_is_an_error_and_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
+def test_reading_a_missing_file_fails_and_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
     target = tmp_path / "out" / "target.mp4"
     target.parent.mkdir()
     with pytest.raises(StorageError):
@@ -121,7 +121,7 @@ def test_an_absent_file_is_an_error_and_leaves_nothing(storage: Storage, tmp_pat
     assert not list(target.parent.iterdir())
 
 
-def test_a_target_stays_as_it_was_when_the_copy_fails(storage: Storage, tmp_path: Path) -> None:
+def test_a_target_is_unchanged_if_the_copy_fails(storage: Storage, tmp_path: Path) -> None:
     target = tmp_path / "target.mp4"
     target.write_bytes(b"before")
     with pytest.raises(StorageError):
@@ -129,7 +129,7 @@ def test_a_target_stays_as_it_was_when_the_copy_fails(storage: Storage, tmp_path
     assert target.read_bytes() == b"before"
 
 
-def test_a_file_that_cannot_be_read_is_an_error(storage: Storage, tmp_path: Path) -> None:
+def test_storing_an_unreadable_file_fails(storage: Storage, tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         storage.put_file(KEY, tmp_path / "nothing.mp4", "video/mp4")
     assert str(tmp_path) not in str(caught.value)
@@ -145,25 +145,25 @@ def test_files_are_listed_and_deleted_by_folder(storage: Storage) -> None:
     assert storage.delete_under("jobs/1") == 0
 
 
-def test_deleting_twice_is_no_error(storage: Storage) -> None:
+def test_deleting_twice_is_allowed(storage: Storage) -> None:
     put(storage, KEY)
     storage.delete(KEY)
     storage.delete(KEY)
     assert storage.stat(KEY) is None
 
 
-def test_a_healthy_storage_passes_its_check_and_keeps_nothing_of_it(storage: Storage) -> None:
+def test_a_healthy_storage_passes_its_check_which_leaves_nothing(storage: Storage) -> None:
     storage.check()
     assert not list(storage.list_under("checks"))
 
 
-def test_checks_at_once_do_not_disturb_each_other(folder: Storage) -> None:
-    with ThreadPoolExecutor(8) as threads:  # each deletes the folder that the others are about to write to
+def test_concurrent_checks_do_not_interfere(folder: Storage) -> None:
+    with ThreadPoolExecutor(8) as threads:  # each deletes the folder that the others are about to use
         for done in [threads.submit(folder.check) for _ in range(400)]:
             done.result()
 
 
-def test_a_folder_that_is_gone_fails_its_check(folder: Storage, tmp_path: Path) -> None:
+def test_a_missing_folder_fails_its_check(folder: Storage, tmp_path: Path) -> None:
     (tmp_path / "files").rmdir()
     (tmp_path / "files").write_bytes(b"in its place")
     with pytest.raises(StorageError) as caught:
@@ -173,8 +173,8 @@ def test_a_folder_that_is_gone_fails_its_check(folder: Storage, tmp_path: Path) 
 
 @pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize("work", ["check", "stat", "get", "list", "delete"])
-def test_a_bucket_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch, work: str) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the port of `discard`: nobody listens
+def test_an_unreachable_bucket_is_an_error(monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the port of `discard`, where nothing listens
     gone = Storage.open("s3://cleanplate/gone")
     works: dict[str, Callable[[], object]] = {
         "check": gone.check,
@@ -189,7 +189,7 @@ def test_a_bucket_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch, work
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_was_never_made_fails_its_check() -> None:
+def test_a_missing_bucket_fails_its_check() -> None:
     with pytest.raises(StorageError):
         Storage.open("s3://never-made").check()
 
@@ -198,7 +198,7 @@ NO_KEYS = ["", "/a.mp4", "a//b.mp4", "../a.mp4", "a/../b.mp4", "a/.b.mp4", "a b.
 
 
 @pytest.mark.parametrize("key", NO_KEYS)
-def test_what_is_no_key_is_refused_everywhere(storage: Storage, key: str, tmp_path: Path) -> None:
+def test_invalid_keys_are_refused_everywhere(storage: Storage, key: str, tmp_path: Path) -> None:
     assert not is_key(key)
     for work in (
         lambda: put(storage, key),
@@ -222,13 +222,13 @@ def test_no_key_leads_out_of_its_folder(text: str) -> None:
         assert str(path) == f"/top/{text}"
 
 
-def test_a_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_folder_is_private_to_its_owner(tmp_path: Path) -> None:
     storage = Storage.open(f"file://{tmp_path}/some%20files")
     assert storage.is_local
     assert stat.S_IMODE((tmp_path / "some files").stat().st_mode) == 0o700
 
 
-def test_a_folder_tells_paths_and_room(folder: Storage) -> None:
+def test_a_folder_has_paths_and_free_space(folder: Storage) -> None:
     put(folder, KEY)
     path = folder.local_path(KEY)
     assert path
@@ -241,7 +241,7 @@ def test_a_folder_tells_paths_and_room(folder: Storage) -> None:
     assert folder.presign(KEY, 60) is None
 
 
-def test_a_folder_keeps_no_empty_folders(folder: Storage, tmp_path: Path) -> None:
+def test_empty_subfolders_are_removed(folder: Storage, tmp_path: Path) -> None:
     put(folder, "jobs/1/a.mp4", "jobs/1/b.mp4", "jobs/2/a.mp4")
     folder.delete_under("jobs/1")
     assert [path.name for path in (tmp_path / "files" / "jobs").iterdir()] == ["2"]
@@ -249,7 +249,7 @@ def test_a_folder_keeps_no_empty_folders(folder: Storage, tmp_path: Path) -> Non
     assert not list((tmp_path / "files").iterdir())
 
 
-def test_a_bucket_has_no_paths_and_tells_no_room(bucket: Storage) -> None:
+def test_a_bucket_has_no_paths_and_no_free_space(bucket: Storage) -> None:
     put(bucket, KEY)
     assert not bucket.is_local
     assert bucket.local_path(KEY) is None
@@ -269,7 +269,7 @@ def test_staging_files_of_dead_writers_are_swept(folder: Storage, tmp_path: Path
     assert set(folder.list_under("jobs")) == {KEY}  # neither kind of staging file is ever listed
 
 
-def test_the_names_of_staging_files_are_those_that_obstore_gives(tmp_path: Path) -> None:
+def test_staging_files_are_named_as_obstore_does(tmp_path: Path) -> None:
     seen: set[str] = set()
 
     def parts() -> Iterator[bytes]:
@@ -290,23 +290,23 @@ def test_objects_of_dead_checks_are_swept(storage: Storage) -> None:
     assert storage.get_bytes(KEY)
 
 
-def test_a_presigned_link_gives_the_file_with_its_type(bucket: Storage) -> None:
+def test_a_presigned_link_serves_the_file_with_its_type(bucket: Storage) -> None:
     bucket.put_bytes(KEY, b"film", "video/mp4")
     url = bucket.presign(KEY, 60)
     assert url
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"film"
         assert answer.headers["Content-Type"] == "video/mp4"
-    assert bucket.key_presigned(url) == KEY
+    assert bucket.key_of_presigned_url(url) == KEY
 
 
-def test_a_presigned_link_lives_a_week_at_most(bucket: Storage) -> None:
+def test_a_presigned_link_is_valid_for_a_week_at_most(bucket: Storage) -> None:
     url = bucket.presign(KEY, 14 * 86400)
     assert url
     assert "X-Amz-Expires=604800&" in url
 
 
-def test_no_link_but_a_good_one_of_this_bucket_is_known_again(bucket: Storage) -> None:
+def test_only_valid_links_of_this_bucket_are_recognised(bucket: Storage) -> None:
     put(bucket, KEY, "jobs/0f3c/other.mp4")
     good, over = bucket.presign(KEY, 60), bucket.presign(KEY, 0)
     assert good
@@ -324,26 +324,26 @@ def test_no_link_but_a_good_one_of_this_bucket_is_known_again(bucket: Storage) -
         "https://example.com/film.mp4",
         "",
     ):
-        assert bucket.key_presigned(url) is None
+        assert bucket.key_of_presigned_url(url) is None
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_does_not_answer_leaves_a_link_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_cannot_be_checked_if_the_bucket_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     gone = Storage.open("s3://cleanplate/gone")
     url = gone.presign(KEY, 60)
     assert url
     with pytest.raises(StorageError):
-        gone.key_presigned(url)
+        gone.key_of_presigned_url(url)
 
 
 @pytest.mark.parametrize("url", ["", "ftp://example.com/files", "file://files", "s3://", "http://example.com", "az://no-account-named"])
-def test_what_is_no_storage_is_a_wrong_setting(url: str) -> None:
+def test_an_invalid_storage_url_is_a_settings_error(url: str) -> None:
     with pytest.raises(SettingsError):
         Storage.open(url)
 
 
-def test_a_folder_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_settings_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SettingsError) as caught:
         Storage.open(str(tmp_path / "file" / "folder"))

@@ -1,4 +1,4 @@
-"""https to a checked address: the certificate must be that of the name."""
+"""https to a checked address: the certificate must match the host's name."""
 
 import datetime
 import ssl
@@ -22,7 +22,7 @@ HERE = EgressPolicy.parse("127.0.0.0/8", lambda _: ["127.0.0.1"])
 
 @pytest.fixture
 def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """A host whose certificate is good for one name, and which this process trusts as it would a company's own authority."""
+    """A host whose certificate is valid for one name; this process trusts it like a company's own authority."""
     certificate = tmp_path / "certificate.pem"
     certificate.write_bytes(make_certificate())
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -52,7 +52,7 @@ def make_certificate() -> bytes:
     return private + certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def test_the_name_in_the_address_must_be_that_of_the_certificate(secure: Host, tmp_path: Path) -> None:
+def test_the_host_must_match_the_certificate(secure: Host, tmp_path: Path) -> None:
     target = tmp_path / "video"
     secure.serve("/v.mp4", b"data")
     assert fetch(f"https://{NAME}:{secure.port}/v.mp4", target, HERE, FetchLimits()).bytes == 4
@@ -61,7 +61,7 @@ def test_the_name_in_the_address_must_be_that_of_the_certificate(secure: Host, t
             fetch(f"https://{other}:{secure.port}/v.mp4", tmp_path / "other", HERE, FetchLimits())
 
 
-def test_a_certificate_of_nobody_is_refused(secure: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_certificate_is_refused(secure: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secure.serve("/v.mp4", b"data")
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(FetchUnavailable):
@@ -75,7 +75,7 @@ def test_a_redirect_from_https_to_http_is_refused(secure: Host, there: Host, tmp
     assert not there.asked
 
 
-def test_a_trickle_over_tls_ends_at_the_total_time(secure: Host, tmp_path: Path) -> None:
+def test_a_slow_trickle_over_tls_ends_at_the_deadline(secure: Host, tmp_path: Path) -> None:
     secure.trickle("/v.mp4")
     with pytest.raises(FetchUnavailable):
         fetch(f"https://{NAME}:{secure.port}/v.mp4", tmp_path / "video", HERE, FetchLimits(seconds=0.5))

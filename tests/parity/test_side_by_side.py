@@ -63,7 +63,7 @@ class SlowStart(Session):
     def run(self, inputs: Arrays) -> Arrays:
         self.batches.append([int(job) for job in inputs["job"]])
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while len(self.batches) == 1 and self.batcher.figures().waiting < 16:
+        while len(self.batches) == 1 and self.batcher.metrics().waiting < 16:
             assert time.monotonic() < deadline
             time.sleep(0.001)
         return self.session.run(inputs)
@@ -102,6 +102,6 @@ def shipped() -> Iterator[Networks]:
 def test_two_parallel_jobs_with_the_shipped_networks_write_the_same_as_alone(sources: list[Path], shipped: Networks) -> None:
     assert in_parallel(sources[:2], WITH_A_BOX, shipped) == alone(sources[:2], WITH_A_BOX, shipped)
     for batcher in (shipped.segmenter, shipped.matte, shipped.inpainter):
-        figures = batcher.figures()
-        assert figures.windows == figures.capacity > 0
-        assert figures.waiting == 0
+        metrics = batcher.metrics()
+        assert metrics.windows == metrics.capacity > 0
+        assert metrics.waiting == 0

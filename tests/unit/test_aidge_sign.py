@@ -1,4 +1,4 @@
-"""Signatures against the published vectors, and what a check refuses."""
+"""Signatures against the published vectors, and what the checks refuse."""
 
 import pytest
 from hypothesis import given
@@ -21,15 +21,15 @@ V1_SIGN = "35607762342831B6A417A0DED84B79C05FEFBF116969C48AD6DC00279A9F4D81"
 V2_SIGN = "6873910AD684AA9A8690955552D90E73D03074FDC35122604BC01170D91C762C"
 
 
-def test_v1_is_the_published_one() -> None:
+def test_v1_matches_the_published_vector() -> None:
     assert sign_v1(b"helloworld", "/auth/token/create", V1_PARAMETERS) == V1_SIGN
 
 
-def test_v2_is_the_published_one() -> None:
+def test_v2_matches_the_published_vector() -> None:
     assert sign_v2(SECRET, str(NOW_MS)) == V2_SIGN
 
 
-def test_v1_skips_empty_values_and_the_signature_and_minds_no_order() -> None:
+def test_v1_skips_empty_values_and_the_signature_in_any_order() -> None:
     other = dict(reversed(V1_PARAMETERS.items())) | {"partner_id": "", "sign": "anything"}
     assert sign_v1(b"helloworld", "/auth/token/create", other) == V1_SIGN
 
@@ -53,7 +53,7 @@ def test_both_versions_are_accepted_in_any_case(spelling: type[str]) -> None:
         {"sign_ver": ""},
     ],
 )
-def test_a_signature_that_does_not_fit_is_refused(change: dict[str, str]) -> None:
+def test_a_wrong_signature_is_refused(change: dict[str, str]) -> None:
     sent = {"app_key": "a", "timestamp": str(NOW_MS), "sign_ver": "v2", "sign_method": "sha256", "sign": V2_SIGN}
     with pytest.raises(SignatureInvalid) as refusal:
         check_signature(SECRET, API, sent | change)
@@ -61,7 +61,7 @@ def test_a_signature_that_does_not_fit_is_refused(change: dict[str, str]) -> Non
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text()), st.text(min_size=1), st.text(min_size=1))
-def test_v1_notices_a_parameter_that_was_added(parameters: dict[str, str], name: str, value: str) -> None:
+def test_v1_detects_an_added_parameter(parameters: dict[str, str], name: str, value: str) -> None:
     signed = parameters | {"app_key": "a", "timestamp": "1"}
     signed = {key: text for key, text in signed.items() if key not in ("sign", "sign_ver", "sign_method")}
     signed["sign"] = sign_v1(SECRET, API, signed)
@@ -72,7 +72,7 @@ def test_v1_notices_a_parameter_that_was_added(parameters: dict[str, str], name:
 
 
 @pytest.mark.parametrize("missing", ["app_key", "timestamp", "sign"])
-def test_what_is_missing_is_named(missing: str) -> None:
+def test_a_missing_parameter_is_named(missing: str) -> None:
     sent = {"app_key": "a", "timestamp": "1", "sign": "b"}
     check_present(sent)
     with pytest.raises(KeyMissing, match=missing):
@@ -80,7 +80,7 @@ def test_what_is_missing_is_named(missing: str) -> None:
 
 
 @given(st.integers(-2 * 900_000, 2 * 900_000))
-def test_a_timestamp_holds_for_the_window_before_and_after(offset_ms: int) -> None:
+def test_a_timestamp_is_valid_within_the_window_before_and_after(offset_ms: int) -> None:
     text = str(NOW_MS + offset_ms)
     if abs(offset_ms) <= 900_000:
         check_time(text, NOW_MS, WINDOW_SECONDS)
@@ -90,6 +90,6 @@ def test_a_timestamp_holds_for_the_window_before_and_after(offset_ms: int) -> No
 
 
 @pytest.mark.parametrize("text", ["", "now", "-1", "1.7e12", "1700000000", "١٧٠٠٠٠٠٠٠٠٠٠٠", "9" * 5000])
-def test_a_timestamp_of_another_form_is_refused(text: str) -> None:
+def test_a_malformed_timestamp_is_refused(text: str) -> None:
     with pytest.raises(SignatureExpired):
         check_time(text, NOW_MS, WINDOW_SECONDS)

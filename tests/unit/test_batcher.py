@@ -1,4 +1,4 @@
-"""Windows run in batches: all of them, in order, and each as if it were alone; those of several threads together, in turns."""
+"""Windows run in batches: all of them, in order, each as if alone; windows of several threads share batches and take turns."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ TINY = NetworkSpec(
 
 
 def tiny_onnx(path: Path) -> Path:
-    """A network of one convolution with random weights, its answer and its mean."""
+    """A network of one convolution with random weights; it returns the result and its mean."""
     weights = numpy_helper.from_array(np.random.default_rng(1).normal(size=(2, 3, 3, 3)).astype(np.float32), "w")
     shapes = {t.name: list(t.shape) for t in (*TINY.inputs, *TINY.outputs)}
     graph = helper.make_graph(
@@ -52,7 +52,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> OnnxSession:
 
 @dataclass
 class Doubling:
-    """Twice the input; remembers the callers of each batch by their windows' values. It waits for `open`, and refuses negative values."""
+    """Doubles its input and records the callers of each batch by their values. Waits for `open`, and refuses negative values."""
 
     open: Event = field(default_factory=Event)
     seen: list[list[int]] = field(default_factory=list)
@@ -79,22 +79,22 @@ def until(condition: Callable[[], bool]) -> None:
 
 @dataclass
 class Crowd:
-    """Callers who queue one after another while the device is busy with the window of a first one."""
+    """Callers that queue one after another while the device is busy with a first one's window."""
 
     session: Doubling
     batcher: Batcher
     threads: ThreadPoolExecutor
 
     def call(self, windows: Sequence[Arrays]) -> Callable[[], list[Arrays]]:
-        """Queues the windows; their answers later."""
-        before = self.batcher.figures().waiting
+        """Queue the windows; returns a function that waits for their results."""
+        before = self.batcher.metrics().waiting
         answers = self.threads.submit(self.batcher.run, windows)
-        until(lambda: self.batcher.figures().waiting == before + len(windows))
+        until(lambda: self.batcher.metrics().waiting == before + len(windows))
         return lambda: answers.result(DEADLINE_SECONDS)
 
     @property
     def batches(self) -> list[list[int]]:
-        """Of those who waited."""
+        """The batches after the first."""
         return self.session.seen[1:]
 
 
@@ -162,7 +162,7 @@ def test_batched_equals_alone_for_the_fake() -> None:
         np.testing.assert_array_equal(answer["clean"], alone["clean"][0])
 
 
-def test_many_callers_get_their_own_answers_bit_equal_to_alone_on_a_cpu(tiny: OnnxSession) -> None:
+def test_many_callers_get_their_own_results_bit_equal_to_alone_on_a_cpu(tiny: OnnxSession) -> None:
     batcher = Batcher(tiny, (1,), workers=2)
 
     def call(seed: int) -> None:
@@ -174,7 +174,7 @@ def test_many_callers_get_their_own_answers_bit_equal_to_alone_on_a_cpu(tiny: On
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(call, range(8)))
-    assert batcher.figures().waiting == 0
+    assert batcher.metrics().waiting == 0
 
 
 def test_windows_of_several_callers_share_a_batch(crowd: Crowd) -> None:
@@ -184,7 +184,7 @@ def test_windows_of_several_callers_share_a_batch(crowd: Crowd) -> None:
         assert [answer["y"].tolist() for answer in answers] == [[[2.0 * caller] * 2] * 2] * count
     (batch,) = crowd.batches
     assert sorted(batch) == [1, 1, 1, 1, 1, 2, 2, 3]
-    assert crowd.batcher.figures() == BatchMetrics(batches=2, windows=9, capacity=16, waiting=0)
+    assert crowd.batcher.metrics() == BatchMetrics(batches=2, windows=9, capacity=16, waiting=0)
 
 
 @pytest.mark.parametrize("side", [2, 3])
@@ -198,7 +198,7 @@ def test_a_short_call_is_not_held_up_by_a_long_one(crowd: Crowd, side: int) -> N
 
 
 def test_callers_take_turns_in_batches_of_one() -> None:
-    """As on a CPU; two come when the first one's windows already run."""
+    """As on a CPU; two callers arrive while the first one's windows are running."""
     session = Doubling()
     with ThreadPoolExecutor() as threads:
         crowd = Crowd(session, Batcher(session), threads)
@@ -211,7 +211,7 @@ def test_callers_take_turns_in_batches_of_one() -> None:
 
 
 def test_a_stream_of_short_calls_does_not_hold_up_a_long_one() -> None:
-    """Between two of its windows each of the others has one turn at most."""
+    """Between two of its windows, each other caller gets at most one turn."""
     session, done = Doubling(), Event()
     session.open.set()
     batcher = Batcher(session)
@@ -230,7 +230,7 @@ def test_a_stream_of_short_calls_does_not_hold_up_a_long_one() -> None:
     assert max(later - earlier for earlier, later in pairwise(own)) <= 1 + len(streams)
 
 
-def test_a_failure_reaches_those_in_the_batch_and_nobody_else(crowd: Crowd) -> None:
+def test_a_failure_reaches_only_the_callers_in_its_batch(crowd: Crowd) -> None:
     bad, company, other = crowd.call(windows_of(-1, 20)), crowd.call(windows_of(2, 1)), crowd.call(windows_of(3, 2, side=3))
     crowd.session.open.set()
     for failed in (bad, company):
@@ -238,10 +238,10 @@ def test_a_failure_reaches_those_in_the_batch_and_nobody_else(crowd: Crowd) -> N
             failed()
     assert len(other()) == 2
     assert [answer["y"][0, 0] for answer in crowd.batcher.run(windows_of(4, 3))] == [8, 8, 8]
-    assert crowd.batcher.figures().waiting == 0
+    assert crowd.batcher.metrics().waiting == 0
 
 
-def test_an_answer_of_the_wrong_length_is_a_failure() -> None:
+def test_a_result_of_the_wrong_length_is_a_failure() -> None:
     class Short:
         def run(self, inputs: Arrays) -> Arrays:
             return {"y": inputs["x"][:-1]}
@@ -251,7 +251,7 @@ def test_an_answer_of_the_wrong_length_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_as_many_calls_run_at_a_time_as_there_are_workers(workers: int) -> None:
+def test_calls_run_concurrently_on_all_workers(workers: int) -> None:
     together = Barrier(workers, timeout=DEADLINE_SECONDS)
 
     class Meeting:
@@ -262,7 +262,7 @@ def test_as_many_calls_run_at_a_time_as_there_are_workers(workers: int) -> None:
     assert len(Batcher(Meeting(), workers=workers).run(windows_of(1, 2 * workers))) == 2 * workers
 
 
-def test_closing_answers_what_waits_and_refuses_what_comes_later(crowd: Crowd) -> None:
+def test_closing_finishes_queued_windows_and_refuses_later_ones(crowd: Crowd) -> None:
     waiting = crowd.call(windows_of(1, 3))
     closing = crowd.threads.submit(crowd.batcher.close)
     crowd.session.open.set()
@@ -272,10 +272,10 @@ def test_closing_answers_what_waits_and_refuses_what_comes_later(crowd: Crowd) -
         crowd.batcher.run(windows_of(1, 1))
 
 
-def test_who_only_begins_does_not_wait_for_the_device(crowd: Crowd) -> None:
-    """The device is busy all the time; the answers are asked for later, in another order."""
+def test_begin_does_not_wait_for_the_device(crowd: Crowd) -> None:
+    """The device is busy all the time; the results are collected later, in another order."""
     one, other = (crowd.batcher.begin(windows_of(caller, 2)) for caller in (1, 2))
-    assert crowd.batcher.figures().waiting == 4
+    assert crowd.batcher.metrics().waiting == 4
     crowd.session.open.set()
     assert [answer["y"].flat[0] for answer in other()] == [4, 4]
     assert [answer["y"].flat[0] for answer in one()] == [2, 2]

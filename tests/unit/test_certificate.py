@@ -1,4 +1,4 @@
-"""Who signs: a development chain that is made once and kept to oneself, or the operator's certificate, which must fit its key."""
+"""The signer: a private development chain created once, or the operator's certificate, which must match its key."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from service.pipeline.provenance.signer import PrivateKey, Signer
 
 @dataclass(frozen=True)
 class Home:
-    """A user's folders, none of which is there yet."""
+    """A user's folders, none of which exists yet."""
 
     data: Path
     user: Path
@@ -43,11 +43,11 @@ def chosen(signer: Signer | None) -> Signer:
 
 
 def write_own(folder: Path, key: PrivateKey, *, expired: bool = False, can_sign: bool = True) -> dict[str, str]:
-    """A certificate of one's own and its key in files; the settings that name them."""
+    """Write a certificate and its key to files; return the settings that name them."""
     authority = ec.generate_private_key(ec.SECP256R1())
     begin = datetime.now(UTC) - timedelta(days=100 if expired else 1)
     chain = b""
-    for model in x509.load_pem_x509_certificates(new_chain().encode()):  # with the extensions that C2PA asks for
+    for model in x509.load_pem_x509_certificates(new_chain().encode()):  # with the extensions that C2PA requires
         whose = authority if model.subject == model.issuer else key
         builder = x509.CertificateBuilder(model.issuer, model.subject, whose.public_key(), 7).not_valid_before(begin)
         for extension in model.extensions:
@@ -60,7 +60,7 @@ def write_own(folder: Path, key: PrivateKey, *, expired: bool = False, can_sign:
 
 
 def _of(value: x509.ExtensionType, whose: PrivateKey, authority: PrivateKey) -> x509.ExtensionType:
-    """An extension of a model certificate for one of other keys."""
+    """A model certificate's extension, rewritten for other keys."""
     if isinstance(value, x509.SubjectKeyIdentifier):
         return x509.SubjectKeyIdentifier.from_public_key(whose.public_key())
     if isinstance(value, x509.AuthorityKeyIdentifier):
@@ -68,7 +68,7 @@ def _of(value: x509.ExtensionType, whose: PrivateKey, authority: PrivateKey) -> 
     return value
 
 
-def test_a_development_chain_is_made_once_for_its_owner_alone(home: Home) -> None:
+def test_a_development_chain_is_created_once_and_is_private(home: Home) -> None:
     with ThreadPoolExecutor(8) as pool:
         chains = set(pool.map(development_chain, [home.data] * 8))
     assert chains == {development_chain(home.data)}
@@ -76,7 +76,7 @@ def test_a_development_chain_is_made_once_for_its_owner_alone(home: Home) -> Non
     assert stat.S_IMODE((home.data / CHAIN_FILE).stat().st_mode) == 0o600
 
 
-def test_its_root_vouches_for_its_certificate(home: Home) -> None:
+def test_its_root_signs_its_certificate(home: Home) -> None:
     leaf, root = x509.load_pem_x509_certificates(development_chain(home.data).encode())
     leaf.verify_directly_issued_by(root)
     root.verify_directly_issued_by(root)
@@ -84,7 +84,7 @@ def test_its_root_vouches_for_its_certificate(home: Home) -> None:
     assert development_chain(home.user) != development_chain(home.data)
 
 
-def test_the_service_and_the_command_sign_as_one_where_there_is_a_data_folder(home: Home) -> None:
+def test_service_and_command_share_a_signer_if_there_is_a_data_folder(home: Home) -> None:
     alone = chosen(command_signer(settings.read()))
     assert alone.local
     assert not home.data.exists()
@@ -94,17 +94,17 @@ def test_the_service_and_the_command_sign_as_one_where_there_is_a_data_folder(ho
     assert service.name == "Cleanplate on this machine"
 
 
-def test_a_command_signs_where_nothing_can_be_kept(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_signs_even_if_nothing_can_be_stored(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     assert chosen(command_signer(settings.read())).local
     monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path / "file" / "data"))
-    with pytest.raises(SettingsError, match="CLEANPLATE_C2PA__CERTIFICATE: is not set"):
+    with pytest.raises(SettingsError, match="CLEANPLATE_C2PA__CERTIFICATE: not set"):
         service_signer(settings.read())
     assert not home.data.exists()
 
 
-def test_signing_is_switched_off(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signing_can_be_disabled(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.set(monkeypatch, enabled="false")
     assert service_signer(settings.read()) is command_signer(settings.read()) is None
     assert not home.data.exists()
@@ -122,17 +122,17 @@ def test_the_operators_certificate_signs(home: Home, tmp_path: Path, monkeypatch
 
 P256 = ec.generate_private_key(ec.SECP256R1())
 WRONG = {
-    "one of the two": ({"private_key": ""}, "PRIVATE_KEY: a certificate and its private key"),
+    "one of the two": ({"private_key": ""}, "PRIVATE_KEY: a certificate needs its private key"),
     "no such file": ({"certificate": "nowhere.pem"}, "CERTIFICATE: nowhere.pem cannot be read: no such file"),
-    "a key for a certificate": ({"certificate": "key.pem"}, "CERTIFICATE: is no PEM chain"),
-    "a certificate for a key": ({"private_key": "chain.pem"}, "PRIVATE_KEY: is no private key"),
-    "another algorithm": ({"algorithm": "ps256"}, "ALGORITHM: the key is not one for ps256"),
-    "another curve": ({"algorithm": "es512"}, "ALGORITHM: the key is not one for es512"),
+    "a key for a certificate": ({"certificate": "key.pem"}, "CERTIFICATE: not a PEM chain"),
+    "a certificate for a key": ({"private_key": "chain.pem"}, "PRIVATE_KEY: not an unencrypted private key"),
+    "another algorithm": ({"algorithm": "ps256"}, "ALGORITHM: the private key cannot be used with ps256"),
+    "another curve": ({"algorithm": "es512"}, "ALGORITHM: the private key cannot be used with es512"),
 }
 
 
 @pytest.mark.parametrize(("values", "message"), WRONG.values(), ids=WRONG)
-def test_settings_that_do_not_fit(
+def test_inconsistent_settings_are_refused(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -141,17 +141,17 @@ def test_settings_that_do_not_fit(
         service_signer(settings.read())
 
 
-def test_certificates_that_could_not_sign(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_certificates_are_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.set(monkeypatch, **write_own(tmp_path, P256, expired=True))
     with pytest.raises(SettingsError, match="CERTIFICATE: has expired"):
         service_signer(settings.read())
     write_own(tmp_path, P256, can_sign=False)
-    with pytest.raises(SettingsError, match="CERTIFICATE: is no PEM chain with a certificate for signing"):
+    with pytest.raises(SettingsError, match="CERTIFICATE: not a PEM chain whose first certificate may sign"):
         service_signer(settings.read())
     write_own(tmp_path, P256)
     other = ed25519.Ed25519PrivateKey.generate()
     (tmp_path / "key.pem").write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    with pytest.raises(SettingsError, match="PRIVATE_KEY: is not the key"):
+    with pytest.raises(SettingsError, match="PRIVATE_KEY: does not match"):
         service_signer(settings.read())
     write_own(tmp_path, rsa.generate_private_key(65537, 1024))
     with pytest.raises(SettingsError, match="ALGORITHM"):

@@ -1,4 +1,4 @@
-"""What the command answers to options that are wrong: one line, its own exit code, no file."""
+"""The command's response to invalid options: one line, its own exit code, no file."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def test_version(cleanplate: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["clean", "in.mp4"], "--output"),
         (["clean", "-o", "out.mp4"], "INPUT"),
@@ -30,16 +30,16 @@ def test_version(cleanplate: Command) -> None:
         (["polish"], "polish"),
     ],
 )
-def test_a_wrong_option_is_one_line_and_exit_2(cleanplate: Command, arguments: list[str], said: str) -> None:
+def test_an_invalid_option_gives_one_line_and_exit_2(cleanplate: Command, arguments: list[str], message: str) -> None:
     done = cleanplate(*arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("cleanplate: ")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 
 
-def test_a_wrong_setting_names_its_variable(cleanplate: Command, tmp_path: Path) -> None:
+def test_an_invalid_setting_names_its_variable(cleanplate: Command, tmp_path: Path) -> None:
     done = cleanplate("clean", tmp_path / "in.mp4", "-o", tmp_path / "out.mp4", CLEANPLATE_LIMITS__DURATION_SECONDS="long")
     assert done.returncode == 2
     assert done.stderr.startswith("cleanplate: CLEANPLATE_LIMITS__DURATION_SECONDS: ")
@@ -51,7 +51,7 @@ def test_without_a_command_the_help_is_shown(cleanplate: Command) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_signal_that_comes_where_nothing_can_be_raised_is_not_lost() -> None:
+def test_a_signal_during_a_destructor_is_not_lost() -> None:
     """While a weak reference's callback runs, as at each import."""
     code = """
 import signal, sys, time, weakref

@@ -1,4 +1,4 @@
-"""The small client against the real native API, and against services and networks that misbehave."""
+"""The client against the real native API, and against misbehaving services and networks."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from service import errors
 from service.api.native import FACADE
-from service.api.problems import problem
+from service.api.problems import problem_response
 from service.client import Client
 from service.errors import (
     AccountBanned,
@@ -39,31 +39,31 @@ from service.jobs.job import State
 from service.remote_job import RemoteJob, error_of
 from service.timed_box import TimedBox, parse_box
 from tests.fixture_host import Host, host
-from tests.front_desk import CLEAN, Customer, FrontDesk, front_desk
+from tests.workerless_server import CLEAN, Customer, WorkerlessServer, workerless_server
 
 VIDEO = "http://example.com/clip.mp4"
 MP4 = b"\x00\x00\x00\x18ftypmp42 a video"
 PNG = b"\x89PNG\r\n\x1a\n a picture"
-AT_ONCE = (0.0, 0.0)  # pauses; two further tries
+AT_ONCE = (0.0, 0.0)  # pauses before two further tries
 
 QUEUED = {"id": "job_1", "state": "queued", "progress_percent": 0, "error": None, "result": None}
 DONE = QUEUED | {"state": "succeeded", "progress_percent": 100, "result": {"url": "http://example.com/clean.mp4"}}
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDesk]:
-    with front_desk(tmp_path_factory.mktemp("client"), FACADE) as desk:
-        yield desk
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerlessServer]:
+    with workerless_server(tmp_path_factory.mktemp("client"), FACADE) as server:
+        yield server
 
 
 @pytest.fixture
-def customer(desk: FrontDesk) -> Customer:
-    return desk.customer(credits=5)
+def customer(server: WorkerlessServer) -> Customer:
+    return server.customer(credits=5)
 
 
 @pytest.fixture
-def client(desk: FrontDesk, customer: Customer) -> Iterator[Client]:
-    with connected(str(desk.client.base_url), customer.key) as client:
+def client(server: WorkerlessServer, customer: Customer) -> Iterator[Client]:
+    with connected(str(server.client.base_url), customer.key) as client:
         yield client
 
 
@@ -77,10 +77,10 @@ def connected(url: str, key: str = "a key") -> Client:
     return Client(url, key, timeout_seconds=20, pauses_seconds=AT_ONCE)
 
 
-# Handing in.
+# Submitting.
 
 
-def test_an_address(desk: FrontDesk, customer: Customer, client: Client) -> None:
+def test_an_address(server: WorkerlessServer, customer: Customer, client: Client) -> None:
     job = client.submit(
         VIDEO,
         mask="http://example.com/mask.png",
@@ -90,25 +90,25 @@ def test_an_address(desk: FrontDesk, customer: Customer, client: Client) -> None
         remove_audio=True,
         callback_url="http://example.com/done",
     )
-    assert job == RemoteJob(desk.job_of(customer).id, State.QUEUED, 0)
-    kept = desk.job_of(customer)
-    assert (kept.spec.source_url, kept.spec.mask_url) == (VIDEO, "http://example.com/mask.png")
-    assert kept.spec.boxes == (TimedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
-    assert sorted(kept.spec.classes) == ["overlay", "scene_text"]
-    assert (kept.spec.detect, kept.spec.remove_audio, kept.callback_url) == (True, True, "http://example.com/done")
+    assert job == RemoteJob(server.job_of(customer).id, State.QUEUED, 0)
+    job_found = server.job_of(customer)
+    assert (job_found.spec.source_url, job_found.spec.mask_url) == (VIDEO, "http://example.com/mask.png")
+    assert job_found.spec.boxes == (TimedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
+    assert sorted(job_found.spec.classes) == ["overlay", "scene_text"]
+    assert (job_found.spec.detect, job_found.spec.remove_audio, job_found.callback_url) == (True, True, "http://example.com/done")
     assert client.get(job.id) == job
 
 
-def test_files(desk: FrontDesk, customer: Customer, client: Client, tmp_path: Path) -> None:
+def test_files(server: WorkerlessServer, customer: Customer, client: Client, tmp_path: Path) -> None:
     source, mask = tmp_path / "Fête d'été.mp4", tmp_path / "mask.png"
     source.write_bytes(MP4)
     mask.write_bytes(PNG)
     client.submit(str(source), mask=str(mask), remove_audio=True)
-    wish = desk.job_of(customer).spec
-    assert wish.source_key is not None
-    assert wish.mask_key is not None
-    assert (desk.storage.get_bytes(wish.source_key), desk.storage.get_bytes(wish.mask_key)) == (MP4, PNG)
-    assert (wish.detect, wish.remove_audio) == (False, True)
+    spec = server.job_of(customer).spec
+    assert spec.source_key is not None
+    assert spec.mask_key is not None
+    assert (server.storage.get_bytes(spec.source_key), server.storage.get_bytes(spec.mask_key)) == (MP4, PNG)
+    assert (spec.detect, spec.remove_audio) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -135,44 +135,44 @@ def test_the_same_key_finds_the_same_job(client: Client) -> None:
 
 
 @pytest.mark.parametrize("uploaded", [False, True])
-def test_an_answer_that_is_lost_makes_no_second_job(desk: FrontDesk, customer: Customer, tmp_path: Path, *, uploaded: bool) -> None:
+def test_a_lost_response_creates_no_second_job(server: WorkerlessServer, customer: Customer, tmp_path: Path, *, uploaded: bool) -> None:
     source = tmp_path / "clip.mp4"
     source.write_bytes(MP4)
-    with opened(lossy(str(desk.client.base_url), losses=2)) as line, connected(line.url, customer.key) as client:
+    with opened(lossy(str(server.client.base_url), losses=2)) as line, connected(line.url, customer.key) as client:
         job = client.submit(str(source) if uploaded else VIDEO)
     assert len(line.paths) == 3
-    assert [kept.id for kept in desk.context.job_service.jobs(customer.id, 9)] == [job.id]
-    assert desk.context.job_service.balance(customer.id).held_credits == 1
+    assert [job_found.id for job_found in server.context.job_service.jobs(customer.id, 9)] == [job.id]
+    assert server.context.job_service.balance(customer.id).held_credits == 1
 
 
 # Waiting.
 
 
-def test_waiting_tells_what_happens(desk: FrontDesk, client: Client) -> None:
-    heard: list[tuple[State, int]] = []
+def test_waiting_reports_progress(server: WorkerlessServer, client: Client) -> None:
+    received: list[tuple[State, int]] = []
 
     def worker(job: RemoteJob) -> None:
-        heard.append((job.state, job.progress_percent))
+        received.append((job.state, job.progress_percent))
         if job.state is State.QUEUED:
-            desk.start(job.id)
+            server.start(job.id)
         elif (job.state, job.progress_percent) == (State.CLEANING, 40):
-            desk.succeed(job.id)
+            server.succeed(job.id)
         elif job.state is State.CLEANING:
-            with desk.database.write() as connection:
+            with server.database.write() as connection:
                 store.update(connection, job.id, progress_percent=40)
 
     job = client.wait(client.submit(VIDEO).id, worker)
     assert (job.state, job.progress_percent, job.error) == (State.SUCCEEDED, 100, None)
     assert job.result_url is not None
-    assert heard[0] == (State.QUEUED, 0)
-    assert (State.CLEANING, 40) in heard
-    assert heard[-1] == (State.SUCCEEDED, 100)
-    assert heard == sorted(heard, key=lambda each: list(State).index(each[0]))
+    assert received[0] == (State.QUEUED, 0)
+    assert (State.CLEANING, 40) in received
+    assert received[-1] == (State.SUCCEEDED, 100)
+    assert received == sorted(received, key=lambda each: list(State).index(each[0]))
 
 
-def test_a_job_that_fails(desk: FrontDesk, client: Client, tmp_path: Path) -> None:
+def test_a_job_that_fails(server: WorkerlessServer, client: Client, tmp_path: Path) -> None:
     id = client.submit(VIDEO).id
-    desk.fail(id, TooLong("the video is 400.0 s long, the limit is 360 s"))
+    server.fail(id, TooLong("the video is 400.0 s long, the limit is 360 s"))
     job = client.wait(id)
     assert (job.state, job.failure_kind, job.message) == (State.FAILED, "TooLong", "the video is 400.0 s long, the limit is 360 s")
     with pytest.raises(TooLong, match="the limit is 360 s"):
@@ -180,15 +180,15 @@ def test_a_job_that_fails(desk: FrontDesk, client: Client, tmp_path: Path) -> No
     assert not os.listdir(tmp_path)
 
 
-def test_a_job_that_is_cancelled(desk: FrontDesk, customer: Customer, client: Client, tmp_path: Path) -> None:
+def test_a_job_that_is_cancelled(server: WorkerlessServer, customer: Customer, client: Client, tmp_path: Path) -> None:
     id = client.submit(VIDEO).id
-    desk.context.job_service.cancel(customer.id, id)
+    server.context.job_service.cancel(customer.id, id)
     assert isinstance(client.wait(id).error, JobCancelled)
     with pytest.raises(JobCancelled):
         client.download(id, tmp_path / "clean.mp4")
 
 
-def test_whoever_listens_may_stop_waiting(client: Client) -> None:
+def test_the_progress_callback_may_stop_waiting(client: Client) -> None:
     def leave(_job: RemoteJob) -> None:
         raise KeyboardInterrupt
 
@@ -208,28 +208,28 @@ def test_whoever_listens_may_stop_waiting(client: Client) -> None:
         b"",
     ],
 )
-def test_without_events_it_looks_now_and_then(events: bytes) -> None:
-    looks = in_turn(told(QUEUED), told(QUEUED), told(DONE))
-    with opened(scripted(job_1=looks, events=in_turn(events))) as line, connected(line.url) as client:
+def test_without_events_it_polls(events: bytes) -> None:
+    responses = in_turn(json_response(QUEUED), json_response(QUEUED), json_response(DONE))
+    with opened(scripted(job_1=responses, events=in_turn(events))) as line, connected(line.url) as client:
         assert client.wait("job_1").result_url == "http://example.com/clean.mp4"
     assert [path.rpartition("/")[2] for path in line.paths] == ["job_1", "events", "job_1", "events", "job_1"]
 
 
-def test_events_of_the_past_do_not_turn_back_the_job() -> None:
+def test_replayed_events_do_not_move_the_job_back() -> None:
     job = RemoteJob("job_1", State.CLEANING, 40)
     assert job.after({"state": "queued", "at": "..."}) == job
     assert job.after({"progress_percent": 50}).progress_percent == 50
     assert job.after({"state": "publishing", "at": "..."}).state is State.PUBLISHING
 
 
-# Bringing home.
+# Downloading.
 
 
-def test_the_result_comes_home(desk: FrontDesk, client: Client, tmp_path: Path) -> None:
+def test_the_result_is_downloaded(server: WorkerlessServer, client: Client, tmp_path: Path) -> None:
     id = client.submit(VIDEO).id
     with pytest.raises(ParameterError, match="queued"):
         client.download(id, tmp_path / "clean.mp4")
-    desk.succeed(id)
+    server.succeed(id)
     client.download(id, tmp_path / "clean.mp4")
     assert (tmp_path / "clean.mp4").read_bytes() == CLEAN
     with pytest.raises(EncodeFailed, match="cannot be written"):
@@ -237,7 +237,7 @@ def test_the_result_comes_home(desk: FrontDesk, client: Client, tmp_path: Path) 
     assert os.listdir(tmp_path) == ["clean.mp4"]
 
 
-def test_a_download_that_breaks_off_leaves_nothing(there: Host, tmp_path: Path) -> None:
+def test_an_interrupted_download_leaves_nothing(there: Host, tmp_path: Path) -> None:
     there.serve("/v1/jobs/job_1", json.dumps(DONE).encode())
     there.cut_off("/v1/jobs/job_1/result", b"half of it", missing_bytes=10)
     with connected(there.url) as client, pytest.raises(FetchUnavailable, match="broke off"):
@@ -246,7 +246,7 @@ def test_a_download_that_breaks_off_leaves_nothing(there: Host, tmp_path: Path) 
     assert sum(asked.path.endswith("/result") for asked in there.asked) == 3
 
 
-def test_the_key_stays_with_the_service(there: Host, tmp_path: Path) -> None:
+def test_the_key_is_sent_only_to_the_service(there: Host, tmp_path: Path) -> None:
     with host() as bucket:
         there.serve("/v1/jobs/job_1", json.dumps(DONE).encode())
         there.redirect("/v1/jobs/job_1/result", bucket.serve("/clean.mp4", CLEAN), 303)
@@ -258,7 +258,7 @@ def test_the_key_stays_with_the_service(there: Host, tmp_path: Path) -> None:
     assert {asked.headers["Authorization"] for asked in there.asked} == {"Bearer a key"}
 
 
-# What goes wrong.
+# Errors.
 
 
 def test_refusals_are_our_errors(client: Client, tmp_path: Path) -> None:
@@ -275,10 +275,10 @@ def test_refusals_are_our_errors(client: Client, tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_who_may_not_submit(desk: FrontDesk, customer: Customer) -> None:
-    poor, banned = desk.customer(credits=0), desk.customer()
-    desk.accounts.set_banned(banned.account, True)
-    url = str(desk.client.base_url)
+def test_unauthorised_callers_cannot_submit(server: WorkerlessServer, customer: Customer) -> None:
+    poor, banned = server.customer(credits=0), server.customer()
+    server.accounts.set_banned(banned.account, True)
+    url = str(server.client.base_url)
     with connected(url, poor.key) as client, pytest.raises(InsufficientCredits, match="1 credits are required, 0 are left"):
         client.submit(VIDEO)
     with connected(url, banned.key) as client, pytest.raises(AccountBanned):
@@ -293,12 +293,12 @@ def test_every_kind_of_error_crosses_the_wire() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CleanplateError)]
     for kind in kinds:
         sent = InsufficientCredits(3, 5) if kind is InsufficientCredits else kind("in plain words")
-        if kind not in (CleanplateError, ServiceError):  # roots, which are never raised themselves
-            answer = problem(sent)
-            heard = error_of(httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body)))
-            assert type(heard) is kind
-            assert str(heard) == str(sent)
-            assert vars(heard) == vars(sent)
+        if kind not in (CleanplateError, ServiceError):  # base classes, which are not raised themselves
+            answer = problem_response(sent)
+            received = error_of(httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body)))
+            assert type(received) is kind
+            assert str(received) == str(sent)
+            assert vars(received) == vars(sent)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_every_kind_of_error_crosses_the_wire() -> None:
         (200, b"[]", FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
     ],
 )
-def test_strange_answers(there: Host, status: int, body: bytes, kind: type[CleanplateError], message: str) -> None:
+def test_unexpected_responses(there: Host, status: int, body: bytes, kind: type[CleanplateError], message: str) -> None:
     there.serve("/v1/jobs/job_1", body, status=status)
     with connected(there.url) as client, pytest.raises(kind) as caught:
         client.get("job_1")
@@ -325,7 +325,7 @@ def test_strange_answers(there: Host, status: int, body: bytes, kind: type[Clean
     assert len(there.asked) == (3 if kind is FetchUnavailable else 1)
 
 
-def test_a_service_that_is_away() -> None:
+def test_an_unreachable_service() -> None:
     with host() as gone:
         url = gone.url
     with connected(url) as client, pytest.raises(FetchUnavailable, match=r"127\.0\.0\.1 cannot be reached"):
@@ -333,8 +333,8 @@ def test_a_service_that_is_away() -> None:
 
 
 def test_too_many_requests_are_sent_again() -> None:
-    slower = told({"type": "urn:cleanplate:problem:rate-limited", "detail": "slower"}, 429, "Retry-After: 0\r\n")
-    with opened(scripted(job_1=in_turn(slower, slower, told(DONE), slower))) as line, connected(line.url) as client:
+    slower = json_response({"type": "urn:cleanplate:problem:rate-limited", "detail": "slower"}, 429, "Retry-After: 0\r\n")
+    with opened(scripted(job_1=in_turn(slower, slower, json_response(DONE), slower))) as line, connected(line.url) as client:
         assert client.get("job_1").state is State.SUCCEEDED
         with pytest.raises(RateLimited, match="slower"):
             client.get("job_1")
@@ -351,19 +351,19 @@ def test_too_many_requests_are_sent_again() -> None:
         ("http://example.com", "schlüssel", KeyInvalid),
     ],
 )
-def test_addresses_and_keys_that_are_none(url: str, key: str, kind: type[CleanplateError]) -> None:
+def test_invalid_urls_and_keys(url: str, key: str, kind: type[CleanplateError]) -> None:
     with pytest.raises(kind):
         Client(url, key)
 
 
-def told(body: object, status: int = 200, headers: str = "") -> bytes:
-    """An answer in JSON, as it is on the wire."""
+def json_response(body: object, status: int = 200, headers: str = "") -> bytes:
+    """A JSON response as raw bytes."""
     content = json.dumps(body).encode()
     return f"HTTP/1.1 {status} Status\r\nContent-Length: {len(content)}\r\nConnection: close\r\n{headers}\r\n".encode() + content
 
 
 def in_turn(*answers: bytes) -> Callable[[str], bytes]:
-    """These answers one after the other, the last one for ever."""
+    """Returns these responses in turn and repeats the last."""
     left = list(answers)
     return lambda _path: left.pop(0) if len(left) > 1 else left[0]
 
@@ -387,7 +387,7 @@ class Line:
             do_POST = do_GET
 
             def log_message(self, format: str, *args: object) -> None:
-                """Silence."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -406,15 +406,15 @@ def opened(line: Line) -> Iterator[Line]:
 
 
 def scripted(**paths: Callable[[str], bytes]) -> Line:
-    """Answers by the last part of the path."""
+    """Responds by the last part of the path."""
     return Line(lambda _line, handler, _body: paths[handler.path.rpartition("/")[2]](handler.path))
 
 
 def lossy(upstream: str, losses: int) -> Line:
-    """Passes requests on to a service, and loses its first answers."""
+    """Forwards requests to a service, and loses its first responses."""
 
     def answer(line: Line, handler: BaseHTTPRequestHandler, body: bytes) -> bytes:
         passed = httpx.post(upstream.rstrip("/") + handler.path, content=body, headers=dict(handler.headers.items()), trust_env=False)
-        return b"" if len(line.paths) <= losses else told(passed.json(), passed.status_code)
+        return b"" if len(line.paths) <= losses else json_response(passed.json(), passed.status_code)
 
     return Line(answer)

@@ -1,4 +1,4 @@
-"""The content check lets pass or refuses, by the addresses of a wish."""
+"""The content check accepts or refuses a job by its URLs."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from service.jobs.job import JobSpec
 DENY: ContentCheck = DenyList(frozenset({"Casino", "straße", ""}))
 
 
-def wish(source_url: str | None = None, mask_url: str | None = None) -> JobSpec:
+def spec(source_url: str | None = None, mask_url: str | None = None) -> JobSpec:
     return JobSpec("image", source_url=source_url, source_key=None if source_url else "uploads/1/a/image.png", mask_url=mask_url)
 
 
@@ -25,24 +25,24 @@ def wish(source_url: str | None = None, mask_url: str | None = None) -> JobSpec:
         "https://example.com/stra%C3%9Fe.mp4",
     ],
 )
-def test_a_listed_word_is_refused_however_it_is_written(url: str) -> None:
+def test_a_listed_word_is_refused_in_any_spelling(url: str) -> None:
     with pytest.raises(ContentRefused):
-        DENY.check(wish(url))
+        DENY.check(spec(url))
     with pytest.raises(ContentRefused):
-        DENY.check(wish("https://example.com/a.png", mask_url=url))
+        DENY.check(spec("https://example.com/a.png", mask_url=url))
 
 
-@pytest.mark.parametrize("given", [wish("https://example.com/a.mp4", "https://example.com/mask.png"), wish()])
-def test_other_addresses_and_uploads_pass(given: JobSpec) -> None:
-    DENY.check(given)
+@pytest.mark.parametrize("accepted", [spec("https://example.com/a.mp4", "https://example.com/mask.png"), spec()])
+def test_other_addresses_and_uploads_pass(accepted: JobSpec) -> None:
+    DENY.check(accepted)
 
 
 def test_the_message_does_not_repeat_the_word() -> None:
     with pytest.raises(ContentRefused) as refusal:
-        DENY.check(wish("https://example.com/casino"))
+        DENY.check(spec("https://example.com/casino"))
     assert "casino" not in str(refusal.value)
 
 
-def test_the_default_lets_everything_pass() -> None:
+def test_the_default_accepts_everything() -> None:
     default: ContentCheck = AllowAll()
-    default.check(wish("https://example.com/casino"))
+    default.check(spec("https://example.com/casino"))

@@ -1,4 +1,4 @@
-"""How the kie dialect tells of a task: when asked, and when it calls back."""
+"""The kie facade's task records and callbacks."""
 
 import json
 from dataclasses import replace
@@ -54,11 +54,11 @@ def test_a_record_is_as_documented(links: Links) -> None:
 
 
 def test_the_callback_of_a_success(links: Links) -> None:
-    told = callback(JOB, links, 600)
-    assert told.task_id == TASK_ID
-    assert (told.body["code"], told.body["msg"]) == (200, "Playground task completed successfully.")
-    assert list(told.body["data"])[-1] == "task_id"
-    assert told.body["data"] == record(JOB, links, 600) | {"costTime": 15, "task_id": TASK_ID}
+    sent = callback(JOB, links, 600)
+    assert sent.task_id == TASK_ID
+    assert (sent.body["code"], sent.body["msg"]) == (200, "Playground task completed successfully.")
+    assert list(sent.body["data"])[-1] == "task_id"
+    assert sent.body["data"] == record(JOB, links, 600) | {"costTime": 15, "task_id": TASK_ID}
 
 
 @pytest.mark.parametrize(

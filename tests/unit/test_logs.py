@@ -1,4 +1,4 @@
-"""Log lines: what is in them, and what is not."""
+"""Log lines: their fields, and redaction of secrets."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.concurrency import run_in_threadpool
 
-from service.logs import JsonFormatter, TextFormatter, bound, redacted
+from service.logs import JsonFormatter, TextFormatter, log_fields, redact
 from tests.conftest import ROOT
 
 SECRET = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.~", min_size=12, max_size=60)
@@ -26,15 +26,15 @@ def record(message: str = "hello", *args: object, **extra: object) -> logging.Lo
 def line(of: logging.LogRecord) -> dict[str, Any]:
     text = JsonFormatter().format(of)
     assert "\n" not in text
-    told: dict[str, Any] = json.loads(text)
-    return told
+    fields: dict[str, Any] = json.loads(text)
+    return fields
 
 
-def test_a_line_tells_when_what_and_who() -> None:
-    told = line(record("cleaned %d frames", 7, seconds=1.5))
-    assert told["time"].endswith("Z")
-    assert len(told["time"]) == len("2025-12-08T08:50:31.860Z")
-    assert {name: told[name] for name in ("level", "logger", "message", "seconds")} == {
+def test_a_line_has_time_level_logger_and_message() -> None:
+    fields = line(record("cleaned %d frames", 7, seconds=1.5))
+    assert fields["time"].endswith("Z")
+    assert len(fields["time"]) == len("2025-12-08T08:50:31.860Z")
+    assert {name: fields[name] for name in ("level", "logger", "message", "seconds")} == {
         "level": "info",
         "logger": "service.test",
         "message": "cleaned 7 frames",
@@ -52,32 +52,32 @@ def test_an_error_comes_with_its_trace() -> None:
     except ValueError:
         of = record("it failed")
         of.exc_info = sys.exc_info()
-    told = line(of)["exception"]
-    assert told["type"] == "ValueError"
-    assert "test_an_error_comes_with_its_trace" in told["trace"]
-    assert "verysecrettoken" not in str(told)
+    fields = line(of)["exception"]
+    assert fields["type"] == "ValueError"
+    assert "test_an_error_comes_with_its_trace" in fields["trace"]
+    assert "verysecrettoken" not in str(fields)
     text = TextFormatter().format(of)
     assert "ValueError" in text
     assert "verysecrettoken" not in text
 
 
-def test_what_is_bound_is_on_every_line_of_the_block() -> None:
-    with bound(job_id="job_1"):
-        with bound(request_id="r"):
+def test_context_fields_are_on_every_line_of_the_block() -> None:
+    with log_fields(job_id="job_1"):
+        with log_fields(request_id="r"):
             assert {"job_id": "job_1", "request_id": "r"}.items() <= line(record()).items()
         assert "request_id" not in line(record())
         assert " job_id=job_1" in TextFormatter().format(record())
     assert "job_id" not in line(record())
 
 
-def test_what_is_bound_goes_along_into_worker_threads_and_nowhere_else() -> None:
+def test_context_fields_reach_worker_threads_and_nothing_else() -> None:
     async def handler() -> dict[str, Any]:
-        with bound(job_id="job_1"):
+        with log_fields(job_id="job_1"):
             return await run_in_threadpool(lambda: line(record()))
 
     assert asyncio.run(handler())["job_id"] == "job_1"
     others: list[dict[str, Any]] = []
-    with bound(job_id="job_1"):
+    with log_fields(job_id="job_1"):
         thread = threading.Thread(target=lambda: others.append(line(record())))
         thread.start()
         thread.join()
@@ -105,17 +105,17 @@ def test_what_is_bound_goes_along_into_worker_threads_and_nowhere_else() -> None
     ],
 )
 @given(secret=SECRET)
-def test_secrets_are_taken_out(form: str, secret: str) -> None:
-    # A prefix that is nowhere else in the line; our own keys are long and of fewer characters.
+def test_secrets_are_redacted(form: str, secret: str) -> None:
+    # A prefix found nowhere else in the line; our own keys are longer and use fewer characters.
     hidden = "Zq" + ("".join(filter(str.isalnum, secret)) + "x" * 16 if "cp_" in form else secret)
-    assert hidden not in redacted(form.format(hidden))
+    assert hidden not in redact(form.format(hidden))
 
 
 @pytest.mark.parametrize(
     "text", ["the design: good", "tokens 5", "job job_1_ab succeeded", "http://example.com/a?b=1", "key uploads/1/a.mp4"]
 )
-def test_what_is_no_secret_stays(text: str) -> None:
-    assert redacted(text) == text
+def test_other_text_is_unchanged(text: str) -> None:
+    assert redact(text) == text
 
 
 def test_extras_are_redacted_too() -> None:
@@ -139,7 +139,7 @@ warnings.warn("from warnings")
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_all_loggers_speak_with_one_voice(form: str) -> None:
+def test_all_loggers_use_one_format(form: str) -> None:
     done = subprocess.run([sys.executable, "-c", SETUP, form], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
@@ -148,5 +148,5 @@ def test_all_loggers_speak_with_one_voice(form: str) -> None:
     assert "uvicorn.access" not in done.stderr
     assert "httpx" not in done.stderr
     if form == "json":
-        told = [json.loads(each) for each in done.stderr.splitlines()]
-        assert {"dbos", "uvicorn.error", "sqlalchemy.engine", "service.worker", "py.warnings"} <= {each["logger"] for each in told}
+        fields = [json.loads(each) for each in done.stderr.splitlines()]
+        assert {"dbos", "uvicorn.error", "sqlalchemy.engine", "service.worker", "py.warnings"} <= {each["logger"] for each in fields}

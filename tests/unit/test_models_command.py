@@ -1,4 +1,4 @@
-"""`cleanplate models`: what is in use, whether it is whole, and the choice of other weights."""
+"""`cleanplate models`: lists, verifies and chooses weights."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A folder with nothing but a matte of its own."""
+    """A weights folder with only a matte network."""
     folder = tmp_path / "own"
     (folder / "weights").mkdir(parents=True)
     shutil.copy(SHIPPED / "weights" / "matte.onnx", folder / "weights")
@@ -36,11 +36,11 @@ def write_manifest(folder: Path) -> None:
 
 
 def rows(printed: str) -> dict[tuple[str, str], str]:
-    """Lines of the table by network and precision."""
+    """The table's lines by network and precision."""
     return {(words[0], words[2]): line for line in printed.splitlines()[2:] if (words := line.split())}
 
 
-def test_the_list_tells_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_contains_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["models", "list"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("in use: the shipped weights\n")
@@ -54,7 +54,7 @@ def test_the_list_tells_every_shipped_file(capsys: pytest.CaptureFixture[str]) -
         )
 
 
-def test_the_shipped_networks_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shipped_networks_pass_verification(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["models", "verify"]) == 0
     assert capsys.readouterr().out.count("whole") == sum(
         1 + ("fp16" in t) + ("int8" in t) for t in tomllib.loads(MANIFEST.read_text()).values()
@@ -74,7 +74,7 @@ def test_a_folder_is_used_until_the_shipped_one_is_again(own: Path, capsys: pyte
     assert capsys.readouterr().out.splitlines()[1] == "in use: the shipped weights"
 
 
-def test_the_variable_wins_over_the_choice(
+def test_the_variable_overrides_the_choice(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = Path(shutil.copytree(own, tmp_path / "other"))
@@ -85,18 +85,16 @@ def test_the_variable_wins_over_the_choice(
     assert f"in use: {other}" in capsys.readouterr().out
 
 
-def refused(arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def refused(arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(arguments) == code
     printed = capsys.readouterr().err
-    assert said in printed
+    assert message in printed
     assert printed.startswith("cleanplate: ")
     assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["verify", "use"])
-def test_what_is_wrong_with_a_folder_is_one_line_and_exit_5_and_it_is_not_used(
-    own: Path, command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_invalid_folder_gives_one_line_and_exit_5_and_is_not_used(own: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     weights = own / "weights" / "matte.onnx"
     weights.write_bytes(b"no network")
     refused(["models", command, str(own)], 5, "damaged", capsys)
@@ -112,5 +110,5 @@ def test_what_is_wrong_with_a_folder_is_one_line_and_exit_5_and_it_is_not_used(
 
 
 def test_a_choice_is_a_folder_or_the_shipped_one(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(["models", "use"], 2, "either a folder or --shipped", capsys)
-    refused(["models", "use", str(own), "--shipped"], 2, "either a folder or --shipped", capsys)
+    refused(["models", "use"], 2, "either DIR or --shipped", capsys)
+    refused(["models", "use", str(own), "--shipped"], 2, "either DIR or --shipped", capsys)

@@ -1,4 +1,4 @@
-"""Networks are found, verified and loaded, or refused in one line."""
+"""Networks are found, verified and loaded, or refused with one line."""
 
 import hashlib
 import shutil
@@ -38,7 +38,7 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_shipped_networks_load_and_tell_their_versions() -> None:
+def test_the_shipped_networks_load_and_report_their_versions() -> None:
     networks = Networks.load("cpu", threads=1, warm=True)
     runtime = {"openvino", "arithmetic"} if HAS_OPENVINO else {"onnxruntime"}
     assert set(networks.versions) == {"segmenter", "matte", "inpainter", "device", *runtime}
@@ -64,8 +64,8 @@ def test_a_missing_file_is_refused(weights: Path) -> None:
         Networks.load("cpu", weights=weights)
 
 
-def test_a_file_that_is_no_network_is_refused(weights: Path) -> None:
-    """Also where the manifest names its checksum."""
+def test_a_file_that_is_not_a_network_is_refused(weights: Path) -> None:
+    """Also if the manifest has its checksum."""
     path, manifest = weights / "weights" / "matte.onnx", weights / MANIFEST_FILE
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_bytes(b"no network at all")
@@ -93,7 +93,7 @@ def test_errors_name_no_path_of_this_machine(weights: Path) -> None:
     assert str(weights) not in str(caught.value)
 
 
-def test_a_folder_that_lacks_a_network_takes_the_shipped_one_and_tells_which_are_whose(weights: Path) -> None:
+def test_a_folder_without_a_network_uses_the_shipped_one_and_reports_it(weights: Path) -> None:
     only(MATTE, weights)
     own, shipped = Networks.load("cpu", weights=weights).versions, Networks.load("cpu").versions
     assert own["matte"] == f"{shipped['matte']}+{tomllib.loads(MANIFEST.read_text())['matte']['sha256'][:12]}"
@@ -101,14 +101,14 @@ def test_a_folder_that_lacks_a_network_takes_the_shipped_one_and_tells_which_are
 
 
 def only(network: NetworkSpec, weights: Path) -> None:
-    """Leaves nothing in the folder but this network."""
+    """Remove all other networks from the folder."""
     manifest = weights / MANIFEST_FILE
     table = tomllib.loads(manifest.read_text())[network.name]
-    kept = {key: table[key] for key in ("file", "sha256", "version", "contract")}
-    manifest.write_text(f"[{network.name}]\n" + "".join(f"{key} = {value!r}\n" for key, value in kept.items()))
+    entry = {key: table[key] for key in ("file", "sha256", "version", "contract")}
+    manifest.write_text(f"[{network.name}]\n" + "".join(f"{key} = {value!r}\n" for key, value in entry.items()))
 
 
-def test_a_chosen_folder_is_loaded_until_it_is_given_up_and_the_setting_wins(weights: Path, tmp_path: Path, home: Path) -> None:
+def test_a_chosen_folder_is_used_until_reset_and_the_setting_takes_precedence(weights: Path, tmp_path: Path, home: Path) -> None:
     only(MATTE, weights)
     assert folder.in_use(None) == SHIPPED
     folder.choose(weights)
@@ -159,7 +159,7 @@ def test_cuda_is_preferred_and_the_cpu_takes_the_rest() -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
-def test_io_binding_answers_as_a_plain_run(network: NetworkSpec) -> None:
+def test_io_binding_gives_the_result_of_a_plain_run(network: NetworkSpec) -> None:
     session = OnnxSession(entry(network).files["fp32"][0], network, "cpu", threads=1)
     inputs = trial.inputs(network, trial.small_sizes(network))
     strided = {name: np.repeat(array, 2, -1)[..., ::2] for name, array in inputs.items()}
@@ -185,7 +185,7 @@ def test_warming_up_runs_the_common_shape_in_every_batch_size() -> None:
     assert session.seen == [(size, 4, 3, 384, 640) for size in BATCH_SIZES]
 
 
-def test_a_network_that_answers_outside_of_its_contract_is_told() -> None:
+def test_a_network_that_breaks_its_contract_is_reported() -> None:
     class Wrong:
         def __init__(self, value: float, height: int) -> None:
             self.value, self.height = value, height
@@ -200,13 +200,13 @@ def test_a_network_that_answers_outside_of_its_contract_is_told() -> None:
             return {name: np.full(shape, self.value, np.float32) for name, shape in shapes.items()}
 
     trial.try_out(MATTE, Wrong(0.5, 16))
-    for session, said in ((Wrong(2, 16), "range"), (Wrong(float("nan"), 16), "range"), (Wrong(0.5, 8), "shape")):
-        with pytest.raises(ModelError, match=said):
+    for session, message in ((Wrong(2, 16), "range"), (Wrong(float("nan"), 16), "range"), (Wrong(0.5, 8), "shape")):
+        with pytest.raises(ModelError, match=message):
             trial.try_out(MATTE, session)
 
 
-def test_where_nodes_run_can_be_told() -> None:
-    """On a CPU all of them; the tests on a GPU rely on it."""
+def test_the_device_of_each_node_is_reported() -> None:
+    """On a CPU, all nodes; the tests on a GPU rely on this report."""
     path = entry(INPAINTER).files["fp32"][0]
     pictures = picture_nodes(path)
     assert {"Conv", "GridSample", "Softmax", "Resize"} <= set(pictures.values())
@@ -222,7 +222,7 @@ def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused() -> None:
 
 
 def test_the_fakes_keep_the_contract() -> None:
-    """Names and shapes of what they answer are those of the specification."""
+    """Names and shapes of their outputs match the specification."""
     sizes = {"batch": 2, "time": 3, "frames": 5, "height": 32, "width": 64}
     stand_ins = fake.networks()
     for network in NETWORKS:

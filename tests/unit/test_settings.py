@@ -1,4 +1,4 @@
-"""Settings from the environment: their defaults, their document, and one line for each value that does not fit."""
+"""Settings from the environment: defaults, documentation, and a one-line error for each invalid value."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_words_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.read().features_off == {"kie", "image"}
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEANPLATE_PORT", "")
     monkeypatch.setenv("CLEANPLATE_DATABASE_URL", "")
     assert (settings.read().port, settings.read().database_url) == (8000, None)
@@ -61,14 +61,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_value_names_its_variable_and_is_not_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_value_names_its_variable_and_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"^{name}: ") as wrong:
         settings.read()
     assert "\n" not in str(wrong.value)
 
 
-def test_a_wrong_value_stops_the_start_with_one_line(cleanplate: Command, tmp_path: Path) -> None:
+def test_an_invalid_value_stops_the_start_with_one_line(cleanplate: Command, tmp_path: Path) -> None:
     done = cleanplate("serve", CLEANPLATE_DATA_DIR=str(tmp_path), CLEANPLATE_WORKER_JOBS="none")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("cleanplate: CLEANPLATE_WORKER_JOBS: ")
@@ -77,7 +77,7 @@ def test_a_wrong_value_stops_the_start_with_one_line(cleanplate: Command, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("DATABASE_URL", "nonsense", "^CLEANPLATE_DATABASE_URL: "),
         ("DATABASE_URL", "mysql://localhost/x", "^CLEANPLATE_DATABASE_URL: "),
@@ -89,29 +89,27 @@ def test_a_wrong_value_stops_the_start_with_one_line(cleanplate: Command, tmp_pa
         ("RATE_STORE", "nowhere://", "^rate limits: "),
     ],
 )
-def test_what_does_not_fit_the_world_is_one_line_too(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, said: str
-) -> None:
+def test_an_unusable_value_gives_one_line_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, message: str) -> None:
     monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv(f"CLEANPLATE_{name}", value)
-    with pytest.raises(SettingsError, match=said) as wrong:
+    with pytest.raises(SettingsError, match=message) as wrong:
         start()
     assert "\n" not in str(wrong.value)
     assert str(tmp_path) not in str(wrong.value)
 
 
 def start() -> None:
-    """All that a service builds from its settings before it answers."""
+    """Build everything that a service builds from its settings."""
     with opened(settings.read()) as core:
         bootstrap(core)
         create_app(core)
 
 
-def test_the_document_is_the_table() -> None:
-    assert settings.table() in DOCUMENT.read_text(encoding="utf-8"), "write it anew: cleanplate settings table"
+def test_the_document_contains_the_table() -> None:
+    assert settings.table() in DOCUMENT.read_text(encoding="utf-8"), "regenerate it with `cleanplate settings table`"
 
 
-def test_the_table_has_a_row_and_a_meaning_for_every_variable() -> None:
+def test_the_table_describes_every_variable() -> None:
     rows = [line.split(" | ") for line in settings.table().splitlines()[2:]]
     nested = len(vars(Limits())) + len(settings.ContentCredentials.model_fields)
     assert len(rows) == len(settings.Settings.model_fields) - 2 + nested

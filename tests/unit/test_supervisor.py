@@ -1,4 +1,4 @@
-"""The worker beside the service: started again when it dies, stopped in order, gone when we are."""
+"""The worker beside the service: restarted when it dies, stopped in order, and never orphaned."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from service.supervisor import WorkerProcess
 from tests.fixture_host import eventually
 
-# Notes its number, and how it ended; lives until it is told to stop, or its standard input ends.
+# Records its process id and how it ended; runs until it gets SIGTERM or its standard input ends.
 SCRIPT = """
 import os, pathlib, signal, sys, threading
 folder = pathlib.Path(sys.argv[1])
@@ -21,37 +21,37 @@ os._exit(0)
 """
 
 
-def keeper(folder: Path) -> WorkerProcess:
+def start_worker(folder: Path) -> WorkerProcess:
     return WorkerProcess([sys.executable, "-S", "-c", SCRIPT, str(folder)], {})
 
 
-def up(folder: Path) -> list[int]:
-    """The numbers of all that ever ran."""
+def started_ids(folder: Path) -> list[int]:
+    """The process ids of all workers started so far."""
     return [int(path.stem) for path in folder.glob("*.up")]
 
 
-def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
-    kept = keeper(tmp_path)
+def test_a_dead_worker_is_restarted(tmp_path: Path) -> None:
+    worker = start_worker(tmp_path)
     try:
-        eventually(lambda: len(up(tmp_path)) == 1)
-        os.kill(up(tmp_path)[0], 9)
-        eventually(lambda: len(up(tmp_path)) == 2)
+        eventually(lambda: len(started_ids(tmp_path)) == 1)
+        os.kill(started_ids(tmp_path)[0], 9)
+        eventually(lambda: len(started_ids(tmp_path)) == 2)
         assert not (tmp_path / "stopped").exists()
     finally:
-        kept.stop()
+        worker.stop()
     assert (tmp_path / "stopped").exists()
-    assert len(up(tmp_path)) == 2
+    assert len(started_ids(tmp_path)) == 2
 
 
-def test_a_worker_that_is_stopped_stays_so(tmp_path: Path) -> None:
-    kept = keeper(tmp_path)
-    eventually(lambda: len(up(tmp_path)) == 1)
-    kept.stop()
+def test_a_stopped_worker_stays_stopped(tmp_path: Path) -> None:
+    worker = start_worker(tmp_path)
+    eventually(lambda: len(started_ids(tmp_path)) == 1)
+    worker.stop()
     assert (tmp_path / "stopped").exists()
-    assert len(up(tmp_path)) == 1
+    assert len(started_ids(tmp_path)) == 1
 
 
-def test_one_that_dies_at_once_can_be_stopped_while_we_wait_to_start_it_again(tmp_path: Path) -> None:
-    kept = WorkerProcess([sys.executable, "-S", "-c", f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"], {})
+def test_a_crashing_worker_can_be_stopped_before_its_restart(tmp_path: Path) -> None:
+    worker = WorkerProcess([sys.executable, "-S", "-c", f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"], {})
     eventually(lambda: (tmp_path / "ran").exists() and len((tmp_path / "ran").read_text()) >= 2)
-    kept.stop()
+    worker.stop()

@@ -1,4 +1,4 @@
-"""Where the clean files go, and what is never overwritten."""
+"""Choosing output files, and what is never overwritten."""
 
 from pathlib import Path
 
@@ -39,5 +39,5 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
 def test_one_file_is_not_written_twice(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"two inputs are called in\.mp4"):
         target_files([tmp_path / "a" / "in.mp4", tmp_path / "b" / "in.mp4"], str(tmp_path / "out"))
-    with pytest.raises(RequestError, match="asked for twice"):
+    with pytest.raises(RequestError, match="is both the report and a clean file"):
         target_files([tmp_path / "in.mp4"], str(tmp_path / "out.mp4"), report=tmp_path / "out.mp4")

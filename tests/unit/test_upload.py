@@ -1,4 +1,4 @@
-"""What becomes of the names that clients give their uploads."""
+"""Sanitising the names that clients give their uploads."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ def test_any_name_makes_a_key_of_the_account(folder: str, name: str) -> None:
 
 
 @given(TEXT)
-def test_a_plain_path_stays_as_it_is(text: str) -> None:
+def test_a_sanitised_path_is_unchanged(text: str) -> None:
     assert plain_path(plain_path(text)) == plain_path(text)
 
 
@@ -28,7 +28,7 @@ def test_a_plain_path_stays_as_it_is(text: str) -> None:
     ("text", "plain"),
     [("images/user-uploads", "images/user-uploads"), ("/a//b/", "a/b"), ("../../etc", "etc"), ("C:\\my files", "C/my-files"), ("视频", "")],
 )
-def test_a_folder(text: str, plain: str) -> None:
+def test_folders_are_sanitised(text: str, plain: str) -> None:
     assert plain_path(text) == plain
 
 

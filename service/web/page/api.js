@@ -1,10 +1,10 @@
-// The service's own API, as far as the page needs it. The key goes in a header and nowhere else.
+// Client for the part of the native API that the page needs. The key is sent only in a header.
 
 import { keptInTab } from "./kept.js";
 
 const TYPE = "urn:cleanplate:problem:";
 
-/** What went wrong. `kind`: as the API names it, `network` if there was no answer, else empty; `detail`: the service's own words. */
+/** An error. `kind`: the API's name for it, `network` if there was no response, or empty; `detail`: the service's message. */
 export class Problem extends Error {
   constructor({ kind = "", status = 0, detail = "", more = {} }) {
     super(detail || kind);
@@ -22,17 +22,17 @@ export const address = (path) => new URL(path, document.baseURI).href;
 export const authorization = () => ({ Authorization: `Bearer ${key()}` });
 
 export const account = () => call("v1/account");
-export const listed = (cursor) => call(`v1/jobs?limit=12${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+export const listJobs = (cursor) => call(`v1/jobs?limit=12${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
 export const find = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
 export const cancel = (id) => call(`v1/jobs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
 export const report = (id) => call(`v1/jobs/${encodeURIComponent(id)}/report`);
 
-/** A job from an address. */
+/** Create a job from a URL. */
 export function create(order) {
   return call("v1/jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) });
 }
 
-/** A job's events, one after the other, until the stream ends; `after`: the number of the last that is known. */
+/** Yield a job's events until the stream ends. `after`: number of the last event received. */
 export async function* events(id, after, signal) {
   const headers = after ? { "Last-Event-ID": after } : {};
   const answer = await request(`v1/jobs/${encodeURIComponent(id)}/events`, { headers, signal });
@@ -50,7 +50,7 @@ function event(block) {
   return { number: fields.id, name: fields.event, data: JSON.parse(fields.data) };
 }
 
-async function* parts(body) { // not every browser can loop over a stream
+async function* parts(body) { // not all browsers can iterate over a stream
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value;
@@ -64,7 +64,7 @@ async function call(path, options) {
   return answer.json();
 }
 
-/** The answer; anything but a good one is a Problem. */
+/** The response; throws a Problem unless it succeeded. */
 async function request(path, { headers, ...options } = {}) {
   let answer;
   try {

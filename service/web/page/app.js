@@ -1,4 +1,4 @@
-// The page: who is here, what is wanted, what comes of it. The parts are told of each other only here.
+// The page: signing in, creating jobs, showing results. Only this module connects the others.
 
 import { Problem, account, create, find, key } from "./api.js";
 import { listenToDivider } from "./compare.js";
@@ -6,32 +6,32 @@ import { announce, byId, view } from "./dom.js";
 import { forgetExamples, showExamples } from "./examples.js";
 import { ended } from "./follow.js";
 import { count } from "./format.js";
-import { choose, preferred, say, speak, t } from "./i18n.js";
+import { choose, preferred, setText, setLanguage, t } from "./i18n.js";
 import { forgetJobs, listenToJobs, nameOf, refresh, remember } from "./jobs.js";
 import { forgetInTab, keepInTab } from "./kept.js";
-import { marked } from "./marking.js";
-import { chosen, listenToOrder, preset } from "./order.js";
+import { markedOptions } from "./marking.js";
+import { chosenOptions, listenToOrder, presetRights } from "./order.js";
 import { listenToPlayer } from "./player.js";
-import { calm, complain } from "./problems.js";
+import { clearProblem, showProblem } from "./problems.js";
 import { hideResult, listenToResult, showResult, shownJob } from "./result.js";
-import { leave, listenToCancel, send, watch } from "./work.js";
+import { stopWatching, listenToCancel, send, watch } from "./work.js";
 
 const page = { isOrdering: false };
 
-/** For what a person does: its errors are told, and the errors before are forgotten. */
+/** Wrap a user's action: clear previous errors, and show those that it throws. */
 const attempt = (act) => async (...given) => {
-  calm();
+  clearProblem();
   try {
     await act(...given);
   } catch (error) {
-    if (error.name === "AbortError") return; // something else took its place
+    if (error.name === "AbortError") return; // replaced by another action
     if (error instanceof Problem && error.status === 401) signOut();
     else if (!byId("work").hidden) goBack();
-    complain(error);
+    showProblem(error);
   }
 };
 
-// Who is here.
+// Signing in.
 
 async function signIn() {
   await showAccount();
@@ -45,7 +45,7 @@ function signOut() {
   forgetInTab();
   forgetJobs();
   forgetExamples();
-  leave();
+  stopWatching();
   hideResult();
   view("key");
   byId("key").focus();
@@ -53,11 +53,11 @@ function signOut() {
 
 async function showAccount() {
   const { total_credits: credits, rights } = await account();
-  say(byId("credits"), "credits.left", { credits: count(credits) });
-  preset(rights);
+  setText(byId("credits"), "credits.left", { credits: count(credits) });
+  presetRights(rights);
 }
 
-// What is wanted.
+// Creating jobs.
 
 function needKey() {
   if (key()) return;
@@ -65,7 +65,7 @@ function needKey() {
   throw new Problem({ kind: "key-missing" });
 }
 
-/** One at a time: a second click orders nothing twice. */
+/** Create a job and open it. One at a time, so that a second click does not create another. */
 async function clean(options, { file, name, mask }) {
   needKey();
   if (page.isOrdering) return;
@@ -78,15 +78,15 @@ async function clean(options, { file, name, mask }) {
 
 async function runAgain() {
   const { id, result, media } = shownJob();
-  const { options, mask } = await marked();
-  await clean({ ...chosen(), ...options, media, source_url: result.source_url }, { name: nameOf(id), mask });
+  const { options, mask } = await markedOptions();
+  await clean({ ...chosenOptions(), ...options, media, source_url: result.source_url }, { name: nameOf(id), mask });
 }
 
-// What comes of it.
+// Showing jobs.
 
 async function open(job) {
   hideResult();
-  leave();
+  stopWatching();
   history.replaceState(null, "", `#${job.id}`);
   if (ended(job)) return finish(job);
   const update = () => Promise.all([showAccount(), refresh()]);
@@ -100,15 +100,15 @@ async function finish(job) {
   if (job.state === "failed") throw Problem.of(job.error, job.error.status);
 }
 
-/** From work that came to nothing: to the result that is still there, with what was marked, or to the start. */
+/** After a run without result: back to the previous result and its marking, or to the start. */
 function goBack() {
   if (!shownJob()) return startOver();
-  leave();
+  stopWatching();
   view("result");
 }
 
 function startOver() {
-  leave();
+  stopWatching();
   hideResult();
   view("start");
   history.replaceState(null, "", location.pathname);
@@ -118,16 +118,16 @@ function startOver() {
 
 function listen() {
   listenToOrder(
-    attempt((file) => clean(chosen(), { file, name: file.name })),
-    attempt((address) => clean({ ...chosen(), source_url: address }, {})),
+    attempt((file) => clean(chosenOptions(), { file, name: file.name })),
+    attempt((address) => clean({ ...chosenOptions(), source_url: address }, {})),
   );
   listenToJobs(attempt(open), attempt);
   listenToResult(attempt(runAgain));
   listenToCancel(goBack);
   listenToPlayer();
   listenToDivider();
-  for (const button of document.querySelectorAll(".again")) button.addEventListener("click", () => { calm(); startOver(); });
-  byId("forget-key").addEventListener("click", () => { calm(); signOut(); });
+  for (const button of document.querySelectorAll(".again")) button.addEventListener("click", () => { clearProblem(); startOver(); });
+  byId("forget-key").addEventListener("click", () => { clearProblem(); signOut(); });
   byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
 }
 
@@ -138,10 +138,10 @@ const enter = attempt(async () => {
   byId("file").focus({ preventScroll: true });
 });
 
-// Before there are words to say, as one may choose others while they are fetched.
+// Before the texts are loaded, as the user may choose another language meanwhile.
 byId("language").value = preferred();
 byId("language").addEventListener("change", ({ target }) => choose(target.value));
-await speak(preferred());
+await setLanguage(preferred());
 listen();
 view(key() ? "start" : "key");
 if (key()) await attempt(signIn)();

@@ -1,12 +1,12 @@
-// One clock for two videos: the leader keeps the time, the follower is held to it.
+// One clock for two videos: the leader sets the time, the follower is kept in sync.
 
-const JUMP_SECONDS = 0.2; // further apart than this, the follower is set anew, which a person sees
-const STEER_SECONDS = 0.015; // half a frame: below, nobody sees anything
-const STEER_GAIN = 2; // the drift is caught up in half a second
-const STEER_MOST = 0.3; // of the speed
-const STEER_STEP = 0.05; // a browser stumbles over a speed that changes with every frame
+const JUMP_SECONDS = 0.2; // beyond this the follower seeks, which is visible
+const STEER_SECONDS = 0.015; // half a frame: below this nothing is visible
+const STEER_GAIN = 2; // corrects the drift in half a second
+const STEER_MAX = 0.3; // of the speed
+const STEER_STEP = 0.05; // browsers stutter if the speed changes with every frame
 
-/** Fires `time` for each frame that is shown and `state` when it starts or stops. */
+/** Fires `time` for each displayed frame, and `state` when playback starts or stops. */
 export class Clock extends EventTarget {
   #stop = new AbortController();
   #held = false; // the leader waits for the follower
@@ -66,7 +66,7 @@ export class Clock extends EventTarget {
     this.#tell("time");
   }
 
-  /** Bring the follower to the leader's place: a little faster or slower, or at once where it is far off. */
+  /** Keep the follower in sync: play a little faster or slower, or seek if it is far off. */
   #steer() {
     const { leader, follower } = this;
     if (follower.error || follower.seeking || leader.seeking) return;
@@ -90,7 +90,7 @@ export class Clock extends EventTarget {
   }
 
   async #start(video) {
-    await video.play().catch(() => {}); // paused again before it began, or not allowed to: the button shows it
+    await video.play().catch(() => {}); // paused again before it started, or not allowed; the button shows the state
   }
 
   #tell(name) {
@@ -98,9 +98,9 @@ export class Clock extends EventTarget {
   }
 }
 
-/** How fast the follower is to go, that far ahead of the leader. */
+/** The follower's speed for this drift; positive: ahead of the leader. */
 function speed(driftSeconds) {
   if (Math.abs(driftSeconds) < STEER_SECONDS) return 1;
-  const wanted = Math.min(Math.max(-driftSeconds * STEER_GAIN, -STEER_MOST), STEER_MOST);
+  const wanted = Math.min(Math.max(-driftSeconds * STEER_GAIN, -STEER_MAX), STEER_MAX);
   return 1 + Math.round(wanted / STEER_STEP) * STEER_STEP;
 }

@@ -1,4 +1,4 @@
-// The original and the result in one place, with a divider between them.
+// Shows the original and the result on top of each other, with a divider between them.
 
 import { byId, make } from "./dom.js";
 import { percent } from "./format.js";
@@ -7,21 +7,21 @@ import { t } from "./i18n.js";
 export const MIDDLE = 50;
 export const RESULT_ALONE = 0;
 
-/** Lay out both pictures; their elements and the shown size, once the original's size is known. */
+/** Lay out both pictures; return their elements and the displayed size, once it is known. */
 export async function compare(job) {
   const [before, after] = ["source_url", "url"].map((link) => element(job, job.result[link]));
   if (job.media === "video") before.muted = after.muted = true;
   byId("before").replaceChildren(before);
   byId("after").replaceChildren(after);
   divide(MIDDLE);
-  const sizes = await Promise.all([before, after].map(sized));
+  const sizes = await Promise.all([before, after].map(displayedSize));
   const size = sizes.find(Boolean) ?? { width: 16, height: 9 };
   byId("stage").style.setProperty("--ratio", size.width / size.height);
   byId("unplayable").hidden = sizes.every(Boolean);
   return { before, after, size, seen: sizes.some(Boolean) };
 }
 
-/** Put the divider at a percentage of the width: left of it is the original. */
+/** Move the divider to a percentage of the width; the original is on its left. */
 export function divide(place) {
   const divider = byId("divider");
   divider.value = place;
@@ -34,8 +34,8 @@ function element(job, address) {
   return make("video", { src: address, playsInline: true, preload: "auto", tabIndex: -1 });
 }
 
-/** The shown size in pixels; null for what the browser cannot show. */
-function sized(media) {
+/** The displayed size in pixels; null if the browser cannot show the media. */
+function displayedSize(media) {
   const image = media instanceof HTMLImageElement;
   return new Promise((resolve) => {
     const known = () => resolve(image ? { width: media.naturalWidth, height: media.naturalHeight } : videoSize(media));
@@ -45,7 +45,7 @@ function sized(media) {
 }
 
 function videoSize({ videoWidth: width, videoHeight: height }) {
-  return width && height ? { width, height } : null; // a browser may know the sound alone
+  return width && height ? { width, height } : null; // the browser may support only the sound
 }
 
 export function listenToDivider() {

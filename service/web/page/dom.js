@@ -1,4 +1,4 @@
-// The smallest pieces of a page. Whatever goes in goes in as text, never as markup.
+// DOM helpers. Content is inserted as text, never as markup.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -11,13 +11,13 @@ export function make(name, properties = {}, ...children) {
 const VIEWS = { key: ["hero", "key-card"], start: ["hero", "new-job"], work: ["work"], result: ["result"] };
 const OF_ACCOUNT = ["credits", "forget-key", "jobs", "examples"];
 
-/** Show one step of the way: the key, what to clean, the work, the result. */
+/** Show one view: key, start, work or result. */
 export function view(name) {
   for (const id of Object.values(VIEWS).flat()) byId(id).hidden = !VIEWS[name].includes(id);
   for (const id of OF_ACCOUNT) byId(id).hidden = name === "key";
 }
 
-/** For those who cannot see what changed; `translated` says it in their language. */
+/** Announce a translated text to screen readers. */
 export function announce(translated) {
   byId("status").textContent = translated;
 }

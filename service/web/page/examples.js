@@ -1,11 +1,11 @@
-// The APIs' example calls, as the OpenAPI document has them, with one's own key filled in.
+// The APIs' example calls from the OpenAPI document, with the user's key filled in.
 
 import { curl } from "../docs/curl.js";
 import { address, key } from "./api.js";
 import { announce, byId, make } from "./dom.js";
-import { label, say } from "./i18n.js";
+import { label, setText } from "./i18n.js";
 
-/** The calls that a program begins with, of each API: what it sends, and how it learns what became of it. */
+/** The first calls that a program needs, per API: to submit a job and to get its outcome. */
 const CALLS = {
   native: [["post", "/v1/jobs"], ["get", "/v1/jobs/{job_id}"], ["get", "/v1/account"]],
   kie: [["post", "/api/v1/jobs/createTask"], ["get", "/api/v1/jobs/recordInfo"], ["get", "/api/v1/chat/credit"]],
@@ -13,7 +13,7 @@ const CALLS = {
   aidge: [["post", "/ai/video/removal"], ["post", "/ai/video/removal/result"]],
   kaze: [["post", "/api/ext/v1/submit_watermark_removal"], ["post", "/api/ext/v1/get_task_result"], ["post", "/api/ext/v1/get_quota"]],
 };
-/** Aidge signs with a name and a secret: its second signature, by the shell itself. */
+/** Aidge's signature version 2, computed in the shell from a name and a secret. */
 const SIGNING = [
   "export AIDGE_NAME=NAME AIDGE_SECRET=SECRET   # from: cleanplate signers",
   "timestamp=$(date +%s000)",
@@ -29,7 +29,7 @@ export async function showExamples() {
   draw();
 }
 
-/** The calls hold the key: they go with it. */
+/** Remove the calls, as they contain the key. */
 export function forgetExamples() {
   byId("calls").replaceChildren();
 }
@@ -45,29 +45,29 @@ function draw() {
     const operation = { path, method: method.toUpperCase(), ...page.document.paths[path][method] };
     return [make("h3", { lang: "en" }, operation.summary), block(call(operation))];
   });
-  const notes = page.api === "aidge" ? [say(make("p", { className: "hint" }), "examples.signing"), block(SIGNING)] : [];
+  const notes = page.api === "aidge" ? [setText(make("p", { className: "hint" }), "examples.signing"), block(SIGNING)] : [];
   byId("calls").replaceChildren(...notes, ...calls.flat());
 }
 
 function call(operation) {
   const [type, body] = Object.entries(operation.requestBody?.content ?? { "": {} })[0];
   const line = curl(operation, type, body);
-  return page.api === "aidge" ? signed(line) : withKey(line);
+  return page.api === "aidge" ? withSignature(line) : withKey(line);
 }
 
-/** The shell's variable for the key, whichever way it is quoted, gives way to the key. */
+/** Replace the shell variable by the key, however it is quoted. */
 function withKey(line) {
   return key() ? line.replaceAll(`'"$CLEANPLATE_KEY"'`, () => key()).replaceAll("$CLEANPLATE_KEY", () => key()) : line;
 }
 
-function signed(line) {
+function withSignature(line) {
   const filled = (text, [name, variable]) => text.replace(new RegExp(`([?&]${name}=)[^&']*`), (_, start) => `${start}'"$${variable}"'`);
-  return Object.entries(SIGNED).reduce(filled, line).replace("''", ""); // nothing between two quotes, where the address ends
+  return Object.entries(SIGNED).reduce(filled, line).replace("''", ""); // removes empty quotes at the end of the URL
 }
 
 function block(text) {
   const code = make("pre", { tabIndex: 0 }, text);
-  const button = say(make("button", { type: "button", className: "secondary", onclick: () => copy(code, button) }), "examples.copy");
+  const button = setText(make("button", { type: "button", className: "secondary", onclick: () => copy(code, button) }), "examples.copy");
   label(code, "examples.call");
   code.role = "group";
   return make("div", { className: "block" }, code, button);
@@ -76,10 +76,10 @@ function block(text) {
 async function copy(code, button) {
   try {
     await navigator.clipboard.writeText(code.textContent);
-    say(button, "examples.copied");
-  } catch { // browsers have no clipboard for pages that came over plain HTTP from another machine
+    setText(button, "examples.copied");
+  } catch { // browsers offer no clipboard to pages loaded over plain HTTP from another machine
     getSelection().selectAllChildren(code);
-    say(button, "examples.selected");
+    setText(button, "examples.selected");
   }
   announce(button.textContent);
 }

@@ -1,4 +1,4 @@
-// Numbers and times in the page's language.
+// Formats numbers and times in the page's language.
 
 import { language, t } from "./i18n.js";
 
@@ -10,7 +10,7 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-/** 83.25 -> 1:23.3, for places that tenths tell apart. */
+/** 83.25 -> 1:23.3, for positions that need tenths. */
 export function moment(seconds) {
   const tenths = Math.round(Math.max(0, seconds) * 10);
   return `${clock(Math.floor(tenths / 10))}.${tenths % 10}`;

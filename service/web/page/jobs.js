@@ -1,48 +1,48 @@
-// The account's jobs, newest first; each can be opened again.
+// The list of the account's jobs, newest first; each can be opened again.
 
-import { find, listed } from "./api.js";
+import { find, listJobs } from "./api.js";
 import { byId, make } from "./dom.js";
 import { ended } from "./follow.js";
 import { ago } from "./format.js";
-import { say } from "./i18n.js";
+import { setText } from "./i18n.js";
 import { keepInTab, keptInTab } from "./kept.js";
 
-const LOOK_MILLISECONDS = 4000;
+const POLL_MILLISECONDS = 4000;
 
 const page = { jobs: [], next: null, open: () => {}, timer: 0 };
 
-/** A job's file by name: an address tells it, of an upload only the tab it was sent from knows. */
+/** Show a job's file name: from its URL, or, for an upload, as remembered by the tab that sent it. */
 export function title(element, job) {
-  const name = nameOf(job.id) ?? decoded(job.source_url);
-  return name ? say(element, "work.named", { name }) : say(element, `media.${job.media}`);
+  const name = nameOf(job.id) ?? fileNameIn(job.source_url);
+  return name ? setText(element, "work.named", { name }) : setText(element, `media.${job.media}`);
 }
 
 export const nameOf = (id) => keptInTab(id);
 export const remember = (job, name) => name && keepInTab(job.id, name);
 
-/** `open` is called with the job that is chosen; `attempt` guards what the service is asked here. */
+/** `open` is called with the chosen job; `attempt` wraps the requests made here. */
 export function listenToJobs(open, attempt) {
   page.open = open;
   byId("older").addEventListener("click", attempt(() => load(page.next)));
   document.addEventListener("language", draw);
 }
 
-/** The newest of them, from the service. */
+/** Load the newest jobs. */
 export const refresh = () => load(null);
 
 async function load(cursor) {
-  const { data, next_cursor: next } = await listed(cursor);
+  const { data, next_cursor: next } = await listJobs(cursor);
   page.jobs = cursor ? [...page.jobs, ...data] : data;
   page.next = next;
   draw();
-  lookAgain();
+  poll();
 }
 
-/** Jobs that have not ended are asked for until they have. */
-function lookAgain() {
+/** Poll the unfinished jobs until they have ended. */
+function poll() {
   clearTimeout(page.timer);
   const running = page.jobs.filter((job) => !ended(job));
-  if (running.length) page.timer = setTimeout(() => update(running).catch(() => {}).finally(lookAgain), LOOK_MILLISECONDS);
+  if (running.length) page.timer = setTimeout(() => update(running).catch(() => {}).finally(poll), POLL_MILLISECONDS);
 }
 
 async function update(running) {
@@ -71,18 +71,18 @@ function item(job) {
   const button = make("button", { type: "button", className: "job", onclick: () => page.open(job) },
     thumbnail ?? make("span", { className: "blank" }),
     title(make("span", { className: "name" }), job),
-    make("span", { className: `hint state ${job.state}` }, say(make("span"), state), ` · ${ago(Date.parse(job.created_at))}`),
+    make("span", { className: `hint state ${job.state}` }, setText(make("span"), state), ` · ${ago(Date.parse(job.created_at))}`),
   );
   button.dataset.job = job.id;
   return make("li", {}, button);
 }
 
-function decoded(address) {
+function fileNameIn(address) {
   if (!address) return null;
   try {
     const url = new URL(address);
     return decodeURIComponent(url.pathname.split("/").at(-1)) || url.host;
-  } catch { // an escape that is none
+  } catch { // an invalid escape
     return address;
   }
 }

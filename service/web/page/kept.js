@@ -1,4 +1,4 @@
-// What the browser keeps: choices for good, the key and names of files for as long as the tab is open. One that keeps nothing will do.
+// Browser storage: choices permanently, the key and file names as long as the tab is open. Works without storage, too.
 
 export const kept = (name) => attempt(() => localStorage.getItem(`cleanplate.${name}`));
 export const keep = (name, value) => attempt(() => localStorage.setItem(`cleanplate.${name}`, value));
@@ -22,7 +22,7 @@ export function forgetInTab() {
 function attempt(access) {
   try {
     return access();
-  } catch { // storage is switched off
+  } catch { // storage is disabled
     return null;
   }
 }

@@ -1,7 +1,7 @@
-// The panel for marking what is left: drawing, boxes by numbers, and the run with both.
+// The panel for marking what is left: drawing, boxes set by numbers, and another run with them.
 
 import { byId, make } from "./dom.js";
-import { say } from "./i18n.js";
+import { setText } from "./i18n.js";
 import { Sketch } from "./sketch.js";
 
 const MIDDLE_BOX = { kind: "box", x1: 0.4, y1: 0.4, x2: 0.6, y2: 0.6 };
@@ -10,8 +10,8 @@ const TIMES = { first_seconds: "draw.from", last_seconds: "draw.to" };
 
 const panel = { sketch: null, isVideo: true };
 
-/** Begin anew on a picture of this size. */
-export function prepare(size, isVideo) {
+/** Start with an empty sketch on a picture of this size. */
+export function startMarking(size, isVideo) {
   panel.sketch = new Sketch(byId("sketch"), size);
   panel.isVideo = isVideo;
   panel.sketch.addEventListener("change", list);
@@ -20,14 +20,14 @@ export function prepare(size, isVideo) {
   byId("mark").disabled = false;
 }
 
-/** Nothing can be marked until there is a picture to draw on. */
-export function shut() {
+/** Disable marking until there is a picture to draw on. */
+export function disableMarking() {
   byId("mark").disabled = true;
   open(false);
 }
 
-/** What was marked, as options of a job, and the mask. */
-export async function marked() {
+/** The marked boxes as job options, and the mask of the strokes. */
+export async function markedOptions() {
   const boxes = panel.sketch.boxes.map(({ kind, ...box }) => box);
   return { options: { boxes, detect: byId("detect-too").checked }, mask: await panel.sketch.mask() };
 }
@@ -69,8 +69,8 @@ function row(box, index) {
   const remove = make("button", { type: "button", className: "secondary", onclick: () => panel.sketch.remove(box) });
   const fields = Object.entries(EDGES).map(([edge, words]) => percentField(box, edge, words));
   if (panel.isVideo) fields.push(...Object.entries(TIMES).map(([end, words]) => secondsField(box, end, words)));
-  const name = say(make("legend"), "draw.numbered", { number: index + 1 });
-  return make("li", {}, make("fieldset", {}, name, ...fields, say(remove, "draw.remove")));
+  const name = setText(make("legend"), "draw.numbered", { number: index + 1 });
+  return make("li", {}, make("fieldset", {}, name, ...fields, setText(remove, "draw.remove")));
 }
 
 function percentField(box, edge, words) {
@@ -78,10 +78,10 @@ function percentField(box, edge, words) {
   input.addEventListener("input", () => {
     box[edge] = Math.min(Math.max(input.valueAsNumber / 100 || 0, 0), 1);
     const empty = box.x2 <= box.x1 || box.y2 <= box.y1;
-    input.setCustomValidity(empty ? say(make("i"), "draw.empty").textContent : "");
+    input.setCustomValidity(empty ? setText(make("i"), "draw.empty").textContent : "");
     panel.sketch.redraw();
   });
-  return make("label", {}, say(make("span"), words), input);
+  return make("label", {}, setText(make("span"), words), input);
 }
 
 function secondsField(box, end, words) {
@@ -90,5 +90,5 @@ function secondsField(box, end, words) {
     if (Number.isNaN(input.valueAsNumber)) delete box[end];
     else box[end] = input.valueAsNumber;
   });
-  return make("label", {}, say(make("span"), words), input);
+  return make("label", {}, setText(make("span"), words), input);
 }

@@ -1,20 +1,20 @@
-// A new job: a file that is dropped or chosen, or an address.
+// The form for a new job: a file, dropped or chosen, or a URL.
 
 import { byId } from "./dom.js";
 import { keep, kept } from "./kept.js";
 
-/** The choices that go with every job. */
-export function chosen() {
+/** The options that apply to every job. */
+export function chosenOptions() {
   const classes = byId("scene-text").checked ? ["overlay", "scene_text"] : ["overlay"];
   return { rights: byId("rights").value, remove_audio: byId("silent").checked, classes };
 }
 
-/** What an account says of its jobs stands, until somebody chooses. */
-export function preset(rights) {
+/** Preselect the account's rights, unless the user has chosen before. */
+export function presetRights(rights) {
   byId("rights").value = kept("rights") ?? rights ?? "owner";
 }
 
-/** `onFile` gets a file, `onAddress` an address. */
+/** `onFile` is called with a file, `onAddress` with a URL. */
 export function listenToOrder(onFile, onAddress) {
   const drop = byId("drop");
   byId("rights").addEventListener("change", () => keep("rights", byId("rights").value));
@@ -26,7 +26,7 @@ export function listenToOrder(onFile, onAddress) {
   });
   for (const name of ["dragenter", "dragover"]) addEventListener(name, (event) => hover(event, true));
   for (const name of ["dragleave", "drop"]) addEventListener(name, (event) => hover(event, false));
-  addEventListener("drop", (event) => take(event.dataTransfer.files, onFile)); // anywhere: who misses the field loses nothing
+  addEventListener("drop", (event) => take(event.dataTransfer.files, onFile)); // anywhere on the page
   addEventListener("paste", (event) => take(event.clipboardData.files, onFile));
   function hover(event, over) {
     event.preventDefault();

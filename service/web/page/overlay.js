@@ -1,31 +1,31 @@
-// What was removed, laid over the picture: each mark's matte in one colour, and the box it was in.
+// Draws what was removed over the picture: each mark's matte in one colour, and its box.
 
 import { make } from "./dom.js";
 
-const ALL_OF = 255;
-const STRENGTH = 0.8; // of the tint where the mark is densest: the picture stays visible
+const MAX_BYTE = 255;
+const STRENGTH = 0.8; // of the tint where the mark is most opaque, so that the picture stays visible
 
-/** Whether a placement is there at a time; an image's are always. */
-export function isThere({ first_seconds: first, last_seconds: last }, seconds) {
+/** Whether a placement is visible at a time; always in an image (null). */
+export function isVisible({ first_seconds: first, last_seconds: last }, seconds) {
   return seconds === null || (first <= seconds && seconds <= last);
 }
 
 export class Overlay {
-  /** `file`: of a report; `size`: of the shown picture in pixels. */
+  /** `file`: from a report; `size`: of the displayed picture in pixels. */
   constructor(canvas, file, size) {
     Object.assign(this, { canvas, placements: file.placements, mattes: [] });
     Object.assign(canvas, size);
     this.colour = getComputedStyle(canvas).color;
-    this.ready = Promise.all(file.mattes.map(tinted(this.colour))).then((mattes) => { this.mattes = mattes; });
+    this.ready = Promise.all(file.mattes.map(tintWith(this.colour))).then((mattes) => { this.mattes = mattes; });
   }
 
-  /** Draw what is there at a time; null: all. */
+  /** Draw the marks visible at a time; null: all. */
   draw(seconds) {
     const pen = this.canvas.getContext("2d");
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     pen.strokeStyle = this.colour;
     pen.lineWidth = Math.max(1, this.canvas.width / 640);
-    for (const { box, matte } of this.placements.filter((placement) => isThere(placement, seconds))) {
+    for (const { box, matte } of this.placements.filter((placement) => isVisible(placement, seconds))) {
       const [left, top, right, bottom] = box;
       if (this.mattes[matte]) pen.drawImage(this.mattes[matte], left, top, right - left, bottom - top);
       pen.strokeRect(left, top, right - left, bottom - top);
@@ -33,8 +33,8 @@ export class Overlay {
   }
 }
 
-/** A grey picture of opacities as a picture of one colour, as dense as the grey is light. */
-function tinted(colour) {
+/** Turn a grey picture of opacities into a picture of one colour with that alpha. */
+function tintWith(colour) {
   return async (address) => {
     const image = make("img", { src: address });
     await image.decode();
@@ -54,5 +54,5 @@ function tinted(colour) {
 function toAlpha(bytes) {
   let densest = 1;
   for (let place = 0; place < bytes.length; place += 4) densest = Math.max(densest, bytes[place]);
-  for (let place = 0; place < bytes.length; place += 4) bytes[place + 3] = (bytes[place] / densest) * STRENGTH * ALL_OF;
+  for (let place = 0; place < bytes.length; place += 4) bytes[place + 3] = (bytes[place] / densest) * STRENGTH * MAX_BYTE;
 }

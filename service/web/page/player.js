@@ -1,8 +1,8 @@
-// The controls of the two videos.
+// The playback controls of the two videos.
 
 import { Clock } from "./clock.js";
 import { byId } from "./dom.js";
-import { clock as written, moment } from "./format.js";
+import { clock as clockText, moment } from "./format.js";
 import { label } from "./i18n.js";
 
 const PLAY = "M8 5v14l11-7z";
@@ -10,7 +10,7 @@ const PAUSE = "M7 5h4v14H7zM13 5h4v14h-4z";
 
 const player = { clock: null };
 
-/** Take over the pair's videos; `onTime` hears of each frame's time in seconds. An image has none. */
+/** Control the pair's videos; `onTime` is called with each frame's time in seconds. Returns null for images. */
 export function startPlayer({ before, after }, isVideo, onTime) {
   stopPlayer();
   byId("player").hidden = !isVideo;
@@ -44,7 +44,7 @@ export function listenToPlayer() {
 }
 
 function silence(muted) {
-  player.clock.leader.muted = muted; // the follower stays muted: two sounds would be one too many
+  player.clock.leader.muted = muted; // the follower stays muted, so that the sound plays once
   byId("sound").setAttribute("aria-pressed", !muted);
 }
 
@@ -57,5 +57,5 @@ function showTime() {
   const { seconds, duration } = player.clock;
   Object.assign(byId("seek"), { max: duration || 1, value: seconds });
   byId("seek").setAttribute("aria-valuetext", moment(seconds));
-  byId("clock").textContent = `${written(seconds)} / ${written(duration)}`;
+  byId("clock").textContent = `${clockText(seconds)} / ${clockText(duration)}`;
 }

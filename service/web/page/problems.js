@@ -1,8 +1,8 @@
-// Errors as sentences that say what to do.
+// Shows errors as sentences that say what to do.
 
 import { Problem } from "./api.js";
 import { byId, make } from "./dom.js";
-import { has, say } from "./i18n.js";
+import { has, setText } from "./i18n.js";
 
 const BY_STATUS = {
   401: "key-invalid",
@@ -19,27 +19,27 @@ const SPOKEN = new Set([
   "invalid-fields", "parameter-error", "request-error", "too-long", "too-many-pixels", "fetch-refused", "fetch-unavailable", "unknown",
 ]);
 
-/** The name of the sentence for a problem. */
-export function sentence({ kind, status }) {
+/** The name of the text for a problem. */
+export function textNameOf({ kind, status }) {
   const known = [kind, BY_STATUS[status]].map((name) => `problem.${name}`).find(has);
   return known ?? "problem.unknown";
 }
 
-/** Show a problem; the service's own words too where they hold what ours cannot know. Anything but a Problem is a fault of the page. */
-export function complain(error) {
+/** Show a problem, with the service's message if it contains details. Anything but a Problem is a bug of the page. */
+export function showProblem(error) {
   if (!(error instanceof Problem)) console.error(error);
   const problem = error instanceof Problem ? error : new Problem({ detail: String(error?.message ?? error) });
   const values = { current: problem.more.current_credits, required: problem.more.required_credits };
-  const words = sentence(problem);
+  const words = textNameOf(problem);
   const detail = SPOKEN.has(words.replace("problem.", "")) && problem.detail;
   const box = byId("alert");
   box.hidden = false;
-  box.replaceChildren(say(make("p"), words, values));
+  box.replaceChildren(setText(make("p"), words, values));
   if (detail) box.append(make("p", { className: "hint", lang: "en" }, detail));
   box.scrollIntoView({ block: "nearest" });
 }
 
-export function calm() {
+export function clearProblem() {
   byId("alert").hidden = true;
   byId("alert").replaceChildren();
 }

@@ -1,15 +1,15 @@
-// A job that has ended well: its result beside the original, what was removed, and what may be marked for another run.
+// Shows a successful job: result and original, what was removed, and marking for another run.
 
 import { report } from "./api.js";
 import { MIDDLE, RESULT_ALONE, compare, divide } from "./compare.js";
 import { byId, view } from "./dom.js";
 import { count, lasting, size as bytes } from "./format.js";
-import { say } from "./i18n.js";
+import { setText } from "./i18n.js";
 import { title } from "./jobs.js";
-import { listenToMarking, prepare, shut } from "./marking.js";
+import { listenToMarking, startMarking, disableMarking } from "./marking.js";
 import { Overlay } from "./overlay.js";
 import { pause, startPlayer, stopPlayer } from "./player.js";
-import { complain } from "./problems.js";
+import { showProblem } from "./problems.js";
 import { drawTimeline, showTime } from "./timeline.js";
 
 const shown = { job: null, overlay: null, clock: null };
@@ -20,13 +20,13 @@ export async function showResult(job) {
   Object.assign(shown, { job, overlay: null, clock: null });
   describe(job);
   clearReport();
-  shut();
+  disableMarking();
   view("result");
   byId("result").focus({ preventScroll: true });
   byId("result").scrollIntoView({ block: "start" });
   const pair = await compare(job);
   if (shown.job !== job) return;
-  if (pair.seen) prepare(pair.size, job.media === "video");
+  if (pair.seen) startMarking(pair.size, job.media === "video");
   shown.clock = startPlayer(pair, job.media === "video" && pair.seen, redraw);
   await showReport(job, pair.size);
 }
@@ -47,16 +47,16 @@ function describe(job) {
   const { result } = job;
   title(byId("result-title"), job);
   const words = result.mark_found ? `result.${job.media}` : "result.nothing";
-  say(byId("result-told"), words, { frames: count(result.frames), time: lasting(result.seconds), size: bytes(result.bytes) });
+  setText(byId("result-summary"), words, { frames: count(result.frames), time: lasting(result.seconds), size: bytes(result.bytes) });
   const download = new URL(result.url);
-  if (download.searchParams.has("signature")) download.searchParams.set("download", "true"); // ours; a bucket's signs all of its link
+  if (download.searchParams.has("signature")) download.searchParams.set("download", "true"); // our links only; a bucket signs the whole URL
   byId("download").href = download.href;
   byId("download").download = "";
   byId("report").hidden = !result.report_page_url;
   if (result.report_page_url) byId("report").href = result.report_page_url;
 }
 
-/** While it is drawn on the picture stands still, and all of it is the result's: what is left shows there. */
+/** While marking, pause and show only the result, as that is where leftovers are visible. */
 function mark(isBegun) {
   if (isBegun) pause();
   divide(isBegun ? RESULT_ALONE : MIDDLE);
@@ -71,8 +71,8 @@ function clearReport() {
 }
 
 async function showReport(job, size) {
-  const told = await report(job.id).catch((error) => error.status !== 404 && complain(error)); // an old job may have none
-  const file = told?.files?.[0];
+  const summary = await report(job.id).catch((error) => error.status !== 404 && showProblem(error)); // an old job may have no report
+  const file = summary?.files?.[0];
   if (!file || shown.job !== job) return;
   shown.overlay = new Overlay(byId("overlay"), file, size);
   await shown.overlay.ready;

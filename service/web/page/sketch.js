@@ -1,7 +1,7 @@
-// What a person draws over the picture: boxes and strokes, in fractions of it, and the mask that the strokes make.
+// The user's drawing on the picture: boxes and strokes in fractions of its size, and the mask of the strokes.
 
-const STROKE_OPACITY = 0.6; // on the screen: what is below stays visible
-const LEAST = 0.005; // of the picture: less than this was a click
+const STROKE_OPACITY = 0.6; // on the screen, so that the picture stays visible
+const MIN_SIZE = 0.005; // of the picture: anything smaller was a click
 
 /** Fires `change`. `items`: { kind: "box", x1, y1, x2, y2 } and { kind: "stroke", width, points: [[x, y], ...] }. */
 export class Sketch extends EventTarget {
@@ -28,10 +28,10 @@ export class Sketch extends EventTarget {
   clear() { this.#become([]); }
   remove(item) { this.#become(this.items.filter((each) => each !== item)); }
 
-  /** After an item was changed from outside. */
+  /** Call after changing an item from outside. */
   redraw() { this.#paint(); }
 
-  /** The strokes as a PNG of the picture's size, white on black; null if there are none. */
+  /** The strokes as a PNG of the picture's size, white on black; null without strokes. */
   async mask() {
     if (!this.strokes.length) return null;
     const canvas = Object.assign(document.createElement("canvas"), { width: this.canvas.width, height: this.canvas.height });
@@ -54,7 +54,7 @@ export class Sketch extends EventTarget {
 
   #extend(event) {
     const [x, y] = this.#place(event);
-    if (this.#drawn.kind === "box") Object.assign(this.#drawn, spanned(this.#drawn.from, [x, y]));
+    if (this.#drawn.kind === "box") Object.assign(this.#drawn, boxBetween(this.#drawn.from, [x, y]));
     else this.#drawn.points.push([x, y]);
     this.#paint();
   }
@@ -62,7 +62,7 @@ export class Sketch extends EventTarget {
   #end() {
     const { from, ...item } = this.#drawn;
     this.#drawn = null;
-    const large = item.kind === "stroke" || (item.x2 - item.x1 > LEAST && item.y2 - item.y1 > LEAST);
+    const large = item.kind === "stroke" || (item.x2 - item.x1 > MIN_SIZE && item.y2 - item.y1 > MIN_SIZE);
     if (large) this.add(item);
     else this.#paint();
   }
@@ -89,7 +89,7 @@ export class Sketch extends EventTarget {
   }
 }
 
-function spanned([x, y], [u, v]) {
+function boxBetween([x, y], [u, v]) {
   return { x1: Math.min(x, u), y1: Math.min(y, v), x2: Math.max(x, u), y2: Math.max(y, v) };
 }
 

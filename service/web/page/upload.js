@@ -1,8 +1,8 @@
-// Sends files, and tells how far it is; fetch cannot.
+// Uploads files with progress, which fetch does not report.
 
 import { Problem, address, authorization } from "./api.js";
 
-/** The job made of a form. `onProgress` hears of fractions 0..1. */
+/** Send a form and return its job. `onProgress` is called with fractions 0 to 1. */
 export function upload(form, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -18,7 +18,7 @@ export function upload(form, onProgress, signal) {
   });
 }
 
-/** A form of a job: `options` as the API has them, a file or its address among them, and a mask. */
+/** A job's form: `options` as in the API, with the file or its URL, and a mask. */
 export function formOf(options, file, mask) {
   const form = new FormData();
   form.append("options", JSON.stringify(options));

@@ -24,7 +24,7 @@ def upgrade() -> None:
     _keys()
     _ledger()
     _jobs()
-    _about_jobs()
+    _job_details()
     op.create_table(
         "workers",
         sa.Column("id", sa.Text, primary_key=True),
@@ -91,7 +91,7 @@ def _jobs() -> None:
     op.create_index("jobs_finished", "jobs", ["finished_ms"])
 
 
-def _about_jobs() -> None:
+def _job_details() -> None:
     op.create_table(
         "events",
         sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id"), primary_key=True),

@@ -1,4 +1,4 @@
-"""What customers say of their rights, and of what their sources are: of an account, and kept with each job."""
+"""Declared rights and digital source types, of an account and of each job."""
 
 import sqlalchemy as sa
 from alembic import op

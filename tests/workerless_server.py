@@ -1,12 +1,12 @@
-"""The facades over a real desk, database, storage and server, but without a worker: a test does the worker's part, and when.
+"""The facades over a real job service, database, storage and server, but without a worker: tests do the worker's part.
 
-    with front_desk(tmp_path) as desk:
-        customer = desk.customer(credits=3)
-        desk.client.post("/api/v1/jobs/createTask", headers=customer.bearer, json=...)
-        desk.start(job_id); desk.succeed(job_id)            # or desk.fail(job_id, FetchRefused("..."))
+    with workerless_server(tmp_path) as server:
+        customer = server.customer(credits=3)
+        server.client.post("/api/v1/jobs/createTask", headers=customer.bearer, json=...)
+        server.start(job_id); server.succeed(job_id)        # or server.fail(job_id, FetchRefused("..."))
 
-The same facades answer under three more prefixes: `/impatient` holds requests for a moment only, `/sora` takes share links only,
-`/closed` is in maintenance.
+The same facades are served under three more prefixes: `/impatient` waits only a moment for results, `/sora` accepts only share links,
+`/closed` is down for maintenance.
 """
 
 import itertools
@@ -39,7 +39,7 @@ from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
 
-PATIENCE_SECONDS = 20.0  # for what must come; only a failing test waits this long
+PATIENCE_SECONDS = 20.0  # only a failing test waits this long
 MOMENT_SECONDS = 0.2
 CLEAN, SOURCE = b"\x00\x00\x00\x18ftypmp42 clean", b"\x00\x00\x00\x18ftypmp42 source"
 
@@ -60,8 +60,8 @@ class Customer:
         return {"Authorization": f"Bearer {self.key}"}
 
 
-class FrontDesk:
-    """See the module."""
+class WorkerlessServer:
+    """The server and its parts; see the module's docstring."""
 
     def __init__(self, folder: Path, facades: Sequence[Facade], url: str) -> None:
         vault = Vault("a secret of this test")
@@ -75,8 +75,8 @@ class FrontDesk:
         self._names = itertools.count(1)
         rates = Rates({SUBMIT: "20/10 second", READ: "600/10 second"})
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
-        self.context = AppContext(self._desk(Rules()), self.links, self.storage, EgressPolicy.parse("127.0.0.0/8"), rates, options)
-        self.app = _Counted(self._app(facades))
+        self.context = AppContext(self._job_service(Rules()), self.links, self.storage, EgressPolicy.parse("127.0.0.0/8"), rates, options)
+        self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:
         """A new account with paid credits."""
@@ -90,18 +90,18 @@ class FrontDesk:
             ledger.write(connection, account_id, [credits.grant(fund, amount_credits)])
 
     def job_of(self, customer: Customer) -> Job:
-        """The customer's newest job, as soon as there is one."""
+        """Wait for the customer's newest job and return it."""
         until(lambda: self.context.job_service.jobs(customer.id, 1))
         return self.context.job_service.jobs(customer.id, 1)[0]
 
     def start(self, job_id: str) -> None:
-        """The worker's part, until the video is being cleaned."""
+        """Do the worker's part until the job is being cleaned."""
         with self.database.write() as connection:
             for state in (State.FETCHING, State.CLEANING):
                 store.advance(connection, store.locked(connection, job_id), state)
 
     def succeed(self, job_id: str, post: Post | None = None) -> Job:
-        """The rest of it, with files as a worker leaves them."""
+        """Do the worker's part to the end, with files as a worker stores them."""
         keys = {name: f"jobs/{job_id}/{name}" for name in ("clean.mp4", "source.mp4", "thumbnail.jpg")}
         for name, key in keys.items():
             self.storage.put_bytes(key, CLEAN if name == "clean.mp4" else SOURCE, "video/mp4")
@@ -117,10 +117,10 @@ class FrontDesk:
 
     def fail(self, job_id: str, error: Exception) -> Job:
         with self.database.write() as connection:
-            return self.finalizer.fail(connection, store.locked(connection, job_id), Failure.of(error))
+            return self.finalizer.fail_and_refund(connection, store.locked(connection, job_id), Failure.of(error))
 
     def wait_for_silence(self) -> None:
-        """Until no request is being worked on."""
+        """Wait until no request is being served."""
         until(lambda: self.app.requests == 0)
 
     def close(self) -> None:
@@ -128,27 +128,27 @@ class FrontDesk:
         self.queues.close()
         self.database.close()
 
-    def _desk(self, rules: Rules) -> JobService:
+    def _job_service(self, rules: Rules) -> JobService:
         return JobService(self.database, self.accounts, self.queues, self.finalizer, rules)
 
     def _app(self, facades: Sequence[Facade]) -> FastAPI:
         options = self.context.options
-        offices = {
+        contexts = {
             "": self.context,
             "/impatient": replace(self.context, options=replace(options, hold_seconds=MOMENT_SECONDS)),
             "/sora": replace(self.context, options=replace(options, sora_links_only=True)),
-            "/closed": replace(self.context, job_service=self._desk(Rules(maintenance=True))),
+            "/closed": replace(self.context, job_service=self._job_service(Rules(maintenance=True))),
         }
         app = FastAPI()
         app.include_router(files.router(self.links, self.storage))
-        for prefix, context in offices.items():
+        for prefix, context in contexts.items():
             for facade in facades:
                 app.include_router(facade.router(context), prefix=prefix)
         return app
 
 
-class _Counted:
-    """Counts the requests that are being worked on."""
+class _RequestCounter:
+    """Counts the requests that are being served."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -163,24 +163,24 @@ class _Counted:
 
 
 @contextmanager
-def front_desk(folder: Path, *facades: Facade) -> Iterator[FrontDesk]:
-    """A front desk that is open for the length of the block."""
+def workerless_server(folder: Path, *facades: Facade) -> Iterator[WorkerlessServer]:
+    """Run a server during the block."""
     listener = socket.create_server(("127.0.0.1", 0))
-    desk = FrontDesk(folder, facades, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    server = uvicorn.Server(uvicorn.Config(desk.app, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    server = WorkerlessServer(folder, facades, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    uvicorn_server = uvicorn.Server(uvicorn.Config(server.app, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield desk
+        yield server
     finally:
-        server.should_exit = True
+        uvicorn_server.should_exit = True
         thread.join()
-        desk.close()
+        server.close()
         listener.close()
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition; AssertionError if it does not come."""
+    """Wait until a condition holds. Raises AssertionError on timeout."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     pause = threading.Event()
     while not condition():
