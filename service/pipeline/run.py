@@ -19,12 +19,13 @@ from service.pipeline.locate.static_marks import ExposureStack, find_static_mark
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import track
 from service.pipeline.marks.candidate import Candidate
+from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
 from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.placement import Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
-from service.pipeline.report.debug import FrameSampler, write_debug_pictures
+from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Frame, Limits, VideoInfo
@@ -61,14 +62,14 @@ def clean(
     Raises CleanplateError kinds, and then leaves no target behind.
     """
     info = probe(source, limits)
-    job = _Job(source, target, info, limits, networks, on_progress)
+    job = _Job(source, target, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
     with job.step("locate"):
         candidates, timeline = job.locate(request)
     marks: list[Placement] = []
     samples: tuple[Sample, ...] = ()
     if candidates:
         with job.step("measure"):
-            found = join_pieces(job.measure(candidates, timeline))
+            found = join_pieces(job.measure(candidates, timeline), job.decisions)
         with job.step("bound"):
             marks = job.bound(found, timeline)
     with job.step("remove" if marks else "copy"):
@@ -78,6 +79,7 @@ def clean(
             copy_untouched(source, target)
     if debug:
         write_debug_pictures(samples, debug)
+        write_decisions(job.decisions, debug)
     return Report(info, tuple(marks), timeline, job.figures(timeline.frames), versions() | networks.versions, samples)
 
 
@@ -91,6 +93,7 @@ class _Job:
     limits: Limits
     networks: Networks
     on_progress: Listener
+    decisions: Decisions = UNRECORDED
     seconds: dict[str, float] = field(default_factory=dict)
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
@@ -100,7 +103,7 @@ class _Job:
             watched = _timed(self._counted("locate", frames, self.info.frames_estimate), pts)
             detections = segment(watched, self.info, network, request.classes, exposures.add) if request.detect else iter(())
             first = next(detections, None)
-            tracks = track(chain([first], detections)) if first else []
+            tracks = track(chain([first], detections), self.decisions) if first else []
             for _ in watched:  # without detection the frames are only counted
                 pass
         looks_for_pattern = "overlay" in request.classes and self.info.width * self.info.height <= MAX_PATTERN_PIXELS
@@ -111,17 +114,20 @@ class _Job:
         found = from_tracks(tracks, self.info, timeline, kind) + from_request(request, self.info, timeline, self.limits)
         if pattern:
             found.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), self.info, timeline, kind))
+        note_candidates(self.decisions, found)
         return found, timeline
 
     def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
         """Second look: exact pixels, opacity and colour."""
         with decode(self.source, self.info, self.limits) as frames:
-            return measure(self._counted("measure", frames, timeline.frames), self.info, candidates, self.networks, timeline.frames)
+            counted = self._counted("measure", frames, timeline.frames)
+            return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions)
 
     def bound(self, marks: list[MeasuredMark], timeline: Timeline) -> list[Placement]:
         """Third look: their first and last frames."""
         with decode(self.source, self.info, self.limits) as frames:
-            return find_extents(self._counted("bound", frames, timeline.frames), self.info, marks, timeline.frames)
+            counted = self._counted("bound", frames, timeline.frames)
+            return find_extents(counted, self.info, marks, timeline.frames, self.decisions)
 
     def remove(self, marks: list[Placement], timeline: Timeline) -> tuple[Sample, ...]:
         """Fourth look: every frame to the encoder, clean; a few of them are kept, small, to be looked at."""

@@ -1,5 +1,6 @@
 """A run from file to file with fake networks: every bright pixel is a mark and becomes grey."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +193,31 @@ def test_progress_goes_through_each_step_frame_by_frame(tmp_path: Path, folder: 
 def test_debug_pictures_are_written(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(20))
     clean(source, folder / "out.mp4", FOUND, NETWORKS, debug=tmp_path / "look")
-    assert {path.name for path in (tmp_path / "look").iterdir()} == {"contact_sheet.png", "before_after.png"}
+    assert {path.name for path in (tmp_path / "look").iterdir()} == {"contact_sheet.png", "before_after.png", "decisions.json"}
     with Image.open(tmp_path / "look" / "contact_sheet.png") as sheet:
         assert sheet.width > WIDTH
+
+
+def test_decisions_explain_a_kept_mark_and_dropped_candidates(tmp_path: Path, folder: Path) -> None:
+    """A square is kept; four by four pixels are too small for a mark; a bar in only four frames is like no mark."""
+    small, brief = Box(200, 40, 204, 44), Box(240, 150, 248, 230)
+    pictures = [marked(marked(scene(i, 320, 240), SQUARE), small) for i in range(40)]
+    pictures[18:22] = [marked(picture, brief) for picture in pictures[18:22]]
+    report = clean(write_film(tmp_path / "in.mp4", pictures), folder / "out.mp4", FOUND, NETWORKS, debug=tmp_path / "look")
+    assert len(report.placements) == 1
+    document = json.loads((tmp_path / "look" / "decisions.json").read_text())
+    assert document["version"] == 1
+    decisions = {subject["id"]: {d["question"]: d for d in subject["decisions"]} for subject in document["subjects"]}
+    sizes = {name: found["pixels of the mark"] for name, found in decisions.items() if name.startswith("candidate")}
+    assert sorted((size["measured"], size["threshold"], size["outcome"].split(":")[0]) for size in sizes.values()) == [
+        (16, pytest.approx(3e-4 * 320 * 240), "dropped"),
+        (SQUARE.width * SQUARE.height, pytest.approx(3e-4 * 320 * 240), "kept"),
+    ]
+    kept = next(name for name, size in sizes.items() if size["outcome"] == "kept")
+    assert decisions[kept]["frames with the mark"]["outcome"] == "kept: frames 0 to 39"
+    level = decisions[kept.replace("candidate", "mark")]["fitted opacity level"]
+    assert (level["measured"], level["outcome"]) == (1, "filled: it is opaque")
+    (unmatched,) = (found for found in decisions.values() if "matches a confirmed mark" in found)
+    assert unmatched["matches a confirmed mark"]["outcome"].startswith("dropped")
+    correlation = unmatched["correlation of its shape with a mark's"]
+    assert correlation["measured"] < correlation["threshold"]

@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from service.pipeline.measure.alpha_from_contrast import level_from_contrast, level_from_thin_strokes, neighbour_slices
 from tests.footage import texture
-
-Floats = NDArray[np.float32]
 
 HEIGHT, WIDTH, FRAMES = 160, 320, 8
 STROKES = np.zeros((HEIGHT, WIDTH), bool)

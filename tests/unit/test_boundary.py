@@ -2,15 +2,12 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel
 from service.pipeline.measure.boundary import label_boundary
 from tests.footage import texture
 from training.metrics import f1
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 HEIGHT, WIDTH, FRAMES = 96, 200, 6
 RINGS = np.zeros((HEIGHT, WIDTH), np.uint8)

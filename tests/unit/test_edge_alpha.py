@@ -5,16 +5,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats, Mask
 from models.preprocess import pull_push
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.edge_alpha import unblend_edges
 from service.pipeline.measure.opacity import OpacityFit
 from tests.footage import pan
-
-Floats = NDArray[np.float32]
 
 HEIGHT, WIDTH, FRAMES = 96, 160, 12
 LETTERS = np.zeros((4 * HEIGHT, 4 * WIDTH), np.float32)
@@ -26,7 +24,7 @@ EDGE, CORE = MASK & (TRUE < 0.9), TRUE > 0.99
 WHITE = np.ones((3, HEIGHT, WIDTH), np.float32)
 
 
-def crops_of(scenes: list[NDArray[np.uint8]], opacity: Floats = TRUE) -> Floats:
+def crops_of(scenes: list[Bytes], opacity: Floats = TRUE) -> Floats:
     """(N, 3, h, w): a white mark over the scenes."""
     return np.stack([s.transpose(2, 0, 1) / np.float32(255) * (1 - opacity) + opacity for s in scenes])
 
@@ -49,7 +47,7 @@ ROUGH = pan(3, FRAMES, (5, 7), WIDTH, HEIGHT)
 FLAT = [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * FRAMES
 
 
-def errors(opacity: Floats, where: NDArray[np.bool_]) -> float:
+def errors(opacity: Floats, where: Mask) -> float:
     return float(np.sqrt(np.square(opacity - TRUE)[where].mean()))
 
 

@@ -28,7 +28,7 @@ def word(seed: int, first_letter: int = 0, last_letter: int = 7) -> np.ndarray:
 def measured(mask: np.ndarray, first: int, last: int, left: int = 10, opacity: float = 0.4) -> MeasuredMark:
     box = Box(left, 20, left + SHAPE[1], 20 + SHAPE[0])
     candidate = Candidate(box, mask, first, last, 0.9, "overlay", STRIDE, Detected(0.0))
-    return MeasuredMark(candidate, MarkModel(mask, opacity * mask, np.ones((3, *SHAPE), np.float32), 0.1 * mask), 0.8)
+    return MeasuredMark(candidate, MarkModel(mask, opacity * mask, np.ones((3, *SHAPE), np.float32), 0.1 * mask), 0.8, 0)
 
 
 def frames(mark: MeasuredMark) -> tuple[int, int]:
@@ -66,7 +66,7 @@ def test_the_same_mark_elsewhere_is_another_placement() -> None:
 
 def test_user_marks_stay_as_they_are() -> None:
     pieces = [measured(word(1), 0, 20), measured(word(1), 25, 60)]
-    given_ones = [MeasuredMark(replace(m.candidate, kind="user", origin=UserBox()), m.model, 1.0) for m in pieces]
+    given_ones = [MeasuredMark(replace(m.candidate, kind="user", origin=UserBox()), m.model, 1.0, 0) for m in pieces]
     assert join_pieces(given_ones) == given_ones
 
 

@@ -2,21 +2,19 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.occlusion import is_occluded
 from tests.footage import pan
-
-Floats = NDArray[np.float32]
 
 HEIGHT, WIDTH, FRAMES = 160, 256, 12
 LINES = ((np.mgrid[:HEIGHT, :WIDTH] % 16) < 2).any(0)
 SOME = LINES & (np.mgrid[:HEIGHT, :WIDTH][1] < 96)
 
 
-def pairs_of(mask: NDArray[np.bool_], in_front: bool, opacity: float = 0.9) -> list[tuple[Floats, Floats]]:
+def pairs_of(mask: Mask, in_front: bool, opacity: float = 0.9) -> list[tuple[Floats, Floats]]:
     """Crops and their fills: white lines over a scene, and something dark that moves across, in front of the lines or behind them."""
     pairs = []
     for i, picture in enumerate(pan(3, FRAMES, (5, 7), WIDTH, HEIGHT)):
@@ -31,19 +29,19 @@ def pairs_of(mask: NDArray[np.bool_], in_front: bool, opacity: float = 0.9) -> l
     return pairs
 
 
-def model(mask: NDArray[np.bool_], opacity: float = 0.9) -> MarkModel:
+def model(mask: Mask, opacity: float = 0.9) -> MarkModel:
     plane = mask.astype(np.float32)
     return MarkModel(plane, opacity * plane, np.ones((3, HEIGHT, WIDTH), np.float32), 0.02 * plane)
 
 
 @pytest.mark.parametrize("mask", [LINES, SOME])
-def test_lines_that_something_passes_in_front_of_are_occluded(mask: NDArray[np.bool_]) -> None:
+def test_lines_that_something_passes_in_front_of_are_occluded(mask: Mask) -> None:
     assert is_occluded(pairs_of(mask, in_front=True), model(mask))
 
 
 @pytest.mark.parametrize("opacity", [0.9, 0.4])
 @pytest.mark.parametrize("mask", [LINES, SOME])
-def test_a_mark_that_something_passes_behind_is_not(mask: NDArray[np.bool_], opacity: float) -> None:
+def test_a_mark_that_something_passes_behind_is_not(mask: Mask, opacity: float) -> None:
     assert not is_occluded(pairs_of(mask, in_front=False, opacity=opacity), model(mask, opacity))
 
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
@@ -12,8 +12,6 @@ from service.pipeline.measure.opacity import OpacityFit, add_animation_sigma, fi
 from service.pipeline.measure.opaque import MAX_OPAQUE_TRANSMITTANCE, transmittance
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS
 from tests.footage import pan, scene
-
-Floats = NDArray[np.float32]
 
 HEIGHT, WIDTH, FRAMES, SMALL, LARGE = 64, 80, 24, 11, 15  # pixels, frames, radii of the disc
 DISTANCE = np.hypot(*(np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT // 2, WIDTH // 2])[:, None, None]))  # from the disc's centre
@@ -24,7 +22,7 @@ def disc(radius: float, opacity: float = 0.8) -> Floats:
     return cv2.GaussianBlur((radius > DISTANCE).astype(np.float32) * opacity, (3, 3), 0)
 
 
-def crops_of(scenes: list[NDArray[np.uint8]], opacities: list[Floats]) -> Floats:
+def crops_of(scenes: list[Bytes], opacities: list[Floats]) -> Floats:
     """(N, 3, h, w): a white mark over the scenes."""
     return np.stack([s.transpose(2, 0, 1) / np.float32(255) * (1 - a) + a for s, a in zip(scenes, opacities, strict=True)])
 

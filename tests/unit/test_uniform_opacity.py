@@ -5,14 +5,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from tests.footage import pan, scene
-
-Floats = NDArray[np.float32]
 
 HEIGHT, WIDTH, FRAMES, LEVEL = 96, 160, 12, 0.35
 COLOUR = np.float32([0.95, 0.9, 0.8])[:, None, None]
@@ -27,7 +25,7 @@ ROUGH = pan(5, FRAMES, (3, 5), WIDTH, HEIGHT)
 SMOOTH = [scene(i, WIDTH, HEIGHT) for i in range(FRAMES)]
 
 
-def crops_of(opacity: Floats, pictures: list[NDArray[np.uint8]] = ROUGH) -> Floats:
+def crops_of(opacity: Floats, pictures: list[Bytes] = ROUGH) -> Floats:
     """(N, 3, h, w): the mark over a scene that moves."""
     scenes = np.stack(pictures).transpose(0, 3, 1, 2) / np.float32(255)
     return scenes * (1 - opacity) + opacity * COLOUR

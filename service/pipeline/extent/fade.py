@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from service.pipeline.extent.part_scores import FilledCrops, Part, ScoreLevels, score_levels
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import presence_score
@@ -15,7 +16,7 @@ MAX_HALVES_APART_FRAMES = 2  # between the steepest falls of a mark's halves
 NEAR_END_FRAMES = 8  # on either side of an end, in which the score is followed
 
 
-def fades(frame_plan: FramePlan, filled: FilledCrops, part: Part, ends: tuple[int, int]) -> bool:
+def fades(frame_plan: FramePlan, filled: FilledCrops, part: Part, ends: tuple[int, int], notes: Notes = UNNOTED) -> bool:
     """Whether a part appears or vanishes gradually, or one half before the other, as things do that are moved or covered.
 
     ends: (first, last) frame of the part.
@@ -31,7 +32,12 @@ def fades(frame_plan: FramePlan, filled: FilledCrops, part: Part, ends: tuple[in
     followed = [(part.model, part.levels), *((half, levels) for half, levels in halves if levels.clear)]
     for frames in spans:
         falls = [_steepest_fall([presence_score(*filled.pair(frame), model) for frame in frames], levels) for model, levels in followed]
-        if min(share for share, _ in falls) < MIN_STEEPEST_FALL or np.ptp([frame for _, frame in falls]) > MAX_HALVES_APART_FRAMES:
+        share, apart = min(share for share, _ in falls), int(np.ptp([frame for _, frame in falls]))
+        gradual, in_pieces = share < MIN_STEEPEST_FALL, apart > MAX_HALVES_APART_FRAMES
+        notes("steepest fall of the score, of the whole fall", share, MIN_STEEPEST_FALL, "dropped: it fades" if gradual else "kept")
+        outcome = "dropped: it is covered or moved" if in_pieces else "kept"
+        notes("frames between the falls of its halves", apart, MAX_HALVES_APART_FRAMES, outcome)
+        if gradual or in_pieces:
             return True
     return False
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.pipeline.locate.track import MAX_MISSES
 from service.pipeline.marks.candidate import Candidate, Origin
+from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.similarity import correlation
 from service.pipeline.measure.measure import MeasuredMark
@@ -15,17 +15,15 @@ from service.pipeline.measure.pool import MIN_CORRELATION
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, intersect, shared_slices
 
-Floats = NDArray[np.float32]
-
 COMPARED_PIXELS = 9  # around the smaller of two pieces, which are compared only there: one may lack letters that the other has
 MIN_PIECE_SHARE = 0.1  # of the larger mark's pixels: a smaller piece shows too little to compare
 
 
-def join_pieces(marks: Sequence[MeasuredMark]) -> list[MeasuredMark]:
+def join_pieces(marks: Sequence[MeasuredMark], decisions: Decisions = UNRECORDED) -> list[MeasuredMark]:
     """The marks, with those merged that lie in one place, look alike, and follow each other as closely as the samples of one track."""
     joined: list[MeasuredMark] = []
     for mark in sorted(marks, key=lambda m: m.candidate.first_sample):
-        pieces = [other for other in joined if _is_same_placement(other, mark)]
+        pieces = [other for other in joined if _is_same_placement(other, mark, decisions)]
         joined = [other for other in joined if not any(other is piece for piece in pieces)]
         for piece in pieces:
             mark = _merge(piece, mark)
@@ -33,16 +31,16 @@ def join_pieces(marks: Sequence[MeasuredMark]) -> list[MeasuredMark]:
     return joined
 
 
-def _is_same_placement(one: MeasuredMark, other: MeasuredMark) -> bool:
+def _is_same_placement(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -> bool:
     """Whether two marks are pieces of one placement. What a person pointed at stays as it is."""
     early, late = one.candidate, other.candidate
     if early.by_user or late.by_user or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     gap_frames = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
-    return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _are_similar(one, other)
+    return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _are_similar(one, other, decisions)
 
 
-def _are_similar(one: MeasuredMark, other: MeasuredMark) -> bool:
+def _are_similar(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -> bool:
     """Whether the larger mark contains the smaller one's shape: the correlation of both, near the smaller one."""
     small, large = sorted((one, other), key=lambda m: float(m.model.mask.sum()))
     in_small, in_large = shared_slices(small.candidate.box, large.candidate.box)
@@ -52,7 +50,10 @@ def _are_similar(one: MeasuredMark, other: MeasuredMark) -> bool:
         return False
     near = dilate(shared, COMPARED_PIXELS)
     shapes = [(m.model.mask * m.model.opacity)[place][near] for m, place in ((small, in_small), (large, in_large))]
-    return correlation(*shapes) > MIN_CORRELATION
+    similarity = correlation(*shapes)
+    outcome = f"joined with candidate {large.number}" if similarity > MIN_CORRELATION else f"unlike candidate {large.number}"
+    decisions.about("candidate", small.number)("correlation with a mark in the same place", similarity, MIN_CORRELATION, outcome)
+    return similarity > MIN_CORRELATION
 
 
 def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
@@ -77,7 +78,7 @@ def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:
         slack_frames=max(first.slack_frames, second.slack_frames),
         origin=_stronger_origin(first, second),
     )
-    return MeasuredMark(candidate, model, max(large.confidence, small.confidence))
+    return MeasuredMark(candidate, model, max(large.confidence, small.confidence), large.number)
 
 
 def _stronger_origin(one: Candidate, other: Candidate) -> Origin:

@@ -3,16 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.arrays import Bytes
+from models.arrays import Bytes, Floats, Mask
 from service.pipeline.marks.gather import Crops, to_float, to_uint8
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import fill_hole, presence_score
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 MIN_CLEAR_SCORE = 0.25  # typical score with the mark, usually about 1: above it the scores are clear
 MIN_SCORE = 0.05  # the same: below it they are never clear

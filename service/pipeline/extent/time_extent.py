@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Mask
 from service.pipeline.extent.fade import fades
 from service.pipeline.extent.first_and_last_frame import agree_ends, find_ends
-from service.pipeline.extent.part_scores import FilledCrops, Part, score_levels
+from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
 from service.pipeline.extent.slide import Slide, follow_slides
+from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops
 from service.pipeline.marks.mark_model import MarkModel, split_parts
 from service.pipeline.marks.parallel_map import parallel_map
@@ -20,14 +21,18 @@ from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Placement, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
-Mask = NDArray[np.bool_]
-
 MIN_SHARED_PIXELS = 0.7  # of a mark's pixels: if a longer placement has as many of them, both are the same mark
 CONFIDENT = 0.78  # confidence in [0, 1]: below it a candidate that fades in or out is not a mark
 MAX_SLIDING_SHARE = 0.25  # of the picture's pixels: the box of a larger mark is not searched for a slide
 
 
-def find_extents(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[MeasuredMark], total_frames: int) -> list[Placement]:
+def find_extents(
+    frames: Iterable[Frame],
+    info: VideoInfo,
+    marks: Sequence[MeasuredMark],
+    total_frames: int,
+    decisions: Decisions = UNRECORDED,
+) -> list[Placement]:
     """The placements of every mark, by their first frame: usually one; several where parts appear or vanish at different times."""
     candidates = [mark.candidate for mark in marks]
     plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
@@ -38,11 +43,11 @@ def find_extents(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Measu
 
     def extents_of(gathered: tuple[int, Crops]) -> list[_Extent]:
         number, crops = gathered
-        box = requests[number].box
-        return _extents_of(marks[number], plans[number], crops, may_slide=box.width * box.height < max_sliding_pixels)
+        box, notes = requests[number].box, decisions.about("candidate", marks[number].number)
+        return _extents_of(marks[number], plans[number], crops, box.width * box.height < max_sliding_pixels, notes)
 
     found = list(chain.from_iterable(parallel_map(extents_of, gather_crops(frames, info, requests))))
-    kept = [placement for extent in _drop_duplicates(found) for placement in (extent.placement, *extent.slides)]
+    kept = [placement for extent in _drop_duplicates(found, decisions) for placement in (extent.placement, *extent.slides)]
     return sorted(kept, key=lambda placement: placement.first_frame)
 
 
@@ -50,6 +55,7 @@ def find_extents(frames: Iterable[Frame], info: VideoInfo, marks: Sequence[Measu
 class _Extent:
     """A placement, and those of one frame each, just before and after it, in which the mark slides."""
 
+    number: int  # of the candidate
     placement: Placement
     slides: tuple[Placement, ...] = ()
 
@@ -62,11 +68,15 @@ class _PartGroup:
     slides: list[Slide] = field(default_factory=list)
 
 
-def _drop_duplicates(extents: list[_Extent]) -> list[_Extent]:
+def _drop_duplicates(extents: list[_Extent], decisions: Decisions) -> list[_Extent]:
     """The extents without those that a longer one covers: a mark may have been found more than once, by different parts of it."""
     kept: list[_Extent] = []
     for extent in sorted(extents, key=lambda e: e.placement.first_frame - e.placement.last_frame):
-        if extent.placement.kind == "user" or not any(_covers(other.placement, extent.placement) for other in kept):
+        covering = [other for other in kept if extent.placement.kind != "user" and _covers(other.placement, extent.placement)]
+        first, last = extent.placement.first_frame, extent.placement.last_frame
+        outcome = f"dropped: candidate {covering[0].number} covers it" if covering else f"kept: frames {first} to {last}"
+        decisions.about("candidate", extent.number)("frames with the mark", last - first + 1, None, outcome)
+        if not covering:
             kept.append(extent)
     return kept
 
@@ -80,27 +90,28 @@ def _covers(longer: Placement, other: Placement) -> bool:
     return float(shared.sum()) >= MIN_SHARED_PIXELS * float((other.mask > 0.5).sum())
 
 
-def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool) -> list[_Extent]:
+def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, notes: Notes) -> list[_Extent]:
     """The extents of one mark: one for each group of its parts with the same ends; none if it fades in or out as marks do not."""
     candidate, model = mark.candidate, mark.model
     if not candidate.slack_frames:  # a person gave the frames, or the video has only one
         ends = candidate.first_sample, candidate.last_sample
-        return [_Extent(_placement(mark, ends, model, _dilation(frame_plan, crops, model)))]
+        return [_Extent(mark.number, _placement(mark, ends, model, _dilation(frame_plan, crops, model, notes)))]
     filled = FilledCrops(crops, model.pixels)
-    parts = _find_parts(mark, frame_plan, filled)
+    parts = _find_parts(mark, frame_plan, filled, notes)
     groups: dict[tuple[int, int], _PartGroup] = {}
     for part in parts:
         ends, slides = agree_ends(part, parts, candidate), list[Slide]()
         if may_slide and part.levels.clear:
             ends, slides = follow_slides(frame_plan, filled, part.model, ends, part.levels)
-        if mark.confidence < CONFIDENT and part.levels.clear and fades(frame_plan, filled, part, ends):
+        if mark.confidence < CONFIDENT and part.levels.clear and fades(frame_plan, filled, part, ends, notes):
             return []
         group = groups.setdefault(ends, _PartGroup(np.zeros_like(model.pixels)))
         group.pixels |= part.model.pixels
         group.slides += slides
-    dilation = _dilation(frame_plan, crops, model)
+    dilation = _dilation(frame_plan, crops, model, notes)
     return [
         _Extent(
+            mark.number,
             _placement(mark, ends, replace(model, mask=group.pixels.astype(np.float32)), dilation),
             tuple(_placement(mark, (frame, frame), shifted, dilation) for frame, shifted in group.slides),
         )
@@ -108,19 +119,22 @@ def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_sli
     ]
 
 
-def _find_parts(mark: MeasuredMark, frame_plan: FramePlan, filled: FilledCrops) -> list[Part]:
+def _find_parts(mark: MeasuredMark, frame_plan: FramePlan, filled: FilledCrops, notes: Notes) -> list[Part]:
     """The separate parts of a mark, such as its logo and its word, each with its ends, without those that are not clearly there."""
     parts: list[Part] = []
-    for pixels in split_parts(mark.model.pixels):
+    for number, pixels in enumerate(split_parts(mark.model.pixels)):
         model = replace(mark.model, mask=pixels.astype(np.float32))
         levels = score_levels(frame_plan, filled, model)
-        if (ends := find_ends(mark.candidate, frame_plan, filled, model, levels)) is not None:
+        ends = find_ends(mark.candidate, frame_plan, filled, model, levels)
+        outcome = "dropped: not clearly there" if ends is None else "kept: clearly there" if levels.clear else "kept: not clearly there"
+        notes.of_part(number)("presence score with the mark", levels.present, MIN_CLEAR_SCORE, outcome)
+        if ends is not None:
             parts.append(Part(model, levels, ends))
     return parts
 
 
-def _dilation(frame_plan: FramePlan, crops: Crops, model: MarkModel) -> int:
-    return dilation_pixels([crops[frame] for frame in frame_plan.marked_frames], model)
+def _dilation(frame_plan: FramePlan, crops: Crops, model: MarkModel, notes: Notes) -> int:
+    return dilation_pixels([crops[frame] for frame in frame_plan.marked_frames], model, notes)
 
 
 def _placement(mark: MeasuredMark, ends: tuple[int, int], model: MarkModel, dilation: int) -> Placement:

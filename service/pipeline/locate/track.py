@@ -11,6 +11,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from service.pipeline.locate.segment import Detection
+from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
@@ -74,7 +75,7 @@ class Track:
         return bounding_box(self.mask)
 
 
-def track(detections: Iterable[Detection]) -> list[Track]:
+def track(detections: Iterable[Detection], decisions: Decisions = UNRECORDED) -> list[Track]:
     """The confirmed tracks, in the order in which they end, followed by the unconfirmed ones, the most confident first."""
     open_tracks: list[Track] = []
     ended: list[Track] = []
@@ -88,7 +89,9 @@ def track(detections: Iterable[Detection]) -> list[Track]:
         open_tracks += [_begin(region, detection) for region in unmatched]
     tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
     confirmed = [t for t in tracks if _persists(t, first_frame, last_frame, samples)]
-    return confirmed + _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
+    unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
+    _note_tracks(tracks, confirmed, unconfirmed, decisions)
+    return confirmed + unconfirmed
 
 
 def _begin(region: Mask, detection: Detection) -> Track:
@@ -174,3 +177,20 @@ def _same_mark(early: Track, late: Track) -> bool:
 def _min_iou(stable_samples: int) -> float:
     """The least IoU of two shapes of one mark, given the number of stable samples in a row."""
     return SAME_LINE_IOU if stable_samples >= STABLE_SAMPLES else SAME_MARK_IOU
+
+
+def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], decisions: Decisions) -> None:
+    """Note of every track whether it was kept, with its detections and its confidence."""
+    possible = [id(t.probability_sum) for t in unconfirmed]
+    for number, one in enumerate(tracks):
+        box, notes = one.box, decisions.about("track", number)
+        outcome = (
+            "confirmed"
+            if one in confirmed
+            else "unconfirmed"
+            if id(one.probability_sum) in possible
+            else "dropped: too brief or too uncertain"
+        )
+        place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
+        notes("samples that show it", one.detection_count, MIN_SAMPLES, f"{outcome}: {place}")
+        notes("confidence", one.confidence, MIN_CONFIDENCE, outcome)

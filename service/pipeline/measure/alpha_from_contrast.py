@@ -6,11 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.measure.noise import CONTRAST_CODEC_NOISE
 from service.pipeline.picture.morphology import dilate, erode
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Slices = tuple[slice, slice]
 
 PAIR_OFFSETS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # (y, x) pixels, used both ways: from a pixel in the mark to one outside

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from models.blend import subsample
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
 from service.pipeline.measure.noise import NEIGHBOUR_CODEC_NOISE
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Offset = tuple[int, int]  # (y, x) in pixels
 
 NEIGHBOUR_OFFSETS: Final = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 3), (3, 0), (2, 2), (2, -2))  # the far ones skip an outline's blur

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from models.arrays import Bytes
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import to_float
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel
 from service.pipeline.marks.presence import fill_hole
@@ -19,7 +20,7 @@ FILL_ERROR_PERCENTILE: Final = 75  # of the pixels tried: a few may be edges of 
 MAX_CROPS: Final = 8  # that are tried
 
 
-def dilation_pixels(crops: Sequence[Bytes], model: MarkModel) -> int:
+def dilation_pixels(crops: Sequence[Bytes], model: MarkModel, notes: Notes = UNNOTED) -> int:
     """The dilation of a mark that the crops (3, h, w) uint8 show: NARROW_PIXELS for an opaque one, or where the scene is hard to fill.
 
     In the second pixel beyond a mark a codec leaves an error of about 0.02. A fill is tried in the two pixels beyond that one. A
@@ -28,8 +29,10 @@ def dilation_pixels(crops: Sequence[Bytes], model: MarkModel) -> int:
     mask = model.pixels
     level = model.level(LEVEL_PERCENTILE) if mask.any() else 0.0
     if level < DENSE_LEVEL:
+        notes("opacity level, for the dilation", level, DENSE_LEVEL, "wide dilation")
         return WIDE_PIXELS
     if level > FITTED_OPAQUE_LEVEL:
+        notes("opacity level, for the dilation", level, FITTED_OPAQUE_LEVEL, "narrow dilation")
         return NARROW_PIXELS
     hole, tried = (dilate(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
     ring = tried & ~hole
@@ -37,4 +40,7 @@ def dilation_pixels(crops: Sequence[Bytes], model: MarkModel) -> int:
         return WIDE_PIXELS
     chosen = (to_float(crops[i]) for i in np.unique(np.linspace(0, len(crops) - 1, MAX_CROPS).astype(int)))
     errors = np.concatenate([np.square(crop - fill_hole(crop, tried)).mean(0)[ring] for crop in chosen])
-    return WIDE_PIXELS if np.percentile(errors, FILL_ERROR_PERCENTILE) < MAX_FILL_ERROR**2 else NARROW_PIXELS
+    power = np.percentile(errors, FILL_ERROR_PERCENTILE)
+    easy = bool(power < MAX_FILL_ERROR**2)
+    notes("error of a fill beside the mark", float(np.sqrt(power)), MAX_FILL_ERROR, "wide dilation" if easy else "narrow dilation")
+    return WIDE_PIXELS if easy else NARROW_PIXELS

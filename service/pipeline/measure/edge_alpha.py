@@ -9,18 +9,16 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from models.blend import mean_of_known, subsample
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE
 from service.pipeline.measure.opacity import OpacityFit
 from service.pipeline.picture.morphology import dilate
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 MAX_FRAMES: Final = 24  # crops that are used
 INDEPENDENT_FRAMES: Final = 5.0  # crops whose errors are independent: over a still scene a fill errs in the same way in all of them
@@ -39,7 +37,7 @@ EDGE_DEPTH_PIXELS: Final = 2.1  # from the outline inwards: deeper pixels are no
 ITERATIONS: Final = 3  # each weighs the evidence by the opacity of the one before
 
 
-def unblend_edges(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel) -> MarkModel:
+def unblend_edges(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel, notes: Notes = UNNOTED) -> MarkModel:
     """The model with an opacity below 1 at the edges of its opaque parts, where un-blending is better than a fill.
 
     marked_crops: (N, 3, h, w) in [0, 1]; predicted: the model as the matte network predicted it. The edge reaches beyond the mask, as far
@@ -48,10 +46,13 @@ def unblend_edges(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel) -
     model = fit.model
     crops, mask = subsample(marked_crops, MAX_FRAMES), model.pixels
     opacity, opacity_sigma = model.opacity.copy(), model.opacity_sigma.copy()
-    for part in split_parts(mask):
+    for number, part in enumerate(split_parts(mask)):
         if part.any() and fit.opaque[part].all():
             around = dilate(part, WIDE_PIXELS) & ~(mask & ~part)
             opacity[around], opacity_sigma[around] = (values[around] for values in _solve_edge_alpha(crops, predicted, part))
+            share = float((opacity[part] < 1).mean())
+            outcome = "un-blended at its edge" if share > 0 else "filled to its edge"
+            notes.of_part(number)("share of an opaque part's pixels that gain from un-blending", share, None, outcome)
     return replace(model, opacity=opacity, opacity_sigma=opacity_sigma)
 
 

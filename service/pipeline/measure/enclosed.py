@@ -6,15 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.noise import MAX_FROZEN_STD
 from service.pipeline.measure.opacity import MIN_FRAMES
 from service.pipeline.measure.opaque import OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 SURROUNDINGS_PIXELS: Final = 3  # from the mask: beyond it lies the scene
 MAX_FROZEN_SURROUNDINGS: Final = 0.15  # of the pixels out there: if more of them are frozen, the scene stands still as well

@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.pipeline.marks.candidate import Candidate
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, opacity_level
 from service.pipeline.measure.opacity import SURE_PROBABILITY
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 MIN_OPACITY = 0.06  # below it a pixel shows nothing of the mark
 MIN_PROBABILITY = 0.3  # from here on a pixel belongs to the mark if the matte network sees it too
@@ -47,10 +45,13 @@ def _drop_uncertain(mask: Mask, model: MarkModel) -> Mask:
     return mask & (model.opacity_sigma < MAX_SIGMA_RATIO * float(np.percentile(model.opacity_sigma[mask], 25)))
 
 
-def restrict_to_box(candidate: Candidate, model: MarkModel) -> MarkModel:
+def restrict_to_box(candidate: Candidate, model: MarkModel, notes: Notes = UNNOTED) -> MarkModel:
     """The mark found inside a person's box; or the whole box, as opaque, where next to nothing was found."""
     given = candidate.probability > 0.5
     found = dilate(model.pixels, CODEC_SPREAD_PIXELS) & given
-    if found.sum() >= MIN_BOX_SHARE * given.sum():
+    enough = bool(found.sum() >= MIN_BOX_SHARE * given.sum())
+    share = float(found.sum() / max(given.sum(), 1))
+    notes("share of the box that is mark", share, MIN_BOX_SHARE, "kept" if enough else "filled: the whole box")
+    if enough:
         return replace(model, mask=found.astype(np.float32))
     return replace(model, mask=given.astype(np.float32), opacity=np.ones_like(model.opacity))

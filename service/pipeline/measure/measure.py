@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
 from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
+from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_still, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
@@ -27,34 +28,42 @@ from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
-Floats = NDArray[np.float32]
-
 MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: a smaller find is a detail of the scene
 MIN_OPACITY_SIGMA = 0.02  # of the opacity: a smaller sigma does not give a tile more weight
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredMark:
-    """A candidate that is a mark, its box fitted to the mark with context around it; its model there, and its mean probability."""
+    """A candidate that is a mark, its box fitted to the mark with context around it; its model there, and its mean probability.
+
+    number: of the candidate, by which the decisions know it.
+    """
 
     candidate: Candidate
     model: MarkModel = field(repr=False)
     confidence: float
+    number: int
 
 
 def measure(
-    frames: Iterable[Frame], info: VideoInfo, candidates: Sequence[Candidate], networks: Networks, total_frames: int
+    frames: Iterable[Frame],
+    info: VideoInfo,
+    candidates: Sequence[Candidate],
+    networks: Networks,
+    total_frames: int,
+    decisions: Decisions = UNRECORDED,
 ) -> list[MeasuredMark]:
     """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once."""
     plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
     requests = [CropRequest(c.box, frozenset(p.marked_frames + p.bare_frames)) for c, p in zip(candidates, plans, strict=True)]
-    pool = MarkPool()
+    pool = MarkPool(decisions)
 
     def observed(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark]:
         number, crops = gathered
-        candidate = candidates[number]
-        observation = observe(candidate, plans[number], crops, networks)
-        return number, _measure_user_candidate(candidate, observation, info, networks.matte) if candidate.by_user else observation
+        observation = observe(candidates[number], plans[number], crops, networks, decisions.about("candidate", number))
+        if not candidates[number].by_user:
+            return number, observation
+        return number, _measure_user_candidate(candidates[number], number, observation, info, networks.matte, decisions)
 
     def complete() -> Iterator[MeasuredMark | PooledMark]:
         """User candidates, which are measured alone; and pooled marks of which no new observation will come."""
@@ -66,58 +75,80 @@ def measure(
         yield from pool.flush()
 
     def solved(mark: MeasuredMark | PooledMark) -> list[MeasuredMark]:
-        return [mark] if isinstance(mark, MeasuredMark) else _solve(mark, candidates, info, networks.matte)
+        return [mark] if isinstance(mark, MeasuredMark) else _solve(mark, candidates, info, networks.matte, decisions)
 
-    min_pixels = MIN_PICTURE_SHARE * info.width * info.height
     marks = chain.from_iterable(parallel_map(solved, complete()))
-    return _drop_parts([mark for mark in marks if mark.candidate.by_user or mark.model.mask.sum() >= min_pixels])
+    return _drop_parts(_drop_small(marks, MIN_PICTURE_SHARE * info.width * info.height, decisions), decisions)
 
 
-def _drop_parts(marks: list[MeasuredMark]) -> list[MeasuredMark]:
+def _drop_small(marks: Iterable[MeasuredMark], min_pixels: float, decisions: Decisions) -> list[MeasuredMark]:
+    """The marks without those of too few pixels, unless a person pointed at them."""
+    kept = []
+    for mark in marks:
+        pixels = float(mark.model.mask.sum())
+        large = mark.candidate.by_user or pixels >= min_pixels
+        outcome = "kept" if large else "dropped: too small, a detail of the scene"
+        decisions.about("candidate", mark.number)("pixels of the mark", pixels, min_pixels, outcome)
+        if large:
+            kept.append(mark)
+    return kept
+
+
+def _drop_parts(marks: list[MeasuredMark], decisions: Decisions) -> list[MeasuredMark]:
     """The marks without those that are a part of one which spans the video, seen for a while."""
     whole = [mark for mark in marks if mark.candidate.spans_video]
-    return [mark for mark in marks if mark.candidate.by_user or mark in whole or not any(_is_part(mark, of) for of in whole)]
+    return [mark for mark in marks if mark.candidate.by_user or mark in whole or not any(_is_part(mark, of, decisions) for of in whole)]
 
 
-def _is_part(mark: MeasuredMark, of: MeasuredMark) -> bool:
+def _is_part(mark: MeasuredMark, of: MeasuredMark, decisions: Decisions) -> bool:
     """Whether most of a mark's pixels lie on another one or right beside it."""
     if not intersect(mark.candidate.box, of.candidate.box):
         return False
     here, there = shared_slices(mark.candidate.box, of.candidate.box)
     near = dilate(of.model.pixels, SURROUNDINGS_PIXELS)
-    return float((mark.model.mask[here] * near[there]).sum()) >= MIN_PART_SHARE * float(mark.model.mask.sum())
+    shared, pixels = float((mark.model.mask[here] * near[there]).sum()), float(mark.model.mask.sum())
+    is_part = shared >= MIN_PART_SHARE * pixels
+    outcome = f"dropped: a part of candidate {of.number}" if is_part else "kept"
+    share = shared / max(pixels, 1)
+    decisions.about("candidate", mark.number)("share of its pixels on a mark that spans the video", share, MIN_PART_SHARE, outcome)
+    return is_part
 
 
-def _solve(pooled: PooledMark, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher) -> list[MeasuredMark]:
+def _solve(
+    pooled: PooledMark, candidates: Sequence[Candidate], info: VideoInfo, network: Batcher, decisions: Decisions
+) -> list[MeasuredMark]:
     """The mark at each of its places, whole even where only a part of it was seen."""
+    notes = decisions.about("mark", pooled.registrations[0].number)
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
     probability, model = complete_mask(crops, pooled.probability, bare_crops, network)
     origin = candidates[pooled.registrations[0].number].origin
     if isinstance(origin, Tiled):
-        model = _fit_tiled(crops, probability, model, origin.lattice)
+        model = _fit_tiled(crops, probability, model, origin.lattice, notes)
     else:
-        model = _fit(crops, probability, replace(model, mask=mask_of(probability, model).astype(np.float32)))
+        model = _fit(crops, probability, replace(model, mask=mask_of(probability, model).astype(np.float32)), notes)
+    notes("pixels of the mark", int(model.pixels.sum()), 1, "kept" if model.pixels.any() else "dropped: no pixel is certain")
     if not model.pixels.any():
         return []
     model = add_animation_sigma(crops, model)
     marks = []
     for place in pooled.registrations:
         candidate = candidates[place.number]
+        box, placed = _fit_box(candidate.box, place.top, place.left, model, info)
         confidence = mean_confidence(candidate.confidence, pooled.probability)
-        marks.append(_fit_box(candidate, place.top, place.left, model, confidence, info))
+        marks.append(MeasuredMark(replace(candidate, box=box), placed, confidence, place.number))
     return [mark for mark in marks if mark.model.mask.any()]
 
 
-def _fit(crops: Floats, probability: Floats, predicted: MarkModel) -> MarkModel:
+def _fit(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> MarkModel:
     """The model that explains the crops (N, 3, h, w), from the matte network's prediction."""
     if not predicted.pixels.any():
         return predicted
-    fit = fit_opacity(crops, predicted)
+    fit = fit_opacity(crops, predicted, notes)
     fit = fit.with_opaque_pixels(_missed_pixels(crops, fit.model))
-    return fit_uniform_opacity(crops, unblend_edges(crops, fit, predicted), probability)
+    return fit_uniform_opacity(crops, unblend_edges(crops, fit, predicted, notes), probability, notes)
 
 
-def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice) -> MarkModel:
+def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
     """The same of a tiled mark: what is certain about one tile is certain about all of them."""
     lattice = refine_lattice(autocorrelation(model.opacity), lattice)  # at native size and without the scene it is more exact
     predicted = _average_over_lattice(model, lattice)
@@ -126,12 +157,12 @@ def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: La
     predicted = replace(predicted, mask=mask.astype(np.float32))
     if not mask.any():
         return predicted
-    fit = fit_opacity(crops, predicted)
+    fit = fit_opacity(crops, predicted, notes)
     missed = _missed_pixels(crops, fit.model)
-    return add_opaque_pixels(fit_level_by_contrast(crops, unblend_edges(crops, fit, predicted)), missed)
+    return add_opaque_pixels(fit_level_by_contrast(crops, unblend_edges(crops, fit, predicted, notes), notes), missed)
 
 
-def _missed_pixels(crops: Floats, model: MarkModel) -> NDArray[np.bool_]:
+def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
     """Pixels (h, w) of an opaque mark that the segmenter missed: in a video those that never change, in a still those it encloses."""
     return enclosed_pixels(crops[0], model) if is_still(crops) else frozen_pixels(crops, model.pixels)
 
@@ -145,10 +176,10 @@ def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:
     return MarkModel(model.mask, opacity, colour, opacity_sigma)
 
 
-def _fit_box(candidate: Candidate, top: int, left: int, model: MarkModel, confidence: float, info: VideoInfo) -> MeasuredMark:
-    """The candidate with a box that holds the mask and its context. The model's (0, 0) is at (top, left) of the candidate's box."""
+def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo) -> tuple[Box, MarkModel]:
+    """A box that holds the mask and its context, and the model in it. The model's (0, 0) was at (top, left) of the place."""
     own = bounding_box(model.pixels)
-    y, x = candidate.box.top + top, candidate.box.left + left  # of the model's corner in the picture
+    y, x = place.top + top, place.left + left  # of the model's corner in the picture
     first_row, first_column = max(0, y + own.top - CONTEXT_PIXELS), max(0, x + own.left - CONTEXT_PIXELS)
     last_row, last_column = y + own.bottom + CONTEXT_PIXELS, x + own.right + CONTEXT_PIXELS
     box = Box(
@@ -157,18 +188,22 @@ def _fit_box(candidate: Candidate, top: int, left: int, model: MarkModel, confid
         min(max(last_column, first_column + 1), info.width),
         min(max(last_row, first_row + 1), info.height),
     )
-    return MeasuredMark(replace(candidate, box=box), crop_model(model, box.top - y, box.left - x, box.height, box.width), confidence)
+    return box, crop_model(model, box.top - y, box.left - x, box.height, box.width)
 
 
-def _measure_user_candidate(candidate: Candidate, observation: Observation, info: VideoInfo, network: Batcher) -> MeasuredMark:
+def _measure_user_candidate(
+    candidate: Candidate, number: int, observation: Observation, info: VideoInfo, network: Batcher, decisions: Decisions
+) -> MeasuredMark:
     """A person's box or mask: a mark, whatever is seen in it. Of a mask every pixel belongs to the mark, and no other."""
+    notes = decisions.about("mark", number)
     crops, probability, exact = to_float(observation.marked_crops), observation.probability, isinstance(candidate.origin, UserMask)
     predicted = MarkModel(probability, *predict_matte(crops, probability, to_float(observation.bare_crops), network))
     mask = probability > 0.5 if exact else mask_of(probability, predicted)
     model = predicted = replace(predicted, mask=mask.astype(np.float32))
     if mask.any():
-        fit = fit_opacity(crops, predicted)
-        model = fit.model if exact else unblend_edges(crops, fit, predicted)
-        model = add_animation_sigma(crops, fit_uniform_opacity(crops, model, probability))
-    model = replace(model, mask=mask.astype(np.float32)) if exact else restrict_to_box(candidate, model)
-    return _fit_box(candidate, 0, 0, model, 1.0, info)
+        fit = fit_opacity(crops, predicted, notes)
+        model = fit.model if exact else unblend_edges(crops, fit, predicted, notes)
+        model = add_animation_sigma(crops, fit_uniform_opacity(crops, model, probability, notes))
+    model = replace(model, mask=mask.astype(np.float32)) if exact else restrict_to_box(candidate, model, notes)
+    box, placed = _fit_box(candidate.box, 0, 0, model, info)
+    return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)

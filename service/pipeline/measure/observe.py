@@ -1,12 +1,13 @@
 """What one candidate's crops show: its mark probability at native size, its shape, and whether it counts as a mark by itself."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.segment import long_exposures, mark_probability
 from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled, UserMask
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan
@@ -17,8 +18,6 @@ from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
 from service.pipeline.picture.morphology import dilate, dilate_by
 
-Floats = NDArray[np.float32]
-
 MIN_CONFIDENCE = 0.63  # of a mark, 0 to 1: true ones were seen down to 0.7; four held-out clips without a mark have no candidate at all
 MIN_COARSE_PROBABILITY = 0.3  # in the shrunken picture: the mark is looked for near such pixels
 MIN_PROBABILITY_BESIDE = 0.7  # at native size, where the shrunken picture showed nothing
@@ -27,7 +26,7 @@ ABSENT_SCORE_SHARE = 0.3  # of its usual score: with less, a static mark is abse
 MAX_ABSENT_FRAMES = 1  # of the frames read
 
 
-def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Networks) -> Observation:
+def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Networks, notes: Notes = UNNOTED) -> Observation:
     """The candidate's crops, its refined probability, and its shape: the predicted opacity where the segmenter suspects the mark."""
     marked_crops = np.stack([crops[i] for i in frames.marked_frames])
     bare_crops = np.stack([crops[i] for i in frames.bare_frames]) if frames.bare_frames else marked_crops[:0]
@@ -37,9 +36,11 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
     probability = _refine_probability(candidate, marked, networks.segmenter)
     opacity, colour, opacity_sigma = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
     model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), opacity, colour, opacity_sigma)
-    if candidate.spans_video and not _is_in_every_frame(marked, model):
+    if candidate.spans_video and not _is_in_every_frame(marked, model, notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
-    confirmed = candidate.confirmed and mean_confidence(candidate.confidence, probability) >= MIN_CONFIDENCE
+    confidence = mean_confidence(candidate.confidence, probability)
+    confirmed = candidate.confirmed and confidence >= MIN_CONFIDENCE
+    notes("confidence", confidence, MIN_CONFIDENCE, "confirmed" if confirmed else "unconfirmed: counts only if it matches a confirmed mark")
     shape = np.where(probability > MIN_PROBABILITY, opacity, 0).astype(np.float32)
     return Observation(marked_crops, bare_crops, probability, shape, confirmed)
 
@@ -59,7 +60,7 @@ def blend_probabilities(native: Floats, coarse: Floats, scale: float) -> Floats:
     return (1 - weight) * native + weight * coarse
 
 
-def _is_in_every_frame(crops: Floats, model: MarkModel) -> bool:
+def _is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
     """Whether all crops (N, 3, h, w) show the mark, and all of it.
 
     Given frames far apart, the segmenter sees in all of them what is only in some.
@@ -67,7 +68,8 @@ def _is_in_every_frame(crops: Floats, model: MarkModel) -> bool:
     pairs = [(crop, fill_hole(crop, model.pixels)) for crop in crops]
     scores = [presence_score(crop, fill, model) for crop, fill in pairs]
     absent = sum(score < ABSENT_SCORE_SHARE * float(np.median(scores)) for score in scores)
-    return absent <= MAX_ABSENT_FRAMES and not is_occluded(pairs, model)
+    notes("frames without it", absent, MAX_ABSENT_FRAMES, "kept" if absent <= MAX_ABSENT_FRAMES else "dropped: it does not span the video")
+    return absent <= MAX_ABSENT_FRAMES and not is_occluded(pairs, model, notes)
 
 
 def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher) -> Floats:

@@ -5,12 +5,12 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import mark_effect, presence_score
 
-Floats = NDArray[np.float32]
 Cell = tuple[slice, slice]  # rows and columns of a square
 
 CELL_PIXELS: Final = 32  # side of a cell
@@ -23,7 +23,7 @@ MIN_OCCLUDED_SHARE = 0.03  # of the usable cells, in one frame
 MIN_OCCLUDED_FRAMES: Final = 4  # of twelve: one frame for one of 18 static marks, eight and nine for the lines of a cutting mat
 
 
-def is_occluded(pairs: Sequence[tuple[Floats, Floats]], model: MarkModel) -> bool:
+def is_occluded(pairs: Sequence[tuple[Floats, Floats]], model: MarkModel, notes: Notes = UNNOTED) -> bool:
     """Whether some cells of the candidate vanish for a while and the others stay, as the lines of a table do under a hand.
 
     pairs: crops (3, h, w) in [0, 1] from all over the video, each with the same crop whose mark is filled.
@@ -33,8 +33,10 @@ def is_occluded(pairs: Sequence[tuple[Floats, Floats]], model: MarkModel) -> boo
     usual = np.median(scores, axis=1, keepdims=True)
     usable = (usual > MIN_CELL_SCORE) & (effects > MIN_CELL_EFFECT)
     occluded_cells = (usable & (scores < OCCLUDED_SCORE_SHARE * usual)).sum(0)
-    occluded_frames = occluded_cells >= np.maximum(MIN_OCCLUDED_CELLS, MIN_OCCLUDED_SHARE * usable.sum(0))
-    return int(occluded_frames.sum()) >= MIN_OCCLUDED_FRAMES
+    frames = int((occluded_cells >= np.maximum(MIN_OCCLUDED_CELLS, MIN_OCCLUDED_SHARE * usable.sum(0))).sum())
+    occluded = frames >= MIN_OCCLUDED_FRAMES
+    notes("frames in which the scene occludes it", frames, MIN_OCCLUDED_FRAMES, "dropped: it lies in the scene" if occluded else "kept")
+    return occluded
 
 
 def _cells(model: MarkModel) -> list[Cell]:

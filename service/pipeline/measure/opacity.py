@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from models.blend import fit_blend, mean_of_known
 from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
 from service.pipeline.measure.noise import UNBLENDED_NOISE
@@ -19,6 +20,7 @@ from service.pipeline.measure.opaque import (
     MAX_RESIDUAL_RATIO,
     MAX_RESIDUAL_RATIO_BESIDE_OPAQUE,
     OPAQUE_LEVEL,
+    SURELY_OPAQUE_LEVEL,
     Evidence,
     is_opaque_over_area,
     residual_ratio,
@@ -26,9 +28,6 @@ from service.pipeline.measure.opaque import (
 )
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION_SIGMA
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 SURE_PROBABILITY = 0.6  # probability at native size above which a pixel surely belongs to the mark
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
@@ -100,32 +99,46 @@ def add_opaque_pixels(model: MarkModel, pixels: Mask) -> MarkModel:
     return replace(model, mask=mask.astype(np.float32), opacity=opacity)
 
 
-def fit_opacity(marked_crops: Floats, predicted: MarkModel) -> OpacityFit:
+def fit_opacity(marked_crops: Floats, predicted: MarkModel, notes: Notes = UNNOTED) -> OpacityFit:
     """The model at the level that explains the crops (N, 3, h, w) in [0, 1]; each part, such as a logo and its word, at its own level.
 
     Where nothing shows whether a part is opaque, as over a still scene, a lower residual ratio is required beside an opaque part.
     """
     parts = [replace(predicted, mask=part.astype(np.float32)) for part in split_parts(predicted.pixels)]
-    evidence = weigh_evidence(marked_crops, predicted, parts)
-    fits = [_fit_part(marked_crops, part, seen) for part, seen in zip(parts, evidence, strict=True)]
+    evidence = weigh_evidence(marked_crops, predicted, parts, notes)
+    part_notes = [notes.of_part(number) for number in range(len(parts))]
+    fits = [_fit_part(marked_crops, *one) for one in zip(parts, evidence, part_notes, strict=True)]
     if any(fit.opaque for fit in fits):
-        fits = [_recheck_unknown(marked_crops, fit, seen) for fit, seen in zip(fits, evidence, strict=True)]
+        fits = [_recheck_unknown(marked_crops, *one) for one in zip(fits, evidence, part_notes, strict=True)]
+    for fit, note in zip(fits, part_notes, strict=True):
+        level = fit.model.level(HIGH_LEVEL_PERCENTILE)
+        note("fitted opacity level", level, None, "filled: it is opaque" if fit.opaque else "un-blended: it is translucent")
     return _merge_parts(predicted, parts, fits)
 
 
-def _fit_part(marked_crops: Floats, part: MarkModel, evidence: Evidence) -> _PartFit:
+def _fit_part(marked_crops: Floats, part: MarkModel, evidence: Evidence, notes: Notes) -> _PartFit:
     """The part at its fitted level; or as opaque, where the evidence says so or the un-blended pixels would be unlike the scene."""
     if evidence is Evidence.OPAQUE:
         return _as_opaque(part)
-    fit = _fit_level(marked_crops, part)
-    return fit if residual_ratio(marked_crops, fit.model) < MAX_RESIDUAL_RATIO else _as_opaque(part)
+    fit = _fit_level(marked_crops, part, notes)
+    ratio = residual_ratio(marked_crops, fit.model)
+    notes("residual ratio", ratio, MAX_RESIDUAL_RATIO, "plausible" if ratio < MAX_RESIDUAL_RATIO else "opaque: un-blending fails")
+    return fit if ratio < MAX_RESIDUAL_RATIO else _as_opaque(part)
 
 
-def _recheck_unknown(marked_crops: Floats, fit: _PartFit, evidence: Evidence) -> _PartFit:
+def _recheck_unknown(marked_crops: Floats, fit: _PartFit, evidence: Evidence, notes: Notes) -> _PartFit:
     """The same fit beside an opaque part, by the stricter residual ratio if it is not known whether the part is opaque."""
-    if evidence is Evidence.UNKNOWN and residual_ratio(marked_crops, fit.model) > MAX_RESIDUAL_RATIO_BESIDE_OPAQUE:
-        return _as_opaque(fit.model)
-    return fit
+    if evidence is not Evidence.UNKNOWN:
+        return fit
+    ratio = residual_ratio(marked_crops, fit.model)
+    fails = ratio > MAX_RESIDUAL_RATIO_BESIDE_OPAQUE
+    notes(
+        "residual ratio beside an opaque part",
+        ratio,
+        MAX_RESIDUAL_RATIO_BESIDE_OPAQUE,
+        "opaque: un-blending fails" if fails else "plausible",
+    )
+    return _as_opaque(fit.model) if fails else fit
 
 
 def _merge_parts(predicted: MarkModel, parts: Sequence[MarkModel], fits: Sequence[_PartFit]) -> OpacityFit:
@@ -146,14 +159,16 @@ def _as_opaque(part: MarkModel) -> _PartFit:
     return _PartFit(replace(part, opacity=np.ones_like(part.opacity)), opaque=True)
 
 
-def _fit_level(marked_crops: Floats, part: MarkModel) -> _PartFit:
+def _fit_level(marked_crops: Floats, part: MarkModel, notes: Notes) -> _PartFit:
     """The part with its opacity scaled and its colour shifted to explain the crops: the matte network sees shapes better than levels."""
     level = part.level(HIGH_LEVEL_PERCENTILE)
     if level > OPAQUE_LEVEL:
+        notes("predicted opacity level", level, OPAQUE_LEVEL, "opaque: too little of the scene shows through")
         return _as_opaque(part)
     if level > DENSE_LEVEL:
-        return _fit_level_over_area(marked_crops, part, level)
+        return _fit_level_over_area(marked_crops, part, level, notes)
     blend = fit_blend(marked_crops, part.opacity * part.mask, part.colour)
+    notes("factor on the opacity, fitted at the outline", blend.scale, MAX_LEVEL_CORRECTION, _correction(blend.scale))
     if not 1 / MAX_LEVEL_CORRECTION <= blend.scale <= MAX_LEVEL_CORRECTION:
         return _PartFit(part, opaque=False)
     opacity = np.minimum(part.opacity * np.float32(blend.scale), np.float32(1))
@@ -163,7 +178,7 @@ def _fit_level(marked_crops: Floats, part: MarkModel) -> _PartFit:
     return _PartFit(MarkModel(part.mask, opacity, colour, opacity_sigma.astype(np.float32)), opaque=saturated)
 
 
-def _fit_level_over_area(marked_crops: Floats, part: MarkModel, level: float) -> _PartFit:
+def _fit_level_over_area(marked_crops: Floats, part: MarkModel, level: float, notes: Notes) -> _PartFit:
     """The part with its opacity scaled so that all of it, not only its outline, explains the crops against a fill of its place.
 
     Too little of the scene shows through a dense mark to compare both sides of its outline. Dense marks are also often animated, and an
@@ -171,10 +186,17 @@ def _fit_level_over_area(marked_crops: Floats, part: MarkModel, level: float) ->
     """
     factor = float(np.median(presence_scores(marked_crops, part)))
     if is_opaque_over_area(level, factor):
+        notes("opacity level, fitted over the area", level * factor, SURELY_OPAQUE_LEVEL, "opaque")
         return _as_opaque(part)
+    notes("factor on the opacity, fitted over the area", factor, MAX_LEVEL_CORRECTION, _correction(factor))
     if not 1 / MAX_LEVEL_CORRECTION <= factor <= MAX_LEVEL_CORRECTION:
         return _PartFit(part, opaque=False)
     return _PartFit(replace(part, opacity=np.minimum(part.opacity * np.float32(factor), np.float32(1))), opaque=False)
+
+
+def _correction(factor: float) -> str:
+    """What becomes of a fitted factor, for the notes."""
+    return "used" if 1 / MAX_LEVEL_CORRECTION <= factor <= MAX_LEVEL_CORRECTION else "not used: too far off"
 
 
 def add_animation_sigma(marked_crops: Floats, model: MarkModel) -> MarkModel:

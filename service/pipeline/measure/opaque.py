@@ -4,16 +4,14 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import is_still
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.noise import TEMPORAL_CODEC_NOISE, UNBLENDED_NOISE
 from service.pipeline.picture.morphology import dilate, erode, ring
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 # Opacity levels, in [0, 1].
 DENSE_LEVEL = 0.6  # predicted: above it a mark may be opaque, and its level is fitted over its area; below it, at its outline
@@ -42,17 +40,22 @@ class Evidence(Enum):
     UNKNOWN = auto()  # the scene hardly changes, so nothing can be seen to show through
 
 
-def weigh_evidence(crops: Floats, model: MarkModel, parts: Sequence[MarkModel]) -> list[Evidence]:
+def weigh_evidence(crops: Floats, model: MarkModel, parts: Sequence[MarkModel], notes: Notes = UNNOTED) -> list[Evidence]:
     """The evidence on each part of a mark, from the crops (N, 3, h, w) in [0, 1] and the predicted opacity.
 
     A part is opaque if it is dense and shows none of the scene's changes, or if its predicted level is close to that of such a part.
     In a still nothing changes. There, all parts count as opaque if one is dense, because a fill is the lesser evil.
     """
     levels = [part.level(HIGH_LEVEL_PERCENTILE) for part in parts]
+    for number, level in enumerate(levels):
+        notes.of_part(number)("predicted opacity level", level, DENSE_LEVEL, "dense" if level > DENSE_LEVEL else "not dense")
     if max(levels) < DENSE_LEVEL or is_still(crops):
         return [Evidence.OPAQUE if max(levels) > DENSE_LEVEL else Evidence.TRANSLUCENT] * len(parts)
     fills = np.stack([fill_hole(crop, model.pixels) for crop in crops])
     shares = [transmittance(crops, fills, part.pixels) for part in parts]
+    for number, share in enumerate(shares):
+        outcome = "unknown: the scene hardly changes" if share is None else "hides" if share < MAX_OPAQUE_TRANSMITTANCE else "shows through"
+        notes.of_part(number)("transmittance", share, MAX_OPAQUE_TRANSMITTANCE, outcome)
     opaque_levels = [
         level
         for level, share in zip(levels, shares, strict=True)

@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bytes, Floats
+from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import bounding_box
-
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 
 MIN_CORRELATION = 0.65  # of two shapes of one mark; two words of one length in one typeface have about 0.4
 MAX_OPEN_MARKS = 8  # the latest marks, whose crops are kept in case they are seen again
@@ -71,7 +70,8 @@ class _OpenMark:
 class MarkPool:
     """Collects observations place by place, and returns each mark when no new observation of it is expected."""
 
-    def __init__(self) -> None:
+    def __init__(self, decisions: Decisions = UNRECORDED) -> None:
+        self._decisions = decisions
         self._open: list[_OpenMark] = []
         self._unconfirmed: list[tuple[int, Floats]] = []
 
@@ -91,7 +91,10 @@ class MarkPool:
     def flush(self) -> list[PooledMark]:
         """Return the marks that are still open."""
         closed, self._open = self._open, []
-        return [self._close(mark) for mark in closed]
+        marks = [self._close(mark) for mark in closed]
+        for number, _ in self._unconfirmed:
+            self._decisions.about("candidate", number)("matches a confirmed mark", None, None, "dropped: it does not")
+        return marks
 
     def _match(self, number: int, observation: Observation) -> tuple[_OpenMark, Registration]:
         """The open mark with the most similar shape, and where the place lies in its frame of reference; a new mark if none is similar."""
@@ -100,11 +103,19 @@ class MarkPool:
             similarity, registration = _best_registration(mark, number, observation.shape)
             if registration and similarity > best:
                 best, match = similarity, (mark, registration)
+        if match[0].registrations:
+            self._note(number, match[0], best, "the same mark as")
         return match
+
+    def _note(self, number: int, mark: _OpenMark, similarity: float, outcome: str) -> None:
+        outcome = f"{outcome} candidate {mark.registrations[0].number}"
+        self._decisions.about("candidate", number)("correlation of its shape with a mark's", similarity, MIN_CORRELATION, outcome)
 
     def _close(self, mark: _OpenMark) -> PooledMark:
         """The mark, with every unconfirmed place whose shape matches it."""
-        matches = [(number, _best_registration(mark, number, shape)[1]) for number, shape in self._unconfirmed]
+        matches = [_best_registration(mark, number, shape) for number, shape in self._unconfirmed]
+        for (number, _), (similarity, registration) in zip(self._unconfirmed, matches, strict=True):
+            self._note(number, mark, similarity, "kept: the same mark as" if registration else "unlike")
         mark.registrations += [registration for _, registration in matches if registration]
         self._unconfirmed = [place for place, (_, registration) in zip(self._unconfirmed, matches, strict=True) if not registration]
         return _stack(mark)

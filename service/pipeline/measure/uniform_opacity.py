@@ -5,18 +5,16 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats, Mask
 from models.blend import detail_pixels, local_scene
+from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, crop_model, opacity_level, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import label_boundary
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate, erode
 from service.pipeline.placement import Box, bounding_box
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 CORE_SHARE: Final = 0.75  # of a part's level: above it a pixel is not edge
 EDGE_SHARE: Final = 0.9  # of the level: a predicted opacity above it is the full level
@@ -45,7 +43,7 @@ LEVEL_RATIO_RANGE: Final = (0.6, 1.6)  # of the level from contrast to the predi
 EDGE_BLUR_SIGMA_PIXELS: Final = 0.7  # standard deviation of an outline's blur
 
 
-def fit_uniform_opacity(marked_crops: Floats, model: MarkModel, probability: Floats) -> MarkModel:
+def fit_uniform_opacity(marked_crops: Floats, model: MarkModel, probability: Floats, notes: Notes = UNNOTED) -> MarkModel:
     """The model with its translucent parts at one opacity and one colour, edges aside, where that explains the crops as well.
 
     marked_crops: (N, 3, h, w) in [0, 1]; probability: (h, w) in [0, 1], of being mark. Most marks are drawn at one opacity, and the
@@ -53,16 +51,17 @@ def fit_uniform_opacity(marked_crops: Floats, model: MarkModel, probability: Flo
     level may be wrong and the variation may be the scene's; then the opacity sigma grows.
     """
     parts = split_parts(model.pixels)
-    whole = _resegment(marked_crops, model, model.pixels, probability)
+    whole = _resegment(marked_crops, model, model.pixels, probability, notes)
     if whole is not None and (len(parts) == 1 or _parts_share_level(marked_crops, model, whole)):
         return whole
-    for part in parts:
-        resegmented = _resegment(marked_crops, model, part, probability) if len(parts) > 1 else None
-        model = resegmented if resegmented is not None else _flatten_part(marked_crops, model, part)
+    for number, part in enumerate(parts):
+        note = notes.of_part(number)
+        resegmented = _resegment(marked_crops, model, part, probability, note) if len(parts) > 1 else None
+        model = resegmented if resegmented is not None else _flatten_part(marked_crops, model, part, note)
     return model
 
 
-def fit_level_by_contrast(marked_crops: Floats, model: MarkModel) -> MarkModel:
+def fit_level_by_contrast(marked_crops: Floats, model: MarkModel, notes: Notes = UNNOTED) -> MarkModel:
     """The model of a tiled mark at the level and colour that its many outlines show, if that leaves far less detail in the scene.
 
     This corrects a level that was far too high, which leaves a negative of the mark. It does not correct one that was too low.
@@ -73,8 +72,11 @@ def fit_level_by_contrast(marked_crops: Floats, model: MarkModel) -> MarkModel:
         return model
     colour = np.where(mask, level.colour[:, None, None], model.colour).astype(np.float32)
     corrected = replace(model, opacity=(shape * level.opacity).astype(np.float32), colour=colour)
-    max_detail = MAX_DETAIL_RATIO_BY_CONTRAST * _fine_detail(marked_crops, model, mask)
-    return corrected if _fine_detail(marked_crops, corrected, mask) < max_detail else model
+    before, after = (_fine_detail(marked_crops, one, mask) for one in (model, corrected))
+    calmer = after < MAX_DETAIL_RATIO_BY_CONTRAST * before
+    outcome = f"level corrected to {level.opacity:.3f}" if calmer else "level kept"
+    _note_detail(notes, "fine detail at the level from contrast", after, before, MAX_DETAIL_RATIO_BY_CONTRAST, outcome)
+    return corrected if calmer else model
 
 
 def _parts_share_level(marked_crops: Floats, before: MarkModel, model: MarkModel) -> bool:
@@ -86,12 +88,16 @@ def _parts_share_level(marked_crops: Floats, before: MarkModel, model: MarkModel
     return min(remaining, default=1) > MIN_REMAINING_SHARE and max(levels, default=1) < MAX_LEVEL_RATIO * min(levels, default=1)
 
 
-def _flatten_part(marked_crops: Floats, model: MarkModel, part: Mask) -> MarkModel:
+def _flatten_part(marked_crops: Floats, model: MarkModel, part: Mask, notes: Notes) -> MarkModel:
     """The model with a part (h, w) at one level, if that explains the crops; else with a larger sigma there, if it is nearly uniform."""
     if (level := _uniform_level(model, part)) is None:
         return model
     flat = _with_level(model, part, level)
-    if _fine_detail(marked_crops, flat, part) < MAX_DETAIL_RATIO * _fine_detail(marked_crops, model, part):
+    after, before = (_fine_detail(marked_crops, one, part) for one in (flat, model))
+    explained = after < MAX_DETAIL_RATIO * before
+    outcome = f"uniform: opacity {level.opacity:.3f}" if explained else "not uniform: the opacity sigma grows"
+    _note_detail(notes, "fine detail at one opacity", after, before, MAX_DETAIL_RATIO, outcome)
+    if explained:
         return flat
     opacity_sigma = np.where(part, NONUNIFORM_SIGMA_FACTOR * model.opacity_sigma, model.opacity_sigma)
     return replace(model, opacity_sigma=np.minimum(opacity_sigma, np.float32(1)))
@@ -119,7 +125,7 @@ def _with_level(model: MarkModel, part: Mask, level: OpacityLevel) -> MarkModel:
     )
 
 
-def _resegment(marked_crops: Floats, model: MarkModel, group: Mask, probability: Floats) -> MarkModel | None:
+def _resegment(marked_crops: Floats, model: MarkModel, group: Mask, probability: Floats, notes: Notes) -> MarkModel | None:
     """The model with a new boundary, level and colour for a group (h, w) of its parts, from the scene on both sides of the boundary.
 
     None where the group is not uniform as a whole, or where the un-blended scene would have more detail than before.
@@ -140,9 +146,13 @@ def _resegment(marked_crops: Floats, model: MarkModel, group: Mask, probability:
     shape, level = _solve_shape(crops, own, own_probability, rest_here, predicted)
     new = _render(own, shape, other_colour[window.slices], level, predicted)
     either = new.pixels | own.pixels
-    if not shape.any() or _fine_detail(crops, new, either) > MAX_DETAIL_RATIO_RESEGMENTED * _fine_detail(crops, own, either):
+    if not shape.any():
         return None
-    return _paste(model, new, rest, window)
+    after, before = (_fine_detail(crops, one, either) for one in (new, own))
+    worse = after > MAX_DETAIL_RATIO_RESEGMENTED * before
+    outcome = "not uniform as a whole" if worse else f"uniform: opacity {level.opacity:.3f}, with a new boundary"
+    _note_detail(notes, "fine detail with a new boundary", after, before, MAX_DETAIL_RATIO_RESEGMENTED, outcome)
+    return None if worse else _paste(model, new, rest, window)
 
 
 def _solve_shape(crops: Floats, own: MarkModel, probability: Floats, rest: Mask, predicted: OpacityLevel) -> tuple[Mask, OpacityLevel]:
@@ -200,6 +210,10 @@ def _paste(model: MarkModel, part: MarkModel, rest: Mask, window: Box) -> MarkMo
     for plane, new in ((mask, part.mask), (opacity, part.opacity), (colour, part.colour), (opacity_sigma, part.opacity_sigma)):
         np.copyto(plane[(..., *window.slices)], new, where=free)
     return MarkModel(mask, opacity, colour, opacity_sigma)
+
+
+def _note_detail(notes: Notes, question: str, after: float, before: float, threshold: float, outcome: str) -> None:
+    notes(f"{question}, over that before", after / before if before > 0 else None, threshold, outcome)
 
 
 def _fine_detail(marked_crops: Floats, model: MarkModel, part: Mask) -> float:

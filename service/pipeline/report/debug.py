@@ -1,5 +1,6 @@
 """Samples of a run for people to look at: a few frames before and after, with mask and opacity."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from models.arrays import Bytes
 from service.errors import EncodeFailed
 from service.pipeline.io.thumbnail import shrunk_size
+from service.pipeline.marks.decisions import Decisions
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.orientation import displayed_picture, matte_picture, to_grey_levels
 from service.pipeline.placement import Box, Placement, bounding_box
@@ -19,6 +21,7 @@ from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import key_moments
 from service.pipeline.video import Frame, VideoInfo
 
+DECISIONS: Final = "decisions.json"
 SAMPLE_PIXELS: Final = 640  # long side of a kept picture; keeping whole frames would take too much memory
 
 
@@ -68,6 +71,15 @@ def write_debug_pictures(samples: Sequence[Sample], folder: Path) -> None:
         contact_sheet.before_after(samples, folder / contact_sheet.BEFORE_AFTER)
     except OSError as error:
         raise EncodeFailed(f"the debug pictures cannot be written: {error.strerror}") from error
+
+
+def write_decisions(decisions: Decisions, folder: Path) -> None:
+    """Write why each candidate was kept or dropped, un-blended or filled, as JSON. Raises EncodeFailed if the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DECISIONS).write_text(json.dumps(decisions.to_json(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise EncodeFailed(f"the decisions cannot be written: {error.strerror}") from error
 
 
 def _picture_set(area: Box, marked: Frame, clean: Frame, mask: Bytes, opacity: Bytes, info: VideoInfo) -> PictureSet:
