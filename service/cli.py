@@ -63,7 +63,7 @@ def _add(app: typer.Typer, name: str, module_name: str) -> None:
     module = _module(module_name)
     if module is None:
         anything = {"ignore_unknown_options": True, "allow_extra_args": True}
-        app.command(name, help=f"Not installed: needs {SERVE_EXTRA}.", add_help_option=False, context_settings=anything)(_absent(name))
+        app.command(name, help="Not installed: needs the extra `serve`.", add_help_option=False, context_settings=anything)(_absent(name))
     elif name in COMMANDS:
         app.command(name)(getattr(module, name))
     else:

@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from typing import Final
 
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 
 
 def versions() -> dict[str, str]:
