@@ -29,9 +29,9 @@ format: $(DEV)/.stamp ## format the code
 	$(DEV)/bin/ruff format .
 
 lock: ## rewrite requirements/*.lock, keeping versions; OPTIONS=--upgrade updates them
-	$(COMPILE) --extra cpu --output-file requirements/serve-cpu.lock
-	$(COMPILE) --extra cuda --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
-	$(COMPILE) --extra cpu --extra train --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
+	$(COMPILE) --extra cpu --extra serve --output-file requirements/serve-cpu.lock
+	$(COMPILE) --extra cuda --extra serve --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
+	$(COMPILE) --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
 
 quality: $(DEV)/.stamp ## measure quality against classical baselines
 	$(DEV)/bin/python -m benchmarks.quality $(OPTIONS)

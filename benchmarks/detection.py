@@ -29,7 +29,7 @@ from models import spec
 from models.export import build
 from models.registry import MANIFEST
 from service.inference.batcher import Arrays, Batcher, Session
-from service.inference.session import OnnxSession
+from service.inference.onnx_runtime import OnnxSession
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
 from service.pipeline.locate.segment import segment

@@ -1,14 +1,16 @@
 """The command line: finds the command, and turns every failure into one line and an exit code."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Final
+from types import ModuleType
+from typing import Final, NoReturn
 
 import typer
 
+from service import commands
 from service.commands.failure import fail
-from service.errors import CleanplateError
+from service.errors import CleanplateError, RequestError
 from service.version import VERSION
 
 INTERRUPTED: Final = 130
@@ -23,6 +25,9 @@ GROUPS: Final = {
     "credits": "admin",
     "settings": "settings",
 }
+SERVE_EXTRA: Final = "cleanplate[serve]"
+SERVE_MODULES: Final = frozenset({"serve", "admin"})  # they need the extra `serve`: a database, a web server
+OURS: Final = frozenset({"cleanplate", "service", "models"})
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -46,15 +51,40 @@ def run_command(arguments: Sequence[str]) -> int:
 def command_line(name: str = "") -> typer.Typer:
     """The command of this name, or all of them: a service needs no video codecs in its memory, nor a clean-up a web server."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Removes visible watermarks.")
-    known = name in COMMANDS or name in GROUPS
-    for command, module in COMMANDS.items():
-        if command == name or not known:
-            app.command(command)(getattr(import_module(f"service.commands.{module}"), command))
-    for group, module in GROUPS.items():
-        if group == name or not known:
-            app.add_typer(getattr(import_module(f"service.commands.{module}"), group), name=group)
+    modules = COMMANDS | GROUPS
+    for command in [name] if name in modules else modules:
+        _add(app, command, modules[command])
     app.command()(version)
     return app
+
+
+def _add(app: typer.Typer, name: str, module_name: str) -> None:
+    """Add a command or a group; where its extra is not installed, something that says so in its place."""
+    module = _module(module_name)
+    if module is None:
+        anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+        app.command(name, help="Not installed: needs the extra `serve`.", add_help_option=False, context_settings=anything)(_absent(name))
+    elif name in COMMANDS:
+        app.command(name)(getattr(module, name))
+    else:
+        app.add_typer(getattr(module, name), name=name)
+
+
+def _module(name: str) -> ModuleType | None:
+    """A module of service/commands; None where it needs an extra that is not installed."""
+    try:
+        return import_module(f"{commands.__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if name not in SERVE_MODULES or (error.name or "").partition(".")[0] in OURS:
+            raise
+        return None
+
+
+def _absent(name: str) -> Callable[[], NoReturn]:
+    def absent() -> NoReturn:
+        raise RequestError(f"`{name}` needs packages that are not installed: install {SERVE_EXTRA}")
+
+    return absent
 
 
 def version() -> None:

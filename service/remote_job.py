@@ -1,7 +1,7 @@
 """Parses what the native API sends to its clients: jobs, events and problems, all treated as untrusted input."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -53,6 +53,10 @@ class RemoteJob:
         return replace(self, state=state, progress_percent=int(event.get("progress_percent", self.progress_percent)))
 
 
+def ignore(_job: RemoteJob) -> None:
+    """Watch nothing."""
+
+
 def job_of(response: httpx.Response) -> RemoteJob:
     """The job in an answer; raises what the answer says went wrong."""
     if not response.is_success:
@@ -72,18 +76,24 @@ def job_of(response: httpx.Response) -> RemoteJob:
         raise FetchRefused(f"{response.url.host} does not answer as this service does; is its address right?") from None
 
 
-def events_of(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """The data of server-sent events; raises ValueError for what is none of ours."""
-    data = ""
-    for line in lines:
+class EventReader:
+    """Reads server-sent events line by line, and keeps the job as the last one left it."""
+
+    def __init__(self, job: RemoteJob) -> None:
+        self.job = job
+        self._data = ""
+
+    def read(self, line: str) -> bool:
+        """Whether the line ends an event that changes the job. Raises ValueError for data that is not one of our events."""
         if line.startswith("data:"):
-            data += line.removeprefix("data:")
-        elif not line and data:
-            event = json.loads(data)
-            if not isinstance(event, dict):
-                raise ValueError("not an event")
-            yield event
-            data = ""
+            self._data += line.removeprefix("data:")
+        if line or not self._data:
+            return False
+        event = json.loads(self._data)
+        if not isinstance(event, dict):
+            raise ValueError("not an event")
+        self._data, before, self.job = "", self.job, self.job.after(event)
+        return self.job != before
 
 
 def error_of(response: httpx.Response) -> CleanplateError:

@@ -9,7 +9,8 @@ from typing import Final, Self
 
 from fastapi import APIRouter, Request, Response
 
-PACKAGE: Final = "service.web"
+from service import web
+
 MEDIA_TYPES: Final = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -39,7 +40,7 @@ class Asset:
     @classmethod
     def read(cls, name: str) -> Self:
         """Read a file by its path below `service/web`."""
-        body = resources.files(PACKAGE).joinpath(name).read_bytes()
+        body = resources.files(web).joinpath(name).read_bytes()
         return cls(body, MEDIA_TYPES[PurePosixPath(name).suffix], f'"{sha256(body).hexdigest()[:32]}"')
 
     def response(self, known_tags: str, headers_replaced: Mapping[str, str] | None = None) -> Response:
@@ -52,7 +53,7 @@ class Asset:
 
 def names_in(folder: str) -> list[str]:
     """The paths of the servable files in a folder below `service/web`."""
-    files = resources.files(PACKAGE).joinpath(folder).iterdir()
+    files = resources.files(web).joinpath(folder).iterdir()
     return sorted(f"{folder}/{file.name}" for file in files if PurePosixPath(file.name).suffix in MEDIA_TYPES)
 
 

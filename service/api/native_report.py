@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import UnknownJob
+from service.version import VERSION
 
 
 class ReportMissing(UnknownJob):
@@ -118,7 +119,7 @@ FILE: Final[dict[str, Any]] = {
     "seconds": 4.2,
     "frames_per_second": 57.14,
     "steps": [{"name": "remove", "seconds": 2.5, "frames": 240, "frames_per_second": 96.0}],
-    "versions": {"cleanplate": "0.1.0"},
+    "versions": {"cleanplate": VERSION},
     "provenance": {
         "signed_by": "Cleanplate",
         "reason": None,

@@ -2,9 +2,8 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,15 +19,11 @@ from service.commands.failure import fail
 from service.commands.report_file import check_report, write_report
 from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
-from service.inference.session import Networks
+from service.library import Tools, clean_file, load_networks, request_of
 from service.pipeline import run
-from service.pipeline.io.whole_file import whole_file
-from service.pipeline.provenance.provenance import mark_removed, sign_in_place
-from service.pipeline.provenance.signer import Signer
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.report import FileResult, Report
 from service.pipeline.request import CLASSES, Request, parse_classes
-from service.pipeline.video import Limits
 from service.timed_box import parse_box
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
@@ -66,17 +61,16 @@ def clean(
     verbose: Verbose = False,
 ) -> int:
     """Remove visible marks from videos and images. An existing OUTPUT is replaced; an INPUT never is."""
-    request = _request(box or [], mask, detect, classes)
+    request = request_of([parse_box(text) for text in box or []], mask, parse_classes(classes), True if detect else None)
     targets = target_files(inputs, output, report)
     if report:
         check_report(report, inputs)
     chosen = settings.read()
-    networks = Networks.load(device or chosen.device, weights=chosen.weights, precision=chosen.precision)
-    job = _Job(request, networks, chosen.limits, command_signer(chosen), verbose)
+    tools = Tools(load_networks(device), chosen.limits, command_signer(chosen))
     results = []
     for source, target in zip(inputs, targets, strict=True):
         looks = debug / source.name if debug and len(inputs) > 1 else debug
-        outcome = _clean_file(source, target, job, looks)
+        outcome = _clean_file(source, target, request, tools, looks, verbose)
         results.append(FileResult(source.name, target.name, outcome))
         _tell(results[-1], target, looks, verbose)
     if report:
@@ -84,36 +78,15 @@ def clean(
     return next((result.exit_code for result in results if result.exit_code), 0)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What all inputs of one command share."""
-
-    request: Request
-    networks: Networks
-    limits: Limits
-    signer: Signer | None
-    verbose: bool
-
-
-def _request(boxes: Sequence[str], mask: Path | None, detect: bool, classes: str) -> Request:
-    """Boxes and a mask stand in for detection, unless it is asked for too."""
-    if mask is not None and not mask.is_file():
-        raise RequestError(f"--mask {mask.name}: no such file")
-    return Request(tuple(map(parse_box, boxes)), mask, parse_classes(classes), detect or not (boxes or mask))
-
-
-def _clean_file(source: Path, target: Path, job: _Job, looks: Path | None) -> Report | CleanplateError:
+def _clean_file(source: Path, target: Path, request: Request, tools: Tools, looks: Path | None, verbose: bool) -> Report | CleanplateError:
     """One input; an error that is its own ends it, not the command."""
     try:
         if not source.is_file():
             raise RequestError("no such file")
-        _make_folder(target.parent)
-        with _progress_bar(source.name) as on_progress, whole_file(target) as unsigned:
-            report = run.clean(source, unsigned, job.request, job.networks, job.limits, on_progress, looks)
-            edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
-            return replace(report, provenance=sign_in_place(source, unsigned, edits, job.signer))
+        with _progress_bar(source.name) as on_progress:
+            return clean_file(source, target, request, tools, on_progress, looks)
     except CleanplateError as error:
-        if job.verbose:
+        if verbose:
             traceback.print_exc()
         return error
 
@@ -162,10 +135,3 @@ def _summary(report: Report, name: str, target: Path, looks: Path | None) -> Ite
         yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
     pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
     yield from (f"  {what:<15}{looks / file}" for what, file in pictures if looks and (looks / file).is_file())
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"cannot make the folder {folder.name}: {(error.strerror or 'unknown').lower()}") from error

@@ -11,7 +11,7 @@ from service import settings
 from service.errors import ModelError, RequestError
 from service.inference import folder as folders
 from service.inference import trial
-from service.inference.session import OnnxSession
+from service.inference.device import choose_device
 
 models = typer.Typer(help="List, verify and choose the networks' weights.", no_args_is_help=True)
 
@@ -56,9 +56,12 @@ def use(directory: Folder = None, shipped: Shipped = False) -> None:
 
 def checked(folder: Path) -> Iterator[str]:
     """Checks every file that the folder's networks may be loaded from, and tells of each; raises ModelError at the first that is wrong."""
+    device = choose_device("cpu")  # raises where no runtime is installed; listing and choosing need none
+    from service.inference.onnx_runtime import OnnxSession
+
     for network in spec.NETWORKS:
         for weights, _ in _files(network, folder):
-            trial.try_out(network, OnnxSession(weights.path, network, "cpu", threads=1))
+            trial.try_out(network, OnnxSession(weights.path, network, device, threads=1))
             yield f"{network.name} {weights.version} {weights.precision}: whole, and answers within its range"
 
 

@@ -17,13 +17,15 @@ from service import logs, metrics, settings
 from service.app import create_app
 from service.core import bootstrap, opened
 from service.errors import SettingsError
+from service.inference.device import require_runtime
 from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
 BACKLOG: Final = 1024
 CLOSE_SECONDS: Final = 10  # for responses in progress
-WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", "service", "worker", "--beside")  # beside the service: answering comes first
+PROGRAM: Final = __name__.removesuffix(".commands.serve")  # what `python -m` runs: in a wheel it is not called `service`
+WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", PROGRAM, "worker", "--beside")  # beside the service: answering comes first
 
 NoWorker = Annotated[
     bool, typer.Option("--no-worker", help="Serve requests only; workers run elsewhere with the same database and storage.")
@@ -34,6 +36,8 @@ Beside = Annotated[bool, typer.Option("--beside", hidden=True, help="Stop when s
 def serve(no_worker: NoWorker = False) -> None:
     """Run the service: all APIs and one worker. Ctrl-C or SIGTERM stops it."""
     chosen = settings.read()
+    if not no_worker and chosen.networks == "shipped":
+        require_runtime()  # or the worker beside us would die of it, again and again
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly

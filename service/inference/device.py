@@ -1,9 +1,8 @@
 """Chooses the device and precision of the networks, and ONNX Runtime's options for them."""
 
 from collections.abc import Collection
+from importlib.util import find_spec
 from typing import Final, Literal
-
-import onnxruntime as ort
 
 from models.registry import Precision
 from service.errors import RequestError
@@ -13,6 +12,7 @@ ChosenDevice = Literal["cpu", "cuda"]
 WantedPrecision = Literal["auto", "fp32", "fp16", "int8"]
 Provider = str | tuple[str, dict[str, str]]
 
+RUNTIME: Final = "onnxruntime"  # the module; cleanplate[cpu] and cleanplate[cuda] bring it in two packages that exclude each other
 CUDA: Final = "CUDAExecutionProvider"
 CPU: Final = "CPUExecutionProvider"
 CHEAPEST: Final[dict[ChosenDevice, Precision]] = {"cuda": "fp16", "cpu": "int8"}
@@ -27,10 +27,22 @@ CUDA_OPTIONS: Final = {
 }
 
 
+def require_runtime() -> None:
+    """Raises RequestError where ONNX Runtime is not installed. It is not imported: a service that only answers needs none in its memory."""
+    if find_spec(RUNTIME) is None:
+        raise RequestError("no runtime for the networks is installed: install cleanplate[cpu] or cleanplate[cuda]")
+
+
 def choose_device(device: Device) -> ChosenDevice:
-    """CUDA where it is asked for, or possible under `auto`. Raises RequestError where it is asked for and absent."""
+    """CUDA where it is asked for, or possible under `auto`.
+
+    Raises RequestError where no runtime is installed, or CUDA is asked for and absent.
+    """
+    require_runtime()
     if device == "cpu":
         return "cpu"
+    import onnxruntime as ort  # an extra: this module imports without it
+
     possible = CUDA in ort.get_available_providers()
     if possible:
         ort.preload_dlls()  # the CUDA libraries that came as packages
@@ -50,14 +62,3 @@ def choose_precision(wanted: WantedPrecision, device: ChosenDevice, there_are: C
 def providers(device: ChosenDevice) -> list[Provider]:
     """ONNX Runtime's providers, preferred first."""
     return [(CUDA, dict(CUDA_OPTIONS)), CPU] if device == "cuda" else [CPU]
-
-
-def session_options(threads: int) -> ort.SessionOptions:
-    """Options on either device; no threads: as many as there are cores."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # random-looking weights made LaMa 30 times slower without it
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoder and encoder need the cores while we wait
-    options.enable_mem_pattern = False  # shapes vary from mark to mark
-    return options

@@ -1,4 +1,7 @@
-"""The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime or OpenVINO is behind it, torch is not."""
+"""The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime or OpenVINO is behind it, torch is not.
+
+A runtime is an extra, so it is imported where a network is loaded: without one this module still imports, and loading says what to install.
+"""
 
 import os
 from collections.abc import Sequence
@@ -6,55 +9,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-import onnxruntime as ort
-
 from models import registry, spec
 from service.errors import ModelError
 from service.inference import device as devices
 from service.inference import folder, trial
-from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
+from service.inference.batcher import BATCH_SIZES, Batcher, Session
 from service.inference.device import ChosenDevice, Device, WantedPrecision
 
 HAS_OPENVINO = find_spec("openvino") is not None  # the extra for CUDA comes without it
-
-
-class OnnxSession(Session):
-    """A network in ONNX Runtime, on one device."""
-
-    def __init__(self, path: Path, network: spec.NetworkSpec, device: ChosenDevice, threads: int = 0) -> None:
-        try:
-            self._session = ort.InferenceSession(path, devices.session_options(threads), providers=devices.providers(device))
-        except Exception as error:  # ONNX Runtime's own errors share no base class
-            raise ModelError(f"the {network.name} does not load: {type(error).__name__}") from error
-        self._device = device
-        self._outputs = [output.name for output in network.outputs]
-        if not (_keep(network.inputs, self._session.get_inputs()) and _keep(network.outputs, self._session.get_outputs())):
-            raise ModelError(f"the {network.name} has other inputs or outputs than its contract")
-
-    def run(self, inputs: Arrays) -> Arrays:
-        if self._device == "cpu":  # in place: nothing to copy
-            return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
-        return self.run_bound(inputs)
-
-    def run_bound(self, inputs: Arrays) -> Arrays:
-        """The same by IO binding: each input is copied to the device once, each output stays there until it is copied back once."""
-        binding = self._session.io_binding()
-        for name, array in inputs.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._device, 0))
-        for name in self._outputs:
-            binding.bind_output(name, self._device)
-        self._session.run_with_iobinding(binding)
-        return dict(zip(self._outputs, binding.copy_outputs_to_cpu(), strict=True))
-
-
-def _keep(contract: Sequence[spec.TensorSpec], tensors: Sequence[ort.NodeArg]) -> bool:
-    return keep(contract, {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors})
-
-
-def keep(contract: Sequence[spec.TensorSpec], shapes: dict[str, list[int | None]]) -> bool:
-    """Whether a file's tensors have the names and the fixed dimensions of the contract; a free dimension is None."""
-    return shapes == {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in contract}
 
 
 @dataclass(frozen=True)
@@ -77,8 +39,8 @@ class Networks:
     ) -> "Networks":
         """Verifies and loads the networks of a folder; without one, of the folder that `cleanplate models use` chose, else the shipped.
 
-        `warm`: run each once in its common shapes where the first run of a shape is slow. Raises ModelError, and RequestError where CUDA
-        is asked for and absent.
+        `warm`: run each once in its common shapes where the first run of a shape is slow. Raises ModelError, and RequestError where no
+        runtime is installed, or CUDA is asked for and absent.
         """
         chosen = devices.choose_device(device)
         found = {network: find(network, folder.in_use(weights), precision, chosen) for network in spec.NETWORKS}
@@ -113,6 +75,8 @@ def load_batcher(
 ) -> Batcher:
     """The network with the runtime, the batches, the threads and the workers that suit the device. Raises ModelError."""
     if device == "cuda":
+        from service.inference.onnx_runtime import OnnxSession
+
         session = OnnxSession(weights.path, network, device, threads)
         if warm:
             warm_up(network, session)
@@ -124,6 +88,8 @@ def load_batcher(
 
 def _on_cpu(network: spec.NetworkSpec, path: Path, precision: WantedPrecision, threads: int, at_once: int) -> Session:
     if not HAS_OPENVINO:
+        from service.inference.onnx_runtime import OnnxSession
+
         return OnnxSession(path, network, "cpu", threads // at_once)
     from service.inference import openvino
 
@@ -133,7 +99,9 @@ def _on_cpu(network: spec.NetworkSpec, path: Path, precision: WantedPrecision, t
 def _runtime(device: ChosenDevice, precision: WantedPrecision) -> dict[str, str]:
     """What a report says of it."""
     if device == "cuda" or not HAS_OPENVINO:
-        return {"onnxruntime": ort.__version__}
+        from service.inference import onnx_runtime
+
+        return {"onnxruntime": onnx_runtime.VERSION}
     from service.inference import openvino
 
     return {"openvino": openvino.VERSION, "arithmetic": openvino.arithmetic(precision)}

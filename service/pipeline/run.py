@@ -62,19 +62,12 @@ def clean(
     Raises CleanplateError kinds, and then leaves no target behind.
     """
     info = probe(source, limits)
-    job = _Job(source, target, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
-    with job.step("locate"):
-        candidates, timeline = job.locate(request)
-    marks: list[Placement] = []
+    job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
+    marks, timeline = job.find(request)
     samples: tuple[Sample, ...] = ()
-    if candidates:
-        with job.step("measure"):
-            found = join_pieces(job.measure(candidates, timeline), job.decisions)
-        with job.step("bound"):
-            marks = job.bound(found, timeline)
     with job.step("remove" if marks else "copy"):
         if marks:
-            samples = job.remove(marks, timeline)
+            samples = job.remove(marks, timeline, target)
         else:
             copy_untouched(source, target)
     if debug:
@@ -83,18 +76,37 @@ def clean(
     return Report(info, tuple(marks), timeline, job.figures(timeline.frames), versions() | networks.versions, samples)
 
 
+def detect(
+    source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore
+) -> tuple[Placement, ...]:
+    """The marks that `clean` would remove. Raises CleanplateError kinds."""
+    marks, _ = _Job(source, probe(source, limits), limits, networks, on_progress).find(request)
+    return tuple(marks)
+
+
 @dataclass
 class _Job:
     """One run's fixed values, and the time its steps took."""
 
     source: Path
-    target: Path
     info: VideoInfo
     limits: Limits
     networks: Networks
     on_progress: Listener
     decisions: Decisions = UNRECORDED
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def find(self, request: Request) -> tuple[list[Placement], Timeline]:
+        """The marks, from where they may be to their first and last frames."""
+        marks: list[Placement] = []
+        with self.step("locate"):
+            candidates, timeline = self.locate(request)
+        if candidates:
+            with self.step("measure"):
+                found = join_pieces(self.measure(candidates, timeline), self.decisions)
+            with self.step("bound"):
+                marks = self.bound(found, timeline)
+        return marks, timeline
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """First look: what there is to measure, and when each frame is shown."""
@@ -129,11 +141,11 @@ class _Job:
             counted = self._counted("bound", frames, timeline.frames)
             return find_extents(counted, self.info, marks, timeline.frames, self.decisions)
 
-    def remove(self, marks: list[Placement], timeline: Timeline) -> tuple[Sample, ...]:
+    def remove(self, marks: list[Placement], timeline: Timeline, target: Path) -> tuple[Sample, ...]:
         """Fourth look: every frame to the encoder, clean; a few of them are kept, small, to be looked at."""
         inpainter = Inpainter(self.networks.inpainter, marks, self.info)
         sampler = FrameSampler(marks, self.info)
-        with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, self.target, self.info) as encoder:
+        with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, sampler.watch):
                 encoder.write(frame)
         return sampler.samples

@@ -6,7 +6,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, shape_inference
 
-from service.inference.device import ChosenDevice, providers, session_options
+from service.inference.device import ChosenDevice, providers
+from service.inference.onnx_runtime import session_options
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 

@@ -9,7 +9,8 @@ from models.spec import NETWORKS, NetworkSpec
 from service.inference import trial
 from service.inference.batcher import BATCH_SIZES
 from service.inference.device import CPU, WantedPrecision
-from service.inference.session import Networks, OnnxSession, warm_up
+from service.inference.onnx_runtime import OnnxSession
+from service.inference.session import Networks, warm_up
 from tests.cuda.placement import picture_nodes, placed
 
 pytestmark = [

@@ -20,7 +20,7 @@ from models.preprocess import pull_push
 from models.registry import MANIFEST, entry, find
 from models.segmenter import Segmenter, SegmenterConfig
 from models.spec import INPAINTER, MATTE, NETWORKS, OPSET, SEGMENTER, NetworkSpec
-from service.inference.session import OnnxSession
+from service.inference.onnx_runtime import OnnxSession
 from tests.footage import scene
 
 WEIGHTS = MANIFEST.parent / "weights"

@@ -9,7 +9,7 @@ from models.references import REACH_FRAMES
 from models.registry import find
 from models.spec import INPAINTER
 from service.inference.batcher import BATCH_SIZES, Batcher, Session
-from service.inference.session import OnnxSession
+from service.inference.onnx_runtime import OnnxSession
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.remove import remove

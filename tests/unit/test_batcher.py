@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.spec import NetworkSpec, TensorSpec
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, BatchMetrics
 from service.inference.fake import FakeInpainter
-from service.inference.session import OnnxSession
+from service.inference.onnx_runtime import OnnxSession
 
 DEADLINE_SECONDS = 20
 

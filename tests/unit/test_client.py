@@ -1,5 +1,6 @@
-"""The client against the real native API, and against misbehaving services and networks."""
+"""Both clients, sync and async, against the real native API, and against services and networks that misbehave."""
 
+import asyncio
 import json
 import os
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from service import errors
 from service.api.native import FACADE
 from service.api.problems import problem_response
+from service.async_client import AsyncClient
 from service.client import Client
 from service.errors import (
     AccountBanned,
@@ -73,8 +76,37 @@ def there() -> Iterator[Host]:
         yield there
 
 
+class Awaited:
+    """An AsyncClient with the methods of Client: each is run to its end in one event loop."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._client.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._client.__aexit__(None, None, None))
+        self._runner.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *arguments, **named: self._runner.run(getattr(self._client, name)(*arguments, **named))
+
+
 def connected(url: str, key: str = "a key") -> Client:
     return Client(url, key, timeout_seconds=20, pauses_seconds=AT_ONCE)
+
+
+def connected_async(url: str, key: str = "a key") -> Awaited:
+    return Awaited(AsyncClient(url, key, timeout_seconds=20, pauses_seconds=AT_ONCE))
+
+
+@pytest.fixture(autouse=True, params=["sync", "async"])
+def _each_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "async":
+        monkeypatch.setitem(globals(), "connected", connected_async)
 
 
 # Submitting.
@@ -353,7 +385,7 @@ def test_too_many_requests_are_sent_again() -> None:
 )
 def test_invalid_urls_and_keys(url: str, key: str, kind: type[CleanplateError]) -> None:
     with pytest.raises(kind):
-        Client(url, key)
+        connected(url, key)
 
 
 def json_response(body: object, status: int = 200, headers: str = "") -> bytes:

@@ -14,7 +14,8 @@ from models.spec import INPAINTER, MATTE, NETWORKS, SEGMENTER, NetworkSpec
 from service.errors import ModelError
 from service.inference import session, trial
 from service.inference.batcher import Arrays
-from service.inference.session import Networks, OnnxSession
+from service.inference.onnx_runtime import OnnxSession
+from service.inference.session import Networks
 from tests.unit.test_batcher import TINY, tiny_onnx
 
 pytest.importorskip("openvino")
@@ -111,3 +112,16 @@ def test_the_first_callers_of_a_process_may_come_together() -> None:
     """Without care one process in ten hung for ever."""
     for _ in range(3):
         subprocess.run([sys.executable, "-c", FIRST], check=True, timeout=60, cwd=ROOT)
+
+
+def test_importing_it_sets_nothing_up() -> None:
+    code = """
+import numpy, openvino
+
+def refuse(*_):
+    raise AssertionError("a tensor was made at import")
+
+openvino.Tensor = refuse
+import service.inference.openvino
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)

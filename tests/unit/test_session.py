@@ -17,7 +17,8 @@ from service.errors import ModelError, RequestError
 from service.inference import fake, folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays
 from service.inference.device import CPU, CUDA, ChosenDevice, WantedPrecision, choose_device, choose_precision, providers
-from service.inference.session import HAS_OPENVINO, Networks, OnnxSession, find, warm_up
+from service.inference.onnx_runtime import OnnxSession
+from service.inference.session import HAS_OPENVINO, Networks, find, warm_up
 from tests.cuda.placement import picture_nodes, placed
 from tests.unit.test_batcher import TINY, tiny_onnx
 

@@ -13,13 +13,13 @@ from PIL import Image
 
 from models.arrays import Bytes
 from service.errors import CleanplateError
+from service.pipeline import report
 from service.pipeline.picture.orientation import displayed_box, displayed_size
 from service.pipeline.report.chart import Bar, Chart, chart, clock, end_seconds
 from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import Interval, intervals
 from service.pipeline.report.report import FileResult, MarkSummary, Report, data_address, png_address
 
-PACKAGE: Final = "service.pipeline.report"
 TEMPLATE: Final = "page.html"
 MAX_ROWS: Final = 60  # of the table of intervals
 MAX_FILES_WITH_PICTURES: Final = 20  # their pictures take about 2 MB each
@@ -109,7 +109,7 @@ class _Section:
 @cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(resources.files(PACKAGE).joinpath(TEMPLATE).read_text(encoding="utf-8"))
+    return environment.from_string(resources.files(report).joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
 
 def _section(result: FileResult, number: int) -> _Section:

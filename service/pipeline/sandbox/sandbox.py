@@ -23,7 +23,7 @@ Message = dict[str, Any]
 Task = Callable[["Channel", Message], None]
 
 MAX_MESSAGE_BYTES = 2**20  # the largest real message describes a video in less than 2 kB
-CHILD_MAIN = "from service.pipeline.sandbox.sandbox import run_task; run_task()"
+CHILD_MAIN = f"from {__name__} import run_task; run_task()"
 THREADS = max(1, min(8, os.cpu_count() or 1))  # of a decoder or encoder; each takes address space, which is limited
 CHILD_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # unused threads would only reserve memory

@@ -1,0 +1,134 @@
+"""The client of the native API for `async` programs, on asyncio or trio: `Client` with each request awaited."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import anyio
+import httpx
+
+from service.pipeline.io.whole_file import whole_file
+from service.remote_job import EventReader, RemoteJob, error_of, ignore, job_of
+from service.remote_order import (
+    JOBS,
+    PAUSES_SECONDS,
+    TIMEOUT_SECONDS,
+    WORTH_ANOTHER_TRY,
+    Order,
+    connection,
+    path_of,
+    pause_seconds_after,
+    unreachable,
+)
+from service.timed_box import TimedBox
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """One account's view of a service, for `async with`; it retries and raises as `Client` does, and may be cancelled at any await."""
+
+    def __init__(
+        self, base_url: str, key: str, timeout_seconds: float = TIMEOUT_SECONDS, pauses_seconds: Sequence[float] = PAUSES_SECONDS
+    ) -> None:
+        self._http = httpx.AsyncClient(**connection(base_url, key, timeout_seconds))
+        self._pauses_seconds = pauses_seconds
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._http.aclose()
+
+    async def submit(
+        self,
+        source: str,
+        *,
+        mask: str | None = None,
+        boxes: Sequence[TimedBox] = (),
+        classes: Collection[str] = ("overlay",),
+        detect: bool | None = None,
+        remove_audio: bool = False,
+        callback_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> RemoteJob:
+        """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
+
+        The same `idempotency_key` with the same arguments returns the job that the first call made.
+        """
+        order = Order.of(source, mask, boxes, classes, detect, remove_audio, callback_url, idempotency_key)
+        return await self._tried(lambda: self._post(order))
+
+    async def get(self, job_id: str) -> RemoteJob:
+        """The job as it is now. Raises UnknownJob."""
+        return await self._tried(lambda: self._get(job_id))
+
+    async def wait(self, job_id: str, on_progress: Callable[[RemoteJob], object] = ignore) -> RemoteJob:
+        """Wait until the job has ended, well or not, and return it. `on_progress` is called at each change, and may raise to stop waiting.
+
+        Changes come as events; where these do not come through, the job is asked for now and then.
+        """
+        job = await self.get(job_id)
+        while not job.ended:
+            on_progress(job)
+            async with aclosing(self._news(job)) as changes:
+                async for news in changes:
+                    on_progress(news)
+            job = await self.get(job_id)
+            if not job.ended:
+                await anyio.sleep(self._pauses_seconds[-1])
+        on_progress(job)
+        return job
+
+    async def download(self, job_id: str, target: str | Path) -> None:
+        """Write the job's result to `target`, which appears whole or not at all. Raises the failure of a job that has none."""
+        if error := (await self.get(job_id)).error:
+            raise error
+        with whole_file(Path(target)) as unfinished:
+            await self._tried(lambda: self._download(job_id, unfinished))
+
+    async def _post(self, order: Order) -> RemoteJob:
+        with order.opened() as arguments:
+            return job_of(await self._http.post(JOBS, **arguments))
+
+    async def _get(self, job_id: str) -> RemoteJob:
+        return job_of(await self._http.get(path_of(job_id)))
+
+    async def _download(self, job_id: str, unfinished: Path) -> None:
+        async with self._http.stream("GET", f"{path_of(job_id)}/result", follow_redirects=True) as response:
+            if not response.is_success:
+                await response.aread()
+                raise error_of(response)
+            async with await anyio.open_file(unfinished, "wb") as file:
+                async for part in response.aiter_bytes():
+                    await file.write(part)
+
+    async def _news(self, job: RemoteJob) -> AsyncGenerator[RemoteJob]:
+        """The job after each event that changes it, as long as it runs and events come."""
+        try:
+            async with self._http.stream("GET", f"{path_of(job.id)}/events") as response:
+                if response.status_code != httpx.codes.OK:
+                    return
+                reader = EventReader(job)
+                async for line in response.aiter_lines():
+                    changed = reader.read(line)
+                    if reader.job.ended:
+                        return
+                    if changed:
+                        yield reader.job
+        except (httpx.HTTPError, TypeError, ValueError):
+            return  # `wait` asks for the job next, and raises what is wrong
+
+    async def _tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What the attempt returns, at the first time or a later one."""
+        for pause_seconds in self._pauses_seconds:
+            try:
+                return await attempt()
+            except WORTH_ANOTHER_TRY as error:
+                await anyio.sleep(pause_seconds_after(error, pause_seconds))
+        try:
+            return await attempt()
+        except httpx.HTTPError as error:
+            raise unreachable(self._http.base_url) from error

@@ -1,0 +1,151 @@
+"""What a program does with Cleanplate: clean a file, or find its marks. `cleanplate` exports it; `cleanplate clean` is built on it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from service import settings
+from service.certificate import command_signer
+from service.errors import RequestError
+from service.inference.session import Networks
+from service.pipeline import run
+from service.pipeline.io.whole_file import whole_file
+from service.pipeline.placement import Placement
+from service.pipeline.provenance.provenance import mark_removed, sign_in_place
+from service.pipeline.provenance.signer import Signer
+from service.pipeline.report.report import Report
+from service.pipeline.request import CLASSES, Request
+from service.pipeline.video import Limits
+from service.settings import Device
+from service.timed_box import TimedBox
+
+AnyPath = str | PathLike[str]
+
+
+def clean(
+    source: AnyPath,
+    target: AnyPath,
+    *,
+    boxes: Sequence[TimedBox] = (),
+    mask: AnyPath | None = None,
+    classes: Collection[str] = ("overlay",),
+    detect: bool | None = None,
+    networks: Networks | None = None,
+    limits: Limits | None = None,
+    on_progress: run.Listener = run.ignore,
+    debug: AnyPath | None = None,
+) -> Report:
+    """Write the clean plate of a video or an image to `target`, and return what was found and done.
+
+    Without boxes or a mask it looks for marks of `classes`; `detect=True` looks for them as well. A video without a mark is copied as
+    it is. An existing target is replaced; on an error nothing is written. What is not given, the limits of an input and who signs the
+    output come from the `CLEANPLATE_*` settings, as for the command.
+
+    boxes: what to remove, in pixels or fractions of the displayed picture, for some seconds or all.
+    mask: an image or a video, white where something is to be removed.
+    networks: of `load_networks`, for more than one file; else they are loaded for this call.
+    on_progress: called after each frame of each step, in this thread; it may raise to stop.
+    debug: a folder for a contact sheet and a before/after picture.
+
+    Raises a `CleanplateError`: an `InputError` for the source, a `RequestError` for an argument or a missing runtime, `DecodeFailed`,
+    `ModelError`, `EncodeFailed`, or a `SettingsError`.
+    """
+    request = request_of(boxes, mask, classes, detect)
+    source, target = _existing(source), Path(target)
+    if target.exists() and target.samefile(source):
+        raise RequestError(f"{target.name} would overwrite its source; choose another target")
+    chosen = settings.read()
+    with _loaded(networks) as loaded:
+        tools = Tools(loaded, limits or chosen.limits, command_signer(chosen))
+        return clean_file(source, target, request, tools, on_progress, Path(debug) if debug else None)
+
+
+def detect(
+    source: AnyPath,
+    *,
+    boxes: Sequence[TimedBox] = (),
+    mask: AnyPath | None = None,
+    classes: Collection[str] = ("overlay",),
+    detect: bool | None = None,
+    networks: Networks | None = None,
+    limits: Limits | None = None,
+    on_progress: run.Listener = run.ignore,
+) -> tuple[Placement, ...]:
+    """The marks that `clean` would remove with these arguments: each with its box, first and last frame, mask, opacity and colour.
+
+    Boxes are in pixels of the coded picture, before rotation. No placements: no mark was found. Raises as `clean` does.
+    """
+    request = request_of(boxes, mask, classes, detect)
+    source, chosen = _existing(source), settings.read()
+    with _loaded(networks) as loaded:
+        return run.detect(source, request, loaded, limits or chosen.limits, on_progress)
+
+
+def load_networks(device: Device | None = None) -> Networks:
+    """The networks of the settings, loaded once for any number of files and threads; `close()` ends their threads.
+
+    device: "auto", "cpu" or "cuda"; else the setting. Raises RequestError where no runtime is installed or CUDA is absent, ModelError
+    for weights that are missing or damaged.
+    """
+    chosen = settings.read()
+    return Networks.load(device or chosen.device, weights=chosen.weights, precision=chosen.precision)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What each file of a program is cleaned with. No signer: the output is not signed."""
+
+    networks: Networks
+    limits: Limits
+    signer: Signer | None
+
+
+def clean_file(
+    source: Path, target: Path, request: Request, tools: Tools, on_progress: run.Listener = run.ignore, debug: Path | None = None
+) -> Report:
+    """Clean one file, sign it, and let it appear at `target`, whose folder is made. Raises CleanplateError kinds."""
+    _make_folder(target.parent)
+    with whole_file(target) as unsigned:
+        report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug)
+        edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
+        return replace(report, provenance=sign_in_place(source, unsigned, edits, tools.signer))
+
+
+def request_of(
+    boxes: Sequence[TimedBox] = (),
+    mask: AnyPath | None = None,
+    classes: Collection[str] = ("overlay",),
+    detect: bool | None = None,
+) -> Request:
+    """What is asked of the pipeline: boxes and a mask stand in for detection, unless that is asked for too. Raises RequestError."""
+    path = None if mask is None else _existing(mask)
+    if unknown := sorted(set(classes) - set(CLASSES)):
+        raise RequestError(f"unknown class '{','.join(unknown)}'; choose from {', '.join(CLASSES)}")
+    kinds = frozenset(kind for kind in CLASSES if kind in classes)
+    return Request(tuple(boxes), path, kinds, not (boxes or path) if detect is None else detect)
+
+
+@contextmanager
+def _loaded(networks: Networks | None) -> Iterator[Networks]:
+    """These networks, or the settings' for the length of the block."""
+    if networks is not None:
+        yield networks
+        return
+    with closing(load_networks()) as loaded:
+        yield loaded
+
+
+def _existing(path: AnyPath) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise RequestError(f"{path.name}: no such file")
+    return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"cannot make the folder {folder.name}: {(error.strerror or 'unknown').lower()}") from error
