@@ -19,6 +19,7 @@ ITERATIONS = 4  # each estimates the scene with the opacity of the one before
 DETAIL_NOISE = 1e-4  # mean square of the detail that H.264 leaves in a flat scene
 COLOUR_RIDGE = 0.003  # share added to the colour's normal equations: in a scene of one shade, opacity and colour are ambiguous
 OPACITY_LIMIT = 0.95
+PRIOR_SHARE = 0.02  # of a square of pixels: the weight of the overall mean in a local mean of known pixels
 SCALE_RANGE = (0.1, 3.0)
 MAX_VALUES = 2_000_000  # pixels of all frames together; with more, frames are skipped
 CORRELATED_PIXELS = 12.0  # neighbouring pixels and frames whose errors are correlated
@@ -79,14 +80,14 @@ def local_mean(values: Array, width: int) -> Array:
     return np.stack([local_mean(value, width) for value in values])
 
 
-def mean_of_known(values: Array, known: Array, width: int, prior_share: float) -> Array:
+def mean_of_known(values: Array, known: Array, width: int) -> Array:
     """Average (..., h, w) over the known pixels, where `known` (h, w) is 1, of squares of `width` pixels.
 
-    `prior_share`: weight of the mean of all known pixels, as a share of a square; it decides where a square has few known ones.
+    Where a square has few known pixels the mean of all of them decides: it has the weight of PRIOR_SHARE of a square.
     """
     weighted = values * known
     overall = weighted.sum((-2, -1), keepdims=True) / max(float(known.sum()), 1.0)
-    mean: Array = (local_mean(weighted, width) + prior_share * overall) / (local_mean(known, width) + prior_share)
+    mean: Array = (local_mean(weighted, width) + PRIOR_SHARE * overall) / (local_mean(known, width) + PRIOR_SHARE)
     return mean.astype(np.float32, copy=False)
 
 

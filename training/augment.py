@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.measure.edge_alpha import EDGE_DEPTH_PIXELS, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
+from service.pipeline.measure.edge_alpha import EDGE_DEPTH_PIXELS
+from service.pipeline.measure.noise import MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -17,7 +17,7 @@ from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
 
 MIN_PROBABILITY = 0.5  # a pixel above this probability counts as detected
-MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a confirmed track needs
+MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a track or a mark needs: true ones were seen down to 0.7
 MIN_CONFIDENCE_AT_ENDS = 0.76  # the same for a track that includes the first or last sample of the video, however short it is
 # Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
 SAME_MARK_IOU = 0.65

@@ -16,7 +16,7 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
-from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE
+from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
 from service.pipeline.measure.opacity import OpacityFit
 from service.pipeline.picture.morphology import dilate
 
@@ -25,11 +25,8 @@ INDEPENDENT_FRAMES: Final = 5.0  # crops whose errors are independent: over a st
 FULL_COVERAGE_SHARE: Final = 0.95  # of the predicted level: above it a pixel is all mark
 COLOUR_ERROR: Final = 0.12  # standard deviation, in [0, 1], of the predicted colour's error
 SHADE_ERROR: Final = 0.05  # the same of a colour that was fitted together with the opacity
-MIN_OPACITY_SIGMA: Final = 0.02  # of the opacity: the prediction is not more exact
 MIN_SOLVED_SIGMA: Final = 0.06  # of the opacity: the solution is not more exact, when its gain is estimated
 HEAVY_TAIL_FACTOR: Final = 1.3  # mean square of a fill's errors over the fourth power of the mean of their fourth roots
-SURROUNDINGS_KERNEL_PIXELS: Final = 31  # side of the square around a pixel over which a fill's error is estimated
-SURROUNDINGS_PRIOR_SHARE: Final = 0.02  # of that square: with fewer known pixels the estimate over the whole crop takes over
 MIN_GAIN: Final = 0.25  # share of a fill's variance that un-blending must remove
 FILL_DILATION_PIXELS: Final = 1  # around a part, filled with it
 TRIAL_DILATION_PIXELS: Final = 3  # around a part: in the pixels between the two, where the truth is known, a fill is tried
@@ -88,5 +85,5 @@ def _fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
     )
     beside = (dilate(part, TRIAL_DILATION_PIXELS) & ~dilate(part, FILL_DILATION_PIXELS)).astype(np.float32)
     roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # over roots a letter that was missed hardly counts
-    mean_root = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_PRIOR_SHARE)
+    mean_root = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS)
     return fills, (HEAVY_TAIL_FACTOR * mean_root**4 + FILL_NOISE**2).astype(np.float32)

@@ -8,19 +8,19 @@ from models.arrays import Floats, Mask
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, opacity_level
+from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.opacity import SURE_PROBABILITY
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate
 
 MIN_OPACITY = 0.06  # below it a pixel shows nothing of the mark
-MIN_PROBABILITY = 0.3  # from here on a pixel belongs to the mark if the matte network sees it too
+MIN_PROBABILITY = 0.3  # from here on a pixel may belong to the mark; the matte network decides
 CERTAIN_PROBABILITY = 0.85  # from here on it does in any case: eyes and counters that only darken the scene
 MIN_MISSED_SHARE = 0.6  # of the mark's level: with as much opacity and a small sigma, a pixel that the segmenter missed belongs to the mark
 MAX_MISSED_SIGMA = 0.4  # of the pixel's opacity: the small sigma of such a pixel
 MAX_SIGMA_RATIO = 2.0  # times the sigma of the most certain quarter of a faint mark
 MIN_EDGE_SHARE = 0.15  # of the mark's level: fainter pixels lie beyond its edge
 MIN_BOX_SHARE = 0.02  # of a person's box: if less of it is found to be mark, all of it is removed
-CODEC_SPREAD_PIXELS = 2  # by which H.264 carries a mark beyond its edge
 
 
 def mask_of(probability: Floats, model: MarkModel) -> Mask:
@@ -48,7 +48,7 @@ def _drop_uncertain(mask: Mask, model: MarkModel) -> Mask:
 def restrict_to_box(candidate: Candidate, model: MarkModel, notes: Notes = UNNOTED) -> MarkModel:
     """The mark found inside a person's box; or the whole box, as opaque, where next to nothing was found."""
     given = candidate.probability > 0.5
-    found = dilate(model.pixels, CODEC_SPREAD_PIXELS) & given
+    found = dilate(model.pixels, WIDE_PIXELS) & given
     enough = bool(found.sum() >= MIN_BOX_SHARE * given.sum())
     share = float(found.sum() / max(given.sum(), 1))
     notes("share of the box that is mark", share, MIN_BOX_SHARE, "kept" if enough else "filled: the whole box")

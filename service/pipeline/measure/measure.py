@@ -20,6 +20,7 @@ from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
 from service.pipeline.measure.edge_alpha import unblend_edges
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of, restrict_to_box
+from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe
 from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity, predict_matte
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
@@ -29,7 +30,6 @@ from service.pipeline.placement import Box, bounding_box, intersect, shared_slic
 from service.pipeline.video import Frame, VideoInfo
 
 MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: a smaller find is a detail of the scene
-MIN_OPACITY_SIGMA = 0.02  # of the opacity: a smaller sigma does not give a tile more weight
 
 
 @dataclass(frozen=True, eq=False)

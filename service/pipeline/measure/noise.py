@@ -13,3 +13,7 @@ EDGE_CODEC_NOISE: Final = 0.02  # standard deviation of a pixel beside a mark's 
 CONTRAST_CODEC_NOISE: Final = 0.006  # standard deviation of a pixel, the same inside a mark and outside
 NEIGHBOUR_CODEC_NOISE: Final = 0.012  # standard deviation of the difference between neighbours; the scene's texture adds to it
 FILL_NOISE: Final = 0.01  # standard deviation of a fill's error where the scene is flat
+
+# How local conditions are estimated.
+SURROUNDINGS_KERNEL_PIXELS: Final = 31  # side of the square around a pixel over which a fill's error, or a mark's presence, is averaged
+MIN_OPACITY_SIGMA: Final = 0.02  # of the opacity: no prediction is treated as more exact

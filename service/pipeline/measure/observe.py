@@ -6,6 +6,7 @@ from models.arrays import Floats
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.segment import long_exposures, mark_probability
+from service.pipeline.locate.track import MIN_CONFIDENCE
 from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled, UserMask
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import Crops, to_float
@@ -18,8 +19,6 @@ from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
 from service.pipeline.picture.morphology import dilate, dilate_by
 
-MIN_CONFIDENCE = 0.63  # of a mark, 0 to 1: true ones were seen down to 0.7; four held-out clips without a mark have no candidate at all
-MIN_COARSE_PROBABILITY = 0.3  # in the shrunken picture: the mark is looked for near such pixels
 MIN_PROBABILITY_BESIDE = 0.7  # at native size, where the shrunken picture showed nothing
 MIN_COARSE_WEIGHT = 0.25  # of the shrunken picture's probability; 1 if that was at native size
 ABSENT_SCORE_SHARE = 0.3  # of its usual score: with less, a static mark is absent from a frame
@@ -75,7 +74,7 @@ def _is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
 def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher) -> Floats:
     """Mark probability (h, w) at native size, averaged over the crops (N, 3, h, w), near where the shrunken picture showed the mark."""
     native = mark_probability(long_exposures(crops), segmenter, frozenset({candidate.kind})).mean(0)
-    coarse = candidate.probability > MIN_COARSE_PROBABILITY
+    coarse = candidate.probability > MIN_PROBABILITY
     near = dilate(coarse, CONTEXT_PIXELS)
     beside = dilate_by(coarse, CONTEXT_PIXELS, coarse.shape[1])  # a thin word may be lost in the shrunken picture
     match candidate.origin:

@@ -14,7 +14,7 @@ from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
-from service.pipeline.measure.noise import UNBLENDED_NOISE
+from service.pipeline.measure.noise import SURROUNDINGS_KERNEL_PIXELS, UNBLENDED_NOISE
 from service.pipeline.measure.opaque import (
     DENSE_LEVEL,
     MAX_RESIDUAL_RATIO,
@@ -35,9 +35,6 @@ MAX_LEVEL_CORRECTION = 2.0  # factor, either way: the matte network's level is n
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much
 MIN_FRAMES = 8  # crops that are needed to see whether a mark changes
 ANIMATION_REACH_PIXELS = 10  # around the mask, filled as well: an animated outline may be there at times
-RING_KERNEL_PIXELS = 31  # side of the square around a pixel, over which a fill's error and the mark's presence are estimated
-RING_PRIOR_SHARE = 0.02  # of that square: with fewer known pixels the estimate over the whole crop takes over
-RING_KERNEL = (RING_KERNEL_PIXELS, RING_KERNEL_PIXELS)
 MIN_LOCAL_PRESENCE = 0.5  # of the mark's effect in that square: with less, this part of it is not in the frame
 FILL_NOISE_FACTOR = 4.0  # times a fill's variance: a smaller variance is the scene's
 
@@ -234,7 +231,7 @@ def _variation_over(marked_crops: Floats, model: MarkModel) -> Floats:
     """
     wide = dilate(model.mask > 0, ANIMATION_REACH_PIXELS)
     opacity = np.minimum(model.opacity * model.mask, np.float32(0.96))
-    known = np.square(1 - opacity) * wide
+    known, kernel = np.square(1 - opacity) * wide, (SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS)
     weights, total, squares, noise = np.zeros((4, *model.mask.shape), np.float32)
     for crop in marked_crops:
         fill = fill_hole(crop, wide)
@@ -243,9 +240,9 @@ def _variation_over(marked_crops: Floats, model: MarkModel) -> Floats:
         residual = crop - fill - opacity * effect
         offset = cv2.GaussianBlur((residual * effect).sum(0) / power, (3, 3), 0)
         error = np.sqrt(np.square(residual).sum(0)) / (1 - opacity)
-        fill_power = mean_of_known(np.sqrt(error), known, RING_KERNEL_PIXELS, RING_PRIOR_SHARE) ** 4
-        shown = cv2.blur(((crop - fill) * opacity * effect).sum(0), RING_KERNEL)
-        expected = cv2.blur(np.square(opacity * effect).sum(0), RING_KERNEL)
+        fill_power = mean_of_known(np.sqrt(error), known, SURROUNDINGS_KERNEL_PIXELS) ** 4
+        shown = cv2.blur(((crop - fill) * opacity * effect).sum(0), kernel)
+        expected = cv2.blur(np.square(opacity * effect).sum(0), kernel)
         present = shown > MIN_LOCAL_PRESENCE * expected
         weights = weights + present * power
         total = total + present * power * offset

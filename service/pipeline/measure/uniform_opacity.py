@@ -12,6 +12,7 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, crop_model, opacity_level, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import label_boundary
+from service.pipeline.measure.mask import MIN_PROBABILITY
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate, erode
 from service.pipeline.placement import Box, bounding_box
@@ -34,7 +35,6 @@ NONUNIFORM_SIGMA_FACTOR: Final = 2.0  # times the predicted sigma, where the opa
 MIN_OPACITY_SIGMA: Final = 0.01  # of the opacity: a smaller sigma does not give a pixel more weight
 WINDOW_CONTEXT_PIXELS: Final = 24  # around all that may be mark: the window in which it is segmented again
 MAX_WINDOW_PIXELS: Final = 600_000  # of a window: about a second of processor time for each 100,000
-MIN_PROBABILITY: Final = 0.3  # above it a pixel may be mark
 MAX_LOG_ODDS: Final = 3.0  # of the segmenter, and of the matte network
 PREDICTED_WEIGHT: Final = 0.5  # of the matte network's log odds: they come from the same pixels as the boundary
 PREDICTED_ERROR: Final = 0.1  # of the level: standard deviation of the prediction's error, in addition to its sigma

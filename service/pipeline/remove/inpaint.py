@@ -25,7 +25,6 @@ from service.pipeline.video import Frame, VideoInfo
 MIN_SHARED_PIXELS = 64  # pixels of the scene that both crops have to show for a change of light to be measured
 MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene
 LIGHT_KERNEL_PIXELS = 41  # side of the square over which a change of light is averaged
-LIGHT_PRIOR_SHARE = 0.02  # weight of the mean over the whole window, as a share of that square; matters where little of it is known
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def match_brightness(target: Floats, target_window: MarkWindow, crop: Floats, cr
     both_known = ((target_window.mask[0] < 0.5) & (crop_window.mask[0] < 0.5)).astype(np.float32)
     if both_known.sum() < MIN_SHARED_PIXELS:
         return crop
-    difference = mean_of_known(target - crop, both_known, LIGHT_KERNEL_PIXELS, LIGHT_PRIOR_SHARE)
+    difference = mean_of_known(target - crop, both_known, LIGHT_KERNEL_PIXELS)
     change = np.clip(difference, -MAX_LIGHT_CHANGE, MAX_LIGHT_CHANGE)
     matched: Floats = np.clip(crop + change * (1 - crop_window.opacity * crop_window.mask), 0, 1)
     return matched

@@ -19,7 +19,6 @@ MAX_HISTORY_WEIGHT = 0.4
 MAX_RING_CHANGE = 0.012
 MAX_PATCH_CHANGE = 0.05  # the same for the restored pixels, whose noise un-blending has amplified
 RING_KERNEL_PIXELS = 41  # side of the square over which the change of the surroundings is averaged
-RING_PRIOR_SHARE = 0.02  # weight of the mean over the whole window, as a share of that square; matters where little of the square is known
 PATCH_KERNEL_PIXELS = 7  # side of the square over which the change of the restored pixels is averaged
 
 
@@ -61,7 +60,7 @@ def gated_average(now: Floats, before: Floats, mask: Floats, mask_before: Floats
     """
     change = np.abs(now - before).mean(0)
     known = (1 - mask) * (1 - mask_before)
-    ring_change = mean_of_known(change, known, RING_KERNEL_PIXELS, RING_PRIOR_SHARE)
+    ring_change = mean_of_known(change, known, RING_KERNEL_PIXELS)
     patch_change = cv2.blur(change, (PATCH_KERNEL_PIXELS, PATCH_KERNEL_PIXELS))
     stillness = np.exp(-np.square(ring_change / MAX_RING_CHANGE) - np.square(patch_change / MAX_PATCH_CHANGE))
     weight = MAX_HISTORY_WEIGHT * opacity * stillness * mask * mask_before
