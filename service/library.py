@@ -47,7 +47,7 @@ def clean(
     mask: an image or a video, white where something is to be removed.
     networks: of `load_networks`, for more than one file; else they are loaded for this call.
     on_progress: called after each frame of each step, in this thread; it may raise to stop.
-    debug: a folder for a contact sheet and a before/after picture.
+    debug: a folder for a contact sheet, a before/after picture and `decisions.json`.
 
     Raises a `CleanplateError`: an `InputError` for the source, a `RequestError` for an argument or a missing runtime, `DecodeFailed`,
     `ModelError`, `EncodeFailed`, or a `SettingsError`.

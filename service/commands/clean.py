@@ -42,7 +42,7 @@ ReportFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Write a report: .html, .json, or .png (one input only)."),
 ]
-Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet and a before/after picture to this folder.")]
+Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet, a before/after picture and decisions.json here.")]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Print timings even if the output is not a terminal, and a traceback for errors.")
 ]

@@ -90,7 +90,7 @@ def track(detections: Iterable[Detection], decisions: Decisions = UNRECORDED) ->
     tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
     confirmed = [t for t in tracks if _persists(t, first_frame, last_frame, samples)]
     unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
-    _note_tracks(tracks, confirmed, unconfirmed, decisions)
+    _note_tracks(tracks, confirmed, unconfirmed, min(MIN_SAMPLES, samples), decisions)
     return confirmed + unconfirmed
 
 
@@ -179,7 +179,7 @@ def _min_iou(stable_samples: int) -> float:
     return SAME_LINE_IOU if stable_samples >= STABLE_SAMPLES else SAME_MARK_IOU
 
 
-def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], decisions: Decisions) -> None:
+def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], min_samples: int, decisions: Decisions) -> None:
     """Note of every track whether it was kept, with its detections and its confidence."""
     possible = [id(t.probability_sum) for t in unconfirmed]
     for number, one in enumerate(tracks):
@@ -192,5 +192,5 @@ def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[
             else "dropped: too brief or too uncertain"
         )
         place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
-        notes("samples that show it", one.detection_count, MIN_SAMPLES, f"{outcome}: {place}")
+        notes("samples that show it", one.detection_count, min_samples, f"{outcome}: {place}")
         notes("confidence", one.confidence, MIN_CONFIDENCE, outcome)

@@ -50,6 +50,12 @@ def weigh_evidence(crops: Floats, model: MarkModel, parts: Sequence[MarkModel], 
     for number, level in enumerate(levels):
         notes.of_part(number)("predicted opacity level", level, DENSE_LEVEL, "dense" if level > DENSE_LEVEL else "not dense")
     if max(levels) < DENSE_LEVEL or is_still(crops):
+        notes(
+            "highest predicted opacity level of its parts",
+            max(levels),
+            DENSE_LEVEL,
+            "opaque" if max(levels) > DENSE_LEVEL else "translucent",
+        )
         return [Evidence.OPAQUE if max(levels) > DENSE_LEVEL else Evidence.TRANSLUCENT] * len(parts)
     fills = np.stack([fill_hole(crop, model.pixels) for crop in crops])
     shares = [transmittance(crops, fills, part.pixels) for part in parts]
@@ -62,6 +68,10 @@ def weigh_evidence(crops: Floats, model: MarkModel, parts: Sequence[MarkModel], 
         if level > DENSE_LEVEL and share is not None and share < MAX_OPAQUE_TRANSMITTANCE
     ]
     min_level = SIMILAR_LEVEL_SHARE * min(opaque_levels, default=np.inf)
+    for number, level in enumerate(levels):
+        if opaque_levels:
+            outcome = "opaque" if level > min_level else "not opaque for that"
+            notes.of_part(number)("predicted opacity level, beside an opaque part", level, min_level, outcome)
     unproven = [Evidence.UNKNOWN if share is None else Evidence.TRANSLUCENT for share in shares]
     return [Evidence.OPAQUE if level > min_level else other for level, other in zip(levels, unproven, strict=True)]
 
