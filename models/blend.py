@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from models.arrays import Floats
 
 ITERATIONS = 4  # each estimates the scene with the opacity of the one before
 DETAIL_NOISE = 1e-4  # mean square of the detail that H.264 leaves in a flat scene
@@ -30,11 +29,11 @@ class Blend:
     """scale: factor for the assumed opacity. shift: (3,) added to the assumed colour. error: standard deviation of `scale`, at most 1."""
 
     scale: float
-    shift: Array
+    shift: Floats
     error: float
 
 
-def fit_blend(crops: Array, opacity: Array, colour: Array, start: float = 1.0) -> Blend:
+def fit_blend(crops: Floats, opacity: Floats, colour: Floats, start: float = 1.0) -> Blend:
     """Fit the factor and the shift with which a mark of this shape explains the crops.
 
     crops: (N, 3, h, w) float32 RGB in [0, 1] with the mark. opacity: (h, w) in [0, 1], correct up to a factor. colour: (3, h, w) in
@@ -52,13 +51,13 @@ def fit_blend(crops: Array, opacity: Array, colour: Array, start: float = 1.0) -
     return blend
 
 
-def subsample(crops: Array, max_count: int) -> Array:
+def subsample(crops: Floats, max_count: int) -> Floats:
     """At most `max_count` of the crops (N, ...), evenly spaced."""
-    chosen: Array = crops[np.unique(np.linspace(0, len(crops) - 1, min(max_count, len(crops))).round().astype(int))]
+    chosen: Floats = crops[np.unique(np.linspace(0, len(crops) - 1, min(max_count, len(crops))).round().astype(int))]
     return chosen
 
 
-def detail_pixels(opacity: Array) -> int:
+def detail_pixels(opacity: Floats) -> int:
     """Side in pixels, odd, of the local mean that separates detail: a little wider than the strokes of the mark (h, w)."""
     mask = opacity > 0.3 * float(opacity.max())
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
@@ -66,32 +65,32 @@ def detail_pixels(opacity: Array) -> int:
     return 2 * int(np.clip(round(0.9 * thickness), 3, 12)) + 1
 
 
-def local_scene(crops: Array, opacity: Array, colour: Array, width: int) -> tuple[Array, Array]:
+def local_scene(crops: Floats, opacity: Floats, colour: Floats, width: int) -> tuple[Floats, Floats]:
     """The un-blended crops (N, 3, h, w), and their local mean (N, 3, h, w): the scene under and around the mark without its detail."""
     a = np.clip(opacity, 0, OPACITY_LIMIT)
     unblended = np.clip((crops - a * colour) / (1 - a), -0.2, 1.2)
     return unblended.astype(np.float32, copy=False), np.stack([local_mean(crop, width) for crop in unblended])
 
 
-def local_mean(values: Array, width: int) -> Array:
+def local_mean(values: Floats, width: int) -> Floats:
     """Average (..., h, w) over squares of `width` pixels."""
     if values.ndim == 2:
         return cv2.blur(values, (width, width)).astype(np.float32, copy=False)
     return np.stack([local_mean(value, width) for value in values])
 
 
-def mean_of_known(values: Array, known: Array, width: int) -> Array:
+def mean_of_known(values: Floats, known: Floats, width: int) -> Floats:
     """Average (..., h, w) over the known pixels, where `known` (h, w) is 1, of squares of `width` pixels.
 
     Where a square has few known pixels the mean of all of them decides: it has the weight of PRIOR_SHARE of a square.
     """
     weighted = values * known
     overall = weighted.sum((-2, -1), keepdims=True) / max(float(known.sum()), 1.0)
-    mean: Array = (local_mean(weighted, width) + PRIOR_SHARE * overall) / (local_mean(known, width) + PRIOR_SHARE)
+    mean: Floats = (local_mean(weighted, width) + PRIOR_SHARE * overall) / (local_mean(known, width) + PRIOR_SHARE)
     return mean.astype(np.float32, copy=False)
 
 
-def _neighbourhood(opacity: Array, width: int) -> Array | None:
+def _neighbourhood(opacity: Floats, width: int) -> Floats | None:
     """(h, w) of 0 and 1: the mark and the pixels near it; None if there is no mark."""
     mask = (opacity > 0.02).astype(np.float32)
     if not mask.any():
@@ -99,7 +98,7 @@ def _neighbourhood(opacity: Array, width: int) -> Array | None:
     return cv2.dilate(mask, np.ones((2 * width + 1, 2 * width + 1), np.uint8)).astype(np.float32, copy=False)
 
 
-def _regress(crops: Array, opacity: Array, colour: Array, area: Array, width: int, previous: Blend) -> Blend:
+def _regress(crops: Floats, opacity: Floats, colour: Floats, area: Floats, width: int, previous: Blend) -> Blend:
     """One weighted regression. Unknowns: the factor, and the three shifts times the factor."""
     shade = np.clip(colour + previous.shift[:, None, None], 0, 1)
     unblended, scene = local_scene(crops, np.minimum(previous.scale * opacity, 1), shade, width)

@@ -2,17 +2,15 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.blend import detail_pixels, fit_blend, local_scene
-
-Array = NDArray[np.float32]
 
 ANALYSIS_LONG_SIDE_PIXELS = 640
 SEGMENTER_FRAMES = 4
 
 
-def pull_push(values: Array, valid: Array) -> Array:
+def pull_push(values: Floats, valid: Floats) -> Floats:
     """Fill (H, W, C) where `valid` (H, W) is 0, from coarser and coarser averages of the valid pixels (Gortler et al. 1996)."""
     height, width = valid.shape
     weighted, weight = values * valid[..., None], valid
@@ -25,17 +23,17 @@ def pull_push(values: Array, valid: Array) -> Array:
         means = smaller.reshape(size[1], size[0], -1) / np.maximum(small_weight, 1e-6)[..., None]
         filled = pull_push(means.astype(np.float32, copy=False), np.minimum(small_weight * 4, 1).astype(np.float32, copy=False))
         coarse = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
-    result: Array = (valid[..., None] * values + (1 - valid[..., None]) * coarse).astype(np.float32)
+    result: Floats = (valid[..., None] * values + (1 - valid[..., None]) * coarse).astype(np.float32)
     return result
 
 
-def matte_statistics(marked: Array, probability: Array, unmarked: Array) -> Array:
+def matte_statistics(marked: Floats, probability: Floats, unmarked: Floats) -> Floats:
     """The matte network's input for one placement: statistics over its frames.
 
     marked: (N, 3, h, w) float32 RGB in [0, 1], crops from the placement's interval. probability: (h, w) in [0, 1] that a pixel is mark.
     unmarked: (M, 3, h, w) crops of the same place without the mark; M may be 0. Returns (MATTE_STATISTICS, h, w) float32.
     """
-    hole: Array = cv2.dilate((probability > 0.3).astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
+    hole: Floats = cv2.dilate((probability > 0.3).astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
     filled = np.stack([pull_push(crop.transpose(1, 2, 0), 1 - hole).transpose(2, 0, 1) for crop in marked])
     mean, around = marked.mean(0), filled.mean(0)
     grey, grey_around = marked.mean(1), filled.mean(1)
@@ -62,7 +60,7 @@ def matte_statistics(marked: Array, probability: Array, unmarked: Array) -> Arra
     return np.concatenate(rows).astype(np.float32)
 
 
-def tentative_blend(marked: Array, probability: Array) -> list[Array]:
+def tentative_blend(marked: Floats, probability: Floats) -> list[Floats]:
     """Fit one opacity level and one colour to the segmenter's mask with `models.blend`: eight maps (1, h, w).
 
     marked: (N, 3, h, w) in [0, 1]; probability: (h, w). The maps are: the opacity of each pixel given that colour and the local scene, the
@@ -80,24 +78,24 @@ def tentative_blend(marked: Array, probability: Array) -> list[Array]:
     return [m[None] for m in maps] + [np.full_like(probability, np.clip(level, 0, 3))[None] for level in levels]
 
 
-def opacity_of(colour: Array, marked: Array, scene: Array) -> Array:
+def opacity_of(colour: Floats, marked: Floats, scene: Floats) -> Floats:
     """The least-squares opacity (h, w) in [0, 1] of each pixel over all frames, given the mark's colour (3, 1, 1) and the scene.
 
     marked, scene: (N, 3, h, w) in [0, 1]. Its errors are those of the assumed scene times (1 - a) / a, so it is sharp where the pooled
     slope is not.
     """
-    result: Array = np.clip(_unclipped_opacity(colour, marked, scene), 0, 1).astype(np.float32, copy=False)
+    result: Floats = np.clip(_unclipped_opacity(colour, marked, scene), 0, 1).astype(np.float32, copy=False)
     return result
 
 
-def _unclipped_opacity(colour: Array, marked: Array, scene: Array) -> Array:
+def _unclipped_opacity(colour: Floats, marked: Floats, scene: Floats) -> Floats:
     """`opacity_of` without the clip to [0, 1]."""
     effect = colour - scene
-    explained: Array = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
+    explained: Floats = ((marked - scene) * effect).sum((0, 1)) / ((effect * effect).sum((0, 1)) + 1e-3 * len(marked))
     return explained
 
 
-def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[float, float, float, float, float]:
+def pooled_blend(marked: Floats, filled: Floats, probability: Floats) -> tuple[float, float, float, float, float]:
     """Uniform opacity and colour by linear regression: (opacity, red, green, blue, explained share of the variance), each in [0, 1].
 
     marked, filled: (N, 3, h, w) in [0, 1]; probability: (h, w). Under a mark I - B = a * w - a * B, so the slope of I - B against the
@@ -116,7 +114,7 @@ def pooled_blend(marked: Array, filled: Array, probability: Array) -> tuple[floa
     return opacity, float(colour[0]), float(colour[1]), float(colour[2]), max(explained, 0.0)
 
 
-def padded(array: Array, multiple: int) -> Array:
+def padded(array: Floats, multiple: int) -> Floats:
     """Pad (..., H, W) at the bottom and right to multiples of `multiple`, repeating the edges."""
     height, width = array.shape[-2:]
     grow = [(0, 0)] * (array.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]

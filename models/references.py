@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from models.arrays import Floats, Mask
 
 REACH_FRAMES = 32  # a more distant frame probably shows another scene
 OFFSETS = (2, 4, 7, 10, 14, 18, 23, 28, 32)  # frame distances that are searched, on both sides
@@ -49,17 +47,17 @@ class Reference:
 HiddenPixels = Callable[[Reference], Mask]  # the pixels (h, w) of a reference's crop that are marked or outside the picture
 
 
-def shrunk(grey: Array) -> Array:
+def shrunk(grey: Floats) -> Floats:
     """Shrink (h, w) to the size at which motion is measured; at least 8 pixels a side."""
     size = max(8, grey.shape[1] // SHRINK), max(8, grey.shape[0] // SHRINK)
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
 
 
 def shift_between(
-    one: Array,
-    other: Array,
-    known: Array,
-    shown: Array | None = None,
+    one: Floats,
+    other: Floats,
+    known: Floats,
+    shown: Floats | None = None,
     reach: int = REACH_PIXELS // SHRINK,
     max_residual: float = MAX_SHIFT_RESIDUAL,
 ) -> Shift:
@@ -87,7 +85,7 @@ def shift_between(
     return Shift(SHRINK * (y - reach + vertex(errors[:, x], y)), SHRINK * (x - reach + vertex(errors[y], x)), matched)
 
 
-def _differences(template: Array, other: Array, weight: Array, shown: Array) -> Array:
+def _differences(template: Floats, other: Floats, weight: Floats, shown: Floats) -> Floats:
     """Mean squared difference at every position of the template in `other`, over the pixels that both show; 1 where those are too few."""
     shared = _correlated(shown, weight)
     squares = _correlated(shown * other * other, weight) + _correlated(shown, weight * template * template)
@@ -96,18 +94,18 @@ def _differences(template: Array, other: Array, weight: Array, shown: Array) -> 
     return np.where(enough, np.maximum(sums, 0) / np.maximum(shared, 1), np.float32(1)).astype(np.float32, copy=False)
 
 
-def _correlated(picture: Array, template: Array) -> Array:
+def _correlated(picture: Floats, template: Floats) -> Floats:
     """The sum of products at every position of the template in the picture."""
     return cv2.matchTemplate(picture, template, cv2.TM_CCORR).astype(np.float32, copy=False)
 
 
-def _distance_penalty(reach: int) -> Array:
+def _distance_penalty(reach: int) -> Floats:
     """(2 * reach + 1) squared, growing from 0 with the distance: it keeps the shift of a flat picture at zero."""
     axis = np.arange(-reach, reach + 1, dtype=np.float32) / max(1, reach)
     return np.hypot(axis[:, None], axis[None, :]).astype(np.float32)
 
 
-def vertex(values: Array, place: int) -> float:
+def vertex(values: Floats, place: int) -> float:
     """Offset from the extremum at index `place` to the vertex of the parabola through it and its neighbours, in [-0.5, 0.5]."""
     if not 0 < place < len(values) - 1:
         return 0.0

@@ -2,9 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from models.arrays import Mask
 
 
 def dilate(mask: Mask, pixels: int) -> Mask:
