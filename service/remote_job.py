@@ -54,11 +54,11 @@ class RemoteJob:
 
 
 def ignore(_job: RemoteJob) -> None:
-    """Watch nothing."""
+    """Ignore progress."""
 
 
 def job_of(response: httpx.Response) -> RemoteJob:
-    """The job in an answer; raises what the answer says went wrong."""
+    """The job in a response. Raises the error that the response reports, or FetchRefused for a response of another kind."""
     if not response.is_success:
         raise error_of(response)
     try:
@@ -73,18 +73,18 @@ def job_of(response: httpx.Response) -> RemoteJob:
             result_url=result.get("url"),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise FetchRefused(f"{response.url.host} does not answer as this service does; is its address right?") from None
+        raise FetchRefused(f"{response.url.host} does not respond like this service; check its address") from None
 
 
 class EventReader:
-    """Reads server-sent events line by line, and keeps the job as the last one left it."""
+    """Reads server-sent events line by line and keeps the job's latest state."""
 
     def __init__(self, job: RemoteJob) -> None:
         self.job = job
         self._data = ""
 
     def read(self, line: str) -> bool:
-        """Whether the line ends an event that changes the job. Raises ValueError for data that is not one of our events."""
+        """Whether this line completes an event that changes the job. Raises ValueError for a malformed event."""
         if line.startswith("data:"):
             self._data += line.removeprefix("data:")
         if line or not self._data:

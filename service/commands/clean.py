@@ -69,22 +69,24 @@ def clean(
     tools = Tools(load_networks(device), chosen.limits, command_signer(chosen))
     results = []
     for source, target in zip(inputs, targets, strict=True):
-        looks = debug / source.name if debug and len(inputs) > 1 else debug
-        outcome = _clean_file(source, target, request, tools, looks, verbose)
+        debug_folder = debug / source.name if debug and len(inputs) > 1 else debug
+        outcome = _clean_file(source, target, request, tools, debug_folder, verbose)
         results.append(FileResult(source.name, target.name, outcome))
-        _tell(results[-1], target, looks, verbose)
+        _print_outcome(results[-1], target, debug_folder, verbose)
     if report:
         write_report(report, tuple(results))
     return next((result.exit_code for result in results if result.exit_code), 0)
 
 
-def _clean_file(source: Path, target: Path, request: Request, tools: Tools, looks: Path | None, verbose: bool) -> Report | CleanplateError:
-    """One input; an error that is its own ends it, not the command."""
+def _clean_file(
+    source: Path, target: Path, request: Request, tools: Tools, debug_folder: Path | None, verbose: bool
+) -> Report | CleanplateError:
+    """Clean one input. Its own error is returned, so that the command goes on with the next input."""
     try:
         if not source.is_file():
             raise RequestError("no such file")
         with _progress_bar(source.name) as on_progress:
-            return clean_file(source, target, request, tools, on_progress, looks)
+            return clean_file(source, target, request, tools, on_progress, debug_folder)
     except CleanplateError as error:
         if verbose:
             traceback.print_exc()
@@ -116,17 +118,17 @@ class _Fps(ProgressColumn):
         return Text(f"{task.finished_speed or task.speed or 0:.0f} fps", style="progress.data.speed")
 
 
-def _tell(result: FileResult, target: Path, looks: Path | None, verbose: bool) -> None:
+def _print_outcome(result: FileResult, target: Path, debug_folder: Path | None, verbose: bool) -> None:
     """Print the outcome of one input: errors always, timings on a terminal or with --verbose."""
     if isinstance(result.outcome, CleanplateError):
         fail(f"{result.source_name}: {result.outcome}", result.exit_code)
     elif verbose or sys.stdout.isatty():
-        typer.echo("\n".join(_summary(result.outcome, result.source_name, target, looks)))
+        typer.echo("\n".join(_summary(result.outcome, result.source_name, target, debug_folder)))
 
 
-def _summary(report: Report, name: str, target: Path, looks: Path | None) -> Iterator[str]:
-    stays = len(report.placements)
-    yield f"{name}: {f'mark removed, placements: {stays}' if stays else 'no mark found, streams copied untouched'}"
+def _summary(report: Report, name: str, target: Path, debug_folder: Path | None) -> Iterator[str]:
+    count = len(report.placements)
+    yield f"{name}: {f'mark removed, placements: {count}' if count else 'no mark found, streams copied untouched'}"
     for step in report.steps:
         yield f"  {step.name:<15}{step.seconds:8.2f} s {step.frames_per_second:8.1f} fps"
     yield f"  {'end to end':<15}{report.seconds:8.2f} s {report.frames_per_second:8.1f} fps"
@@ -134,4 +136,4 @@ def _summary(report: Report, name: str, target: Path, looks: Path | None) -> Ite
     if report.provenance:
         yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
     pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
-    yield from (f"  {what:<15}{looks / file}" for what, file in pictures if looks and (looks / file).is_file())
+    yield from (f"  {what:<15}{debug_folder / file}" for what, file in pictures if debug_folder and (debug_folder / file).is_file())

@@ -36,7 +36,7 @@ def list_models() -> None:
 def verify(directory: Folder = None) -> None:
     """Check files, contract and outputs of the networks in use, or of those in DIR. Exit 5 and one line if a check fails."""
     folder = directory or folders.in_use(settings.read().weights)
-    for line in checked(folder):
+    for line in check_networks(folder):
         typer.echo(line)
 
 
@@ -46,7 +46,7 @@ def use(directory: Folder = None, shipped: Shipped = False) -> None:
     if (directory is None) is not shipped:
         raise RequestError("give either DIR or --shipped")
     if directory is not None:
-        for line in checked(directory):
+        for line in check_networks(directory):
             typer.echo(line)
     folders.choose(directory)
     typer.echo(f"in use from now on: {_name(directory or registry.SHIPPED)}")
@@ -54,15 +54,15 @@ def use(directory: Folder = None, shipped: Shipped = False) -> None:
         typer.echo("note: CLEANPLATE_WEIGHTS is set and takes precedence", err=True)
 
 
-def checked(folder: Path) -> Iterator[str]:
-    """Checks every file that the folder's networks may be loaded from, and tells of each; raises ModelError at the first that is wrong."""
-    device = choose_device("cpu")  # raises where no runtime is installed; listing and choosing need none
+def check_networks(folder: Path) -> Iterator[str]:
+    """Check every file that the folder's networks may be loaded from; yield a line for each. Raises ModelError at the first failure."""
+    device = choose_device("cpu")  # raises RequestError without a runtime; listing and choosing need none
     from service.inference.onnx_runtime import OnnxSession
 
     for network in spec.NETWORKS:
         for weights, _ in _files(network, folder):
             trial.try_out(network, OnnxSession(weights.path, network, device, threads=1))
-            yield f"{network.name} {weights.version} {weights.precision}: whole, and answers within its range"
+            yield f"{network.name} {weights.version} {weights.precision}: intact, and its outputs are within their ranges"
 
 
 def _files(network: spec.NetworkSpec, folder: Path) -> Iterator[tuple[registry.Weights, registry.Entry]]:

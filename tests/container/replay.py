@@ -74,7 +74,7 @@ def build(stages: Sequence[Stage], base: Path, work: Path, replaced: dict[str, s
                 shutil.copy(name, container.root / name.lstrip("/"))
         made[stage.name or str(number)] = container
         for step in stage.steps:
-            _tell(f"{step.name} {step.text}")
+            _print(f"{step.name} {step.text}")
             _play(step.name, step.text, container, made, replaced)
     return container
 
@@ -110,12 +110,12 @@ def _copy(copy: Copy, container: Container, made: dict[str, Container], replaced
 def try_out(image: Container, stage: Stage) -> None:
     """Try the image as a new user would; as its user, and without a GPU if there is none."""
     entry = parse_words(stage.last("ENTRYPOINT") or "[]")
-    _tell("version")
+    _print("version")
     image.run([*entry, "version"])
-    _tell("clean, with the networks inside")
+    _print("clean, with the networks inside")
     shutil.copyfile(PROJECT / "samples" / "marked.mp4", image.root / "tmp" / "marked.mp4")
     image.run([*entry, "clean", "/tmp/marked.mp4", "--output", "clean.mp4"])
-    _tell("serve, until its health check says yes")
+    _print("serve, until its health check says yes")
     _serve(image, [*entry, *parse_words(stage.last("CMD") or "[]")], health_command(stage.last("HEALTHCHECK") or ""))
 
 
@@ -157,7 +157,7 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     print(f"==> {line}", flush=True)  # noqa: T201
 
 

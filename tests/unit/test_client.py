@@ -343,9 +343,9 @@ def test_every_kind_of_error_crosses_the_wire() -> None:
         (418, b'["a list"]', ParameterError, "127.0.0.1 answered with status 418"),
         (402, b'{"type": "urn:cleanplate:problem:insufficient-credits"}', InsufficientCredits, "0 credits are required, 0 are left"),
         (301, b"", ParameterError, "127.0.0.1 answered with status 301"),
-        (200, b"<html>Welcome</html>", FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
-        (200, b'{"id": "job_1", "state": "baking"}', FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
-        (200, b"[]", FetchRefused, "127.0.0.1 does not answer as this service does; is its address right?"),
+        (200, b"<html>Welcome</html>", FetchRefused, "127.0.0.1 does not respond like this service; check its address"),
+        (200, b'{"id": "job_1", "state": "baking"}', FetchRefused, "127.0.0.1 does not respond like this service; check its address"),
+        (200, b"[]", FetchRefused, "127.0.0.1 does not respond like this service; check its address"),
     ],
 )
 def test_unexpected_responses(there: Host, status: int, body: bytes, kind: type[CleanplateError], message: str) -> None:
