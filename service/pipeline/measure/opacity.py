@@ -171,7 +171,7 @@ def _fit_level(marked_crops: Floats, part: MarkModel, notes: Notes) -> _PartFit:
     opacity = np.minimum(part.opacity * np.float32(blend.scale), np.float32(1))
     colour = np.clip(part.colour + blend.shift[:, None, None], 0, 1).astype(np.float32)
     opacity_sigma = np.minimum(np.hypot(FITTED_SIGMA_SHARE * blend.scale * part.opacity_sigma, blend.error * opacity), 1)
-    saturated = bool(opacity[part.pixels].min() >= 1)
+    saturated = bool(opacity[part.pixels].min() >= 1)  # the factor took every pixel to 1: nothing is left to un-blend
     return _PartFit(MarkModel(part.mask, opacity, colour, opacity_sigma.astype(np.float32)), opaque=saturated)
 
 
