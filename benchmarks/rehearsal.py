@@ -77,7 +77,7 @@ class Rehearsal:
         self._info = probe(scene.marked, Limits())
         with decode(scene.marked, self._info, Limits()) as frames:
             self._frames = [_read_only(frame) for frame in frames]
-        self._job = run._Job(scene.marked, scene.marked, self._info, Limits(), networks, run.ignore)
+        self._job = run._Job(scene.marked, self._info, Limits(), networks, run.ignore)
         self._reads: dict[str, Reads] = {}
         self._baseline = _Baseline()
         self._first()

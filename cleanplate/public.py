@@ -51,12 +51,11 @@ from service.errors import (
 from service.inference.session import Networks
 from service.jobs.job import State
 from service.library import clean, detect, load_networks
-from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Kind, Placement
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.run import Progress
-from service.pipeline.video import Limits, VideoInfo
+from service.pipeline.video import Limits, Timeline, VideoInfo
 from service.remote_job import RemoteJob
 from service.settings import Device
 from service.timed_box import TimedBox

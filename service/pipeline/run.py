@@ -13,7 +13,7 @@ from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
 from service.pipeline.io.encode import Encoder, copy_untouched
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, Timeline, from_pattern, from_request, from_tracks
+from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_pattern, from_request, from_tracks
 from service.pipeline.locate.segment import segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
@@ -28,7 +28,7 @@ from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import CLASSES, Request
-from service.pipeline.video import Frame, Limits, VideoInfo
+from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
 from service.version import versions
 
 

@@ -1,6 +1,7 @@
 """A video as data: its description, the limits for inputs, and its decoded frames."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -74,3 +75,20 @@ class Frame:
     index: int
     pts: int
     planes: tuple[Plane, Plane, Plane]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When each frame of the video is shown. pts: presentation time stamps, in units of `time_base` seconds."""
+
+    pts: Sequence[int] = field(repr=False)
+    time_base: Fraction
+
+    @property
+    def frames(self) -> int:
+        """The number of frames."""
+        return len(self.pts)
+
+    def seconds(self, index: int) -> float:
+        """The presentation time of a frame, in seconds since the first frame."""
+        return float((self.pts[index] - self.pts[0]) * self.time_base)

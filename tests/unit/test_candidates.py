@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import RequestError
-from service.pipeline.locate.candidates import Timeline, from_boxes, from_mask, from_request, from_tracks
+from service.pipeline.locate.candidates import from_boxes, from_mask, from_request, from_tracks
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.track import Track
 from service.pipeline.marks.candidate import Candidate, UserBox, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.placement import Box
 from service.pipeline.request import Request
-from service.pipeline.video import Limits
+from service.pipeline.video import Limits, Timeline
 from service.timed_box import TimedBox, parse_box
 from tests.footage import FPS, described, write_film
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report.chart import MAX_BARS, MAX_LANES, chart, clock
 from service.pipeline.report.report import Report
+from service.pipeline.video import Timeline
 from tests.footage import described, placement
 
 FRAMES, FPS = 48, 24

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from service.inference import fake
 from service.pipeline.extent.time_extent import find_extents
-from service.pipeline.locate.candidates import Timeline, from_tracks
+from service.pipeline.locate.candidates import from_tracks
 from service.pipeline.locate.segment import segment
 from service.pipeline.locate.track import track
 from service.pipeline.marks.candidate import Candidate, Detected, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.measure.measure import measure
 from service.pipeline.placement import Box, Placement
+from service.pipeline.video import Timeline
 from tests.footage import Picture, described, film, marked, scene
 
 WIDTH, HEIGHT = 128, 96

@@ -14,10 +14,9 @@ from PIL import Image
 
 from service.api.native_report import ReportView
 from service.errors import Truncated
-from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report.report import MAX_MATTE_BYTES, MAX_MATTES, FileResult, Report, StepMetrics, to_json
-from service.pipeline.video import Colour, PixelFormat, VideoInfo
+from service.pipeline.video import Colour, PixelFormat, Timeline, VideoInfo
 
 INFO = VideoInfo(
     width=64,

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 import numpy as np
 
 from service.errors import Truncated
-from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.page import MAX_ROWS, to_html
 from service.pipeline.report.report import FileResult, Report, StepMetrics
+from service.pipeline.video import Timeline
 from tests.footage import described, placement
 
 FRAMES, FPS = 48, 24

@@ -9,11 +9,11 @@ from PIL import Image
 
 from service.commands.report_file import check_report, write_report
 from service.errors import RequestError, Truncated
-from service.pipeline.locate.candidates import Timeline
 from service.pipeline.placement import Box, Placement
 from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.picture import BAR_COLOURS
 from service.pipeline.report.report import FileResult, Report, StepMetrics
+from service.pipeline.video import Timeline
 from tests.footage import described, placement
 
 FRAMES, FPS = 48, 24

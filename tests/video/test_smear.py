@@ -18,8 +18,8 @@ from models.arrays import Mask
 from service.errors import RequestError
 from service.pipeline.io.probe import probe
 from service.pipeline.io.smear import TOLERANCE, mask_from_smear, painted_pixels
-from service.pipeline.locate.candidates import Timeline, from_mask
-from service.pipeline.video import Limits
+from service.pipeline.locate.candidates import from_mask
+from service.pipeline.video import Limits, Timeline
 from tests.video.clips import Spec, child_processes, make_clip, picture_rgb
 
 LIMITS = Limits()

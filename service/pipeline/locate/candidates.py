@@ -3,9 +3,8 @@
 Pure, except for reading the mask file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import reduce
 from pathlib import Path
 
@@ -26,30 +25,13 @@ from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.orientation import coded_box
 from service.pipeline.placement import Box, Kind, bounding_box, intersect
 from service.pipeline.request import Request
-from service.pipeline.video import Limits, VideoInfo
+from service.pipeline.video import Limits, Timeline, VideoInfo
 from service.timed_box import TimedBox
 
 WORD_SEARCH_HEIGHTS = 4  # heights of a mark, on either side of it, within which an undetected word of a logo is looked for
 WORD_SEARCH_WIDTH_DIVISOR = 4  # but at most the picture's width divided by this
 MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole, in 4 GiB; in a larger one each tile is a separate mark
 SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """When each frame of the video is shown. pts: presentation time stamps, in units of `time_base` seconds."""
-
-    pts: Sequence[int] = field(repr=False)
-    time_base: Fraction
-
-    @property
-    def frames(self) -> int:
-        """The number of frames."""
-        return len(self.pts)
-
-    def seconds(self, index: int) -> float:
-        """The presentation time of a frame, in seconds since the first frame."""
-        return float((self.pts[index] - self.pts[0]) * self.time_base)
 
 
 def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:

@@ -12,12 +12,11 @@ from PIL import Image
 
 from models.arrays import Bytes
 from service.errors import CleanplateError
-from service.pipeline.locate.candidates import Timeline
 from service.pipeline.picture.orientation import displayed_box, displayed_picture, displayed_size, matte_picture
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.contact_sheet import Sample
-from service.pipeline.video import VideoInfo
+from service.pipeline.video import Timeline, VideoInfo
 
 MAX_MATTES: Final = 200
 MAX_MATTE_BYTES: Final = 2 * 2**20  # of all mattes of a file, as base64
