@@ -1,0 +1,49 @@
+"""Where marks may be: the first reading of the file, from frames to candidates."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from service.inference.batcher import Batcher
+from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_pattern, from_request, from_tracks
+from service.pipeline.locate.segment import segment
+from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
+from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
+from service.pipeline.locate.track import track
+from service.pipeline.marks.candidate import Candidate
+from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
+from service.pipeline.request import CLASSES, Request
+from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
+
+
+def locate(
+    frames: Iterable[Frame], info: VideoInfo, request: Request, network: Batcher, limits: Limits, decisions: Decisions = UNRECORDED
+) -> tuple[list[Candidate], Timeline]:
+    """The candidates, detected and given by the person, and the presentation times of all frames.
+
+    `network` is the segmenter; `limits` hold for the mask file. Raises RequestError for a box or mask that does not fit the video.
+    """
+    pts, exposures = list[int](), ExposureStack()
+    timed = _timed(frames, pts)
+    detections = segment(timed, info, network, request.classes, exposures.add) if request.detect else iter(())
+    first = next(detections, None)
+    tracks = track(chain([first], detections), decisions) if first else []
+    for _ in timed:  # without detection the frames are only counted
+        pass
+    pattern = None
+    if first and "overlay" in request.classes and info.width * info.height <= MAX_PATTERN_PIXELS:
+        pattern = find_tiled_pattern(exposures.kept, first.probability)
+    tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(exposures, network, request.classes)), pattern)
+    timeline = Timeline(pts, info.time_base)
+    kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
+    candidates = from_tracks(tracks, info, timeline, kind) + from_request(request, info, timeline, limits)
+    if pattern:
+        candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
+    note_candidates(decisions, candidates)
+    return candidates, timeline
+
+
+def _timed(frames: Iterable[Frame], pts: list[int]) -> Iterator[Frame]:
+    """The frames, unchanged; the pts of each is appended to `pts`."""
+    for frame in frames:
+        pts.append(frame.pts)
+        yield frame
