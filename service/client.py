@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 import httpx
 
-from service.pipeline.io.whole_file import whole_file
+from service.pipeline.io.atomic_file import atomic_file
 from service.remote_job import EventReader, RemoteJob, error_of, ignore, job_of
 from service.remote_order import (
     JOBS,
@@ -88,7 +88,7 @@ class Client:
         """Write the job's result to `target`, which appears whole or not at all. Raises the failure of a job that has none."""
         if error := self.get(job_id).error:
             raise error
-        with whole_file(Path(target)) as unfinished:
+        with atomic_file(Path(target)) as unfinished:
             self._tried(lambda: self._download(job_id, unfinished))
 
     def _post(self, order: Order) -> RemoteJob:

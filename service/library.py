@@ -11,7 +11,7 @@ from service.certificate import command_signer
 from service.errors import RequestError
 from service.inference.session import Networks
 from service.pipeline import run
-from service.pipeline.io.whole_file import whole_file
+from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.provenance import mark_removed, sign_in_place
 from service.pipeline.provenance.signer import Signer
@@ -107,7 +107,7 @@ def clean_file(
 ) -> Report:
     """Clean one file, sign it, and let it appear at `target`, whose folder is made. Raises CleanplateError kinds."""
     _make_folder(target.parent)
-    with whole_file(target) as unsigned:
+    with atomic_file(target) as unsigned:
         report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug)
         edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
         return replace(report, provenance=sign_in_place(source, unsigned, edits, tools.signer))

@@ -1,4 +1,4 @@
-"""The path of a video, from a marked file to its clean plate: probe, locate, measure, extent, remove. Each step reads the file anew."""
+"""The path of a video, from a marked file to its clean plate: probe, locate, measure, extent, remove. Each step rereads the file."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

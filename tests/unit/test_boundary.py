@@ -5,7 +5,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel
-from service.pipeline.measure.boundary import label_boundary
+from service.pipeline.measure.boundary import segment_boundary
 from tests.footage import texture
 from training.metrics import f1
 
@@ -36,13 +36,13 @@ def log_odds(mask: Mask, certainty: float = 2) -> Floats:
 
 def test_a_counter_that_was_suspected_is_bare() -> None:
     suspected = TRUTH | (cv2.circle(np.zeros_like(RINGS), (100, 48), 24, 1, thickness=-1) > 0)
-    found = label_boundary(crops_of(scenes()), LEVEL, log_odds(suspected, 1))
+    found = segment_boundary(crops_of(scenes()), LEVEL, log_odds(suspected, 1))
     assert f1(found, TRUTH) > 0.97 > f1(suspected, TRUTH)
 
 
 def test_strokes_continue_where_the_prior_is_undecided() -> None:
     known = np.abs(np.arange(WIDTH) - 120) > 4
-    found = label_boundary(crops_of(scenes()), LEVEL, log_odds(TRUTH, 1) * known)
+    found = segment_boundary(crops_of(scenes()), LEVEL, log_odds(TRUTH, 1) * known)
     assert f1(found, TRUTH) > 0.97 > f1(TRUTH & known, TRUTH)
 
 
@@ -51,21 +51,21 @@ def test_a_suspected_edge_of_the_scene_is_bare() -> None:
     bright[..., 40:52, :] += 0.3
     suspected = log_odds(TRUTH, 1)
     suspected[40:52] = np.maximum(suspected[40:52], 0)
-    assert f1(label_boundary(crops_of(bright), LEVEL, suspected), TRUTH) > 0.95
+    assert f1(segment_boundary(crops_of(bright), LEVEL, suspected), TRUTH) > 0.95
 
 
 def test_over_a_scene_of_the_marks_colour_the_prior_decides() -> None:
     same = np.broadcast_to(LEVEL.colour[:, None, None], (FRAMES, 3, HEIGHT, WIDTH))
     suspected = TRUTH & (np.arange(WIDTH) > 80)
-    assert np.array_equal(label_boundary(crops_of(same.copy()), LEVEL, log_odds(suspected)), suspected)
+    assert np.array_equal(segment_boundary(crops_of(same.copy()), LEVEL, log_odds(suspected)), suspected)
 
 
 def test_pixels_that_would_un_blend_to_less_than_black_are_bare() -> None:
     dark = np.full((FRAMES, 3, HEIGHT, WIDTH), 0.02, np.float32)
     suspected = np.ones_like(TRUTH)
-    assert not label_boundary(dark, LEVEL, log_odds(suspected, 0.3)).any()
+    assert not segment_boundary(dark, LEVEL, log_odds(suspected, 0.3)).any()
 
 
 def test_a_still_is_enough() -> None:
     suspected = TRUTH | (cv2.circle(np.zeros_like(RINGS), (100, 48), 24, 1, thickness=-1) > 0)
-    assert f1(label_boundary(crops_of(scenes())[:1], LEVEL, log_odds(suspected, 1)), TRUTH) > 0.95
+    assert f1(segment_boundary(crops_of(scenes())[:1], LEVEL, log_odds(suspected, 1)), TRUTH) > 0.95

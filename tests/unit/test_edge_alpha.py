@@ -10,7 +10,7 @@ from models.arrays import Bytes, Floats, Mask
 from models.preprocess import pull_push
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.dilation import WIDE_PIXELS
-from service.pipeline.measure.edge_alpha import unblend_edges
+from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.opacity import OpacityFit
 from tests.footage import pan
 
@@ -53,7 +53,7 @@ def errors(opacity: Floats, where: Mask) -> float:
 
 def test_over_a_rough_scene_the_edge_alpha_is_more_exact_than_the_prediction() -> None:
     prediction = predicted()
-    found = unblend_edges(crops_of(ROUGH), opaque_fit(prediction), prediction)
+    found = fit_edge_alpha(crops_of(ROUGH), opaque_fit(prediction), prediction)
     used = EDGE & (found.opacity < 1)
     assert used.sum() > 0.5 * EDGE.sum()
     assert errors(found.opacity, used) < 0.6 * errors(prediction.opacity, used)
@@ -62,7 +62,7 @@ def test_over_a_rough_scene_the_edge_alpha_is_more_exact_than_the_prediction() -
 
 def test_the_un_blended_edge_is_closer_to_the_scene_than_a_fill() -> None:
     prediction, crops = predicted(), crops_of(ROUGH)
-    found = unblend_edges(crops, opaque_fit(prediction), prediction)
+    found = fit_edge_alpha(crops, opaque_fit(prediction), prediction)
     used, a = EDGE & (found.opacity < 0.9), found.opacity
     scenes = np.stack(ROUGH).transpose(0, 3, 1, 2) / np.float32(255)
     unblended = (crops - a * found.colour) / np.maximum(1 - a, 0.05)
@@ -72,13 +72,13 @@ def test_the_un_blended_edge_is_closer_to_the_scene_than_a_fill() -> None:
 
 def test_over_a_flat_scene_the_edge_is_filled() -> None:
     prediction = predicted()
-    found = unblend_edges(crops_of(FLAT), opaque_fit(prediction), prediction)
+    found = fit_edge_alpha(crops_of(FLAT), opaque_fit(prediction), prediction)
     assert (found.opacity[EDGE] == 1).mean() > 0.9
 
 
 def test_pixels_beyond_the_widest_dilation_stay() -> None:
     prediction = predicted()
-    found = unblend_edges(crops_of(ROUGH), opaque_fit(prediction), prediction)
+    found = fit_edge_alpha(crops_of(ROUGH), opaque_fit(prediction), prediction)
     square = np.ones((2 * WIDE_PIXELS + 1, 2 * WIDE_PIXELS + 1), np.uint8)
     beyond = cv2.dilate(MASK.astype(np.uint8), square) == 0
     assert (found.opacity[beyond] == 1).all()
@@ -90,7 +90,7 @@ def test_pixels_beyond_the_widest_dilation_stay() -> None:
 def test_a_translucent_mark_stays_as_it_is(level: float) -> None:
     prediction = predicted()
     model = replace(prediction, opacity=level * TRUE)
-    found = unblend_edges(crops_of(ROUGH, level * TRUE), translucent_fit(model), prediction)
+    found = fit_edge_alpha(crops_of(ROUGH, level * TRUE), translucent_fit(model), prediction)
     np.testing.assert_array_equal(found.opacity, model.opacity)
     np.testing.assert_array_equal(found.opacity_sigma, model.opacity_sigma)
 
@@ -99,6 +99,6 @@ def test_deep_inside_an_opaque_mark_the_opacity_is_1_whatever_was_predicted() ->
     prediction = predicted()
     deep = cv2.distanceTransform(MASK.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > 3
     prediction = replace(prediction, opacity=np.where(deep, np.float32(0.5), prediction.opacity))
-    found = unblend_edges(crops_of(ROUGH), opaque_fit(prediction), prediction)
+    found = fit_edge_alpha(crops_of(ROUGH), opaque_fit(prediction), prediction)
     assert deep.any()
     assert (found.opacity[deep] == 1).all()

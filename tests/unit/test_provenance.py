@@ -297,10 +297,10 @@ def test_xmp_is_kept_from_format_to_format(tmp_path: Path, first: str, second: s
     source = made(tmp_path / f"source{first}")
     with_packet(source, PACKET_WITH_TYPE)
     copy_untouched(source, target := tmp_path / f"target{second}")
-    assert xmp.packet_of(target) == PACKET_WITH_TYPE
+    assert xmp.xmp_packet_of(target) == PACKET_WITH_TYPE
     if first == ".mp4":
         mute(source, quiet := tmp_path / "quiet.mp4")
-        assert xmp.packet_of(quiet) == PACKET_WITH_TYPE
+        assert xmp.xmp_packet_of(quiet) == PACKET_WITH_TYPE
         with av.open(quiet) as file:
             assert [stream.type for stream in file.streams] == ["video"]
 
@@ -310,14 +310,14 @@ def test_xmp_where_quicktime_stores_it(tmp_path: Path) -> None:
     path.write_bytes(
         box(b"ftyp", b"qt  ") + box(b"mdat", b"x" * 50) + box(b"moov", box(b"mvhd", b"") + box(b"udta", box(b"XMP_", PACKET_WITH_TYPE)))
     )
-    assert xmp.packet_of(path) == PACKET_WITH_TYPE
+    assert xmp.xmp_packet_of(path) == PACKET_WITH_TYPE
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0\0\0", b"\0\0\0\4free", b"\xff\xff\xff\xffmoov", b"\0\0\0\1uuid"])
 def test_malformed_boxes_end_the_search(tmp_path: Path, tail: bytes) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(box(b"ftyp", b"isom") + tail)
-    assert xmp.packet_of(path) is None
+    assert xmp.xmp_packet_of(path) is None
 
 
 def box(name: bytes, content: bytes) -> bytes:

@@ -78,7 +78,7 @@ def find_ends(
     return first_and_last_frame(scores, sampled, levels.absent, levels.present)
 
 
-def agree_ends(part: Part, parts: Sequence[Part], candidate: Candidate) -> tuple[int, int]:
+def reconcile_ends(part: Part, parts: Sequence[Part], candidate: Candidate) -> tuple[int, int]:
     """(first, last) frame of a part of a mark, given all its parts.
 
     Beyond the samples next to the candidate's, which did not show the mark, a part counts as present only while all clear parts are. The

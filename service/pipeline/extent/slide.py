@@ -15,14 +15,14 @@ MIN_SLIDE_GAIN = 0.7  # of what the score lacks at the mark's place, which the b
 MAX_SLIDE_FRAMES = 4  # on either side of an end
 SLIDE_SHIFTS_PIXELS = range(-2, 3)  # from one frame to the next, in either direction
 
-Slide = tuple[int, MarkModel]  # a frame, and the shifted model in it
+ShiftedModel = tuple[int, MarkModel]  # a frame, and the shifted model in it
 
 
 def follow_slides(
     frame_plan: FramePlan, filled: FilledCrops, model: MarkModel, ends: tuple[int, int], levels: ScoreLevels
-) -> tuple[tuple[int, int], list[Slide]]:
+) -> tuple[tuple[int, int], list[ShiftedModel]]:
     """(first, last) frame in which the mark is at rest, and the frames next to them in which it slides, with the shifted models."""
-    rest_ends, slides = list(ends), list[Slide]()
+    rest_ends, slides = list(ends), list[ShiftedModel]()
     for k, step in ((0, -1), (1, 1)):
         rest_ends[k], found = _slide(frame_plan, filled, model, ends, step, levels)
         slides += found
@@ -33,7 +33,7 @@ def follow_slides(
 
 def _slide(
     frame_plan: FramePlan, filled: FilledCrops, model: MarkModel, ends: tuple[int, int], step: int, levels: ScoreLevels
-) -> tuple[int, list[Slide]]:
+) -> tuple[int, list[ShiftedModel]]:
     """At one end: the last frame in which the mark is at rest, and the frames in which it slides. step: 1 outwards at the end, -1 at the
     start.
 
@@ -52,7 +52,7 @@ def _slide(
         and presence_score(*filled.pair(rest_end), model) < at_rest
     ):
         rest_end -= step
-    slides, top, left = list[Slide](), 0, 0
+    slides, top, left = list[ShiftedModel](), 0, 0
     for frame in range(rest_end + step, end + step * (MAX_SLIDE_FRAMES + 1), step):
         if frame not in frame_plan.end_frames:
             break

@@ -8,9 +8,9 @@ import numpy as np
 
 from models.arrays import Mask
 from service.pipeline.extent.fade import fades
-from service.pipeline.extent.first_and_last_frame import agree_ends, find_ends
+from service.pipeline.extent.first_and_last_frame import find_ends, reconcile_ends
 from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
-from service.pipeline.extent.slide import Slide, follow_slides
+from service.pipeline.extent.slide import ShiftedModel, follow_slides
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops
 from service.pipeline.marks.mark_model import MarkModel, split_parts
@@ -21,8 +21,8 @@ from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Placement, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
-MIN_SHARED_PIXELS = 0.7  # of a mark's pixels: if a longer placement has as many of them, both are the same mark
-CONFIDENT = 0.78  # confidence in [0, 1]: below it a candidate that fades in or out is not a mark
+MIN_OVERLAP_SHARE = 0.7  # of a mark's pixels: if a longer placement contains at least so many of them, they are the same mark
+MIN_FADING_CONFIDENCE = 0.78  # confidence in [0, 1]: below it a candidate that fades in or out is not a mark
 MAX_SLIDING_SHARE = 0.25  # of the picture's pixels: the box of a larger mark is not searched for a slide
 
 
@@ -65,7 +65,7 @@ class _PartGroup:
     """The parts of a mark that have the same ends: their pixels (h, w), and the frames in which they slide."""
 
     pixels: Mask
-    slides: list[Slide] = field(default_factory=list)
+    slides: list[ShiftedModel] = field(default_factory=list)
 
 
 def _drop_duplicates(extents: list[_Extent], decisions: Decisions) -> list[_Extent]:
@@ -87,11 +87,11 @@ def _covers(longer: Placement, other: Placement) -> bool:
         return False
     in_longer, in_other = shared_slices(longer.box, other.box)
     shared = (longer.mask[in_longer] > 0.5) & (other.mask[in_other] > 0.5)
-    return float(shared.sum()) >= MIN_SHARED_PIXELS * float((other.mask > 0.5).sum())
+    return float(shared.sum()) >= MIN_OVERLAP_SHARE * float((other.mask > 0.5).sum())
 
 
 def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, notes: Notes) -> list[_Extent]:
-    """The extents of one mark: one for each group of its parts with the same ends; none if it fades in or out as marks do not."""
+    """The extents of one mark: one for each group of its parts with the same ends; none if it fades in or out in a way that marks do not."""
     candidate, model = mark.candidate, mark.model
     if not candidate.slack_frames:  # a person gave the frames, or the video has only one
         ends = candidate.first_sample, candidate.last_sample
@@ -100,10 +100,10 @@ def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_sli
     parts = _find_parts(mark, frame_plan, filled, notes)
     groups: dict[tuple[int, int], _PartGroup] = {}
     for part in parts:
-        ends, slides = agree_ends(part, parts, candidate), list[Slide]()
+        ends, slides = reconcile_ends(part, parts, candidate), list[ShiftedModel]()
         if may_slide and part.levels.clear:
             ends, slides = follow_slides(frame_plan, filled, part.model, ends, part.levels)
-        if mark.confidence < CONFIDENT and part.levels.clear and fades(frame_plan, filled, part, ends, notes):
+        if mark.confidence < MIN_FADING_CONFIDENCE and part.levels.clear and fades(frame_plan, filled, part, ends, notes):
             return []
         group = groups.setdefault(ends, _PartGroup(np.zeros_like(model.pixels)))
         group.pixels |= part.model.pixels

@@ -26,8 +26,8 @@ FAMILIES = {  # by muxer: the codec families that it holds, best substitute firs
     "webm": ("vp9", "av1", "vp8"),
     "avi": ("h264", "mpeg4"),
 }
-TAKE_ODD_SIZES = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
-WRITE_ASPECT_RATIO = ("libx264", "libx264rgb", "libx265", "mpeg4")  # encoders that put the sample aspect ratio into the stream
+ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
+ASPECT_RATIO_ENCODERS = ("libx264", "libx264rgb", "libx265", "mpeg4")  # encoders that put the sample aspect ratio into the stream
 QUALITY = {  # constant quality at which a re-encoded clip cannot be distinguished from its source
     "libx264": {"preset": "faster", "crf": "17"},
     "libx264rgb": {"preset": "faster", "crf": "17"},
@@ -90,9 +90,9 @@ def _choose_encoder(info: VideoInfo, muxer: str) -> str:
 
 def _keeps_size_and_aspect(codec: str, info: VideoInfo, muxer: str) -> bool:
     """Whether picture size and sample aspect ratio are kept. PyAV cannot set Matroska's own field for the aspect ratio."""
-    if _ends_inside_chroma_sample(info) and codec not in TAKE_ODD_SIZES:
+    if _ends_inside_chroma_sample(info) and codec not in ODD_SIZE_ENCODERS:
         return False
-    return info.sample_aspect_ratio in (None, 1) or muxer not in ("matroska", "webm") or codec in WRITE_ASPECT_RATIO
+    return info.sample_aspect_ratio in (None, 1) or muxer not in ("matroska", "webm") or codec in ASPECT_RATIO_ENCODERS
 
 
 def _ends_inside_chroma_sample(info: VideoInfo) -> bool:

@@ -16,6 +16,7 @@ from av.stream import Stream
 from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import still, xmp
+from service.pipeline.io.atomic_file import atomic_file, unfinished_name
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
 from service.pipeline.io.mux import (
@@ -28,7 +29,6 @@ from service.pipeline.io.mux import (
     start_encoders,
 )
 from service.pipeline.io.pixels import frame_of
-from service.pipeline.io.whole_file import unfinished_name, whole_file
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
@@ -104,7 +104,7 @@ class Encoder:
 def copy_untouched(source: Path, target: Path) -> None:
     """Copy a source without marks: byte by byte, or its streams into another container. Raises like `Encoder`."""
     container = container_of(source)
-    with whole_file(target) as unfinished:
+    with atomic_file(target) as unfinished:
         if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container]):
             shutil.copyfile(source, unfinished)
         else:
@@ -136,7 +136,7 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
             next(frames, None)  # the end
         else:
             _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info)
-            xmp.copy_packet(Path(request["source"]), unfinished)
+            xmp.copy_xmp_packet(Path(request["source"]), unfinished)
     channel.send(end=True)
 
 
@@ -181,7 +181,7 @@ def _copy_in_child(channel: Channel, request: Message) -> None:
             still.write(unfinished, still.read(source_path), source_path, request["target"])
         else:
             _remux(source_path, request["container"], unfinished, target_path.suffix)
-            xmp.copy_packet(source_path, unfinished)
+            xmp.copy_xmp_packet(source_path, unfinished)
     channel.send(end=True)
 
 

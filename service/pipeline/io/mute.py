@@ -10,11 +10,11 @@ from av.container import InputContainer
 from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import xmp
+from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.io.codec import muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
 from service.pipeline.io.encode import DEFAULT_TIME_BASE, MEMORY_BYTES, STALL_SECONDS, copy_untouched
 from service.pipeline.io.mux import add_copied_stream, copied_packets, copy_description, open_target
-from service.pipeline.io.whole_file import whole_file
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 
 
@@ -24,7 +24,7 @@ def mute(source: Path, target: Path) -> None:
     Raises EncodeFailed, RequestError, or the InputError kind that fits the source. The target appears complete or not at all.
     """
     container = container_of(source)
-    with whole_file(target) as unfinished:
+    with atomic_file(target) as unfinished:
         if container == "image" or not _remux_without_audio(source, container, unfinished):
             copy_untouched(source, unfinished)
 
@@ -50,7 +50,7 @@ def _mute_in_child(channel: Channel, request: Message) -> None:
         if had_audio:
             try:
                 _copy_all_but_audio(source, Path(request["unfinished"]))
-                xmp.copy_packet(Path(request["source"]), Path(request["unfinished"]))
+                xmp.copy_xmp_packet(Path(request["source"]), Path(request["unfinished"]))
             except (av.FFmpegError, OSError) as error:
                 raise EncodeFailed(f"the output cannot be written: {error.strerror}") from error
     channel.send(had_audio=had_audio)

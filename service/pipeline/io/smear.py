@@ -14,8 +14,8 @@ from PIL import Image
 from models.arrays import Mask
 from service.errors import DecodeFailed, EncodeFailed, InputError, RequestError
 from service.pipeline.io import png, still
+from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.io.probe import probe
-from service.pipeline.io.whole_file import whole_file
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.video import Limits
 
@@ -39,7 +39,7 @@ def mask_from_smear(smear: Path, target: Path, size: tuple[int, int] | None, lim
         raise RequestError("the smear is a video; it must be an image")
     if size is not None and size != (info.width, info.height):
         raise RequestError(f"the smear has {info.width}x{info.height} pixels, the picture {size[0]}x{size[1]}")
-    with whole_file(target) as unfinished:
+    with atomic_file(target) as unfinished:
         _write_mask(smear, unfinished, limits)
 
 

@@ -8,9 +8,9 @@ from PIL import ExifTags, Image
 
 from service.errors import DecodeFailed
 from service.pipeline.io import still
+from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
-from service.pipeline.io.whole_file import whole_file
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.video import Limits, VideoInfo
@@ -44,7 +44,7 @@ def thumbnail(path: Path, target: Path, limits: Limits, long_side_pixels: int = 
         transpose = ROTATIONS.get(info.rotation_degrees % 360)
     if transpose is not None:
         picture = picture.transpose(transpose)
-    with whole_file(target) as unfinished:
+    with atomic_file(target) as unfinished:
         picture.save(unfinished, "JPEG", quality=JPEG_QUALITY, optimize=True)
 
 

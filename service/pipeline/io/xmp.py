@@ -19,7 +19,7 @@ SOURCE_TYPE: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSource
 RESOURCE: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 
 
-def packet_of(path: Path) -> bytes | None:
+def xmp_packet_of(path: Path) -> bytes | None:
     """The XMP packet of an image, MP4 or MOV; None if there is none, if it is too long, or in any other container."""
     container = container_of(path)
     if container == "image":
@@ -30,9 +30,9 @@ def packet_of(path: Path) -> bytes | None:
         return _find_packet_in_movie(file, path.stat().st_size)
 
 
-def copy_packet(source: Path, target: Path) -> None:
+def copy_xmp_packet(source: Path, target: Path) -> None:
     """Append the source's packet to a finished MP4 or MOV, as a box at its end, which moves nothing. Other targets are not changed."""
-    if target.suffix.lower() not in MOVIE_SUFFIXES or (packet := packet_of(source)) is None:
+    if target.suffix.lower() not in MOVIE_SUFFIXES or (packet := xmp_packet_of(source)) is None:
         return
     with target.open("ab") as file:
         file.write(struct.pack(">I4s", 8 + len(XMP_UUID) + len(packet), b"uuid") + XMP_UUID + packet)

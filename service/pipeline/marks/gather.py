@@ -39,7 +39,7 @@ def gather_crops(frames: Iterable[Frame], info: VideoInfo, requests: Sequence[Cr
                 yield number, incomplete.pop(number)
 
 
-def is_still(crops: Sequence[object] | Floats | Bytes) -> bool:
+def is_single_frame(crops: Sequence[object] | Floats | Bytes) -> bool:
     """Whether the crops (N, 3, h, w) are of a single frame, as those of a photo are: then nothing can be learned from changes."""
     return len(crops) == 1
 

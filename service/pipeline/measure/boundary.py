@@ -39,7 +39,7 @@ class _PairCosts:
     both: Floats
 
 
-def label_boundary(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
+def segment_boundary(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
     """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]; prior: (h, w) log odds of being marked."""
     chosen = subsample(crops, MAX_FRAMES)
     scene = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)

@@ -15,9 +15,9 @@ from service.pipeline.picture.morphology import dilate
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
 NARROW_PIXELS: Final = 1
-MAX_FILL_ERROR: Final = 0.033  # in [0, 1]: a fill with a larger error loses more in the second pixel than the mark has left there
+MAX_FILL_ERROR: Final = 0.033  # in [0, 1]: above it, filling the second pixel does more harm than the mark's residue there
 FILL_ERROR_PERCENTILE: Final = 75  # of the pixels tried: a few may be edges of the scene, or of a letter that was missed
-MAX_CROPS: Final = 8  # that are tried
+MAX_CROPS: Final = 8  # number of crops tested
 
 
 def dilation_pixels(crops: Sequence[Bytes], model: MarkModel, notes: Notes = UNNOTED) -> int:

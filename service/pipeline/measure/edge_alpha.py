@@ -24,17 +24,17 @@ MAX_FRAMES: Final = 24  # crops that are used
 INDEPENDENT_FRAMES: Final = 5.0  # crops whose errors are independent: over a still scene a fill errs in the same way in all of them
 FULL_COVERAGE_SHARE: Final = 0.95  # of the predicted level: above it a pixel is all mark
 COLOUR_ERROR: Final = 0.12  # standard deviation, in [0, 1], of the predicted colour's error
-SHADE_ERROR: Final = 0.05  # the same of a colour that was fitted together with the opacity
+SHADE_ERROR: Final = 0.05  # as above, for a colour that was fitted jointly with the opacity
 MIN_SOLVED_SIGMA: Final = 0.06  # of the opacity: the solution is not more exact, when its gain is estimated
 HEAVY_TAIL_FACTOR: Final = 1.3  # mean square of a fill's errors over the fourth power of the mean of their fourth roots
 MIN_GAIN: Final = 0.25  # share of a fill's variance that un-blending must remove
 FILL_DILATION_PIXELS: Final = 1  # around a part, filled with it
-TRIAL_DILATION_PIXELS: Final = 3  # around a part: in the pixels between the two, where the truth is known, a fill is tried
+TRIAL_DILATION_PIXELS: Final = 3  # around a part: the ring between the two dilations, where the truth is known, tests the fill
 EDGE_DEPTH_PIXELS: Final = 2.1  # from the outline inwards: deeper pixels are not edge
 ITERATIONS: Final = 3  # each weighs the evidence by the opacity of the one before
 
 
-def unblend_edges(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel, notes: Notes = UNNOTED) -> MarkModel:
+def fit_edge_alpha(marked_crops: Floats, fit: OpacityFit, predicted: MarkModel, notes: Notes = UNNOTED) -> MarkModel:
     """The model with an opacity below 1 at the edges of its opaque parts, where un-blending is better than a fill.
 
     marked_crops: (N, 3, h, w) in [0, 1]; predicted: the model as the matte network predicted it. The edge reaches beyond the mask, as far

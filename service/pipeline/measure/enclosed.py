@@ -16,7 +16,10 @@ from service.pipeline.picture.morphology import dilate
 
 SURROUNDINGS_PIXELS: Final = 3  # from the mask: beyond it lies the scene
 MAX_FROZEN_SURROUNDINGS: Final = 0.15  # of the pixels out there: if more of them are frozen, the scene stands still as well
-UNLIKE_SCENE_RANGE: Final = (0.05, 0.15)  # of a channel in [0, 1]: limits of the least difference from a fill that is not the scene's
+UNLIKE_SCENE_RANGE: Final = (
+    0.05,
+    0.15,
+)  # of a channel in [0, 1]: bounds of the threshold above which a difference from the fill is not scene
 UNLIKE_SCENE_FACTOR = 2.5  # that least difference, over what is usual beside the mark
 UNLIKE_SCENE_PIXELS = 2  # from the mask to where the usual difference is measured
 MAX_PLAIN_GRADIENT: Final = 0.04  # of a channel in [0, 1], between neighbours in an area of one colour

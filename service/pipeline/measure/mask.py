@@ -14,9 +14,9 @@ from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate
 
 MIN_OPACITY = 0.06  # below it a pixel shows nothing of the mark
-MIN_PROBABILITY = 0.3  # from here on a pixel may belong to the mark; the matte network decides
-CERTAIN_PROBABILITY = 0.85  # from here on it does in any case: eyes and counters that only darken the scene
-MIN_MISSED_SHARE = 0.6  # of the mark's level: with as much opacity and a small sigma, a pixel that the segmenter missed belongs to the mark
+MIN_PROBABILITY = 0.3  # at or above it a pixel may belong to the mark, and the matte network decides
+CERTAIN_PROBABILITY = 0.85  # above it a pixel always belongs: eyes and counters of letters, which only darken the scene
+MIN_MISSED_SHARE = 0.6  # of the mark's level: a missed pixel at least this opaque, with a small sigma, is added to the mark
 MAX_MISSED_SIGMA = 0.4  # of the pixel's opacity: the small sigma of such a pixel
 MAX_SIGMA_RATIO = 2.0  # times the sigma of the most certain quarter of a faint mark
 MIN_EDGE_SHARE = 0.15  # of the mark's level: fainter pixels lie beyond its edge

@@ -13,11 +13,11 @@ from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PI
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
 from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
-from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_still, to_float
+from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
-from service.pipeline.measure.edge_alpha import unblend_edges
+from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of, restrict_to_box
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
@@ -145,7 +145,7 @@ def _fit(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes)
         return predicted
     fit = fit_opacity(crops, predicted, notes)
     fit = fit.with_opaque_pixels(_missed_pixels(crops, fit.model))
-    return fit_uniform_opacity(crops, unblend_edges(crops, fit, predicted, notes), probability, notes)
+    return fit_uniform_opacity(crops, fit_edge_alpha(crops, fit, predicted, notes), probability, notes)
 
 
 def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
@@ -159,12 +159,12 @@ def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: La
         return predicted
     fit = fit_opacity(crops, predicted, notes)
     missed = _missed_pixels(crops, fit.model)
-    return add_opaque_pixels(fit_level_by_contrast(crops, unblend_edges(crops, fit, predicted, notes), notes), missed)
+    return add_opaque_pixels(fit_level_by_contrast(crops, fit_edge_alpha(crops, fit, predicted, notes), notes), missed)
 
 
 def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
     """Pixels (h, w) of an opaque mark that the segmenter missed: in a video those that never change, in a still those it encloses."""
-    return enclosed_pixels(crops[0], model) if is_still(crops) else frozen_pixels(crops, model.pixels)
+    return enclosed_pixels(crops[0], model) if is_single_frame(crops) else frozen_pixels(crops, model.pixels)
 
 
 def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:
@@ -202,7 +202,7 @@ def _measure_user_candidate(
     model = predicted = replace(predicted, mask=mask.astype(np.float32))
     if mask.any():
         fit = fit_opacity(crops, predicted, notes)
-        model = fit.model if exact else unblend_edges(crops, fit, predicted, notes)
+        model = fit.model if exact else fit_edge_alpha(crops, fit, predicted, notes)
         model = add_animation_sigma(crops, fit_uniform_opacity(crops, model, probability, notes))
     model = replace(model, mask=mask.astype(np.float32)) if exact else restrict_to_box(candidate, model, notes)
     box, placed = _fit_box(candidate.box, 0, 0, model, info)

@@ -31,7 +31,7 @@ from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION
 
 SURE_PROBABILITY = 0.6  # probability at native size above which a pixel surely belongs to the mark
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
-MAX_LEVEL_CORRECTION = 2.0  # factor, either way: the matte network's level is not further off
+MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the matte network's level may be corrected
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much
 MIN_FRAMES = 8  # crops that are needed to see whether a mark changes
 ANIMATION_REACH_PIXELS = 10  # around the mask, filled as well: an animated outline may be there at times

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.gather import is_still
+from service.pipeline.marks.gather import is_single_frame
 from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.noise import TEMPORAL_CODEC_NOISE, UNBLENDED_NOISE
@@ -49,7 +49,7 @@ def weigh_evidence(crops: Floats, model: MarkModel, parts: Sequence[MarkModel], 
     levels = [part.level(HIGH_LEVEL_PERCENTILE) for part in parts]
     for number, level in enumerate(levels):
         notes.of_part(number)("predicted opacity level", level, DENSE_LEVEL, "dense" if level > DENSE_LEVEL else "not dense")
-    if max(levels) < DENSE_LEVEL or is_still(crops):
+    if max(levels) < DENSE_LEVEL or is_single_frame(crops):
         notes(
             "highest predicted opacity level of its parts",
             max(levels),

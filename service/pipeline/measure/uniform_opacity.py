@@ -11,7 +11,7 @@ from models.blend import detail_pixels, local_scene
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, crop_model, opacity_level, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
-from service.pipeline.measure.boundary import label_boundary
+from service.pipeline.measure.boundary import segment_boundary
 from service.pipeline.measure.mask import MIN_PROBABILITY
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate, erode
@@ -160,7 +160,7 @@ def _solve_shape(crops: Floats, own: MarkModel, probability: Floats, rest: Mask,
     prior = _prior_log_odds(own, probability, predicted)
 
     def shape_at(level: OpacityLevel) -> Mask:
-        return _drop_unsupported(label_boundary(crops, level, prior), own, probability) & ~rest
+        return _drop_unsupported(segment_boundary(crops, level, prior), own, probability) & ~rest
 
     shape = shape_at(predicted)
     level = level_from_contrast(crops, shape)

@@ -108,7 +108,7 @@ def _source_type(credentials: Mapping[str, Any], source: Path, declared: str | N
     actions = (action for manifest in credentials["manifests"] for action in manifest["actions"])
     if found := next((action["digital_source_type"] for action in actions if action["digital_source_type"]), None):
         return found, "credentials"
-    packet = xmp.packet_of(source)
+    packet = xmp.xmp_packet_of(source)
     if packet is not None and (found := xmp.source_type_of(packet)):
         return found, "metadata"
     return (declared, "account") if declared else (None, None)

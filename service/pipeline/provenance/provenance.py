@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from service.errors import CleanplateError, DecodeFailed, EncodeFailed
 from service.media import container_of
-from service.pipeline.io.whole_file import whole_file
+from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.picture.orientation import displayed_box
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.manifest import MEDIA_TYPES, read_in_child, sign_in_child
@@ -165,7 +165,7 @@ def _sign_in_place(source: Path, target: Path, edits: Sequence[Edit], signer: Si
         "chain": signer.chain_pem,
         "timestamp_url": signer.timestamp_url,
     }
-    with whole_file(target) as unfinished:
+    with atomic_file(target) as unfinished:
         try:
             message = _sign_in_child_process(request | {"signed": str(unfinished)}, signer)
             carried = _credentials_from(message["credentials"])

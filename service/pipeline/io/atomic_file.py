@@ -10,7 +10,7 @@ from service.errors import EncodeFailed
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def atomic_file(target: Path) -> Iterator[Path]:
     """The path to write to; the file is renamed to `target` when the block ends without an exception, else it is deleted.
 
     Raises EncodeFailed for an error of the disk.
