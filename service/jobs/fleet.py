@@ -66,7 +66,7 @@ class Member:
         return [workflow.workflow_id for workflow in orphans]
 
     def fail_lost_jobs(self) -> int:
-        """Fail and refund jobs left open by a finished workflow. No known bug causes this; return their number."""
+        """Fail and refund jobs left open by a finished workflow, which no known bug causes; return their number."""
         with self._database.read() as connection:
             stale = sa.select(JOBS.c.id).where(sa.not_(JOBS.c.ended), JOBS.c.updated_ms < now_ms() - LOST_SECONDS * 1000).limit(500)
             ids = list(connection.execute(stale).scalars())

@@ -91,7 +91,7 @@ def _covers(longer: Placement, other: Placement) -> bool:
 
 
 def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, notes: Notes) -> list[_Extent]:
-    """The extents of one mark: one for each group of its parts with the same ends; none if it fades in or out in a way that marks do not."""
+    """The extents of one mark: one for each group of its parts with the same ends; none if it fades, as marks do not."""
     candidate, model = mark.candidate, mark.model
     if not candidate.slack_frames:  # a person gave the frames, or the video has only one
         ends = candidate.first_sample, candidate.last_sample

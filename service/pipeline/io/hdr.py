@@ -1,9 +1,9 @@
 """HDR is kept: no picture is tone-mapped, and no file is refused because it is HDR.
 
 In a video, the range, matrix, primaries and transfer (PQ or HLG) of the source are written to the output; `codec.py` chooses an encoder
-that keeps the bit depth, and refuses the file if there is none. In a PNG, the
-chunks that mark it as HDR are copied. Frames are rebuilt from their planes, so per-frame metadata (mastering display, content light
-level, HDR10+, Dolby Vision) is not in the output.
+that keeps the bit depth, and refuses the file if there is none. In a PNG, the chunks that mark it as HDR are copied.
+Frames are rebuilt from their planes, so per-frame metadata (mastering display, content light level, HDR10+, Dolby Vision) is not in the
+output.
 """
 
 import av

@@ -177,6 +177,8 @@ def match_shapes(known: Floats, other: Floats) -> tuple[float, int, int]:
     padded = np.pad(other, ((pad_y, pad_y), (pad_x, pad_x)))
     correlation = cv2.matchTemplate(padded, template, cv2.TM_CCOEFF_NORMED)
     energy = cv2.matchTemplate(padded * padded, np.ones_like(template), cv2.TM_CCORR)
-    correlation[energy < float(np.square(template).sum()) / MAX_SIZE_RATIO**2] = 0  # where there is next to nothing it means nothing
+    correlation[energy < float(np.square(template).sum()) / MAX_SIZE_RATIO**2] = (
+        0  # the correlation is meaningless where there is almost no energy
+    )
     _, best, _, (x, y) = cv2.minMaxLoc(correlation)
     return float(best), y - pad_y - top, x - pad_x - left
