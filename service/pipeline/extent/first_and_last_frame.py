@@ -2,16 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from service.pipeline.extent.part_scores import FilledCrops, Part, ScoreLevels
+from service.pipeline.extent.part_scores import MAX_SLIDE_FRAMES, PRESENT_SCORE, FilledCrops, Part, ScoreLevels
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import presence_score
-
-PRESENT_SCORE = 0.4  # from the typical score without (0) to that with the mark (1): above it, the walk outwards goes on
-ABSENT_SCORE = 0.35  # on the same scale: below it, a sampled frame at an end does not show the mark
-UNCLEAR_EXTRA_FRAMES = 3  # beyond the first sample without the mark, added to a mark whose presence cannot be seen
-PARTS_APART_FRAMES = 4  # by which the parts of a mark, such as a logo and its word, may appear or vanish at different times
 
 
 class LazyScores(Mapping[int, float]):
@@ -46,16 +41,15 @@ def first_and_last_frame(presence_scores: Mapping[int, float], sampled: tuple[in
     starts further inside if it did not, as the segmenter sees several frames at once and one part of a mark may vanish before the rest.
     absent, present: the typical scores without and with the mark.
     """
-    present_threshold = absent + PRESENT_SCORE * (present - absent)
-    absent_threshold = absent + ABSENT_SCORE * (present - absent)
+    threshold = absent + PRESENT_SCORE * (present - absent)
     first, last = sampled
-    while first < last and presence_scores.get(first, present) < absent_threshold:
+    while first < last and presence_scores.get(first, present) < threshold:
         first += 1
-    while last > first and presence_scores.get(last, present) < absent_threshold:
+    while last > first and presence_scores.get(last, present) < threshold:
         last -= 1
-    while first - 1 in presence_scores and presence_scores[first - 1] > present_threshold:
+    while first - 1 in presence_scores and presence_scores[first - 1] > threshold:
         first -= 1
-    while last + 1 in presence_scores and presence_scores[last + 1] > present_threshold:
+    while last + 1 in presence_scores and presence_scores[last + 1] > threshold:
         last += 1
     return first, last
 
@@ -71,8 +65,7 @@ def find_ends(
     if not levels.clear:
         if not candidate.confirmed:
             return None
-        reach = slack + UNCLEAR_EXTRA_FRAMES
-        near = [frame for frame in frame_plan.end_frames if sampled[0] - reach < frame < sampled[1] + reach]
+        near = [frame for frame in frame_plan.end_frames if sampled[0] - slack < frame < sampled[1] + slack]
         return min([sampled[0], *near]), max([sampled[1], *near])
     scores = LazyScores(frame_plan.end_frames, lambda frame: presence_score(*filled.pair(frame), model))
     return first_and_last_frame(scores, sampled, levels.absent, levels.present)
@@ -87,8 +80,8 @@ def reconcile_ends(part: Part, parts: Sequence[Part], candidate: Candidate) -> t
     first, last = part.ends
     clear = [other.ends for other in parts if other.levels.clear] or [part.ends]
     latest_first, earliest_last = max(ends[0] for ends in clear), min(ends[1] for ends in clear)
-    if first < min(latest_first - PARTS_APART_FRAMES, candidate.first_sample - candidate.slack_frames):
+    if first < min(latest_first - MAX_SLIDE_FRAMES, candidate.first_sample - candidate.slack_frames):
         first = latest_first
-    if last > max(earliest_last + PARTS_APART_FRAMES, candidate.last_sample + candidate.slack_frames):
+    if last > max(earliest_last + MAX_SLIDE_FRAMES, candidate.last_sample + candidate.slack_frames):
         last = earliest_last
     return first, max(first, last)

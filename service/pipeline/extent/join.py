@@ -16,7 +16,6 @@ from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, intersect, shared_slices
 
 COMPARED_PIXELS = 9  # around the smaller of two pieces, which are compared only there: one may lack letters that the other has
-MIN_PIECE_SHARE = 0.1  # of the larger mark's pixels: a smaller piece shows too little to compare
 
 
 def join_pieces(marks: Sequence[MeasuredMark], decisions: Decisions = UNRECORDED) -> list[MeasuredMark]:
@@ -45,8 +44,7 @@ def _are_similar(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -
     small, large = sorted((one, other), key=lambda m: float(m.model.mask.sum()))
     in_small, in_large = shared_slices(small.candidate.box, large.candidate.box)
     shared = small.model.pixels[in_small]
-    min_pixels = max(MIN_CORRELATION * float(small.model.mask.sum()), MIN_PIECE_SHARE * float(large.model.mask.sum()))
-    if float(shared.sum()) < min_pixels:
+    if float(shared.sum()) < MIN_CORRELATION * float(small.model.mask.sum()):
         return False
     near = dilate(shared, COMPARED_PIXELS)
     shapes = [(m.model.mask * m.model.opacity)[place][near] for m, place in ((small, in_small), (large, in_large))]

@@ -11,8 +11,8 @@ from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import fill_hole, presence_score
 
 MIN_CLEAR_SCORE = 0.25  # typical score with the mark, usually about 1: above it the scores are clear
-MIN_SCORE = 0.05  # the same: below it they are never clear
-MIN_CLEAR_SIGMAS = 6.0  # spreads between the scores without and with the mark: then lower scores, of a mark measured too opaque, are clear
+PRESENT_SCORE = 0.4  # from the typical score without (0) to that with the mark (1): from here on a frame shows the mark
+MAX_SLIDE_FRAMES = 4  # in which a mark, or the first and last of its parts, such as a logo and its word, appears or vanishes
 
 
 class FilledCrops:
@@ -60,10 +60,7 @@ def score_levels(frame_plan: FramePlan, filled: FilledCrops, model: MarkModel) -
         [presence_score(*filled.pair(frame), model) for frame in frames] for frames in (frame_plan.marked_frames, frame_plan.bare_frames)
     )
     present, absent = float(np.median(marked_scores)), float(np.median(bare_scores)) if bare_scores else 0.0
-    deviations = (np.abs(np.subtract(scores, level)) for scores, level in ((marked_scores, present), (bare_scores or [0.0], absent)))
-    spread = max(float(np.median(deviation)) for deviation in deviations)
-    clear = present >= MIN_CLEAR_SCORE or (present >= MIN_SCORE and present - absent >= MIN_CLEAR_SIGMAS * spread)
-    return ScoreLevels(min(absent, 0.5 * present), present, clear)
+    return ScoreLevels(min(absent, 0.5 * present), present, clear=present >= MIN_CLEAR_SCORE)
 
 
 def shift_model(model: MarkModel, top: int, left: int) -> MarkModel:

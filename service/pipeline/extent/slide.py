@@ -2,17 +2,14 @@
 
 from itertools import product
 
-from service.pipeline.extent.part_scores import FilledCrops, ScoreLevels, shift_model
+from service.pipeline.extent.part_scores import MAX_SLIDE_FRAMES, PRESENT_SCORE, FilledCrops, ScoreLevels, shift_model
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import FramePlan
 from service.pipeline.marks.presence import presence_score
 
 # Scores are on a scale from the typical one without (0) to that with the mark (1).
-MIN_AT_REST_SCORE = 0.92  # with less, the mark may have begun to move
-MIN_SHIFTED_SCORE = 0.9  # at the best shift, in frames of the placement
-MIN_SHIFTED_SCORE_BEYOND = 0.6  # at the best shift, in frames beyond it
+MIN_WHOLE_SCORE = 0.9  # shown whole: with less at its place, the mark may have begun to move; at the best shift it must have as much
 MIN_SLIDE_GAIN = 0.7  # of what the score lacks at the mark's place, which the best shift must bring
-MAX_SLIDE_FRAMES = 4  # on either side of an end
 SLIDE_SHIFTS_PIXELS = range(-2, 3)  # from one frame to the next, in either direction
 
 ShiftedModel = tuple[int, MarkModel]  # a frame, and the shifted model in it
@@ -40,16 +37,13 @@ def _slide(
     The mark slides only if every frame shows it clearly better at some shift until it is gone. A score that merely falls may be due to the
     scene.
     """
-    at_rest, shifted, shifted_beyond = (
-        levels.absent + share * (levels.present - levels.absent)
-        for share in (MIN_AT_REST_SCORE, MIN_SHIFTED_SCORE, MIN_SHIFTED_SCORE_BEYOND)
-    )
+    whole, present = (levels.absent + share * (levels.present - levels.absent) for share in (MIN_WHOLE_SCORE, PRESENT_SCORE))
     end = ends[0] if step < 0 else ends[1]
     rest_end = end
     while (
         abs(end - rest_end) < min(MAX_SLIDE_FRAMES, ends[1] - ends[0])
         and rest_end in frame_plan.end_frames
-        and presence_score(*filled.pair(rest_end), model) < at_rest
+        and presence_score(*filled.pair(rest_end), model) < whole
     ):
         rest_end -= step
     slides, top, left = list[ShiftedModel](), 0, 0
@@ -62,9 +56,9 @@ def _slide(
         if not (slides or beyond or y or x):  # still at rest
             rest_end = frame
             continue
-        if beyond and (score < shifted_beyond or not slides):
+        if beyond and (score < present or not slides):
             break
-        if not beyond and (score < shifted or not _gains(score, presence_score(*filled.pair(frame), model), levels)):
+        if not beyond and (score < whole or not _gains(score, presence_score(*filled.pair(frame), model), levels)):
             return end, []
         top, left = y, x
         slides.append((frame, shift_model(model, top, left)))

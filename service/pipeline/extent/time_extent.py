@@ -11,6 +11,7 @@ from service.pipeline.extent.fade import fades
 from service.pipeline.extent.first_and_last_frame import find_ends, reconcile_ends
 from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
 from service.pipeline.extent.slide import ShiftedModel, follow_slides
+from service.pipeline.locate.static_marks import MIN_PART_SHARE
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops
 from service.pipeline.marks.mark_model import MarkModel, split_parts
@@ -21,7 +22,6 @@ from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Placement, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
-MIN_OVERLAP_SHARE = 0.7  # of a mark's pixels: if a longer placement contains at least so many of them, they are the same mark
 MIN_FADING_CONFIDENCE = 0.78  # confidence in [0, 1]: below it a candidate that fades in or out is not a mark
 MAX_SLIDING_SHARE = 0.25  # of the picture's pixels: the box of a larger mark is not searched for a slide
 
@@ -87,7 +87,7 @@ def _covers(longer: Placement, other: Placement) -> bool:
         return False
     in_longer, in_other = shared_slices(longer.box, other.box)
     shared = (longer.mask[in_longer] > 0.5) & (other.mask[in_other] > 0.5)
-    return float(shared.sum()) >= MIN_OVERLAP_SHARE * float((other.mask > 0.5).sum())
+    return float(shared.sum()) >= MIN_PART_SHARE * float((other.mask > 0.5).sum())
 
 
 def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, notes: Notes) -> list[_Extent]:

@@ -20,7 +20,7 @@ MAX_SAMPLES = 4 * SEGMENTER_FRAMES  # samples kept, spread evenly over the video
 MIN_SAMPLES = 2 * SEGMENTER_FRAMES  # a video with fewer samples has no long exposures: single frames show as much
 # Least correlation between the probabilities of any two exposures. Static marks have 0.82 to 1, subtitles in one place 0.29 to 0.75.
 MIN_CORRELATION = 0.78
-MIN_PART_SHARE = 0.6  # share of a track's pixels on or next to a static mark, from which on the track shows a part of that mark
+MIN_PART_SHARE = 0.6  # of the pixels of a track or mark: with as many on another mark, it is a part of that one
 SURROUNDINGS_PIXELS = 4  # pixels around a static mark that count as next to it
 
 
