@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats, Mask
+from models.preprocess import SEGMENTER_FRAMES
 from models.references import vertex
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
@@ -24,7 +25,6 @@ from service.pipeline.picture.morphology import dilate
 DETAIL_SIGMA_PIXELS = 2.0  # of the Gaussian that is subtracted to leave the detail; larger structures belong to the scene
 MAX_DETAIL = 0.05  # brightness in [0, 1] at which detail is clipped, so that a strong edge of the scene counts like a faint stroke
 MIN_STEP_PIXELS = 32  # least length of a lattice vector, at analysis size
-MIN_FRAMES = 4  # samples whose average shows static detail clearly enough without the segmenter
 MIN_PEAK_SIGMAS = 12.0  # least autocorrelation at the lattice points, in its own standard deviations
 WHITENING_SIGMA_BINS = 8.0  # of the Gaussian, in bins of the spectrum, by which the spectrum is flattened
 MIN_SINE = 0.25  # sine of the angle between the lattice vectors
@@ -39,7 +39,6 @@ MIN_STROKE_PROBABILITY = 0.01
 MIN_STROKE_PROBABILITY_STILL = 0.1
 MIN_CELL_SHARE = 0.75  # share of the cells that have to show the pattern; a fence or a facade does not fill the picture
 MIN_CELL_CORRELATION = 0.15  # least correlation with the average for a cell to count as showing the pattern
-MIN_STROKE_SIGMAS = 4.0  # of the strongest stroke, in standard deviations of an average over another lattice
 MIN_STROKE_PIXELS = 7  # a smaller component is noise
 MIN_STROKE_SHARE = 0.35  # share of the strongest stroke from which on a pixel is a stroke
 
@@ -60,9 +59,9 @@ def find_tiled_pattern(samples: Sequence[Sample], probability: Floats) -> TiledP
     """The tiled mark that all samples show, at their size, or None.
 
     probability: (h, w) in [0, 1], the segmenter's answer for the first sample. It may miss most of a pattern, but where it detects
-    nothing, as in a wallpaper, there is no mark. With fewer than MIN_FRAMES samples, only what it detects is searched.
+    nothing, as in a wallpaper, there is no mark. With fewer than SEGMENTER_FRAMES samples, only what it detects is searched.
     """
-    detail, is_video = static_detail([picture for _, picture in samples]), len(samples) >= MIN_FRAMES
+    detail, is_video = static_detail([picture for _, picture in samples]), len(samples) >= SEGMENTER_FRAMES
     if is_video:
         sources, min_probability = [detail, _rectified(detail)], MIN_STROKE_PROBABILITY
     else:
@@ -112,7 +111,7 @@ def _fit_pattern(detail: Floats) -> TiledPattern | None:
     noise = float(np.std(lattice_mean(detail, other_lattice)))
     magnitude = np.abs(mean)
     strongest = float(np.percentile(magnitude, 99.5))
-    if strongest < MIN_STROKE_SIGMAS * noise or not _fills_picture(detail, mean, lattice):
+    if not _fills_picture(detail, mean, lattice):
         return None
     least = max(MIN_STROKE_SHARE * strongest, 2 * noise)
     strokes = np.clip(0.5 + (magnitude - least) / (2 * least), 0, 1) * _without_specks(magnitude > least)

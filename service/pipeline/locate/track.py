@@ -21,17 +21,15 @@ MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a track or a mark
 MIN_CONFIDENCE_AT_ENDS = 0.76  # the same for a track that includes the first or last sample of the video, however short it is
 # Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
 SAME_MARK_IOU = 0.65
-STABLE_IOU = 0.9  # IoU of a track and the region that extends it from which on the sample counts as stable
 STABLE_SAMPLES = 4  # stable samples in a row that make a track stable; a different shape is then another subtitle in the same place
-SAME_LINE_IOU = 0.8  # takes the place of SAME_MARK_IOU for a stable track
+STABLE_IOU = 0.8  # IoU of two samples of a stable track, and of a stable track with what continues it, in place of SAME_MARK_IOU
 JOIN_DISTANCE_SHARE = 0.02  # share of the picture's long side; parts nearer than this are one mark, such as a word and its logo
 MIN_PIXELS = 14  # of a mark, at analysis size
 MAX_MISSES = 2  # samples in a row without a detection that a track survives
 MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, up to which both may be one track
-MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
+MAX_SIZE_RATIO = 3.0  # of the pixels of one mark at two places, either way: the word of a logo may be undetected at one of them
 MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
 MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples
-MIN_FRAMES = 6  # from its first to its last sample
 
 
 @dataclass(eq=False)
@@ -114,8 +112,7 @@ def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> 
     cut_short = track.first_sample == first_frame or track.last_sample == last_frame
     if cut_short and track.confidence >= MIN_CONFIDENCE_AT_ENDS:
         return True
-    long_enough = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
-    return long_enough and track.detection_count >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
+    return track.detection_count >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
 
 
 def find_regions(probability: Floats) -> list[Mask]:
@@ -176,7 +173,7 @@ def _same_mark(early: Track, late: Track) -> bool:
 
 def _min_iou(stable_samples: int) -> float:
     """The least IoU of two shapes of one mark, given the number of stable samples in a row."""
-    return SAME_LINE_IOU if stable_samples >= STABLE_SAMPLES else SAME_MARK_IOU
+    return STABLE_IOU if stable_samples >= STABLE_SAMPLES else SAME_MARK_IOU
 
 
 def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], min_samples: int, decisions: Decisions) -> None:

@@ -12,7 +12,6 @@ MAX_PARTS = 3  # parts of one mark that may appear and disappear independently
 PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # widest gap inside one part, tried in order: letters lie closer together than a word and its logo
 SPECK_SHARE = 0.02  # share of the mark's pixels; a component smaller than this is a speck, not a part
 LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
-HIGH_LEVEL_PERCENTILE = 90  # the same where the level decides whether a mark is opaque
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,18 @@ class MarkModel:
         """(h, w): the pixels that belong to the mark."""
         return self.mask > 0.5
 
-    def level(self, percentile: float) -> float:
-        """The opacity level: a high percentile of the opacity over the mark's pixels. The mask must not be empty."""
-        return opacity_level(self.opacity, self.pixels, percentile)
+    @property
+    def level(self) -> float:
+        """The opacity level, in [0, 1]. The mask must not be empty."""
+        return opacity_level(self.opacity, self.pixels)
 
 
-def opacity_level(opacity: Floats, pixels: Mask, percentile: float) -> float:
+def opacity_level(opacity: Floats, pixels: Mask) -> float:
     """A high percentile of the opacity (h, w) over the given pixels (h, w). At least one must be given.
 
     A high percentile, because the edge of a mark is fainter than its interior, and noise rarely exceeds the interior.
     """
-    return float(np.percentile(opacity[pixels], percentile))
+    return float(np.percentile(opacity[pixels], LEVEL_PERCENTILE))
 
 
 def crop_model(model: MarkModel, top: int, left: int, height: int, width: int) -> MarkModel:

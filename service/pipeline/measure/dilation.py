@@ -8,7 +8,7 @@ import numpy as np
 from models.arrays import Bytes
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import to_float
-from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.opaque import DENSE_LEVEL, FITTED_OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate
@@ -27,7 +27,7 @@ def dilation_pixels(crops: Sequence[Bytes], model: MarkModel, notes: Notes = UNN
     translucent mark is un-blended up to its edge, so a wide dilation costs it nothing.
     """
     mask = model.pixels
-    level = model.level(LEVEL_PERCENTILE) if mask.any() else 0.0
+    level = model.level if mask.any() else 0.0
     if level < DENSE_LEVEL:
         notes("opacity level, for the dilation", level, DENSE_LEVEL, "wide dilation")
         return WIDE_PIXELS

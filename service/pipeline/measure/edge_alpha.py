@@ -13,7 +13,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from models.blend import mean_of_known, subsample
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
+from service.pipeline.marks.mark_model import MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
@@ -58,7 +58,7 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
 
     The predicted opacity is the prior. The evidence is how far each pixel lies from the fill towards the mark's colour.
     """
-    level = opacity_level(predicted.opacity, part, HIGH_LEVEL_PERCENTILE)
+    level = opacity_level(predicted.opacity, part)
     prior = np.clip(predicted.opacity / max(FULL_COVERAGE_SHARE * level, 1e-3), 0, 1)
     prior_precision = 1 / np.square(np.maximum(predicted.opacity_sigma, MIN_OPACITY_SIGMA))
     fills, fill_power = _fills_and_errors(crops, part)

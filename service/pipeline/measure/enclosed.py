@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Mask
-from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.noise import MAX_FROZEN_STD
 from service.pipeline.measure.opacity import MIN_FRAMES
@@ -53,7 +53,7 @@ def enclosed_pixels(crop: Floats, model: MarkModel) -> Mask:
     Counters of letters are left out because they are like the scene around them. A translucent mark encloses nothing.
     """
     mask = model.pixels
-    if not mask.any() or model.level(HIGH_LEVEL_PERCENTILE) < OPAQUE_LEVEL:
+    if not mask.any() or model.level < OPAQUE_LEVEL:
         return np.zeros_like(mask)
     known = mask | _plain_areas(crop, mask)
     outside = np.pad((~known).astype(np.uint8), 1, constant_values=1)

@@ -7,7 +7,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, opacity_level
+from service.pipeline.marks.mark_model import MarkModel, opacity_level
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.opacity import SURE_PROBABILITY
 from service.pipeline.measure.opaque import DENSE_LEVEL
@@ -32,7 +32,7 @@ def mask_of(probability: Floats, model: MarkModel) -> Mask:
     sure = probability > SURE_PROBABILITY
     if not sure.any():
         return sure
-    level = opacity_level(model.opacity, sure, LEVEL_PERCENTILE)
+    level = opacity_level(model.opacity, sure)
     seen = (probability > MIN_PROBABILITY) & (model.opacity > max(MIN_OPACITY, MIN_EDGE_SHARE * level))
     missed = (model.opacity > MIN_MISSED_SHARE * level) & (model.opacity_sigma < MAX_MISSED_SIGMA * model.opacity)
     return _drop_uncertain(seen | missed | (probability > CERTAIN_PROBABILITY), model)
@@ -40,7 +40,7 @@ def mask_of(probability: Floats, model: MarkModel) -> Mask:
 
 def _drop_uncertain(mask: Mask, model: MarkModel) -> Mask:
     """The mask without the least certain pixels of a faint mark, such as the counters of letters."""
-    if not mask.any() or opacity_level(model.opacity, mask, LEVEL_PERCENTILE) > DENSE_LEVEL:
+    if not mask.any() or opacity_level(model.opacity, mask) > DENSE_LEVEL:
         return mask
     return mask & (model.opacity_sigma < MAX_SIGMA_RATIO * float(np.percentile(model.opacity_sigma[mask], 25)))
 

@@ -12,7 +12,7 @@ from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, LEVEL_PERCENTILE, MarkModel, opacity_level, split_parts
+from service.pipeline.marks.mark_model import MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
 from service.pipeline.measure.noise import SURROUNDINGS_KERNEL_PIXELS, UNBLENDED_NOISE
 from service.pipeline.measure.opaque import (
@@ -81,7 +81,7 @@ def complete_mask(marked_crops: Floats, probability: Floats, bare_crops: Floats,
         sure = probability > SURE_PROBABILITY
         if not sure.any():
             break
-        level = max(opacity_level(model.opacity, sure, LEVEL_PERCENTILE), 1e-3)
+        level = max(opacity_level(model.opacity, sure), 1e-3)
         certainty = np.clip(2 - 2.5 * model.opacity_sigma / np.maximum(model.opacity, 1e-3), 0, 1)
         seen = np.maximum(probability, np.clip(model.opacity / level, 0, 1) * certainty).astype(np.float32)
         if ((seen > SURE_PROBABILITY) == sure).all():  # the next pass would see the same
@@ -108,7 +108,7 @@ def fit_opacity(marked_crops: Floats, predicted: MarkModel, notes: Notes = UNNOT
     if any(fit.opaque for fit in fits):
         fits = [_recheck_unknown(marked_crops, *one) for one in zip(fits, evidence, part_notes, strict=True)]
     for fit, note in zip(fits, part_notes, strict=True):
-        level = fit.model.level(HIGH_LEVEL_PERCENTILE)
+        level = fit.model.level
         note("fitted opacity level", level, None, "filled: it is opaque" if fit.opaque else "un-blended: it is translucent")
     return _merge_parts(predicted, parts, fits)
 
@@ -158,7 +158,7 @@ def _as_opaque(part: MarkModel) -> _PartFit:
 
 def _fit_level(marked_crops: Floats, part: MarkModel, notes: Notes) -> _PartFit:
     """The part with its opacity scaled and its colour shifted to explain the crops: the matte network sees shapes better than levels."""
-    level = part.level(HIGH_LEVEL_PERCENTILE)
+    level = part.level
     if level > OPAQUE_LEVEL:
         notes("predicted opacity level", level, OPAQUE_LEVEL, "opaque: too little of the scene shows through")
         return _as_opaque(part)

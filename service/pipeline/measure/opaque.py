@@ -8,7 +8,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import is_single_frame
-from service.pipeline.marks.mark_model import HIGH_LEVEL_PERCENTILE, MarkModel
+from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.noise import TEMPORAL_CODEC_NOISE, UNBLENDED_NOISE
 from service.pipeline.picture.morphology import dilate, erode, ring
@@ -46,7 +46,7 @@ def weigh_evidence(crops: Floats, model: MarkModel, parts: Sequence[MarkModel], 
     A part is opaque if it is dense and shows none of the scene's changes, or if its predicted level is close to that of such a part.
     In a still nothing changes. There, all parts count as opaque if one is dense, because a fill is the lesser evil.
     """
-    levels = [part.level(HIGH_LEVEL_PERCENTILE) for part in parts]
+    levels = [part.level for part in parts]
     for number, level in enumerate(levels):
         notes.of_part(number)("predicted opacity level", level, DENSE_LEVEL, "dense" if level > DENSE_LEVEL else "not dense")
     if max(levels) < DENSE_LEVEL or is_single_frame(crops):

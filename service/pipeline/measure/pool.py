@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats
+from service.pipeline.locate.track import MAX_SIZE_RATIO, MAX_UNCONFIRMED
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import bounding_box
 
 MIN_CORRELATION = 0.65  # of two shapes of one mark; two words of one length in one typeface have about 0.4
 MAX_OPEN_MARKS = 8  # the latest marks, whose crops are kept in case they are seen again
-MAX_UNCONFIRMED = 64  # the latest places that are not marks by themselves
 MAX_OBSERVATIONS = 3  # of one mark: those that show most of it
 EDGE_PIXELS = 3  # around a shape, compared with it: its outline is a part of it
 MIN_OPACITY = 0.1  # above it a pixel belongs to a shape
-MAX_SIZE_RATIO = 4.0  # of two marks' areas, either way: beyond it they are not compared
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,6 @@ def match_shapes(known: Floats, other: Floats) -> tuple[float, int, int]:
     padded = np.pad(other, ((pad_y, pad_y), (pad_x, pad_x)))
     correlation = cv2.matchTemplate(padded, template, cv2.TM_CCOEFF_NORMED)
     energy = cv2.matchTemplate(padded * padded, np.ones_like(template), cv2.TM_CCORR)
-    correlation[energy < float(np.square(template).sum()) / MAX_SIZE_RATIO**2] = (
-        0  # the correlation is meaningless where there is almost no energy
-    )
+    correlation[energy < float(np.square(template).sum()) / MAX_SIZE_RATIO**2] = 0  # where there is almost no energy it means nothing
     _, best, _, (x, y) = cv2.minMaxLoc(correlation)
     return float(best), y - pad_y - top, x - pad_x - left

@@ -9,7 +9,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from models.blend import detail_pixels, local_scene
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import LEVEL_PERCENTILE, MarkModel, crop_model, opacity_level, split_parts
+from service.pipeline.marks.mark_model import MarkModel, crop_model, opacity_level, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import segment_boundary
 from service.pipeline.measure.mask import MIN_PROBABILITY
@@ -66,7 +66,7 @@ def fit_level_by_contrast(marked_crops: Floats, model: MarkModel, notes: Notes =
 
     This corrects a level that was far too high, which leaves a negative of the mark. It does not correct one that was too low.
     """
-    mask, predicted_level = model.pixels, model.level(LEVEL_PERCENTILE)
+    mask, predicted_level = model.pixels, model.level
     shape = np.clip(model.opacity / predicted_level, 0, 1) * model.mask
     if (level := level_from_thin_strokes(marked_crops, shape, mask)) is None:
         return model
@@ -107,7 +107,7 @@ def _uniform_level(model: MarkModel, part: Mask, max_std: float = MAX_OPACITY_ST
     """The one level of a part (h, w); None where the part is dense or has a texture."""
     if not part.any():
         return None
-    level = opacity_level(model.opacity, part, LEVEL_PERCENTILE)
+    level = opacity_level(model.opacity, part)
     core = part & (model.opacity > CORE_SHARE * level)
     if level > DENSE_LEVEL or not core.any() or model.opacity[core].std() > max_std * level:
         return None
