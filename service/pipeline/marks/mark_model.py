@@ -12,6 +12,8 @@ MAX_PARTS = 3  # parts of one mark that may appear and disappear independently
 PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # widest gap inside one part, tried in order: letters lie closer together than a word and its logo
 SPECK_SHARE = 0.02  # share of the mark's pixels; a component smaller than this is a speck, not a part
 LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
+CORE_SHARE = 0.75  # of the level: with more opacity a pixel is not edge
+FULL_SHARE = 0.9  # of the level: with more predicted opacity a pixel is covered fully
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Mask
+from service.pipeline.marks.mark_model import CORE_SHARE
 from service.pipeline.measure.noise import CONTRAST_CODEC_NOISE
 from service.pipeline.picture.morphology import dilate, erode
 
@@ -14,7 +15,6 @@ Slices = tuple[slice, slice]
 
 PAIR_OFFSETS: Final = ((0, 5), (5, 0), (4, 4), (4, -4))  # (y, x) pixels, used both ways: from a pixel in the mark to one outside
 EDGE_PIXELS: Final = 1  # left out on either side of the outline, where the opacity is neither the level nor 0
-MIN_STROKE_SHARE: Final = 0.75  # of the level: a thin stroke's pixels with less of it are left out
 MIN_PAIRS: Final = 300  # pairs of pixels: with fewer, chance differences in the scene count too much
 
 
@@ -34,7 +34,7 @@ def level_from_contrast(crops: Floats, mask: Mask) -> OpacityLevel | None:
 
 def level_from_thin_strokes(crops: Floats, shape: Floats, mask: Mask) -> OpacityLevel | None:
     """The same for strokes so thin that they are nearly all edge; shape: (h, w), the share of the level that each pixel has."""
-    return _solve_level(crops, np.where(shape > MIN_STROKE_SHARE, shape, np.float32(0)), mask)
+    return _solve_level(crops, np.where(shape > CORE_SHARE, shape, np.float32(0)), mask)
 
 
 def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | None:

@@ -14,6 +14,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from models.blend import subsample
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
+from service.pipeline.measure.dilation import MAX_CROPS
 from service.pipeline.measure.noise import NEIGHBOUR_CODEC_NOISE
 
 Offset = tuple[int, int]  # (y, x) in pixels
@@ -26,7 +27,6 @@ OUT_OF_RANGE_UNIT: Final = 0.05  # of RGB in [0, 1]: by how far outside of it an
 MAX_OUT_OF_RANGE_COST: Final = 8.0  # the most that it costs
 ITERATIONS: Final = 60
 DAMPING: Final = 0.5  # share of the old message that is kept; without it they oscillate
-MAX_FRAMES: Final = 8  # crops that are used
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _PairCosts:
 
 def segment_boundary(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
     """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]; prior: (h, w) log odds of being marked."""
-    chosen = subsample(crops, MAX_FRAMES)
+    chosen = subsample(crops, MAX_CROPS)
     scene = (chosen - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
     unblended = scene.astype(np.float32, copy=False)
     excess = np.maximum(np.maximum(-unblended, unblended - 1), 0).max(1)

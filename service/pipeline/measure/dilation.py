@@ -17,7 +17,7 @@ WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
 NARROW_PIXELS: Final = 1
 MAX_FILL_ERROR: Final = 0.033  # in [0, 1]: above it, filling the second pixel does more harm than the mark's residue there
 FILL_ERROR_PERCENTILE: Final = 75  # of the pixels tried: a few may be edges of the scene, or of a letter that was missed
-MAX_CROPS: Final = 8  # number of crops tested
+MAX_CROPS: Final = 8  # that are looked at where all crops of a mark would cost too much
 
 
 def dilation_pixels(crops: Sequence[Bytes], model: MarkModel, notes: Notes = UNNOTED) -> int:

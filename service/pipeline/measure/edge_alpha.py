@@ -13,7 +13,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from models.blend import mean_of_known, subsample
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import MarkModel, opacity_level, split_parts
+from service.pipeline.marks.mark_model import FULL_SHARE, MarkModel, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
@@ -22,10 +22,8 @@ from service.pipeline.picture.morphology import dilate
 
 MAX_FRAMES: Final = 24  # crops that are used
 INDEPENDENT_FRAMES: Final = 5.0  # crops whose errors are independent: over a still scene a fill errs in the same way in all of them
-FULL_COVERAGE_SHARE: Final = 0.95  # of the predicted level: above it a pixel is all mark
 COLOUR_ERROR: Final = 0.12  # standard deviation, in [0, 1], of the predicted colour's error
-SHADE_ERROR: Final = 0.05  # as above, for a colour that was fitted jointly with the opacity
-MIN_SOLVED_SIGMA: Final = 0.06  # of the opacity: the solution is not more exact, when its gain is estimated
+MIN_SOLVED_SIGMA: Final = 0.06  # of the solved opacity and of a colour fitted with it, when the gain is estimated: neither is more exact
 HEAVY_TAIL_FACTOR: Final = 1.3  # mean square of a fill's errors over the fourth power of the mean of their fourth roots
 MIN_GAIN: Final = 0.25  # share of a fill's variance that un-blending must remove
 FILL_DILATION_PIXELS: Final = 1  # around a part, filled with it
@@ -59,7 +57,7 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
     The predicted opacity is the prior. The evidence is how far each pixel lies from the fill towards the mark's colour.
     """
     level = opacity_level(predicted.opacity, part)
-    prior = np.clip(predicted.opacity / max(FULL_COVERAGE_SHARE * level, 1e-3), 0, 1)
+    prior = np.clip(predicted.opacity / max(FULL_SHARE * level, 1e-3), 0, 1)
     prior_precision = 1 / np.square(np.maximum(predicted.opacity_sigma, MIN_OPACITY_SIGMA))
     fills, fill_power = _fills_and_errors(crops, part)
     effect = predicted.colour - fills
@@ -70,7 +68,7 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
         precision = power / variance + prior_precision
         opacity = np.clip((along / variance + prior * prior_precision) / precision, 0, 1)
     sigma = 1 / np.sqrt(precision)
-    pixel_power = np.square(np.maximum(sigma, MIN_SOLVED_SIGMA)) * power + np.square(opacity * SHADE_ERROR) + EDGE_CODEC_NOISE**2
+    pixel_power = np.square(np.maximum(sigma, MIN_SOLVED_SIGMA)) * power + np.square(opacity * MIN_SOLVED_SIGMA) + EDGE_CODEC_NOISE**2
     unblended_power = pixel_power / np.square(np.maximum(1 - opacity, MIN_OPACITY_SIGMA))
     gain = fill_power / (fill_power + unblended_power)
     deep = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > EDGE_DEPTH_PIXELS

@@ -9,7 +9,7 @@ import numpy as np
 from models.arrays import Floats, Mask
 from models.blend import detail_pixels, local_scene
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import MarkModel, crop_model, opacity_level, split_parts
+from service.pipeline.marks.mark_model import CORE_SHARE, FULL_SHARE, MarkModel, crop_model, opacity_level, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import segment_boundary
 from service.pipeline.measure.mask import MIN_PROBABILITY
@@ -17,8 +17,6 @@ from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate, erode
 from service.pipeline.placement import Box, bounding_box
 
-CORE_SHARE: Final = 0.75  # of a part's level: above it a pixel is not edge
-EDGE_SHARE: Final = 0.9  # of the level: a predicted opacity above it is the full level
 MAX_OPACITY_STD: Final = 0.2  # of the level, standard deviation over a part's core: above it the mark has a texture
 MAX_OPACITY_STD_WHOLE: Final = 0.25  # the same over the core of the whole mark, whose outline may be wrong
 MAX_LEVEL_RATIO: Final = 1.5  # of the levels of two parts that share one
@@ -117,7 +115,7 @@ def _uniform_level(model: MarkModel, part: Mask, max_std: float = MAX_OPACITY_ST
 
 def _with_level(model: MarkModel, part: Mask, level: OpacityLevel) -> MarkModel:
     """The model with a part (h, w) at this level, its edge aside."""
-    opacity = level.opacity * np.clip(model.opacity / (EDGE_SHARE * level.opacity), 0, 1)
+    opacity = level.opacity * np.clip(model.opacity / (FULL_SHARE * level.opacity), 0, 1)
     return replace(
         model,
         opacity=np.where(part, opacity, model.opacity).astype(np.float32),
@@ -195,7 +193,7 @@ def _render(model: MarkModel, shape: Mask, other_colour: Mask, level: OpacityLev
     inner, wide = erode(shape, 1), dilate(shape, 1)
     mask = shape | other_colour | (model.pixels & wide)
     coverage = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), EDGE_BLUR_SIGMA_PIXELS)
-    predicted_share = np.clip(model.opacity / (EDGE_SHARE * predicted.opacity), 0, 1)
+    predicted_share = np.clip(model.opacity / (FULL_SHARE * predicted.opacity), 0, 1)
     edge_share = np.where(shape, np.maximum(predicted_share, coverage), (predicted_share + coverage) / 2)
     share = np.where(inner, np.float32(1), edge_share)
     opacity = np.where(other_colour, model.opacity, level.opacity * share).astype(np.float32)
