@@ -27,7 +27,7 @@ JOIN_DISTANCE_SHARE = 0.02  # share of the picture's long side; parts nearer tha
 MIN_PIXELS = 14  # of a mark, at analysis size
 MAX_MISSES = 2  # samples in a row without a detection that a track survives
 MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, up to which both may be one track
-MAX_SIZE_RATIO = 3.0  # of the pixels of one mark at two places, either way: the word of a logo may be undetected at one of them
+MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
 MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
 MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples
 

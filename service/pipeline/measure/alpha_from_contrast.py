@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Mask
 from service.pipeline.marks.mark_model import CORE_SHARE
-from service.pipeline.measure.noise import CONTRAST_CODEC_NOISE
+from service.pipeline.measure.noise import FLAT_CODEC_NOISE
 from service.pipeline.picture.morphology import dilate, erode
 
 Slices = tuple[slice, slice]
@@ -57,7 +57,7 @@ def _solve_level(crops: Floats, share: Floats, mask: Mask) -> OpacityLevel | Non
     shift = (mean_marked - mean_bare) / mean_share  # a (colour - mean of the scene): how far the full level moves the mean
     marked_deviation = marked - mean_bare[:, None] - shares * shift[:, None]  # (1 - a s) times the scene's deviation from its mean
     marked_power, bare_power = (
-        float(np.square(deviation).mean()) - CONTRAST_CODEC_NOISE**2 for deviation in (marked_deviation, bare - mean_bare[:, None])
+        float(np.square(deviation).mean()) - FLAT_CODEC_NOISE**2 for deviation in (marked_deviation, bare - mean_bare[:, None])
     )
     if not 0 < marked_power < bare_power:
         return None

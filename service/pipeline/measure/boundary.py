@@ -15,7 +15,7 @@ from models.arrays import Floats, Mask
 from models.blend import subsample
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
 from service.pipeline.measure.dilation import MAX_CROPS
-from service.pipeline.measure.noise import NEIGHBOUR_CODEC_NOISE
+from service.pipeline.measure.noise import DIFFERENCE_CODEC_NOISE
 
 Offset = tuple[int, int]  # (y, x) in pixels
 
@@ -61,7 +61,7 @@ def _pair_costs(crops: Floats, unblended: Floats, offset: Offset, attenuation: f
     bare_first, bare_second = crops[(..., *here)], crops[(..., *there)]
     marked_first, marked_second = unblended[(..., *here)], unblended[(..., *there)]
     bare_difference = np.abs(bare_first - bare_second).mean(1)
-    usual = NEIGHBOUR_CODEC_NOISE + np.median(bare_difference, axis=(1, 2))[:, None, None]
+    usual = DIFFERENCE_CODEC_NOISE + np.median(bare_difference, axis=(1, 2))[:, None, None]
 
     def cost(difference: Floats) -> Floats:
         mean: Floats = PAIR_WEIGHT * np.minimum(difference / usual, MAX_PAIR_COST).mean(0)

@@ -10,7 +10,7 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import to_float
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
-from service.pipeline.measure.opaque import DENSE_LEVEL, FITTED_OPAQUE_LEVEL
+from service.pipeline.measure.opaque import DENSE_LEVEL, OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate
 
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
@@ -31,8 +31,8 @@ def dilation_pixels(crops: Sequence[Bytes], model: MarkModel, notes: Notes = UNN
     if level < DENSE_LEVEL:
         notes("opacity level, for the dilation", level, DENSE_LEVEL, "wide dilation")
         return WIDE_PIXELS
-    if level > FITTED_OPAQUE_LEVEL:
-        notes("opacity level, for the dilation", level, FITTED_OPAQUE_LEVEL, "narrow dilation")
+    if level > OPAQUE_LEVEL:
+        notes("opacity level, for the dilation", level, OPAQUE_LEVEL, "narrow dilation")
         return NARROW_PIXELS
     hole, tried = (dilate(mask, pixels) for pixels in (WIDE_PIXELS, 2 * WIDE_PIXELS))
     ring = tried & ~hole

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Mask
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
-from service.pipeline.measure.noise import MAX_FROZEN_STD
+from service.pipeline.measure.noise import DIFFERENCE_CODEC_NOISE
 from service.pipeline.measure.opacity import MIN_FRAMES
 from service.pipeline.measure.opaque import OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate
@@ -37,7 +37,7 @@ def frozen_pixels(crops: Floats, mask: Mask) -> Mask:
     none = np.zeros_like(mask)
     if len(crops) < MIN_FRAMES or not mask.any():
         return none
-    frozen = crops.std(0).mean(0) < MAX_FROZEN_STD
+    frozen = crops.std(0).mean(0) < DIFFERENCE_CODEC_NOISE
     beyond = ~dilate(mask, SURROUNDINGS_PIXELS)
     if not beyond.any() or float(frozen[beyond].mean()) > MAX_FROZEN_SURROUNDINGS:
         return none

@@ -7,11 +7,9 @@ more than one between neighbours.
 from typing import Final
 
 UNBLENDED_NOISE: Final = 1e-3  # mean square: how far H.264 alone moves un-blended pixels
-TEMPORAL_CODEC_NOISE: Final = 0.008  # standard deviation over time: how much a codec changes even an opaque mark
-MAX_FROZEN_STD: Final = 0.012  # standard deviation over time: the most that a codec changes a pixel whose true value stays the same
 EDGE_CODEC_NOISE: Final = 0.02  # standard deviation of a pixel beside a mark's edge
-CONTRAST_CODEC_NOISE: Final = 0.006  # standard deviation of a pixel, the same inside a mark and outside
-NEIGHBOUR_CODEC_NOISE: Final = 0.012  # standard deviation of the difference between neighbours; the scene's texture adds to it
+FLAT_CODEC_NOISE: Final = 0.006  # standard deviation of a pixel away from edges, over time and between neighbours on one side
+DIFFERENCE_CODEC_NOISE: Final = 0.012  # standard deviation of a difference that only a codec makes: between neighbours, or over time
 FILL_NOISE: Final = 0.01  # standard deviation of a fill's error where the scene is flat
 
 # How local conditions are estimated.

@@ -20,7 +20,6 @@ from service.pipeline.measure.opaque import (
     MAX_RESIDUAL_RATIO,
     MAX_RESIDUAL_RATIO_BESIDE_OPAQUE,
     OPAQUE_LEVEL,
-    SURELY_OPAQUE_LEVEL,
     Evidence,
     is_opaque_over_area,
     residual_ratio,
@@ -183,7 +182,7 @@ def _fit_level_over_area(marked_crops: Floats, part: MarkModel, level: float, no
     """
     factor = float(np.median(presence_scores(marked_crops, part)))
     if is_opaque_over_area(level, factor):
-        notes("opacity level, fitted over the area", level * factor, SURELY_OPAQUE_LEVEL, "opaque")
+        notes("opacity level, fitted over the area", level * factor, OPAQUE_LEVEL, "opaque")
         return _as_opaque(part)
     notes("factor on the opacity, fitted over the area", factor, MAX_LEVEL_CORRECTION, _correction(factor))
     if not 1 / MAX_LEVEL_CORRECTION <= factor <= MAX_LEVEL_CORRECTION:

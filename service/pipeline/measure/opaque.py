@@ -10,15 +10,14 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import is_single_frame
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
-from service.pipeline.measure.noise import TEMPORAL_CODEC_NOISE, UNBLENDED_NOISE
+from service.pipeline.measure.noise import FLAT_CODEC_NOISE, UNBLENDED_NOISE
 from service.pipeline.picture.morphology import dilate, erode, ring
 
 # Opacity levels, in [0, 1].
 DENSE_LEVEL = 0.6  # predicted: above it a mark may be opaque, and its level is fitted over its area; below it, at its outline
-OPAQUE_LEVEL = 0.9  # predicted: above it too little of the scene shows through to fit a level
+OPAQUE_LEVEL = 0.9  # predicted or fitted: above it too little of the scene shows through. Opaque subtitles have 0.95 to 1.16 fitted, marks
+# of opacity 0.71 to 0.77 from 0.63 to 0.87
 NEARLY_OPAQUE_LEVEL = 0.85  # predicted: above it a mark is opaque if the factor fitted over its area is below this value
-SURELY_OPAQUE_LEVEL = 0.93  # fitted over the area: opaque subtitles have 0.95 to 1.16, marks of opacity 0.71 to 0.77 from 0.63 to 0.87
-FITTED_OPAQUE_LEVEL = 0.95  # of the final model: above it a mark gets the narrow dilation
 SIMILAR_LEVEL_SHARE = 0.6  # of the predicted level of an opaque part: above it another part of the same mark is opaque as well
 
 # Transmittance: the share of the scene's changes over time that shows through.
@@ -89,7 +88,7 @@ def transmittance(crops: Floats, fills: Floats, mask: Mask) -> float | None:
     power = float(np.square(expected).mean())
     if power < MIN_SCENE_STD**2:
         return None
-    strength = max(0.0, float(np.square(seen).mean()) - TEMPORAL_CODEC_NOISE**2) / power
+    strength = max(0.0, float(np.square(seen).mean()) - FLAT_CODEC_NOISE**2) / power
     return max(float((seen * expected).mean()) / power, STRENGTH_WEIGHT * float(np.sqrt(strength)))
 
 
@@ -98,7 +97,7 @@ def is_opaque_over_area(predicted_level: float, factor: float) -> bool:
 
     The second case is a logo of several colours over a still scene: un-blending an opaque mark would leave it in the picture.
     """
-    return predicted_level * factor > SURELY_OPAQUE_LEVEL or predicted_level > NEARLY_OPAQUE_LEVEL > factor
+    return predicted_level * factor > OPAQUE_LEVEL or predicted_level > NEARLY_OPAQUE_LEVEL > factor
 
 
 def residual_ratio(crops: Iterable[Floats], model: MarkModel) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats
-from service.pipeline.locate.track import MAX_SIZE_RATIO, MAX_UNCONFIRMED
+from service.pipeline.locate.track import MAX_UNCONFIRMED
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import bounding_box
@@ -22,6 +22,7 @@ MAX_OPEN_MARKS = 8  # the latest marks, whose crops are kept in case they are se
 MAX_OBSERVATIONS = 3  # of one mark: those that show most of it
 EDGE_PIXELS = 3  # around a shape, compared with it: its outline is a part of it
 MIN_OPACITY = 0.1  # above it a pixel belongs to a shape
+MAX_SIZE_RATIO = 4.0  # of two marks' areas, either way: beyond it they are not compared
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from service.pipeline.marks.mark_model import CORE_SHARE, FULL_SHARE, MarkModel,
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import segment_boundary
 from service.pipeline.measure.mask import MIN_PROBABILITY
+from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate, erode
 from service.pipeline.placement import Box, bounding_box
 
-MAX_OPACITY_STD: Final = 0.2  # of the level, standard deviation over a part's core: above it the mark has a texture
-MAX_OPACITY_STD_WHOLE: Final = 0.25  # the same over the core of the whole mark, whose outline may be wrong
+MAX_OPACITY_STD: Final = 0.2  # of the level, standard deviation over the core of a part or a mark: above it the mark has a texture
 MAX_LEVEL_RATIO: Final = 1.5  # of the levels of two parts that share one
 LARGE_PART_SHARE: Final = 0.1  # of a mark's pixels
 MIN_REMAINING_SHARE: Final = 0.3  # of a large part's pixels, which must remain if it shares the level of the others
@@ -30,7 +30,6 @@ MAX_DETAIL_RATIO: Final = 1.25  # for a part that keeps its outline
 MAX_DETAIL_RATIO_RESEGMENTED: Final = 1.5  # for a part with a new outline, which is sharper
 MAX_DETAIL_RATIO_BY_CONTRAST: Final = 0.8  # 0.93 to 1.15 where the predicted level was right within a tenth, 0.36 where it was off by 0.15
 NONUNIFORM_SIGMA_FACTOR: Final = 2.0  # times the predicted sigma, where the opacity is nearly uniform but one level does not explain it
-MIN_OPACITY_SIGMA: Final = 0.01  # of the opacity: a smaller sigma does not give a pixel more weight
 WINDOW_CONTEXT_PIXELS: Final = 24  # around all that may be mark: the window in which it is segmented again
 MAX_WINDOW_PIXELS: Final = 600_000  # of a window: about a second of processor time for each 100,000
 MAX_LOG_ODDS: Final = 3.0  # of the segmenter, and of the matte network
@@ -101,13 +100,13 @@ def _flatten_part(marked_crops: Floats, model: MarkModel, part: Mask, notes: Not
     return replace(model, opacity_sigma=np.minimum(opacity_sigma, np.float32(1)))
 
 
-def _uniform_level(model: MarkModel, part: Mask, max_std: float = MAX_OPACITY_STD) -> OpacityLevel | None:
+def _uniform_level(model: MarkModel, part: Mask) -> OpacityLevel | None:
     """The one level of a part (h, w); None where the part is dense or has a texture."""
     if not part.any():
         return None
     level = opacity_level(model.opacity, part)
     core = part & (model.opacity > CORE_SHARE * level)
-    if level > DENSE_LEVEL or not core.any() or model.opacity[core].std() > max_std * level:
+    if level > DENSE_LEVEL or not core.any() or model.opacity[core].std() > MAX_OPACITY_STD * level:
         return None
     weight = 1 / (np.square(model.opacity_sigma[core]) + MIN_OPACITY_SIGMA**2)
     return OpacityLevel(float(np.average(model.opacity[core], weights=weight)), np.average(model.colour[:, core], axis=1, weights=weight))
@@ -128,7 +127,7 @@ def _resegment(marked_crops: Floats, model: MarkModel, group: Mask, probability:
 
     None where the group is not uniform as a whole, or where the un-blended scene would have more detail than before.
     """
-    if (predicted := _uniform_level(model, group, MAX_OPACITY_STD_WHOLE)) is None:
+    if (predicted := _uniform_level(model, group)) is None:
         return None
     other_colour = group & (np.abs(model.colour - predicted.colour[:, None, None]).mean(0) > MIN_COLOUR_DIFFERENCE)
     if other_colour.sum() > MAX_OTHER_COLOUR_SHARE * group.sum():
