@@ -6,26 +6,26 @@ from typing import Any
 
 import pytest
 
-from benchmarks import sweep, sweep_table
-from benchmarks.cases import KINDS, PHOTO_KINDS, Case
+from benchmarks import results, sweep, sweep_table
+from benchmarks.cases import Case
 from benchmarks.constants import Code, Constant, hand_set, sources
+from benchmarks.machine import RESULTS
 from benchmarks.rehearsal import Changed, Outcome
 from benchmarks.sweep import Bench, Setup, case_set, figures, waiting
 
 STAMP = {"commit": "0123456789abcdef", "dirty": False, "cpu": "a CPU", "cores": 2, "gpu": None, "date": "2025-01-02T03:04:05+00:00"}
 
 
-def test_every_kind_has_a_clip_or_photo_in_turn(tmp_path: Path) -> None:
-    for folder, names in (("clips", ["b.mp4", "a.mp4", "c.mp4"]), ("photos", ["z.jpg", "y.png"])):
+def test_each_kind_has_a_case_of_which_the_folder_has_the_clip(tmp_path: Path) -> None:
+    for folder in ("clips", "photos"):
         (tmp_path / folder).mkdir()
-        for name in names:
-            (tmp_path / folder / name).touch()
-    cases = case_set(tmp_path)
-    assert [case.clip for case in cases[:4]] == ["a.mp4", "b.mp4", "c.mp4", "a.mp4"]
-    assert [case.kind for case in cases] == [*KINDS, "clean", "clean", *PHOTO_KINDS]
-    assert [case.clip for case in cases[-5:]] == ["y.png", "z.jpg", "y.png", "z.jpg", "y.png"]
-    assert {case.frames for case in cases[-5:]} == {1}
+    for case in sweep.CASES:
+        (tmp_path / ("photos" if case.is_photo else "clips") / case.clip).touch()
+    assert case_set(tmp_path) == sweep.CASES
+    assert {case.kind for case in sweep.CASES} == {"moving", "corner", "faint", "tiled", "subtitle", "clean"}
     assert [case.kind for case in case_set(tmp_path, ["tiled"])] == ["tiled", "tiled"]
+    (tmp_path / "clips" / sweep.CASES[0].clip).unlink()
+    assert case_set(tmp_path) == sweep.CASES[1:]
     with pytest.raises(ValueError, match="no case"):
         case_set(tmp_path, ["nonsense"])
 
@@ -137,3 +137,8 @@ def test_a_line_for_a_person() -> None:
     changed = record("service.pipeline.a.MUCH", 25, {"faint": (0, -2.0)})
     assert sweep_table.line(changed["case"], changed["figures"]) == "service.pipeline.a.MUCH 4 -> 5: faint -2.00 dB  (1.0 s)"
     assert sweep.label(Case("a.jpg", "faint")) == "faint, photo"
+
+
+def test_every_constant_of_the_pipeline_has_its_row_in_the_sweep() -> None:
+    swept = {record["case"]["constant"] for record in results.read(RESULTS / "sweep.jsonl")}
+    assert not {str(constant) for constant in hand_set(sources()) if not str(constant).startswith("models.")} - swept
