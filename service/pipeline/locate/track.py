@@ -30,6 +30,7 @@ MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, 
 MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
 MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
 MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples
+MIN_FRAMES = 6  # from its first to its last sample; fewer if the video is shorter. At both ends of the video every frame is a sample
 
 
 @dataclass(eq=False)
@@ -112,7 +113,8 @@ def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> 
     cut_short = track.first_sample == first_frame or track.last_sample == last_frame
     if cut_short and track.confidence >= MIN_CONFIDENCE_AT_ENDS:
         return True
-    return track.detection_count >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
+    long_enough = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
+    return long_enough and track.detection_count >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
 
 
 def find_regions(probability: Floats) -> list[Mask]:
