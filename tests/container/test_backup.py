@@ -33,7 +33,7 @@ def command(beginning: str) -> str:
 def ordering(bench: Bench) -> Iterator[None]:
     """Submit jobs continuously during the block."""
     account, enough = bench.customer(paid=3_000_000), threading.Event()
-    patient = bench.ruled(account_queue_jobs=10**6, total_queue_jobs=10**6)
+    patient = bench.with_rules(account_queue_jobs=10**6, total_queue_jobs=10**6)
 
     def order() -> None:
         while not enough.is_set():

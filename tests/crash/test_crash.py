@@ -129,7 +129,7 @@ def test_a_first_start_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     key = "a key that is known before"
     with opened(Settings.model_validate({"data_dir": tmp_path, "bootstrap_key": key})) as core:
         assert bootstrap(core) == key
-        assert core.accounts.of_key(key).name == "first"
+        assert core.accounts.account_of_key(key).name == "first"
 
 
 def test_the_checks_find_violations(alone: Fleet, host: LoopbackHost) -> None:

@@ -74,7 +74,7 @@ def test_what_runs_networks_names_the_runtimes(lacking: Lacking, hidden: set[str
     [
         (["version"], 0, "cleanplate "),
         (["clean", "--help"], 0, "--output"),
-        (["settings", "check"], 0, "the settings are fine"),
+        (["settings", "check"], 0, "the settings are valid"),
         (["models", "list"], 0, "inpainter.onnx"),
         (["verify", ROOT / "samples" / "marked.mp4"], 3, "no Content Credentials"),
         (["submit", "marked.mp4", "--key", "a key"], 2, "marked.mp4: no such file"),

@@ -350,5 +350,5 @@ def test_source_types_have_addresses_and_short_names() -> None:
     assert short_name(TRAINED) == "trainedAlgorithmicMedia"
     assert known_source_type("http://c2pa.org/digitalsourcetype/trainedAlgorithmicData") is not None
     assert known_source_type("http://c2pa.org/digitalsourcetype/digitalCapture") is None
-    with pytest.raises(ParameterError, match="'painted' is no digital source type"):
+    with pytest.raises(ParameterError, match="'painted' is not an IPTC digital source type"):
         parse_source_type("painted")

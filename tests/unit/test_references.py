@@ -5,14 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.arrays import Floats, Mask
 from models.references import (
     FAR_FRAMES,
     NEAR_FRAMES,
     OFFSETS,
     REACH_FRAMES,
     REFERENCES,
-    Array,
-    Mask,
     Reference,
     choose,
     shift_between,
@@ -24,13 +23,13 @@ HEIGHT, WIDTH = 96, 128
 TARGET = 40
 
 
-def grey(seed: int, top: int = 0, left: int = 0) -> Array:
+def grey(seed: int, top: int = 0, left: int = 0) -> Floats:
     """A window on a random texture, at full size; (0, 0) is in its middle."""
     whole = texture(seed, WIDTH + 80, HEIGHT + 80, 3).mean(2)
     return whole[40 + top : 40 + top + HEIGHT, 40 + left : 40 + left + WIDTH]
 
 
-def everywhere(one: Array) -> Array:
+def everywhere(one: Floats) -> Floats:
     """All of it shows the scene."""
     return np.ones_like(one)
 
