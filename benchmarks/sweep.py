@@ -1,7 +1,7 @@
 """Measures what each hand-set constant of the pipeline's locate, measure and extent steps changes, at -25 % and +25 %.
 
     python -m benchmarks.sweep                                     # all; a broken run goes on where it stopped
-    python -m benchmarks.sweep opacity.STRANGE track.MISSES        # these
+    python -m benchmarks.sweep opaque.DENSE_LEVEL track.MAX_MISSES # these
     python -m benchmarks.sweep --cases moving,tiled --results build/try.jsonl
 
 The cases and the rules are described in benchmarks/README.md.

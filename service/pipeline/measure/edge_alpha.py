@@ -18,7 +18,7 @@ from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
 from service.pipeline.measure.opacity import OpacityFit
-from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.morphology import dilate, ring
 
 MAX_FRAMES: Final = 24  # crops that are used
 INDEPENDENT_FRAMES: Final = 5.0  # crops whose errors are independent: over a still scene a fill errs in the same way in all of them
@@ -81,7 +81,7 @@ def _fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
     fills, wide_fills = (
         np.stack([fill_hole(crop, part, pixels) for crop in crops]) for pixels in (FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS)
     )
-    beside = (dilate(part, TRIAL_DILATION_PIXELS) & ~dilate(part, FILL_DILATION_PIXELS)).astype(np.float32)
+    beside = ring(part, FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS).astype(np.float32)
     roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # over roots a letter that was missed hardly counts
     mean_root = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS)
     return fills, (HEAVY_TAIL_FACTOR * mean_root**4 + FILL_NOISE**2).astype(np.float32)

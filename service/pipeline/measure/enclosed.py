@@ -12,7 +12,7 @@ from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.noise import DIFFERENCE_CODEC_NOISE
 from service.pipeline.measure.opacity import MIN_FRAMES
 from service.pipeline.measure.opaque import OPAQUE_LEVEL
-from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.morphology import dilate, ring
 
 SURROUNDINGS_PIXELS: Final = 3  # from the mask: beyond it lies the scene
 MAX_FROZEN_SURROUNDINGS: Final = 0.15  # of the pixels out there: if more of them are frozen, the scene stands still as well
@@ -65,7 +65,7 @@ def enclosed_pixels(crop: Floats, model: MarkModel) -> Mask:
 
 def _unlike_scene(crop: Floats, mask: Mask) -> Mask:
     """The pixels (h, w) that differ from a fill of the mask by more than the scene beside the mask differs from a fill of its own."""
-    beside = dilate(mask, 2 * UNLIKE_SCENE_PIXELS) & ~dilate(mask, UNLIKE_SCENE_PIXELS)
+    beside = ring(mask, UNLIKE_SCENE_PIXELS, 2 * UNLIKE_SCENE_PIXELS)
     wide_fill = fill_hole(crop, mask, 2 * UNLIKE_SCENE_PIXELS)
     usual = np.percentile(np.abs(crop - wide_fill).max(0)[beside], 90) if beside.any() else np.inf
     min_difference = np.clip(UNLIKE_SCENE_FACTOR * usual, *UNLIKE_SCENE_RANGE)
@@ -82,7 +82,7 @@ def _plain_areas(crop: Floats, mask: Mask) -> Mask:
     large, near_mask = np.flatnonzero(statistics[:, cv2.CC_STAT_AREA] >= MIN_PLAIN_PIXELS), dilate(mask, 1)
     for label in np.setdiff1d(large, [0, *_labels_at_edge(labels)]):
         area = labels == label
-        outline = dilate(area, PLAIN_OUTLINE_PIXELS) & ~dilate(area, PLAIN_OUTLINE_PIXELS - 1)
+        outline = ring(area, PLAIN_OUTLINE_PIXELS - 1, PLAIN_OUTLINE_PIXELS)
         if near_mask[outline].mean() > MIN_MARK_OUTLINE:
             colour = np.median(crop[:, area], axis=1)[:, None, None]
             same_colour = np.abs(crop - colour).max(0) < 2 * MAX_PLAIN_GRADIENT

@@ -12,7 +12,6 @@ from service.pipeline.video import Plane, VideoInfo
 Planes = tuple[Plane, Plane, Plane]
 
 MATRIX_RGB = 0
-MATRIX_UNSPECIFIED = 2
 LUMA_WEIGHTS = {  # by AVColorSpace: the weights of red and blue in luma
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
