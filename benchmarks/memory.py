@@ -41,7 +41,7 @@ def run(command: Sequence[str], cwd: Path | None = None) -> Usage:
 
 def tree_bytes(pid: int) -> int:
     """The current memory of a process and its descendants; 0 if it is gone."""
-    return sum(_process_bytes(member) for member in tree(pid))
+    return sum(process_bytes(member) for member in tree(pid))
 
 
 def tree(pid: int) -> list[int]:
@@ -65,7 +65,8 @@ def _parent(pid: int) -> int:
     return int(status.rpartition(")")[2].split()[1])  # the name in brackets may itself contain spaces and brackets
 
 
-def _process_bytes(pid: int) -> int:
+def process_bytes(pid: int) -> int:
+    """The current memory of one process; 0 if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
