@@ -44,7 +44,15 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     registry = scrape_registry(meters, metrics_folder, JobMetricsCollector(context.job_service), DiskSpace(settings.data_dir))
     probes = Probes(_check_models(settings), settings.data_dir, settings.free_disk_bytes, registry)
     tags = [{"name": name, "description": description} for name, description in TAGS.items()]
-    app = DocumentedApp(title="Cleanplate", summary=SUMMARY, version=VERSION, openapi_tags=tags, docs_url=None, redoc_url=None)
+    app = DocumentedApp(
+        title="Cleanplate",
+        summary=SUMMARY,
+        version=VERSION,
+        openapi_tags=tags,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would lead to the host that the request names
+    )
     for facade in FACADES.values():
         app.include_router(facade.router(context))
     app.include_router(files.router(core.links, core.storage))

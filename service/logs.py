@@ -12,26 +12,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import MappingProxyType
+from types import MappingProxyType, NoneType, TracebackType
 from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
 SECRETS: Final = (
-    # The value of a parameter by its name, in a query, a header or JSON: `api_key=...`, `X-Amz-Signature=...`, `"secret": "..."`.
+    # Strangers choose the text, so each takes time linear in it: none begins with a repetition, and repetitions give nothing back.
+    # The value of a parameter by the end of its name, in a query, a header or JSON: `X-Amz-Signature=...`, `"secret": "..."`.
     re.compile(
-        r"""([\w-]*(?:api_?key|webhook_?key|token|secret|signature|password|credential|authorization)|\bsign)(["']?\s*[=:]\s*["']?)[^\s"'&,;)}]+""",
+        r"""(api_?key|webhook_?key|token|secret|signature|password|credential|authorization|\bsign)(["']?\s*+[=:]\s*+["']?)[^\s"'&,;)}]++""",
         re.IGNORECASE,
     ),
-    re.compile(r"\b(Bearer|Basic)(\s+)[^\s\"',;)}]+", re.IGNORECASE),
-    re.compile(r"(\w+)(://)[^\s/@\"']+(?=@)"),  # user and password in a URL
-    re.compile(r"\b(cp)(_)[\w-]{16,}"),  # our own keys, anywhere in the text
+    re.compile(r"\b(Bearer|Basic)(\s++)[^\s\"',;)}]++", re.IGNORECASE),
+    re.compile(r"(\w)(://)[^\s/@\"']++(?=@)"),  # user and password in a URL
+    re.compile(r"\b(cp)(_)[\w-]{16,}+"),  # our own keys, anywhere in the text
 )
+MAX_CHARACTERS: Final = 2048  # of a message or a field
+MAX_TRACE_CHARACTERS: Final = 65_536
+# How much more than is logged is redacted: a secret at the cut is recognised by what follows, such as the `@` after a password.
+MARGIN_CHARACTERS: Final = 256
 # Libraries: we write our own access log, with less in it than uvicorn's; httpx would log whole URLs with their queries.
 LEVELS: Final = dict.fromkeys(("alembic", "dbos", "httpcore", "httpx", "sqlalchemy"), "WARNING") | {"uvicorn.access": "CRITICAL"}
 OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy", "alembic")
 ENGINE: Final = "dbos"  # adds its own handler if it finds none
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 FOREIGN: Final = frozenset({"color_message", "applicationID", "applicationVersion", "executorID", "operationUUID", "traceId"})
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _fields: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=NO_FIELDS)
@@ -47,8 +53,15 @@ def log_fields(**fields: str) -> Iterator[None]:
         _fields.reset(token)
 
 
-def redact(text: str) -> str:
-    """The text with keys, tokens, signatures and passwords replaced."""
+def redact(text: str, max_characters: int = MAX_CHARACTERS) -> str:
+    """The text, cut at about `max_characters`, with keys, tokens, signatures and passwords replaced."""
+    if len(text) > max_characters + MARGIN_CHARACTERS:
+        seen = _redact(text[: max_characters + MARGIN_CHARACTERS])
+        return f"{seen[:-MARGIN_CHARACTERS]}... (cut, {len(text)} characters)"
+    return _redact(text)
+
+
+def _redact(text: str) -> str:
     text = SECRETS[1].sub(rf"\1\2{REDACTED}", text)  # first: `Authorization: Bearer x` has its secret in the second word
     for pattern in SECRETS:
         text = pattern.sub(rf"\1\2{REDACTED}", text)
@@ -68,9 +81,8 @@ class JsonFormatter(logging.Formatter):
         line |= _extras(record)
         if record.exc_info and record.exc_info[0]:
             kind, error, _ = record.exc_info
-            trace = redact("".join(traceback.format_exception(*record.exc_info)))
-            line["exception"] = {"type": kind.__name__, "message": redact(str(error)), "trace": trace}
-        return json.dumps(line, ensure_ascii=False, default=str)
+            line["exception"] = {"type": kind.__name__, "message": redact(str(error)), "trace": _trace(record.exc_info)}
+        return json.dumps(line, ensure_ascii=False)
 
 
 class TextFormatter(logging.Formatter):
@@ -81,7 +93,7 @@ class TextFormatter(logging.Formatter):
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
         line = f"{time} {record.levelname:<7} {record.name}: {redact(record.getMessage())}{extras}"
         if record.exc_info and record.exc_info[0]:
-            line += "\n" + redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
+            line += "\n" + _trace(record.exc_info).rstrip()
         return line
 
 
@@ -107,4 +119,17 @@ def setup(level: str = "INFO", text: bool = False) -> None:
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     """The fields of the context and of the call's `extra`, redacted."""
     extra = {name: value for name, value in vars(record).items() if name not in STANDARD | FOREIGN}
-    return {name: redact(value) if isinstance(value, str) else value for name, value in {**_fields.get(), **extra}.items()}
+    return {name: _loggable(value) for name, value in {**_fields.get(), **extra}.items()}
+
+
+def _loggable(value: object) -> object:
+    """Numbers and None as they are; anything else as redacted text, since a list or an address may contain a secret too."""
+    return value if isinstance(value, (int, float, NoneType)) else _text(value)
+
+
+def _text(value: object) -> str:
+    return redact(str(value))
+
+
+def _trace(error: ExceptionInfo) -> str:
+    return redact("".join(traceback.format_exception(*error)), MAX_TRACE_CHARACTERS)

@@ -24,11 +24,11 @@ from unittest.mock import patch
 
 import httpx
 import numpy as np
-import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
 from service import settings
+from service.api.connection import server_of
 from service.api.facade import AppContext
 from service.app import create_app
 from service.core import Core, grant_credits, opened
@@ -132,8 +132,7 @@ def running(folder: Path, worker: bool = True, **variables: str) -> Iterator[Ser
 @contextmanager
 def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
     """Serve the application on this socket, in a thread."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = server_of(app, close_seconds=1)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     eventually(lambda: server.started)

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import files
+from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.rates import READ, SUBMIT, Rates
 from service.jobs import credits, ledger, store
@@ -167,7 +167,7 @@ def workerless_server(folder: Path, *facades: Facade) -> Iterator[WorkerlessServ
     """Run a server during the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = WorkerlessServer(folder, facades, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    uvicorn_server = uvicorn.Server(uvicorn.Config(server.app, log_config=None, lifespan="off"))
+    uvicorn_server = server_of(server.app)
     thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

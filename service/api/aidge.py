@@ -4,6 +4,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from service.api import aidge_docs
 from service.api.aidge_codes import CODES, SUCCESS, envelope, error_body, failure_body
 from service.api.aidge_sign import check_present, check_signature, check_time
+from service.api.body import KEYLESS_BYTES, read_body
 from service.api.facade import AppContext, Facade, guarded_route
-from service.api.parameters import flag, read_parameters, required
+from service.api.parameters import flag, is_form, parse_body, read_parameters, required, type_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
 from service.errors import CleanplateError, ParameterError
@@ -28,13 +30,20 @@ from service.timed_box import TimedBox
 REMOVAL: Final = "/ai/video/removal"  # signature version 1 covers these paths, even below another prefix
 RESULT: Final = "/ai/video/removal/result"
 PREFIXES: Final = ("", "/rest")
-FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 LANGUAGES: Final = ("zh", "en")
 MAX_BOXES: Final = 100
 MAX_WRAPPINGS: Final = 4  # such as JSON text of a list of JSON text of an object
 
 Parameters = dict[str, Any]
-Work = Callable[[Parameters, Account, AppContext], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What an endpoint does. `api_name`: as signed; `kind`: of its rate limit."""
+
+    api_name: str
+    kind: str
+    work: Callable[[Parameters, Account, AppContext], dict[str, Any]]
 
 
 def router(context: AppContext) -> APIRouter:
@@ -42,10 +51,10 @@ def router(context: AppContext) -> APIRouter:
     routes = APIRouter(route_class=guarded_route(render_error), tags=["aidge"])
 
     async def submit(request: Request) -> JSONResponse:
-        return await _respond(request, context, REMOVAL, _submit)
+        return await _respond(request, context, SUBMISSION)
 
     async def result(request: Request) -> JSONResponse:
-        return await _respond(request, context, RESULT, _result)
+        return await _respond(request, context, QUERY)
 
     for prefix, method in product(PREFIXES, ("GET", "POST")):
         routes.add_api_route(prefix + REMOVAL, submit, methods=[method], **aidge_docs.removal(method))
@@ -148,31 +157,39 @@ def _parse_json(text: str, name: str) -> object:
         raise ParameterError(f"{name} is not JSON") from None
 
 
-async def _respond(request: Request, context: AppContext, api_name: str, work: Work) -> JSONResponse:
-    """Authenticate, then parse the parameters and do the work. The signature covers the query and a form, never a JSON body."""
-    is_form = request.headers.get("content-type", "").lower().startswith(FORMS)
-    signed = await read_parameters(request, context.options) if is_form else dict(request.query_params)
-    account = await run_in_threadpool(_authenticate, signed, api_name, context)
-    parameters = signed if is_form else await read_parameters(request, context.options)
-    return JSONResponse(await run_in_threadpool(work, parameters, account, context))
+async def _respond(request: Request, context: AppContext, operation: Operation) -> JSONResponse:
+    """Authenticate and count the request, then do its work with the parameters that its signature covers."""
+    query: Parameters = dict(request.query_params)
+    kind = type_of(request)
+    if query.get("sign_ver", "").lower() == "v2":  # it signs nothing but the time, so nothing else is needed to check it
+        account = await run_in_threadpool(_authenticate, query, b"", operation, context)
+        parameters = await read_parameters(request, context)
+    elif kind == "multipart/form-data":
+        parameters = await read_parameters(request, context, KEYLESS_BYTES)
+        account = await run_in_threadpool(_authenticate, parameters, b"", operation, context)
+    else:
+        body = await read_body(request, KEYLESS_BYTES)
+        form = await parse_body(body, kind, context) if is_form(kind, body) else {}
+        account = await run_in_threadpool(_authenticate, query | form, b"" if form else body.strip(), operation, context)
+        parameters = query | (form or await parse_body(body, kind, context))
+    return JSONResponse(await run_in_threadpool(operation.work, parameters, account, context))
 
 
-def _authenticate(signed: Parameters, api_name: str, context: AppContext) -> Account:
+def _authenticate(signed: Parameters, body: bytes, operation: Operation, context: AppContext) -> Account:
     check_present(signed)
     check_time(signed["timestamp"], now_ms(), context.options.signature_window_seconds)
     account, secret = context.job_service.account_of_signer(signed["app_key"])
-    check_signature(secret, api_name, signed)
+    check_signature(secret, operation.api_name, signed, body)
+    context.rates.count(account.id, operation.kind)
     return account
 
 
 def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
-    context.rates.count(account.id, SUBMIT)
     job = context.job_service.submit(new_task(_merge_param_json(parameters), account.id, context))
     return envelope(SUCCESS, {"result": {"taskId": job.id}, "taskId": job.id}, _request_id())
 
 
 def _result(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
-    context.rates.count(account.id, READ)
     job = context.task(account.id, required(_merge_param_json(parameters), "taskId", "task_id"), FACADE.name)
     return record(job, context.links, context.options.result_link_seconds, _request_id())
 
@@ -187,4 +204,6 @@ def _request_id() -> str:
     return uuid.uuid4().hex
 
 
+SUBMISSION: Final = Operation(REMOVAL, SUBMIT, _submit)
+QUERY: Final = Operation(RESULT, READ, _result)
 FACADE: Final = Facade("aidge", CODES, router)

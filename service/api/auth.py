@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from service.api.facade import AppContext
+from service.errors import KeyMissing
 from service.jobs.accounts import Account
 
 # For the OpenAPI document only: `account_of` checks the key, so that each facade renders its own errors.
@@ -15,7 +16,20 @@ BEARER_KEY: Final = HTTPBearer(auto_error=False, scheme_name="BearerKey", descri
 
 async def account_of(request: Request, context: AppContext) -> Account:
     """The account of the request's key. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
-    return await run_in_threadpool(context.job_service.account_of_key, bearer(request))
+    key = bearer(request)
+    if not key:
+        raise KeyMissing("a key is required")
+    return await run_in_threadpool(context.job_service.account_of_key, key)
+
+
+async def caller(request: Request, context: AppContext, kind: str) -> Account:
+    """The account of the request's key, after counting the request of this kind, SUBMIT or READ. Raises RateLimited, and as above.
+
+    Nothing else of a request is read before.
+    """
+    account = await account_of(request, context)
+    context.rates.count(account.id, kind)
+    return account
 
 
 def bearer(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.api.rates import Rates
+from service.api.threads import Threads
 from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
@@ -48,7 +49,7 @@ class ApiOptions:
     signature_window_seconds: float = 15 * 60.0  # aidge
     sora_links_only: bool = False
     upload_bytes: int = 200 * 2**20
-    body_bytes: int = 32 * 2**20  # limit of a JSON or form body
+    body_bytes: int = 32 * 2**20  # limit of a body with a file as text
     json_depth: int = 16
 
 
@@ -62,6 +63,7 @@ class AppContext:
     egress: EgressPolicy
     rates: Rates
     options: ApiOptions
+    threads: Threads = field(default_factory=Threads)
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
         """The account's job, if it was made through this facade. Raises UnknownJob."""

@@ -1,6 +1,5 @@
 """The kaze facade: removes watermarks from images, or what strokes cover. A Bearer key, and a query for the task's status."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -9,20 +8,20 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from service import errors
-from service.api.auth import BEARER_KEY, account_of
+from service.api.auth import BEARER_KEY, caller
 from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
 from service.api.kaze_docs import QUOTA, REMOVAL, RESULT
-from service.api.parameters import read_parameters, required, text
+from service.api.parameters import file_of, parameters_with_files, read_parameters, required, text
 from service.api.picture import Picture, picture_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import Source, source_of
-from service.api.upload import upload_key
+from service.api.threads import in_thread
+from service.api.upload import store_stream, upload_key
 from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
-from service.outside.storage import content_type_of
 
 OTHER_METHODS: Final = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 WRONG_METHOD: Final = {"code": 1001, "message": "invalid HTTP method, only POST is taken", "data": None}
@@ -53,7 +52,6 @@ CODES: Final[Codes] = {
 }
 
 Parameters = dict[str, Any]
-Work = Callable[[Parameters, Account, AppContext], dict[str, Any]]
 
 
 def router(context: AppContext) -> APIRouter:
@@ -66,13 +64,18 @@ def router(context: AppContext) -> APIRouter:
     )
 
     async def submit_watermark_removal(request: Request) -> JSONResponse:
-        return await _respond(request, context, _submit)
+        account = await caller(request, context, SUBMIT)
+        await run_in_threadpool(context.job_service.check_credits, account.id, "image")  # before an image is received and decoded
+        async with parameters_with_files(request, context) as parameters:
+            return JSONResponse(await in_thread(context.threads.storing, _submit, parameters, account, context))
 
     async def get_task_result(request: Request) -> JSONResponse:
-        return await _respond(request, context, _result)
+        account = await caller(request, context, READ)
+        parameters = await read_parameters(request, context)
+        return JSONResponse(await run_in_threadpool(_result, parameters, account, context))
 
     async def get_quota(request: Request) -> JSONResponse:
-        account = await account_of(request, context)
+        account = await caller(request, context, READ)
         return JSONResponse(await run_in_threadpool(_quota, account, context))
 
     for endpoint, documents in ((submit_watermark_removal, REMOVAL), (get_task_result, RESULT), (get_quota, QUOTA)):
@@ -107,17 +110,9 @@ async def wrong_method() -> JSONResponse:
     return JSONResponse(WRONG_METHOD)
 
 
-async def _respond(request: Request, context: AppContext, work: Work) -> JSONResponse:
-    """Authenticate, then parse the parameters and do the work."""
-    account = await account_of(request, context)
-    parameters = await read_parameters(request, context.options)
-    return JSONResponse(await run_in_threadpool(work, parameters, account, context))
-
-
 def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
     """Submit a task; files stored for it are deleted if it is refused."""
-    context.rates.count(account.id, SUBMIT)
-    image, smear = _image_parameter(parameters, "image"), _image_parameter(parameters, "smear")
+    image, smear = (_image_parameter(parameters, name, context.options.upload_bytes) for name in ("image", "smear"))
     if image is None:
         raise ParameterMissing("image_url or image_base64 is required")
     if isinstance(image, Picture) and isinstance(smear, Picture) and image.size != smear.size:
@@ -132,12 +127,12 @@ def _submit(parameters: Parameters, account: Account, context: AppContext) -> di
     return _success({"task_id": job.id})
 
 
-def _image_parameter(parameters: Parameters, name: str) -> str | Picture | None:
+def _image_parameter(parameters: Parameters, name: str, max_bytes: int) -> str | Picture | None:
     """A URL, or the image itself; None if neither was sent. Raises ParameterError."""
-    url, encoded = text(parameters, f"{name}_url"), text(parameters, f"{name}_base64")
-    if url and encoded:
+    url, file = text(parameters, f"{name}_url"), file_of(parameters, f"{name}_base64", max_bytes)
+    if url and file:
         raise ParameterError(f"send either {name}_url or {name}_base64, not both")
-    return picture_of(encoded, f"{name}_base64") if encoded else url or None
+    return picture_of(file, f"{name}_base64") if file else url or None
 
 
 def _store_image(sent: str | Picture, name: str, account: Account, context: AppContext, undo: ExitStack) -> Source:
@@ -145,18 +140,16 @@ def _store_image(sent: str | Picture, name: str, account: Account, context: AppC
         return source_of(sent, account.id, context)
     key = upload_key(account.id, name + sent.suffix)
     undo.callback(context.storage.delete, key)
-    context.storage.put_bytes(key, sent.data, content_type_of(key))
+    store_stream(context.storage, key, sent.file)
     return Source(key=key)
 
 
 def _result(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
-    context.rates.count(account.id, READ)
     job = context.task(account.id, required(parameters, "task_id"), FACADE.name)
     return _success(record(job, context.links, context.options.result_link_seconds))
 
 
 def _quota(account: Account, context: AppContext) -> dict[str, Any]:
-    context.rates.count(account.id, READ)
     balance = context.job_service.balance(account.id)
     usage = context.job_service.spent_credits(account.id) + balance.held_credits
     quota = {"limit": usage + balance.total_credits, "usage": usage, "remaining": balance.total_credits}

@@ -9,11 +9,12 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api import kie_uploads
-from service.api.auth import BEARER_KEY, account_of
+from service.api.auth import BEARER_KEY, caller
 from service.api.facade import AppContext, Callback, Facade, code_of, guarded_route
+from service.api.json_body import parse_object
 from service.api.kie_codes import CODES, MODEL, error_body
 from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
-from service.api.parameters import parse_object, read_parameters, required, text
+from service.api.parameters import read_parameters, required, text
 from service.api.rates import READ, SUBMIT
 from service.api.source import owns, share_source_of, web_address
 from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownModel
@@ -44,31 +45,27 @@ def router(context: AppContext) -> APIRouter:
 
     @routes.post("/api/v1/jobs/createTask", **CREATE_TASK)
     async def create_task(request: Request) -> JSONResponse:
-        account = await account_of(request, context)
-        context.rates.count(account.id, SUBMIT)
-        parameters = await read_parameters(request, context.options)
+        account = await caller(request, context, SUBMIT)
+        parameters = await read_parameters(request, context)
         job = await run_in_threadpool(lambda: context.job_service.submit(new_task(parameters, account.id, context)))
         return _success({"taskId": job.id})
 
     @routes.get("/api/v1/jobs/recordInfo", **RECORD_INFO)
     async def record_info(request: Request) -> JSONResponse:
-        account = await account_of(request, context)
-        context.rates.count(account.id, READ)
+        account = await caller(request, context, READ)
         task_id = request.query_params.get("taskId", "").strip()
         return JSONResponse(await run_in_threadpool(_record_info, task_id, account.id, context))
 
     @routes.get("/api/v1/chat/credit", **CREDIT)
     async def credit(request: Request) -> JSONResponse:
-        account = await account_of(request, context)
-        context.rates.count(account.id, READ)
+        account = await caller(request, context, READ)
         balance = await run_in_threadpool(context.job_service.balance, account.id)
         return _success(balance.total_credits)
 
     @routes.post("/api/v1/common/download-url", **DOWNLOAD_URL)
     async def download_url(request: Request) -> JSONResponse:
-        account = await account_of(request, context)
-        context.rates.count(account.id, READ)
-        parameters = await read_parameters(request, context.options)
+        account = await caller(request, context, READ)
+        parameters = await read_parameters(request, context)
         return _success(await run_in_threadpool(_direct_link, required(parameters, "url"), account.id, context))
 
     routes.include_router(kie_uploads.router(context))

@@ -1,7 +1,5 @@
 """The kie facade's three uploads: a file in a form, by its URL, and as base64 in JSON."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -10,19 +8,20 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from service.api.auth import account_of
+from service.api.auth import caller
+from service.api.body import read_form
 from service.api.facade import AppContext, code_of, guarded_route
 from service.api.kie_codes import UPLOAD_CODES
 from service.api.kie_docs import BASE64_UPLOAD, STREAM_UPLOAD, URL_UPLOAD
-from service.api.parameters import read_parameters, required, text
+from service.api.parameters import file_of, parameters_with_files, read_parameters, required, text
 from service.api.rates import READ
 from service.api.source import web_address
+from service.api.threads import in_thread
 from service.api.times import rfc3339
-from service.api.upload import TEMPORARY_PREFIX, plain_name, plain_path, read_form, store_stream, upload_key
-from service.errors import CleanplateError, ParameterError, ParameterMissing, TooLarge
+from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, plain_name, plain_path, store_stream, upload_key
+from service.errors import CleanplateError, ParameterMissing
 from service.jobs.database import now_ms
 from service.media import HEAD_BYTES, head_of, suffix_of_head
 from service.outside.fetch import FetchLimits, fetch
@@ -38,19 +37,21 @@ def router(context: AppContext) -> APIRouter:
 
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
-        account_id = await _authenticate(request, context)
-        async with read_form(request, context.options.upload_bytes) as form:
-            return await run_in_threadpool(_store_form_file, form, account_id, context)
+        account = await caller(request, context, READ)
+        async with read_form(request, context.options.upload_bytes + FORM_BYTES) as form:
+            return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
-        account_id = await _authenticate(request, context)
-        return await run_in_threadpool(_store_fetched, await read_parameters(request, context.options), account_id, context)
+        account = await caller(request, context, READ)
+        parameters = await read_parameters(request, context)
+        return await in_thread(context.threads.fetching, _store_fetched, parameters, account.id, context)
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
-        account_id = await _authenticate(request, context)
-        return await run_in_threadpool(_store_base64, await read_parameters(request, context.options), account_id, context)
+        account = await caller(request, context, READ)
+        async with parameters_with_files(request, context) as parameters:
+            return await in_thread(context.threads.storing, _store_base64, parameters, account.id, context)
 
     return routes
 
@@ -77,13 +78,6 @@ class Target:
         return cls(upload_key(account_id, path), path)
 
 
-async def _authenticate(request: Request, context: AppContext) -> int:
-    """The id of the request's account, after counting the request against its rate limit."""
-    account = await account_of(request, context)
-    context.rates.count(account.id, READ)
-    return account.id
-
-
 def _store_form_file(form: FormData, account_id: int, context: AppContext) -> JSONResponse:
     upload = form.get("file")
     if not isinstance(upload, UploadFile):
@@ -106,21 +100,12 @@ def _store_fetched(parameters: dict[str, Any], account_id: int, context: AppCont
 
 
 def _store_base64(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
-    data = decode_base64(required(parameters, "base64Data"))
-    if len(data) > context.options.upload_bytes:
-        raise TooLarge(f"the file has more than {context.options.upload_bytes // 2**20} MiB, which is the limit")
-    target = Target.of(parameters, "", data[:HEAD_BYTES], account_id)
-    context.storage.put_bytes(target.key, data, content_type_of(target.key))
-    return _upload_response(target, len(data), context)
-
-
-def decode_base64(base64_text: str) -> bytes:
-    """Decode base64 text, which may be a `data:` URL and contain line breaks. Raises ParameterError."""
-    digits = base64_text.partition(",")[2] if base64_text.startswith("data:") else base64_text
-    try:
-        return base64.b64decode("".join(digits.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise ParameterError("base64Data is not base64") from None
+    file = file_of(parameters, "base64Data", context.options.upload_bytes)
+    if file is None:
+        raise ParameterMissing("base64Data is required")
+    target = Target.of(parameters, "", file.read(HEAD_BYTES), account_id)
+    file.seek(0)
+    return _upload_response(target, store_stream(context.storage, target.key, file), context)
 
 
 def _upload_response(target: Target, file_bytes: int, context: AppContext) -> JSONResponse:

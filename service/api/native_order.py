@@ -11,17 +11,19 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
+from service.api.body import PLAIN_BYTES, read_body, read_form
 from service.api.facade import AppContext
+from service.api.json_body import parse_object
 from service.api.native_models import NewJobBody, Options
-from service.api.parameters import parse_object, read_body
+from service.api.parameters import type_of
 from service.api.problems import InvalidFields, read_as
 from service.api.source import Source, source_of
-from service.api.upload import read_form, store_stream, upload_key
+from service.api.threads import in_thread
+from service.api.upload import FORM_BYTES, store_stream, upload_key
 from service.errors import UnsupportedFormat
 from service.jobs.job import JobSpec, Media, Rights
 from service.media import HEAD_BYTES, suffix_of_head
 
-JSON_BYTES: Final = 2**20
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -41,13 +43,14 @@ class Order:
 
 async def read_order(request: Request, account_id: int, context: AppContext) -> Order:
     """Parse a request and store its files. Raises ParameterError, TooLarge, NotMedia, UnsupportedFormat."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = type_of(request)
     if kind == "application/json":
-        data = parse_object(await read_body(request, min(JSON_BYTES, context.options.body_bytes)), context.options.json_depth)
-        return await run_in_threadpool(_order_of_addresses, read_as(NewJobBody, data), account_id, context)
+        body = await read_body(request, PLAIN_BYTES)
+        options = await in_thread(context.threads.parsing, lambda: read_as(NewJobBody, parse_object(body, context.options.json_depth)))
+        return await run_in_threadpool(_order_of_addresses, options, account_id, context)
     if kind == "multipart/form-data":
-        async with read_form(request, context.options.upload_bytes, max_files=2) as form:
-            return await run_in_threadpool(_order_of_files, form, account_id, context)
+        async with read_form(request, context.options.upload_bytes + FORM_BYTES, max_files=2) as form:
+            return await in_thread(context.threads.storing, _order_of_files, form, account_id, context)
     raise UnsupportedFormat("the body must be application/json or multipart/form-data")
 
 

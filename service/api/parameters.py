@@ -1,59 +1,94 @@
 """Reads request parameters from the query, a form or a JSON body."""
 
-import json
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import Any, BinaryIO, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
-from service.api.facade import ApiOptions
-from service.errors import ParameterError, ParameterMissing, TooLarge
+from service.api.base64_file import Base64Decoder
+from service.api.body import MAX_FIELDS, PLAIN_BYTES, batches, read_body, read_form, spooled_parts, too_large
+from service.api.facade import AppContext
+from service.api.json_body import JsonReader, parse_object
+from service.api.threads import in_thread
+from service.errors import ParameterError, ParameterMissing
 
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off", ""})
+SMALL_BYTES: Final = 1024  # parsing so much takes less time than handing it to a thread
+FORM: Final = "application/x-www-form-urlencoded"
 
 
-async def read_parameters(request: Request, options: ApiOptions) -> dict[str, Any]:
+async def read_parameters(request: Request, context: AppContext, max_bytes: int = PLAIN_BYTES) -> dict[str, Any]:
     """The query parameters and those of a form or JSON object, which take precedence. Raises ParameterError, TooLarge."""
     parameters: dict[str, Any] = dict(request.query_params)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = type_of(request)
     if kind == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=100, max_part_size=options.body_bytes) as form:
+        async with read_form(request, max_bytes) as form:
             return parameters | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
-    body = await read_body(request, options.body_bytes)
-    if kind == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):  # curl's default type for any body
-        return parameters | dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-    return parameters | parse_object(body, options.json_depth) if body.strip() else parameters
+    return parameters | await parse_body(await read_body(request, max_bytes), kind, context)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it exceeds the limit."""
-    body = bytearray()
-    async for part in request.stream():
+async def parse_body(body: bytes, kind: str, context: AppContext) -> dict[str, Any]:
+    """The parameters of a form or a JSON object. `kind`: the type that the client says the body is of. Raises ParameterError."""
+    parse = _parse_form if is_form(kind, body) else _parse_json
+    if len(body) <= SMALL_BYTES:
+        return parse(body, context.options.json_depth)
+    return await in_thread(context.threads.parsing, parse, body, context.options.json_depth)
+
+
+def is_form(kind: str, body: bytes) -> bool:
+    """Whether a body is an encoded form: that is also curl's default type for JSON."""
+    return kind == FORM and not body.lstrip().startswith(b"{")
+
+
+@asynccontextmanager
+async def parameters_with_files(request: Request, context: AppContext) -> AsyncIterator[dict[str, Any]]:
+    """Like `read_parameters`, for a request that may contain files as base64. In JSON they may be large: such a one is an open file."""
+    kind = type_of(request)
+    if kind == "multipart/form-data":
+        yield await read_parameters(request, context)
+        return
+    parameters: dict[str, Any] = dict(request.query_params)
+    stream = batches(spooled_parts(request, context.options.body_bytes))
+    first = await anext(stream)
+    if is_form(kind, first):
+        yield parameters | await in_thread(context.threads.parsing, _parse_form, await _joined(first, stream), 0)
+        return
+    with JsonReader(context.options.json_depth, context.options.upload_bytes) as reader:
+        await in_thread(context.threads.parsing, reader.feed, first)
+        async for batch in stream:
+            await in_thread(context.threads.parsing, reader.feed, batch)
+        yield parameters | (await in_thread(context.threads.parsing, reader.finish) if first.strip() else {})
+
+
+def type_of(request: Request) -> str:
+    """The body's type, such as `application/json`."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _joined(first: bytes, stream: AsyncIterator[bytes]) -> bytes:
+    """The whole body of a form. Raises TooLarge."""
+    body = bytearray(first)
+    async for part in stream:
         body += part
-        if len(body) > max_bytes:
-            raise TooLarge(f"the request has more than {max_bytes / 2**20:g} MiB, which is the limit")
+        if len(body) > PLAIN_BYTES:
+            raise too_large(PLAIN_BYTES)
     return bytes(body)
 
 
-def parse_object(body: bytes | str, max_depth: int) -> dict[str, Any]:
-    """Parse a JSON object nested at most `max_depth` levels. Raises ParameterError."""
+def _parse_json(body: bytes, max_depth: int) -> dict[str, Any]:
+    return parse_object(body, max_depth) if body.strip() else {}
+
+
+def _parse_form(body: bytes, _max_depth: int) -> dict[str, Any]:
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ParameterError("the body is not JSON") from None
-    if not isinstance(data, dict):
-        raise ParameterError("the body is not a JSON object")
-    if _is_deeper(data, max_depth):
-        raise ParameterError(f"the body is nested deeper than {max_depth} levels")
-    return data
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, (dict, list)):
-        return False
-    return levels == 0 or any(_is_deeper(part, levels - 1) for part in (value.values() if isinstance(value, dict) else value))
+        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    except ValueError:
+        raise ParameterError(f"the form has more than {MAX_FIELDS} fields") from None
 
 
 def text(parameters: dict[str, Any], *names: str) -> str:
@@ -93,3 +128,17 @@ def flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
     if word in TRUE or word in FALSE:
         return word in TRUE
     raise ParameterError(f"{name} must be true or false")
+
+
+def file_of(parameters: dict[str, Any], name: str, max_bytes: int) -> BinaryIO | None:
+    """A file that was sent as base64 text, at its start; None if it was not sent. Raises ParameterError, TooLarge."""
+    value = parameters.get(name)
+    if hasattr(value, "seek"):
+        return value
+    encoded = text(parameters, name)
+    if not encoded:
+        return None
+    decoder = Base64Decoder(BytesIO(), max_bytes)
+    decoder.feed(encoded.encode())
+    decoder.finish()
+    return decoder.file

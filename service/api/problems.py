@@ -128,8 +128,13 @@ def problem_response(error: CleanplateError) -> Response:
 async def http_problem(_: Request, error: Exception) -> Response:
     """The response if no route matches the request or its method. An exception handler for the application."""
     assert isinstance(error, HTTPException)
-    title = HTTPStatus(error.status_code).phrase
-    return Problem("about:blank", title, error.status_code, str(error.detail)).response(error.headers)
+    return status_problem(error.status_code, str(error.detail), error.headers)
+
+
+def status_problem(status: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem that is no more than its HTTP status."""
+    title = HTTPStatus(status).phrase
+    return Problem("about:blank", title, status, detail or title).response(headers)
 
 
 def _invalid(error: RequestValidationError) -> Response:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from service.api.body import KEYLESS_BYTES
 from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
 from service.api.openapi import example_responses, request_body
 from service.api.parameters import read_parameters, required
@@ -210,7 +211,7 @@ def _outcome(job: Job, context: AppContext) -> dict[str, Any]:
 async def _read_parameters(request: Request, context: AppContext) -> dict[str, Any]:
     """The parameters; empty for a body that is not JSON, as this dialect's only error for that is a missing key."""
     try:
-        return await read_parameters(request, context.options)
+        return await read_parameters(request, context, KEYLESS_BYTES)
     except ParameterError:
         return {}
 

@@ -3,20 +3,12 @@
 import re
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
 
-from fastapi import Request
-from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
-
-from service.errors import ParameterError, TooLarge
 from service.outside.storage import Storage, content_type_of
 
-MAX_FIELDS: Final = 20
 FORM_BYTES: Final = 64 * 2**10  # allowance for a form's other fields
 NAME_CHARACTERS: Final = 64
 MAX_FOLDERS: Final = 4
@@ -48,28 +40,3 @@ def store_stream(storage: Storage, key: str, file: BinaryIO) -> int:
             shutil.copyfileobj(file, copy)
         storage.put_file(key, path, content_type_of(key))
         return path.stat().st_size
-
-
-@asynccontextmanager
-async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
-    """The fields and files of a multipart form of at most `max_bytes` of files. Raises ParameterError, TooLarge."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise ParameterError("the body is not multipart/form-data")
-    stream = _bounded(request.stream(), max_bytes + FORM_BYTES)
-    try:
-        form = await MultiPartParser(request.headers, stream, max_files=max_files, max_fields=MAX_FIELDS).parse()
-    except MultiPartException:
-        raise ParameterError("the multipart/form-data body is malformed") from None
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
-async def _bounded(stream: AsyncGenerator[bytes, None], max_bytes: int) -> AsyncGenerator[bytes, None]:
-    read_bytes = 0
-    async for part in stream:
-        read_bytes += len(part)
-        if read_bytes > max_bytes:
-            raise TooLarge(f"the file has more than {max_bytes // 2**20} MiB, which is the limit")
-        yield part

@@ -11,9 +11,9 @@ from contextlib import nullcontext
 from typing import Annotated, Final
 
 import typer
-import uvicorn
 
 from service import logs, metrics, settings
+from service.api.connection import BACKLOG, server_of
 from service.app import create_app
 from service.core import bootstrap, opened
 from service.errors import SettingsError
@@ -22,8 +22,6 @@ from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
-BACKLOG: Final = 1024
-CLOSE_SECONDS: Final = 10  # for responses in progress
 PROGRAM: Final = __name__.removesuffix(".commands.serve")  # what `python -m` runs: in a wheel it is not called `service`
 WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", PROGRAM, "worker", "--beside")  # beside the service: answering comes first
 
@@ -49,9 +47,8 @@ def serve(no_worker: NoWorker = False) -> None:
         with opened(chosen) as core:
             _print_address(chosen, bootstrap(core))
             app = create_app(core, shared)
-            config = uvicorn.Config(app, log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS)
             with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}, chosen.stop_seconds):
-                uvicorn.Server(config).run(sockets=[listener])
+                server_of(app).run(sockets=[listener])
 
 
 def worker(beside: Beside = False) -> None:

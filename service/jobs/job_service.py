@@ -11,7 +11,7 @@ from service.jobs.content import AllowAll, ContentCheck
 from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
-from service.jobs.job import Job, NewJob, Price, State
+from service.jobs.job import Job, Media, NewJob, Price, State
 from service.jobs.queues import Queues
 from service.jobs.store import Event
 
@@ -69,6 +69,10 @@ class JobService:
                 store.store_idempotency_key(connection, new)
             self._queues.enqueue_job(connection, new)
         return job
+
+    def check_credits(self, account_id: int, media: Media) -> None:
+        """Raise InsufficientCredits if the account cannot pay for a job now. `submit` checks again."""
+        credits.reserve(self.balance(account_id), "", self._rules.price_credits[media])
 
     def find(self, account_id: int, job_id: str) -> Job:
         """The account's job. Raises UnknownJob."""

@@ -78,10 +78,10 @@ def signed(signer: Signer, **change: str) -> dict[str, str]:
     return query | {"sign": sign_v2(signer.secret.encode(), timestamp)} | change
 
 
-def signed_v1(signer: Signer, api_name: str, parameters: dict[str, str]) -> dict[str, str]:
+def signed_v1(signer: Signer, api_name: str, parameters: dict[str, str], body: bytes = b"") -> dict[str, str]:
     """All parameters of a request signed with version 1."""
     sent = {"partner_id": "aidge", "sign_method": "sha256", "app_key": signer.name, "timestamp": now(), **parameters}
-    return sent | {"sign": sign_v1(signer.secret.encode(), api_name, sent)}
+    return sent | {"sign": sign_v1(signer.secret.encode(), api_name, sent, body)}
 
 
 def answer(response: httpx.Response) -> dict[str, Any]:
@@ -198,16 +198,50 @@ def test_a_cancelled_task_has_failed(server: WorkerlessServer) -> None:
     assert body["data"]["taskStatus"] == "failed"
 
 
-@pytest.mark.parametrize("form", ["query", "form", "json"])
-def test_version_1_signs_the_query_and_a_form(server: WorkerlessServer, form: str) -> None:
+@pytest.mark.parametrize("form", ["query", "form", "multipart", "json"])
+def test_version_1_signs_the_query_and_the_body(server: WorkerlessServer, form: str) -> None:
     signer = signer_at(server)
     if form == "query":
         response = server.client.get(f"/rest{REMOVAL}", params=signed_v1(signer, REMOVAL, PARAMETERS))
     elif form == "form":
         response = server.client.post(f"/rest{REMOVAL}", data=signed_v1(signer, REMOVAL, PARAMETERS))
+    elif form == "multipart":
+        parts = {name: (None, value) for name, value in signed_v1(signer, REMOVAL, PARAMETERS).items()}
+        response = server.client.post(REMOVAL, files=parts)
     else:
-        response = server.client.post(REMOVAL, params=signed_v1(signer, REMOVAL, {}), json=PARAMETERS)
+        body = json.dumps(PARAMETERS).encode()
+        response = server.client.post(REMOVAL, params=signed_v1(signer, REMOVAL, {}, body), content=body)
     submitted(response)
+
+
+def test_version_1_does_not_accept_what_it_does_not_sign(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    query, queried = signed_v1(signer, REMOVAL, {}), signed_v1(signer, REMOVAL, PARAMETERS)
+    refusal = turned_away(server.client.post(REMOVAL, params=query, json=PARAMETERS), "IncompleteSignature")
+    assert "JSON body" in refusal["message"]
+    turned_away(server.client.post(REMOVAL, params=queried, json={"language": "zh"}), "IncompleteSignature")
+    turned_away(server.client.post(REMOVAL, params=query, data=PARAMETERS), "IncompleteSignature")
+    body = json.dumps(PARAMETERS).encode()
+    signed_body = signed_v1(signer, REMOVAL, {}, body)
+    turned_away(server.client.post(REMOVAL, params=signed_body, content=body.replace(b"en", b"zh")), "IncompleteSignature")
+    turned_away(server.client.post(REMOVAL, params=signed_body), "IncompleteSignature")
+    submitted(server.client.post(REMOVAL, params=queried))
+
+
+def test_a_signature_of_one_operation_does_not_fit_another(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    sent = signed_v1(signer, RESULT, {"partner_id": ""})
+    first = min(name for name in sent if name != "sign" and sent[name])
+    moved = {name: value for name, value in sent.items() if name != first} | {f"/result{first}": sent[first]}
+    assert sign_v1(signer.secret.encode(), REMOVAL, moved) == sent["sign"], "the signed text is the same"
+    turned_away(server.client.get(REMOVAL, params=moved | PARAMETERS), "MissingParameter" if first == "app_key" else "IncompleteSignature")
+
+
+def test_a_body_is_limited_until_its_signature_is_known(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    long = PARAMETERS | {"more": "x" * 70_000}
+    refused(server.client.post(REMOVAL, data=signed_v1(signer, REMOVAL, long)), 701, "the video file size exceeds the limit")
+    submitted(server.client.post(REMOVAL, params=signed(signer), data=long))
 
 
 def test_version_1_notices_a_changed_parameter(server: WorkerlessServer) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from service.api import kie_docs
-from service.api.kie_uploads import decode_base64
+from service.api.parameters import file_of
 from tests.facades.dialects import Aidge, Kaze, Kie, with_wrong_key
 from tests.service_process import Service, TestAccount
 
@@ -92,7 +92,9 @@ def json_text(value: object) -> str:
 
 
 def kie_pixel() -> bytes:
-    return decode_base64(kie_docs.PIXEL)
+    file = file_of({"pixel": kie_docs.PIXEL}, "pixel", 2**20)
+    assert file is not None
+    return file.read()
 
 
 def without_first(request: Request, names: list[str]) -> Request:

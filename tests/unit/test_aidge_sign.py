@@ -60,7 +60,10 @@ def test_a_wrong_signature_is_refused(change: dict[str, str]) -> None:
     assert isinstance(refusal.value, KeyInvalid)
 
 
-@given(st.dictionaries(st.text(min_size=1), st.text()), st.text(min_size=1), st.text(min_size=1))
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
+
+
+@given(st.dictionaries(NAMES, st.text()), NAMES, st.text(min_size=1))
 def test_v1_detects_an_added_parameter(parameters: dict[str, str], name: str, value: str) -> None:
     signed = parameters | {"app_key": "a", "timestamp": "1"}
     signed = {key: text for key, text in signed.items() if key not in ("sign", "sign_ver", "sign_method")}
@@ -69,6 +72,22 @@ def test_v1_detects_an_added_parameter(parameters: dict[str, str], name: str, va
     if name not in signed:
         with pytest.raises(SignatureInvalid):
             check_signature(SECRET, API, signed | {name: value})
+
+
+@pytest.mark.parametrize("name", ["/result", "", "1", "a b", "é"])
+def test_v1_accepts_only_names_that_cannot_continue_the_apis(name: str) -> None:
+    sent = {"app_key": "a", "timestamp": "1", name: "x"}
+    with pytest.raises(SignatureInvalid):
+        check_signature(SECRET, API, sent | {"sign": sign_v1(SECRET, API, sent)})
+
+
+def test_v1_signs_a_json_body_too() -> None:
+    sent = {"app_key": "a", "timestamp": "1"}
+    signed = sent | {"sign": sign_v1(SECRET, API, sent, b"{}")}
+    check_signature(SECRET, API, signed, b"{}")
+    for body in (b"", b"{} "):
+        with pytest.raises(SignatureInvalid):
+            check_signature(SECRET, API, signed, body)
 
 
 @pytest.mark.parametrize("missing", ["app_key", "timestamp", "sign"])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.concurrency import run_in_threadpool
 
-from service.logs import JsonFormatter, TextFormatter, log_fields, redact
+from service.logs import MAX_CHARACTERS, JsonFormatter, TextFormatter, log_fields, redact
 from tests.conftest import ROOT
 
 SECRET = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.~", min_size=12, max_size=60)
@@ -120,6 +120,25 @@ def test_other_text_is_unchanged(text: str) -> None:
 
 def test_extras_are_redacted_too() -> None:
     assert "verysecret" not in JsonFormatter().format(record(url="http://example.com/?token=verysecret"))
+
+
+def test_long_text_is_cut_before_it_is_redacted() -> None:
+    logged = line(record("x" * 10_000_000, path="/" + "y" * 8000))
+    assert len(logged["message"]) < MAX_CHARACTERS + 100
+    assert logged["message"].endswith("(cut, 10000000 characters)")
+    assert len(logged["path"]) < MAX_CHARACTERS + 100
+
+
+@pytest.mark.parametrize("form", ["api_key={}&c=2", "the key cp_{} was refused", "postgresql://user:{}@db/name"])
+def test_no_part_of_a_secret_at_the_cut_is_logged(form: str) -> None:
+    secret = "Zq" * 20
+    for distance in range(-60, 120):
+        assert "Zq" not in redact(" " * (MAX_CHARACTERS - distance) + form.format(secret) + "/" * 10_000)
+
+
+def test_values_that_are_not_text_are_redacted_too() -> None:
+    assert "verysecret" not in JsonFormatter().format(record(urls=["http://example.com/?token=verysecret"]))
+    assert line(record(seconds=0.5, job=None))["seconds"] == 0.5
 
 
 SETUP = """

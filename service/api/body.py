@@ -1,0 +1,107 @@
+"""Receives request bodies: counted while they arrive, at a least speed, in bounded memory."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import Request
+from starlette.datastructures import FormData, Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service.errors import ParameterError, TooLarge
+
+PLAIN_BYTES: Final = 2**20  # of a body without a file
+KEYLESS_BYTES: Final = 64 * 2**10  # of a body that holds the key, and is read before it is known whose it is
+GRACE_SECONDS: Final = 10.0
+LEAST_BYTES_PER_SECOND: Final = 8 * 2**10  # after the grace; a slow mobile connection has ten times as much
+BATCH_BYTES: Final = 2**18  # are parsed at once
+SPOOL_BYTES: Final = 64 * 2**10  # of a file are kept in memory, the rest on disk
+MAX_FIELDS: Final = 100  # of a form
+
+
+class BodyTooSlow(ParameterError):
+    """The body arrived too slowly."""
+
+
+async def parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body in parts. Raises TooLarge as soon as it exceeds the limit or says that it will, BodyTooSlow, ClientDisconnect."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdecimal() and int(announced[:20]) > max_bytes:
+        raise too_large(max_bytes)
+    received_bytes, waited_seconds = 0, 0.0  # only the time that we wait for the client counts
+    stream = request.stream()
+    while True:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(GRACE_SECONDS + received_bytes / LEAST_BYTES_PER_SECOND - waited_seconds):
+                part = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise BodyTooSlow(f"the body arrives at less than {LEAST_BYTES_PER_SECOND // 2**10} KiB per second") from None
+        waited_seconds += time.monotonic() - started
+        received_bytes += len(part)
+        if received_bytes > max_bytes:
+            raise too_large(max_bytes)
+        yield part
+
+
+async def spooled_parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The parts of a body whose files go to temporary files: all bytes that requests write to disk pass here, after the key was checked."""
+    async for part in parts(request, max_bytes):
+        yield part
+
+
+async def batches(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same bytes in parts of at least BATCH_BYTES, but for the last."""
+    batch = bytearray()
+    async for part in stream:
+        batch += part
+        if len(batch) >= BATCH_BYTES:
+            yield bytes(batch)
+            batch.clear()
+    yield bytes(batch)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body. Raises like `parts`."""
+    return b"".join([part async for part in parts(request, max_bytes)])
+
+
+@asynccontextmanager
+async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
+    """The fields and files of a multipart form of at most `max_bytes` in total. Raises ParameterError, and like `parts`."""
+    kind, _, options = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "multipart/form-data":
+        raise ParameterError("the body is not multipart/form-data")
+    stream = spooled_parts(request, max_bytes)
+    parser = _FormParser(_without_charset(options), stream, max_files=max_files, max_fields=MAX_FIELDS, max_part_size=PLAIN_BYTES)
+    try:
+        form = await parser.parse()
+    except MultiPartException:
+        raise ParameterError("the multipart/form-data body is malformed") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+class _FormParser(MultiPartParser):
+    spool_max_size = SPOOL_BYTES
+
+
+def _without_charset(options: str) -> Headers:
+    """A form's type without its charset: some of Python's codecs take quadratic time or raise other errors."""
+    kept = [option for option in options.split(";") if option.partition("=")[0].strip().lower() != "charset"]
+    return Headers({"content-type": ";".join(["multipart/form-data", *kept])})
+
+
+def too_large(max_bytes: int) -> TooLarge:
+    """The error for a body of more bytes than this."""
+    return TooLarge(f"the request has more than {_size(max_bytes)}, which is the limit")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:g} MiB" if size_bytes >= 2**20 else f"{size_bytes / 2**10:g} KiB"
