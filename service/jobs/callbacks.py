@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from service.errors import CleanplateError
 from service.jobs import store
-from service.jobs.database import Database, now_ms
+from service.jobs.database import NOW_MS
+from service.jobs.fence import Fence
 from service.jobs.finalizer import host_of
 from service.jobs.job import Job
 from service.jobs.queues import Queues
@@ -17,12 +18,13 @@ from service.jobs.tables import DELIVERIES
 log = logging.getLogger(__name__)
 
 
-def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable[[Job], None]) -> str:
+def deliver(fence: Fence, queues: Queues, delivery_id: str, send: Callable[[Job], None]) -> str:
     """Make one attempt: send the job's outcome, record the delivery's outcome, and enqueue the next attempt. Return the delivery's outcome.
 
-    A crash between sending and recording sends again. `send` raises a CleanplateError if the callback was not delivered.
+    A crash between sending and recording sends again, and so does a worker that is stopped between the last look at the fence and sending:
+    receivers see the same event twice, and know it by its id. `send` raises a CleanplateError if the callback was not delivered.
     """
-    with database.read() as connection:
+    with fence.read() as connection:
         row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one()
         job = store.find(connection, row.job_id)
     if row.outcome != "pending":
@@ -37,8 +39,8 @@ def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable
         outcome = "pending" if delay_seconds is not None else "given_up"
         log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
     this_attempt = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
-    with database.write() as connection:
-        recorded = connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
+    with fence.write() as connection:
+        recorded = connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=NOW_MS)).rowcount
         if recorded and delay_seconds is not None:
             partition = (job.account_id, host_of(job.callback_url or ""))
             queues.enqueue_callback(connection, delivery_id, attempts + 1, partition, delay_seconds)

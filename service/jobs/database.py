@@ -11,12 +11,37 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from dbos import DBOS
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from service.errors import SettingsError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_SECONDS: Final = 30  # how long to wait for another process's write
 POOL_CONNECTIONS: Final = 20
+
+
+class _NowMs(FunctionElement[int]):
+    """The database's clock when the statement arrives, in milliseconds since 1970, UTC."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+    name = "now_ms"
+
+
+@compiles(_NowMs, "postgresql")
+def _(*_: object, **__: object) -> str:
+    # Not clock_timestamp(): PostgreSQL uses no index for a comparison with a value that may change within a statement.
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(_NowMs, "sqlite")
+def _(*_: object, **__: object) -> str:
+    return "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"  # the Julian day of 1970
+
+
+# The clock of all times in the tables: one for the whole fleet, so that a process whose own clock is wrong does no harm.
+NOW_MS: Final = _NowMs()
 
 
 class Database:
@@ -69,7 +94,13 @@ class Database:
         self._writer.dispose()
 
 
+def now_ms_of(connection: sa.Connection) -> int:
+    """The database's clock."""
+    return int(connection.execute(sa.select(NOW_MS)).scalar_one())
+
+
 def now_ms() -> int:
+    """This process's clock, which may be wrong: for ids and for what only this process compares."""
     return time.time_ns() // 1_000_000
 
 

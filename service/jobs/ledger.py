@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from service.errors import AccountMissing
 from service.jobs import credits
 from service.jobs.credits import Balance, Entry, Fund, Kind
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS
 from service.jobs.tables import ACCOUNTS, LEDGER
 
 # Built once, as they run with every job.
 ACCOUNT: Final = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == sa.bindparam("account_id"))
 ACCOUNT_LOCKED: Final = ACCOUNT.with_for_update()
-INSERT: Final = sa.insert(LEDGER)
+INSERT: Final = sa.insert(LEDGER).values(at_ms=NOW_MS)
 ADD: Final = (
     sa.update(ACCOUNTS)
     .where(ACCOUNTS.c.id == sa.bindparam("account_id"))
@@ -42,9 +42,7 @@ def balance(connection: sa.Connection, account_id: int) -> Balance:
 
 def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) -> None:
     """Append entries and update the account's sums. Raises IntegrityError for an entry that already exists."""
-    at_ms = now_ms()
-    rows = [_row(account_id, entry, at_ms) for entry in entries]
-    connection.execute(INSERT, rows)
+    connection.execute(INSERT, [_row(account_id, entry) for entry in entries])
     change = credits.balance_of(entries)
     sums = {"paid": change.paid_credits, "one_time": change.one_time_credits, "held": change.held_credits}
     connection.execute(ADD, {"account_id": account_id, **sums})
@@ -72,7 +70,7 @@ def entry_of(row: sa.Row[Any]) -> Entry:
     return Entry(Kind(row.kind), Fund(row.fund), row.free_credits, row.held_credits, row.job_id, row.note)
 
 
-def _row(account_id: int, entry: Entry, at_ms: int) -> dict[str, object]:
+def _row(account_id: int, entry: Entry) -> dict[str, object]:
     return {
         "key": _key(entry),
         "account_id": account_id,
@@ -82,7 +80,6 @@ def _row(account_id: int, entry: Entry, at_ms: int) -> dict[str, object]:
         "free_credits": entry.free_credits,
         "held_credits": entry.held_credits,
         "note": entry.note,
-        "at_ms": at_ms,
     }
 
 
