@@ -31,6 +31,7 @@ from service.settings import PREFIX, Settings
 
 READY_SECONDS = 60.0  # on a machine under load; an idle one takes three
 PAUSE_SECONDS = 0.02
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("libfaketime.so.1"))  # Debian's package faketime
 ALONE = ("serve",)
 APART = ("serve --no-worker", "worker", "worker")
 SETTINGS = {
@@ -54,6 +55,7 @@ class Part:
 
     command: str
     log: Path
+    clock_seconds: float = 0.0  # how far its wall clock is off; needs libfaketime
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: dict[str, str]) -> None:
@@ -62,12 +64,18 @@ class Part:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "service", *self.command.split()],
                 cwd=ROOT,
-                env=os.environ | environment,
+                env=os.environ | environment | self._clock(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _clock(self) -> dict[str, str]:
+        """The variables that shift the process's wall clock; its steady clocks stay right, as on a machine whose time is set wrong."""
+        if not self.clock_seconds:
+            return {}
+        return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{self.clock_seconds:+.0f}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     @property
     def pid(self) -> int | None:
@@ -88,13 +96,18 @@ class Fleet:
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, database_url: str | None = None, **more: str) -> Iterator[Self]:
-        """A ready fleet for the length of the block; without a database URL, a single `serve` on SQLite."""
+    def running(cls, folder: Path, database_url: str | None = None, *, clocks: Sequence[float] = (), **more: str) -> Iterator[Self]:
+        """A ready fleet for the length of the block; without a database URL, a single `serve` on SQLite.
+
+        `clocks`: for an API and one worker for each of them, whose wall clock is off by so many seconds.
+        """
         values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(free_port())} | more
         if database_url:
             values["database_url"] = database_url
         url = f"http://127.0.0.1:{values['port']}"
-        parts = [Part(command, folder / f"{number}.log") for number, command in enumerate(APART if database_url else ALONE)]
+        commands = (APART[0], *("worker" for _ in clocks)) if clocks else APART if database_url else ALONE
+        wrong = (0.0, *clocks) if clocks else (0.0,) * len(commands)
+        parts = [Part(command, folder / f"{number}.log", off) for number, (command, off) in enumerate(zip(commands, wrong, strict=True))]
         folder.mkdir(parents=True, exist_ok=True)
         environment = {PREFIX + name.upper(): value for name, value in values.items()}
         with opened(Settings.model_validate(values)) as core, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:

@@ -19,6 +19,7 @@ from service.errors import SettingsError
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_SECONDS: Final = 30  # how long to wait for another process's write
 POOL_CONNECTIONS: Final = 20
+IDLE_SECONDS: Final = 60  # within a transaction; then PostgreSQL ends it, so that a process that was stopped frees what it has locked
 
 
 class _NowMs(FunctionElement[int]):
@@ -107,7 +108,14 @@ def now_ms() -> int:
 def _engine(url: sa.URL, begin: str | None) -> sa.Engine:
     """An engine. `begin` is SQLite's transaction mode, such as IMMEDIATE; None for PostgreSQL."""
     if begin is None:
-        return sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, pool_pre_ping=True)
+
+        @sa.event.listens_for(engine, "connect")
+        def _(connection: Any, _record: object) -> None:
+            connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+            connection.commit()
+
+        return engine
     engine = sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")

@@ -1,18 +1,10 @@
 """An execution that another one has superseded changes nothing: not the job, its progress, its credits, its callbacks or its files."""
 
-import json
-import os
-import signal
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from service.core import Core, opened
 from service.errors import FetchUnavailable
 from service.jobs import callbacks, store
 from service.jobs.fence import Fence, Superseded
@@ -20,7 +12,6 @@ from service.jobs.job import Job, State
 from service.jobs.tables import DELIVERIES
 from service.pipeline.run import Progress
 from service.watch import CHECK_SECONDS, Watch
-from tests.fixture_host import eventually
 from tests.jobs.bench import URL, Bench
 
 
