@@ -4,11 +4,10 @@
     python -m benchmarks.fence --runs 100 --database postgresql+psycopg://...  # an empty database
     python -m benchmarks.fence --seed 1234 --runs 1                            # repeats one run
 
-An API and three workers run as real processes. Two workers have a wall clock that is wrong (libfaketime, Debian's package
-`faketime`). In each run one or two workers are stopped (SIGSTOP) and woken (SIGCONT): some before the others give them up, some
-while a successor works, some after it has finished. What has ended when a worker wakes must be the same, row by row and file by
-file, when all is quiet again; and no worker may be given up that was not stopped. Prints a line per run and a summary, which is
-appended to results/fence.jsonl.
+An API and three workers run as real processes. Two workers have a wall clock that is wrong. In each run one or two workers are
+stopped (SIGSTOP) and woken (SIGCONT): some before the others give them up, some while a successor works, some after it has
+finished. What has ended when a worker wakes must be the same, row by row and file by file, when all is quiet again; and no worker
+may be given up that was not stopped. Prints a line per run and a summary, which is appended to results/fence.jsonl.
 """
 
 import os
@@ -30,7 +29,7 @@ import sqlalchemy as sa
 import typer
 
 from benchmarks import results
-from benchmarks.fleet import FAKETIME, Fleet, within
+from benchmarks.fleet import Fleet, within
 from benchmarks.invariants import Violation, all_jobs, check, wait_for_end
 from benchmarks.loopback_host import LoopbackHost, files, loopback_host
 from benchmarks.machine import RESULTS, stamp
@@ -221,8 +220,6 @@ def main(
     path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "fence.jsonl",
 ) -> None:
     """Run all plans and print the summary; exit with status 1 if there was a violation."""
-    if not FAKETIME.exists():
-        sys.exit("libfaketime is not installed: on Debian, apt-get install faketime")
     files()  # created before anything is timed
     stamped, done = stamp(), list[Run]()
     with ExitStack() as stack:
