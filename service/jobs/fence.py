@@ -68,13 +68,13 @@ class Fence:
         with self.read():
             pass
 
-    def _check(self, connection: sa.Connection, statement: sa.Select[tuple[str]]) -> None:
+    def _check(self, connection: sa.Connection, statement: sa.Select[str]) -> None:
         if connection.execute(statement, {"workflow_id": self.workflow_id}).scalar() != self.token:
             raise Superseded(self.workflow_id)
 
 
 @cache
-def _owner(is_sqlite: bool) -> sa.Select[tuple[str]]:
+def _owner(is_sqlite: bool) -> sa.Select[str]:
     """Selects the token of a workflow's present execution, from the engine's table."""
     columns = sa.column("workflow_uuid", sa.Text), sa.column("owner_xid", sa.Text)
     workflows = sa.table("workflow_status", *columns, schema=None if is_sqlite else "dbos")

@@ -62,9 +62,8 @@ class JobService:
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
             self._check_room(connection, new.account_id)
-            entries = credits.reserve(balance, new.id, price)
+            ledger.write(connection, new.account_id, credits.reserve(balance, new.id, price))  # before the job, as at a job's end
             job = store.insert(connection, new, price)
-            ledger.write(connection, new.account_id, entries)
             if new.idempotency_key is not None:
                 store.store_idempotency_key(connection, new)
             self._queues.enqueue_job(connection, new)

@@ -42,10 +42,10 @@ def balance(connection: sa.Connection, account_id: int) -> Balance:
 
 def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) -> None:
     """Append entries and update the account's sums. Raises IntegrityError for an entry that already exists."""
-    connection.execute(INSERT, [_row(account_id, entry) for entry in entries])
     change = credits.balance_of(entries)
     sums = {"paid": change.paid_credits, "one_time": change.one_time_credits, "held": change.held_credits}
-    connection.execute(ADD, {"account_id": account_id, **sums})
+    connection.execute(ADD, {"account_id": account_id, **sums})  # first: transactions lock an account before the totals
+    connection.execute(INSERT, [_row(account_id, entry) for entry in entries])
 
 
 def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:
@@ -62,8 +62,7 @@ def lines(connection: sa.Connection, account_id: int | None = None) -> list[sa.R
 
 def spent_credits(connection: sa.Connection, account_id: int) -> int:
     """The total cost of the account's successful jobs."""
-    total = sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))
-    return -int(connection.execute(total.where(LEDGER.c.account_id == account_id, LEDGER.c.kind == Kind.SETTLE)).scalar_one())
+    return int(connection.execute(sa.select(ACCOUNTS.c.spent_credits).where(ACCOUNTS.c.id == account_id)).scalar_one())
 
 
 def entry_of(row: sa.Row[Any]) -> Entry:
@@ -92,4 +91,5 @@ def _key(entry: Entry) -> str:
 
 
 def _balance(row: sa.Row[Any]) -> Balance:
-    return Balance(row.paid_credits, row.one_time_credits, row.held_credits)
+    # SQLite turns a sum above 64 bits into a float, which could come about before grants had a ceiling.
+    return Balance(int(row.paid_credits), int(row.one_time_credits), int(row.held_credits))
