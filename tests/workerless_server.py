@@ -87,7 +87,7 @@ class WorkerlessServer:
 
     def grant(self, account_id: int, fund: Fund, amount_credits: int) -> None:
         with self.database.write() as connection:
-            ledger.write(connection, account_id, [credits.grant(fund, amount_credits)])
+            ledger.write(connection, account_id, [credits.grant(credits.EMPTY, fund, amount_credits)])
 
     def job_of(self, customer: Customer) -> Job:
         """Wait for the customer's newest job and return it."""

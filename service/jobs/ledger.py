@@ -83,9 +83,9 @@ def _row(account_id: int, entry: Entry) -> dict[str, object]:
 
 
 def _key(entry: Entry) -> str:
-    """A unique key per event: a job is reserved once, and either settled or refunded once."""
-    if entry.kind is Kind.GRANT:
-        return f"grant:{secrets.token_hex(16)}"
+    """A unique key per event: a job is reserved once, and either settled or refunded once; grants and corrections are all different."""
+    if entry.kind in (Kind.GRANT, Kind.CORRECT):
+        return f"{entry.kind}:{secrets.token_hex(16)}"
     step = "reserve" if entry.kind is Kind.RESERVE else "end"
     return f"{step}:{entry.job_id}:{entry.fund}"
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from service.jobs import credits, ledger, store
 from service.jobs.accounts import Account, Accounts
-from service.jobs.credits import Balance, Entry, Fund, grant
+from service.jobs.credits import EMPTY, Balance, Entry, Fund, grant
 from service.jobs.database import Database, now_ms
 from service.jobs.fence import Fence
 from service.jobs.finalizer import JobFinalizer
@@ -56,7 +56,7 @@ class Bench:
     def grant(self, account: Account, fund: Fund, amount_credits: int) -> None:
         if amount_credits:
             with self.database.write() as connection:
-                ledger.write(connection, account.id, [grant(fund, amount_credits)])
+                ledger.write(connection, account.id, [grant(EMPTY, fund, amount_credits)])
 
     def new(self, account: Account, **more: Any) -> NewJob:
         spec = JobSpec("video", source_url=URL)
