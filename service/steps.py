@@ -88,7 +88,7 @@ class JobSteps:
         """Make one attempt to deliver a callback."""
         with log_fields(delivery=delivery_id), self.meters.step("notify"):
             fence = Fence.of_this_execution(self.core.database)
-            callbacks.deliver(fence, self.core.queues, delivery_id, lambda job: self._send_callback(fence, job))
+            callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job))
 
     def _enter_state(self, fence: Fence, job_id: str, state: State) -> Job:
         """Move the job to this state unless it is already there after a crash. Raises JobCancelled if it has ended meanwhile."""

@@ -15,7 +15,7 @@ from service import retention
 from service.core import Core
 from service.inference import fake
 from service.inference.session import Networks
-from service.jobs import queues, workflow
+from service.jobs import callbacks, queues, workflow
 from service.jobs.fleet import BEAT_SECONDS, Member
 from service.metrics import DiskSpace, Meters, scrape_registry
 from service.scratch import SCRATCH_FOLDER, Scratch
@@ -24,6 +24,7 @@ from service.steps import JobSteps
 
 log = logging.getLogger(__name__)
 
+DUE_SECONDS: Final = 1.0
 TAKE_OVER_SECONDS: Final = 4.0
 LOST_JOBS_SECONDS: Final = 30.0
 RETENTION_SECONDS: Final = 3600.0
@@ -100,6 +101,7 @@ def _chores(core: Core, member: Member, networks: Networks, meters: Meters, scra
             meters.count_batches(name, batches.batches, batches.windows, batches.capacity)
 
     return [
+        _Chore(DUE_SECONDS, lambda: callbacks.enqueue_due(core.database, core.queues)),
         _Chore(TAKE_OVER_SECONDS, member.take_over),
         _Chore(TAKE_OVER_SECONDS, scratch.sweep),
         _Chore(TAKE_OVER_SECONDS, count_batches),

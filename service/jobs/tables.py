@@ -118,7 +118,9 @@ DELIVERIES: Final = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),  # pending -> delivered | given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("due_ms", sa.BigInteger),  # when the next attempt is to be enqueued; empty while one is, and at the end
     sa.Index("deliveries_tried", "at_ms"),
+    sa.Index("deliveries_due", "due_ms"),
 )
 
 # Running totals of what grows, so that reading one takes the same time however old the service is. Triggers keep them: see migration 0003.

@@ -9,6 +9,7 @@ from service.errors import FetchUnavailable
 from service.jobs import callbacks, store
 from service.jobs.fence import Fence, Superseded
 from service.jobs.job import Job, State
+from service.jobs.retry import CALLBACK_FIRST_DELAY_SECONDS
 from service.jobs.tables import DELIVERIES
 from service.pipeline.run import Progress
 from service.watch import CHECK_SECONDS, Watch
@@ -83,7 +84,7 @@ def test_a_superseded_delivery_sends_nothing_and_records_nothing(either: Bench) 
     first = take_delivery(either, job)
     take_delivery(either, job)
     with pytest.raises(Superseded):
-        callbacks.deliver(first, either.queues, f"{job.id}.succeeded", lambda job: sent.append(job.id))
+        callbacks.deliver(first, f"{job.id}.succeeded", lambda job: sent.append(job.id))
     assert (sent, delivery(either, job)) == ([], ("pending", 0))
 
 
@@ -97,10 +98,27 @@ def test_a_delivery_superseded_while_it_sends_leaves_the_outcome_to_its_successo
             raise FetchUnavailable("no answer")
 
     with pytest.raises(Superseded):
-        callbacks.deliver(take_delivery(either, job), either.queues, f"{job.id}.succeeded", send)
+        callbacks.deliver(take_delivery(either, job), f"{job.id}.succeeded", send)
     assert delivery(either, job) == ("pending", 0)
-    assert callbacks.deliver(take_delivery(either, job), either.queues, f"{job.id}.succeeded", lambda _: None) == "delivered"
+    assert callbacks.deliver(take_delivery(either, job), f"{job.id}.succeeded", lambda _: None) == "delivered"
     assert delivery(either, job) == ("delivered", 1)
+
+
+def test_the_next_attempt_is_due_by_the_clock_of_the_database(either: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = either.succeed(either.order(either.customer(paid=3), callback_url=URL))
+    monkeypatch.setattr("time.time", lambda: 0.0)  # this worker's clock is wrong by half a century
+
+    def fail(_: Job) -> None:
+        raise FetchUnavailable("no answer")
+
+    assert callbacks.deliver(take_delivery(either, job), f"{job.id}.succeeded", fail) == "pending"
+    assert callbacks.enqueue_due(either.database, either.queues) == 0, "too early"
+    with either.database.write() as connection:
+        connection.execute(sa.update(DELIVERIES).values(due_ms=DELIVERIES.c.due_ms - int(CALLBACK_FIRST_DELAY_SECONDS * 1000)))
+    assert [callbacks.enqueue_due(either.database, either.queues) for _ in range(2)] == [1, 0]
+    second = either.take(f"{job.id}.succeeded.2")
+    assert callbacks.deliver(second, f"{job.id}.succeeded", lambda _: None) == "delivered"
+    assert delivery(either, job) == ("delivered", 2)
 
 
 def take_delivery(bench: Bench, job: Job) -> Fence:

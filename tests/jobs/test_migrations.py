@@ -98,8 +98,10 @@ def go_back(bench: Bench) -> None:
     with bench.database.write() as connection:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
-        for statement in ("DROP TABLE totals", "DROP INDEX deliveries_tried", "ALTER TABLE accounts DROP COLUMN spent_credits"):
+        for statement in ("DROP TABLE totals", "DROP INDEX deliveries_tried", "DROP INDEX deliveries_due"):
             connection.execute(sa.text(statement))
+        for table, column in (("accounts", "spent_credits"), ("deliveries", "due_ms")):
+            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
 
 

@@ -1,6 +1,6 @@
-"""Running totals of what grows: the ledger, the jobs and the callbacks; and what each account has spent.
+"""Running totals of what grows: the ledger, the jobs and the callbacks; what each account has spent; when callbacks are due.
 
-Triggers keep them, so that a process of an older version, or a statement typed by hand, counts too.
+Triggers keep the totals, so that a process of an older version, or a statement typed by hand, counts too.
 """
 
 import sqlalchemy as sa
@@ -32,7 +32,9 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger, nullable=False),
     )
     op.add_column("accounts", sa.Column("spent_credits", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column("deliveries", sa.Column("due_ms", sa.BigInteger))
     op.create_index("deliveries_tried", "deliveries", ["at_ms"])
+    op.create_index("deliveries_due", "deliveries", ["due_ms"])
     _fill()
     _trigger("ledger", "insert", _add("NEW", LEDGER, "NEW.free_credits"), SPENT)
     for table, values in (("jobs", JOBS), ("deliveries", DELIVERIES)):
