@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -51,7 +52,10 @@ TAKEN_OVER = re.compile(r"taking over (\S+) from \S+-(\d+)-[0-9a-f]+")
 
 @dataclass(frozen=True)
 class Stop:
-    """Stop a worker, by its number, and wake it `seconds` later. `moment`: soon after the first order, or when a job is in this state."""
+    """Stop a worker and wake it `seconds` later. `moment`: soon after the first order, or when a job is in this state.
+
+    The worker is one that has a job then, or else the one with this number.
+    """
 
     worker: int
     moment: str
@@ -63,7 +67,7 @@ class Stop:
         return self.seconds > LONG_SECONDS[0] - 1
 
     def __str__(self) -> str:
-        return f"worker {self.worker} at {self.moment} for {self.seconds:.1f} s"
+        return f"a worker at {self.moment} for {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,12 @@ class Plan:
 
 @dataclass
 class Run:
-    """The outcome of a plan. `repeated`: callbacks that were received more often than sent on purpose."""
+    """The outcome of a plan. `stopped`: by process id; `repeated`: callbacks that were received more often than sent on purpose."""
 
     plan: Plan
     started_ms: int
+    stopped: dict[int, Stop] = field(default_factory=dict)
+    choosing: threading.Lock = field(default_factory=threading.Lock)
     placed: list[Placed] = field(default_factory=list)
     takeovers: int = 0
     repeated: int = 0
@@ -133,9 +139,10 @@ def fence(plan: Plan, fleet: Fleet, host: LoopbackHost) -> Run:
 
 def _stop_and_wake(stop: Stop, run: Run, fleet: Fleet) -> dict[str, Frozen]:
     """Stop a worker at its moment, and wake it; what had ended when it woke."""
-    pid = fleet.parts[1 + stop.worker].pid
-    assert pid is not None
     _wait_for(stop.moment, run, fleet)
+    with run.choosing:
+        pid = _choose(stop, run, fleet)
+        run.stopped[pid] = stop
     os.kill(pid, signal.SIGSTOP)
     try:
         time.sleep(stop.seconds)
@@ -145,6 +152,13 @@ def _stop_and_wake(stop: Stop, run: Run, fleet: Fleet) -> dict[str, Frozen]:
         return snapshot(fleet, ended)
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _choose(stop: Stop, run: Run, fleet: Fleet) -> int:
+    """The id of the worker to stop: one that works, and that no other stop has chosen."""
+    pids = [part.pid for part in fleet.parts[1 + stop.worker :] + fleet.parts[1 : 1 + stop.worker] if part.pid not in (None, *run.stopped)]
+    busy = {workflow.executor_id for workflow in fleet.core.queues.running()}
+    return next((pid for pid in pids for name in busy if f"-{pid}-" in str(name)), pids[0])
 
 
 def _wait_for(moment: str, run: Run, fleet: Fleet) -> None:
@@ -200,7 +214,7 @@ def _log_sizes(fleet: Fleet) -> dict[Path, int]:
 
 def _count_takeovers(run: Run, fleet: Fleet, logged: dict[Path, int]) -> None:
     """Count who was given up; that is a violation for a worker that was not stopped for as long as a lease."""
-    silent = {fleet.parts[1 + stop.worker].pid for stop in run.plan.stops if stop.loses_lease}
+    silent = {pid for pid, stop in run.stopped.items() if stop.loses_lease}
     for log, size in logged.items():
         for workflow, pid in TAKEN_OVER.findall(log.read_text(errors="replace")[size:]):
             run.takeovers += 1
