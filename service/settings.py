@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     body_bytes: Count = Field(32 * MIB, description="Largest request body other than an upload.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")
     json_depth: Count = Field(16, description="Deepest nesting of a JSON body.")
+    account_waits: Count = Field(100, description="Limit of one account's event streams and held requests, in each API process.")
+    total_waits: Count = Field(1000, description="Limit of all event streams and held requests, in each API process.")
     hold_seconds: Seconds = Field(300, description="How long savesora's synchronous request is held.")
     signature_window_seconds: Seconds = Field(900, description="Largest difference between a signed request's timestamp and now.")
     result_link_seconds: Seconds = Field(14 * DAY_SECONDS, description="How long links to results are valid.")

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.api.job_watcher import JobWatcher
 from service.api.rates import Rates
 from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
 from service.jobs.job import Job
@@ -61,6 +62,7 @@ class AppContext:
     storage: Storage
     egress: EgressPolicy
     rates: Rates
+    watcher: JobWatcher
     options: ApiOptions
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:

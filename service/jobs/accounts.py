@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -126,6 +126,13 @@ class Accounts:
         if not key:
             raise KeyMissing("a key is required")
         return self._find_active(ACCOUNT_BY_KEY, hash=_hash(key))[0]
+
+    def accepted(self, connection: sa.Connection, keys: Collection[str]) -> set[str]:
+        """Those of the keys that `account_of_key` accepts."""
+        by_hash = {_hash(key): key for key in keys}
+        active = (API_KEYS.c.revoked_ms.is_(None), ACCOUNTS.c.deleted_ms.is_(None), ACCOUNTS.c.banned_ms.is_(None))
+        found = sa.select(API_KEYS.c.hash).join(ACCOUNTS).where(API_KEYS.c.hash.in_(by_hash), *active)
+        return {by_hash[found_hash] for found_hash in connection.execute(found).scalars()}
 
     def add_signer(self, account: Account, name: str, secret: str | None = None) -> str:
         """Add a name and a secret for signed requests; return the secret. Raises ParameterError if the name is in use."""

@@ -1,5 +1,6 @@
 """The job service: what facades call to authenticate, submit, find and cancel jobs. Synchronous; one transaction per call."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Job, NewJob, Price, State
 from service.jobs.queues import Queues
-from service.jobs.store import Event
+from service.jobs.store import Change, Event
 
 MAINTENANCE_SECONDS = 300  # Retry-After
 FULL_SECONDS = 30  # Retry-After
@@ -95,6 +96,11 @@ class JobService:
         with self._database.read() as connection:
             store.find(connection, job_id, account_id)
             return store.events(connection, job_id, after)
+
+    def look(self, job_ids: Collection[str], keys: Collection[str]) -> tuple[dict[str, Change], set[str]]:
+        """The last change of each of these jobs, and those of the keys that are still accepted."""
+        with self._database.read() as connection:
+            return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
 
     def balance(self, account_id: int) -> Balance:
         with self._database.read() as connection:

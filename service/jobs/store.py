@@ -1,9 +1,9 @@
 """Jobs in the database. Every state change goes through `advance`, which checks that the transition is allowed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
@@ -46,6 +46,19 @@ class Running:
     ended: bool
     cancel_asked: bool
     seconds: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What distinguishes a job from what it was before a change."""
+
+    state: State
+    progress_percent: int
+    updated_ms: int
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(job.state, job.progress_percent, job.updated_ms)
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,12 @@ def advance(connection: sa.Connection, job: Job, state: State, **values: object)
 def update(connection: sa.Connection, job_id: str, **values: object) -> None:
     """Change columns other than the state: progress, attempts, result."""
     connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(updated_ms=NOW_MS, **values))
+
+
+def changes(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, Change]:
+    """The last change of each of these jobs, by id; those that do not exist are missing."""
+    found = sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.progress_percent, JOBS.c.updated_ms).where(JOBS.c.id.in_(job_ids))
+    return {row.id: Change(State(row.state), row.progress_percent, row.updated_ms) for row in connection.execute(found)}
 
 
 def events(connection: sa.Connection, job_id: str, after: int = 0) -> list[Event]:
