@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +31,7 @@ from service.settings import PREFIX, Settings
 
 READY_SECONDS = 60.0  # on a machine under load; an idle one takes three
 PAUSE_SECONDS = 0.02
+WRONG_CLOCK = Path(__file__).with_name("wrong_clock.c")
 ALONE = ("serve",)
 APART = ("serve --no-worker", "worker", "worker")
 SETTINGS = {
@@ -54,6 +55,7 @@ class Part:
 
     command: str
     log: Path
+    clock: dict[str, str] = field(default_factory=dict)  # variables that set its wall clock wrong: see `wrong_clock`
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: dict[str, str]) -> None:
@@ -62,7 +64,7 @@ class Part:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "service", *self.command.split()],
                 cwd=ROOT,
-                env=os.environ | environment,
+                env=os.environ | environment | self.clock,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -88,14 +90,20 @@ class Fleet:
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, database_url: str | None = None, **more: str) -> Iterator[Self]:
-        """A ready fleet for the length of the block; without a database URL, a single `serve` on SQLite."""
+    def running(cls, folder: Path, database_url: str | None = None, *, clocks: Sequence[float] = (), **more: str) -> Iterator[Self]:
+        """A ready fleet for the length of the block; without a database URL, a single `serve` on SQLite.
+
+        `clocks`: for an API and one worker for each of them, whose wall clock is off by so many seconds.
+        """
         values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(free_port())} | more
         if database_url:
             values["database_url"] = database_url
         url = f"http://127.0.0.1:{values['port']}"
-        parts = [Part(command, folder / f"{number}.log") for number, command in enumerate(APART if database_url else ALONE)]
+        commands = (APART[0], *("worker" for _ in clocks)) if clocks else APART if database_url else ALONE
         folder.mkdir(parents=True, exist_ok=True)
+        parts = [Part(command, folder / f"{number}.log") for number, command in enumerate(commands)]
+        for part, seconds in zip(parts[1:], clocks, strict=bool(clocks)):
+            part.clock = wrong_clock(folder, seconds) if seconds else {}
         environment = {PREFIX + name.upper(): value for name, value in values.items()}
         with opened(Settings.model_validate(values)) as core, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
             fleet = cls(folder, url, environment, core, parts, client)
@@ -178,6 +186,14 @@ class Fleet:
             return self.client.get("/healthz").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def wrong_clock(folder: Path, seconds: float) -> dict[str, str]:
+    """Variables for a process whose wall clock is to be off by so many seconds; needs a C compiler."""
+    library = folder.resolve() / WRONG_CLOCK.with_suffix(".so").name
+    if not library.exists():
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, WRONG_CLOCK], check=True)
+    return {"LD_PRELOAD": str(library), "CLOCK_OFF_SECONDS": f"{seconds:.0f}"}
 
 
 def within(seconds: float, condition: Callable[[], object], pause_seconds: float = PAUSE_SECONDS) -> bool:

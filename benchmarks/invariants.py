@@ -166,7 +166,7 @@ def temporary_files(folder: Path) -> Iterator[Path]:
         yield from (path for path in own.iterdir() if path.name != "metrics")
     yield from folder.rglob("*.part")
     yield from (path for path in folder.glob("secret.*") if path.name != "secret.key")
-    for path in folder.glob("files/jobs/*/*"):
+    for path in folder.glob("files/jobs/*/*/*"):
         if path.stem not in KEPT and not STAGING.fullmatch(path.name):
             yield path
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from models import registry, spec
 from service.api import docs_page, files, operations, page
 from service.api.facade import ApiOptions, AppContext
+from service.api.job_watcher import JobWatcher
 from service.api.openapi import DocumentedApp
 from service.api.operations import Check, JobMetricsCollector, Probes
 from service.api.problems import http_problem
@@ -76,12 +77,14 @@ def open_app_context(core: Core) -> AppContext:
         features_off=settings.features_off,
         content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
     )
+    job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, rules)
     return AppContext(
-        job_service=JobService(core.database, core.accounts, core.queues, core.finalizer, rules),
+        job_service=job_service,
         links=core.links,
         storage=core.storage,
         egress=core.egress,
         rates=Rates({SUBMIT: settings.rate_submit, READ: settings.rate_read}, settings.rate_store),
+        watcher=JobWatcher(job_service, settings.account_waits, settings.total_waits),
         options=_options(settings),
     )
 

@@ -1,6 +1,6 @@
 """The parts that every process of the service shares, built from its settings: database, storage, accounts, queues, links."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from service.certificate import service_signer
 from service.errors import ParameterError, SettingsError
 from service.jobs import ledger
 from service.jobs.accounts import Account, Accounts
-from service.jobs.credits import Entry, Fund, grant
+from service.jobs.credits import EMPTY, Balance, Entry, Fund, correct, grant
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.queues import Queues
@@ -103,19 +103,26 @@ def bootstrap(core: Core) -> str | None:
     if core.accounts.all():
         return None
     key = settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else None
-    credits = grant(Fund.ONE_TIME, settings.bootstrap_credits, "first start")
+    credits = grant(EMPTY, Fund.ONE_TIME, settings.bootstrap_credits, "first start")
     with suppress(ParameterError):
         return core.accounts.create_with_key(FIRST_ACCOUNT, credits, signer, key)
     return None
 
 
 def grant_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
-    """Grant credits to an account; return the ledger entry. Raises ParameterError for a negative amount."""
-    if amount_credits < 0:
-        raise ParameterError("the amount of credits must not be negative")
-    entry = grant(fund, amount_credits, note)
+    """Grant credits to an account; return the ledger entry. Raises ParameterError for a negative amount or one that is too large."""
+    return _enter(core, account, lambda balance: grant(balance, fund, amount_credits, note))
+
+
+def correct_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
+    """Remove credits that were granted by mistake; return the ledger entry. Raises ParameterError for more than are free."""
+    return _enter(core, account, lambda balance: correct(balance, fund, amount_credits, note))
+
+
+def _enter(core: Core, account: Account, entry_for: Callable[[Balance], Entry]) -> Entry:
+    """Append an entry that depends on the account's balance."""
     with core.database.write() as connection:
-        ledger.locked_balance(connection, account.id)
+        entry = entry_for(ledger.locked_balance(connection, account.id))
         ledger.write(connection, account.id, [entry])
     return entry
 

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 REPORTS: Final[dict[str, Callable[[tuple[FileResult]], str]]] = {".json": to_json, ".html": to_html}
 
 
-def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: Watch) -> Result:
-    """Clean the spec's source. The result, thumbnail and report are in the storage when this returns."""
+def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix: str, watch: Watch) -> Result:
+    """Clean the spec's source. The result, thumbnail and report are in the storage, below `prefix/`, when this returns."""
     limits = core.settings.limits
     assert job.spec.source_key is not None
     source = _download(core, job.spec.source_key, folder / "source")
@@ -47,7 +47,7 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, watch: 
     report = replace(report, provenance=sign_in_place(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
-    return _store_results(job, core, target, picture, report)
+    return _store_results(job, core, prefix, target, picture, report)
 
 
 def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
@@ -62,11 +62,11 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
     return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect)
 
 
-def _store_results(job: Job, core: Core, clean: Path, picture: Path, report: Report) -> Result:
+def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path, report: Report) -> Result:
     """Put the clean file, the thumbnail and the reports into the storage."""
     assert job.spec.source_key is not None
     file_result = FileResult(PurePosixPath(job.spec.source_key).name, clean.name, report)
-    keys = {name: f"jobs/{job.id}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
+    keys = {name: f"{prefix}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
     core.storage.put_file(keys["clean"], clean, content_type_of(keys["clean"]))
     core.storage.put_file(keys["thumbnail"], picture, content_type_of(keys["thumbnail"]))
     return Result(
@@ -78,18 +78,18 @@ def _store_results(job: Job, core: Core, clean: Path, picture: Path, report: Rep
         frames=report.frames,
         mark_found=report.mark_found,
         seconds=round(report.seconds, 3),
-        report_key=_store_report(".json", file_result, job, core),
-        report_page_key=_store_report(".html", file_result, job, core),
+        report_key=_store_report(".json", file_result, prefix, core),
+        report_page_key=_store_report(".html", file_result, prefix, core),
     )
 
 
-def _store_report(suffix: str, file_result: FileResult, job: Job, core: Core) -> str | None:
+def _store_report(suffix: str, file_result: FileResult, prefix: str, core: Core) -> str | None:
     """Store a report and return its key; None if it could not be made, which does not fail the job."""
-    key = f"jobs/{job.id}/report{suffix}"
+    key = f"{prefix}/report{suffix}"
     try:
         text = REPORTS[suffix]((file_result,))
     except Exception:
-        log.exception("could not make the report of job %s", job.id)
+        log.exception("could not make the report of %s", prefix)
         return None
     core.storage.put_bytes(key, text.encode(), content_type_of(key))
     return key

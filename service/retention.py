@@ -6,7 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from service.core import Core
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS
 from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
 
 log = logging.getLogger(__name__)
@@ -29,22 +29,22 @@ def delete_expired(core: Core) -> None:
 
 def _clear_results(core: Core) -> int:
     """Delete the stored files of expired jobs; return the number of jobs."""
-    before_ms = now_ms() - core.settings.keep_results_seconds * 1000
+    old = JOBS.c.finished_ms < NOW_MS - int(core.settings.keep_results_seconds * 1000)
     with core.database.read() as connection:
-        expired = sa.select(JOBS.c.id).where(JOBS.c.finished_ms < before_ms, JOBS.c.cleared_ms.is_(None)).limit(BATCH_JOBS)
+        expired = sa.select(JOBS.c.id).where(old, JOBS.c.cleared_ms.is_(None)).limit(BATCH_JOBS)
         ids = list(connection.execute(expired).scalars())
     for job_id in ids:
         core.storage.delete_under(f"jobs/{job_id}")
         with core.database.write() as connection:
-            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(cleared_ms=now_ms()))
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(cleared_ms=NOW_MS))
     return len(ids)
 
 
 def _delete_jobs(core: Core) -> int:
     """Delete the rows of expired jobs whose files are gone; return their number. Their ledger lines stay."""
-    before_ms = now_ms() - core.settings.keep_jobs_seconds * 1000
+    old = JOBS.c.finished_ms < NOW_MS - int(core.settings.keep_jobs_seconds * 1000)
     with core.database.write() as connection:
-        expired = sa.select(JOBS.c.id).where(JOBS.c.finished_ms < before_ms, JOBS.c.cleared_ms.is_not(None)).limit(BATCH_JOBS)
+        expired = sa.select(JOBS.c.id).where(old, JOBS.c.cleared_ms.is_not(None)).limit(BATCH_JOBS)
         ids = list(connection.execute(expired).scalars())
         deliveries = list(connection.execute(sa.select(DELIVERIES.c.id, DELIVERIES.c.attempts).where(DELIVERIES.c.job_id.in_(ids))))
         for table in (EVENTS, IDEMPOTENCY, DELIVERIES):

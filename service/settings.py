@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
+from service.jobs.credits import MAX_CREDITS, MAX_PRICE_CREDITS
 from service.pipeline.provenance.signer import Algorithm
 from service.pipeline.video import Limits
 
@@ -99,9 +100,9 @@ class Settings(BaseSettings):
 
     bootstrap_key: SecretStr | None = Field(None, description="Key of the first account. Default: a random one.")
     bootstrap_aidge: SecretStr | None = Field(None, description="`name:secret` of the first account's signer.")
-    bootstrap_credits: int = Field(100, ge=0, description="Credits of the first account.")
-    price_video_credits: int = Field(1, ge=0, description="Price of a video, in credits.")
-    price_image_credits: int = Field(1, ge=0, description="Price of an image, in credits.")
+    bootstrap_credits: int = Field(100, ge=0, le=MAX_CREDITS, description="Credits of the first account.")
+    price_video_credits: int = Field(1, ge=0, le=MAX_PRICE_CREDITS, description="Price of a video, in credits.")
+    price_image_credits: int = Field(1, ge=0, le=MAX_PRICE_CREDITS, description="Price of an image, in credits.")
 
     worker_jobs: Count = Field(2, description="Jobs that a worker runs in parallel: one decodes while another computes.")
     account_jobs: Count = Field(4, description="Concurrent jobs of one account in the whole fleet.")
@@ -120,6 +121,8 @@ class Settings(BaseSettings):
     body_bytes: Count = Field(32 * MIB, description="Largest request body other than an upload.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")
     json_depth: Count = Field(16, description="Deepest nesting of a JSON body.")
+    account_waits: Count = Field(100, description="Limit of one account's event streams and held requests, in each API process.")
+    total_waits: Count = Field(1000, description="Limit of all event streams and held requests, in each API process.")
     hold_seconds: Seconds = Field(300, description="How long savesora's synchronous request is held.")
     signature_window_seconds: Seconds = Field(900, description="Largest difference between a signed request's timestamp and now.")
     result_link_seconds: Seconds = Field(14 * DAY_SECONDS, description="How long links to results are valid.")

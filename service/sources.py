@@ -14,10 +14,10 @@ from service.outside.storage import content_type_of
 from service.watch import Watch
 
 
-def fetch_source(job: Job, core: Core, folder: Path, watch: Watch) -> tuple[JobSpec, Post | None]:
-    """The spec with storage keys, and the post behind a share link, if any. Files stored before a crash are not fetched again."""
+def fetch_source(job: Job, core: Core, folder: Path, prefix: str, watch: Watch) -> tuple[JobSpec, Post | None]:
+    """The spec with storage keys below `prefix/`, and the post behind a share link, if any. What is stored is not fetched again."""
     spec, post = job.spec, job.post
-    fetch_to_storage = _SourceFetcher(job, core, folder, watch.on_fetched)
+    fetch_to_storage = _SourceFetcher(core, folder, prefix, watch.on_fetched)
     if spec.source_key is None:
         assert spec.source_url is not None
         url = spec.source_url
@@ -39,10 +39,10 @@ def _resolve_share_link(url: str, core: Core) -> tuple[str, Post]:
 class _SourceFetcher:
     """Fetches a file into a folder and stores it. The file's bytes, not its name, decide its type."""
 
-    def __init__(self, job: Job, core: Core, folder: Path, watch: Callable[[int], None]) -> None:
-        self._job = job
+    def __init__(self, core: Core, folder: Path, prefix: str, watch: Callable[[int], None]) -> None:
         self._core = core
         self._folder = folder
+        self._prefix = prefix
         self._watch = watch
 
     def __call__(self, url: str, name: str, media: Media | None) -> str:
@@ -51,7 +51,7 @@ class _SourceFetcher:
         fetch(url, path, self._core.egress, FetchLimits(settings.limits.file_bytes, settings.fetch_seconds), self._watch)
         head = head_of(path)
         check_media(head, media)
-        key = f"jobs/{self._job.id}/{name}{suffix_of_head(head)}"
+        key = f"{self._prefix}/{name}{suffix_of_head(head)}"
         self._core.storage.put_file(key, path, content_type_of(key))
         return key
 

@@ -1,19 +1,19 @@
-"""The steps of a job's workflow. Each can be repeated after a crash with the same outcome."""
+"""The steps of a job's workflow. Each can be repeated after a crash with the same outcome, and changes nothing once it is superseded."""
 
 import json
 import logging
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from service.core import FACADES, Core
-from service.errors import InternalError, JobCancelled, StorageError
+from service.errors import InternalError, JobCancelled, StorageError, UnknownJob
 from service.inference.session import Networks
 from service.jobs import callbacks, store
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS, now_ms_of
+from service.jobs.fence import Fence, Superseded
 from service.jobs.job import Failure, Job, State
 from service.jobs.retry import MAX_ATTEMPTS
 from service.logs import log_fields
@@ -42,37 +42,39 @@ class JobSteps:
 
     def fetch(self, job_id: str) -> None:
         """Fetch the source and mask into our storage, so that any worker can continue from there."""
-        with self._step("fetch", job_id):
-            job = self._enter_state(job_id, State.FETCHING)
-            with self._hand_back_if_stopping(job), self.scratch.folder() as folder:
-                spec, share_post = fetch_source(job, self.core, folder, self._watch(job).begin())
-            with self.core.database.write() as connection:
+        with self._step("fetch", job_id) as fence:
+            job = self._enter_state(fence, job_id, State.FETCHING)
+            with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
+                spec, share_post = fetch_source(job, self.core, folder, attempt_prefix(job_id, fence), self._watch(fence, job).begin())
+            with fence.write() as connection:
                 store.update(connection, job_id, wish=spec.to_json(), post=asdict(share_post) if share_post else None)
 
     def clean(self, job_id: str) -> None:
         """Remove the marks; the result is in our storage when this returns."""
-        with self._step("clean", job_id):
-            job = self._count_attempt(self._enter_state(job_id, State.CLEANING))
-            with self._hand_back_if_stopping(job), self.scratch.folder() as folder:
-                result = clean_source(job, self.core, self.networks, folder, self._watch(job).begin())
+        with self._step("clean", job_id) as fence:
+            job = self._count_attempt(fence, self._enter_state(fence, job_id, State.CLEANING))
+            with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
+                watch = self._watch(fence, job).begin()
+                result = clean_source(job, self.core, self.networks, folder, attempt_prefix(job_id, fence), watch)
             self.meters.count_frames(result.frames)
-            with self.core.database.write() as connection:
+            with fence.write() as connection:
                 store.update(connection, job_id, result=result.to_json())
 
     def publish(self, job_id: str) -> None:
-        """Check that every file that the job's links point to is in the storage."""
-        with self._step("publish", job_id):
-            result = self._enter_state(job_id, State.PUBLISHING).result
-            assert result is not None
-            for key in (result.clean_key, result.source_key, result.thumbnail_key):
+        """Check that every file that the job's links point to is in the storage, and delete what other attempts left there."""
+        with self._step("publish", job_id) as fence:
+            job = self._enter_state(fence, job_id, State.PUBLISHING)
+            assert job.result is not None
+            for key in (job.result.clean_key, job.result.source_key, job.result.thumbnail_key):
                 if self.core.storage.stat(key) is None:
                     raise StorageError("a result is missing from the storage")
+            self._delete_except(job.keys, f"jobs/{job_id}")
 
     def settle(self, job_id: str, failure: Failure | None) -> None:
         """End the job: state, credits (spent or refunded) and callback in one transaction."""
         finalizer = self.core.finalizer
-        with self._step("settle", job_id):
-            with self.core.database.write() as connection:
+        with self._step("settle", job_id) as fence:
+            with fence.write() as connection:
                 job = store.locked(connection, job_id)
                 if failure is None:
                     job = finalizer.succeed(connection, job)
@@ -85,54 +87,82 @@ class JobSteps:
     def notify(self, delivery_id: str) -> None:
         """Make one attempt to deliver a callback."""
         with log_fields(delivery=delivery_id), self.meters.step("notify"):
-            callbacks.deliver(self.core.database, self.core.queues, delivery_id, self._send_callback)
+            fence = Fence.of_this_execution(self.core.database)
+            callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job))
 
-    def _enter_state(self, job_id: str, state: State) -> Job:
+    def _enter_state(self, fence: Fence, job_id: str, state: State) -> Job:
         """Move the job to this state unless it is already there after a crash. Raises JobCancelled if it has ended meanwhile."""
-        with self.core.database.write() as connection:
+        with fence.write() as connection:
             job = store.locked(connection, job_id)
             if job.ended:
                 raise JobCancelled("the job has ended")
             if job.started_ms is None:
-                store.update(connection, job_id, started_ms=now_ms())
+                store.update(connection, job_id, started_ms=NOW_MS)
             store.advance(connection, job, state)
             return store.find(connection, job_id)
 
-    def _count_attempt(self, job: Job) -> Job:
+    def _count_attempt(self, fence: Fence, job: Job) -> Job:
         """Count an attempt to clean before it starts, so that one that kills the worker counts too. Raises InternalError after the last."""
         if job.attempts >= MAX_ATTEMPTS:
             log.error("job %s was started %d times and never finished", job.id, job.attempts)
             raise InternalError("the job could not be finished")
-        with self.core.database.write() as connection:
+        with fence.write() as connection:
             store.update(connection, job.id, attempts=job.attempts + 1)
         return job
 
-    def _watch(self, job: Job) -> Watch:
-        return Watch(self.core.database, job, self.core.settings.job_seconds, self.stopping)
+    def _watch(self, fence: Fence, job: Job) -> Watch:
+        return Watch(fence, job, self.core.settings.job_seconds, self.stopping)
 
-    def _send_callback(self, job: Job) -> None:
+    def _send_callback(self, fence: Fence, job: Job) -> None:
         render = FACADES[job.facade].callback
         assert render is not None
         assert job.callback_url is not None
         callback = render(job, self.core.links, self.core.settings.result_link_seconds)
         key = self.core.settings.webhook_key
-        headers = signed_headers(key.get_secret_value(), callback.task_id, int(time.time())) if key else {}
         body = json.dumps(callback.body, ensure_ascii=False, separators=(",", ":")).encode()
+        with fence.read() as connection:  # the last look before sending
+            now_seconds = now_ms_of(connection) // 1000  # receivers refuse signatures whose time is far from theirs
+        headers = signed_headers(key.get_secret_value(), callback.task_id, now_seconds) if key else {}
         post(job.callback_url, body, headers, self.core.egress, CALLBACK_SECONDS)
 
     @contextmanager
-    def _step(self, name: str, job_id: str) -> Iterator[None]:
+    def _step(self, name: str, job_id: str) -> Iterator[Fence]:
+        """The step's fence. A step that is superseded deletes what it stored, which only it knows of."""
+        fence = Fence.of_this_execution(self.core.database)
         with log_fields(job_id=job_id), self.meters.step(name):
-            yield
+            try:
+                yield fence
+            except Superseded:
+                log.warning("%s of %s: another worker has taken over", name, job_id)
+                self._discard(fence, job_id)
+                raise
+
+    def _discard(self, fence: Fence, job_id: str) -> None:
+        """Delete the files of a superseded execution, except those that it recorded in time."""
+        try:
+            with self.core.database.read() as connection:
+                keys = store.find(connection, job_id).keys
+            self._delete_except(keys, attempt_prefix(job_id, fence))
+        except (StorageError, UnknownJob) as error:  # what is left is deleted by `publish`, or with the job
+            log.warning("the files of a superseded attempt at %s remain: %s", job_id, error)
+
+    def _delete_except(self, keys: Collection[str], prefix: str) -> None:
+        for key in [key for key in self.core.storage.list_under(prefix) if key not in keys]:
+            self.core.storage.delete(key)
 
     @contextmanager
-    def _hand_back_if_stopping(self, job: Job) -> Iterator[None]:
+    def _hand_back_if_stopping(self, fence: Fence, job: Job) -> Iterator[None]:
         """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step."""
         with self.running.job():
             try:
                 yield
                 return
             except HandedBack:
-                with self.core.database.write() as connection:
+                with fence.write() as connection:
                     store.update(connection, job.id, attempts=job.attempts)  # only attempts that killed the worker count
         threading.Event().wait()
+
+
+def attempt_prefix(job_id: str, fence: Fence) -> str:
+    """Where an execution stores a job's files: it cannot replace those of another one."""
+    return f"jobs/{job_id}/{fence.name}"

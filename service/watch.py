@@ -1,4 +1,4 @@
-"""Watches a running job: saves its progress, and stops it when it is cancelled, out of time, or its worker stops."""
+"""Watches a running job: saves its progress, and stops it when it is cancelled, out of time, taken over, or its worker stops."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from service.errors import JobCancelled, JobTimeout
 from service.jobs import store
-from service.jobs.database import Database, now_ms
+from service.jobs.fence import Fence
 from service.jobs.job import Job
 from service.pipeline.run import Progress
 
@@ -48,12 +48,13 @@ class RunningJobs:
 
 
 class Watch:
-    """Called as the work proceeds. Raises JobCancelled, JobTimeout or HandedBack."""
+    """Called as the work proceeds. Raises JobCancelled, JobTimeout, HandedBack or Superseded."""
 
-    def __init__(self, database: Database, job: Job, job_seconds: float, stopping: threading.Event) -> None:
-        self._database = database
+    def __init__(self, fence: Fence, job: Job, job_seconds: float, stopping: threading.Event) -> None:
+        self._fence = fence
         self._job = job
-        self._deadline_ms = (job.started_ms or now_ms()) + job_seconds * 1000
+        self._job_seconds = job_seconds
+        self._deadline: float | None = None  # by this machine's steady clock
         self._stopping = stopping
         self._next_check = 0.0
         self._saved_percent = job.progress_percent
@@ -71,15 +72,17 @@ class Watch:
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + CHECK_SECONDS
-        if now_ms() > self._deadline_ms:
+        with self._fence.read() as connection:
+            running = store.running(connection, self._job.id)
+        if self._deadline is None:  # read once: the database's clock is the same on all machines, but may jump
+            self._deadline = time.monotonic() + self._job_seconds - running.seconds
+        if time.monotonic() > self._deadline:
             raise JobTimeout("the job exceeded its time limit")
-        with self._database.read() as connection:
-            job = store.find(connection, self._job.id)
-        if job.cancel_asked or job.ended:
+        if running.cancel_asked or running.ended:
             raise JobCancelled("the job was cancelled")
         if percent > self._saved_percent:
-            with self._database.write() as connection:
-                store.update(connection, job.id, progress_percent=percent)
+            with self._fence.write() as connection:
+                store.update(connection, self._job.id, progress_percent=percent)
             self._saved_percent = percent
 
     def begin(self) -> Self:

@@ -15,7 +15,7 @@ from service import retention
 from service.core import Core
 from service.inference import fake
 from service.inference.session import Networks
-from service.jobs import queues, workflow
+from service.jobs import callbacks, queues, workflow
 from service.jobs.fleet import BEAT_SECONDS, Member
 from service.metrics import DiskSpace, Meters, scrape_registry
 from service.scratch import SCRATCH_FOLDER, Scratch
@@ -24,6 +24,7 @@ from service.steps import JobSteps
 
 log = logging.getLogger(__name__)
 
+DUE_SECONDS: Final = 1.0
 TAKE_OVER_SECONDS: Final = 4.0
 LOST_JOBS_SECONDS: Final = 30.0
 RETENTION_SECONDS: Final = 3600.0
@@ -67,17 +68,20 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     DBOS(config=config)
     workflow.define(steps)
     member.beat()
+    stop_beating = threading.Event()
+    # In a thread of its own: a chore that takes long, such as deleting many files of a bucket, must not cost the lease.
+    beating = threading.Thread(target=_run_chores, args=([_Chore(BEAT_SECONDS, member.beat)], stop_beating), daemon=True)
+    beating.start()
     DBOS.launch()
     queues.register(settings.worker_jobs, settings.account_jobs)
     try:
         yield
     finally:
-        stop_beating = threading.Event()
-        threading.Thread(target=_run_chores, args=([_Chore(BEAT_SECONDS, member.beat)], stop_beating), daemon=True).start()
         DBOS.destroy(workflow_completion_timeout_sec=int(settings.stop_seconds), destroy_registry=True)
         steps.stopping.set()
         steps.running.wait_until_none(HAND_BACK_SECONDS)
         stop_beating.set()
+        beating.join(BEAT_SECONDS)
         member.leave()
 
 
@@ -97,7 +101,7 @@ def _chores(core: Core, member: Member, networks: Networks, meters: Meters, scra
             meters.count_batches(name, batches.batches, batches.windows, batches.capacity)
 
     return [
-        _Chore(BEAT_SECONDS, member.beat),
+        _Chore(DUE_SECONDS, lambda: callbacks.enqueue_due(core.database, core.queues)),
         _Chore(TAKE_OVER_SECONDS, member.take_over),
         _Chore(TAKE_OVER_SECONDS, scratch.sweep),
         _Chore(TAKE_OVER_SECONDS, count_batches),

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api import files
 from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
+from service.api.job_watcher import JobWatcher
 from service.api.rates import READ, SUBMIT, Rates
 from service.jobs import credits, ledger, store
 from service.jobs.accounts import Account, Accounts
@@ -41,6 +42,7 @@ from service.outside.storage import Storage
 
 PATIENCE_SECONDS = 20.0  # only a failing test waits this long
 MOMENT_SECONDS = 0.2
+ACCOUNT_WAITS, TOTAL_WAITS = 3, 5
 CLEAN, SOURCE = b"\x00\x00\x00\x18ftypmp42 clean", b"\x00\x00\x00\x18ftypmp42 source"
 
 
@@ -75,7 +77,9 @@ class WorkerlessServer:
         self._names = itertools.count(1)
         rates = Rates({SUBMIT: "20/10 second", READ: "600/10 second"})
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
-        self.context = AppContext(self._job_service(Rules()), self.links, self.storage, EgressPolicy.parse("127.0.0.0/8"), rates, options)
+        job_service, egress = self._job_service(Rules()), EgressPolicy.parse("127.0.0.0/8")
+        watcher = JobWatcher(job_service, account_waits=ACCOUNT_WAITS, total_waits=TOTAL_WAITS)
+        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options)
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:
@@ -87,7 +91,7 @@ class WorkerlessServer:
 
     def grant(self, account_id: int, fund: Fund, amount_credits: int) -> None:
         with self.database.write() as connection:
-            ledger.write(connection, account_id, [credits.grant(fund, amount_credits)])
+            ledger.write(connection, account_id, [credits.grant(credits.EMPTY, fund, amount_credits)])
 
     def job_of(self, customer: Customer) -> Job:
         """Wait for the customer's newest job and return it."""

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.api.job_watcher import JobWatcher
 from service.api.rates import Rates
 from service.api.threads import Threads
 from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
@@ -62,6 +63,7 @@ class AppContext:
     storage: Storage
     egress: EgressPolicy
     rates: Rates
+    watcher: JobWatcher
     options: ApiOptions
     threads: Threads = field(default_factory=Threads)
 

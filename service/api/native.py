@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
-from service.api.auth import BEARER_KEY, account_of
+from service.api.auth import BEARER_KEY, account_of, bearer
 from service.api.facade import AppContext, Callback, Facade
-from service.api.native_events import HEADERS, EventStream, job_and_events, stream
+from service.api.native_events import EventStream, job_and_events
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
@@ -97,7 +97,8 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
         job, missed = await run_in_threadpool(job_and_events, context.job_service, job, last_event_id)
         if job.ended and not missed:
             return Response(status_code=204)  # tells a browser not to reconnect
-        return EventStream(stream(context.job_service, job, last_event_id), headers=HEADERS)
+        waiter = context.watcher.enter(job.account_id, bearer(request)).watch(job)
+        return EventStream(waiter, context.job_service, job, last_event_id)
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:

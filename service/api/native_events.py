@@ -1,21 +1,20 @@
 """A job's events as server-sent events: its states, each with a number to resume after, and its progress in between."""
 
 import json
-import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from service.api.job_watcher import Waiter
 from service.api.times import rfc3339
 from service.errors import CleanplateError
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.jobs.store import Event
 
-POLL_SECONDS: Final = 0.5
 HEARTBEAT: Final = ": still here\n\n"  # a comment, which clients ignore
 HEARTBEAT_SECONDS: Final = 15.0  # proxies close connections that are silent for longer, often after 30 or 60 s
 # Keeps proxies from caching or buffering: events should arrive as they happen.
@@ -23,16 +22,24 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events."""
+    """The server-sent events of a job, for a request that waits in its place."""
 
     media_type = "text/event-stream"
 
+    def __init__(self, waiter: Waiter, job_service: JobService, job: Job, after: int) -> None:
+        super().__init__(_stream(waiter, job_service, job, after), headers=HEADERS)
+        self._waiter = waiter
 
-async def stream(job_service: JobService, job: Job, after: int) -> AsyncIterator[str]:
-    """Stream the job's events with a number greater than `after`, until it has ended."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events; the place is free again however that ends."""
+        with self._waiter:
+            await super().__call__(scope, receive, send)
+
+
+async def _stream(waiter: Waiter, job_service: JobService, job: Job, after: int) -> AsyncIterator[str]:
+    """Stream the job's events with a number greater than `after`, until it has ended or the key is refused."""
     sent_percent = -1
-    sent_at = time.monotonic()
-    while True:
+    while not waiter.is_refused:
         try:
             job, events = await run_in_threadpool(job_and_events, job_service, job, after)
         except CleanplateError:  # the client reconnects and resumes where it was
@@ -40,15 +47,14 @@ async def stream(job_service: JobService, job: Job, after: int) -> AsyncIterator
         lines = [_state(event) for event in events]
         if job.progress_percent != sent_percent and not job.ended:
             lines.append(_progress(job))
-        if not lines and time.monotonic() > sent_at + HEARTBEAT_SECONDS:
-            lines.append(HEARTBEAT)
+            sent_percent = job.progress_percent
         if lines:
             yield "".join(lines)
-            sent_percent, sent_at = job.progress_percent, time.monotonic()
         if job.ended:
             return
         after = events[-1].number if events else after
-        await anyio.sleep(POLL_SECONDS)
+        while not await waiter.changed(HEARTBEAT_SECONDS):
+            yield HEARTBEAT
 
 
 def job_and_events(job_service: JobService, job: Job, after: int) -> tuple[Job, list[Event]]:

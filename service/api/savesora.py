@@ -1,6 +1,5 @@
 """The savesora facade: the key is in the body, and one request waits until the video is clean."""
 
-import asyncio
 import hashlib
 import time
 from typing import Any, Final
@@ -12,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.body import KEYLESS_BYTES
 from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
+from service.api.job_watcher import Waiter
 from service.api.openapi import example_responses, request_body
 from service.api.parameters import read_parameters, required
 from service.api.rates import READ, SUBMIT
@@ -48,9 +48,7 @@ from service.jobs.job import Job, JobSpec, NewJob, Result, State, new_id
 from service.outside.links import Links
 from service.outside.share_link import post_id_of
 
-FIRST_PAUSE_SECONDS: Final = 0.2
-MAX_PAUSE_SECONDS: Final = 1.0
-PAUSE_GROWTH: Final = 1.5
+DISCONNECT_SECONDS: Final = 1.0  # between two looks whether the client is still there
 CANCEL_SECONDS: Final = 5.0  # how long to wait for a worker to notice the cancellation
 FAILED: Final = Code(5002, "watermark removal failed")
 BROKEN: Final = Code(5001, "internal server error")
@@ -117,8 +115,9 @@ def router(context: AppContext) -> APIRouter:
         key, url = _key(parameters), required(parameters, "video_url")
         account = await run_in_threadpool(context.job_service.account_of_key, key)
         context.rates.count(account.id, SUBMIT)
-        job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
-        job = await _wait_or_cancel(request, job, context)
+        with context.watcher.enter(account.id, key) as waiter:
+            job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
+            job = await _wait_or_cancel(request, job, waiter.watch(job), context)
         return JSONResponse(await run_in_threadpool(_outcome, job, context))
 
     @routes.post(
@@ -179,23 +178,23 @@ def credit_data(balance: Balance) -> dict[str, int]:
     }
 
 
-async def _wait_or_cancel(request: Request, job: Job, context: AppContext) -> Job:
+async def _wait_or_cancel(request: Request, job: Job, waiter: Waiter, context: AppContext) -> Job:
     """Wait for the job to end. A job that outlasts the wait is cancelled, unless its client has disconnected, as it may ask again."""
-    job = await _wait_for_end(request, job, context, context.options.hold_seconds)
+    job = await _wait_for_end(request, job, waiter, context, context.options.hold_seconds)
     if job.ended or await request.is_disconnected():
         return job
     job = await run_in_threadpool(context.job_service.cancel, job.account_id, job.id)
-    return await _wait_for_end(request, job, context, CANCEL_SECONDS)
+    return await _wait_for_end(request, job, waiter, context, CANCEL_SECONDS)
 
 
-async def _wait_for_end(request: Request, job: Job, context: AppContext, max_seconds: float) -> Job:
-    """The job when it ends, or as it is when the time is up or the client disconnects."""
-    pause_seconds = FIRST_PAUSE_SECONDS
+async def _wait_for_end(request: Request, job: Job, waiter: Waiter, context: AppContext, max_seconds: float) -> Job:
+    """The job when it ends, or as it is when the time is up or the client disconnects. Raises an AccessError once the key is refused."""
     deadline = time.monotonic() + max_seconds
     while not job.ended and (left_seconds := deadline - time.monotonic()) > 0 and not await request.is_disconnected():
-        await asyncio.sleep(min(pause_seconds, left_seconds))
-        pause_seconds = min(pause_seconds * PAUSE_GROWTH, MAX_PAUSE_SECONDS)
-        job = await run_in_threadpool(context.job_service.find, job.account_id, job.id)
+        if await waiter.changed(min(left_seconds, DISCONNECT_SECONDS)):
+            if waiter.is_refused:
+                await run_in_threadpool(context.job_service.account_of_key, waiter.key)
+            job = await run_in_threadpool(context.job_service.find, job.account_id, job.id)
     return job
 
 

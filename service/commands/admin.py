@@ -8,17 +8,17 @@ from typing import Annotated, Literal
 import typer
 
 from service import settings
-from service.core import Core, grant_credits, opened
+from service.core import Core, correct_credits, grant_credits, opened
 from service.errors import ParameterError
 from service.jobs import ledger
-from service.jobs.credits import Fund
+from service.jobs.credits import MAX_CREDITS, Fund
 from service.jobs.job import Rights
 from service.source_type import parse_source_type, short_name
 
 accounts = typer.Typer(help="Create, list, ban and delete accounts.", no_args_is_help=True)
 keys = typer.Typer(help="Create, list and revoke keys.", no_args_is_help=True)
 signers = typer.Typer(help="Names and secrets of signed requests (aidge).", no_args_is_help=True)
-credits = typer.Typer(help="Grant credits, show balances and the ledger.", no_args_is_help=True)
+credits = typer.Typer(help="Grant and correct credits, show the ledger.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
 RightsOption = Annotated[
@@ -131,7 +131,7 @@ def revoke_signer(signer: Annotated[str, typer.Argument(help="The app_key.")]) -
 @credits.command("grant")
 def grant(
     name: Name,
-    amount: Annotated[int, typer.Argument(min=1, help="Number of credits.")],
+    amount: Annotated[int, typer.Argument(min=1, max=MAX_CREDITS, help="Number of credits.")],
     one_time: Annotated[
         bool, typer.Option("--one-time", help="Grant one-time credits, which are spent first, instead of paid ones.")
     ] = False,
@@ -140,6 +140,18 @@ def grant(
     """Grant credits to an account."""
     with _core() as core:
         grant_credits(core, core.accounts.find(name), Fund.ONE_TIME if one_time else Fund.PAID, amount, note)
+
+
+@credits.command("correct")
+def correct(
+    name: Name,
+    amount: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="Number of credits to remove.")],
+    note: Annotated[str, typer.Option(help="Reason, recorded in the ledger.")],
+    one_time: Annotated[bool, typer.Option("--one-time", help="Remove one-time credits instead of paid ones.")] = False,
+) -> None:
+    """Remove credits that were granted by mistake, as a ledger entry of its own; never more than are free."""
+    with _core() as core:
+        correct_credits(core, core.accounts.find(name), Fund.ONE_TIME if one_time else Fund.PAID, amount, note)
 
 
 @credits.command("ledger")

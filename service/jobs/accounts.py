@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing, ParameterError
 from service.jobs import ledger
 from service.jobs.credits import Entry
-from service.jobs.database import Database, now_ms
+from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Rights
 from service.jobs.tables import ACCOUNTS, API_KEYS, SIGNERS
 from service.jobs.vault import Vault
@@ -89,7 +89,7 @@ class Accounts:
         return [_account_of(row) for row in rows]
 
     def set_banned(self, account: Account, banned: bool) -> None:
-        self._update(account, banned_ms=now_ms() if banned else None)
+        self._update(account, banned_ms=NOW_MS if banned else None)
 
     def declare(self, account: Account, rights: Rights | None, digital_source_type: str | None) -> Account:
         """Set what is recorded with the account's future jobs; accepted jobs keep what they have. Return the changed account."""
@@ -98,7 +98,7 @@ class Accounts:
 
     def delete(self, account: Account) -> None:
         """Close an account: its keys are refused, its jobs and ledger lines stay, its name can be used again."""
-        self._update(account, deleted_ms=now_ms(), name=f"{account.name} (deleted {account.id})")
+        self._update(account, deleted_ms=NOW_MS, name=f"{account.name} (deleted {account.id})")
 
     def add_key(self, account: Account, key: str | None = None) -> str:
         """Add a random key, or the given one, and return it; it is not stored in clear. Raises ParameterError if it is in use."""
@@ -118,7 +118,7 @@ class Accounts:
         """Revoke the key, or all keys with this hint; return their number."""
         matches = sa.or_(API_KEYS.c.hash == _hash(key_or_hint), API_KEYS.c.hint == key_or_hint)
         with self._database.write() as connection:
-            revoked = connection.execute(sa.update(API_KEYS).where(matches, API_KEYS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms()))
+            revoked = connection.execute(sa.update(API_KEYS).where(matches, API_KEYS.c.revoked_ms.is_(None)).values(revoked_ms=NOW_MS))
         return revoked.rowcount
 
     def account_of_key(self, key: str) -> Account:
@@ -126,6 +126,13 @@ class Accounts:
         if not key:
             raise KeyMissing("a key is required")
         return self._find_active(ACCOUNT_BY_KEY, hash=_hash(key))[0]
+
+    def accepted(self, connection: sa.Connection, keys: Collection[str]) -> set[str]:
+        """Those of the keys that `account_of_key` accepts."""
+        by_hash = {_hash(key): key for key in keys}
+        active = (API_KEYS.c.revoked_ms.is_(None), ACCOUNTS.c.deleted_ms.is_(None), ACCOUNTS.c.banned_ms.is_(None))
+        found = sa.select(API_KEYS.c.hash).join(ACCOUNTS).where(API_KEYS.c.hash.in_(by_hash), *active)
+        return {by_hash[found_hash] for found_hash in connection.execute(found).scalars()}
 
     def add_signer(self, account: Account, name: str, secret: str | None = None) -> str:
         """Add a name and a secret for signed requests; return the secret. Raises ParameterError if the name is in use."""
@@ -137,7 +144,7 @@ class Accounts:
     def revoke_signer(self, name: str) -> int:
         with self._database.write() as connection:
             revoked = connection.execute(
-                sa.update(SIGNERS).where(SIGNERS.c.name == name, SIGNERS.c.revoked_ms.is_(None)).values(revoked_ms=now_ms())
+                sa.update(SIGNERS).where(SIGNERS.c.name == name, SIGNERS.c.revoked_ms.is_(None)).values(revoked_ms=NOW_MS)
             )
         return revoked.rowcount
 
@@ -166,7 +173,7 @@ class Accounts:
             connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account.id).values(**values))
 
     def _signer_row(self, account: Account, name: str, secret: str) -> dict[str, object]:
-        return {"name": name, "account_id": account.id, "secret": self._vault.seal(secret), "created_ms": now_ms()}
+        return {"name": name, "account_id": account.id, "secret": self._vault.seal(secret), "created_ms": NOW_MS}
 
     @contextmanager
     def _insertion(self, message: str) -> Iterator[sa.Connection]:
@@ -188,7 +195,7 @@ def _check_name(name: str) -> None:
 
 
 def _insert_account(connection: sa.Connection, name: str) -> Account:
-    row = {"name": name, "created_ms": now_ms(), "paid_credits": 0, "one_time_credits": 0, "held_credits": 0}
+    row = {"name": name, "created_ms": NOW_MS, "paid_credits": 0, "one_time_credits": 0, "held_credits": 0}
     return Account(connection.execute(sa.insert(ACCOUNTS).values(row).returning(ACCOUNTS.c.id)).scalar_one(), name)
 
 
@@ -197,7 +204,7 @@ def _new_key() -> str:
 
 
 def _key_row(account: Account, key: str) -> dict[str, object]:
-    return {"hash": _hash(key), "account_id": account.id, "hint": _hint(key), "created_ms": now_ms()}
+    return {"hash": _hash(key), "account_id": account.id, "hint": _hint(key), "created_ms": NOW_MS}
 
 
 def _hint(key: str) -> str:

@@ -2,27 +2,39 @@
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 import sqlalchemy as sa
 
 from service.errors import CleanplateError
 from service.jobs import store
-from service.jobs.database import Database, now_ms
+from service.jobs.database import NOW_MS, Database
+from service.jobs.fence import Fence
 from service.jobs.finalizer import host_of
 from service.jobs.job import Job
 from service.jobs.queues import Queues
 from service.jobs.retry import callback_delay_seconds
-from service.jobs.tables import DELIVERIES
+from service.jobs.tables import DELIVERIES, JOBS
 
 log = logging.getLogger(__name__)
 
+DUE_BATCH: Final = 100
+DUE: Final = (
+    sa.select(DELIVERIES.c.id, DELIVERIES.c.attempts, JOBS.c.account_id, JOBS.c.callback_url)
+    .join(JOBS, JOBS.c.id == DELIVERIES.c.job_id)
+    .where(DELIVERIES.c.due_ms <= NOW_MS)
+    .order_by(DELIVERIES.c.due_ms)
+    .limit(DUE_BATCH)
+)
 
-def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable[[Job], None]) -> str:
-    """Make one attempt: send the job's outcome, record the delivery's outcome, and enqueue the next attempt. Return the delivery's outcome.
 
-    A crash between sending and recording sends again. `send` raises a CleanplateError if the callback was not delivered.
+def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
+    """Make one attempt: send the job's outcome, record the delivery's outcome and when the next attempt is due. Return the outcome.
+
+    A crash between sending and recording sends again, and so does a worker that is stopped between the last look at the fence and sending:
+    receivers see the same event twice, and know it by its id. `send` raises a CleanplateError if the callback was not delivered.
     """
-    with database.read() as connection:
+    with fence.read() as connection:
         row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one()
         job = store.find(connection, row.job_id)
     if row.outcome != "pending":
@@ -37,9 +49,23 @@ def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable
         outcome = "pending" if delay_seconds is not None else "given_up"
         log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
     this_attempt = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
-    with database.write() as connection:
-        recorded = connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
-        if recorded and delay_seconds is not None:
-            partition = (job.account_id, host_of(job.callback_url or ""))
-            queues.enqueue_callback(connection, delivery_id, attempts + 1, partition, delay_seconds)
+    due_ms = None if delay_seconds is None else NOW_MS + int(delay_seconds * 1000)
+    with fence.write() as connection:
+        connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=NOW_MS, due_ms=due_ms))
     return outcome
+
+
+def enqueue_due(database: Database, queues: Queues) -> int:
+    """Enqueue the next attempts whose time has come by the database's clock; return their number. Several workers may do so at once.
+
+    The engine has delays of its own, but by the clocks of the workers: one that is ten minutes off delays every callback by as much.
+    """
+    with database.read() as connection:
+        if connection.execute(DUE).first() is None:
+            return 0
+    with database.write() as connection:
+        rows = connection.execute(DUE.with_for_update(skip_locked=True, of=DELIVERIES)).all()
+        for row in rows:
+            connection.execute(sa.update(DELIVERIES).where(DELIVERIES.c.id == row.id).values(due_ms=None))
+            queues.enqueue_callback(connection, row.id, row.attempts + 1, (row.account_id, host_of(row.callback_url or "")))
+    return len(rows)

@@ -3,6 +3,7 @@
 Each entry moves credits between three places of an account: free, held (reserved for an open job) and outside (granted or spent).
 
     grant    outside -> free
+    correct  free    -> outside   when credits were granted by mistake
     reserve  free    -> held      when a job is accepted
     settle   held    -> outside   when it succeeded: the credits are spent
     refund   held    -> free      when it failed or was cancelled
@@ -13,7 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from service.errors import InsufficientCredits
+from service.errors import InsufficientCredits, ParameterError
+
+# Of an account, free and held. More than anybody buys, and few enough that a million such accounts add up within 64 bits, and that JSON and
+# floats show each balance exactly.
+MAX_CREDITS: Final = 10**12
+MAX_PRICE_CREDITS: Final = 10**6  # of a job
 
 
 class Fund(StrEnum):
@@ -27,6 +33,7 @@ class Kind(StrEnum):
     """What a ledger entry does."""
 
     GRANT = "grant"
+    CORRECT = "correct"
     RESERVE = "reserve"
     SETTLE = "settle"
     REFUND = "refund"
@@ -63,9 +70,23 @@ class Balance:
 EMPTY: Final = Balance()
 
 
-def grant(fund: Fund, amount_credits: int, note: str = "") -> Entry:
-    """An entry that adds credits to a fund; a negative amount removes them."""
+def grant(balance: Balance, fund: Fund, amount_credits: int, note: str = "") -> Entry:
+    """An entry that adds credits to a fund. Raises ParameterError for a negative amount, and above `MAX_CREDITS`."""
+    if amount_credits < 0:
+        raise ParameterError("the amount of credits must not be negative")
+    room = max(0, MAX_CREDITS - balance.total_credits - balance.held_credits)
+    if amount_credits > room:
+        raise ParameterError(f"an account has at most {MAX_CREDITS} credits: {room} more can be granted, not {amount_credits}")
     return Entry(Kind.GRANT, fund, amount_credits, 0, note=note)
+
+
+def correct(balance: Balance, fund: Fund, amount_credits: int, note: str = "") -> Entry:
+    """An entry that removes free credits which were granted by mistake. Raises ParameterError for more than there are."""
+    if amount_credits < 1:
+        raise ParameterError("the amount of credits must be positive")
+    if amount_credits > balance.of(fund):
+        raise ParameterError(f"the account has {balance.of(fund)} free {fund} credits; {amount_credits} cannot be removed")
+    return Entry(Kind.CORRECT, fund, -amount_credits, 0, note=note)
 
 
 def reserve(balance: Balance, job_id: str, price_credits: int) -> list[Entry]:

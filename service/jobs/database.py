@@ -11,12 +11,38 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from dbos import DBOS
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from service.errors import SettingsError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_SECONDS: Final = 30  # how long to wait for another process's write
 POOL_CONNECTIONS: Final = 20
+IDLE_SECONDS: Final = 60  # within a transaction; then PostgreSQL ends it, so that a process that was stopped frees what it has locked
+
+
+class _NowMs(FunctionElement[int]):
+    """The database's clock when the statement arrives, in milliseconds since 1970, UTC."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+    name = "now_ms"
+
+
+@compiles(_NowMs, "postgresql")
+def _(*_: object, **__: object) -> str:
+    # Not clock_timestamp(): PostgreSQL uses no index for a comparison with a value that may change within a statement.
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(_NowMs, "sqlite")
+def _(*_: object, **__: object) -> str:
+    return "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"  # the Julian day of 1970
+
+
+# The clock of all times in the tables: one for the whole fleet, so that a process whose own clock is wrong does no harm.
+NOW_MS: Final = _NowMs()
 
 
 class Database:
@@ -69,14 +95,27 @@ class Database:
         self._writer.dispose()
 
 
+def now_ms_of(connection: sa.Connection) -> int:
+    """The database's clock."""
+    return int(connection.execute(sa.select(NOW_MS)).scalar_one())
+
+
 def now_ms() -> int:
+    """This process's clock, which may be wrong: for ids and for what only this process compares."""
     return time.time_ns() // 1_000_000
 
 
 def _engine(url: sa.URL, begin: str | None) -> sa.Engine:
     """An engine. `begin` is SQLite's transaction mode, such as IMMEDIATE; None for PostgreSQL."""
     if begin is None:
-        return sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, pool_pre_ping=True)
+
+        @sa.event.listens_for(engine, "connect")
+        def _(connection: Any, _record: object) -> None:
+            connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+            connection.commit()
+
+        return engine
     engine = sa.create_engine(url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS, connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")

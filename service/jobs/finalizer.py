@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from service.jobs import credits, ledger, store
 from service.jobs.credits import Entry
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS
 from service.jobs.job import Failure, Job, State
 from service.jobs.queues import Queues
 from service.jobs.tables import DELIVERIES
@@ -46,7 +46,7 @@ class JobFinalizer:
 
     def _enqueue_callback(self, connection: sa.Connection, job: Job, url: str) -> None:
         delivery_id = f"{job.id}.{job.state}"
-        row = {"id": delivery_id, "job_id": job.id, "outcome": "pending", "attempts": 0, "at_ms": now_ms()}
+        row = {"id": delivery_id, "job_id": job.id, "outcome": "pending", "attempts": 0, "at_ms": NOW_MS}
         connection.execute(sa.insert(DELIVERIES).values(row))
         self._queues.enqueue_callback(connection, delivery_id, 1, (job.account_id, host_of(url)))
 

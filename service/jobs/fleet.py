@@ -1,17 +1,26 @@
-"""The workers' heartbeats in the database, and taking over the jobs of dead workers."""
+"""The workers' leases in the database, and taking over the jobs of dead workers.
+
+A worker renews its lease by writing the database's time into its row. Each worker watches the others: one whose row has not
+changed for `ALIVE_SECONDS` of the watcher's steady clock has lost its lease. No wall clock is compared with another, so a wrong
+or jumping clock, of a worker or of the database, kills nobody; nor does a pause of the watcher, as only the time between its own
+looks counts. A worker that lives on without its lease, because it was stopped or cut off, is kept from doing harm by
+`service/jobs/fence.py`.
+"""
 
 import logging
 import os
 import platform
 import secrets
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from service.errors import InternalError
 from service.jobs import store
-from service.jobs.database import Database, now_ms
+from service.jobs.database import NOW_MS, Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Failure
 from service.jobs.metrics import ALIVE_SECONDS
@@ -21,23 +30,42 @@ from service.jobs.tables import JOBS, WORKERS
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 8.0  # at most so much of the time between two looks counts as silence: the watcher may have been stopped itself
 LOST_SECONDS: Final = 60.0  # an open job unchanged for this long whose workflow has ended is lost
+
+
+class Leases:
+    """Tells which workers have lost their lease, from what this process sees of them. `clock`: a steady one, in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._looked = clock()
+        self._silent: dict[str, tuple[int, float]] = {}  # by worker: its last heartbeat, and the seconds without another
+
+    def lost(self, beats: Mapping[str, int]) -> set[str]:
+        """The workers whose heartbeat has been the same for longer than `ALIVE_SECONDS`. `beats`: all others' heartbeats now."""
+        before, self._looked = self._looked, self._clock()
+        passed = min(self._looked - before, LOOK_SECONDS)
+        silent = {worker: seconds + passed for worker, (beat, seconds) in self._silent.items() if beats.get(worker) == beat}
+        self._silent = {worker: (beat, silent.get(worker, 0.0)) for worker, beat in beats.items()}
+        return {worker for worker, seconds in silent.items() if seconds > ALIVE_SECONDS}
 
 
 class Member:
     """This process as a worker of the fleet."""
 
-    def __init__(self, database: Database, queues: Queues, finalizer: JobFinalizer) -> None:
+    def __init__(self, database: Database, queues: Queues, finalizer: JobFinalizer, clock: Callable[[], float] = time.monotonic) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._database = database
         self._queues = queues
         self._finalizer = finalizer
+        self._leases = Leases(clock)
 
     def beat(self) -> None:
-        """Record a heartbeat. The first comes before the worker takes any job."""
-        row = {"host": platform.node(), "process_id": os.getpid(), "process_started": start_ticks(os.getpid()), "beat_ms": now_ms()}
+        """Renew the lease. The first comes before the worker takes any job."""
+        row = {"host": platform.node(), "process_id": os.getpid(), "process_started": start_ticks(os.getpid()), "beat_ms": NOW_MS}
         with self._database.write() as connection:
-            updated = connection.execute(sa.update(WORKERS).where(WORKERS.c.id == self.id).values(beat_ms=row["beat_ms"])).rowcount
+            updated = connection.execute(sa.update(WORKERS).where(WORKERS.c.id == self.id).values(beat_ms=NOW_MS)).rowcount
             if not updated:
                 connection.execute(sa.insert(WORKERS).values(id=self.id, **row))
 
@@ -53,10 +81,11 @@ class Member:
         """Requeue the workflows of dead workers; return their ids. The queue gives each to one worker only."""
         running = self._queues.running()  # read before the heartbeats: whoever runs a workflow has sent one
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(WORKERS)).all()
-        dead = [row.id for row in rows if row.id != self.id and _is_dead(row)]
-        alive = {row.id for row in rows} - set(dead) | {self.id}
-        orphans = [workflow for workflow in running if workflow.executor_id not in alive]
+            rows = {row.id: row for row in connection.execute(sa.select(WORKERS).where(WORKERS.c.id != self.id))}
+        strangers = {workflow.executor_id for workflow in running} - {self.id, None} - set(rows)
+        dead = self._leases.lost({name: row.beat_ms for name, row in rows.items()} | dict.fromkeys(strangers, 0))
+        dead |= {name for name, row in rows.items() if row.host == platform.node() and not is_running(row.process_id, row.process_started)}
+        orphans = [workflow for workflow in running if workflow.executor_id in dead]
         for workflow in orphans:
             log.warning("taking over %s from %s", workflow.workflow_id, workflow.executor_id)
             self._queues.requeue(workflow)
@@ -68,7 +97,8 @@ class Member:
     def fail_lost_jobs(self) -> int:
         """Fail and refund jobs left open by a finished workflow, which no known bug causes; return their number."""
         with self._database.read() as connection:
-            stale = sa.select(JOBS.c.id).where(sa.not_(JOBS.c.ended), JOBS.c.updated_ms < now_ms() - LOST_SECONDS * 1000).limit(500)
+            unchanged = JOBS.c.updated_ms < NOW_MS - int(LOST_SECONDS * 1000)
+            stale = sa.select(JOBS.c.id).where(sa.not_(JOBS.c.ended), unchanged).limit(500)
             ids = list(connection.execute(stale).scalars())
         lost = self._queues.finished(ids)
         for job_id in lost:
@@ -90,10 +120,3 @@ def start_ticks(process_id: int) -> int:
     except OSError:
         return -1
     return -1 if fields[0] in "ZX" else int(fields[19])
-
-
-def _is_dead(row: sa.Row[Any]) -> bool:
-    """Whether the worker's process is gone, if it is on this machine, or its last heartbeat is too old."""
-    if row.host == platform.node() and not is_running(row.process_id, row.process_started):
-        return True
-    return bool(row.beat_ms < now_ms() - ALIVE_SECONDS * 1000)

@@ -163,6 +163,13 @@ class Job:
         return self.state in FINAL
 
     @property
+    def keys(self) -> frozenset[str]:
+        """The storage keys of all its files."""
+        result = self.result
+        of_result = (result.clean_key, result.thumbnail_key, result.report_key, result.report_page_key) if result else ()
+        return frozenset(key for key in (self.spec.source_key, self.spec.mask_key, *of_result) if key)
+
+    @property
     def credits_used(self) -> int:
         """The job's cost: 0 unless it succeeded."""
         return self.price_credits if self.state is State.SUCCEEDED else 0

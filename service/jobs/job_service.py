@@ -1,5 +1,6 @@
 """The job service: what facades call to authenticate, submit, find and cancel jobs. Synchronous; one transaction per call."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Job, Media, NewJob, Price, State
 from service.jobs.queues import Queues
-from service.jobs.store import Event
+from service.jobs.store import Change, Event
 
 MAINTENANCE_SECONDS = 300  # Retry-After
 FULL_SECONDS = 30  # Retry-After
@@ -62,9 +63,8 @@ class JobService:
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
             self._check_room(connection, new.account_id)
-            entries = credits.reserve(balance, new.id, price)
+            ledger.write(connection, new.account_id, credits.reserve(balance, new.id, price))  # before the job, as at a job's end
             job = store.insert(connection, new, price)
-            ledger.write(connection, new.account_id, entries)
             if new.idempotency_key is not None:
                 store.store_idempotency_key(connection, new)
             self._queues.enqueue_job(connection, new)
@@ -100,6 +100,11 @@ class JobService:
         with self._database.read() as connection:
             store.find(connection, job_id, account_id)
             return store.events(connection, job_id, after)
+
+    def look(self, job_ids: Collection[str], keys: Collection[str]) -> tuple[dict[str, Change], set[str]]:
+        """The last change of each of these jobs, and those of the keys that are still accepted."""
+        with self._database.read() as connection:
+            return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
 
     def balance(self, account_id: int) -> Balance:
         with self._database.read() as connection:

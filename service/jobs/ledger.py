@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from service.errors import AccountMissing
 from service.jobs import credits
 from service.jobs.credits import Balance, Entry, Fund, Kind
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS
 from service.jobs.tables import ACCOUNTS, LEDGER
 
 # Built once, as they run with every job.
 ACCOUNT: Final = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == sa.bindparam("account_id"))
 ACCOUNT_LOCKED: Final = ACCOUNT.with_for_update()
-INSERT: Final = sa.insert(LEDGER)
+INSERT: Final = sa.insert(LEDGER).values(at_ms=NOW_MS)
 ADD: Final = (
     sa.update(ACCOUNTS)
     .where(ACCOUNTS.c.id == sa.bindparam("account_id"))
@@ -42,12 +42,10 @@ def balance(connection: sa.Connection, account_id: int) -> Balance:
 
 def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry]) -> None:
     """Append entries and update the account's sums. Raises IntegrityError for an entry that already exists."""
-    at_ms = now_ms()
-    rows = [_row(account_id, entry, at_ms) for entry in entries]
-    connection.execute(INSERT, rows)
     change = credits.balance_of(entries)
     sums = {"paid": change.paid_credits, "one_time": change.one_time_credits, "held": change.held_credits}
-    connection.execute(ADD, {"account_id": account_id, **sums})
+    connection.execute(ADD, {"account_id": account_id, **sums})  # first: transactions lock an account before the totals
+    connection.execute(INSERT, [_row(account_id, entry) for entry in entries])
 
 
 def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:
@@ -64,15 +62,14 @@ def lines(connection: sa.Connection, account_id: int | None = None) -> list[sa.R
 
 def spent_credits(connection: sa.Connection, account_id: int) -> int:
     """The total cost of the account's successful jobs."""
-    total = sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))
-    return -int(connection.execute(total.where(LEDGER.c.account_id == account_id, LEDGER.c.kind == Kind.SETTLE)).scalar_one())
+    return int(connection.execute(sa.select(ACCOUNTS.c.spent_credits).where(ACCOUNTS.c.id == account_id)).scalar_one())
 
 
 def entry_of(row: sa.Row[Any]) -> Entry:
     return Entry(Kind(row.kind), Fund(row.fund), row.free_credits, row.held_credits, row.job_id, row.note)
 
 
-def _row(account_id: int, entry: Entry, at_ms: int) -> dict[str, object]:
+def _row(account_id: int, entry: Entry) -> dict[str, object]:
     return {
         "key": _key(entry),
         "account_id": account_id,
@@ -82,17 +79,17 @@ def _row(account_id: int, entry: Entry, at_ms: int) -> dict[str, object]:
         "free_credits": entry.free_credits,
         "held_credits": entry.held_credits,
         "note": entry.note,
-        "at_ms": at_ms,
     }
 
 
 def _key(entry: Entry) -> str:
-    """A unique key per event: a job is reserved once, and either settled or refunded once."""
-    if entry.kind is Kind.GRANT:
-        return f"grant:{secrets.token_hex(16)}"
+    """A unique key per event: a job is reserved once, and either settled or refunded once; grants and corrections are all different."""
+    if entry.kind in (Kind.GRANT, Kind.CORRECT):
+        return f"{entry.kind}:{secrets.token_hex(16)}"
     step = "reserve" if entry.kind is Kind.RESERVE else "end"
     return f"{step}:{entry.job_id}:{entry.fund}"
 
 
 def _balance(row: sa.Row[Any]) -> Balance:
-    return Balance(row.paid_credits, row.one_time_credits, row.held_credits)
+    # SQLite turns a sum above 64 bits into a float, which could come about before grants had a ceiling.
+    return Balance(int(row.paid_credits), int(row.one_time_credits), int(row.held_credits))

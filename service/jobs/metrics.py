@@ -5,9 +5,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS
 from service.jobs.job import State
-from service.jobs.tables import DELIVERIES, JOBS, LEDGER, WORKERS
+from service.jobs.tables import DELIVERIES, JOBS, TOTALS, WORKERS
 
 ALIVE_SECONDS: Final = 15.0  # a worker without a heartbeat for longer counts as dead
 RECENT_SECONDS: Final = 3600.0  # counted here and not per process, whose counters end with it
@@ -56,26 +56,26 @@ class JobMetrics:
 
 
 def read(connection: sa.Connection) -> JobMetrics:
-    """Read all metrics as they are now."""
-    by_state = sa.select(JOBS.c.facade, JOBS.c.state, sa.func.count()).group_by(JOBS.c.facade, JOBS.c.state)
-    oldest = connection.execute(
-        sa.select(sa.func.min(JOBS.c.created_ms)).where(JOBS.c.state == State.QUEUED, sa.not_(JOBS.c.ended))
+    """Read all metrics as they are now, from the totals, the open jobs and the last hour: nothing that grows as the service gets older."""
+    totals = _totals(connection)
+    waited_ms = connection.execute(
+        sa.select(NOW_MS - sa.func.min(JOBS.c.created_ms)).where(JOBS.c.state == State.QUEUED, sa.not_(JOBS.c.ended))
     ).scalar()
-    sums = sa.select(LEDGER.c.kind, LEDGER.c.fund, sa.func.sum(LEDGER.c.free_credits)).group_by(LEDGER.c.kind, LEDGER.c.fund)
-    held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(LEDGER.c.held_credits), 0))).scalar_one()
-    alive = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > now_ms() - ALIVE_SECONDS * 1000)
+    held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.price_credits), 0)).where(sa.not_(JOBS.c.ended))).scalar_one()
+    alive = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > NOW_MS - int(ALIVE_SECONDS * 1000))
     return JobMetrics(
-        jobs={(facade, state): count for facade, state, count in connection.execute(by_state)},
-        oldest_queued_seconds=max(0.0, (now_ms() - oldest) / 1000) if oldest is not None else 0.0,
-        free_credits={(kind, fund): int(total) for kind, fund, total in connection.execute(sums)},
+        jobs=totals["jobs"],
+        oldest_queued_seconds=max(0, waited_ms or 0) / 1000,
+        free_credits=totals["credits"],
         held_credits=int(held),
-        deliveries=_deliveries(connection, since_ms=0),
+        deliveries={outcome: number for (outcome, _), number in totals["deliveries"].items()},
         workers=int(connection.execute(alive).scalar_one()),
-        recent=_recent(connection, since_ms=now_ms() - int(RECENT_SECONDS * 1000)),
+        recent=_recent(connection),
     )
 
 
-def _recent(connection: sa.Connection, since_ms: int) -> Recent:
+def _recent(connection: sa.Connection) -> Recent:
+    since_ms = NOW_MS - int(RECENT_SECONDS * 1000)
     ended = JOBS.c.finished_ms >= since_ms  # uses an index
     states = sa.select(JOBS.c.facade, JOBS.c.state, sa.func.count()).where(ended).group_by(JOBS.c.facade, JOBS.c.state)
     kinds = sa.select(JOBS.c.failure_kind, sa.func.count().label("number")).where(ended, JOBS.c.state == State.FAILED)
@@ -86,11 +86,21 @@ def _recent(connection: sa.Connection, since_ms: int) -> Recent:
         failures={row.failure_kind: row.number for row in connection.execute(kinds.group_by(JOBS.c.failure_kind))},
         seconds=_distribution(connection, JOBS.c.finished_ms - JOBS.c.created_ms, succeeded),
         wait_seconds=_distribution(connection, JOBS.c.started_ms - JOBS.c.created_ms, begun),
-        deliveries=_deliveries(connection, since_ms),
+        deliveries=_recent_deliveries(connection, since_ms),
     )
 
 
-def _deliveries(connection: sa.Connection, since_ms: int) -> dict[str, int]:
+def _totals(connection: sa.Connection) -> dict[str, dict[tuple[str, str], int]]:
+    """The totals that are not zero, by name and by (kind, detail)."""
+    labels = TOTALS.c.name, TOTALS.c.kind, TOTALS.c.detail
+    found: dict[str, dict[tuple[str, str], int]] = {name: {} for name in ("credits", "jobs", "deliveries")}
+    for name, kind, detail, number in connection.execute(sa.select(*labels, sa.func.sum(TOTALS.c.number)).group_by(*labels)):
+        if number:
+            found[name][kind, detail] = int(number)
+    return found
+
+
+def _recent_deliveries(connection: sa.Connection, since_ms: sa.ColumnElement[int]) -> dict[str, int]:
     number = sa.select(DELIVERIES.c.outcome, sa.func.count().label("number")).where(DELIVERIES.c.at_ms >= since_ms)
     return {row.outcome: row.number for row in connection.execute(number.group_by(DELIVERIES.c.outcome))}
 

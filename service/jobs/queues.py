@@ -33,13 +33,9 @@ class Queues:
         options["priority"] = new.priority
         self._client.enqueue_in_transaction(connection, options, new.id)
 
-    def enqueue_callback(
-        self, connection: sa.Connection, delivery_id: str, attempt: int, partition: tuple[int, str], delay_seconds: float | None = None
-    ) -> None:
-        """Enqueue one attempt, now or after a delay. `partition`: account id and host; each pair is limited separately."""
+    def enqueue_callback(self, connection: sa.Connection, delivery_id: str, attempt: int, partition: tuple[int, str]) -> None:
+        """Enqueue one attempt. `partition`: account id and host; each pair is limited separately."""
         options = _options(CALLBACKS, CALLBACK_WORKFLOW, f"{delivery_id}.{attempt}", "{} {}".format(*partition))
-        if delay_seconds is not None:
-            options["delay_seconds"] = delay_seconds
         self._client.enqueue_in_transaction(connection, options, delivery_id)
 
     def running(self) -> list[WorkflowStatus]:

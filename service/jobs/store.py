@@ -1,14 +1,14 @@
 """Jobs in the database. Every state change goes through `advance`, which checks that the transition is allowed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
 from service.errors import UnknownJob
-from service.jobs.database import now_ms
+from service.jobs.database import NOW_MS
 from service.jobs.job import FINAL, Failure, Job, JobSpec, NewJob, Post, Result, State, may_follow
 from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 
@@ -25,14 +25,40 @@ OF_ACCOUNT: Final = {
 INSERT_JOB: Final = (
     sa.insert(JOBS)
     .values(OF_ACCOUNT | {"rights": sa.func.coalesce(sa.bindparam("job_rights", type_=sa.Text), OF_ACCOUNT["rights"])})
-    .returning(JOBS.c.rights, JOBS.c.digital_source_type)
+    .values(created_ms=NOW_MS, updated_ms=NOW_MS)
+    .returning(JOBS.c.rights, JOBS.c.digital_source_type, JOBS.c.created_ms, JOBS.c.updated_ms)
 )
 INSERT_EVENT: Final = sa.insert(EVENTS)
 FIND: Final = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("job_id"))
 FIND_LOCKED: Final = FIND.with_for_update()
+RUNNING: Final = sa.select(JOBS.c.ended, JOBS.c.cancel_asked, (NOW_MS - JOBS.c.started_ms).label("running_ms")).where(
+    JOBS.c.id == sa.bindparam("job_id")
+)
 COUNT_OPEN: Final = sa.select(sa.func.sum(sa.case((JOBS.c.account_id == sa.bindparam("account_id"), 1), else_=0)), sa.func.count()).where(
     sa.not_(JOBS.c.ended)
 )
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a worker checks of its job. `seconds`: since its first start."""
+
+    ended: bool
+    cancel_asked: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What distinguishes a job from what it was before a change."""
+
+    state: State
+    progress_percent: int
+    updated_ms: int
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(job.state, job.progress_percent, job.updated_ms)
 
 
 @dataclass(frozen=True)
@@ -46,7 +72,6 @@ class Event:
 
 def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
     """Insert a queued job. Rights that it does not declare are the account's."""
-    at_ms = now_ms()
     row: dict[str, Any] = {
         "id": new.id,
         "account_id": new.account_id,
@@ -61,11 +86,9 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "progress_percent": 0,
         "attempts": 0,
         "cancel_asked": False,
-        "created_ms": at_ms,
-        "updated_ms": at_ms,
     }
     declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "job_rights": new.rights}).one()
-    connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": at_ms})
+    connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": declared.created_ms})
     return _job_of(row | dict(declared._mapping) | dict.fromkeys(UNSET_COLUMNS))
 
 
@@ -87,6 +110,12 @@ def locked(connection: sa.Connection, job_id: str) -> Job:
     return job_of(row)
 
 
+def running(connection: sa.Connection, job_id: str) -> Running:
+    """Whether the job has ended or should, and how long it has run."""
+    row = connection.execute(RUNNING, {"job_id": job_id}).one()
+    return Running(row.ended, row.cancel_asked, (row.running_ms or 0) / 1000)
+
+
 def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
     """The account's jobs, newest first."""
     statement = sa.select(JOBS).where(JOBS.c.account_id == account_id).order_by(JOBS.c.created_ms.desc(), JOBS.c.id.desc()).limit(limit)
@@ -104,19 +133,24 @@ def advance(connection: sa.Connection, job: Job, state: State, **values: object)
     if job.state is state:
         return job
     assert may_follow(job.state, state), f"{job.state} -> {state}"
-    at_ms = now_ms()
-    changes: dict[str, object] = {"state": state, "updated_ms": at_ms, **values}
+    changes: dict[str, object] = {"state": state, "updated_ms": NOW_MS, **values}
     if state in FINAL:
-        changes |= {"ended": True, "finished_ms": at_ms}
+        changes |= {"ended": True, "finished_ms": NOW_MS}
     row = connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(changes).returning(JOBS)).one()
     number = sa.select(sa.func.count() + 1).select_from(EVENTS).where(EVENTS.c.job_id == job.id).scalar_subquery()
-    connection.execute(sa.insert(EVENTS).values(job_id=job.id, number=number, state=state, at_ms=at_ms))
+    connection.execute(sa.insert(EVENTS).values(job_id=job.id, number=number, state=state, at_ms=row.updated_ms))
     return job_of(row)
 
 
 def update(connection: sa.Connection, job_id: str, **values: object) -> None:
     """Change columns other than the state: progress, attempts, result."""
-    connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(updated_ms=now_ms(), **values))
+    connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(updated_ms=NOW_MS, **values))
+
+
+def changes(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, Change]:
+    """The last change of each of these jobs, by id; those that do not exist are missing."""
+    found = sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.progress_percent, JOBS.c.updated_ms).where(JOBS.c.id.in_(job_ids))
+    return {row.id: Change(State(row.state), row.progress_percent, row.updated_ms) for row in connection.execute(found)}
 
 
 def events(connection: sa.Connection, job_id: str, after: int = 0) -> list[Event]:
@@ -128,12 +162,12 @@ def events(connection: sa.Connection, job_id: str, after: int = 0) -> list[Event
 def find_by_idempotency_key(connection: sa.Connection, new: NewJob) -> Job | None:
     """The job of this idempotency key, unless the key has expired or the job failed or was cancelled."""
     statement = (
-        sa.select(JOBS, IDEMPOTENCY.c.at_ms)
+        sa.select(JOBS, (NOW_MS - IDEMPOTENCY.c.at_ms).label("age_ms"))
         .join(IDEMPOTENCY, IDEMPOTENCY.c.job_id == JOBS.c.id)
         .where(IDEMPOTENCY.c.account_id == new.account_id, IDEMPOTENCY.c.key == new.idempotency_key)
     )
     row = connection.execute(statement).first()
-    if row is None or row.at_ms < now_ms() - new.idempotent_seconds * 1000:
+    if row is None or row.age_ms > new.idempotent_seconds * 1000:
         return None
     job = job_of(row)
     return None if job.state in (State.FAILED, State.CANCELLED) else job
@@ -143,7 +177,7 @@ def store_idempotency_key(connection: sa.Connection, new: NewJob) -> None:
     """Assign the idempotency key to this job."""
     this_key = (IDEMPOTENCY.c.account_id == new.account_id, IDEMPOTENCY.c.key == new.idempotency_key)
     connection.execute(sa.delete(IDEMPOTENCY).where(*this_key))
-    connection.execute(sa.insert(IDEMPOTENCY).values(account_id=new.account_id, key=new.idempotency_key, job_id=new.id, at_ms=now_ms()))
+    connection.execute(sa.insert(IDEMPOTENCY).values(account_id=new.account_id, key=new.idempotency_key, job_id=new.id, at_ms=NOW_MS))
 
 
 def job_of(row: sa.Row[Any]) -> Job:

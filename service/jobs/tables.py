@@ -21,6 +21,7 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("held_credits", sa.BigInteger, sa.CheckConstraint("held_credits >= 0"), nullable=False),
     sa.Column("rights", sa.Text),  # for jobs that do not declare their own
     sa.Column("digital_source_type", sa.Text),  # declared for its sources; a URL of IPTC's or C2PA's list
+    sa.Column("spent_credits", sa.BigInteger, nullable=False, server_default="0"),  # kept by a trigger, as `totals` are
 )
 
 API_KEYS: Final = sa.Table(
@@ -117,6 +118,20 @@ DELIVERIES: Final = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),  # pending -> delivered | given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("due_ms", sa.BigInteger),  # when the next attempt is to be enqueued; empty while one is, and at the end
+    sa.Index("deliveries_tried", "at_ms"),
+    sa.Index("deliveries_due", "due_ms"),
+)
+
+# Running totals of what grows, so that reading one takes the same time however old the service is. Triggers keep them: see migration 0003.
+TOTALS: Final = sa.Table(
+    "totals",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),  # credits (kind, fund) | jobs (facade, state) | deliveries (outcome)
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("detail", sa.Text, primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),  # a total is the sum of its shards
+    sa.Column("number", sa.BigInteger, nullable=False),
 )
 
 WORKERS: Final = sa.Table(

@@ -257,10 +257,23 @@ def test_accounts_keys_and_credits_are_administered(
     assert run_cli(capsys, "credits", "grant", "ann", "5")[0] == 0
     assert run_cli(capsys, "credits", "grant", "ann", "7", "--one-time", "--note", "a gift")[0] == 0
     assert run_cli(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
+    assert run_cli(capsys, "credits", "grant", "ann", str(10**12 + 1))[0] == 2
+    assert "999999999988 more can be granted" in run_cli(capsys, "credits", "grant", "ann", str(10**12))[2]
     assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0\t-\t-"
+    assert run_cli(capsys, "credits", "correct", "ann", "6", "--one-time", "--note", "seven was one")[0] == 0
+    assert run_cli(capsys, "credits", "correct", "ann", "6", "--note", "too many") == (
+        7,
+        "",
+        "cleanplate: the account has 5 free paid credits; 6 cannot be removed",
+    )
+    assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t1\t5\t0\t-\t-"
     lines = [line.split("\t") for line in run_cli(capsys, "credits", "ledger", "ann")[1].splitlines()]
-    assert [line[1:5] for line in lines] == [["grant", "paid", "+5", "+0"], ["grant", "one_time", "+7", "+0"]]
-    assert lines[1][-1] == "a gift"
+    assert [line[1:5] for line in lines] == [
+        ["grant", "paid", "+5", "+0"],
+        ["grant", "one_time", "+7", "+0"],
+        ["correct", "one_time", "-6", "+0"],
+    ]
+    assert [line[-1] for line in lines[1:]] == ["a gift", "seven was one"]
     assert run_cli(capsys, "accounts", "ban", "ann")[0] == 0
     assert run_cli(capsys, "accounts", "list")[1].split("\t")[1] == "banned"
     assert run_cli(capsys, "accounts", "unban", "ann")[0] == 0

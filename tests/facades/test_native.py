@@ -2,20 +2,25 @@
 
 import io
 import json
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from service import errors
-from service.api import native_docs
+from service.api import native_docs, native_events
+from service.api.job_watcher import POLL_SECONDS
 from service.api.native import FACADE, Cursor, callback
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_report import EXAMPLE, ReportView
@@ -25,7 +30,7 @@ from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
 from service.timed_box import TimedBox
 from tests.service_process import Service, file
-from tests.workerless_server import CLEAN, Customer, WorkerlessServer, workerless_server
+from tests.workerless_server import ACCOUNT_WAITS, CLEAN, PATIENCE_SECONDS, TOTAL_WAITS, Customer, WorkerlessServer, workerless_server
 
 VIDEO = "http://example.com/clip.mp4"
 MP4 = b"\x00\x00\x00\x18ftypmp42 a video"
@@ -507,6 +512,76 @@ def test_events_resume_where_a_client_disconnected(server: WorkerlessServer, cus
     assert ids == ["3", "4"]
     assert get(server, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "4"}).status_code == 204
     assert_problem(get(server, customer, f"/v1/jobs/{job}/events", **{"Last-Event-ID": "x"}), 422, "invalid-fields")
+
+
+@contextmanager
+def open_stream(server: WorkerlessServer, customer: Customer, job_id: str) -> Iterator[Iterator[str]]:
+    """A stream that has delivered its first event; its further lines."""
+    with server.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=customer.bearer) as answer:
+        assert answer.status_code == 200, answer.read()
+        lines = answer.iter_lines()
+        assert next(lines) == "id: 1"
+        yield lines
+
+
+def test_streams_are_limited_by_account_and_in_total(server: WorkerlessServer, customer: Customer) -> None:
+    other, job = server.customer(credits=1), create(server, customer).json()["id"]
+    others = create(server, other).json()["id"]
+    with ExitStack() as stack:
+        for _ in range(ACCOUNT_WAITS):
+            stack.enter_context(open_stream(server, customer, job))
+        refused = get(server, customer, f"/v1/jobs/{job}/events")
+        assert_problem(refused, 429, "rate-limited")
+        assert refused.headers["retry-after"] == "10"
+        for _ in range(TOTAL_WAITS - ACCOUNT_WAITS):
+            stack.enter_context(open_stream(server, other, others))
+        assert_problem(get(server, other, f"/v1/jobs/{others}/events"), 503, "queue-full")
+        assert get(server, customer, f"/v1/jobs/{job}").status_code == 200
+    server.wait_for_silence()
+    with open_stream(server, customer, job):
+        pass
+
+
+@pytest.mark.parametrize("end", ["ban", "revoke", "delete"])
+def test_a_stream_ends_soon_after_its_key_is_refused(server: WorkerlessServer, customer: Customer, end: str) -> None:
+    job = create(server, customer).json()["id"]
+    second_key = server.accounts.add_key(customer.account)
+    with open_stream(server, customer, job) as lines, open_stream(server, replace(customer, key=second_key), job) as others:
+        if end == "ban":
+            server.accounts.set_banned(customer.account, True)
+        elif end == "revoke":
+            server.accounts.revoke_key(customer.key)
+        else:
+            server.accounts.delete(customer.account)
+        assert not [line for line in lines if line.startswith("id:")]
+        if end == "revoke":
+            server.start(job)
+            assert "id: 2" in others, "the other key is still accepted"
+    server.wait_for_silence()
+
+
+def test_however_many_streams_wait_the_database_is_asked_as_often(server: WorkerlessServer, customer: Customer) -> None:
+    job = create(server, customer).json()["id"]
+    asked, enough = [], threading.Event()
+
+    def count(*_: object) -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 4:
+            enough.set()
+
+    with ExitStack() as stack:
+        for _ in range(ACCOUNT_WAITS):
+            next(stack.enter_context(open_stream(server, customer, job)))
+        sa.event.listen(sa.Engine, "before_cursor_execute", count)
+        stack.callback(sa.event.remove, sa.Engine, "before_cursor_execute", count)
+        assert enough.wait(PATIENCE_SECONDS)
+    assert asked[3] - asked[0] > POLL_SECONDS / 2, "two statements in each of two looks"
+
+
+def test_a_silent_stream_sends_heartbeats(server: WorkerlessServer, customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_events, "HEARTBEAT_SECONDS", 0.01)
+    with open_stream(server, customer, create(server, customer).json()["id"]) as lines:
+        assert ": still here" in lines
 
 
 # Callbacks and the document.

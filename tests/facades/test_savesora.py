@@ -12,7 +12,7 @@ from service.api.savesora import FACADE
 from service.errors import FetchRefused, JobTimeout, MediaAddressInvalid, TooLong
 from service.jobs.credits import Fund
 from service.jobs.job import Post, State
-from tests.workerless_server import CLEAN, SOURCE, Customer, WorkerlessServer, until, workerless_server
+from tests.workerless_server import ACCOUNT_WAITS, CLEAN, SOURCE, Customer, WorkerlessServer, until, workerless_server
 
 POST_ID = "s_68dc40f1f5a481919a01594fef247dd4"
 POST = f"https://sora.chatgpt.com/p/{POST_ID}"
@@ -116,6 +116,28 @@ def test_a_job_that_finishes_before_its_cancellation_succeeds(server: Workerless
     until(lambda: server.job_of(customer).cancel_asked)
     server.succeed(job_id)
     assert held.result().json()["code"] == 200
+
+
+def test_a_held_request_ends_soon_after_its_account_is_banned(server: WorkerlessServer, download: Download) -> None:
+    customer = server.customer(credits=2)
+    held = download(customer)
+    job = server.job_of(customer)
+    server.accounts.set_banned(customer.account, True)
+    assert held.result().json()["code"] == 4005
+    assert not server.context.job_service.find(customer.id, job.id).cancel_asked, "its job goes on"
+
+
+def test_an_account_holds_few_requests_at_once_and_orders_nothing_beyond(server: WorkerlessServer, download: Download) -> None:
+    customer = server.customer(credits=9)
+    held = [download(customer, f"{VIDEO}?{number}") for number in range(ACCOUNT_WAITS)]
+    until(lambda: len(server.context.job_service.jobs(customer.id, 9)) == ACCOUNT_WAITS)
+    assert download(customer, f"{VIDEO}?more").result().status_code == 429
+    jobs = server.context.job_service.jobs(customer.id, 9)
+    assert len(jobs) == ACCOUNT_WAITS
+    for job in jobs:
+        server.succeed(job.id)
+    assert [each.result().json()["code"] for each in held] == [200] * ACCOUNT_WAITS
+    assert server.context.job_service.balance(customer.id).total_credits == 9 - ACCOUNT_WAITS
 
 
 @pytest.mark.parametrize("error", [FetchRefused("403"), TooLong("too long"), JobTimeout("too slow"), KeyError("unforeseen")])

@@ -8,15 +8,19 @@ with bench(url) as it:
 """
 
 import itertools
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import sqlalchemy as sa
+
 from service.jobs import credits, ledger, store
 from service.jobs.accounts import Account, Accounts
-from service.jobs.credits import Balance, Entry, Fund, grant
+from service.jobs.credits import EMPTY, Balance, Entry, Fund, grant
 from service.jobs.database import Database, now_ms
+from service.jobs.fence import Fence
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Failure, Job, JobSpec, NewJob, Price, State, new_id
 from service.jobs.job_service import JobService, Rules
@@ -52,7 +56,7 @@ class Bench:
     def grant(self, account: Account, fund: Fund, amount_credits: int) -> None:
         if amount_credits:
             with self.database.write() as connection:
-                ledger.write(connection, account.id, [grant(fund, amount_credits)])
+                ledger.write(connection, account.id, [grant(EMPTY, fund, amount_credits)])
 
     def new(self, account: Account, **more: Any) -> NewJob:
         spec = JobSpec("video", source_url=URL)
@@ -61,6 +65,18 @@ class Bench:
 
     def order(self, account: Account, **more: Any) -> Job:
         return self.job_service.submit(self.new(account, **more))
+
+    def take(self, workflow: Job | str, executor_id: str = "a worker") -> Fence:
+        """Take a workflow, by default the job's, for an execution, as the engine does; return the execution's fence."""
+        workflow_id = workflow if isinstance(workflow, str) else workflow.id
+        token = str(uuid.uuid4())
+        schema = "" if self.database.is_sqlite else "dbos."
+        begin = sa.text(
+            f"UPDATE {schema}workflow_status SET status = 'PENDING', executor_id = :who, owner_xid = :token WHERE workflow_uuid = :id"
+        )
+        with self.database.write() as connection:
+            assert connection.execute(begin, {"who": executor_id, "token": token, "id": workflow_id}).rowcount == 1
+        return Fence(self.database, workflow_id, token)
 
     def run(self, job: Job, *states: State) -> Job:
         with self.database.write() as connection:

@@ -4,8 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import InsufficientCredits
-from service.jobs.credits import EMPTY, Balance, Entry, Fund, Kind, balance_of, grant, refund, reserve, settle
+from service.errors import InsufficientCredits, ParameterError
+from service.jobs.credits import (
+    EMPTY,
+    MAX_CREDITS,
+    Balance,
+    Entry,
+    Fund,
+    Kind,
+    balance_of,
+    correct,
+    grant,
+    refund,
+    reserve,
+    settle,
+)
 
 CREDITS = st.integers(0, 1000)
 
@@ -51,7 +64,32 @@ def test_a_free_job_is_in_the_ledger_too() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(Fund), CREDITS)))
 def test_grants_add_up_by_fund(grants: list[tuple[Fund, int]]) -> None:
-    balance = balance_of(grant(fund, amount) for fund, amount in grants)
+    balance = balance_of(grant(EMPTY, fund, amount) for fund, amount in grants)
     for fund in Fund:
         assert balance.of(fund) == sum(amount for of, amount in grants if of is fund)
     assert balance.total_credits == sum(amount for _, amount in grants)
+
+
+@given(free=st.integers(0, MAX_CREDITS), share=st.floats(0, 1), fund=st.sampled_from(Fund))
+def test_an_account_has_a_ceiling_which_held_credits_count_towards(free: int, share: float, fund: Fund) -> None:
+    held = int(free * share)
+    balance = Balance(paid_credits=free - held, held_credits=held)
+    room = MAX_CREDITS - free
+    assert grant(balance, fund, room).free_credits == room
+    with pytest.raises(ParameterError, match="at most"):
+        grant(balance, fund, room + 1)
+
+
+@pytest.mark.parametrize("fund", list(Fund))
+def test_a_correction_removes_free_credits_of_one_fund_and_no_more(fund: Fund) -> None:
+    balance = Balance(paid_credits=5, one_time_credits=5, held_credits=9)
+    entry = correct(balance, fund, 5, "a typing error")
+    assert (entry.kind, entry.fund, entry.free_credits, entry.held_credits, entry.note) == (Kind.CORRECT, fund, -5, 0, "a typing error")
+    for amount in (6, 0, -1):
+        with pytest.raises(ParameterError):
+            correct(balance, fund, amount)
+
+
+def test_nobody_grants_less_than_nothing() -> None:
+    with pytest.raises(ParameterError):
+        grant(EMPTY, Fund.PAID, -1)

@@ -4,20 +4,25 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
 
 from service.jobs.database import now_ms
-from service.jobs.fleet import Member, is_running, start_ticks
+from service.jobs.fleet import LOOK_SECONDS, Leases, Member, is_running, start_ticks
 from service.jobs.job import Job, State
+from service.jobs.metrics import ALIVE_SECONDS
 from service.jobs.tables import JOBS, WORKERS
 from tests.fixture_host import eventually
 from tests.jobs.bench import Bench
 
-LONG_MS = 3_600_000
+ELSEWHERE = {"host": "elsewhere", "process_id": 1, "process_started": 1}
+HOUR_MS = 3_600_000
+CLOCKS = {"right": now_ms(), "ahead": now_ms() + HOUR_MS, "behind": now_ms() - HOUR_MS}  # first heartbeats of workers elsewhere
 
 
 @contextmanager
@@ -31,8 +36,18 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         child.communicate()
 
 
-def member(bench: Bench) -> Member:
-    return Member(bench.database, bench.queues, bench.finalizer)
+@dataclass
+class Clock:
+    """A steady clock that tests advance."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def member(bench: Bench, clock: Callable[[], float] = time.monotonic) -> Member:
+    return Member(bench.database, bench.queues, bench.finalizer, clock)
 
 
 def worker(bench: Bench, name: str, **values: object) -> str:
@@ -46,10 +61,7 @@ def worker(bench: Bench, name: str, **values: object) -> str:
 def started_job(bench: Bench, executor_id: str) -> Job:
     """A job whose workflow this worker has started, as the engine records it."""
     job = bench.order(bench.customer(paid=3))
-    schema = "" if bench.database.is_sqlite else "dbos."
-    begin = sa.text(f"UPDATE {schema}workflow_status SET status = 'PENDING', executor_id = :who WHERE workflow_uuid = :id")
-    with bench.database.write() as connection:
-        assert connection.execute(begin, {"who": executor_id, "id": job.id}).rowcount == 1
+    bench.take(job, executor_id)
     return job
 
 
@@ -57,17 +69,25 @@ def running(bench: Bench) -> set[str]:
     return {workflow.workflow_id for workflow in bench.queues.running()}
 
 
-def test_live_workers_keep_their_jobs_and_those_of_dead_ones_are_requeued(either: Bench) -> None:
+def workers(bench: Bench) -> set[str]:
+    with bench.database.read() as connection:
+        return set(connection.execute(sa.select(WORKERS.c.id)).scalars())
+
+
+def change(bench: Bench, *names: str, by_ms: int = 2_000) -> None:
+    """Renew the leases of workers, or change them as a clock that jumps would."""
+    with bench.database.write() as connection:
+        connection.execute(sa.update(WORKERS).where(WORKERS.c.id.in_(names)).values(beat_ms=WORKERS.c.beat_ms + by_ms))
+
+
+def test_live_workers_keep_their_jobs_and_those_of_dead_processes_are_requeued(either: Bench) -> None:
     with process() as child:
         dead_id = child.pid, start_ticks(child.pid)
     here = {"process_id": dead_id[0], "process_started": dead_id[1]}
-    elsewhere = {"host": "elsewhere", "process_id": 1, "process_started": 1}
-    alive = [started_job(either, worker(either, "live")), started_job(either, worker(either, "live elsewhere", **elsewhere))]
+    alive = [started_job(either, worker(either, "live")), started_job(either, worker(either, "live elsewhere", **ELSEWHERE))]
     lost = [
         started_job(either, worker(either, "dead", **here)),
-        started_job(either, worker(either, "silent elsewhere", beat_ms=now_ms() - 16_000, **elsewhere)),
         started_job(either, worker(either, "another process of that number", process_started=start_ticks(os.getpid()) + 1)),
-        started_job(either, "left without a word"),
     ]
     me = member(either)
     me.beat()
@@ -76,10 +96,43 @@ def test_live_workers_keep_their_jobs_and_those_of_dead_ones_are_requeued(either
     assert running(either) >= {mine.id, *(job.id for job in alive)}
     assert either.queues.finished([job.id for job in lost]) == [], "they are queued again"
     assert me.take_over() == []
-    with either.database.read() as connection:
-        assert set(connection.execute(sa.select(WORKERS.c.id)).scalars()) == {me.id, "live", "live elsewhere"}
+    assert workers(either) == {me.id, "live", "live elsewhere"}
     with either.database.write() as connection:
         connection.execute(sa.delete(WORKERS))
+
+
+def test_a_lease_ends_by_silence_whatever_the_clocks_say(fresh: Bench) -> None:
+    names = {name: started_job(fresh, worker(fresh, name, beat_ms=beat_ms, **ELSEWHERE)).id for name, beat_ms in CLOCKS.items()}
+    unknown = started_job(fresh, "left without a word").id
+    clock = Clock()
+    me = member(fresh, clock)
+    taken: list[str] = []
+    for number in range(10):  # twice as long as a silent one lives
+        taken += me.take_over()
+        change(fresh, *names, by_ms=-HOUR_MS if number == 5 else 2_000)  # once all clocks are set back
+        clock.seconds += ALIVE_SECONDS / 5
+    assert taken == [unknown]
+    assert me.take_over() == []
+    for _ in range(2):
+        clock.seconds += ALIVE_SECONDS / 2
+        change(fresh, "right")
+        assert me.take_over() == []
+    clock.seconds += 1
+    change(fresh, "right")
+    assert set(me.take_over()) == {names["ahead"], names["behind"]}
+    assert workers(fresh) == {"right"}
+
+
+def test_a_watcher_that_was_stopped_itself_does_not_take_its_own_pause_for_silence() -> None:
+    clock = Clock()
+    leases = Leases(clock)
+    assert leases.lost({"other": 1}) == set()
+    clock.seconds += 100 * ALIVE_SECONDS
+    assert leases.lost({"other": 1}) == set()
+    clock.seconds += ALIVE_SECONDS - LOOK_SECONDS + 1
+    assert leases.lost({"other": 1}) == {"other"}
+    assert leases.lost({"other": 2}) == set(), "it renewed its lease"
+    assert leases.lost({}) == set()
 
 
 def test_a_leaving_worker_hands_back_its_jobs(fresh: Bench) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.errors import InsufficientCredits
 from service.jobs import credits, ledger
 from service.jobs.accounts import Account
-from service.jobs.credits import Fund, Kind
+from service.jobs.credits import Entry, Fund, Kind
 from service.jobs.job import Job, JobSpec, State
 from tests.jobs.bench import PRICES, URL, Bench
 
@@ -145,5 +145,5 @@ def test_a_ledger_entry_is_written_once(either: Bench) -> None:
 def test_the_database_itself_refuses_to_go_below_zero(either: Bench) -> None:
     account = either.customer(paid=1)
     with pytest.raises(sa.exc.IntegrityError), either.database.write() as connection:
-        ledger.write(connection, account.id, [credits.grant(Fund.PAID, -2)])
+        ledger.write(connection, account.id, [Entry(Kind.GRANT, Fund.PAID, -2, 0)])
     assert either.balance(account).paid_credits == 1

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from alembic.migration import MigrationContext
 
 from service.errors import SettingsError
 from service.jobs.database import Database
-from service.jobs.tables import METADATA
-from tests.jobs.bench import Bench, bench
+from service.jobs.tables import DELIVERIES, JOBS, LEDGER, METADATA
+from tests.jobs.bench import URL, Bench, bench
 
 MIGRATE = "import sys; from service.jobs.database import Database; sys.stdin.read(); Database(sys.argv[1]).migrate().close()"
 
@@ -48,7 +49,8 @@ def test_jobs_of_an_older_version_are_kept(tmp_path: Path) -> None:
     with bench(f"sqlite:///{tmp_path / 'old.sqlite'}") as old:
         account = old.customer(paid=6)
         job = old.order(account)
-        with old.database.write() as connection:  # back to the first version's schema
+        go_back(old)
+        with old.database.write() as connection:  # to the first version's schema
             for table in ("jobs", "accounts"):
                 for column in ("rights", "digital_source_type"):
                     connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
@@ -56,6 +58,74 @@ def test_jobs_of_an_older_version_are_kept(tmp_path: Path) -> None:
         old.database.migrate()
         assert old.job_service.find(account.id, job.id) == job
         assert old.order(account, rights="owner").rights == "owner"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_totals_count_what_was_there_before_them(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}" if kind == "sqlite" else request.getfixturevalue("database")
+    with bench(url) as old:
+        account = old.customer(paid=9, one_time=1)
+        old.succeed(old.order(account, callback_url=URL))
+        old.fail(old.order(account))
+        old.order(account, facade="kaze")
+        go_back(old)
+        old.database.migrate()
+        assert counted(old) == count(old)
+        assert old.job_service.spent_credits(account.id) == 3
+        old.succeed(old.order(account, facade="kaze", callback_url=URL))
+        assert counted(old) == count(old)
+
+
+def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path) -> None:
+    """SQLite turned a balance above 64 bits into a float, and could not add up such a ledger at all."""
+    with bench(f"sqlite:///{tmp_path / 'old.sqlite'}") as old:
+        account = old.customer()
+        go_back(old)
+        insert = "INSERT INTO ledger (key, account_id, kind, fund, free_credits, held_credits, note, at_ms)"
+        with old.database.write() as connection:
+            for number in range(2):
+                values = f"VALUES ('grant:{number}', {account.id}, 'grant', 'paid', {2**63 - 1}, 0, '', 1)"
+                connection.execute(sa.text(f"{insert} {values}"))
+            connection.execute(sa.text(f"UPDATE accounts SET paid_credits = {2**63 - 1} + {2**63 - 1}"))
+        old.database.migrate()
+        assert old.job_service.balance(account.id).paid_credits > 2**63
+        assert old.job_service.read_metrics().free_credits["grant", "paid"] > 2**60
+
+
+def go_back(bench: Bench) -> None:
+    """Make the schema that of the version before the totals."""
+    events = [("ledger", "insert"), *((table, event) for table in ("jobs", "deliveries") for event in ("insert", "update", "delete"))]
+    with bench.database.write() as connection:
+        for name in (f"total_{table}_{event}" for table, event in events):
+            connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
+        for statement in ("DROP TABLE totals", "DROP INDEX deliveries_tried", "DROP INDEX deliveries_due"):
+            connection.execute(sa.text(statement))
+        for table, column in (("accounts", "spent_credits"), ("deliveries", "due_ms")):
+            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+
+
+def counted(bench: Bench) -> tuple[object, ...]:
+    """The totals that the metrics show."""
+    found = bench.job_service.read_metrics()
+    return found.jobs, found.free_credits, found.held_credits, found.deliveries
+
+
+def count(bench: Bench) -> tuple[object, ...]:
+    """The same, counted from the tables themselves."""
+    with bench.database.read() as connection:
+        jobs = connection.execute(sa.select(JOBS.c.facade, JOBS.c.state)).all()
+        deliveries = connection.execute(sa.select(DELIVERIES.c.outcome)).scalars()
+        lines = connection.execute(sa.select(LEDGER)).all()
+        credits: Counter[tuple[str, str]] = Counter()
+        for line in lines:
+            credits[line.kind, line.fund] += line.free_credits
+        return (
+            Counter(map(tuple, jobs)),
+            {pair: total for pair, total in credits.items() if total},
+            sum(line.held_credits for line in lines),
+            Counter(deliveries),
+        )
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

@@ -19,7 +19,8 @@ def job(lite: Bench) -> Job:
 
 
 def watch(bench: Bench, job: Job, seconds: float = 60, stopping: threading.Event | None = None) -> Watch:
-    return Watch(bench.database, job, seconds, stopping or threading.Event())
+    """The watch of an execution that has just taken the job."""
+    return Watch(bench.take(job), job, seconds, stopping or threading.Event())
 
 
 def percent(bench: Bench, job: Job) -> int:
