@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.api.rates import Rates
-from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
+from service.disk import is_full
+from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.outside.guard import EgressPolicy
@@ -124,6 +125,10 @@ def _render(error: Exception, render: Render, by_kind: ErrorRenderers) -> Respon
     for kind, render_special in by_kind.items():
         if isinstance(error, kind):
             return render_special(error)
+    if not isinstance(error, CleanplateError) and is_full(error):
+        error = StorageFull("the disk is full")
+    if isinstance(error, StorageFull):
+        log.error("a request was refused: %s", error)
     if isinstance(error, CleanplateError):
         return render(error)
     log.error("a request failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""The workflow of a job: fetch > clean > publish > settle; and notify, in a separate workflow that nothing waits for.
+"""The workflows of a job: one fetches its source and enqueues the other, which does clean > publish > settle; and notify, which nothing waits for.
 
 Each step is durable once done; a worker that takes over continues after the last one. Steps pass data on through the database and the
 storage. A step that fails for good returns the failure as data, and the job is settled as failed: only `settle` ends a job.

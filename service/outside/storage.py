@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
-from service.errors import SettingsError, StorageError
+from service.disk import free_bytes, is_full
+from service.errors import SettingsError, StorageError, StorageFull
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta
@@ -91,6 +91,11 @@ class Storage:
             return cls(LocalStore(folder.resolve(), automatic_cleanup=True), folder.resolve())
         except (OSError, BaseError) as error:
             raise SettingsError(f"cannot create the storage folder {folder.name}") from error
+
+    @property
+    def folder(self) -> Path | None:
+        """The storage's folder; None for a bucket."""
+        return self._folder
 
     @property
     def is_local(self) -> bool:
@@ -221,7 +226,7 @@ class Storage:
     def free_bytes(self) -> int | None:
         """Free space on the folder's disk, in bytes; None for a bucket."""
         with _storage_errors("read its free space"):
-            return shutil.disk_usage(self._folder).free if self._folder else None
+            return free_bytes(self._folder) if self._folder else None
 
     def sweep_staging(self, older_than_seconds: float) -> int:
         """Delete the remains of interrupted writes and checks; return their number. A bucket drops unfinished uploads by its own rule."""
@@ -283,4 +288,6 @@ def _storage_errors(action: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
+        if is_full(error):
+            raise StorageFull("the disk is full") from error
         raise StorageError(f"the storage could not {action}") from error
