@@ -75,6 +75,7 @@ def open_app_context(core: Core) -> AppContext:
         egress=core.egress,
         rates=Rates({SUBMIT: settings.rate_submit, READ: settings.rate_read}, settings.rate_store),
         options=_options(settings),
+        account_files=core.account_files,
     )
 
 
@@ -99,4 +100,6 @@ def _options(settings: Settings) -> ApiOptions:
         upload_bytes=settings.upload_bytes,
         body_bytes=settings.body_bytes,
         json_depth=settings.json_depth,
+        upload_fetches=settings.upload_fetches,
+        account_fetches=settings.account_fetches,
     )

@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from service.core import FACADES, Core
-from service.errors import InternalError, JobCancelled, StorageError
+from service.disk import naming_full_disks
+from service.errors import InternalError, JobCancelled, StorageError, StorageFull
 from service.inference.session import Networks
 from service.jobs import callbacks, store
+from service.jobs.account_files import record_source
 from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, State
 from service.jobs.retry import MAX_ATTEMPTS
@@ -27,6 +29,8 @@ from service.watch import HandedBack, RunningJobs, Watch
 log = logging.getLogger(__name__)
 
 CALLBACK_SECONDS: Final = 15.0
+COPIES: Final = 4  # of a file while it is cleaned: the source, the result, the result without sound, and the result in the storage
+FULL_DISK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,45 @@ class JobSteps:
     running: RunningJobs = field(default_factory=RunningJobs)
 
     def fetch(self, job_id: str) -> None:
-        """Fetch the source and mask into our storage, so that any worker can continue from there."""
+        """Fetch the source and mask if they are not in our storage: only of a job that an earlier version enqueued to be cleaned."""
+        if not self._find(job_id).spec.is_fetched:
+            self._fetch(job_id, enqueue=False)
+
+    def fetch_and_enqueue(self, job_id: str) -> None:
+        """Fetch the source and mask into our storage, and enqueue the job to be cleaned, by any worker."""
+        if not self._find(job_id).spec.is_fetched:  # otherwise it is enqueued: see `_fetch`
+            self._fetch(job_id, enqueue=True)
+
+    def _fetch(self, job_id: str, enqueue: bool) -> None:
         with self._step("fetch", job_id):
             job = self._enter_state(job_id, State.FETCHING)
             with self._hand_back_if_stopping(job), self.scratch.folder() as folder:
-                spec, share_post = fetch_source(job, self.core, folder, self._watch(job).begin())
+                watch = self._watch(job).begin()
+                self.core.account_files.reserve_source(job, self.core.settings.limits.file_bytes * (2 if job.spec.mask_url else 1))
+                spec, share_post, size_bytes = fetch_source(job, self.core, folder, watch)
             with self.core.database.write() as connection:
+                job = store.locked(connection, job_id)
+                if job.ended:
+                    raise JobCancelled("the job has ended")
+                if job.spec.is_fetched:  # by a worker that has taken over from this one
+                    return
+                record_source(connection, job_id, size_bytes)
                 store.update(connection, job_id, wish=spec.to_json(), post=asdict(share_post) if share_post else None)
+                if enqueue:  # in the same transaction, so that no crash leaves a fetched job that nobody cleans, or enqueues one twice
+                    job = store.advance(connection, job, State.QUEUED, started_ms=None)  # its time starts again when a worker takes it
+                    self.core.queues.enqueue_job(connection, job)
 
     def clean(self, job_id: str) -> None:
         """Remove the marks; the result is in our storage when this returns."""
         with self._step("clean", job_id):
             job = self._count_attempt(self._enter_state(job_id, State.CLEANING))
             with self._hand_back_if_stopping(job), self.scratch.folder() as folder:
-                result = clean_source(job, self.core, self.networks, folder, self._watch(job).begin())
-            self.meters.count_frames(result.frames)
-            with self.core.database.write() as connection:
-                store.update(connection, job_id, result=result.to_json())
+                watch = self._watch(job).begin()
+                self.core.disk.require(self._room_bytes(job))
+                result = clean_source(job, self.core, self.networks, folder, watch)
+                self.meters.count_frames(result.frames)
+                with self.core.database.write() as connection:
+                    store.update(connection, job_id, result=result.to_json())
 
     def publish(self, job_id: str) -> None:
         """Check that every file that the job's links point to is in the storage."""
@@ -86,6 +112,16 @@ class JobSteps:
         """Make one attempt to deliver a callback."""
         with log_fields(delivery=delivery_id), self.meters.step("notify"):
             callbacks.deliver(self.core.database, self.core.queues, delivery_id, self._send_callback)
+
+    def _find(self, job_id: str) -> Job:
+        with self.core.database.read() as connection:
+            return store.find(connection, job_id)
+
+    def _room_bytes(self, job: Job) -> int:
+        """What cleaning this job takes on the disk, about."""
+        assert job.spec.source_key is not None
+        source = self.core.storage.stat(job.spec.source_key)
+        return COPIES * source.bytes if source else 0
 
     def _enter_state(self, job_id: str, state: State) -> Job:
         """Move the job to this state unless it is already there after a crash. Raises JobCancelled if it has ended meanwhile."""
@@ -127,12 +163,27 @@ class JobSteps:
 
     @contextmanager
     def _hand_back_if_stopping(self, job: Job) -> Iterator[None]:
-        """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step."""
+        """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step.
+
+        An attempt that ended so, or on a full disk (StorageFull), does not count: only attempts that killed the worker do.
+        """
         with self.running.job():
             try:
-                yield
+                with naming_full_disks():
+                    yield
                 return
             except HandedBack:
-                with self.core.database.write() as connection:
-                    store.update(connection, job.id, attempts=job.attempts)  # only attempts that killed the worker count
+                self._uncount_attempt(job)
+            except StorageFull:
+                self._uncount_attempt(job)
+                raise
         threading.Event().wait()
+
+    def _uncount_attempt(self, job: Job) -> None:
+        """Record the attempts as before this one, as soon as the database has room for that."""
+        while True:
+            try:
+                with self.core.database.write() as connection:
+                    return store.update(connection, job.id, attempts=job.attempts)
+            except StorageFull:
+                time.sleep(FULL_DISK_SECONDS)

@@ -58,6 +58,7 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     config: DBOSConfig = {
         "name": queues.APPLICATION,
         "system_database_url": core.database.url,
+        "system_database_engine": core.database.workflow_engine(),
         "application_version": queues.VERSION,
         "executor_id": member.id,
         "serializer": DBOSPortableJSONSerializer(),
@@ -68,7 +69,7 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     workflow.define(steps)
     member.beat()
     DBOS.launch()
-    queues.register(settings.worker_jobs, settings.account_jobs)
+    queues.register(settings.worker_jobs, settings.account_jobs, settings.worker_fetches, settings.account_fetches)
     try:
         yield
     finally:

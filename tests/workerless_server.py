@@ -26,7 +26,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api import files
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.rates import READ, SUBMIT, Rates
+from service.disk import DiskGuard
 from service.jobs import credits, ledger, store
+from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Account, Accounts
 from service.jobs.credits import Fund
 from service.jobs.database import Database
@@ -75,7 +77,8 @@ class WorkerlessServer:
         self._names = itertools.count(1)
         rates = Rates({SUBMIT: "20/10 second", READ: "600/10 second"})
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
-        self.context = AppContext(self._job_service(Rules()), self.links, self.storage, EgressPolicy.parse("127.0.0.0/8"), rates, options)
+        egress, account_files = EgressPolicy.parse("127.0.0.0/8"), AccountFiles(self.database, self.storage, DiskGuard(), 2**30)
+        self.context = AppContext(self._job_service(Rules()), self.links, self.storage, egress, rates, options, account_files)
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from service.api.rates import Rates
 from service.disk import is_full
 from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
+from service.jobs.account_files import AccountFiles
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.outside.guard import EgressPolicy
@@ -51,6 +52,8 @@ class ApiOptions:
     upload_bytes: int = 200 * 2**20
     body_bytes: int = 32 * 2**20  # limit of a JSON or form body
     json_depth: int = 16
+    upload_fetches: int = 64  # uploads by URL that are fetched at once
+    account_fetches: int = 8  # of one account
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class AppContext:
     egress: EgressPolicy
     rates: Rates
     options: ApiOptions
+    account_files: AccountFiles
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
         """The account's job, if it was made through this facade. Raises UnknownJob."""

@@ -22,7 +22,6 @@ from service.jobs.accounts import Account
 from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
-from service.outside.storage import content_type_of
 
 OTHER_METHODS: Final = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 WRONG_METHOD: Final = {"code": 1001, "message": "invalid HTTP method, only POST is taken", "data": None}
@@ -144,8 +143,8 @@ def _store_image(sent: str | Picture, name: str, account: Account, context: AppC
     if isinstance(sent, str):
         return source_of(sent, account.id, context)
     key = upload_key(account.id, name + sent.suffix)
-    undo.callback(context.storage.delete, key)
-    context.storage.put_bytes(key, sent.data, content_type_of(key))
+    undo.callback(context.account_files.delete, key)
+    context.account_files.put_bytes(account.id, key, sent.data)
     return Source(key=key)
 
 

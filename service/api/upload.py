@@ -2,19 +2,16 @@
 
 import re
 import secrets
-import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO, Final
+from typing import Final
 
 from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from service.disk import DiskGuard
 from service.errors import ParameterError, TooLarge
-from service.outside.storage import Storage, content_type_of
 
 MAX_FIELDS: Final = 20
 FORM_BYTES: Final = 64 * 2**10  # allowance for a form's other fields
@@ -22,6 +19,7 @@ NAME_CHARACTERS: Final = 64
 MAX_FOLDERS: Final = 4
 RANDOM_BYTES: Final = 12  # in a key, so that nobody can guess it and no upload replaces another
 TEMPORARY_PREFIX: Final = "cleanplate-upload-"
+CHECK_BYTES: Final = 4 * 2**20  # between two looks at the free space
 
 
 def plain_path(text: str) -> str:
@@ -40,22 +38,12 @@ def upload_key(account_id: int, path: str) -> str:
     return f"uploads/{account_id}/{secrets.token_hex(RANDOM_BYTES)}/{path}"
 
 
-def store_stream(storage: Storage, key: str, file: BinaryIO) -> int:
-    """Store an open file under a key; return its size in bytes."""
-    with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
-        path = Path(folder) / "upload"
-        with path.open("wb") as copy:
-            shutil.copyfileobj(file, copy)
-        storage.put_file(key, path, content_type_of(key))
-        return path.stat().st_size
-
-
 @asynccontextmanager
-async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
-    """The fields and files of a multipart form of at most `max_bytes` of files. Raises ParameterError, TooLarge."""
+async def read_form(request: Request, max_bytes: int, disk: DiskGuard, max_files: int = 1) -> AsyncIterator[FormData]:
+    """The fields and files of a multipart form of at most `max_bytes` of files. Raises ParameterError, TooLarge, StorageFull."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise ParameterError("the body is not multipart/form-data")
-    stream = _bounded(request.stream(), max_bytes + FORM_BYTES)
+    stream = _while_there_is_room(_bounded(request.stream(), max_bytes + FORM_BYTES), disk)
     try:
         form = await MultiPartParser(request.headers, stream, max_files=max_files, max_fields=MAX_FIELDS).parse()
     except MultiPartException:
@@ -72,4 +60,15 @@ async def _bounded(stream: AsyncGenerator[bytes, None], max_bytes: int) -> Async
         read_bytes += len(part)
         if read_bytes > max_bytes:
             raise TooLarge(f"the file has more than {max_bytes // 2**20} MiB, which is the limit")
+        yield part
+
+
+async def _while_there_is_room(stream: AsyncGenerator[bytes, None], disk: DiskGuard) -> AsyncGenerator[bytes, None]:
+    """The stream's parts, as long as there is free space to spool them to. Raises StorageFull."""
+    unchecked_bytes = CHECK_BYTES
+    async for part in stream:
+        unchecked_bytes += len(part)
+        if unchecked_bytes > CHECK_BYTES:
+            disk.require()
+            unchecked_bytes = 0
         yield part

@@ -61,10 +61,10 @@ class Queues:
         )
 
     def finished(self, job_ids: list[str]) -> list[str]:
-        """Those of these jobs whose workflows have all finished or are unknown. One query: between its two workflows a job has both or one."""
+        """Those of these jobs whose workflows have all finished or are unknown."""
         if not job_ids:
             return []
-        workflow_ids = [*job_ids, *map(fetch_id, job_ids)]
+        workflow_ids = [*job_ids, *map(fetch_id, job_ids)]  # in one query: a job has one or both at any moment
         workflows = self._client.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
         open_ids = {workflow.workflow_id for workflow in workflows if workflow.status in ("DELAYED", "ENQUEUED", "PENDING")}
         return [job_id for job_id in job_ids if not {job_id, fetch_id(job_id)} & open_ids]

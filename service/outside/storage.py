@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -105,11 +105,15 @@ class Storage:
         """Store a file under a key, completely or not at all; an existing object is replaced."""
         self._put(key, path, content_type)
 
+    def put_stream(self, key: str, file: BinaryIO, content_type: str) -> None:
+        """Store an open file under a key, completely or not at all; an existing object is replaced."""
+        self._put(key, file, content_type)
+
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Store bytes under a key, completely or not at all; an existing object is replaced."""
         self._put(key, data, content_type)
 
-    def _put(self, key: str, data: Path | bytes, content_type: str) -> None:
+    def _put(self, key: str, data: Path | bytes | BinaryIO, content_type: str) -> None:
         attributes = None if self.is_local else {"Content-Type": content_type}  # a folder stores no attributes: see `content_type_of`
         with _storage_errors("store a file"):
             obstore.put(self._store, check_key(key), data, attributes=attributes, max_concurrency=PARTS_AT_ONCE)

@@ -6,18 +6,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from service.jobs.database import now_ms
 from service.jobs.fleet import Member, is_running, start_ticks
-from service.jobs.job import Job, State
+from service.jobs.job import Job, JobSpec, State
+from service.jobs.queues import fetch_id
 from service.jobs.tables import JOBS, WORKERS
 from tests.fixture_host import eventually
 from tests.jobs.bench import Bench
 
 LONG_MS = 3_600_000
+UPLOADED = JobSpec("video", source_key="uploads/1/0f3c/source.mp4")
+ON_THE_WEB = JobSpec("video", source_url="http://example.com/video.mp4")
 
 
 @contextmanager
@@ -43,13 +47,13 @@ def worker(bench: Bench, name: str, **values: object) -> str:
     return name
 
 
-def started_job(bench: Bench, executor_id: str) -> Job:
-    """A job whose workflow this worker has started, as the engine records it."""
-    job = bench.order(bench.customer(paid=3))
+def started_job(bench: Bench, executor_id: str, spec: JobSpec = UPLOADED) -> Job:
+    """A job whose workflow this worker has started, as the engine records it: to clean an upload, or to fetch from the web."""
+    job = bench.order(bench.customer(paid=3), spec=spec)
     schema = "" if bench.database.is_sqlite else "dbos."
     begin = sa.text(f"UPDATE {schema}workflow_status SET status = 'PENDING', executor_id = :who WHERE workflow_uuid = :id")
     with bench.database.write() as connection:
-        assert connection.execute(begin, {"who": executor_id, "id": job.id}).rowcount == 1
+        assert connection.execute(begin, {"who": executor_id, "id": job.id if spec.is_fetched else fetch_id(job.id)}).rowcount == 1
     return job
 
 
@@ -95,11 +99,30 @@ def test_a_leaving_worker_hands_back_its_jobs(fresh: Bench) -> None:
     assert fresh.job_service.read_metrics().workers == 1
 
 
+def test_fetches_of_dead_workers_are_requeued_too(fresh: Bench) -> None:
+    job = started_job(fresh, "left without a word", ON_THE_WEB)
+    assert running(fresh) == {fetch_id(job.id)}
+    assert member(fresh).take_over() == [fetch_id(job.id)]
+    assert running(fresh) == set()
+    assert fresh.queues.finished([job.id]) == [], "it is queued again"
+
+
+def test_a_job_between_fetching_and_cleaning_is_not_lost(fresh: Bench) -> None:
+    job = started_job(fresh, "a worker", ON_THE_WEB)
+    fetched = replace(job, spec=replace(job.spec, source_key="jobs/1/source.mp4"))
+    with fresh.database.write() as connection:
+        fresh.queues.enqueue_job(connection, fetched)
+    fresh.queues.delete([fetch_id(job.id)])
+    assert fresh.queues.finished([job.id]) == []
+    fresh.queues.delete([job.id])
+    assert fresh.queues.finished([job.id]) == [job.id]
+
+
 def test_a_job_whose_workflow_is_gone_fails_and_is_refunded(either: Bench) -> None:
     account = either.customer(paid=9)
     lost, waiting, young = (either.order(account) for _ in range(3))
     either.run(lost, State.FETCHING)
-    either.queues.delete([lost.id, young.id])
+    either.queues.delete([fetch_id(lost.id), fetch_id(young.id)])
     with either.database.write() as connection:
         old = sa.update(JOBS).where(JOBS.c.id.in_([lost.id, waiting.id]))
         connection.execute(old.values(updated_ms=now_ms() - 61_000))
