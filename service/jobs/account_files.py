@@ -12,7 +12,7 @@ from service.errors import QuotaExceeded
 from service.jobs.database import Database, now_ms
 from service.jobs.job import Job
 from service.jobs.tables import ACCOUNTS, JOBS, UPLOADS
-from service.outside.storage import Storage, content_type_of
+from service.outside.storage import Storage, check_key, content_type_of
 
 MIB: Final = 2**20
 SMALLEST_BYTES: Final = 4096  # what a file counts at least, as it takes a block of the disk and a row here
@@ -57,13 +57,7 @@ class AccountFiles:
     def delete(self, key: str) -> None:
         """Delete an upload, if there is one."""
         self.storage.delete(key)
-        with self.database.write() as connection:
-            row = connection.execute(
-                sa.delete(UPLOADS).where(UPLOADS.c.key == key).returning(UPLOADS.c.account_id, UPLOADS.c.bytes)
-            ).first()
-            if row is not None:
-                less = {"upload_bytes": ACCOUNTS.c.upload_bytes - row.bytes}
-                connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == row.account_id).values(less))
+        self._uncount(key)
 
     def delete_under(self, prefix: str) -> None:
         """Delete the uploads below `prefix/`."""
@@ -102,15 +96,24 @@ class AccountFiles:
         with self.database.write() as connection:
             if used_bytes(connection, account_id, lock=True) + counted_bytes > self.account_bytes:
                 raise self._exceeded()
-            row = {"key": key, "account_id": account_id, "bytes": counted_bytes, "at_ms": now_ms()}
+            row = {"key": check_key(key), "account_id": account_id, "bytes": counted_bytes, "at_ms": now_ms()}
             connection.execute(sa.insert(UPLOADS).values(row))
             more = {"upload_bytes": ACCOUNTS.c.upload_bytes + counted_bytes}
             connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(more))
         try:
             store(content_type_of(key))
         except BaseException:
-            self.delete(key)
+            self._uncount(key)
             raise
+
+    def _uncount(self, key: str) -> None:
+        with self.database.write() as connection:
+            row = connection.execute(
+                sa.delete(UPLOADS).where(UPLOADS.c.key == key).returning(UPLOADS.c.account_id, UPLOADS.c.bytes)
+            ).first()
+            if row is not None:
+                less = {"upload_bytes": ACCOUNTS.c.upload_bytes - row.bytes}
+                connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == row.account_id).values(less))
 
     def _exceeded(self) -> QuotaExceeded:
         limit = f"{self.account_bytes / MIB:g} MiB, which is the limit"
