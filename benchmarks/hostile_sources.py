@@ -24,6 +24,7 @@ from service.jobs.job import Job, State
 
 PAUSE_SECONDS: Final = 0.5  # between two bytes of a source that drips
 PATIENCE_SECONDS: Final = 900.0
+CREDITS: Final = 10_000
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n"
 
 
@@ -85,8 +86,8 @@ def dripping_host() -> Iterator[DrippingHost]:
 
 def measure(fleet: Fleet, host: LoopbackHost, drips: DrippingHost, jobs: int = 100, accounts: int = 1, wait: bool = True) -> SlowSources:
     """Order the slow jobs, then another account's; follow it to its end, and with `wait` the slow ones too."""
-    slow = [Customer.new(fleet.core, f"slow {number}", jobs) for number in range(accounts)]
-    other = Customer.new(fleet.core, "other", 1)
+    slow = [Customer.new(fleet.core, f"slow {number}", CREDITS) for number in range(accounts)]
+    other = Customer.new(fleet.core, "other", CREDITS)
     ordered_at = time.monotonic()
     slow_ids = [_order(fleet, slow[number % accounts], f"{drips.url}/{number}.mp4") for number in range(jobs)]
     within(PATIENCE_SECONDS, lambda: drips.connections > 0)

@@ -106,9 +106,9 @@ class Settings(BaseSettings):
 
     worker_jobs: Count = Field(2, description="Jobs that a worker runs in parallel: one decodes while another computes.")
     account_jobs: Count = Field(4, description="Concurrent jobs of one account in the whole fleet.")
-    worker_fetches: Count = Field(32, description="Sources that a worker fetches at once, beside its jobs.")
+    worker_fetches: Count = Field(64, description="Sources that a worker fetches at once, beside its jobs.")
     account_fetches: Count = Field(
-        8, description="Concurrent fetches of one account: of sources in the whole fleet, and of uploads by URL in each API process."
+        4, description="Concurrent fetches of one account: of sources in the whole fleet, and of uploads by URL in each API process."
     )
     upload_fetches: Count = Field(64, description="Uploads by URL that an API process fetches at once.")
     job_seconds: Seconds = Field(3600, description="Time limit of a job, from its start; then it fails and is refunded.")

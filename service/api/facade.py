@@ -53,7 +53,7 @@ class ApiOptions:
     body_bytes: int = 32 * 2**20  # limit of a JSON or form body
     json_depth: int = 16
     upload_fetches: int = 64  # uploads by URL that are fetched at once
-    account_fetches: int = 8  # of one account
+    account_fetches: int = 4  # of one account
 
 
 @dataclass(frozen=True)

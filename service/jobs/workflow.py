@@ -1,4 +1,4 @@
-"""The workflows of a job. One fetches its source and enqueues the other: clean > publish > settle. And notify, which nothing waits for.
+"""The workflows of a job: fetch, which enqueues clean > publish > settle; and notify, which nothing waits for.
 
 Each step is durable once done; a worker that takes over continues after the last one. Steps pass data on through the database and the
 storage. A step that fails for good returns the failure as data, and the job is settled as failed: only `settle` ends a job.
