@@ -2,16 +2,21 @@
 
 import errno
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from service.errors import DecodeFailed, EncodeFailed, StorageFull
 
+T = TypeVar("T")
+
+FULL_SECONDS: Final = 2.0  # between two tries on a full disk
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-REPORTED: Final = tuple(os.strerror(number) for number in FULL)  # how child processes report it, at the end of a message
+# How child processes report it: in these words, as other errors repeat what stands in a client's file.
+REPORTED: Final = tuple(f" cannot be written: {os.strerror(number)}" for number in FULL)
 REPORTED_BY_STORAGE: Final = tuple(f"(os error {number})" for number in FULL)
 SQLITE_FULL: Final = 13
 POSTGRES_DISK_FULL: Final = "53100"
@@ -29,6 +34,15 @@ class DiskGuard:
         for folder in self.folders:
             if free_bytes(folder) < self.floor_bytes + more_bytes:
                 raise StorageFull("there is not enough free space on the disk")
+
+
+def once_there_is_room(action: Callable[[], T]) -> T:
+    """Do something that would otherwise have to be done all over again; wait while it raises StorageFull."""
+    while True:
+        try:
+            return action()
+        except StorageFull:
+            time.sleep(FULL_SECONDS)
 
 
 def free_bytes(folder: Path) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from service.core import FACADES, Core
-from service.disk import naming_full_disks
+from service.disk import naming_full_disks, once_there_is_room
 from service.errors import InternalError, JobCancelled, StorageError, StorageFull
 from service.inference.session import Networks
 from service.jobs import callbacks, store
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 CALLBACK_SECONDS: Final = 15.0
 COPIES: Final = 4  # of a file while it is cleaned: the source, the result, the result without sound, and the result in the storage
-FULL_DISK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -180,10 +179,10 @@ class JobSteps:
         threading.Event().wait()
 
     def _uncount_attempt(self, job: Job) -> None:
-        """Record the attempts as before this one, as soon as the database has room for that."""
-        while True:
-            try:
-                with self.core.database.write() as connection:
-                    return store.update(connection, job.id, attempts=job.attempts)
-            except StorageFull:
-                time.sleep(FULL_DISK_SECONDS)
+        """Record the attempts as before this one."""
+
+        def uncount() -> None:
+            with self.core.database.write() as connection:
+                store.update(connection, job.id, attempts=job.attempts)
+
+        once_there_is_room(uncount)

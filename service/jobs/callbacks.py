@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from service.disk import once_there_is_room
 from service.errors import CleanplateError
 from service.jobs import store
 from service.jobs.database import Database, now_ms
@@ -37,9 +38,13 @@ def deliver(database: Database, queues: Queues, delivery_id: str, send: Callable
         outcome = "pending" if delay_seconds is not None else "given_up"
         log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
     this_attempt = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
-    with database.write() as connection:
-        recorded = connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
-        if recorded and delay_seconds is not None:
-            partition = (job.account_id, host_of(job.callback_url or ""))
-            queues.enqueue_callback(connection, delivery_id, attempts + 1, partition, delay_seconds)
+
+    def record() -> None:
+        with database.write() as connection:
+            recorded = connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=now_ms())).rowcount
+            if recorded and delay_seconds is not None:
+                partition = (job.account_id, host_of(job.callback_url or ""))
+                queues.enqueue_callback(connection, delivery_id, attempts + 1, partition, delay_seconds)
+
+    once_there_is_room(record)  # a full disk must not send it again
     return outcome

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from dbos import DBOS, StepOptions
 
+from service.disk import FULL_SECONDS
 from service.errors import InternalError, QuotaExceeded, StorageFull
 from service.jobs.job import Failure
 from service.jobs.queues import CALLBACK_WORKFLOW, FETCH_WORKFLOW, JOB_WORKFLOW
@@ -23,7 +24,6 @@ ATTEMPTS: Final = 4  # at a step, within one worker's life
 WAIT_SECONDS: Final = 1.0  # before the second attempt; doubled each time
 SETTLE_ATTEMPTS: Final = 30  # waits for the database to come back
 FETCH_SECONDS: Final = 60.0  # a fetch that has taken this long is not tried again
-FULL_DISK_SECONDS: Final = 2.0  # between two tries of a step on a full disk
 FailureJson = dict[str, Any]  # JSON
 
 
@@ -92,7 +92,7 @@ def _when_there_is_room(step: Callable[[str], None], job_id: str) -> None:
             return step(job_id)
         except (StorageFull, QuotaExceeded) as error:
             log.log(logging.ERROR if isinstance(error, StorageFull) else logging.INFO, "job %s waits for space: %s", job_id, error)
-            time.sleep(FULL_DISK_SECONDS)
+            time.sleep(FULL_SECONDS)
 
 
 def _settle(steps: Steps, job_id: str, failure: FailureJson | None) -> None:

@@ -54,6 +54,7 @@ def test_a_file_that_the_pipeline_could_not_write(disk: Path) -> None:
     [
         (EncodeFailed("the output cannot be written: No space left on device"), True),  # from a child process
         (EncodeFailed("there is no frame to encode"), False),
+        (EncodeFailed("the output cannot be signed: No space left on device"), False),  # a file may hold any text
         (StorageError("a file called No space left on device"), False),  # what a client names a file tells nothing
         (KeyError("No space left on device"), False),
         (OSError(5, "Input/output error"), False),
