@@ -96,7 +96,7 @@ def _job_violations(job: Job, order: Order, fleet: Fleet) -> Iterator[Violation]
     """Check the job's events, callback and result."""
     with fleet.core.database.read() as connection:
         states = [event.state for event in store.events(connection, job.id)]
-    if len(states) != len(set(states)) or states[-1:] != [job.state]:
+    if len(states[1:]) != len(set(states[1:])) or states[-1:] != [job.state]:  # a fetched job is queued once more
         yield Violation("end", f"{job.id} went through {', '.join(states)}")
     if order.callback_path and not any(_reports_end(body, job) for body in order.host.posts(order.callback_path)):
         yield Violation("callback", f"{job.id} {job.state} was not delivered")

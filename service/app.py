@@ -86,6 +86,7 @@ def open_app_context(core: Core) -> AppContext:
         rates=Rates({SUBMIT: settings.rate_submit, READ: settings.rate_read}, settings.rate_store),
         watcher=JobWatcher(job_service, settings.account_waits, settings.total_waits),
         options=_options(settings),
+        account_files=core.account_files,
     )
 
 
@@ -110,4 +111,6 @@ def _options(settings: Settings) -> ApiOptions:
         upload_bytes=settings.upload_bytes,
         body_bytes=settings.body_bytes,
         json_depth=settings.json_depth,
+        upload_fetches=settings.upload_fetches,
+        account_fetches=settings.account_fetches,
     )

@@ -13,8 +13,10 @@ from service.api.kie import FACADE as KIE
 from service.api.native import FACADE as NATIVE
 from service.api.savesora import FACADE as SAVESORA
 from service.certificate import service_signer
+from service.disk import DiskGuard
 from service.errors import ParameterError, SettingsError
 from service.jobs import ledger
+from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Account, Accounts
 from service.jobs.credits import EMPTY, Balance, Entry, Fund, correct, grant
 from service.jobs.database import Database
@@ -46,6 +48,8 @@ class Core:
     links: Links
     egress: EgressPolicy
     signer: Signer | None
+    disk: DiskGuard
+    account_files: AccountFiles
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -60,6 +64,7 @@ class Core:
         queues = Queues(database)
         with naming("storage_url"):
             storage = Storage.open(settings.storage_url or str(folder / FILES_FOLDER))
+        disk = DiskGuard((folder, *([storage.folder] if storage.folder else [])), settings.free_disk_bytes)
         public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         return cls(
             settings=settings,
@@ -71,6 +76,8 @@ class Core:
             links=Links(public_url, vault.derive("links"), storage),
             egress=egress,
             signer=service_signer(settings),
+            disk=disk,
+            account_files=AccountFiles(database, storage, disk, settings.account_bytes),
         )
 
     def close(self) -> None:

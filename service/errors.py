@@ -32,10 +32,13 @@
         ├── Busy                   try again later
         │   ├── RateLimited        the account sends too many requests
         │   ├── QueueFull          too many jobs are waiting
+        │   ├── QuotaExceeded      the account's files take too much space
+        │   ├── StorageFull        the disk is full; retry
         │   ├── Maintenance
         │   └── FeatureDisabled
         ├── FetchError             the source could not be fetched
         │   ├── FetchRefused       forbidden address, or the host refused; do not retry
+        │   ├── FetchTooSlow       the host sends too slowly; do not retry
         │   └── FetchUnavailable   no response, or a server error; retry
         ├── StorageError           the object storage failed; retry
         ├── ContentRefused         the content check refuses the input
@@ -202,6 +205,14 @@ class QueueFull(Busy):
     """Too many jobs are waiting, for this account or in total."""
 
 
+class QuotaExceeded(Busy):
+    """The account's uploads and the files of its unfinished jobs take too much space."""
+
+
+class StorageFull(Busy):
+    """There is no space left on the disk; a retry may help."""
+
+
 class Maintenance(Busy):
     """The service is down for maintenance."""
 
@@ -216,6 +227,10 @@ class FetchError(ServiceError):
 
 class FetchRefused(FetchError):
     """The address is forbidden, or its host refused; a retry would not help."""
+
+
+class FetchTooSlow(FetchError):
+    """The host sends so slowly that the fetch is given up; a retry would not help."""
 
 
 class FetchUnavailable(FetchError):

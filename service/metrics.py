@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, values
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -17,6 +18,8 @@ from service.version import VERSION
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's name for it; child processes inherit it
 REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300)
+RESERVED_BYTES: Final = 2**20  # of each metrics file: more than all series of a process take
+ENTRY_BYTES: Final = 32  # what an entry takes beside its key, at most
 STEPS: Final = ("fetch", "clean", "publish", "settle", "notify")
 STEP_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 
@@ -109,13 +112,48 @@ def _register_process_collectors(registry: CollectorRegistry) -> None:
     registry.register(ProcessTree())
 
 
+class _ReservedFile(MmapedDict):
+    """The library's mapped file of values, with its space reserved: touching a page for which the disk has no room kills the process.
+
+    A value for which there is no room is kept in memory only, and written with its next change once there is.
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        if not read_mode:
+            with open(filename, "ab") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVED_BYTES)
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+
+    def read_value(self, key: str) -> tuple[float, float]:
+        return super().read_value(key) if self._has_room(key) else (0.0, 0.0)  # type: ignore[no-untyped-call]
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        if self._has_room(key):
+            super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
+
+    def _has_room(self, key: str) -> bool:
+        """Whether the value has a place, or one is reserved; the library doubles the file when it is full."""
+        if key not in self._positions and self._used + len(key.encode()) + ENTRY_BYTES > self._capacity:
+            try:
+                os.posix_fallocate(self._f.fileno(), 0, 2 * self._capacity)
+            except OSError:
+                return False
+        return True
+
+
 def share_in_folder(folder: Path) -> None:
-    """Keep the metrics of this process and its children in files of this folder. Call it before any Meters is created."""
+    """Keep the metrics of this process in files of this folder, which its children share. Call it before any Meters is created."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.db"):  # of ended processes: counters restart with the service
         old.unlink(missing_ok=True)
     os.environ[FOLDER_VARIABLE] = str(folder)
+    reserve_space()
     values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+
+
+def reserve_space() -> None:
+    """Let the metrics files that this process makes hold their space. Call it before any Meters is created."""
+    values.MmapedDict = _ReservedFile  # type: ignore[attr-defined]
 
 
 def scrape_registry(meters: Meters, folder: Path | None, *collectors: Collector) -> CollectorRegistry:

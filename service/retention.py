@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from service.core import Core
 from service.jobs.database import NOW_MS
+from service.jobs.queues import fetch_id
 from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
 
 log = logging.getLogger(__name__)
@@ -19,10 +20,7 @@ def delete_expired(core: Core) -> None:
     """Delete one batch. Several workers may do so at once."""
     core.storage.sweep_staging(STALE_SECONDS)
     results, rows = _clear_results(core), _delete_jobs(core)
-    uploads = 0
-    for key in core.storage.older_under("uploads", core.settings.keep_results_seconds):
-        core.storage.delete(key)
-        uploads += 1
+    uploads = core.account_files.delete_expired(core.settings.keep_results_seconds)
     if results or rows or uploads:
         log.info("deleted expired data", extra={"results": results, "jobs": rows, "uploads": uploads})
 
@@ -53,5 +51,5 @@ def _delete_jobs(core: Core) -> int:
     attempts = [
         f"{row.id}.{attempt}" for row in deliveries for attempt in range(1, row.attempts + 2)
     ]  # including a next attempt that is still queued
-    core.queues.delete(ids + attempts)
+    core.queues.delete([*ids, *map(fetch_id, ids), *attempts])
     return len(ids)

@@ -3,16 +3,20 @@
 import os
 import platform
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
+from service.disk import free_bytes
 from service.jobs.fleet import is_running, start_ticks
 
 SCRATCH_FOLDER: Final = "scratch"  # within the data folder
 SEPARATOR: Final = "+"
+MEMORY_FOLDER: Final = Path("/dev/shm")
+MEMORY_BYTES: Final = 16 * 2**20  # free there at least, for it to be used
 
 
 class Scratch:
@@ -25,13 +29,21 @@ class Scratch:
     @contextmanager
     def opened(self) -> Iterator[Self]:
         """Sweep, and make this the folder of all temporary files of this process, the libraries' included; remove it at the end."""
+        with self.made():
+            tempfile.tempdir = str(self.own)
+            try:
+                yield self
+            finally:
+                tempfile.tempdir = None
+
+    @contextmanager
+    def made(self) -> Iterator[Self]:
+        """Sweep, and make the folder; remove it at the end."""
         self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tempfile.tempdir = str(self.own)
         self.sweep()
         try:
             yield self
         finally:
-            tempfile.tempdir = None
             shutil.rmtree(self.own, ignore_errors=True)
 
     def sweep(self) -> None:
@@ -50,3 +62,17 @@ class Scratch:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def folder_in_memory(within: Path = MEMORY_FOLDER) -> Path | None:
+    """A folder of this user that no other file on the disks can fill; None where the system has none."""
+    folder = within / f"cleanplate-{os.getuid()}"
+    try:
+        if free_bytes(within) < MEMORY_BYTES:
+            return None
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return folder if is_ours else None

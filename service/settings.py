@@ -92,6 +92,7 @@ class Settings(BaseSettings):
         "", description="Additional networks and hosts that fetches and callbacks may reach: 127.0.0.0/8,*.example.com."
     )
     fetch_seconds: Seconds = Field(120, description="Time limit for fetching a source.")
+    fetch_bytes_per_second: Count = Field(16 * 1024, description="Slowest pace at which a source may arrive.")
     share_links: Literal["off", "json", "page"] = Field("off", description="How Sora share links are resolved.")
     share_links_url: str | None = Field(None, description="Scheme and host that resolve share links.")
     sora_links_only: bool = Field(False, description="Accept only share links where the vendor's API documents that.")
@@ -106,6 +107,11 @@ class Settings(BaseSettings):
 
     worker_jobs: Count = Field(2, description="Jobs that a worker runs in parallel: one decodes while another computes.")
     account_jobs: Count = Field(4, description="Concurrent jobs of one account in the whole fleet.")
+    worker_fetches: Count = Field(64, description="Sources that a worker fetches at once, beside its jobs.")
+    account_fetches: Count = Field(
+        4, description="Concurrent fetches of one account: of sources in the whole fleet, and of uploads by URL in each API process."
+    )
+    upload_fetches: Count = Field(64, description="Uploads by URL that an API process fetches at once.")
     job_seconds: Seconds = Field(3600, description="Time limit of a job, from its start; then it fails and is refunded.")
     stop_seconds: float = Field(20, ge=0, description="How long a stopping worker lets jobs finish before it hands them back.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Port of a worker's own /metrics; 0: none.")
@@ -128,7 +134,10 @@ class Settings(BaseSettings):
     result_link_seconds: Seconds = Field(14 * DAY_SECONDS, description="How long links to results are valid.")
     keep_results_seconds: Seconds = Field(14 * DAY_SECONDS, description="How long results are kept.")
     keep_jobs_seconds: Seconds = Field(60 * DAY_SECONDS, description="How long jobs can be queried.")
-    free_disk_bytes: int = Field(512 * MIB, ge=0, description="With less free space than this the service is not ready.")
+    account_bytes: Count = Field(20 * 1024 * MIB, description="Space for one account's uploads and the sources of its unfinished jobs.")
+    free_disk_bytes: int = Field(
+        512 * MIB, ge=0, description="Free space to keep on the disks: with less, files are refused and the service is not ready."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["json", "text"] = Field("json", description="Format of the logs.")

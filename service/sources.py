@@ -8,14 +8,14 @@ from service.core import Core
 from service.errors import UnsupportedFormat
 from service.jobs.job import Job, JobSpec, Media, Post
 from service.media import container_of_head, head_of, suffix_of_head
-from service.outside.fetch import FetchLimits, fetch
+from service.outside.fetch import PACE, FetchLimits, fetch
 from service.outside.share_link import ShareLinks, is_share_link
 from service.outside.storage import content_type_of
 from service.watch import Watch
 
 
-def fetch_source(job: Job, core: Core, folder: Path, prefix: str, watch: Watch) -> tuple[JobSpec, Post | None]:
-    """The spec with storage keys below `prefix/`, and the post behind a share link, if any. What is stored is not fetched again."""
+def fetch_source(job: Job, core: Core, folder: Path, prefix: str, watch: Watch) -> tuple[JobSpec, Post | None, int]:
+    """The spec with storage keys below `prefix/`, the post behind a share link, if any, and how many bytes were fetched."""
     spec, post = job.spec, job.post
     fetch_to_storage = _SourceFetcher(core, folder, prefix, watch.on_fetched)
     if spec.source_key is None:
@@ -26,7 +26,7 @@ def fetch_source(job: Job, core: Core, folder: Path, prefix: str, watch: Watch) 
         spec = replace(spec, source_key=fetch_to_storage(url, "source", spec.media))
     if spec.mask_url is not None and spec.mask_key is None:
         spec = replace(spec, mask_key=fetch_to_storage(spec.mask_url, "mask", None))
-    return spec, post
+    return spec, post, fetch_to_storage.fetched_bytes
 
 
 def _resolve_share_link(url: str, core: Core) -> tuple[str, Post]:
@@ -44,15 +44,23 @@ class _SourceFetcher:
         self._folder = folder
         self._prefix = prefix
         self._watch = watch
+        self.fetched_bytes = 0
 
     def __call__(self, url: str, name: str, media: Media | None) -> str:
         settings = self._core.settings
         path = self._folder / name
-        fetch(url, path, self._core.egress, FetchLimits(settings.limits.file_bytes, settings.fetch_seconds), self._watch)
+        limits = FetchLimits(
+            bytes=settings.limits.file_bytes,
+            seconds=settings.fetch_seconds,
+            pace=replace(PACE, bytes_per_second=settings.fetch_bytes_per_second),
+        )
+        fetched = fetch(url, path, self._core.egress, limits, self._watch, self._core.disk)
         head = head_of(path)
         check_media(head, media)
         key = f"{self._prefix}/{name}{suffix_of_head(head)}"
+        self._core.disk.require(fetched.bytes)
         self._core.storage.put_file(key, path, content_type_of(key))
+        self.fetched_bytes += fetched.bytes
         return key
 
 

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from service.core import FACADES, Core
-from service.errors import InternalError, JobCancelled, StorageError, UnknownJob
+from service.disk import naming_full_disks, once_there_is_room
+from service.errors import InternalError, JobCancelled, StorageError, StorageFull, UnknownJob
 from service.inference.session import Networks
 from service.jobs import callbacks, store
+from service.jobs.account_files import record_source
 from service.jobs.database import NOW_MS, now_ms_of
 from service.jobs.fence import Fence, Superseded
 from service.jobs.job import Failure, Job, State
@@ -27,6 +29,7 @@ from service.watch import HandedBack, RunningJobs, Watch
 log = logging.getLogger(__name__)
 
 CALLBACK_SECONDS: Final = 15.0
+COPIES: Final = 4  # of a file while it is cleaned: the source, the result, the result without sound, and the result in the storage
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,33 @@ class JobSteps:
     running: RunningJobs = field(default_factory=RunningJobs)
 
     def fetch(self, job_id: str) -> None:
-        """Fetch the source and mask into our storage, so that any worker can continue from there."""
+        """Fetch the source and mask if they are not in our storage: only of a job that an earlier version enqueued to be cleaned."""
+        if not self._find(job_id).spec.is_fetched:
+            self._fetch(job_id, enqueue=False)
+
+    def fetch_and_enqueue(self, job_id: str) -> None:
+        """Fetch the source and mask into our storage, and enqueue the job to be cleaned, by any worker."""
+        if not self._find(job_id).spec.is_fetched:  # otherwise it is enqueued: see `_fetch`
+            self._fetch(job_id, enqueue=True)
+
+    def _fetch(self, job_id: str, enqueue: bool) -> None:
         with self._step("fetch", job_id) as fence:
             job = self._enter_state(fence, job_id, State.FETCHING)
             with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
-                spec, share_post = fetch_source(job, self.core, folder, attempt_prefix(job_id, fence), self._watch(fence, job).begin())
+                watch = self._watch(fence, job).begin()
+                self.core.account_files.reserve_source(job, self.core.settings.limits.file_bytes * (2 if job.spec.mask_url else 1))
+                spec, share_post, size_bytes = fetch_source(job, self.core, folder, attempt_prefix(job_id, fence), watch)
             with fence.write() as connection:
+                job = store.locked(connection, job_id)
+                if job.ended:
+                    raise JobCancelled("the job has ended")
+                if job.spec.is_fetched:  # by a worker that has taken over from this one
+                    return
+                record_source(connection, job_id, size_bytes)
                 store.update(connection, job_id, wish=spec.to_json(), post=asdict(share_post) if share_post else None)
+                if enqueue:  # in the same transaction, so that no crash leaves a fetched job that nobody cleans, or enqueues one twice
+                    job = store.advance(connection, job, State.QUEUED, started_ms=None)  # its time starts again when a worker takes it
+                    self.core.queues.enqueue_job(connection, job)
 
     def clean(self, job_id: str) -> None:
         """Remove the marks; the result is in our storage when this returns."""
@@ -55,10 +78,11 @@ class JobSteps:
             job = self._count_attempt(fence, self._enter_state(fence, job_id, State.CLEANING))
             with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
                 watch = self._watch(fence, job).begin()
+                self.core.disk.require(self._room_bytes(job))
                 result = clean_source(job, self.core, self.networks, folder, attempt_prefix(job_id, fence), watch)
-            self.meters.count_frames(result.frames)
-            with fence.write() as connection:
-                store.update(connection, job_id, result=result.to_json())
+                self.meters.count_frames(result.frames)
+                with fence.write() as connection:
+                    store.update(connection, job_id, result=result.to_json())
 
     def publish(self, job_id: str) -> None:
         """Check that every file that the job's links point to is in the storage, and delete what other attempts left there."""
@@ -89,6 +113,16 @@ class JobSteps:
         with log_fields(delivery=delivery_id), self.meters.step("notify"):
             fence = Fence.of_this_execution(self.core.database)
             callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job))
+
+    def _find(self, job_id: str) -> Job:
+        with self.core.database.read() as connection:
+            return store.find(connection, job_id)
+
+    def _room_bytes(self, job: Job) -> int:
+        """What cleaning this job takes on the disk, about."""
+        assert job.spec.source_key is not None
+        source = self.core.storage.stat(job.spec.source_key)
+        return COPIES * source.bytes if source else 0
 
     def _enter_state(self, fence: Fence, job_id: str, state: State) -> Job:
         """Move the job to this state unless it is already there after a crash. Raises JobCancelled if it has ended meanwhile."""
@@ -152,15 +186,30 @@ class JobSteps:
 
     @contextmanager
     def _hand_back_if_stopping(self, fence: Fence, job: Job) -> Iterator[None]:
-        """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step."""
+        """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step.
+
+        An attempt that ended so, or on a full disk (StorageFull), does not count: only attempts that killed the worker do.
+        """
         with self.running.job():
             try:
-                yield
+                with naming_full_disks():
+                    yield
                 return
             except HandedBack:
-                with fence.write() as connection:
-                    store.update(connection, job.id, attempts=job.attempts)  # only attempts that killed the worker count
+                self._uncount_attempt(fence, job)
+            except StorageFull:
+                self._uncount_attempt(fence, job)
+                raise
         threading.Event().wait()
+
+    def _uncount_attempt(self, fence: Fence, job: Job) -> None:
+        """Record the attempts as before this one."""
+
+        def uncount() -> None:
+            with fence.write() as connection:
+                store.update(connection, job.id, attempts=job.attempts)
+
+        once_there_is_room(uncount)
 
 
 def attempt_prefix(job_id: str, fence: Fence) -> str:

@@ -59,6 +59,7 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     config: DBOSConfig = {
         "name": queues.APPLICATION,
         "system_database_url": core.database.url,
+        "system_database_engine": core.database.workflow_engine(),
         "application_version": queues.VERSION,
         "executor_id": member.id,
         "serializer": DBOSPortableJSONSerializer(),
@@ -73,7 +74,7 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     beating = threading.Thread(target=_run_chores, args=([_Chore(BEAT_SECONDS, member.beat)], stop_beating), daemon=True)
     beating.start()
     DBOS.launch()
-    queues.register(settings.worker_jobs, settings.account_jobs)
+    queues.register(settings.worker_jobs, settings.account_jobs, settings.worker_fetches, settings.account_fetches)
     try:
         yield
     finally:

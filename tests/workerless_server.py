@@ -27,7 +27,9 @@ from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.job_watcher import JobWatcher
 from service.api.rates import READ, SUBMIT, Rates
+from service.disk import DiskGuard
 from service.jobs import credits, ledger, store
+from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Account, Accounts
 from service.jobs.credits import Fund
 from service.jobs.database import Database
@@ -79,7 +81,8 @@ class WorkerlessServer:
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
         job_service, egress = self._job_service(Rules()), EgressPolicy.parse("127.0.0.0/8")
         watcher = JobWatcher(job_service, account_waits=ACCOUNT_WAITS, total_waits=TOTAL_WAITS)
-        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options)
+        account_files = AccountFiles(self.database, self.storage, DiskGuard(), 2**30)
+        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options, account_files)
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:

@@ -22,6 +22,7 @@ CODES: Final[Codes] = {
     errors.Busy: Code(501, "rate limit exceed"),
     errors.Maintenance: SYSTEM,
     errors.FeatureDisabled: SYSTEM,
+    errors.StorageFull: SYSTEM,
     errors.InputError: Code(702, "video format not supported"),
     errors.TooLong: Code(700, "video duration exceeds the limit"),
     errors.TooLarge: Code(701, "the video file size exceeds the limit"),

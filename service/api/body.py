@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from service.disk import DiskGuard
 from service.errors import ParameterError, TooLarge
 
 PLAIN_BYTES: Final = 2**20  # of a body without a file
@@ -19,6 +20,7 @@ LEAST_BYTES_PER_SECOND: Final = 8 * 2**10  # after the grace; a slow mobile conn
 BATCH_BYTES: Final = 2**18  # are parsed at once
 SPOOL_BYTES: Final = 64 * 2**10  # of a file are kept in memory, the rest on disk
 MAX_FIELDS: Final = 100  # of a form
+CHECK_BYTES: Final = 4 * 2**20  # between two looks at the free space
 
 
 class BodyTooSlow(ParameterError):
@@ -48,9 +50,17 @@ async def parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]
         yield part
 
 
-async def spooled_parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The parts of a body whose files go to temporary files: all bytes that requests write to disk pass here, after the key was checked."""
+async def spooled_parts(request: Request, max_bytes: int, disk: DiskGuard) -> AsyncGenerator[bytes, None]:
+    """The parts of a body whose files go to temporary files: all bytes that requests write to disk pass here, after the key was checked.
+
+    Raises StorageFull as soon as the disk has no room for them.
+    """
+    unchecked_bytes = CHECK_BYTES
     async for part in parts(request, max_bytes):
+        unchecked_bytes += len(part)
+        if unchecked_bytes > CHECK_BYTES:
+            disk.require()
+            unchecked_bytes = 0
         yield part
 
 
@@ -71,12 +81,12 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 @asynccontextmanager
-async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
-    """The fields and files of a multipart form of at most `max_bytes` in total. Raises ParameterError, and like `parts`."""
+async def read_form(request: Request, max_bytes: int, disk: DiskGuard, max_files: int = 1) -> AsyncIterator[FormData]:
+    """The fields and files of a multipart form of at most `max_bytes` in total. Raises ParameterError, and like `spooled_parts`."""
     kind, _, options = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "multipart/form-data":
         raise ParameterError("the body is not multipart/form-data")
-    stream = spooled_parts(request, max_bytes)
+    stream = spooled_parts(request, max_bytes, disk)
     parser = _FormParser(_without_charset(options), stream, max_files=max_files, max_fields=MAX_FIELDS, max_part_size=PLAIN_BYTES)
     try:
         form = await parser.parse()

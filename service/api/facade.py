@@ -14,7 +14,9 @@ from starlette.requests import ClientDisconnect
 from service.api.job_watcher import JobWatcher
 from service.api.rates import Rates
 from service.api.threads import Threads
-from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
+from service.disk import is_full
+from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
+from service.jobs.account_files import AccountFiles
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.outside.guard import EgressPolicy
@@ -52,6 +54,8 @@ class ApiOptions:
     upload_bytes: int = 200 * 2**20
     body_bytes: int = 32 * 2**20  # limit of a body with a file as text
     json_depth: int = 16
+    upload_fetches: int = 64  # uploads by URL that are fetched at once
+    account_fetches: int = 4  # of one account
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class AppContext:
     rates: Rates
     watcher: JobWatcher
     options: ApiOptions
+    account_files: AccountFiles
     threads: Threads = field(default_factory=Threads)
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
@@ -128,6 +133,10 @@ def _render(error: Exception, render: Render, by_kind: ErrorRenderers) -> Respon
     for kind, render_special in by_kind.items():
         if isinstance(error, kind):
             return render_special(error)
+    if not isinstance(error, CleanplateError) and is_full(error):
+        error = StorageFull("the disk is full")
+    if isinstance(error, StorageFull):
+        log.error("a request was refused: %s", error)
     if isinstance(error, CleanplateError):
         return render(error)
     log.error("a request failed", exc_info=error)

@@ -16,7 +16,7 @@ from service.api.picture import Picture, picture_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import Source, source_of
 from service.api.threads import in_thread
-from service.api.upload import store_stream, upload_key
+from service.api.upload import upload_key
 from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
@@ -139,8 +139,8 @@ def _store_image(sent: str | Picture, name: str, account: Account, context: AppC
     if isinstance(sent, str):
         return source_of(sent, account.id, context)
     key = upload_key(account.id, name + sent.suffix)
-    undo.callback(context.storage.delete, key)
-    store_stream(context.storage, key, sent.file)
+    undo.callback(context.account_files.delete, key)
+    context.account_files.put_stream(account.id, key, sent.file)
     return Source(key=key)
 
 

@@ -28,6 +28,7 @@ from service.errors import (
     RequestError,
     SettingsError,
     StorageError,
+    StorageFull,
     UnknownJob,
 )
 
@@ -55,6 +56,7 @@ CODES: Final[Codes] = {
     EncodeFailed: Code(501),
     ModelError: Code(501),
     StorageError: Code(500),
+    StorageFull: Code(500),
     SettingsError: Code(500),
     InternalError: Code(500),
 }

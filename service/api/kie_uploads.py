@@ -1,11 +1,15 @@
 """The kie facade's three uploads: a file in a form, by its URL, and as base64 in JSON."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData, UploadFile
@@ -20,8 +24,8 @@ from service.api.rates import READ
 from service.api.source import web_address
 from service.api.threads import in_thread
 from service.api.times import rfc3339
-from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, plain_name, plain_path, store_stream, upload_key
-from service.errors import CleanplateError, ParameterMissing
+from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, plain_name, plain_path, upload_key
+from service.errors import CleanplateError, ParameterMissing, QueueFull
 from service.jobs.database import now_ms
 from service.media import HEAD_BYTES, head_of, suffix_of_head
 from service.outside.fetch import FetchLimits, fetch
@@ -33,19 +37,20 @@ UNNAMED: Final = "upload"
 
 def router(context: AppContext) -> APIRouter:
     """The three endpoints."""
+    fetches = FetchSlots(context.options.upload_fetches, context.options.account_fetches)
     routes = APIRouter(route_class=guarded_route(render_error), tags=["kie"])
 
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
-        async with read_form(request, context.options.upload_bytes + FORM_BYTES) as form:
+        async with read_form(request, context.options.upload_bytes + FORM_BYTES, context.account_files.disk) as form:
             return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
         parameters = await read_parameters(request, context)
-        return await in_thread(context.threads.fetching, _store_fetched, parameters, account.id, context)
+        return await fetches.run(account.id, partial(_store_fetched, parameters, account.id, context))
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
@@ -54,6 +59,32 @@ def router(context: AppContext) -> APIRouter:
             return await in_thread(context.threads.storing, _store_base64, parameters, account.id, context)
 
     return routes
+
+
+class FetchSlots:
+    """Threads for uploads by URL, which take as long as a remote host pleases: none of those that serve other requests, few for an account.
+
+    For one event loop.
+    """
+
+    def __init__(self, total: int, of_account: int) -> None:
+        self._limiter = CapacityLimiter(total)
+        self._total = total
+        self._of_account = of_account
+        self._running: Counter[int] = Counter()
+
+    async def run(self, account_id: int, work: Callable[[], JSONResponse]) -> JSONResponse:
+        """Do the work in one of the threads. Raises QueueFull instead of waiting for one."""
+        if self._running[account_id] >= self._of_account:
+            raise QueueFull(f"the account has {self._of_account} uploads by URL in progress, which is the limit")
+        if self._running.total() >= self._total:
+            raise QueueFull("too many uploads by URL are in progress")
+        self._running[account_id] += 1
+        try:
+            return await to_thread.run_sync(work, limiter=self._limiter)
+        finally:
+            self._running[account_id] -= 1
+            self._running += Counter()  # drops accounts without any
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
@@ -83,19 +114,19 @@ def _store_form_file(form: FormData, account_id: int, context: AppContext) -> JS
     if not isinstance(upload, UploadFile):
         raise ParameterMissing("file is required")
     target = Target.of(dict(form), upload.filename or "", upload.file.read(HEAD_BYTES), account_id)
-    upload.file.seek(0)
-    return _upload_response(target, store_stream(context.storage, target.key, upload.file), context)
+    return _upload_response(target, context.account_files.put_stream(account_id, target.key, upload.file), context)
 
 
 def _store_fetched(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
     url = web_address(required(parameters, "fileUrl"))
     required(parameters, "uploadPath")  # check it before the download
+    context.account_files.require(account_id)
     limits = FetchLimits(bytes=context.options.upload_bytes, seconds=FETCH_SECONDS)
     with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
         path = Path(folder) / "fetched"
-        fetched = fetch(url, path, context.egress, limits)
+        fetched = fetch(url, path, context.egress, limits, disk=context.account_files.disk)
         target = Target.of(parameters, unquote(urlsplit(url).path), head_of(path), account_id)
-        context.storage.put_file(target.key, path, content_type_of(target.key))
+        context.account_files.put_file(account_id, target.key, path)
     return _upload_response(target, fetched.bytes, context)
 
 
@@ -104,8 +135,7 @@ def _store_base64(parameters: dict[str, Any], account_id: int, context: AppConte
     if file is None:
         raise ParameterMissing("base64Data is required")
     target = Target.of(parameters, "", file.read(HEAD_BYTES), account_id)
-    file.seek(0)
-    return _upload_response(target, store_stream(context.storage, target.key, file), context)
+    return _upload_response(target, context.account_files.put_stream(account_id, target.key, file), context)
 
 
 def _upload_response(target: Target, file_bytes: int, context: AppContext) -> JSONResponse:

@@ -180,7 +180,7 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
         job = context.job_service.submit(new)
     finally:
         if order.folder and (job is None or job.id != new.id):
-            context.storage.delete_under(order.folder)
+            context.account_files.delete_under(order.folder)
     if job.id != new.id and job.request.get("digest") != order.digest:
         raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
     return job, job.id == new.id

@@ -19,7 +19,7 @@ from service.api.parameters import type_of
 from service.api.problems import InvalidFields, read_as
 from service.api.source import Source, source_of
 from service.api.threads import in_thread
-from service.api.upload import FORM_BYTES, store_stream, upload_key
+from service.api.upload import FORM_BYTES, upload_key
 from service.errors import UnsupportedFormat
 from service.jobs.job import JobSpec, Media, Rights
 from service.media import HEAD_BYTES, suffix_of_head
@@ -49,7 +49,7 @@ async def read_order(request: Request, account_id: int, context: AppContext) -> 
         options = await in_thread(context.threads.parsing, lambda: read_as(NewJobBody, parse_object(body, context.options.json_depth)))
         return await run_in_threadpool(_order_of_addresses, options, account_id, context)
     if kind == "multipart/form-data":
-        async with read_form(request, context.options.upload_bytes + FORM_BYTES, max_files=2) as form:
+        async with read_form(request, context.options.upload_bytes + FORM_BYTES, context.account_files.disk, max_files=2) as form:
             return await in_thread(context.threads.storing, _order_of_files, form, account_id, context)
     raise UnsupportedFormat("the body must be application/json or multipart/form-data")
 
@@ -70,9 +70,13 @@ def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Ord
     )
     spec = _spec(options, source, mask_source)
     digest = _digest(options.model_dump_json(), *(_digest_of(part) for part in (file, mask) if part))
-    for part, location in ((file, source), (mask, mask_source)):  # last, so that a refused request leaves nothing behind
-        if part and location.key:
-            store_stream(context.storage, location.key, part.file)
+    try:  # last, so that a refused request leaves nothing behind
+        for part, location in ((file, source), (mask, mask_source)):
+            if part and location.key:
+                context.account_files.put_stream(account_id, location.key, part.file)
+    except BaseException:
+        context.account_files.delete_under(folder)
+        raise
     return Order(spec, options.callback_url, options.priority, digest, options.rights, folder)
 
 

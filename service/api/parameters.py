@@ -27,7 +27,7 @@ async def read_parameters(request: Request, context: AppContext, max_bytes: int 
     parameters: dict[str, Any] = dict(request.query_params)
     kind = type_of(request)
     if kind == "multipart/form-data":
-        async with read_form(request, max_bytes) as form:
+        async with read_form(request, max_bytes, context.account_files.disk) as form:
             return parameters | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
     return parameters | await parse_body(await read_body(request, max_bytes), kind, context)
 
@@ -53,7 +53,7 @@ async def parameters_with_files(request: Request, context: AppContext) -> AsyncI
         yield await read_parameters(request, context)
         return
     parameters: dict[str, Any] = dict(request.query_params)
-    stream = batches(spooled_parts(request, context.options.body_bytes))
+    stream = batches(spooled_parts(request, context.options.body_bytes, context.account_files.disk))
     first = await anext(stream)
     if is_form(kind, first):
         yield parameters | await in_thread(context.threads.parsing, _parse_form, await _joined(first, stream), 0)

@@ -70,6 +70,7 @@ CODES: Final[Codes] = {
     errors.InsufficientCredits: Code(402),
     errors.Busy: Code(503),
     errors.RateLimited: Code(429),
+    errors.QuotaExceeded: Code(507),
     errors.FetchError: Code(502),
     errors.FetchRefused: Code(422),
     errors.StorageError: Code(503),

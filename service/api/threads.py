@@ -11,16 +11,14 @@ Result = TypeVar("Result")
 
 PARSERS: Final = 2  # they hold the interpreter's lock: more would only delay the event loop
 STORERS: Final = 8
-FETCHERS: Final = 16
 
 
 @dataclass(frozen=True)
 class Threads:
-    """How many threads parse bodies, copy files into the storage, and fetch files at the same time."""
+    """How many threads parse bodies and copy files into the storage at the same time."""
 
     parsing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PARSERS))
     storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORERS))
-    fetching: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(FETCHERS))
 
 
 async def in_thread(

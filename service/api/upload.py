@@ -2,12 +2,7 @@
 
 import re
 import secrets
-import shutil
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO, Final
-
-from service.outside.storage import Storage, content_type_of
+from typing import Final
 
 FORM_BYTES: Final = 64 * 2**10  # allowance for a form's other fields
 NAME_CHARACTERS: Final = 64
@@ -30,13 +25,3 @@ def plain_name(text: str) -> str:
 def upload_key(account_id: int, path: str) -> str:
     """A new key of the account for a file with this sanitised path."""
     return f"uploads/{account_id}/{secrets.token_hex(RANDOM_BYTES)}/{path}"
-
-
-def store_stream(storage: Storage, key: str, file: BinaryIO) -> int:
-    """Store an open file under a key; return its size in bytes."""
-    with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
-        path = Path(folder) / "upload"
-        with path.open("wb") as copy:
-            shutil.copyfileobj(file, copy)
-        storage.put_file(key, path, content_type_of(key))
-        return path.stat().st_size

@@ -18,7 +18,7 @@ from service.app import create_app
 from service.core import bootstrap, opened
 from service.errors import SettingsError
 from service.inference.device import require_runtime
-from service.scratch import SCRATCH_FOLDER, Scratch
+from service.scratch import SCRATCH_FOLDER, Scratch, folder_in_memory
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
@@ -37,11 +37,13 @@ def serve(no_worker: NoWorker = False) -> None:
     if not no_worker and chosen.networks == "shipped":
         require_runtime()  # or the worker beside us would die of it, again and again
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
+    faulthandler.enable()  # a process that a signal kills says where it was
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly
-    with _listen(chosen) as listener, Scratch(chosen.data_dir / SCRATCH_FOLDER).opened() as scratch:
+    temporary = chosen.data_dir / SCRATCH_FOLDER
+    with _listen(chosen) as listener, Scratch(temporary).opened(), Scratch(folder_in_memory() or temporary).made() as in_memory:
         chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
-        shared = None if no_worker else scratch.own / "metrics"
+        shared = None if no_worker else in_memory.own / "metrics"
         if shared is not None:
             metrics.share_in_folder(shared)
         with opened(chosen) as core:
@@ -56,7 +58,9 @@ def worker(beside: Beside = False) -> None:
     from service.worker import END_SECONDS, work  # a service without a worker need not load the networks
 
     chosen = settings.read()
+    metrics.reserve_space()
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
+    faulthandler.enable()
     stopping = threading.Event()
 
     def stop(*_: object) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from service.disk import once_there_is_room
 from service.errors import CleanplateError
 from service.jobs import store
 from service.jobs.database import NOW_MS, Database
@@ -50,8 +51,12 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
         log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
     this_attempt = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
     due_ms = None if delay_seconds is None else NOW_MS + int(delay_seconds * 1000)
-    with fence.write() as connection:
-        connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=NOW_MS, due_ms=due_ms))
+
+    def record() -> None:
+        with fence.write() as connection:
+            connection.execute(this_attempt.values(outcome=outcome, attempts=attempts, at_ms=NOW_MS, due_ms=due_ms))
+
+    once_there_is_room(record)  # a full disk must not send it again
     return outcome
 
 

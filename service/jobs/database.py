@@ -1,9 +1,10 @@
 """The database, by URL: a SQLite file or PostgreSQL. Our tables and the workflow engine's share it, so that one transaction spans both."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,6 +15,7 @@ from dbos import DBOS
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from service.disk import is_full, naming_full_disks
 from service.errors import SettingsError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -65,17 +67,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction: committed at the end of the block, rolled back on an exception."""
-        if not self.is_sqlite:
-            with self._writer.begin() as connection:
-                yield connection
-            return
-        with self._turn, self._writer.begin() as connection:
+        """A transaction: committed at the end of the block, rolled back on an exception. Raises StorageFull where the disk is full."""
+        with naming_full_disks(), self._turn if self.is_sqlite else nullcontext(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        with self._reader.connect() as connection:
+        with naming_full_disks(), self._reader.connect() as connection:  # SQLite may write to its log's index to read
             yield connection
 
     def migrate(self) -> Self:
@@ -89,6 +87,27 @@ class Database:
             command.upgrade(config, "head")
         DBOS.migrate(self.url)
         return self
+
+    def workflow_engine(self) -> sa.Engine | None:
+        """Connections for the workflow engine, unless its own will do: on SQLite it would fail a workflow instead of waiting for space."""
+        if not self.is_sqlite:
+            return None
+        engine = sa.create_engine(self.url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS)
+
+        @sa.event.listens_for(engine, "connect")
+        def _(connection: Any, _record: object) -> None:
+            connection.isolation_level = "IMMEDIATE"
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+        @sa.event.listens_for(engine, "handle_error", retval=True)
+        def _(context: sa.engine.ExceptionContext) -> BaseException | None:
+            if not is_full(context.original_exception):
+                return None
+            # The engine repeats what it did when it reads that the database is locked, until that has passed.
+            return sa.exc.OperationalError(context.statement, None, sqlite3.OperationalError("database is locked: the disk is full"))
+
+        return engine
 
     def close(self) -> None:
         self._reader.dispose()

@@ -19,8 +19,8 @@ RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 class State(StrEnum):
     """The state of a job. Every job ends in one of the last three."""
 
-    QUEUED = "queued"  # accepted, its credits held; waits for a worker
-    FETCHING = "fetching"
+    QUEUED = "queued"  # accepted, its credits held; waits for a worker: to be fetched, and then to be cleaned
+    FETCHING = "fetching"  # its source comes from the web; one in our storage is cleaned at once
     CLEANING = "cleaning"
     PUBLISHING = "publishing"
     SUCCEEDED = "succeeded"
@@ -30,8 +30,8 @@ class State(StrEnum):
 
 FINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 NEXT: Final[dict[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.FETCHING, State.FAILED, State.CANCELLED}),
-    State.FETCHING: frozenset({State.CLEANING, State.FAILED, State.CANCELLED}),
+    State.QUEUED: frozenset({State.FETCHING, State.CLEANING, State.FAILED, State.CANCELLED}),
+    State.FETCHING: frozenset({State.QUEUED, State.CLEANING, State.FAILED, State.CANCELLED}),
     State.CLEANING: frozenset({State.PUBLISHING, State.FAILED, State.CANCELLED}),
     State.PUBLISHING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
     State.SUCCEEDED: frozenset(),
@@ -59,6 +59,11 @@ class JobSpec:
     classes: tuple[str, ...] = ("overlay",)
     detect: bool = True
     remove_audio: bool = False
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether all its files are in our storage."""
+        return self.source_key is not None and (self.mask_url is None or self.mask_key is not None)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -157,6 +162,7 @@ class Job:
     cancel_asked: bool = False
     rights: Rights | None = None  # None if neither the request nor the account declared any
     digital_source_type: str | None = None  # as the account declared it when the job was accepted
+    priority: int = 100  # lower numbers first, within the account
 
     @property
     def ended(self) -> bool:

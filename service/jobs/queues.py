@@ -1,4 +1,8 @@
-"""The durable queues of jobs and callbacks; entries are added within our own transactions."""
+"""The durable queues of fetches, jobs and callbacks; entries are added within our own transactions.
+
+A job whose source is on the web is fetched first, by a workflow of its own: sources arrive at the pace of their hosts, and no cleaning slot
+waits for one.
+"""
 
 from typing import Final
 
@@ -6,13 +10,15 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 
 from service.jobs.database import Database
-from service.jobs.job import NewJob
+from service.jobs.job import Job, NewJob
 
 APPLICATION: Final = "cleanplate"
 VERSION: Final = "1"  # of the workflows; increase it when workflows in progress could not continue with a change
 JOBS: Final = "jobs"
+FETCHES: Final = "fetches"
 CALLBACKS: Final = "callbacks"
 JOB_WORKFLOW: Final = "clean_job"
+FETCH_WORKFLOW: Final = "fetch_job"
 CALLBACK_WORKFLOW: Final = "deliver_callback"
 POLL_SECONDS: Final = 0.25
 CONCURRENT_CALLBACKS: Final = 64  # per worker; they mostly wait for remote hosts
@@ -27,9 +33,15 @@ class Queues:
             system_database_url=database.url, serializer=DBOSPortableJSONSerializer(), application_name=APPLICATION, lazy=True
         )
 
-    def enqueue_job(self, connection: sa.Connection, new: NewJob) -> None:
-        """Enqueue a job. Each account has its own partition, so that no customer waits behind another's backlog."""
-        options = _options(JOBS, JOB_WORKFLOW, new.id, str(new.account_id))
+    def enqueue_job(self, connection: sa.Connection, new: NewJob | Job) -> None:
+        """Enqueue a job: to be fetched, or to be cleaned if its files are in our storage.
+
+        Each account has its own partition, so that no customer waits behind another's backlog.
+        """
+        if new.spec.is_fetched:
+            options = _options(JOBS, JOB_WORKFLOW, new.id, str(new.account_id))
+        else:
+            options = _options(FETCHES, FETCH_WORKFLOW, fetch_id(new.id), str(new.account_id))
         options["priority"] = new.priority
         self._client.enqueue_in_transaction(connection, options, new.id)
 
@@ -41,16 +53,17 @@ class Queues:
     def running(self) -> list[WorkflowStatus]:
         """The workflows that a worker has started and not finished."""
         return self._client.list_workflows(
-            status="PENDING", app_version=VERSION, load_input=False, load_output=False, queue_name=[JOBS, CALLBACKS]
+            status="PENDING", app_version=VERSION, load_input=False, load_output=False, queue_name=[FETCHES, JOBS, CALLBACKS]
         )
 
-    def finished(self, workflow_ids: list[str]) -> list[str]:
-        """Those of these workflow ids that have finished or are unknown."""
-        if not workflow_ids:
+    def finished(self, job_ids: list[str]) -> list[str]:
+        """Those of these jobs whose workflows have all finished or are unknown."""
+        if not job_ids:
             return []
+        workflow_ids = [*job_ids, *map(fetch_id, job_ids)]  # in one query: a job has one or both at any moment
         workflows = self._client.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
         open_ids = {workflow.workflow_id for workflow in workflows if workflow.status in ("DELAYED", "ENQUEUED", "PENDING")}
-        return [workflow_id for workflow_id in workflow_ids if workflow_id not in open_ids]
+        return [job_id for job_id in job_ids if not {job_id, fetch_id(job_id)} & open_ids]
 
     def requeue(self, workflow: WorkflowStatus) -> None:
         """Let another worker continue a started workflow."""
@@ -64,8 +77,20 @@ class Queues:
         self._client.destroy()
 
 
-def register(worker_jobs: int, account_jobs: int) -> None:
-    """Register the queues with the running engine: how many jobs run at once per worker, and per account in the whole fleet."""
+def fetch_id(job_id: str) -> str:
+    """The id of the workflow that fetches a job's source; the one that cleans it has the job's own id."""
+    return f"{job_id}.fetch"
+
+
+def register(worker_jobs: int, account_jobs: int, worker_fetches: int, account_fetches: int) -> None:
+    """Register the queues with the running engine: how many jobs and fetches run at once per worker, and per account in the whole fleet."""
+    DBOS.register_queue(
+        FETCHES,
+        worker_concurrency=worker_fetches,
+        partition_concurrency=account_fetches,
+        polling_interval_sec=POLL_SECONDS,
+        on_conflict="always_update",
+    )
     DBOS.register_queue(
         JOBS,
         worker_concurrency=worker_jobs,

@@ -9,9 +9,10 @@ from service.errors import (
     EncodeFailed,
     FetchUnavailable,
     StorageError,
+    StorageFull,
 )
 
-TRANSIENT: Final = (FetchUnavailable, StorageError, ContentCheckFailed)
+TRANSIENT: Final = (FetchUnavailable, StorageError, StorageFull, ContentCheckFailed)
 PERHAPS_TRANSIENT: Final = (DecodeFailed, EncodeFailed)  # possibly the machine's fault: out of memory, a full disk
 MAX_ATTEMPTS: Final = 3  # at cleaning a job, counting those that ended with the worker's death
 CALLBACK_ATTEMPTS: Final = 4  # one and three retries, as the vendor documents

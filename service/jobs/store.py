@@ -185,8 +185,8 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 
 def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
-    plain = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "progress_percent", "attempts", "cancel_asked")
-    declared = ("rights", "digital_source_type")
+    plain = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "priority", "progress_percent", "attempts")
+    declared = ("rights", "digital_source_type", "cancel_asked")
     times = ("created_ms", "updated_ms", "started_ms", "finished_ms")
     return Job(
         **{name: data[name] for name in (*plain, *declared, *times)},

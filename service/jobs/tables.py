@@ -19,6 +19,7 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("paid_credits", sa.BigInteger, sa.CheckConstraint("paid_credits >= 0"), nullable=False),
     sa.Column("one_time_credits", sa.BigInteger, sa.CheckConstraint("one_time_credits >= 0"), nullable=False),
     sa.Column("held_credits", sa.BigInteger, sa.CheckConstraint("held_credits >= 0"), nullable=False),
+    sa.Column("upload_bytes", sa.BigInteger, nullable=False, server_default="0"),  # the sum of its uploads, updated with them
     sa.Column("rights", sa.Text),  # for jobs that do not declare their own
     sa.Column("digital_source_type", sa.Text),  # declared for its sources; a URL of IPTC's or C2PA's list
     sa.Column("spent_credits", sa.BigInteger, nullable=False, server_default="0"),  # kept by a trigger, as `totals` are
@@ -84,12 +85,23 @@ JOBS: Final = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("post", sa.JSON(none_as_null=True)),
     sa.Column("cleared_ms", sa.BigInteger),  # when its stored files were deleted
+    sa.Column("fetched_bytes", sa.BigInteger, nullable=False, server_default="0"),  # of its source; counts until the job ends
     sa.Column("rights", sa.Text),  # owner | licensed, as the customer declared
     sa.Column("digital_source_type", sa.Text),
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     # Written as SQLAlchemy renders it in queries: SQLite uses a partial index only if the condition is textually the same.
     sa.Index("jobs_open", "account_id", sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended")),
     sa.Index("jobs_finished", "finished_ms"),
+)
+
+UPLOADS: Final = sa.Table(
+    "uploads",
+    METADATA,
+    sa.Column("key", sa.Text, primary_key=True),  # in the storage
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("uploads_by_age", "at_ms"),
 )
 
 EVENTS: Final = sa.Table(

@@ -5,7 +5,7 @@ so that nothing of this needs to be switched off.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpcore
 import httpx
 
-from service.errors import FetchError, FetchRefused, FetchUnavailable
+from service.errors import FetchError, FetchRefused, FetchTooSlow, FetchUnavailable
 from service.outside.guard import EgressPolicy, address_of, host_of
 from service.version import VERSION
 
@@ -22,10 +22,17 @@ REDIRECTS: Final = 5
 REDIRECTED: Final = frozenset({301, 302, 303, 307, 308})
 RETRYABLE: Final = frozenset({408, 425, 429})  # the 4xx codes that mean "not now"
 CONNECT_SECONDS: Final = 10.0  # for each of a host's addresses
+LOOK_SECONDS: Final = 0.5
 HEADERS: Final = {"User-Agent": f"cleanplate/{VERSION}", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
+
+
+class TooSlow(httpcore.ReadTimeout):
+    """The host sends, but more slowly than is allowed."""
+
 
 # The error for each kind of transport fault, subclasses first.
 FAULTS: Final[tuple[tuple[type[Exception], type[FetchError], str], ...]] = (
+    (TooSlow, FetchTooSlow, "{host} sends too slowly"),
     (httpcore.TimeoutException, FetchUnavailable, "{host} did not respond in time"),
     (httpcore.ConnectError, FetchUnavailable, "cannot connect to {host}"),
     (httpcore.NetworkError, FetchUnavailable, "the connection to {host} was lost"),
@@ -37,19 +44,55 @@ FAULTS: Final[tuple[tuple[type[Exception], type[FetchError], str], ...]] = (
 )
 
 
-class Deadline:
-    """The time by which an exchange must end, and how long the host may be silent until then."""
+@dataclass(frozen=True)
+class Pace:
+    """How slowly a host may send. It may fall behind by `grace_seconds`.
 
-    def __init__(self, seconds: float, stall_seconds: float | None = None) -> None:
-        self._end_seconds = time.monotonic() + seconds
+    It cannot get ahead by more than that, and so cannot save up for a drip.
+    """
+
+    bytes_per_second: float
+    grace_seconds: float
+
+
+class Deadline:
+    """The time by which an exchange must end, how long the host may be silent until then, and how slowly it may send.
+
+    `look` is called every half second of waiting, and may raise to give up.
+    """
+
+    def __init__(
+        self, seconds: float, stall_seconds: float | None = None, pace: Pace | None = None, look: Callable[[], None] = lambda: None
+    ) -> None:
+        self.look = look
         self._stall_seconds = seconds if stall_seconds is None else stall_seconds
+        self._pace = pace
+        self._heard_at = time.monotonic()
+        self._end = self._heard_at + seconds
+        self._ahead_seconds: float | None = None  # of the pace; None before the first byte
 
     def wait_seconds(self) -> float:
-        """How long to wait for the host's next bytes. Raises ReadTimeout after the deadline."""
-        left_seconds = self._end_seconds - time.monotonic()
+        """How long to wait for the host. Raises TooSlow or ReadTimeout after the deadline."""
+        now = time.monotonic()
+        if now >= self._end:
+            raise httpcore.ReadTimeout("deadline") if self._pace is None or self._ahead_seconds is None else TooSlow("deadline")
+        left_seconds = min(self._end, self._heard_at + self._stall_seconds) - now
         if left_seconds <= 0:
-            raise httpcore.ReadTimeout("deadline")
-        return min(left_seconds, self._stall_seconds)
+            raise httpcore.ReadTimeout("silence")
+        return left_seconds
+
+    def hear(self, received_bytes: int) -> None:
+        """Record that the host has done something, and how much it has sent. Raises TooSlow."""
+        now = time.monotonic()
+        silent_seconds, self._heard_at = now - self._heard_at, now
+        if self._pace is None or not received_bytes:
+            return
+        if self._ahead_seconds is None:
+            self._ahead_seconds, silent_seconds = self._pace.grace_seconds, 0.0
+        ahead_seconds = self._ahead_seconds + received_bytes / self._pace.bytes_per_second - silent_seconds
+        self._ahead_seconds = min(self._pace.grace_seconds, ahead_seconds)
+        if ahead_seconds < 0:
+            raise TooSlow("pace")
 
 
 @dataclass(frozen=True)
@@ -153,6 +196,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
         for address in self._egress.addresses_of(host):
+            self._deadline.hear(0)
+            self._deadline.look()
             wait_seconds = min(CONNECT_SECONDS, self._deadline.wait_seconds())
             try:
                 return _DeadlineStream(self._wire.connect_tcp(address, port, wait_seconds, local_address, socket_options), self._deadline)
@@ -170,10 +215,19 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._wire.read(max_bytes, self._deadline.wait_seconds())
+        while True:
+            self._deadline.look()
+            wait_seconds = self._deadline.wait_seconds()
+            try:
+                data = self._wire.read(max_bytes, min(wait_seconds, LOOK_SECONDS))
+            except httpcore.ReadTimeout:
+                continue
+            self._deadline.hear(len(data))
+            return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._wire.write(buffer, self._deadline.wait_seconds())
+        self._deadline.hear(0)
 
     def close(self) -> None:
         self._wire.close()

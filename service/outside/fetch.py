@@ -6,20 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from service.errors import FetchRefused, StorageError, TooLarge
-from service.outside.exchange import Deadline, HostResponse, get
+from service.disk import DiskGuard, is_full
+from service.errors import FetchRefused, StorageError, StorageFull, TooLarge
+from service.outside.exchange import Deadline, HostResponse, Pace, get
 from service.outside.guard import EgressPolicy, address_of
 
 MIB: Final = 2**20
 
 
+CHECK_BYTES: Final = 4 * MIB  # between two looks at the free space
+PACE: Final = Pace(bytes_per_second=16 * 1024, grace_seconds=10)
+NO_GUARD: Final = DiskGuard()
+
+
 @dataclass(frozen=True)
 class FetchLimits:
-    """Limits of a download: size in bytes, total time, and the longest silence of the host."""
+    """Limits of a download: size in bytes, total time, the longest silence of the host, and its slowest pace."""
 
     bytes: int = 200 * MIB
     seconds: float = 120
     stall_seconds: float = 20
+    pace: Pace = PACE
 
 
 @dataclass(frozen=True)
@@ -35,36 +42,61 @@ def ignore(_done_bytes: int) -> None:
     """Ignore progress."""
 
 
-def fetch(url: str, target: Path, egress: EgressPolicy, limits: FetchLimits, on_progress: Callable[[int], None] = ignore) -> Fetched:
-    """Download a file to `target`, unchanged. `on_progress` gets the bytes so far and may raise to stop; an error leaves no file.
+def fetch(
+    url: str,
+    target: Path,
+    egress: EgressPolicy,
+    limits: FetchLimits,
+    on_progress: Callable[[int], None] = ignore,
+    disk: DiskGuard = NO_GUARD,
+) -> Fetched:
+    """Download a file to `target`, unchanged; an error leaves no file.
 
-    Raises FetchRefused, FetchUnavailable, TooLarge, StorageError.
+    `on_progress` gets the bytes so far, also while the host is silent, and may raise to stop.
+    Raises FetchRefused, FetchTooSlow, FetchUnavailable, TooLarge, StorageFull, StorageError.
     """
-    deadline = Deadline(limits.seconds, limits.stall_seconds)
+    progress = _Progress(limits, on_progress, disk)
+    deadline = Deadline(limits.seconds, limits.stall_seconds, limits.pace, progress.report)
     with get(address_of(url), egress, deadline) as response:
-        _check_announced_size(response, limits)
+        disk.require(_announced_bytes(response, limits))
         with _new_file(target) as file:
-            done_bytes = _copy(response, file, limits, on_progress)
-            if not done_bytes:
+            for part in response.body:
+                progress.add(len(part))
+                file.write(part)
+            if not progress.done_bytes:
                 raise FetchRefused(f"{response.host} sent an empty file")
-        return Fetched(done_bytes, _content_type(response), str(response.address))
+        return Fetched(progress.done_bytes, _content_type(response), str(response.address))
 
 
-def _check_announced_size(response: HostResponse, limits: FetchLimits) -> None:
+class _Progress:
+    """Counts the bytes, and checks size and free space. Raises TooLarge, StorageFull."""
+
+    def __init__(self, limits: FetchLimits, on_progress: Callable[[int], None], disk: DiskGuard) -> None:
+        self.done_bytes = 0
+        self._limits = limits
+        self._on_progress = on_progress
+        self._disk = disk
+        self._checked_bytes = 0
+
+    def report(self) -> None:
+        self._on_progress(self.done_bytes)
+
+    def add(self, part_bytes: int) -> None:
+        self.done_bytes += part_bytes
+        if self.done_bytes > self._limits.bytes:
+            raise TooLarge(f"the file has more than {self._limits.bytes / MIB:g} MiB, which is the limit")
+        if self.done_bytes - self._checked_bytes > CHECK_BYTES:
+            self._checked_bytes = self.done_bytes
+            self._disk.require()
+        self.report()
+
+
+def _announced_bytes(response: HostResponse, limits: FetchLimits) -> int:
+    """How much the host will send, 0 if it does not say. Raises TooLarge."""
     announced_bytes = int(response.headers.get("Content-Length", 0))  # digits only: the HTTP parser has checked it
     if announced_bytes > limits.bytes:
         raise TooLarge(f"the file has {announced_bytes / MIB:.1f} MiB, the limit is {limits.bytes / MIB:g} MiB")
-
-
-def _copy(response: HostResponse, file: BinaryIO, limits: FetchLimits, on_progress: Callable[[int], None]) -> int:
-    done_bytes = 0
-    for part in response.body:
-        done_bytes += len(part)
-        if done_bytes > limits.bytes:
-            raise TooLarge(f"the file has more than {limits.bytes / MIB:g} MiB, which is the limit")
-        file.write(part)
-        on_progress(done_bytes)
-    return done_bytes
+    return announced_bytes
 
 
 def _content_type(response: HostResponse) -> str | None:
@@ -79,6 +111,8 @@ def _new_file(target: Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:  # from the disk only: network errors are FetchErrors by now
         target.unlink(missing_ok=True)
+        if is_full(error):
+            raise StorageFull("the disk is full") from error
         raise StorageError(f"cannot write the fetched file: {(error.strerror or 'unknown').lower()}") from error
     except BaseException:
         target.unlink(missing_ok=True)

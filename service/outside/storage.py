@@ -3,14 +3,13 @@
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -18,7 +17,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
-from service.errors import SettingsError, StorageError
+from service.disk import free_bytes, is_full
+from service.errors import SettingsError, StorageError, StorageFull
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta
@@ -93,6 +93,11 @@ class Storage:
             raise SettingsError(f"cannot create the storage folder {folder.name}") from error
 
     @property
+    def folder(self) -> Path | None:
+        """The storage's folder; None for a bucket."""
+        return self._folder
+
+    @property
     def is_local(self) -> bool:
         return self._folder is not None
 
@@ -100,11 +105,15 @@ class Storage:
         """Store a file under a key, completely or not at all; an existing object is replaced."""
         self._put(key, path, content_type)
 
+    def put_stream(self, key: str, file: BinaryIO, content_type: str) -> None:
+        """Store an open file under a key, completely or not at all; an existing object is replaced."""
+        self._put(key, file, content_type)
+
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Store bytes under a key, completely or not at all; an existing object is replaced."""
         self._put(key, data, content_type)
 
-    def _put(self, key: str, data: Path | bytes, content_type: str) -> None:
+    def _put(self, key: str, data: Path | bytes | BinaryIO, content_type: str) -> None:
         attributes = None if self.is_local else {"Content-Type": content_type}  # a folder stores no attributes: see `content_type_of`
         with _storage_errors("store a file"):
             obstore.put(self._store, check_key(key), data, attributes=attributes, max_concurrency=PARTS_AT_ONCE)
@@ -221,7 +230,7 @@ class Storage:
     def free_bytes(self) -> int | None:
         """Free space on the folder's disk, in bytes; None for a bucket."""
         with _storage_errors("read its free space"):
-            return shutil.disk_usage(self._folder).free if self._folder else None
+            return free_bytes(self._folder) if self._folder else None
 
     def sweep_staging(self, older_than_seconds: float) -> int:
         """Delete the remains of interrupted writes and checks; return their number. A bucket drops unfinished uploads by its own rule."""
@@ -283,4 +292,6 @@ def _storage_errors(action: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
+        if is_full(error):
+            raise StorageFull("the disk is full") from error
         raise StorageError(f"the storage could not {action}") from error

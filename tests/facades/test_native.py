@@ -596,7 +596,7 @@ def test_a_job_with_a_worker_from_its_file_to_its_callback(service: Service) -> 
     job_id = created.json()["id"]
     with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=account.bearer) as answer:
         states = [json.loads(line[6:]).get("state") for line in answer.iter_lines() if line.startswith("data: ")]
-    assert [state for state in states if state] == ["queued", "fetching", "cleaning", "publishing", "succeeded"]
+    assert [state for state in states if state] == ["queued", "cleaning", "publishing", "succeeded"]
     clean = service.client.get(f"/v1/jobs/{job_id}/result", headers=account.bearer, follow_redirects=True)
     assert clean.headers["content-type"] == "video/mp4"
     assert clean.content[4:8] == b"ftyp"

@@ -7,15 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import sqlalchemy as sa
 
 from service.jobs.database import now_ms
 from service.jobs.fleet import LOOK_SECONDS, Leases, Member, is_running, start_ticks
-from service.jobs.job import Job, State
+from service.jobs.job import Job, JobSpec, State
 from service.jobs.metrics import ALIVE_SECONDS
+from service.jobs.queues import fetch_id
 from service.jobs.tables import JOBS, WORKERS
 from tests.fixture_host import eventually
 from tests.jobs.bench import Bench
@@ -23,6 +24,8 @@ from tests.jobs.bench import Bench
 ELSEWHERE = {"host": "elsewhere", "process_id": 1, "process_started": 1}
 HOUR_MS = 3_600_000
 CLOCKS = {"right": now_ms(), "ahead": now_ms() + HOUR_MS, "behind": now_ms() - HOUR_MS}  # first heartbeats of workers elsewhere
+UPLOADED = JobSpec("video", source_key="uploads/1/0f3c/source.mp4")
+ON_THE_WEB = JobSpec("video", source_url="http://example.com/video.mp4")
 
 
 @contextmanager
@@ -58,10 +61,10 @@ def worker(bench: Bench, name: str, **values: object) -> str:
     return name
 
 
-def started_job(bench: Bench, executor_id: str) -> Job:
-    """A job whose workflow this worker has started, as the engine records it."""
-    job = bench.order(bench.customer(paid=3))
-    bench.take(job, executor_id)
+def started_job(bench: Bench, executor_id: str, spec: JobSpec = UPLOADED) -> Job:
+    """A job whose workflow this worker has started, as the engine records it: to clean an upload, or to fetch from the web."""
+    job = bench.order(bench.customer(paid=3), spec=spec)
+    bench.take(job.id if spec.is_fetched else fetch_id(job.id), executor_id)
     return job
 
 
@@ -148,11 +151,30 @@ def test_a_leaving_worker_hands_back_its_jobs(fresh: Bench) -> None:
     assert fresh.job_service.read_metrics().workers == 1
 
 
+def test_fetches_of_dead_workers_are_requeued_too(fresh: Bench) -> None:
+    job = started_job(fresh, "left without a word", ON_THE_WEB)
+    assert running(fresh) == {fetch_id(job.id)}
+    assert member(fresh).take_over() == [fetch_id(job.id)]
+    assert running(fresh) == set()
+    assert fresh.queues.finished([job.id]) == [], "it is queued again"
+
+
+def test_a_job_between_fetching_and_cleaning_is_not_lost(fresh: Bench) -> None:
+    job = started_job(fresh, "a worker", ON_THE_WEB)
+    fetched = replace(job, spec=replace(job.spec, source_key="jobs/1/source.mp4"))
+    with fresh.database.write() as connection:
+        fresh.queues.enqueue_job(connection, fetched)
+    fresh.queues.delete([fetch_id(job.id)])
+    assert fresh.queues.finished([job.id]) == []
+    fresh.queues.delete([job.id])
+    assert fresh.queues.finished([job.id]) == [job.id]
+
+
 def test_a_job_whose_workflow_is_gone_fails_and_is_refunded(either: Bench) -> None:
     account = either.customer(paid=9)
     lost, waiting, young = (either.order(account) for _ in range(3))
     either.run(lost, State.FETCHING)
-    either.queues.delete([lost.id, young.id])
+    either.queues.delete([fetch_id(lost.id), fetch_id(young.id)])
     with either.database.write() as connection:
         old = sa.update(JOBS).where(JOBS.c.id.in_([lost.id, waiting.id]))
         connection.execute(old.values(updated_ms=now_ms() - 61_000))

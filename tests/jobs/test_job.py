@@ -17,8 +17,8 @@ from service.timed_box import TimedBox
 from tests.jobs.bench import Bench
 
 LEGAL = {
-    "queued": {"fetching", "failed", "cancelled"},
-    "fetching": {"cleaning", "failed", "cancelled"},
+    "queued": {"fetching", "cleaning", "failed", "cancelled"},
+    "fetching": {"queued", "cleaning", "failed", "cancelled"},
     "cleaning": {"publishing", "failed", "cancelled"},
     "publishing": {"succeeded", "failed", "cancelled"},
 }

@@ -54,6 +54,9 @@ def test_jobs_of_an_older_version_are_kept(tmp_path: Path) -> None:
             for table in ("jobs", "accounts"):
                 for column in ("rights", "digital_source_type"):
                     connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+            connection.execute(sa.text("ALTER TABLE accounts DROP COLUMN upload_bytes"))
+            connection.execute(sa.text("ALTER TABLE jobs DROP COLUMN fetched_bytes"))
+            connection.execute(sa.text("DROP TABLE uploads"))
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
         old.database.migrate()
         assert old.job_service.find(account.id, job.id) == job

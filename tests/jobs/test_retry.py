@@ -7,7 +7,7 @@ from service.errors import CleanplateError
 from service.jobs.retry import callback_delay_seconds, worth_a_retry
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CleanplateError)]
-AGAIN = {"FetchUnavailable", "StorageError", "ContentCheckFailed", "DecodeFailed", "EncodeFailed"}
+AGAIN = {"FetchUnavailable", "StorageError", "StorageFull", "ContentCheckFailed", "DecodeFailed", "EncodeFailed"}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpcore
 import pytest
 
-from service.errors import FetchError, FetchRefused, FetchUnavailable, JobCancelled, StorageError, TooLarge
-from service.outside.exchange import fetch_errors
+from service.disk import DiskGuard
+from service.errors import FetchError, FetchRefused, FetchTooSlow, FetchUnavailable, JobCancelled, StorageError, StorageFull, TooLarge
+from service.outside.exchange import Pace, fetch_errors
 from service.outside.fetch import Fetched, FetchLimits, fetch
 from service.outside.guard import EgressPolicy
 from tests.fixture_host import Host, host
@@ -120,11 +121,53 @@ def test_a_silent_host_times_out(there: Host, target: Path, egress: EgressPolicy
     fetch_error(FetchUnavailable, there.url + "/w.mp4", target, egress, limits)
 
 
-@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 "])
+DRIPS = [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 "]
+
+
+@pytest.mark.parametrize("start", DRIPS)
 def test_a_slow_trickle_ends_at_the_deadline(there: Host, target: Path, egress: EgressPolicy, start: bytes) -> None:
     began = time.monotonic()
-    fetch_error(FetchUnavailable, there.trickle("/v.mp4", start), target, egress, FetchLimits(seconds=0.4, stall_seconds=0.3))
+    fetch_error(FetchTooSlow, there.trickle("/v.mp4", start), target, egress, FetchLimits(seconds=0.4, stall_seconds=0.3))
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("start", [*DRIPS, DRIPS[0] + bytes(2**18)])
+def test_a_host_that_drips_is_given_up_long_before_the_deadline(there: Host, target: Path, egress: EgressPolicy, start: bytes) -> None:
+    began = time.monotonic()
+    limits = FetchLimits(seconds=20, stall_seconds=10, pace=Pace(bytes_per_second=2**16, grace_seconds=0.3))
+    assert "too slowly" in fetch_error(FetchTooSlow, there.trickle("/v.mp4", start), target, egress, limits)
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_above_the_pace_is_not_given_up(there: Host, target: Path, egress: EgressPolicy) -> None:
+    limits = FetchLimits(seconds=20, stall_seconds=10, pace=Pace(bytes_per_second=10, grace_seconds=0.3))  # 50 bytes a second come
+
+    def stop(done_bytes: int) -> None:
+        if done_bytes > 40:
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled, match="enough"):
+        fetch(there.trickle("/v.mp4"), target, egress, limits, stop)
+
+
+def test_a_fetch_from_a_silent_host_can_be_stopped(there: Host, target: Path, egress: EgressPolicy) -> None:
+    began = time.monotonic()
+
+    def stop(_done_bytes: int) -> None:
+        if time.monotonic() - began > 0.2:
+            raise JobCancelled("cancelled")
+
+    with pytest.raises(JobCancelled):
+        fetch(there.never_answer("/v.mp4"), target, egress, LIMITS, stop)
+    assert time.monotonic() - began < 5
+
+
+def test_a_fetch_ends_where_there_is_no_room(there: Host, target: Path, egress: EgressPolicy) -> None:
+    disk = DiskGuard((target.parent,), floor_bytes=2**60)
+    with pytest.raises(StorageFull):
+        fetch(there.serve("/v.mp4", DATA), target, egress, LIMITS, disk=disk)
+    with pytest.raises(StorageFull):
+        fetch(there.serve_unmeasured("/w.mp4", DATA), target, egress, LIMITS, disk=disk)
 
 
 def test_the_progress_callback_can_stop_the_download(there: Host, target: Path, egress: EgressPolicy) -> None:

@@ -1,0 +1,139 @@
+"""The space that an account's files take: its uploads, and the sources of its unfinished jobs. Results are not counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import sqlalchemy as sa
+
+from service.disk import DiskGuard
+from service.errors import QuotaExceeded
+from service.jobs.database import NOW_MS, Database
+from service.jobs.job import Job
+from service.jobs.tables import ACCOUNTS, JOBS, UPLOADS
+from service.outside.storage import Storage, check_key, content_type_of
+
+MIB: Final = 2**20
+SMALLEST_BYTES: Final = 4096  # what a file counts at least, as it takes a block of the disk and a row here
+RETRY_SECONDS: Final = 3600  # Retry-After: space is freed when jobs end, and when uploads expire
+BATCH_UPLOADS: Final = 500
+
+
+@dataclass(frozen=True)
+class AccountFiles:
+    """Stores uploads, and reserves room for sources, within each account's quota and while the disk has room.
+
+    Both raise QuotaExceeded and StorageFull before anything is written.
+    """
+
+    database: Database
+    storage: Storage
+    disk: DiskGuard
+    account_bytes: int
+
+    def require(self, account_id: int) -> None:
+        """Raise QuotaExceeded or StorageFull if not even a small file would fit."""
+        self.disk.require()
+        with self.database.read() as connection:
+            if used_bytes(connection, account_id) + SMALLEST_BYTES > self.account_bytes:
+                raise self._exceeded()
+
+    def put_bytes(self, account_id: int, key: str, data: bytes) -> None:
+        """Store an upload."""
+        self._put(account_id, key, len(data), lambda kind: self.storage.put_bytes(key, data, kind))
+
+    def put_file(self, account_id: int, key: str, path: Path) -> None:
+        """Store a file as an upload."""
+        self._put(account_id, key, path.stat().st_size, lambda kind: self.storage.put_file(key, path, kind))
+
+    def put_stream(self, account_id: int, key: str, file: BinaryIO) -> int:
+        """Store an open file from its beginning as an upload; return its size in bytes."""
+        size_bytes = file.seek(0, 2)
+        file.seek(0)
+        self._put(account_id, key, size_bytes, lambda kind: self.storage.put_stream(key, file, kind))
+        return size_bytes
+
+    def delete(self, key: str) -> None:
+        """Delete an upload, if there is one."""
+        self.storage.delete(key)
+        self._uncount(key)
+
+    def delete_under(self, prefix: str) -> None:
+        """Delete the uploads below `prefix/`."""
+        with self.database.read() as connection:
+            keys = set(
+                connection.execute(sa.select(UPLOADS.c.key).where(UPLOADS.c.key.startswith(f"{prefix}/", autoescape=True))).scalars()
+            )
+        for key in keys | set(self.storage.list_under(prefix)):
+            self.delete(key)
+
+    def delete_expired(self, keep_seconds: float) -> int:
+        """Delete a batch of the uploads that are older; return their number."""
+        with self.database.read() as connection:
+            expired = sa.select(UPLOADS.c.key).where(UPLOADS.c.at_ms < NOW_MS - int(keep_seconds * 1000)).limit(BATCH_UPLOADS)
+            keys = list(connection.execute(expired).scalars())
+        unknown = [key for key in self.storage.older_under("uploads", keep_seconds) if key not in keys]  # of a version that kept no account
+        for key in (*keys, *unknown):
+            self.delete(key)
+        return len(keys) + len(unknown)
+
+    def reserve_source(self, job: Job, most_bytes: int) -> None:
+        """Count so many bytes for a job that is being fetched, in place of what was counted for it before."""
+        needed_bytes = min(most_bytes, self.account_bytes)  # so that a quota smaller than the largest file still admits one job
+        self.disk.require()
+        with self.database.write() as connection:
+            others_bytes = used_bytes(connection, job.account_id, lock=True) - fetched_bytes(connection, job.id)
+            if others_bytes + needed_bytes > self.account_bytes:
+                raise self._exceeded()
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(fetched_bytes=needed_bytes))
+
+    def _put(self, account_id: int, key: str, size_bytes: int, store: Callable[[str], None]) -> None:
+        """Count an upload, then store it: a crash between the two leaves it counted until it expires."""
+        self.disk.require(size_bytes)
+        counted_bytes = max(size_bytes, SMALLEST_BYTES)
+        with self.database.write() as connection:
+            if used_bytes(connection, account_id, lock=True) + counted_bytes > self.account_bytes:
+                raise self._exceeded()
+            row = {"key": check_key(key), "account_id": account_id, "bytes": counted_bytes, "at_ms": NOW_MS}
+            connection.execute(sa.insert(UPLOADS).values(row))
+            more = {"upload_bytes": ACCOUNTS.c.upload_bytes + counted_bytes}
+            connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(more))
+        try:
+            store(content_type_of(key))
+        except BaseException:
+            self._uncount(key)
+            raise
+
+    def _uncount(self, key: str) -> None:
+        with self.database.write() as connection:
+            row = connection.execute(
+                sa.delete(UPLOADS).where(UPLOADS.c.key == key).returning(UPLOADS.c.account_id, UPLOADS.c.bytes)
+            ).first()
+            if row is not None:
+                less = {"upload_bytes": ACCOUNTS.c.upload_bytes - row.bytes}
+                connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == row.account_id).values(less))
+
+    def _exceeded(self) -> QuotaExceeded:
+        limit = f"{self.account_bytes / MIB:g} MiB, which is the limit"
+        return QuotaExceeded(f"the account's uploads and the sources of its unfinished jobs take {limit}", RETRY_SECONDS)
+
+
+def used_bytes(connection: sa.Connection, account_id: int, lock: bool = False) -> int:
+    """What counts towards the account's quota; `lock`: it stays so until the transaction ends."""
+    uploads = sa.select(ACCOUNTS.c.upload_bytes).where(ACCOUNTS.c.id == account_id)
+    uploads = uploads.with_for_update() if lock else uploads
+    fetched = sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.fetched_bytes), 0)).where(
+        JOBS.c.account_id == account_id, sa.not_(JOBS.c.ended)
+    )
+    return int(connection.execute(uploads).scalar_one()) + int(connection.execute(fetched).scalar_one())
+
+
+def fetched_bytes(connection: sa.Connection, job_id: str) -> int:
+    """What is counted for a job's source."""
+    return int(connection.execute(sa.select(JOBS.c.fetched_bytes).where(JOBS.c.id == job_id)).scalar_one())
+
+
+def record_source(connection: sa.Connection, job_id: str, size_bytes: int) -> None:
+    """Count what the job's files really take, once they are fetched."""
+    connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(fetched_bytes=size_bytes))
