@@ -18,11 +18,14 @@ from service.app import create_app
 from service.core import bootstrap, opened
 from service.errors import SettingsError
 from service.inference.device import require_runtime
+from service.private_folder import make_files_private, private_file, private_folder
 from service.scratch import SCRATCH_FOLDER, Scratch
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
 BACKLOG: Final = 1024
+FIRST_SECRETS: Final = ("CLEANPLATE_BOOTSTRAP_KEY", "CLEANPLATE_BOOTSTRAP_AIDGE")  # of the first start; a worker has no use for them
+FIRST_KEY_FILE: Final = "first-account.key"  # within the data folder
 CLOSE_SECONDS: Final = 10  # for responses in progress
 PROGRAM: Final = __name__.removesuffix(".commands.serve")  # what `python -m` runs: in a wheel it is not called `service`
 WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", PROGRAM, "worker", "--beside")  # beside the service: answering comes first
@@ -41,7 +44,8 @@ def serve(no_worker: NoWorker = False) -> None:
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly
-    with _listen(chosen) as listener, Scratch(chosen.data_dir / SCRATCH_FOLDER).opened() as scratch:
+    make_files_private()
+    with _listen(chosen) as listener, Scratch(private_folder(chosen.data_dir) / SCRATCH_FOLDER).opened() as scratch:
         chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
         shared = None if no_worker else scratch.own / "metrics"
         if shared is not None:
@@ -50,7 +54,8 @@ def serve(no_worker: NoWorker = False) -> None:
             _print_address(chosen, bootstrap(core))
             app = create_app(core, shared)
             config = uvicorn.Config(app, log_config=None, access_log=False, backlog=BACKLOG, timeout_graceful_shutdown=CLOSE_SECONDS)
-            with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}, chosen.stop_seconds):
+            variables = dict.fromkeys(FIRST_SECRETS) | {"CLEANPLATE_PORT": str(chosen.port)}
+            with nullcontext() if no_worker else WorkerProcess(WORKER, variables, chosen.stop_seconds):
                 uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -69,6 +74,7 @@ def worker(beside: Beside = False) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    make_files_private()
     if beside:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with opened(chosen) as core:
@@ -94,7 +100,13 @@ def _listen(chosen: Settings) -> socket.socket:
 
 
 def _print_address(chosen: Settings, key: str | None) -> None:
-    if key is not None:
+    """Print where the service listens, and the first account's new key: only on a terminal, as anything else may be a log."""
+    if key is not None and sys.stdout.isatty():
         typer.echo(f"key of the first account, shown this once: {key}")
+    elif key is not None:
+        path = chosen.data_dir / FIRST_KEY_FILE
+        private_file(path)
+        path.write_text(f"{key}\n", encoding="ascii")
+        typer.echo(f"key of the first account: in the file {path}")
     typer.echo(f"listening on http://{chosen.host}:{chosen.port}")
     sys.stdout.flush()
