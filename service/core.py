@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 from service.api.aidge import FACADE as AIDGE
@@ -27,6 +26,7 @@ from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
 from service.pipeline.provenance.signer import Signer
+from service.private_folder import private_folder
 from service.settings import Settings, naming
 
 FACADES: Final[dict[str, Facade]] = {facade.name: facade for facade in (SAVESORA, KIE, KAZE, AIDGE, NATIVE)}
@@ -54,7 +54,7 @@ class Core:
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Build the parts. Raises SettingsError for a setting that cannot be used here."""
-        folder = _folder(settings.data_dir)
+        folder = private_folder(settings.data_dir)
         with naming("fetch_allow"):
             egress = EgressPolicy.parse(settings.fetch_allow)
         with naming("database_url"):
@@ -96,9 +96,10 @@ def opened(settings: Settings) -> Iterator[Core]:
 
 
 def bootstrap(core: Core) -> str | None:
-    """Create the first account, with credits, if there is none yet; return its key, or None if there was an account.
+    """Create the first account, with credits, if there is none yet; return the key that was made for it.
 
-    Several processes may start at once: the account's name is unique, so only one of them creates it, in one transaction.
+    None if there was an account, or if the operator chose its key. Several processes may start at once: the account's name is unique,
+    so only one of them creates it, in one transaction.
     """
     settings = core.settings
     signer: tuple[str, str] | None = None
@@ -112,7 +113,8 @@ def bootstrap(core: Core) -> str | None:
     key = settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else None
     credits = grant(EMPTY, Fund.ONE_TIME, settings.bootstrap_credits, "first start")
     with suppress(ParameterError):
-        return core.accounts.create_with_key(FIRST_ACCOUNT, credits, signer, key)
+        made = core.accounts.create_with_key(FIRST_ACCOUNT, credits, signer, key)
+        return made if key is None else None
     return None
 
 
@@ -132,11 +134,3 @@ def _enter(core: Core, account: Account, entry_for: Callable[[Balance], Entry]) 
         entry = entry_for(ledger.locked_balance(connection, account.id))
         ledger.write(connection, account.id, [entry])
     return entry
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"CLEANPLATE_DATA_DIR: cannot be created: {(error.strerror or 'unknown').lower()}") from None
-    return path

@@ -19,13 +19,14 @@ STOP_SECONDS: Final = 30.0  # beyond the jobs' own time; longer than the worker'
 class WorkerProcess:
     """The worker as a separate process, so that requests never wait for video. Its standard input closes whenever this process ends.
 
-    `job_seconds`: how long the worker lets its jobs finish when asked to stop.
+    variables: set in its environment beside this process's own; None removes one that it need not know.
+    job_seconds: how long the worker lets its jobs finish when asked to stop.
     """
 
-    def __init__(self, command: Sequence[str], variables: Mapping[str, str], job_seconds: float = 0.0) -> None:
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str | None], job_seconds: float = 0.0) -> None:
         self._command = list(command)
         self._stop_seconds = job_seconds + STOP_SECONDS
-        self._environment = os.environ | variables
+        self._environment = {name: value for name, value in {**os.environ, **variables}.items() if value is not None}
         self._stopping = threading.Event()
         self._starting = threading.Lock()  # so that no worker starts while the service stops
         self._process = self._start()

@@ -13,6 +13,7 @@ from service.errors import ParameterError
 from service.jobs import ledger
 from service.jobs.credits import MAX_CREDITS, Fund
 from service.jobs.job import Rights
+from service.private_folder import make_files_private
 from service.source_type import parse_source_type, short_name
 
 accounts = typer.Typer(help="Create, list, ban and delete accounts.", no_args_is_help=True)
@@ -29,6 +30,7 @@ SourceType = Annotated[str | None, typer.Option(help="Default digital source typ
 
 @contextmanager
 def _core() -> Iterator[Core]:
+    make_files_private()
     with opened(settings.read()) as core:
         yield core
 

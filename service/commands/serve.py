@@ -18,10 +18,13 @@ from service.app import create_app
 from service.core import bootstrap, opened
 from service.errors import SettingsError
 from service.inference.device import require_runtime
+from service.private_folder import make_files_private, private_file, private_folder
 from service.scratch import SCRATCH_FOLDER, Scratch, folder_in_memory
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
+FIRST_SECRETS: Final = ("CLEANPLATE_BOOTSTRAP_KEY", "CLEANPLATE_BOOTSTRAP_AIDGE")  # of the first start; a worker has no use for them
+FIRST_KEY_FILE: Final = "first-account.key"  # within the data folder
 PROGRAM: Final = __name__.removesuffix(".commands.serve")  # what `python -m` runs: in a wheel it is not called `service`
 WORKER: Final = ("nice", "-n", "10", sys.executable, "-m", PROGRAM, "worker", "--beside")  # beside the service: answering comes first
 
@@ -40,7 +43,8 @@ def serve(no_worker: NoWorker = False) -> None:
     faulthandler.enable()  # a process that a signal kills says where it was
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly
-    temporary = chosen.data_dir / SCRATCH_FOLDER
+    make_files_private()
+    temporary = private_folder(chosen.data_dir) / SCRATCH_FOLDER
     with _listen(chosen) as listener, Scratch(temporary).opened(), Scratch(folder_in_memory() or temporary).made() as in_memory:
         chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
         shared = None if no_worker else in_memory.own / "metrics"
@@ -49,7 +53,8 @@ def serve(no_worker: NoWorker = False) -> None:
         with opened(chosen) as core:
             _print_address(chosen, bootstrap(core))
             app = create_app(core, shared)
-            with nullcontext() if no_worker else WorkerProcess(WORKER, {"CLEANPLATE_PORT": str(chosen.port)}, chosen.stop_seconds):
+            variables = dict.fromkeys(FIRST_SECRETS) | {"CLEANPLATE_PORT": str(chosen.port)}
+            with nullcontext() if no_worker else WorkerProcess(WORKER, variables, chosen.stop_seconds):
                 server_of(app).run(sockets=[listener])
 
 
@@ -70,6 +75,7 @@ def worker(beside: Beside = False) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    make_files_private()
     if beside:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with opened(chosen) as core:
@@ -95,7 +101,13 @@ def _listen(chosen: Settings) -> socket.socket:
 
 
 def _print_address(chosen: Settings, key: str | None) -> None:
-    if key is not None:
+    """Print where the service listens, and the first account's new key: only on a terminal, as anything else may be a log."""
+    if key is not None and sys.stdout.isatty():
         typer.echo(f"key of the first account, shown this once: {key}")
+    elif key is not None:
+        path = chosen.data_dir / FIRST_KEY_FILE
+        private_file(path)
+        path.write_text(f"{key}\n", encoding="ascii")
+        typer.echo(f"key of the first account: in the file {path}")
     typer.echo(f"listening on http://{chosen.host}:{chosen.port}")
     sys.stdout.flush()

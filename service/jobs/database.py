@@ -17,6 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from service.disk import is_full, naming_full_disks
 from service.errors import SettingsError
+from service.private_folder import private_file
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_SECONDS: Final = 30  # how long to wait for another process's write
@@ -61,6 +62,8 @@ class Database:
             raise SettingsError(f"the database must be a SQLite file or PostgreSQL, not {parsed.get_backend_name()}")
         self.url: str = parsed.render_as_string(hide_password=False)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database:
+            _make_private(parsed.database)
         self._turn = threading.Lock()  # SQLite's busy wait is unfair and coarse; this process's writers queue here instead
         self._reader = _engine(parsed, "DEFERRED") if self.is_sqlite else _engine(parsed, None)
         self._writer = _engine(parsed, "IMMEDIATE") if self.is_sqlite else self._reader
@@ -117,6 +120,14 @@ class Database:
 def now_ms_of(connection: sa.Connection) -> int:
     """The database's clock."""
     return int(connection.execute(sa.select(NOW_MS)).scalar_one())
+
+
+def _make_private(path: str) -> None:
+    """Create the file for this user alone, before SQLite does; the files that SQLite adds get the same rights."""
+    try:
+        private_file(Path(path))
+    except OSError as error:
+        raise SettingsError(f"the database cannot be opened: {(error.strerror or 'unknown').lower()}") from None
 
 
 def now_ms() -> int:

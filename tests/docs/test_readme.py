@@ -25,7 +25,8 @@ RUN_BY = {
     "pip wheel": "tests/docs/test_readme.py::test_the_wheel_is_built_and_installed",
     "pip install": "tests/docs/test_readme.py::test_the_wheel_is_built_and_installed",
     "docker build": "tests/container/test_build.py::test_the_wheel_is_built_and_installed_from_what_the_image_copies",
-    "docker run": "tests/docs/test_readme.py::test_docker_run_serves_and_prints_key_and_address",
+    "docker run": "tests/docs/test_readme.py::test_docker_run_serves_and_tells_key_and_address",
+    "docker exec": "tests/docs/test_readme.py::test_docker_run_serves_and_tells_key_and_address",
     "make demo": "tests/docs/test_readme.py::test_make_demo_cleans_the_sample",
 }
 START_SECONDS = 60.0
@@ -84,13 +85,14 @@ def test_make_demo_cleans_the_sample() -> None:
 
 
 @pytest.mark.slow
-def test_docker_run_serves_and_prints_key_and_address(tmp_path: Path) -> None:
+def test_docker_run_serves_and_tells_key_and_address(tmp_path: Path) -> None:
     """What the container runs, with the image's environment and the options of the README's line, as a process of this machine."""
     image = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))[-1]
     options = _options(_only("docker run"))
     assert options["image"] == _only("docker build")[_only("docker build").index("-t") + 1]
     assert options["-p"].split(":")[-1] == image.last("EXPOSE")
     assert options["-v"].split(":")[1] == image.last("VOLUME")
+    assert options["--name"] == _only("docker exec")[2]
     port = _free_port()
     environment = os.environ | _environment(image, options) | {"CLEANPLATE_PORT": port, "CLEANPLATE_DATA_DIR": str(tmp_path)}
     program, *arguments = [*parse_words(image.last("ENTRYPOINT") or "[]"), *parse_words(image.last("CMD") or "[]")]
@@ -99,7 +101,7 @@ def test_docker_run_serves_and_prints_key_and_address(tmp_path: Path) -> None:
         [sys.executable, "-m", "service", *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
-            key = _promised(server, port)
+            key = _promised(server, {options["-v"].split(":")[1]: str(tmp_path), ":8000": f":{port}"})
             python, *rest = health_command(image.last("HEALTHCHECK") or "")
             assert python == "python"
             check = [sys.executable, *rest]
@@ -116,15 +118,17 @@ def _free_port() -> str:
         return str(server.getsockname()[1])
 
 
-def _promised(server: subprocess.Popen[str], port: str) -> str:
-    """The key, from the two lines that the server prints, which must be those that the README shows."""
+def _promised(server: subprocess.Popen[str], inside_to_here: dict[str, str]) -> str:
+    """The key, from the file that the README reads in the container, named by the lines that the server prints, which it shows too."""
     shown = next(block.text for block in blocks(README) if "listening on" in block.text).splitlines()
     assert server.stdout is not None
     printed = [server.stdout.readline().strip() for _ in shown]
-    key = re.search(r"cp_\S+", printed[0])
-    assert key, printed
-    assert [printed[0].replace(key[0], "cp_..."), printed[1].replace(f":{port}", ":8000")] == shown
-    return key[0]
+    *_, program, path = _only("docker exec")
+    assert (program, shown[0].split()[-1]) == ("cat", path)
+    for inside, here in inside_to_here.items():
+        path, shown = path.replace(inside, here), [line.replace(inside, here) for line in shown]
+    assert printed == shown
+    return Path(path).read_text(encoding="ascii").strip()
 
 
 def _environment(image: Stage, options: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -16,12 +17,13 @@ import httpx
 import pytest
 
 from service.cli import run_command
+from service.commands.serve import FIRST_KEY_FILE
 from tests.conftest import ROOT
 from tests.fixture_host import Host, eventually, host
 from tests.s3_server import s3
 from tests.service_process import JOB_SECONDS, file, running
 
-KEY_LINE = re.compile(r"key of the first account, shown this once: (cp_\S+)")
+KEY_LINE = re.compile(r"key of the first account: in the file (\S+)")
 ADDRESS_LINE = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 VARIABLES = {
     "CLEANPLATE_PORT": "0",
@@ -35,7 +37,7 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Served:
-    """`cleanplate serve`, its first output, and a client with the first account's key, if it was printed."""
+    """`cleanplate serve`, its first output, and a client with the first account's key, if one was made."""
 
     process: subprocess.Popen[str]
     words: list[str]
@@ -67,7 +69,7 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
             while not (words and ADDRESS_LINE.match(words[-1])):
                 words.append(line := process.stdout.readline())
                 assert line, "it ended before it listened"
-            key = next((match[1] for match in map(KEY_LINE.match, words) if match), "")
+            key = next((Path(match[1]).read_text("ascii").strip() for match in map(KEY_LINE.match, words) if match), "")
             address = ADDRESS_LINE.match(words[-1])
             assert address
             with httpx.Client(
@@ -115,13 +117,37 @@ def ended(service: Served, job_id: str) -> dict[str, object]:
     return found
 
 
-def test_the_first_start_prints_a_key_and_the_address(service: Served) -> None:
+def test_the_first_start_tells_where_the_key_is_and_the_address(service: Served, folder: Path) -> None:
     assert len(service.words) == 2
-    assert KEY_LINE.match(service.words[0])
+    assert service.words[0] == f"key of the first account: in the file {folder / FIRST_KEY_FILE}\n"
+    assert "cp_" not in "".join(service.words)
+    paths = [folder, *folder.rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o600}
     account = service.client.get("/v1/account").json()
     assert (account["name"], account["total_credits"]) == ("first", 100)
     assert service.client.get("/healthz").json()["status"] == "ok"
     assert service.client.get("/readyz").json()["status"] == "ready"
+
+
+def test_a_key_is_shown_on_a_terminal_alone_and_the_operators_never(tmp_path: Path) -> None:
+    terminal, end = pty.openpty()
+    environment = os.environ | VARIABLES | {"CLEANPLATE_DATA_DIR": str(tmp_path / "data"), "CLEANPLATE_LOG_LEVEL": "debug"}
+    command = [sys.executable, "-m", "service", "serve", "--no-worker"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=end, stderr=subprocess.PIPE, text=True) as process:
+        os.close(end)
+        with os.fdopen(terminal, encoding="ascii") as lines:
+            assert re.match(r"key of the first account, shown this once: cp_\S+\n", lines.readline())
+            assert ADDRESS_LINE.match(lines.readline())
+        process.terminate()
+        assert "cp_" not in process.communicate(timeout=60)[1]
+    assert not (tmp_path / "data" / FIRST_KEY_FILE).exists()
+    chosen = "chosen by the operator, not made here"
+    with served(tmp_path / "other", "--no-worker", CLEANPLATE_BOOTSTRAP_KEY=chosen) as service:
+        assert len(service.words) == 1
+        assert service.client.get("/v1/account", headers={"Authorization": f"Bearer {chosen}"}).status_code == 200
+    assert chosen not in (tmp_path / "stderr.log").read_text(encoding="utf-8")
+    assert not (tmp_path / "other" / FIRST_KEY_FILE).exists()
 
 
 def test_a_port_in_use_gives_one_error_line(service: Served, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +305,31 @@ def test_xmp_is_kept_from_format_to_format(tmp_path: Path, first: str, second: s
         assert xmp.xmp_packet_of(quiet) == PACKET_WITH_TYPE
         with av.open(quiet) as file:
             assert [stream.type for stream in file.streams] == ["video"]
+
+
+def test_a_long_packet_is_copied_and_not_read(tmp_path: Path) -> None:
+    packet = PACKET_WITH_TYPE + b" " * (xmp.MAX_PACKET_BYTES + xmp.PIECE_BYTES)
+    source = made(tmp_path / "source.mp4")
+    with_packet(source, packet)
+    copy_untouched(source, target := tmp_path / "target.mov")
+    assert target.read_bytes().endswith(packet)
+    (picture := made(tmp_path / "picture.webp")).write_bytes(webp_with(picture.read_bytes(), packet))
+    assert xmp.xmp_packet_of(target) is xmp.xmp_packet_of(picture) is None
+
+
+def test_nested_source_types_are_read_once() -> None:
+    depth = 5_000
+    inside = "<e:DigitalSourceType>x" * (depth - 1) + f"<e:DigitalSourceType>{TRAINED}" + "</e:DigitalSourceType>" * depth
+    started = time.process_time()
+    assert xmp.source_type_of(PACKET.format(inside).encode()) == TRAINED
+    nested = time.process_time() - started
+    assert nested < 1.0
+
+
+def webp_with(webp: bytes, packet: bytes) -> bytes:
+    with Image.open(BytesIO(webp)) as image:
+        image.save(written := BytesIO(), "WEBP", xmp=packet)
+    return written.getvalue()
 
 
 def test_xmp_where_quicktime_stores_it(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from service.errors import InputError, LimitExceeded, NoFrames, NotMedia, NoVideoStream, Truncated, UnsupportedFormat
 from service.pipeline.io.probe import probe
 from service.pipeline.video import Colour, Limits, PixelFormat
-from tests.video.clips import Spec, make_clip
+from tests.video.clips import Spec, make_clip, read_times
+
+DEFAULT_DURATION = bytes.fromhex("23e383")  # Matroska's element
 
 
 def test_a_video_is_described(tmp_path: Path) -> None:
@@ -49,6 +51,83 @@ def test_containers_codecs_and_depths(
     assert (form.chroma_shift_x, form.chroma_shift_y) == shifts
     assert (info.width, info.height) == (spec.width, spec.height)
     assert info.colour.full_range == spec.pixel_format.startswith("yuvj")
+
+
+REORDERED = (("bf", "3"), ("b_strategy", "0"))
+LONG = (*range(20), *range(5000, 5004))  # one picture is shown for 200 s; with it, the file states that the next is decoded then
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "seconds"),
+    [
+        ("clip.mp4", Spec(pts=LONG, options=REORDERED), 200.16),
+        ("clip.mov", Spec(pts=LONG, options=REORDERED), 200.16),
+        ("clip.mkv", Spec(pts=LONG, options=REORDERED), 200.16),
+        ("clip.webm", Spec(pts=LONG, codec="libvpx-vp9"), 200.16),
+        ("clip.mp4", Spec(pts=(0, 1, 2, 5, 6, 11, 40), options=(("bf", "0"),)), 1.64),
+        ("clip.mp4", Spec(pts=(0, 1, 2, 5, 6, 11, 12, 13), options=REORDERED), 0.56),
+        ("clip.mp4", Spec(pts=range(20), options=REORDERED, audio="aac"), 0.8),
+        ("clip.mkv", Spec(pts=range(-20, 5), options=REORDERED), 1.0),
+        ("clip.mp4", Spec(pts=range(-20, 5), options=REORDERED), 0.2),  # an edit list leaves out what lies before zero
+        ("clip.mp4", Spec(pts=(7,)), 0.04),
+    ],
+)
+def test_a_video_is_as_long_as_its_pictures_are_shown(tmp_path: Path, name: str, spec: Spec, seconds: float) -> None:
+    """Two ways: the pictures as decoded, the last one for 1/25 s, and the packets alone."""
+    path = make_clip(tmp_path / name, spec)
+    times = read_times(path)
+    info = probe(path, Limits(duration_seconds=seconds + 0.001))
+    assert info.duration_seconds == pytest.approx(seconds) == pytest.approx(float(times[-1] - times[0]) + 0.04)
+    assert info.frames_estimate == len(times)
+
+
+def test_a_fragmented_video_is_as_long_as_its_pictures_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "fragmented.mp4"
+    remux(make_clip(tmp_path / "clip.mp4", Spec(pts=LONG, options=REORDERED, audio="aac")), path, movflags="frag_keyframe+empty_moov")
+    times = read_times(path)
+    assert probe(path, Limits()).duration_seconds == pytest.approx(float(times[-1] - times[0]) + 0.04)
+
+
+def test_sound_that_goes_on_does_not_make_the_video_longer(tmp_path: Path) -> None:
+    clip, sound, path = (
+        make_clip(tmp_path / "clip.mp4"),
+        make_clip(tmp_path / "sound.mp4", Spec(pts=range(75), audio="aac")),
+        tmp_path / "both.mp4",
+    )
+    remux(clip, path, sound=sound)
+    assert probe(path, Limits(duration_seconds=0.5)).duration_seconds == pytest.approx(0.48)
+
+
+@pytest.mark.parametrize(("name", "box"), [("clip.mp4", b"mvhd"), ("clip.mp4", b"mdhd"), ("clip.mov", b"mdhd")])
+def test_a_duration_that_the_container_invents_does_not_count(tmp_path: Path, name: str, box: bytes) -> None:
+    path = make_clip(tmp_path / name)
+    data = bytearray(path.read_bytes())
+    at = data.index(box) + 20  # after name, version, flags, two dates and the time scale
+    data[at : at + 4] = (10**9).to_bytes(4, "big")
+    path.write_bytes(data)
+    assert probe(path, Limits(duration_seconds=0.5)).duration_seconds == pytest.approx(0.48)
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.webm"])
+def test_pictures_without_stated_durations(tmp_path: Path, name: str) -> None:
+    path = make_clip(tmp_path / name, Spec(codec="libvpx-vp9"))
+    data = path.read_bytes()
+    at = data.index(DEFAULT_DURATION + b"\x84")
+    path.write_bytes(data[:at] + b"\xec\x86" + data[at + 2 :])  # a void of the same size
+    assert probe(path, Limits()).duration_seconds == pytest.approx(0.48)
+
+
+def remux(source: Path, target: Path, sound: Path | None = None, **options: str) -> None:
+    """Copy the packets of a clip, or its pictures and the sound of another one."""
+    with av.open(str(source)) as first, av.open(str(sound or source)) as second, av.open(str(target), "w", options=options) as written:
+        streams = [*first.streams.video, *second.streams.audio]
+        copies = [written.add_stream_from_template(stream) for stream in streams]
+        for stream, copy in zip(streams, copies, strict=True):
+            stream.container.seek(0)
+            for packet in stream.container.demux(stream):
+                if packet.size:
+                    packet.stream = copy
+                    written.mux(packet)
 
 
 def test_the_bytes_decide_not_the_name(tmp_path: Path) -> None:

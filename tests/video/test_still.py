@@ -104,6 +104,43 @@ def test_jpeg_keeps_tables_sampling_and_metadata(tmp_path: Path, quality: int, s
     assert target.stat().st_size < 1.1 * source.stat().st_size
 
 
+def test_all_metadata_of_a_jpeg_is_copied_unread(tmp_path: Path) -> None:
+    """However much it is: Exif in many pieces, an XMP packet that continues, what Photoshop adds, comments."""
+    source, target = tmp_path / "source.jpg", tmp_path / "target.jpg"
+    picture().save(source)
+    pieces = [
+        *((0xE1, b"Exif\0\0" + bytes([index]) * 60_000) for index in range(100)),
+        *((0xE1, f"http://ns.adobe.com/{name}/\0".encode() + bytes(60_000)) for name in ("xap/1.0", "xmp/extension")),
+        (0xED, b"Photoshop 3.0\0" + bytes(60_000)),
+        *((0xFE, f"comment {index}".encode()) for index in range(12_000)),
+    ]
+    metadata = b"".join(b"\xff" + bytes([marker]) + (len(content) + 2).to_bytes(2, "big") + content for marker, content in pieces)
+    data = source.read_bytes()
+    source.write_bytes(data[:2] + metadata + data[2:])
+    rewrite(source, target)
+    assert metadata in target.read_bytes()
+    with Image.open(target) as after:
+        assert after.size == (49, 37)
+
+
+def test_a_jpeg_whose_metadata_reaches_beyond_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "source.jpg"
+    picture().save(path, exif=b"Exif\0\0" + bytes(100))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"Exif") - 2
+    data[at : at + 2] = b"\xff\xff"
+    path.write_bytes(data)
+    with pytest.raises(Truncated):
+        probe(path, LIMITS)
+
+
+def test_metadata_that_a_jpeg_cannot_hold_is_not_dropped_silently(tmp_path: Path) -> None:
+    source = tmp_path / "source.png"
+    picture().save(source, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0" + bytes(70_000))
+    with pytest.raises(RequestError, match="metadata"):
+        rewrite(source, tmp_path / "target.jpg")
+
+
 def test_grey_jpeg_stays_grey(tmp_path: Path) -> None:
     source, target = tmp_path / "source.jpg", tmp_path / "target.jpg"
     picture("L").save(source)
@@ -158,6 +195,19 @@ def test_an_image_that_ends_early(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(Truncated):
             probe(path, LIMITS)
+
+
+@pytest.mark.parametrize(("bits", "name", "size"), [(8, b"IDAT", 2**31 - 1), (16, b"IDAT", 2**32 - 1), (16, b"IEND", 10**5)])
+def test_a_png_chunk_of_false_length_is_the_files_fault(tmp_path: Path, bits: int, name: bytes, size: int) -> None:
+    """Not the decoder's, which would reserve so much memory, fail and be tried again."""
+    path = tmp_path / "source.png"
+    cv2.imwrite(str(path), np.zeros((37, 49, 3), np.uint8 if bits == 8 else np.uint16))
+    data = bytearray(path.read_bytes())
+    at = data.index(name) - 4
+    data[at : at + 4] = size.to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(Truncated):
+        probe(path, LIMITS)
 
 
 def test_images_that_are_refused(tmp_path: Path) -> None:

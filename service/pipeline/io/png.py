@@ -1,5 +1,6 @@
 """PNG features that Pillow lacks: 16 bits per sample in colour, and copying all chunks of metadata."""
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -9,13 +10,36 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import EncodeFailed, Truncated
+from service.errors import EncodeFailed, Truncated, UnsupportedFormat
 from service.pipeline.io.hdr import HDR_PNG_CHUNKS
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DEPTH_OFFSET = 24  # byte of the bit depth, after signature, chunk header, width and height
+MAX_CHUNKS = 100_000  # read one by one; a picture of 200 MiB that was written in pieces of 8 KiB has a quarter of that
 XMP_KEYWORD = "XML:com.adobe.xmp"  # names the text chunk that holds XMP
 METADATA_CHUNKS = (b"iCCP", b"sRGB", b"gAMA", b"cHRM", *HDR_PNG_CHUNKS, b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME")
+
+
+def check_lengths(path: Path) -> None:
+    """Raise Truncated for a chunk that reaches beyond the end of the file: decoders reserve as much memory as it states.
+
+    Raises UnsupportedFormat for more than MAX_CHUNKS.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        at = len(SIGNATURE)
+        for _ in range(MAX_CHUNKS):
+            file.seek(at)
+            head = file.read(8)
+            if len(head) < 8:
+                return
+            size, name = struct.unpack(">I4s", head)
+            at += 12 + size
+            if at > end:
+                raise Truncated("the image ends early, or a part of it is damaged")
+            if name == b"IEND":
+                return
+    raise UnsupportedFormat(f"images of more than {MAX_CHUNKS} chunks are not supported")
 
 
 def is_16_bit(path: Path) -> bool:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
 from service.media import container_of
 from service.pipeline.io import still
-from service.pipeline.io.container import main_video_stream, open_source, read_error
+from service.pipeline.io.container import DEMUXERS, main_video_stream, open_source, read_error
 from service.pipeline.io.hdr import read_colour_tags
 from service.pipeline.io.pixels import pixel_format_of
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
@@ -65,14 +65,13 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
     with closing(open_source(path, container)) as source:
         stream = main_video_stream(source)
         _check_size(stream.codec_context.width, stream.codec_context.height, limits)
-        _check_duration((source.duration or 0) / av.time_base, limits)
-        totals = _scan_packets(source, stream, limits)
+        span = _scan_packets(source, stream, container, limits)
     with closing(open_source(path, container)) as source:
         stream = main_video_stream(source)
         frame = _first_frame(source, stream)
         _check_size(frame.width, frame.height, limits)
-        fps = _frame_rate(stream, totals)
-        seconds = totals.seconds or float(totals.packets / fps)
+        fps = _frame_rate(stream, span)
+        seconds = span.seconds or float(span.packets / fps)
         return VideoInfo(
             width=frame.width,
             height=frame.height,
@@ -82,54 +81,85 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             time_base=stream.time_base or Fraction(1, 1000),
             fps=fps,
             duration_seconds=seconds,
-            frames_estimate=totals.packets,
+            frames_estimate=span.packets,
             codec=stream.codec_context.codec.canonical_name,
             container=container,
             file_bytes=path.stat().st_size,
-            video_bit_rate=round(8 * totals.bytes / seconds),
+            video_bit_rate=round(8 * span.bytes / seconds),
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             display_matrix=_display_matrix(frame),
         )
 
 
 @dataclass
-class _StreamTotals:
-    """Count, size and time span of the packets of the main stream."""
+class _Span:
+    """When the pictures or sounds of one stream are presented, from its packets in any order; ticks of its time base.
 
+    MP4 and MOV state how long until the next packet is *decoded*, which for reordered pictures says nothing about how long one is
+    shown. Only the sum is right: so the last picture lasts as long as all of them less the time until it appears.
+    """
+
+    time_base: Fraction
+    sums_durations: bool
     packets: int = 0
     bytes: int = 0
-    first_seconds: Fraction | None = None
-    end_seconds: Fraction = Fraction(0)
+    first: int | None = None
+    last: int = 0
+    last_duration: int = 0
+    durations: int = 0
 
     def add(self, packet: "av.Packet[Stream]") -> None:
         self.packets += 1
         self.bytes += packet.size
-        start, end = _packet_span(packet)
-        self.first_seconds = start if self.first_seconds is None else min(self.first_seconds, start)
-        self.end_seconds = max(self.end_seconds, end)
+        start = packet.pts if packet.pts is not None else packet.dts
+        if start is None:
+            return
+        duration = max(0, packet.duration or 0)
+        self.durations += duration
+        if self.first is None or start >= self.last:
+            self.last, self.last_duration = start, duration
+        self.first = start if self.first is None else min(self.first, start)
 
     @property
     def seconds(self) -> float:
-        return float(self.end_seconds - (self.first_seconds or 0))
+        return float(self._length * self.time_base)
+
+    @property
+    def end_seconds(self) -> float:
+        """When the last one has been presented."""
+        return float(((self.first or 0) + self._length) * self.time_base)
+
+    @property
+    def _length(self) -> int:
+        until_last = self.last - (self.first or 0)
+        if self.sums_durations and self.durations > until_last:
+            return self.durations
+        usual = until_last // max(1, self.packets - 1)
+        last = self.last_duration or usual
+        return until_last + (min(last, usual) if self.sums_durations else last)
 
 
-def _scan_packets(source: InputContainer, stream: VideoStream, limits: Limits) -> _StreamTotals:
-    """Add up every packet of the main stream. Raises Truncated, NoFrames or TooLong."""
-    totals = _StreamTotals()
-    last_end = Fraction(0)
+def _scan_packets(source: InputContainer, stream: VideoStream, container: str, limits: Limits) -> _Span:
+    """The span of the main stream. Raises Truncated, NoFrames or TooLong."""
+    spans: dict[int, _Span] = {}
     for packet in _data_packets(source):
-        if packet.stream_index == stream.index:
-            totals.add(packet)
-            _check_duration(totals.seconds, limits)
-        if packet.stream.type in ("video", "audio"):
-            last_end = max(last_end, _packet_span(packet)[1])
-    announced = (source.duration or 0) / av.time_base
-    missing = announced + (source.start_time or 0) / av.time_base - float(last_end)
-    if announced and missing > max(MISSING_SECONDS, MISSING_SHARE * announced):
-        raise Truncated(f"the file ends after {float(last_end):.1f} of its {announced:.1f} s")
-    if totals.packets == 0:
+        if packet.stream.type not in ("video", "audio") or packet.is_discard:  # an edit list leaves it out
+            continue
+        span = spans.setdefault(packet.stream_index, _Span(packet.time_base, sums_durations=DEMUXERS[container] == "mov"))
+        span.add(packet)
+    if stream.index not in spans:
         raise NoFrames("the video has no frames")
-    return totals
+    _check_complete(source, max(span.end_seconds for span in spans.values()))
+    _check_duration(spans[stream.index].seconds, limits)
+    return spans[stream.index]
+
+
+def _check_complete(source: InputContainer, end_seconds: float) -> None:
+    """Raise Truncated if the file announces much more than it holds."""
+    announced = (source.duration or 0) / av.time_base
+    missing = announced + (source.start_time or 0) / av.time_base - end_seconds
+    if announced and missing > max(MISSING_SECONDS, MISSING_SHARE * announced):
+        raise Truncated(f"the file ends after {end_seconds:.1f} of its {announced:.1f} s")
 
 
 def _data_packets(source: InputContainer) -> Iterator["av.Packet[Stream]"]:
@@ -142,14 +172,6 @@ def _data_packets(source: InputContainer) -> Iterator["av.Packet[Stream]"]:
                 yield packet
     except av.FFmpegError as error:
         raise read_error(error, "the file ends early, or its index is broken") from error
-
-
-def _packet_span(packet: "av.Packet[Stream]") -> tuple[Fraction, Fraction]:
-    """Start and end of a packet in seconds; both 0 if it has no time stamp."""
-    start = packet.pts if packet.pts is not None else packet.dts
-    if start is None:
-        return Fraction(0), Fraction(0)
-    return start * packet.time_base, (start + (packet.duration or 0)) * packet.time_base
 
 
 def _first_frame(source: InputContainer, stream: VideoStream) -> av.VideoFrame:
@@ -169,12 +191,12 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
     return tuple(memoryview(side_data[SideDataType.DISPLAYMATRIX]).cast("i"))
 
 
-def _frame_rate(stream: VideoStream, totals: _StreamTotals) -> Fraction:
+def _frame_rate(stream: VideoStream, span: _Span) -> Fraction:
     for rate in (stream.average_rate, stream.guessed_rate):
         if rate and 0 < rate <= MAX_FRAMES_PER_SECOND:
             return rate
-    if totals.seconds > 0:
-        return max(Fraction(1, 1000), Fraction(totals.packets / totals.seconds).limit_denominator(1001))
+    if span.seconds > 0:
+        return max(Fraction(1, 1000), Fraction(span.packets / span.seconds).limit_denominator(1001))
     return Fraction(25)
 
 

@@ -85,5 +85,5 @@ def _read_samples(path: Path) -> NDArray[Any]:
     """The samples with alpha, (h, w, channels) uint8, or uint16 from a 16-bit PNG; `probe` has already checked the file."""
     if png.is_16_bit(path):
         return png.read_16_bit(path)
-    with Image.open(path, formats=[still.format_of(path)]) as image:
+    with still.open_image(path) as image:
         return np.asarray(image.convert("RGBA"))

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
 from service.media import JPEG, PNG
-from service.pipeline.io import png
+from service.pipeline.io import jpeg, png
 from service.pipeline.picture.colour import Planes
 from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 
@@ -25,6 +25,7 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # b
 CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp"}  # FFmpeg's names
 GREY_MODES = ("1", "L", "LA", "I;16")
 SUPPORTED_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
+METADATA_COPIERS = {"PNG": png.with_metadata_of, "JPEG": jpeg.with_metadata_of}
 RGB_FULL_RANGE = Colour(full_range=True, matrix=0, primaries=1, transfer=13)  # sRGB
 
 
@@ -33,8 +34,10 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
 
     Raises Truncated, UnsupportedFormat or TooManyPixels.
     """
-    with _open_image(path) as image:
-        if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's JPEG with more pictures behind the first
+    if format_of(path) == "PNG":
+        png.check_lengths(path)
+    with open_image(path) as image:
+        if getattr(image, "is_animated", False):
             raise UnsupportedFormat("animated images are not supported")
         if image.mode not in SUPPORTED_MODES:
             raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported")
@@ -65,7 +68,7 @@ def read(path: Path) -> Planes:
     if png.is_16_bit(path):
         rgb: NDArray[Any] = np.broadcast_to(stored := png.read_16_bit(path)[..., :3], (*stored.shape[:2], 3))
     else:
-        with _open_image(path) as image:
+        with open_image(path) as image:
             rgb = np.asarray(image.convert("RGBA").convert("RGB") if image.mode in ("P", "PA") else image.convert("RGB"))
     return rgb[..., 1], rgb[..., 2], rgb[..., 0]
 
@@ -86,23 +89,41 @@ def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> No
             raise RequestError("a 16-bit image can only be written as .png")
         path.write_bytes(png.with_metadata_of(png.encode_16_bit(rgb, png.read_16_bit(source_path)), source_path.read_bytes()))
         return
-    with _open_image(source_path) as source:
+    source_format = format_of(source_path)
+    with open_image(source_path) as source:
         picture = _in_mode_of(source, rgb)
         if target_format == "JPEG" and "A" in picture.getbands():
             raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
         encoded = BytesIO()
         picture.save(encoded, target_format, **_encoder_options(source, source_path, target_format))
     data = encoded.getvalue()
-    if format_of(source_path) == target_format == "PNG":
-        data = png.with_metadata_of(data, source_path.read_bytes())
+    if source_format == target_format and source_format in METADATA_COPIERS:
+        data = METADATA_COPIERS[source_format](data, source_path.read_bytes())
     path.write_bytes(data)
 
 
 def xmp_of(path: Path) -> bytes | None:
     """The image's XMP packet; None if it has none."""
-    with _open_image(path) as image:
+    if format_of(path) == "JPEG":
+        return jpeg.metadata_of(path.read_bytes()).get("xmp")
+    with open_image(path) as image:
         packet = image.info.get("xmp")
     return packet.encode() if isinstance(packet, str) else packet
+
+
+def orientation_of(path: Path) -> int:
+    """The EXIF orientation, 1 to 8; 1 if there is none, or if the metadata is damaged."""
+    try:
+        if format_of(path) == "JPEG":
+            exif = Image.Exif()
+            exif.load(jpeg.metadata_of(path.read_bytes()).get("exif", b""))
+        else:
+            with open_image(path) as image:
+                exif = image.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation)
+    except (OSError, SyntaxError, ValueError, struct.error, Truncated):
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def format_of(path: Path) -> str:
@@ -120,10 +141,14 @@ def suffixes_of(path: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _open_image(path: Path) -> Iterator[Image.Image]:
-    """The open image. Every error in its bytes is raised as Truncated, absurd dimensions as TooManyPixels."""
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """The open image, a JPEG without its metadata, which Pillow would read and join piece by piece.
+
+    Every error in its bytes is raised as Truncated, absurd dimensions as TooManyPixels.
+    """
+    file_format = format_of(path)
     try:
-        with Image.open(path, formats=[format_of(path)]) as image:
+        with Image.open(jpeg.bare(path.read_bytes()) if file_format == "JPEG" else path, formats=[file_format]) as image:
             yield image
     except Image.DecompressionBombError:
         raise TooManyPixels("the picture has absurd dimensions") from None
@@ -145,7 +170,13 @@ def _encoder_options(source: Image.Image, source_path: Path, target_format: str)
     """Options for Pillow's encoder that keep the source's quality and metadata."""
     source_format = format_of(source_path)
     same_format = source_format == target_format
-    kept = {key: source.info[key] for key in ("exif", "icc_profile", "xmp", "comment") if key in source.info}
+    if same_format and source_format == "JPEG":
+        assert isinstance(source, JpegImagePlugin.JpegImageFile)
+        progressive = bool(source.info.get("progressive"))
+        sampling = JpegImagePlugin.get_sampling(source)
+        return {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
+    stated = jpeg.metadata_of(source_path.read_bytes()) if source_format == "JPEG" else source.info
+    kept = {key: stated[key] for key in ("exif", "icc_profile", "xmp", "comment") if key in stated}
     if target_format == "PNG":
         return (
             {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept} | _png_text_options(kept.get("xmp"))
@@ -153,12 +184,9 @@ def _encoder_options(source: Image.Image, source_path: Path, target_format: str)
     if target_format == "WEBP":
         lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
         return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
-    if not same_format:
-        return kept | {"quality": 95, "subsampling": 0}
-    assert isinstance(source, JpegImagePlugin.JpegImageFile)
-    progressive = bool(source.info.get("progressive"))
-    sampling = JpegImagePlugin.get_sampling(source)
-    return kept | {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
+    if any(len(kept.get(key, b"")) > jpeg.MAX_SEGMENT_BYTES for key in ("exif", "xmp")):
+        raise RequestError("a .jpg file cannot hold so much metadata; choose .png or .webp")
+    return kept | {"quality": 95, "subsampling": 0}
 
 
 def _png_text_options(xmp: bytes | None) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """A small picture of a file for lists and players: its first frame as displayed."""
 
-import struct
 from pathlib import Path
 from typing import Final
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from service.errors import DecodeFailed
 from service.pipeline.io import still
@@ -71,10 +70,4 @@ def _exif_orientation(path: Path, limits: Limits) -> int:
 
 
 def _read_orientation_in_child(channel: Channel, request: Message) -> None:
-    path = Path(request["path"])
-    try:
-        with Image.open(path, formats=[still.format_of(path)]) as image:
-            orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except (OSError, SyntaxError, ValueError, struct.error):  # the picture is fine, its metadata is damaged
-        orientation = None
-    channel.send(orientation=orientation if isinstance(orientation, int) else 1)
+    channel.send(orientation=still.orientation_of(Path(request["path"])))

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 from xml.etree import ElementTree
@@ -13,29 +14,42 @@ from service.source_type import known_source_type
 
 MOVIE_SUFFIXES: Final = (".mp4", ".m4v", ".mov")
 XMP_UUID: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # type of the box, from the XMP specification
-MAX_PACKET_BYTES: Final = 2**20
+MAX_PACKET_BYTES: Final = 2**20  # of a packet that is read for the source type; the specification writes 2 to 64 kB
+MAX_TEXTS: Final = 10  # that are joined to a value; deeply nested ones would be joined again and again
+PIECE_BYTES: Final = 2**20
 MAX_BOXES: Final = 10_000
 SOURCE_TYPE: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 RESOURCE: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 
 
 def xmp_packet_of(path: Path) -> bytes | None:
-    """The XMP packet of an image, MP4 or MOV; None if there is none, if it is too long, or in any other container."""
+    """The XMP packet of an image, MP4 or MOV; None if there is none, if it is too long to be read, or in any other container."""
     container = container_of(path)
     if container == "image":
-        return still.xmp_of(path)
+        packet = still.xmp_of(path)
+        return packet if packet and len(packet) <= MAX_PACKET_BYTES else None
     if container not in ("mp4", "mov"):
         return None
     with path.open("rb") as file:
-        return _find_packet_in_movie(file, path.stat().st_size)
+        start, stop = _find_packet_in_movie(file, path.stat().st_size) or (0, 0)
+        return _read(file, start, stop - start) if 0 < stop - start <= MAX_PACKET_BYTES else None
 
 
 def copy_xmp_packet(source: Path, target: Path) -> None:
-    """Append the source's packet to a finished MP4 or MOV, as a box at its end, which moves nothing. Other targets are not changed."""
-    if target.suffix.lower() not in MOVIE_SUFFIXES or (packet := xmp_packet_of(source)) is None:
+    """Append the source's packet, unread, to a finished MP4 or MOV, as a box at its end, which moves nothing.
+
+    Other targets are not changed.
+    """
+    if target.suffix.lower() not in MOVIE_SUFFIXES or container_of(source) not in ("mp4", "mov"):
         return
-    with target.open("ab") as file:
-        file.write(struct.pack(">I4s", 8 + len(XMP_UUID) + len(packet), b"uuid") + XMP_UUID + packet)
+    with source.open("rb") as packet, target.open("ab") as file:
+        start, stop = _find_packet_in_movie(packet, source.stat().st_size) or (0, 0)
+        size = 8 + len(XMP_UUID) + stop - start
+        if start == stop or size >= 2**32:
+            return
+        file.write(struct.pack(">I4s", size, b"uuid") + XMP_UUID)
+        for at in range(start, stop, PIECE_BYTES):
+            file.write(_read(packet, at, min(PIECE_BYTES, stop - at)))
 
 
 def source_type_of(packet: bytes) -> str | None:
@@ -55,16 +69,19 @@ def _source_types(element: ElementTree.Element) -> Iterator[str]:
     if SOURCE_TYPE in element.attrib:
         yield element.attrib[SOURCE_TYPE]
     if element.tag == SOURCE_TYPE:
-        yield element.attrib.get(RESOURCE) or "".join(element.itertext())
+        yield element.attrib.get(RESOURCE) or "".join(islice(element.itertext(), MAX_TEXTS))
 
 
-def _find_packet_in_movie(file: BinaryIO, end: int) -> bytes | None:
-    """The packet in a `uuid` box of the file or, as QuickTime writes it, in `moov/udta/XMP_`. end: size of the file in bytes."""
+def _find_packet_in_movie(file: BinaryIO, end: int) -> tuple[int, int] | None:
+    """Start and end of the packet: in a `uuid` box of the file or, as QuickTime writes it, in `moov/udta/XMP_`.
+
+    end: size of the file in bytes.
+    """
     for name, start, stop in _boxes(file, 0, end):
         if name == b"uuid" and _read(file, start, len(XMP_UUID)) == XMP_UUID:
-            return _read_packet(file, start + len(XMP_UUID), stop)
+            return start + len(XMP_UUID), stop
         if name == b"moov" and (found := _find_box(file, start, stop, b"udta", b"XMP_")) is not None:
-            return _read_packet(file, *found)
+            return found
     return None
 
 
@@ -94,10 +111,6 @@ def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, 
             return
         yield name, start + header_bytes, start + size
         start += size
-
-
-def _read_packet(file: BinaryIO, start: int, stop: int) -> bytes | None:
-    return _read(file, start, stop - start) if 0 < stop - start <= MAX_PACKET_BYTES else None
 
 
 def _read(file: BinaryIO, at: int, size_bytes: int) -> bytes:

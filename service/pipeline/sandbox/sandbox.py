@@ -25,6 +25,12 @@ Task = Callable[["Channel", Message], None]
 MAX_MESSAGE_BYTES = 2**20  # the largest real message describes a video in less than 2 kB
 CHILD_MAIN = f"from {__name__} import run_task; run_task()"
 THREADS = max(1, min(8, os.cpu_count() or 1))  # of a decoder or encoder; each takes address space, which is limited
+INHERITED = (  # all that a child gets of its parent's environment: no settings, credentials, tokens or addresses of proxies
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE"),
+    *("LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME"),
+    *("PYTHONHOME", "PYTHONUTF8", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONNOUSERSITE", "PYTHONUSERBASE"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),  # for the authority that dates signatures
+)
 CHILD_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # unused threads would only reserve memory
     "OPENBLAS_NUM_THREADS": "1",
@@ -158,10 +164,13 @@ class Child:
 
 
 def _child_environment() -> dict[str, str]:
-    """This process's environment and import path. Empty parts of LD_LIBRARY_PATH are dropped: they mean the current folder."""
-    inherited = dict(os.environ)
-    if "LD_LIBRARY_PATH" in inherited:  # importing OpenCV appends an empty part
-        inherited["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, inherited["LD_LIBRARY_PATH"].split(os.pathsep)))
+    """What a child needs of this process's environment, and its import path.
+
+    Empty parts of LD_LIBRARY_PATH are dropped: they mean the current folder, and importing OpenCV appends one.
+    """
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    if libraries := list(filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))):
+        inherited["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
     return inherited | CHILD_ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
