@@ -15,6 +15,7 @@ Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 CODECS = {"h264": "libx264", "h265": "libx265"}
+PICTURE_QUALITY = (60, 95)  # of JPEG and WebP, as platforms and phones use them
 X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # a single thread, so that equal frames give equal bytes
 
 
@@ -56,6 +57,25 @@ def recompressed(frames: Frames, rng: np.random.Generator, rescaled_share: float
     if rng.random() < 0.12 and has_codec("h265"):
         return compressed(frames, random_crf(rng) + 2, "ultrafast", "h265")
     return compressed(frames, random_crf(rng), "superfast" if rng.random() < 0.7 else "veryfast")
+
+
+def as_picture(frame: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Compress a (H, W, 3) RGB picture as JPEG or WebP of quality 60 to 95; some are scaled and compressed once more."""
+    if rng.random() < 0.2:
+        frame = rescaled(_coded(frame, rng)[None], rng.uniform(0.5, 0.95))[0]
+    return _coded(frame, rng)
+
+
+def _coded(frame: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    quality = int(rng.integers(PICTURE_QUALITY[0], PICTURE_QUALITY[1] + 1))
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if rng.random() < 0.75 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    suffix, options = (
+        (".webp", [cv2.IMWRITE_WEBP_QUALITY, quality])
+        if rng.random() < 0.25
+        else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])
+    )
+    _, code = cv2.imencode(suffix, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
+    return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def rescaled(frames: Frames, scale: float) -> Frames:

@@ -4,7 +4,7 @@ Clips are read with decord, or with PyAV where decord's FFmpeg is too old. A vir
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.camera import Camera, filmed
 
-LONG_SIDE_PIXELS = 1280  # larger clips are scaled down to this before they are cached
+LONG_SIDE_PIXELS = 1920  # larger clips are scaled down to this before they are cached
 FRAMES_PER_CLIP = 96
 
 CLIP_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi"}
@@ -25,10 +25,29 @@ Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 
 @dataclass(frozen=True)
 class Clip:
-    """Consecutive clean frames: (T, H, W, 3) uint8 RGB, memory-mapped."""
+    """Consecutive clean frames: (T, H, W, 3) uint8 RGB, memory-mapped. `scale`: by which every window is resized when it is cut."""
 
     name: str
     frames: Frames = field(repr=False)
+    scale: float = 1.0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels, scaled."""
+        height, width = self.frames.shape[1:3]
+        return round(height * self.scale), round(width * self.scale)
+
+    @property
+    def is_photo(self) -> bool:
+        return len(self.frames) == 1
+
+    def at_lines(self, lines: int) -> "Clip":
+        """The clip with `lines` pixels along its short side. A photo is scaled at once."""
+        scale = lines / min(self.frames.shape[1:3])
+        if not self.is_photo:
+            return replace(self, scale=scale)
+        height, width = (round(extent * scale) for extent in self.frames.shape[1:3])
+        return Clip(self.name, _resized(self.frames[0], height, width)[None])
 
 
 def load(folder: Path, cache: Path) -> tuple[Clip, ...]:
@@ -101,7 +120,18 @@ class Window:
 
 def cut(clip: Clip, window: Window, camera: Camera) -> Frames:
     """Cut the window (T, height, width, 3) from the clip; a photo is filmed by the camera."""
-    if len(clip.frames) == 1:
+    if clip.is_photo:
         return filmed(clip.frames[0], camera, window.indices, (window.top, window.left, window.height, window.width))
-    rows, columns = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
-    return np.stack([clip.frames[i, rows, columns] for i in window.indices])
+    rows, columns = (_native(*span, clip.scale) for span in ((window.top, window.height), (window.left, window.width)))
+    pictures = [clip.frames[i, rows, columns] for i in window.indices]
+    return np.stack(pictures if clip.scale == 1 else [_resized(picture, window.height, window.width) for picture in pictures])
+
+
+def _native(start: int, length: int, scale: float) -> slice:
+    """The rows or columns of the unscaled picture that make up a span of the scaled one."""
+    return slice(int(start / scale), max(int(start / scale) + 1, round((start + length) / scale)))
+
+
+def _resized(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    smaller = height < rgb.shape[0]
+    return cv2.resize(np.ascontiguousarray(rgb), (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

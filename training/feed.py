@@ -52,8 +52,8 @@ def batches(
         batch_sampler=[range(first, first + config.batch) for first in firsts],  # type: ignore[arg-type]
         collate_fn=collated,
         num_workers=config.workers,
-        multiprocessing_context=_worker_context() if config.workers else None,
-        worker_init_fn=_init_worker,
+        multiprocessing_context=worker_context() if config.workers else None,
+        worker_init_fn=init_worker,
         pin_memory=torch.cuda.is_available(),
     )
 
@@ -71,14 +71,14 @@ def _path_of(frames: Frames) -> str | None:
     return path if np.load(path, mmap_mode="r").shape == frames.shape else None
 
 
-def _worker_context() -> Any:
+def worker_context() -> Any:
     """Start workers from a fork server, which has the imports done and no threads: forking this process could deadlock."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["training.networks"])  # spares each worker the imports
     return context
 
 
-def _init_worker(_worker: int) -> None:
+def init_worker(_worker: int) -> None:
     """Use one thread, and flush denormals as the training process does, for equal numbers."""
     cv2.setNumThreads(1)
     torch.set_flush_denormal(True)

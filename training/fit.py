@@ -7,6 +7,7 @@ uninterrupted one. With several devices, each takes its own samples of a step, a
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from lightning.fabric import Fabric
@@ -20,6 +21,7 @@ from training.feed import batches
 from training.journal import Journal
 from training.mistakes import mistakes
 from training.samples import Source
+from training.store import StoredSamples
 from training.task import Task
 from training.validation import Validation
 from training.vocabulary import training_vocabulary
@@ -56,7 +58,8 @@ def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:
     run.average.to(fabric.device)
     validation = Validation(task, sources.validation, config.validation_samples)
     first_step = config.steps if run.ended and config.minutes else run.step  # a run ended by the clock is not continued
-    feed = batches(task.sample, sources.training, config, first_step, fabric.global_rank, fabric.world_size)
+    sample = StoredSamples(Path(config.store), task.name, config.seed) if config.store else task.sample
+    feed = batches(sample, sources.training, config, first_step, fabric.global_rank, fabric.world_size)
     with Journal(config.folder, run.step, config.log_every_steps) if fabric.is_global_zero else nullcontext() as journal:
         for batch in feed:
             rate = learning_rate(run.step, config, _progress(run.step, config, started, fabric))

@@ -104,8 +104,8 @@ def _cut_to(other: Clip, clean: Frames, text: Array, window: Window, rng: Rng) -
     if not after_cut.any():
         return clean, text
     indices = tuple(min(i, len(other.frames) - 1) if len(other.frames) > 1 else i for i in np.array(window.indices)[after_cut])
-    height, width = (min(side, extent) for side, extent in zip((window.height, window.width), other.frames.shape[1:3], strict=True))
-    top, left = (int(rng.integers(0, extent - side + 1)) for side, extent in zip((height, width), other.frames.shape[1:3], strict=True))
+    height, width = (min(side, extent) for side, extent in zip((window.height, window.width), other.size, strict=True))
+    top, left = (int(rng.integers(0, extent - side + 1)) for side, extent in zip((height, width), other.size, strict=True))
     pictures = cut(other, Window(indices, top, left, height, width), camera.random_camera(rng))
     if (height, width) != (window.height, window.width):
         pictures = np.stack([cv2.resize(p, (window.width, window.height), interpolation=cv2.INTER_LINEAR) for p in pictures])

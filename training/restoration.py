@@ -3,7 +3,7 @@
 Sample i is a function of (seed, i) alone, as in `samples.py`. References are chosen as in the service.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from models import references
 from models.references import Reference
 from training import augment, rendering, watermarks
 from training.rendering import Rendered
-from training.samples import Sample, inner, sample_interval, square
+from training.samples import Sample, as_published, inner, sample_interval, square
 from training.scenes import VISIBLE, Scene, Source, window_on
 
 Array = NDArray[np.float32]
@@ -54,7 +54,7 @@ def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
     chosen = references.choose(target, _dilated(hole, 5), candidates, _hidden_pixels(rendered, frames, window))
     used = sorted({target, *(r.frame for r in chosen)})
     positions = [frames.index(i) for i in used]
-    marked = dict(zip(used, augment.recompressed(rendered.marked[positions], rng), strict=True))
+    marked = dict(zip(used, as_published(scene, replace(rendered, marked=rendered.marked[positions]), rng).marked, strict=True))
     mark_models = dict(zip(used, _mark_models(scene, used, interval, (top, left), rendered, positions, rng), strict=True))
     rows = [_row(r, marked, mark_models, rendered.clean[frames.index(r.frame)], window) for r in (Reference(target, 0, 0), *chosen)]
     arrays = [square(np.stack([row[key] for row in rows]), size) for key in rows[0]] + [square(hole[None].astype(np.float32), size)]

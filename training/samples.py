@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import preprocess
+from service.pipeline.locate.segment import STILL_SECOND_SCALE
 from training import augment, rendering, scenes
 from training.detection import detected_probability
 from training.patches import Patch
@@ -20,6 +21,9 @@ Array = NDArray[np.float32]
 Rng = np.random.Generator
 Sample = dict[str, Array]
 
+PASSES = (preprocess.ANALYSIS_LONG_SIDE_PIXELS, STILL_SECOND_SCALE * preprocess.ANALYSIS_LONG_SIDE_PIXELS, 0)  # long side; 0: full size
+PASS_SHARES = (0.55, 0.2, 0.25)
+UNMARKED_SHARE = 1 / 3  # of the segmenter's scenes
 TEXT = 0.3  # a higher coverage is scene text
 MARKED_FRAMES = (1, 2, 4, 8, 12, 12)  # numbers of marked frames for the matte network, as far as an interval has them
 OBJECTS_SHARE, PAINTED_SHARE = 0.32, 0.25  # of the segmenter's scenes, and of its photos; with more, it missed marks in static scenes
@@ -30,14 +34,18 @@ MIN_SCALE = 0.33  # of the segmenter's first pass: that of a picture of 1080 lin
 MIN_DETECTED = 0.25  # mean probability on the mark; with less it would not be a candidate
 
 INPAINTER_KINDS = {
-    "moving": 0.14, "moving_name": 0.05, "corner": 0.07, "faint": 0.08, "tiled": 0.08, "subtitle": 0.06, "subtitle_chinese": 0.04,
-    "badge": 0.05, "logo": 0.08, "wordmark": 0.06, "emblem": 0.06, "diagonal": 0.04, "grid": 0.03, "bug": 0.05, "several": 0.03,
-    "sticker": 0.03, "plate": 0.03, "handle": 0.04, "stamp": 0.03, "clock": 0.02, "crawl": 0.01, "bouncing": 0.02,
+    "moving": 0.12, "moving_name": 0.04, "corner": 0.07, "faint": 0.08, "tiled": 0.08, "subtitle": 0.07, "subtitle_chinese": 0.05,
+    "badge": 0.04, "logo": 0.06, "wordmark": 0.05, "emblem": 0.05, "diagonal": 0.04, "grid": 0.03, "bug": 0.04, "several": 0.02,
+    "sticker": 0.02, "plate": 0.03, "handle": 0.03, "stamp": 0.02, "clock": 0.02, "crawl": 0.01, "bouncing": 0.02,
+    "star": 0.04, "made_with": 0.07, "pill": 0.03, "fine_print": 0.02, "outlined_text": 0.06, "drifter": 0.04, "credits_roll": 0.01,
+    "karaoke": 0.02,
 }  # fmt: skip
 SEGMENTER_KINDS = {
-    "moving": 0.09, "moving_name": 0.04, "corner": 0.11, "faint": 0.13, "tiled": 0.11, "subtitle": 0.05, "subtitle_chinese": 0.03,
-    "badge": 0.03, "fading": 0.02, "emblem": 0.07, "diagonal": 0.05, "grid": 0.03, "logo": 0.06, "wordmark": 0.04, "bug": 0.04,
-    "several": 0.02, "sticker": 0.01, "plate": 0.02, "handle": 0.02, "stamp": 0.02, "crawl": 0.01, "clock": 0.01, "bouncing": 0.01,
+    "moving": 0.08, "moving_name": 0.03, "corner": 0.10, "faint": 0.12, "tiled": 0.08, "subtitle": 0.05, "subtitle_chinese": 0.04,
+    "badge": 0.03, "fading": 0.02, "emblem": 0.05, "diagonal": 0.04, "grid": 0.02, "logo": 0.04, "wordmark": 0.04, "bug": 0.04,
+    "several": 0.02, "sticker": 0.01, "plate": 0.02, "handle": 0.02, "stamp": 0.01, "crawl": 0.01, "clock": 0.02, "bouncing": 0.01,
+    "star": 0.06, "made_with": 0.09, "pill": 0.03, "fine_print": 0.04, "outlined_text": 0.06, "drifter": 0.04, "credits_roll": 0.02,
+    "karaoke": 0.02,
 }  # fmt: skip
 
 
@@ -47,17 +55,24 @@ def segmenter_sample(source: Source, index: int, size: int = 224, frames: int = 
     In a long exposure, the target is what is marked in most of its frames.
     """
     rng = source.rng(index)
-    scale = float(rng.choice([1, 1.5, 2, 2]))  # clips have twice the analysis size, so most samples match the first pass
     exposures = EXPOSURES if rng.random() < LONG_EXPOSURE_SHARE else 1
     scene, indices = _segmenter_scene(source, rng, frames * exposures)
-    native = max(size, min(int(size * scale), scene.height, scene.width)) // 2 * 2  # small clips are enlarged
+    native = max(size, min(int(size * _shrinking(scene, rng)), scene.height, scene.width)) // 2 * 2
     top, left = _window(scene, indices, native, rng)
-    rendered = rendering.render(scene, indices, top, left, native, rng)
-    marked = augment.recompressed(rendered.marked, rng, rescaled_share=0.15)
+    rendered = rendering.render(scene, indices[:1] if scene.is_picture else indices, top, left, native, rng)
+    marked = as_published(scene, rendered, rng, rescaled_share=0.15).marked
     marked, alpha, text = (_fitted(x, size) for x in (marked, rendered.alpha, rendered.text))
+    if scene.is_picture:  # the same picture at all times
+        marked, alpha, text = (np.repeat(x, len(indices), 0) for x in (marked, alpha, text))
     pictures = _averaged_frames(marked.transpose(0, 3, 1, 2).astype(np.float32) / 255, exposures)
     target = np.stack([alpha > 0.04, text > TEXT], 1).astype(np.float32)
     return {"frames": pictures, "target": np.rint(_averaged_frames(target, exposures))}
+
+
+def _shrinking(scene: Scene, rng: Rng) -> float:
+    """By how much the scene is shrunk: mostly to the size of a pass of the service; else not."""
+    analysis = float(rng.choice(PASSES, p=PASS_SHARES))
+    return max(1.0, max(scene.height, scene.width) / analysis) if analysis else 1.0
 
 
 def _averaged_frames(clip: Array, exposures: int) -> Array:
@@ -71,7 +86,7 @@ def _segmenter_scene(source: Source, rng: Rng, frames: int) -> tuple[Scene, list
     scene = (
         scenes.mistaken_scene(source, rng)
         if show_mistake
-        else scenes.random_scene(source, rng, SEGMENTER_KINDS if rng.random() < 0.7 else None, photo_share=0.4)
+        else scenes.random_scene(source, rng, SEGMENTER_KINDS if rng.random() >= UNMARKED_SHARE else None, photo_share=0.4)
     )
     stride = min(_stride(rng), (scene.frames - 1) // (frames - 1))
     if not show_mistake and scene.other is None and rng.random() < OBJECTS_SHARE:
@@ -118,9 +133,11 @@ def _fitted(clip: NDArray, size: int) -> NDArray:
     return np.pad(clip, grow, mode="edge")[:, :size, :size]
 
 
-def _recompressed(rendered: Rendered, rng: Rng) -> Rendered:
-    """With the marked frames compressed as by a platform."""
-    return replace(rendered, marked=augment.recompressed(rendered.marked, rng))
+def as_published(scene: Scene, rendered: Rendered, rng: Rng, rescaled_share: float = 0.0) -> Rendered:
+    """With the marked frames compressed as by a platform: a video, or a single picture."""
+    if scene.is_picture:
+        return replace(rendered, marked=augment.as_picture(rendered.marked[0], rng)[None])
+    return replace(rendered, marked=augment.recompressed(rendered.marked, rng, rescaled_share))
 
 
 def matte_sample(source: Source, index: int, size: int = 128) -> Sample:
@@ -133,7 +150,7 @@ def matte_sample(source: Source, index: int, size: int = 128) -> Sample:
     count = len(with_mark)
     assert scene.mark is not None
     top, left = window_on(scene, scene.mark.patches[anchor], size + 32, rng)
-    rendered = _recompressed(rendering.render(scene, with_mark + without_mark, top, left, size + 32, rng), rng)
+    rendered = as_published(scene, rendering.render(scene, with_mark + without_mark, top, left, size + 32, rng), rng)
     rows, columns = inner(rendered.alpha.shape[1:], size)
     marked = rendered.marked.transpose(0, 3, 1, 2).astype(np.float32)[..., rows, columns] / 255
     alpha = rendered.alpha[:count].mean(0)[rows, columns]

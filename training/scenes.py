@@ -22,6 +22,9 @@ Rng = np.random.Generator
 DRAWN_FRAMES = 96
 PASSING_OBJECT_SHARE = 0.15
 VISIBLE = 0.03  # a pixel with a higher alpha belongs to the mark
+LINES = (360, 480, 540, 720, 720, 1080)  # sizes of the short side at which clips and photos are shown
+MAX_ENLARGEMENT = 1.5  # of a clip beyond its own size
+AS_PICTURE_SHARE = 0.5  # of the photos; the others are filmed
 PAINTED_TEXTS = ("wordmark", "plate", "subtitle", "stamp", "scene_text", "faint")
 PAINTED_KINDS = (*PAINTED_TEXTS, "badge", "badge", "logo", "sticker")
 
@@ -50,12 +53,12 @@ class Source:
     @cached_property
     def photos(self) -> tuple[Clip, ...]:
         """The clips of one frame."""
-        return tuple(c for c in self.clips if len(c.frames) == 1)
+        return tuple(c for c in self.clips if c.is_photo)
 
     @cached_property
     def videos(self) -> tuple[Clip, ...]:
         """The clips of more than one frame."""
-        return tuple(c for c in self.clips if len(c.frames) > 1)
+        return tuple(c for c in self.clips if not c.is_photo)
 
     @cached_property
     def pictures(self) -> tuple[NDArray[np.uint8], ...]:
@@ -65,7 +68,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip with a mark, before rendering. `frames`: the clip's frames, or those for which a photo is filmed.
+    """A clip with a mark, before rendering. `frames`: the clip's frames, or those for which a photo is filmed, or 1: a single picture.
 
     `objects` are painted on a photo, where `text` (H, W) in [0, 1] is the coverage of their text, or move along with a clip. `framing` is
     static. `other`: a clip to which the scene cuts at a random frame. `passing_object`: a picture, of which a piece (H, W, 3) or, with
@@ -87,20 +90,46 @@ class Scene:
 
     @property
     def filmed(self) -> bool:
-        """Whether the clip is a photo, filmed by the virtual camera."""
-        return len(self.clip.frames) == 1
+        """Whether the clip is a photo, filmed by the virtual camera or shown as it is."""
+        return self.clip.is_photo
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a single picture, to be compressed as such."""
+        return self.frames == 1
 
 
 def random_scene(source: Source, rng: Rng, kinds: Mapping[str, float] | None, photo_share: float) -> Scene:
-    """A random clip or photo with a random mark, its kind drawn by the given shares; sometimes with a cut or a passing object."""
+    """A random clip or photo with a random mark, its kind drawn by the given shares; sometimes with a cut or a passing object.
+
+    Half of the photos are single pictures, without camera, cut or passing object.
+    """
     pool = source.photos if source.photos and (not source.videos or rng.random() < photo_share) else source.videos
-    clip = pool[rng.integers(len(pool))]
-    frames = _frames_of(clip)
-    height, width = clip.frames.shape[1:3]
-    mark = source.mark(rng, kinds, width, height, frames) if kinds else None
+    clip = _at_random_lines(pool[rng.integers(len(pool))], rng)
+    as_picture = clip.is_photo and rng.random() < AS_PICTURE_SHARE
+    frames = 1 if as_picture else _frames_of(clip)
+    height, width = clip.size
+    mark = _visible_mark(source, rng, kinds, width, height, frames) if kinds else None
+    if as_picture:
+        return Scene(clip, mark, height, width, frames)
     other = source.clips[rng.integers(len(source.clips))] if rng.random() < 0.08 else None
     passing_object = _passing_object(source, rng) if rng.random() < PASSING_OBJECT_SHARE else None
     return Scene(clip, mark, height, width, frames, camera.random_camera(rng), other=other, passing_object=passing_object)
+
+
+def _at_random_lines(clip: Clip, rng: Rng) -> Clip:
+    """The clip at one of LINES that does not enlarge it too much, or at its own size."""
+    own = min(clip.size)
+    fitting = [lines for lines in LINES if lines <= MAX_ENLARGEMENT * own]
+    lines = int(rng.choice(fitting)) if fitting else own
+    return clip if lines == own else clip.at_lines(lines)
+
+
+def _visible_mark(source: Source, rng: Rng, kinds: Mapping[str, float], width: int, height: int, frames: int) -> Mark:
+    """A random mark that is visible in some frame: those that come and go may be absent from a single picture."""
+    while not (mark := source.mark(rng, kinds, width, height, frames)).visible():
+        pass
+    return mark
 
 
 def mistaken_scene(source: Source, rng: Rng) -> Scene:
@@ -108,12 +137,12 @@ def mistaken_scene(source: Source, rng: Rng) -> Scene:
     mistake = source.mistakes[rng.integers(len(source.mistakes))]
     clip = next(clip for clip in source.clips if clip.name == mistake.clip)
     frames = _frames_of(clip)
-    return Scene(clip, None, *clip.frames.shape[1:3], frames, camera.random_camera(rng), mistake=mistake)
+    return Scene(clip, None, *clip.size, frames, camera.random_camera(rng), mistake=mistake)
 
 
 def _frames_of(clip: Clip) -> int:
     """The number of frames of a clip, or for which a photo is filmed."""
-    return len(clip.frames) if len(clip.frames) > 1 else DRAWN_FRAMES
+    return DRAWN_FRAMES if clip.is_photo else len(clip.frames)
 
 
 def _passing_object(source: Source, rng: Rng) -> NDArray[np.uint8] | None:

@@ -26,6 +26,7 @@ class Goal:
 class Task:
     """The network-specific parts of training. Without a goal, only the last checkpoint is kept; without `pictures`, none are drawn."""
 
+    name: str
     network: nn.Module
     sample: Callable[[Source, int], Sample]
     loss: Callable[[nn.Module, Batch], Tensor]

@@ -22,7 +22,7 @@ GOAL = Goal("over_best", higher=True)
 def task(config: TrainConfig, shape: InpainterConfig | None = None) -> Task:
     """The task of training the inpainter, with weights initialised from the seed."""
     torch.manual_seed(config.seed)
-    return Task(Inpainter(shape or InpainterConfig()), inpainter_sample, loss, score, GOAL, pictures)
+    return Task("inpainter", Inpainter(shape or InpainterConfig()), inpainter_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:

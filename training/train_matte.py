@@ -21,7 +21,7 @@ GOAL = Goal("shape_error", higher=False)
 def task(config: TrainConfig, shape: MatteConfig | None = None) -> Task:
     """The task of training the matte network, with weights initialised from the seed."""
     torch.manual_seed(config.seed)
-    return Task(Matte(shape or MatteConfig()), matte_sample, loss, score, GOAL, pictures)
+    return Task("matte", Matte(shape or MatteConfig()), matte_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:

@@ -22,7 +22,7 @@ def task(config: TrainConfig, shape: SegmenterConfig | None = None) -> Task:
     """The task of training the segmenter, with weights initialised from the seed."""
     torch.manual_seed(config.seed)
     network = Segmenter(shape or SegmenterConfig()).to(memory_format=torch.channels_last)  # a quarter faster on a CPU
-    return Task(network, segmenter_sample, loss, score, GOAL, pictures)
+    return Task("segmenter", network, segmenter_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:

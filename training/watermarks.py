@@ -1,7 +1,7 @@
 """Synthetic marks for training and for the benchmark.
 
 A mark has one patch per frame; a patch is an alpha map and a colour map at a place. The kinds imitate real ones: those of the benchmark
-(`benchmark_marks.py`) and many more (`overlays.py`).
+(`benchmark_marks.py`), those of today's generators (`generator_marks.py`) and many more (`overlays.py`).
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.benchmark_marks import BENCHMARK_KINDS
+from training.generator_marks import GENERATOR_KINDS
 from training.overlays import OVERLAY_KINDS
 from training.patches import Canvas, Mark, Patch, Rng, apply, placed
 from training.vocabulary import Vocabulary
 
 __all__ = ["KINDS", "Mark", "Patch", "apply", "draw", "placed"]
 
-_KINDS = {**BENCHMARK_KINDS, **OVERLAY_KINDS}
+_KINDS = {**BENCHMARK_KINDS, **OVERLAY_KINDS, **GENERATOR_KINDS}
 KINDS = tuple(_KINDS)
 
 

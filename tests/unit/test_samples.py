@@ -11,7 +11,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from models.spec import MATTE_STATISTICS
 from tests.footage import texture
 from tests.material import moving_picture, small_source
-from training import samples
+from training import samples, scenes
 from training.augment import compressed, with_edge_alpha
 from training.clips import Clip
 from training.detection import detected_probability
@@ -104,8 +104,9 @@ def test_the_inpainters_references_are_aligned_with_the_target() -> None:
     assert np.percentile(aligned, 85) < 0.6 * np.mean(elsewhere) < np.percentile(aligned, 95)
 
 
-def test_the_opacity_sigma_correlates_with_the_error_of_the_opacity() -> None:
-    """The error is measured on the marked frame, blended again with the sample's opacity and colour."""
+def test_the_opacity_sigma_correlates_with_the_error_of_the_opacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is measured on the marked frame, blended again with the sample's opacity and colour. JPEG would drown it."""
+    monkeypatch.setattr(scenes, "AS_PICTURE_SHARE", 0)
     sigmas, errors = [], []
     for index in range(40):
         sample = inpainter_sample(SOURCE, index, size=SIZE)
@@ -171,6 +172,7 @@ def test_long_exposures_blur_the_scene_and_keep_static_marks(monkeypatch: pytest
     def detail(drawn: list[Sample]) -> float:
         return float(np.mean([np.abs(np.diff(sample["frames"], axis=-1)).mean() for sample in drawn if not sample["target"].any()]))
 
+    monkeypatch.setattr(scenes, "AS_PICTURE_SHARE", 0)
     single, exposed = drawn(0), drawn(1)
     assert detail(exposed) < 0.9 * detail(single)
     marks = [sample["target"][:, 0] for sample in exposed]
