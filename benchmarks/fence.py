@@ -34,7 +34,7 @@ from benchmarks.fleet import Fleet, within
 from benchmarks.invariants import Violation, all_jobs, check, wait_for_end
 from benchmarks.loopback_host import LoopbackHost, files, loopback_host
 from benchmarks.machine import RESULTS, stamp
-from benchmarks.orders import KINDS, Customer, Order, Placed, place
+from benchmarks.orders import Customer, Order, Placed, place
 from service.jobs.database import now_ms_of
 from service.jobs.job import State
 from service.jobs.tables import EVENTS, JOBS, LEDGER
@@ -42,8 +42,10 @@ from service.jobs.tables import EVENTS, JOBS, LEDGER
 CLOCKS_SECONDS = (600.0, -600.0)  # by how much the workers' clocks are off
 MOMENTS = ("any", State.FETCHING, State.CLEANING, State.CLEANING, State.CLEANING, State.PUBLISHING, "ended")
 MOMENT_TIMEOUT_SECONDS = 5.0
+VIDEOS = ("kie", "native", "aidge", "upload")
 SHORT_SECONDS = (0.5, 8.0)  # nobody is given up
-LONG_SECONDS = (14.0, 24.0)  # the lease is 15 s; whoever watches looks every 4 s
+LONG_SECONDS = (14.0, 22.0)  # the lease is 15 s; whoever watches looks every 4 s
+END_SECONDS = 600.0  # for all jobs of a run; a machine under load takes long for each
 CREDITS = 100
 PARTS = ("row", "events", "ledger lines", "files")
 Frozen = tuple[str, ...]  # these parts of a job, as text
@@ -80,10 +82,10 @@ class Plan:
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
-        """Two or three orders, and one or two stops of different workers."""
+        """Two orders, and one or two stops of different workers."""
         rng = random.Random(seed)
-        kinds = rng.sample([kind for kind in KINDS if kind != "cancelled"], rng.randint(2, 3))
-        orders = tuple((kind, rng.random() < 0.2, rng.random() < 0.4, rng.uniform(0, 0.3)) for kind in kinds)
+        kinds = rng.sample(("kaze", "missing", rng.choice(VIDEOS)), 2)
+        orders = tuple((kind, rng.random() < 0.2, rng.random() < 0.3, rng.uniform(0, 0.3)) for kind in kinds)
         workers = rng.sample(range(len(CLOCKS_SECONDS)), 2 if rng.random() < 0.3 else 1)
         spans = [rng.uniform(*(LONG_SECONDS if rng.random() < 0.75 else SHORT_SECONDS)) for _ in workers]
         return cls(seed, orders, tuple(Stop(worker, rng.choice(MOMENTS), span) for worker, span in zip(workers, spans, strict=True)))
@@ -126,7 +128,7 @@ def fence(plan: Plan, fleet: Fleet, host: LoopbackHost) -> Run:
             time.sleep(pause_seconds)
             run.placed.append(place(order, fleet.client))
     before = [stop.result() for stop in stops]
-    if wait_for_end(fleet.core) is None:
+    if wait_for_end(fleet.core, END_SECONDS) is None:
         run.violations.append(Violation("lost", "not all jobs ended in time"))
     run.violations += check(fleet, run.placed)
     run.violations += [found for frozen in before for found in _changes(frozen, snapshot(fleet, list(frozen)))]

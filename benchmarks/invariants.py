@@ -39,9 +39,9 @@ class Violation:
         return f"{self.kind}: {self.message}"
 
 
-def wait_for_end(core: Core) -> float | None:
+def wait_for_end(core: Core, seconds: float = END_SECONDS) -> float | None:
     """Wait until no job is open, no callback is pending and no workflow is queued or running; when that was, or None on a timeout."""
-    return time.monotonic() if within(END_SECONDS, lambda: not (_open(core) or core.queues.running())) else None
+    return time.monotonic() if within(seconds, lambda: not (_open(core) or core.queues.running())) else None
 
 
 def _open(core: Core) -> int:
