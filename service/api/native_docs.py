@@ -140,6 +140,7 @@ STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",
     "description": "Server-sent events: numbered changes of state, and progress. `Last-Event-ID` resumes after a number.",
     "response_class": EventStream,
+    "status_code": 200,
     "responses": {
         200: {"description": "Events until the job has ended.", "content": {"text/event-stream": {"example": EVENTS}}},
         204: {"description": "The job has ended, and there are no more events."},

@@ -50,11 +50,12 @@ def web_address(url: str) -> str:
 
 
 def owns(job_service: JobService, account_id: int, key: str) -> bool:
-    """Whether a stored file is the account's: uploaded by it, or made by one of its jobs (in a folder named after the job)."""
+    """Whether a stored file is the account's: uploaded by it, or made by one of its jobs (below `jobs/` and the job's id)."""
     if key.startswith(f"uploads/{account_id}/"):
         return True
+    _, job_id, *_ = [*PurePosixPath(key).parts, "", ""]
     try:
-        result = job_service.find(account_id, PurePosixPath(key).parent.name).result
+        result = job_service.find(account_id, job_id).result
     except UnknownJob:
         return False
     return result is not None and key in (result.clean_key, result.source_key, result.thumbnail_key)

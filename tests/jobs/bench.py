@@ -24,12 +24,29 @@ from service.jobs.fence import Fence
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Failure, Job, JobSpec, NewJob, Price, State, new_id
 from service.jobs.job_service import JobService, Rules
-from service.jobs.queues import Queues
+from service.jobs.queues import Queues, fetch_id
 from service.jobs.vault import Vault
 
 URL = "http://example.com/video.mp4"
 RUNNING_STATES = (State.FETCHING, State.CLEANING, State.PUBLISHING)
 PRICES: Price = {"video": 3, "image": 1}
+
+
+def first_workflow(job: Job) -> str:
+    """The workflow with which a job begins: it fetches the source, or cleans an upload."""
+    return job.id if job.spec.is_fetched else fetch_id(job.id)
+
+
+def take(database: Database, workflow_id: str, executor_id: str = "a worker") -> Fence:
+    """Take a workflow for an execution, as the engine does; return the execution's fence."""
+    token = str(uuid.uuid4())
+    schema = "" if database.is_sqlite else "dbos."
+    begin = sa.text(
+        f"UPDATE {schema}workflow_status SET status = 'PENDING', executor_id = :who, owner_xid = :token WHERE workflow_uuid = :id"
+    )
+    with database.write() as connection:
+        assert connection.execute(begin, {"who": executor_id, "token": token, "id": workflow_id}).rowcount == 1
+    return Fence(database, workflow_id, token)
 
 
 @dataclass(frozen=True)
@@ -67,16 +84,8 @@ class Bench:
         return self.job_service.submit(self.new(account, **more))
 
     def take(self, workflow: Job | str, executor_id: str = "a worker") -> Fence:
-        """Take a workflow, by default the job's, for an execution, as the engine does; return the execution's fence."""
-        workflow_id = workflow if isinstance(workflow, str) else workflow.id
-        token = str(uuid.uuid4())
-        schema = "" if self.database.is_sqlite else "dbos."
-        begin = sa.text(
-            f"UPDATE {schema}workflow_status SET status = 'PENDING', executor_id = :who, owner_xid = :token WHERE workflow_uuid = :id"
-        )
-        with self.database.write() as connection:
-            assert connection.execute(begin, {"who": executor_id, "token": token, "id": workflow_id}).rowcount == 1
-        return Fence(self.database, workflow_id, token)
+        """Take a workflow, by default the job's first, for an execution; return the execution's fence."""
+        return take(self.database, workflow if isinstance(workflow, str) else first_workflow(workflow), executor_id)
 
     def run(self, job: Job, *states: State) -> Job:
         with self.database.write() as connection:

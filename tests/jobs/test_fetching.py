@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -21,6 +21,7 @@ from service.jobs.account_files import AccountFiles, used_bytes
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund
 from service.jobs.database import now_ms
+from service.jobs.fence import Fence
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import fetch_id
@@ -28,6 +29,7 @@ from service.metrics import Meters
 from service.scratch import Scratch
 from service.steps import JobSteps
 from tests.fixture_host import Host, host
+from tests.jobs.bench import take
 from tests.service_process import file
 
 LIMIT_BYTES = 10**6
@@ -64,6 +66,14 @@ def steps(core: Core, folder: Path) -> JobSteps:
     return JobSteps(core, fake.networks(workers=1), Meters(CollectorRegistry()), scratch, threading.Event())
 
 
+def execute(step: Callable[[str], None], job: Job) -> None:
+    """Run a step of a workflow that this worker has taken: the one that fetches the source, or the one that cleans it."""
+    worker: JobSteps = step.__self__  # type: ignore[attr-defined]
+    workflow_id = fetch_id(job.id) if step.__name__ == "fetch_and_enqueue" else job.id
+    with patch.object(Fence, "of_this_execution", return_value=take(worker.core.database, workflow_id)):
+        step(job.id)
+
+
 def service(core: Core) -> JobService:
     return JobService(core.database, core.accounts, core.queues, core.finalizer, Rules())
 
@@ -93,7 +103,7 @@ def test_a_fetched_job_is_enqueued_once_however_often_the_step_is_repeated(
     assert workflows(core, job) == {fetch_id(job.id): "fetches"}
     worker = steps(core, tmp_path)
     for _ in range(2):
-        worker.fetch_and_enqueue(job.id)
+        execute(worker.fetch_and_enqueue, job)
         assert workflows(core, job) == {fetch_id(job.id): "fetches", job.id: "jobs"}
     found = service(core).find(account.id, job.id)
     assert (found.state, found.started_ms) == (State.QUEUED, None), "its time begins when it is cleaned"
@@ -107,14 +117,14 @@ def test_a_fetched_job_is_enqueued_once_however_often_the_step_is_repeated(
     cancelled = service(core).cancel(account.id, job.id)
     assert (cancelled.state, counted(core, account)) == (State.CANCELLED, 0), "a job that waits is cancelled at once"
     with pytest.raises(JobCancelled):
-        worker.clean(job.id)
+        execute(worker.clean, job)
 
 
 def test_a_job_that_was_cancelled_meanwhile_is_not_enqueued(core: Core, there: Host, account: Account, tmp_path: Path) -> None:
     job = order(core, account, there.serve("/w.mp4", file("marked")[0]))
     service(core).cancel(account.id, job.id)
     with pytest.raises(JobCancelled):
-        steps(core, tmp_path).fetch_and_enqueue(job.id)
+        execute(steps(core, tmp_path).fetch_and_enqueue, job)
     assert workflows(core, job) == {fetch_id(job.id): "fetches"}
 
 
@@ -123,12 +133,12 @@ def test_an_account_that_is_full_fetches_no_more_until_a_job_ends(core: Core, th
     small = replace(core, account_files=replace(core.account_files, account_bytes=LIMIT_BYTES))
     worker = steps(small, tmp_path)
     first, second = (order(core, account, there.serve(f"/{number}.mp4", data)) for number in range(2))
-    worker.fetch_and_enqueue(first.id)
+    execute(worker.fetch_and_enqueue, first)
     with pytest.raises(QuotaExceeded):
-        worker.fetch_and_enqueue(second.id)
+        execute(worker.fetch_and_enqueue, second)
     assert workflows(core, second) == {fetch_id(second.id): "fetches"}
     service(core).cancel(account.id, first.id)
-    worker.fetch_and_enqueue(second.id)
+    execute(worker.fetch_and_enqueue, second)
     assert workflows(core, second)[second.id] == "jobs"
     assert counted(core, account) == len(data)
 
@@ -138,13 +148,13 @@ def test_a_full_disk_fails_no_job_and_counts_as_no_attempt(core: Core, there: Ho
     no_room = replace(core, disk=full, account_files=replace(core.account_files, disk=full))
     job = order(core, account, there.serve("/x.mp4", file("marked")[0]))
     with pytest.raises(StorageFull):
-        steps(no_room, tmp_path).fetch_and_enqueue(job.id)
+        execute(steps(no_room, tmp_path).fetch_and_enqueue, job)
     worker = JobSteps(core, fake.networks(workers=1), Meters(CollectorRegistry()), Scratch(tmp_path), threading.Event())
-    worker.fetch_and_enqueue(job.id)
+    execute(worker.fetch_and_enqueue, job)
     waiting = replace(worker, core=no_room)
     for _ in range(5):
         with pytest.raises(StorageFull):
-            waiting.clean(job.id)
+            execute(waiting.clean, job)
     found = service(core).find(account.id, job.id)
     assert (found.state, found.attempts) == (State.CLEANING, 0)
 

@@ -64,7 +64,7 @@ def worker(bench: Bench, name: str, **values: object) -> str:
 def started_job(bench: Bench, executor_id: str, spec: JobSpec = UPLOADED) -> Job:
     """A job whose workflow this worker has started, as the engine records it: to clean an upload, or to fetch from the web."""
     job = bench.order(bench.customer(paid=3), spec=spec)
-    bench.take(job.id if spec.is_fetched else fetch_id(job.id), executor_id)
+    bench.take(job, executor_id)
     return job
 
 
@@ -152,7 +152,8 @@ def test_a_leaving_worker_hands_back_its_jobs(fresh: Bench) -> None:
 
 
 def test_fetches_of_dead_workers_are_requeued_too(fresh: Bench) -> None:
-    job = started_job(fresh, "left without a word", ON_THE_WEB)
+    dead = worker(fresh, "another process of that number", process_started=start_ticks(os.getpid()) + 1)
+    job = started_job(fresh, dead, ON_THE_WEB)
     assert running(fresh) == {fetch_id(job.id)}
     assert member(fresh).take_over() == [fetch_id(job.id)]
     assert running(fresh) == set()

@@ -54,9 +54,6 @@ def test_jobs_of_an_older_version_are_kept(tmp_path: Path) -> None:
             for table in ("jobs", "accounts"):
                 for column in ("rights", "digital_source_type"):
                     connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-            connection.execute(sa.text("ALTER TABLE accounts DROP COLUMN upload_bytes"))
-            connection.execute(sa.text("ALTER TABLE jobs DROP COLUMN fetched_bytes"))
-            connection.execute(sa.text("DROP TABLE uploads"))
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
         old.database.migrate()
         assert old.job_service.find(account.id, job.id) == job
@@ -95,15 +92,18 @@ def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path
         assert old.job_service.read_metrics().free_credits["grant", "paid"] > 2**60
 
 
+ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveries", "due_ms"), ("jobs", "fetched_bytes"))  # since then
+
+
 def go_back(bench: Bench) -> None:
     """Make the schema that of the version before the totals."""
     events = [("ledger", "insert"), *((table, event) for table in ("jobs", "deliveries") for event in ("insert", "update", "delete"))]
     with bench.database.write() as connection:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
-        for statement in ("DROP TABLE totals", "DROP INDEX deliveries_tried", "DROP INDEX deliveries_due"):
+        for statement in ("DROP TABLE uploads", "DROP TABLE totals", "DROP INDEX deliveries_tried", "DROP INDEX deliveries_due"):
             connection.execute(sa.text(statement))
-        for table, column in (("accounts", "spent_credits"), ("deliveries", "due_ms")):
+        for table, column in ADDED:
             connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
 

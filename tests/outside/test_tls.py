@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service.errors import FetchRefused, FetchUnavailable
+from service.errors import FetchRefused, FetchTooSlow, FetchUnavailable
 from service.outside.fetch import FetchLimits, fetch
 from service.outside.guard import EgressPolicy
 from tests.fixture_host import Host, host
@@ -77,5 +77,5 @@ def test_a_redirect_from_https_to_http_is_refused(secure: Host, there: Host, tmp
 
 def test_a_slow_trickle_over_tls_ends_at_the_deadline(secure: Host, tmp_path: Path) -> None:
     secure.trickle("/v.mp4")
-    with pytest.raises(FetchUnavailable):
+    with pytest.raises(FetchTooSlow):
         fetch(f"https://{NAME}:{secure.port}/v.mp4", tmp_path / "video", HERE, FetchLimits(seconds=0.5))
