@@ -5,7 +5,7 @@ DEV := .venv-dev
 UV ?= $(DEV)/bin/uv
 COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
 
-.PHONY: help demo serve test check format lock quality speed bench load crash container docs
+.PHONY: help demo serve test check format lock images quality speed bench load crash container docs
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -32,6 +32,9 @@ lock: ## rewrite requirements/*.lock, keeping versions; OPTIONS=--upgrade update
 	$(COMPILE) --extra cpu --extra serve --output-file requirements/serve-cpu.lock
 	$(COMPILE) --extra cuda --extra serve --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
 	$(COMPILE) --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
+
+images: ## write the digests of the fleet's images behind their tags (needs docker); OPTIONS=--check only looks
+	@$(PYTHON) deploy/pin_images.py $(OPTIONS)
 
 quality: $(DEV)/.stamp ## measure quality against classical baselines
 	$(DEV)/bin/python -m benchmarks.quality $(OPTIONS)

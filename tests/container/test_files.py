@@ -1,7 +1,11 @@
 """The container files agree with the project, its settings and commands, and each other. Nothing is built here."""
 
+import hashlib
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +27,14 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encod
 SERVICES: dict[str, Any] = COMPOSE["services"]
 CONTEXT = context(ROOT)
 # A fixed tag and no registry host, never `latest`: tomorrow's build is the one tested today.
-PINNED = re.compile(r"(?:[a-z0-9]+/)?[a-z0-9-]+:(?!latest\b)v?\d[\w.-]*")
+# `make images` adds the digest, which a registry alone can tell.
+PINNED = re.compile(r"(?:[a-z0-9]+/)?[a-z0-9-]+:(?!latest\b)v?\d[\w.-]*(@sha256:[0-9a-f]{64})?")
+
+
+REGISTRY = """
+import hashlib, json, sys
+print(json.dumps({"digest": "sha256:" + hashlib.sha256(sys.argv[-1].encode()).hexdigest()}))
+"""
 
 
 def environment() -> dict[str, str]:
@@ -122,16 +133,19 @@ def test_the_fleets_commands_exist() -> None:
 
 def test_services_are_awaited_only_if_they_have_a_health_check() -> None:
     awaited = {name: waits["condition"] for service in SERVICES.values() for name, waits in service.get("depends_on", {}).items()}
-    assert awaited == dict.fromkeys(("postgres", "s3", "prometheus"), "service_healthy")
+    assert awaited == dict.fromkeys(("postgres", "s3", "proxy", "prometheus"), "service_healthy")
     assert all(
         "test" in service["healthcheck"] for service in SERVICES.values() if service is not SERVICES["api"]
     )  # it has its image's health check
 
 
 def test_the_fleet_keeps_its_data_in_volumes() -> None:
-    mounted = [volume.split(":") for service in SERVICES.values() for volume in service.get("volumes", [])]
-    assert {source for source, *_ in mounted if not source.startswith("./")} == set(COMPOSE["volumes"])
-    assert all((ROOT / source).is_dir() and options == ["ro"] for source, _, *options in mounted if source.startswith("./"))
+    mounted = [volume.rsplit(":", 2) for service in SERVICES.values() for volume in service.get("volumes", [])]
+    given = [volume for volume in mounted if volume[-1] == "ro"]  # from this machine
+    kept = [volume for volume in mounted if volume[-1] != "ro"]
+    assert {source for source, _ in kept} == set(COMPOSE["volumes"])
+    assert all((ROOT / source).is_dir() for source, *_ in given if source.startswith("./"))
+    assert [source for source, *_ in given if not source.startswith("./")] == ["${TLS_FOLDER:?}"]
     assert all(service.get("volumes") for service in SERVICES.values() if service not in ours())
 
 
@@ -155,7 +169,9 @@ def test_the_fleet_agrees_on_ports_bucket_and_database() -> None:
         database == f"postgresql+psycopg://{account['POSTGRES_USER']}:{account['POSTGRES_PASSWORD']}@postgres:5432/{account['POSTGRES_DB']}"
     )
     assert f"-bucket={storage.removeprefix('s3://')}" in SERVICES["s3"]["command"]
-    assert SERVICES["api"]["ports"][0].endswith(f":{environment()['CLEANPLATE_PORT']}")
+    servers = (ROOT / "deploy" / "proxy" / "servers.conf.template").read_text(encoding="utf-8")
+    assert re.findall(r"http://(\w+):(\d+)", servers) == [("api", environment()["CLEANPLATE_PORT"]), ("s3", "8333"), ("grafana", "3000")]
+    assert set(re.findall(r"\$\{(\w+)\}", servers)) == set(SERVICES["proxy"]["environment"])
 
 
 def test_the_fleets_files_contain_no_secret() -> None:
@@ -167,15 +183,68 @@ def test_the_fleets_files_contain_no_secret() -> None:
     assert not {name for name, value in set_here.items() if not re.fullmatch(r"\$\{\w+:[?-]\}", value)}
 
 
-def test_only_the_api_and_the_dashboards_are_exposed() -> None:
+def test_only_the_proxy_is_exposed_and_at_first_to_this_machine_alone() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(ports) == {"api", "s3", "grafana"}
-    assert ports["grafana"] == ["${GRAFANA_PORT:-127.0.0.1:3000}:3000"]
+    assert ports == {"proxy": ["${HTTPS_ADDRESS:-127.0.0.1:443}:443", "${GRAFANA_ADDRESS:-127.0.0.1:3000}:3000"]}
+
+
+def test_only_what_fetches_has_a_way_out() -> None:
+    closed = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
+    assert set(COMPOSE["networks"]) - closed == {"outside"}
+    out = {name for name, service in SERVICES.items() if set(service["networks"]) - closed}
+    assert out == {"proxy", "api", "worker"}
+    assert all(service["networks"] for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_has_more_rights_memory_or_processes_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["cap_drop"], service["security_opt"], service["read_only"]) == (["ALL"], ["no-new-privileges:true"], True)
+    assert set(service.get("cap_add", [])) <= {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+    assert ("cap_add" in service) == (name in ("postgres", "s3"))
+    assert re.fullmatch(r"(\$\{\w+:-)?\d+[mg]\}?", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 2048
+    assert not service.get("privileged")
+    assert all("size=" in mount for mount in service.get("tmpfs", []))
 
 
 def test_images_of_the_fleet_are_pinned() -> None:
     assert not [service["image"] for service in SERVICES.values() if service not in ours() and not PINNED.fullmatch(service["image"])]
     assert all(service["build"] == {"context": ".", "dockerfile": "Dockerfile.cuda"} for service in ours())
+
+
+def test_digests_are_written_behind_the_tags(tmp_path: Path) -> None:
+    """By a copy of the script beside copies of its files, with a `docker` that knows a digest for each image."""
+    (tmp_path / "deploy").mkdir()
+    for name in ("compose.yaml", "Dockerfile.cuda", "deploy/pin_images.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (docker := tmp_path / "docker").write_text(f"#!{sys.executable}\n{REGISTRY}", encoding="utf-8")
+    docker.chmod(0o755)
+    command = [sys.executable, str(tmp_path / "deploy" / "pin_images.py")]
+    path = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for _ in range(2):  # again, with the digests there
+        subprocess.run(command, env=path, check=True)
+    written = yaml.safe_load((tmp_path / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    images = [service["image"] for service in written.values()] + [
+        stage.image for stage in parse((tmp_path / "Dockerfile.cuda").read_text())
+    ]
+    for image in images:
+        tag, _, digest = image.partition("@")
+        assert digest == ("" if tag == "cleanplate:cuda" else f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}")
+    subprocess.run([*command, "--check"], check=True)
+    docker.write_text("#!/bin/sh\necho 'no such host' >&2; exit 1\n", encoding="utf-8")
+    failed = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stderr.endswith("no such host\n")) == (1, True)
+
+
+def test_an_image_without_a_digest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    for name in ("Dockerfile.cuda", "deploy/pin_images.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "compose.yaml").write_text("services:\n  a:\n    image: some/thing:1.2\n", encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "deploy" / "pin_images.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "some/thing:1.2 has no digest" in done.stdout) == (1, True)
 
 
 @pytest.mark.parametrize("script", [".ci/run", ".ci/servers", "tests/container/build_in_chroot.sh"])

@@ -5,14 +5,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.commands.serve import CLOSE_SECONDS
 from service.core import opened
+from service.outside.guard import GLOBAL_UNICAST, NAT64, SPECIAL, Address, Network, is_public
 from service.settings import Settings
 from service.worker import END_SECONDS
 from tests.container.kustomize import Manifest, build, find
@@ -122,6 +126,7 @@ def test_pods_run_as_the_images_user_without_privileges() -> None:
         assert container(name)["securityContext"] == locked
         mounts = {mount["mountPath"]: mount["name"] for mount in container(name)["volumeMounts"]}
         assert set(mounts) == {environment()["CLEANPLATE_DATA_DIR"], "/tmp"}
+        assert Path(config()["CLEANPLATE_DATA_DIR"]).parent == Path(environment()["CLEANPLATE_DATA_DIR"])  # closed, as the volume is not
         assert {volume["name"]: set(volume["emptyDir"]) for volume in pod(name)["volumes"]} == {
             name: {"sizeLimit"} for name in mounts.values()
         }
@@ -169,24 +174,51 @@ def selected(selector: dict[str, str], labels: dict[str, dict[str, str]]) -> set
     return {name for name, those in labels.items() if selector.items() <= those.items()}
 
 
-def test_private_networks_are_blocked() -> None:
-    from ipaddress import ip_address, ip_network
-
+def test_pods_that_nothing_else_allows_are_closed() -> None:
     closed = find(BASE, "NetworkPolicy", "cleanplate-closed")["spec"]
     assert (closed["policyTypes"], "ingress" in closed, "egress" in closed) == (["Ingress", "Egress"], False, False)
+
+
+def blocks() -> list[tuple[Network, list[Network]]]:
+    """The networks that a pod reaches, each with its exceptions."""
     rules = find(BASE, "NetworkPolicy", "cleanplate-out")["spec"]["egress"]
-    blocks = [to["ipBlock"] for rule in rules for to in rule["to"] if "ipBlock" in to]
+    found = [to["ipBlock"] for rule in rules for to in rule["to"] if "ipBlock" in to]
+    return [(ip_network(block["cidr"]), [ip_network(net) for net in block["except"]]) for block in found]
 
-    def reached(address: str) -> bool:
-        return any(
-            ip_address(address) in ip_network(block["cidr"]) and not any(ip_address(address) in ip_network(net) for net in block["except"])
-            for block in blocks
-        )
 
-    assert all(map(reached, ("93.184.216.34", "2606:2800:220:1::1")))
-    assert not any(
-        map(reached, ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "100.64.0.1", "fd00::1", "fe80::1"))
-    )
+BLOCKS = blocks()
+
+
+def reached(address: Address) -> bool:
+    return any(address in network and not any(address in net for net in nets) for network, nets in BLOCKS)
+
+
+def edges() -> Iterator[Address]:
+    """The first and last address of each network that either side names, and their neighbours."""
+    named = {net for network, nets in BLOCKS for net in (network, *nets)}
+    for network in {*SPECIAL, NAT64, GLOBAL_UNICAST, *named}:
+        for number in (int(network.network_address), int(network.broadcast_address)):
+            for near in (number - 1, number, number + 1):
+                if 0 <= near < 2**network.max_prefixlen:
+                    yield type(network.network_address)(near)
+
+
+def test_pods_reach_exactly_what_the_service_counts_as_public() -> None:
+    assert [str(address) for address in edges() if reached(address) != is_public(address)] == []
+    inside = "10.1.2.3 169.254.169.254 fd00:ec2::254 fe80::1 ::1 ::ffff:10.0.0.1 64:ff9b::a9fe:a9fe 2002:a00:1:: 2001:0:4136:e378::1"
+    assert not any(reached(ip_address(text)) for text in inside.split())
+    assert all(reached(ip_address(text)) for text in ("93.184.216.34", "2606:2800:220:1::1", "64:ff9b::8.8.8.8"))
+    assert all(net.subnet_of(network) for network, nets in BLOCKS for net in nets)  # or Kubernetes refuses the policy
+
+
+@given(
+    st.integers(0, 2**32 - 1).map(IPv4Address)
+    | st.integers(2**125, 2**126 - 1).map(IPv6Address)
+    | st.integers(0, 2**128 - 1).map(IPv6Address)
+)
+def test_any_address_is_reached_only_if_it_is_public(address: Address) -> None:
+    if not (isinstance(address, IPv6Address) and address.ipv4_mapped):  # on the wire it is the IPv4 address
+        assert reached(address) == is_public(address)
 
 
 def test_a_gpu_worker_has_one_gpu_and_the_cpu_one_none() -> None:
