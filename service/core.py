@@ -1,5 +1,6 @@
 """The parts that every process of the service shares, built from its settings: database, storage, accounts, queues, links."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,9 +54,8 @@ class Core:
         folder = _folder(settings.data_dir)
         with naming("fetch_allow"):
             egress = EgressPolicy.parse(settings.fetch_allow)
-        with naming("database_url"):
-            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}")
-        database.migrate()
+        with naming("database_url" if settings.database_url else "data_dir"):
+            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}").migrate()
         vault = Vault(settings.secret_key.get_secret_value() if settings.secret_key else load_or_create_key(folder))
         queues = Queues(database)
         with naming("storage_url"):
@@ -132,4 +132,6 @@ def _folder(path: Path) -> Path:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"CLEANPLATE_DATA_DIR: cannot be created: {(error.strerror or 'unknown').lower()}") from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingsError("CLEANPLATE_DATA_DIR: this user may not read and write there")
     return path

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
+from service.errors import SettingsError
 from service.jobs.fleet import is_running, start_ticks
 
 SCRATCH_FOLDER: Final = "scratch"  # within the data folder
@@ -24,8 +25,15 @@ class Scratch:
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
-        """Sweep, and make this the folder of all temporary files of this process, the libraries' included; remove it at the end."""
-        self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Sweep, and make this the folder of all temporary files of this process, the libraries' included; remove it at the end.
+
+        Raises SettingsError if it cannot be created.
+        """
+        try:
+            self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or "unknown").lower()
+            raise SettingsError(f"CLEANPLATE_DATA_DIR: no folder for temporary files can be created there: {reason}") from None
         tempfile.tempdir = str(self.own)
         self.sweep()
         try:
