@@ -57,9 +57,8 @@ class Core:
         folder = private_folder(settings.data_dir)
         with naming("fetch_allow"):
             egress = EgressPolicy.parse(settings.fetch_allow)
-        with naming("database_url"):
-            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}")
-        database.migrate()
+        with naming("database_url" if settings.database_url else "data_dir"):
+            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / DATABASE_FILE}").migrate()
         vault = Vault(settings.secret_key.get_secret_value() if settings.secret_key else load_or_create_key(folder))
         queues = Queues(database)
         with naming("storage_url"):

@@ -32,8 +32,8 @@ def private_folder(path: Path) -> Path:
             _close(path)
     except OSError as error:
         raise SettingsError(f"CLEANPLATE_DATA_DIR: cannot be created: {(error.strerror or 'unknown').lower()}") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingsError("CLEANPLATE_DATA_DIR: nothing can be written there")
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingsError("CLEANPLATE_DATA_DIR: this user may not read and write there")
     return path
 
 

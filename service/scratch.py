@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from service.disk import free_bytes
+from service.errors import SettingsError
 from service.jobs.fleet import is_running, start_ticks
 
 SCRATCH_FOLDER: Final = "scratch"  # within the data folder
@@ -28,7 +29,10 @@ class Scratch:
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
-        """Sweep, and make this the folder of all temporary files of this process, the libraries' included; remove it at the end."""
+        """Sweep, and make this the folder of all temporary files of this process, the libraries' included; remove it at the end.
+
+        Raises SettingsError if it cannot be created.
+        """
         with self.made():
             tempfile.tempdir = str(self.own)
             try:
@@ -38,8 +42,12 @@ class Scratch:
 
     @contextmanager
     def made(self) -> Iterator[Self]:
-        """Sweep, and make the folder; remove it at the end."""
-        self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Sweep, and make the folder; remove it at the end. Raises SettingsError if it cannot be created."""
+        try:
+            self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or "unknown").lower()
+            raise SettingsError(f"CLEANPLATE_DATA_DIR: no folder for temporary files can be created there: {reason}") from None
         self.sweep()
         try:
             yield self

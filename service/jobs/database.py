@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from dbos import DBOS
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -80,15 +81,16 @@ class Database:
             yield connection
 
     def migrate(self) -> Self:
-        """Create or upgrade all tables. Several processes may do so at once."""
+        """Create or upgrade all tables. Several processes may do so at once. Raises SettingsError for a database that cannot be used."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.write() as connection:
-            if not self.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7061001)"))  # an arbitrary number, the same in all processes
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        DBOS.migrate(self.url)
+        with _opening_errors():
+            with self.write() as connection:
+                if not self.is_sqlite:
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(7061001)"))  # an arbitrary number, the same in all processes
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            DBOS.migrate(self.url)
         return self
 
     def workflow_engine(self) -> sa.Engine | None:
@@ -115,6 +117,18 @@ class Database:
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
+
+
+@contextmanager
+def _opening_errors() -> Iterator[None]:
+    """Turn what may be wrong with a database into one line for whoever set it."""
+    try:
+        yield
+    except CommandError:  # there is no such revision here
+        raise SettingsError("the database was written by a newer version of Cleanplate") from None
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).partition("\n")[0]
+        raise SettingsError(f"the database cannot be used: {reason}") from None
 
 
 def now_ms_of(connection: sa.Connection) -> int:

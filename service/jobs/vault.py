@@ -42,12 +42,16 @@ class Vault:
 
 
 def load_or_create_key(folder: Path) -> str:
-    """The key stored in a folder, created on first use. Processes that start together get the same one."""
-    with open(folder / KEY_FILE, "a+", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        key = file.read()
-        if not key:
-            key = secrets.token_urlsafe(32)
-            file.write(key)
+    """The key stored in a folder, created on first use. Processes that start together get the same one. Raises SettingsError."""
+    try:
+        with open(folder / KEY_FILE, "a+", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            key = file.read()
+            if not key:
+                key = secrets.token_urlsafe(32)
+                file.write(key)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (getattr(error, "strerror", None) or "not plain text").lower()
+        raise SettingsError(f"CLEANPLATE_DATA_DIR: its {KEY_FILE} cannot be used: {reason}") from None
     return key

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
@@ -14,13 +16,14 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 class Limits:
     """The largest input that is accepted, and what its decoder may use."""
 
-    file_bytes: int = 200 * 2**20
-    duration_seconds: float = 360.0
-    long_side_pixels: int = 2048
-    short_side_pixels: int = 1088
-    still_pixels: int = 50 * 10**6  # width x height of an image, whose sides have no limit
-    decoder_memory_bytes: int = 2 * 2**30
-    decoder_stall_seconds: float = 60.0  # without a new frame
+    # What each allows at least is checked where settings are read.
+    file_bytes: Annotated[int, Gt(0)] = 200 * 2**20
+    duration_seconds: Annotated[float, Gt(0)] = 360.0
+    long_side_pixels: Annotated[int, Gt(0)] = 2048
+    short_side_pixels: Annotated[int, Gt(0)] = 1088
+    still_pixels: Annotated[int, Gt(0)] = 50 * 10**6  # width x height of an image, whose sides have no limit
+    decoder_memory_bytes: Annotated[int, Ge(512 * 2**20)] = 2 * 2**30  # with 384 MiB it cannot load its libraries and decode 720p
+    decoder_stall_seconds: Annotated[float, Gt(0)] = 60.0  # without a new frame
 
 
 @dataclass(frozen=True)

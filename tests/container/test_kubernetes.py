@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.commands.serve import CLOSE_SECONDS
+from service.api.connection import CLOSE_SECONDS
 from service.core import opened
 from service.outside.guard import GLOBAL_UNICAST, NAT64, SPECIAL, Address, Network, is_public
 from service.settings import Settings

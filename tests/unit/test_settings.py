@@ -1,14 +1,19 @@
 """Settings from the environment: defaults, documentation, and a one-line error for each invalid value."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from service import settings
 from service.app import create_app
-from service.core import bootstrap, opened
+from service.core import DATABASE_FILE, bootstrap, opened
 from service.errors import SettingsError
+from service.jobs.database import Database
+from service.jobs.vault import KEY_FILE
 from service.pipeline.video import Limits
+from service.scratch import Scratch
 from tests.conftest import ROOT, Command
 
 DOCUMENT = ROOT / "docs" / "settings.md"
@@ -54,6 +59,11 @@ WRONG = [
     ("CLEANPLATE_FETCH_SECONDS", "soon"),
     ("CLEANPLATE_KEEP_JOBS_SECONDS", "-5"),
     ("CLEANPLATE_PRICE_VIDEO_CREDITS", "-1"),
+    ("CLEANPLATE_PRICE_IMAGE_CREDITS", "1000001"),
+    ("CLEANPLATE_BOOTSTRAP_CREDITS", "1000000000001"),
+    ("CLEANPLATE_LIMITS__DECODER_MEMORY_BYTES", "400000000"),
+    ("CLEANPLATE_LIMITS__DURATION_SECONDS", "0"),
+    ("CLEANPLATE_ACCOUNT_WAITS", "0"),
     ("CLEANPLATE_BODY_BYTES", "1.5"),
     ("CLEANPLATE_LOG_LEVEL", "loud"),
     ("CLEANPLATE_LOG_FORMAT", "xml"),
@@ -81,6 +91,7 @@ def test_an_invalid_value_stops_the_start_with_one_line(cleanplate: Command, tmp
     [
         ("DATABASE_URL", "nonsense", "^CLEANPLATE_DATABASE_URL: "),
         ("DATABASE_URL", "mysql://localhost/x", "^CLEANPLATE_DATABASE_URL: "),
+        ("DATABASE_URL", "postgresql://someone:a-password@127.0.0.1:9/x", "^CLEANPLATE_DATABASE_URL: .*Connection refused$"),
         ("STORAGE_URL", "floppy://a", "^CLEANPLATE_STORAGE_URL: "),
         ("SECRET_KEY", "short", "^CLEANPLATE_SECRET_KEY"),
         ("FETCH_ALLOW", "300.0.0.0/8", "^CLEANPLATE_FETCH_ALLOW: "),
@@ -96,6 +107,58 @@ def test_an_unusable_value_gives_one_line_too(monkeypatch: pytest.MonkeyPatch, t
         start()
     assert "\n" not in str(wrong.value)
     assert str(tmp_path) not in str(wrong.value)
+
+
+def be_a_file(folder: Path) -> None:
+    folder.rmdir()
+    folder.touch()
+
+
+def have_a_damaged_database(folder: Path) -> None:
+    (folder / DATABASE_FILE).write_bytes(bytes(range(256)) * 64)
+
+
+def have_a_database_of_a_newer_version(folder: Path) -> None:
+    database = Database(f"sqlite:///{folder / DATABASE_FILE}").migrate()
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+
+
+def have_a_folder_as_its_key(folder: Path) -> None:
+    (folder / KEY_FILE).mkdir()
+
+
+def have_a_key_that_is_no_text(folder: Path) -> None:
+    (folder / KEY_FILE).write_bytes(b"\xff" * 32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (be_a_file, "cannot be created: file exists"),
+        (have_a_damaged_database, "file is not a database"),
+        (have_a_database_of_a_newer_version, "a newer version of Cleanplate"),
+        (have_a_folder_as_its_key, "its secret.key cannot be used: is a directory"),
+        (have_a_key_that_is_no_text, "its secret.key cannot be used: not plain text"),
+    ],
+)
+def test_a_data_folder_that_cannot_be_used_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path / "data"))
+    spoil(tmp_path / "data")
+    with pytest.raises(SettingsError, match=f"^CLEANPLATE_DATA_DIR: .*{message}") as wrong:
+        start()
+    assert "\n" not in str(wrong.value)
+    assert str(tmp_path) not in str(wrong.value)
+
+
+def test_no_folder_for_temporary_files_is_one_line_too(tmp_path: Path) -> None:
+    (tmp_path / "scratch").touch()
+    with pytest.raises(SettingsError, match=r"^CLEANPLATE_DATA_DIR: no folder for temporary files"), Scratch(tmp_path / "scratch").opened():
+        pass
 
 
 def start() -> None:
