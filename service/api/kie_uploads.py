@@ -38,14 +38,15 @@ def router(context: AppContext) -> APIRouter:
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
-        async with read_form(request, context.options.upload_bytes + FORM_BYTES) as form:
+        async with read_form(request, context.threads, context.options.upload_bytes + FORM_BYTES) as form:
             return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
         parameters = await read_parameters(request, context)
-        return await in_thread(context.threads.fetching, _store_fetched, parameters, account.id, context)
+        with context.threads.fetch_of(account.id):
+            return await in_thread(context.threads.fetching, _store_fetched, parameters, account.id, context)
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
