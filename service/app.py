@@ -61,7 +61,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     app.include_router(docs_page.router())
     app.include_router(page.router(core.links))
     app.add_exception_handler(HTTPException, http_problem)
-    app.add_middleware(RequestsLog, meters=meters, max_bytes=max(settings.body_bytes, settings.upload_bytes) + 2**20)
+    app.add_middleware(RequestsLog, meters=meters)
     app.state.context = context
     return app
 

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")
     features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, video, image.")
 
-    body_bytes: Count = Field(32 * MIB, description="Largest request body other than an upload.")
+    body_bytes: Count = Field(32 * MIB, description="Largest request body with a file as base64. Other bodies than uploads may have 1 MiB.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")
     json_depth: Count = Field(16, description="Deepest nesting of a JSON body.")
     account_waits: Count = Field(100, description="Limit of one account's event streams and held requests, in each API process.")

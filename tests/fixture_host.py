@@ -168,6 +168,11 @@ class Host:
             assert self._arrival.wait_for(enough, patience_seconds), f"{len(found)} of {count} callbacks came"
         return found
 
+    def requests(self, path: str) -> int:
+        """How many requests for this path have come."""
+        with self._arrival:
+            return sum(asked.path == path for asked in self._asked)
+
     def record(self, asked: ReceivedRequest) -> Respond | None:
         """Record a request; return how to respond to it."""
         with self._arrival:

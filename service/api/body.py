@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from anyio import CapacityLimiter
 from fastapi import Request
-from starlette.datastructures import FormData, Headers
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from service.api.threads import Threads, in_thread
 from service.disk import DiskGuard
 from service.errors import ParameterError, TooLarge
 
@@ -81,13 +83,19 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 @asynccontextmanager
-async def read_form(request: Request, max_bytes: int, disk: DiskGuard, max_files: int = 1) -> AsyncIterator[FormData]:
+async def read_form(request: Request, threads: Threads, disk: DiskGuard, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
     """The fields and files of a multipart form of at most `max_bytes` in total. Raises ParameterError, and like `spooled_parts`."""
     kind, _, options = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "multipart/form-data":
         raise ParameterError("the body is not multipart/form-data")
-    stream = spooled_parts(request, max_bytes, disk)
-    parser = _FormParser(_without_charset(options), stream, max_files=max_files, max_fields=MAX_FIELDS, max_part_size=PLAIN_BYTES)
+    parser = _FormParser(
+        _without_charset(options),
+        batches(spooled_parts(request, max_bytes, disk)),
+        max_files=max_files,
+        max_fields=MAX_FIELDS,
+        max_part_size=PLAIN_BYTES,
+    )
+    parser.spooling = threads.spooling
     try:
         form = await parser.parse()
     except MultiPartException:
@@ -99,7 +107,26 @@ async def read_form(request: Request, max_bytes: int, disk: DiskGuard, max_files
 
 
 class _FormParser(MultiPartParser):
+    """Starlette's parser; but files are written in threads of their own, and sooner to disk."""
+
     spool_max_size = SPOOL_BYTES
+    spooling: CapacityLimiter
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if (file := self._current_part.file) is not None:
+            self._current_part.file = _SpooledFile(file, self.spooling)
+
+
+class _SpooledFile(UploadFile):
+    """A file of a form that is written in a limiter's threads."""
+
+    def __init__(self, file: UploadFile, spooling: CapacityLimiter) -> None:
+        super().__init__(file.file, size=file.size, filename=file.filename, headers=file.headers)
+        self._spooling = spooling
+
+    async def write(self, data: bytes) -> None:
+        await in_thread(self._spooling, self.file.write, data)
 
 
 def _without_charset(options: str) -> Headers:

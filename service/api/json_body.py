@@ -81,9 +81,7 @@ class JsonReader:
     def _string(self, data: bytes, start: int) -> int:
         """Read up to a string's end; return the position after its closing quote."""
         assert self._string_start is not None
-        match = STRING.match(data, start)
-        assert match is not None
-        end = match.end()
+        end = _end_of_string(data, start)
         if self._file is None:
             self._text += data[start:end]
             if self._max_file_bytes is not None and len(self._text) - self._string_start > LONG_BYTES:
@@ -120,6 +118,17 @@ class JsonReader:
         self._tokens += count
         if self._tokens > MAX_TOKENS:
             raise ParameterError(f"the body has more than {MAX_TOKENS} parts")
+
+
+def _end_of_string(data: bytes, start: int) -> int:
+    """The position of the closing quote, of an escape that is cut off, or the end."""
+    quote = data.find(b'"', start)
+    end = quote if quote >= 0 else len(data)
+    if data.find(b"\\", start, end) < 0:
+        return end
+    match = STRING.match(data, start)
+    assert match is not None
+    return match.end()
 
 
 def parse_object(text: bytes | str, max_depth: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from service.api.body import BodyTooSlow
 from service.api.facade import Code, Codes, code_of
 from service.errors import (
     AccessError,
@@ -36,6 +37,7 @@ MODEL: Final = "sora-watermark-remover"
 CODES: Final[Codes] = {
     AccessError: Code(401, "You do not have access permissions"),
     ParameterError: Code(422),
+    BodyTooSlow: Code(408),
     ParameterMissing: Code(400),
     UnknownJob: Code(422, "recordInfo is null"),
     InsufficientCredits: Code(402, "The current credits are insufficient. Please top up."),

@@ -43,7 +43,7 @@ def router(context: AppContext) -> APIRouter:
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
-        async with read_form(request, context.options.upload_bytes + FORM_BYTES, context.account_files.disk) as form:
+        async with read_form(request, context.threads, context.account_files.disk, context.options.upload_bytes + FORM_BYTES) as form:
             return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)

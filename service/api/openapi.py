@@ -1,9 +1,11 @@
 """Builders for the OpenAPI document: request bodies, query parameters and example responses."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 
@@ -16,7 +18,19 @@ TOO_MANY: Final = {
 
 
 class DocumentedApp(FastAPI):
-    """A FastAPI application whose document keeps nulls in examples, which FastAPI omits."""
+    """A FastAPI application whose document keeps nulls in examples, which FastAPI omits, and is rendered once."""
+
+    def setup(self) -> None:
+        """Add the document's route."""
+
+        @cache
+        def rendered() -> bytes:
+            return bytes(JSONResponse(self.openapi()).body)
+
+        async def document(_: Request) -> Response:
+            return Response(rendered(), media_type="application/json")
+
+        self.add_route("/openapi.json", document, include_in_schema=False)
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()

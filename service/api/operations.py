@@ -4,10 +4,10 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 from fastapi import APIRouter, Response
@@ -27,9 +27,11 @@ from service.version import VERSION
 
 log = logging.getLogger(__name__)
 
+Value = TypeVar("Value")
 Check = Callable[[], object]  # raises if its part does not work
 CHECK_SECONDS: Final = 5.0
 FRESH_SECONDS: Final = 2.0  # cached this long, so that frequent anonymous requests cause little work
+METRICS_SECONDS: Final = 1.0
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "healthz": {"status": "ok", "version": VERSION},
     "readyz": {"status": "ready", "checks": {"database": "ok", "storage": "ok", "model": "ok", "disk": "ok"}},
@@ -44,12 +46,14 @@ class Probes:
     folder: Path  # the data folder
     min_free_bytes: int
     registry: CollectorRegistry
+    metrics_seconds: float = METRICS_SECONDS  # scrapes within this time share one result
 
 
 def router(context: AppContext, probes: Probes) -> APIRouter:
     """`/healthz`, `/readyz`, `/metrics`."""
     routes = APIRouter(tags=["operations"])
-    readiness = Readiness(_checks(context, probes))
+    readiness = Shared(lambda: _outcomes(_checks(context, probes)), FRESH_SECONDS)
+    metrics_text = Shared(lambda: run_in_threadpool(generate_latest, probes.registry), probes.metrics_seconds)
 
     @routes.get("/healthz", summary="Health", responses={200: _example_response("The process responds.", "healthz")})
     async def healthz() -> Response:
@@ -64,34 +68,39 @@ def router(context: AppContext, probes: Probes) -> APIRouter:
         },
     )
     async def readyz() -> Response:
-        checks = await readiness.checks()
+        checks = await readiness.value()
         ready = all(outcome == "ok" for outcome in checks.values())
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
     @routes.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        return Response(await run_in_threadpool(generate_latest, probes.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await metrics_text.value(), media_type=CONTENT_TYPE_LATEST)
 
     return routes
 
 
-class Readiness:
-    """Checks whether each part works; requests within `FRESH_SECONDS` share one result."""
+class Shared(Generic[Value]):
+    """A value that takes work: requests within `seconds` share one, and only one is computed at a time."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
+    def __init__(self, compute: Callable[[], Awaitable[Value]], seconds: float) -> None:
+        self._compute = compute
+        self._seconds = seconds
         self._turn = asyncio.Lock()
-        self._outcomes: dict[str, str] = {}
+        self._value: Value | None = None
         self._fresh_until = 0.0
 
-    async def checks(self) -> dict[str, str]:
-        """The outcome of each check: `ok`, `failed` or `timed out`. The log has the reason."""
+    async def value(self) -> Value:
         async with self._turn:
-            if time.monotonic() >= self._fresh_until:
-                outcomes = await asyncio.gather(*(_outcome(name, check) for name, check in self._checks.items()))
-                self._outcomes = dict(zip(self._checks, outcomes, strict=True))
-                self._fresh_until = time.monotonic() + FRESH_SECONDS
-            return self._outcomes
+            if self._value is None or time.monotonic() >= self._fresh_until:
+                self._value = await self._compute()
+                self._fresh_until = time.monotonic() + self._seconds
+            return self._value
+
+
+async def _outcomes(checks: Mapping[str, Check]) -> Mapping[str, str]:
+    """The outcome of each check: `ok`, `failed` or `timed out`. The log has the reason."""
+    outcomes = await asyncio.gather(*(_outcome(name, check) for name, check in checks.items()))
+    return dict(zip(checks, outcomes, strict=True))
 
 
 async def _outcome(name: str, check: Check) -> str:

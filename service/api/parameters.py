@@ -27,7 +27,7 @@ async def read_parameters(request: Request, context: AppContext, max_bytes: int 
     parameters: dict[str, Any] = dict(request.query_params)
     kind = type_of(request)
     if kind == "multipart/form-data":
-        async with read_form(request, max_bytes, context.account_files.disk) as form:
+        async with read_form(request, context.threads, context.account_files.disk, max_bytes) as form:
             return parameters | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
     return parameters | await parse_body(await read_body(request, max_bytes), kind, context)
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.api.body import BodyTooSlow
 from service.api.facade import Code, Codes, code_of, guarded_route
 from service.errors import CleanplateError, ParameterError, ServiceError
 from service.jobs.job import Failure
@@ -60,6 +61,7 @@ CODES: Final[Codes] = {
     errors.AccessError: Code(401),
     errors.AccountBanned: Code(403),
     errors.ParameterError: Code(400),
+    BodyTooSlow: Code(408),
     errors.ParameterMissing: Code(422),
     errors.MediaAddressInvalid: Code(422),
     errors.UnknownModel: Code(422),

@@ -1,4 +1,4 @@
-"""Middleware for every request of every facade: a request id, a log line, metrics, and a limit on the body's size."""
+"""Middleware for every request of every facade: a request id, a log line, metrics."""
 
 import logging
 import re
@@ -9,8 +9,6 @@ from typing import Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem_response
-from service.errors import TooLarge
 from service.logs import log_fields
 from service.metrics import Meters
 
@@ -25,23 +23,20 @@ QUIET: Final = frozenset({"operations"})  # requested by monitoring every few se
 class RequestsLog:
     """ASGI middleware. The log has the path but not the query, which may contain signatures and keys."""
 
-    def __init__(self, app: ASGIApp, meters: Meters, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, meters: Meters) -> None:
         self._app = app
         self._meters = meters
-        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = _request_id(headers)
+        request_id = _request_id(Headers(scope=scope))
         response = _TaggedResponse(send, request_id)
         with log_fields(request_id=request_id):
             started = time.perf_counter()
             try:
-                app = _refusal(self._max_bytes) if _announced_bytes(headers) > self._max_bytes else self._app
-                await app(scope, _bounded(receive, self._max_bytes), response.send)
+                await self._app(scope, receive, response.send)
             finally:
                 self._record(scope, response.status, time.perf_counter() - started)
 
@@ -74,30 +69,3 @@ def _request_id(headers: Headers) -> str:
     """The id set by a proxy, if it is well-formed; otherwise a random one."""
     proxy_id = headers.get("x-request-id", "")
     return proxy_id if REQUEST_ID.fullmatch(proxy_id) else secrets.token_hex(8)
-
-
-def _announced_bytes(headers: Headers) -> int:
-    announced = headers.get("content-length", "0")
-    return int(announced) if announced.isascii() and announced.isdecimal() else 0
-
-
-def _bounded(receive: Receive, max_bytes: int) -> Receive:
-    """Limit the received body: raises TooLarge in the handler that reads it, for bodies that declared no length or a wrong one."""
-    seen_bytes = 0
-
-    async def receive_bounded() -> Message:
-        nonlocal seen_bytes
-        message = await receive()
-        seen_bytes += len(message.get("body", b""))
-        if seen_bytes > max_bytes:
-            raise TooLarge(f"the request has more than {max_bytes / 2**20:g} MiB, which is the limit")
-        return message
-
-    return receive_bounded
-
-
-def _refusal(max_bytes: int) -> ASGIApp:
-    """Responds before the body is read, and closes the connection."""
-    response = problem_response(TooLarge(f"the request has more than {max_bytes / 2**20:g} MiB, which is the limit"))
-    response.headers["Connection"] = "close"
-    return response

@@ -10,14 +10,16 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 PARSERS: Final = 2  # they hold the interpreter's lock: more would only delay the event loop
-STORERS: Final = 8
+SPOOLERS: Final = 8
+STORERS: Final = 2  # a store holds up to four parts of 8 MiB of each file
 
 
 @dataclass(frozen=True)
 class Threads:
-    """How many threads parse bodies and copy files into the storage at the same time."""
+    """How many threads parse bodies, write temporary files, and copy files into the storage at the same time."""
 
     parsing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PARSERS))
+    spooling: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SPOOLERS))
     storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORERS))
 
 

@@ -33,8 +33,6 @@ from service.version import VERSION
 from tests.conftest import ROOT
 from tests.workerless_server import Customer, WorkerlessServer, until, workerless_server
 
-MAX_BYTES = 2**20
-
 
 @dataclass
 class Parts:
@@ -74,13 +72,15 @@ def site(folder: Path, min_free_bytes: int = 0) -> Iterator[Site]:
         registry = scrape_registry(meters, None, JobMetricsCollector(server.context.job_service), DiskSpace(folder))
         app = FastAPI(exception_handlers={HTTPException: http_problem})
         app.include_router(FACADE.router(server.context))
-        app.include_router(operations.router(server.context, Probes(parts.check_model, folder, min_free_bytes, registry)))
+        app.include_router(
+            operations.router(server.context, Probes(parts.check_model, folder, min_free_bytes, registry, metrics_seconds=0))
+        )
 
         @app.get("/broken", tags=["native"])
         def broken() -> Response:
             raise ZeroDivisionError
 
-        app.add_middleware(RequestsLog, meters=meters, max_bytes=MAX_BYTES)
+        app.add_middleware(RequestsLog, meters=meters)
         with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
             yield Site(server, client, parts, server.customer())
 
@@ -223,7 +223,9 @@ def test_an_internal_error_is_counted_as_500(here: Site, caplog: pytest.LogCaptu
 def test_an_oversized_body_is_refused_before_it_is_sent(here: Site) -> None:
     with socket.create_connection((here.client.base_url.host, here.client.base_url.port or 0)) as line:
         line.settimeout(20)
-        line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n")
+        key = here.customer.key.encode()
+        line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer " + key + b"\r\nContent-Type: application/json\r\n")
+        line.sendall(b"Content-Length: 99999999\r\n\r\n")
         answer = line.makefile("rb").read()  # until the server closes the connection
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:cleanplate:problem:too-large"

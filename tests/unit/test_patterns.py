@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,36 +20,8 @@ ANCHORED = frozenset({"match", "fullmatch"})
 CHARACTERS = 2048
 NOTICEABLE_SECONDS = 0.001  # a quadratic pattern takes 2 ms and more for so many characters, a linear one mostly less
 MOST_GROWTH = 3.0  # of the time when the length doubles: 2 is linear, 4 quadratic
-ROUNDS = 5
-PIECES = (
-    "a",
-    "A",
-    "0",
-    "é",
-    "_",
-    "-",
-    ".",
-    " ",
-    "\n",
-    "=",
-    ":",
-    "/",
-    "\\",
-    '"',
-    "'",
-    ",",
-    ";",
-    "@",
-    "#",
-    "&",
-    "%",
-    "?",
-    "+",
-    "(",
-    "[",
-    "{",
-    "<",
-)
+ROUNDS = 2
+PIECES = ("a", "0", "_", "-", ".", " ", "=", ":", "/", "\\", '"', ",", "@", "#")
 WORDS = re.compile(r"(?<!\\)[A-Za-z_]{2,}")
 
 
@@ -57,7 +30,7 @@ class Found:
     """A regular expression in the source, and how it is applied: only at the start of a text, or anywhere in it."""
 
     place: str
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[Any]
     anchored: bool
 
 
@@ -86,11 +59,11 @@ def assigned_name(statement: ast.AST) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
-def pattern_of(call: ast.Call, module: str) -> re.Pattern[str]:
+def pattern_of(call: ast.Call, module: str) -> re.Pattern[Any]:
     """The pattern of a call, evaluated in its module: it must be a constant there."""
     flags = [ast.unparse(part) for part in call.args[1:]] if ast.unparse(call.func) == "re.compile" else []
     expression = f"re.compile({ast.unparse(call.args[0])}, {flags[0] if flags else 0})"
-    pattern: re.Pattern[str] = eval(expression, vars(importlib.import_module(module)))
+    pattern: re.Pattern[Any] = eval(expression, vars(importlib.import_module(module)))
     return pattern
 
 
@@ -113,7 +86,7 @@ def texts(pattern: str, characters: int) -> Iterator[str]:
             yield first * ((characters - len(second)) // len(first)) + second
 
 
-def cpu_seconds(act: Callable[[str], object], text: str, rounds: int) -> float:
+def cpu_seconds(act: Callable[[Any], object], text: Any, rounds: int) -> float:
     """The least CPU time of this thread over these rounds, so that other work on the machine does not count."""
 
     def once() -> float:
@@ -124,7 +97,7 @@ def cpu_seconds(act: Callable[[str], object], text: str, rounds: int) -> float:
     return min(once() for _ in range(rounds))
 
 
-def grows(act: Callable[[str], object], short: str, long: str) -> bool:
+def grows(act: Callable[[Any], object], short: Any, long: Any) -> bool:
     """Whether the time grows faster than the length. Measured again where it seems so."""
     for rounds in (1, ROUNDS):
         seconds = cpu_seconds(act, short, rounds)
@@ -133,13 +106,18 @@ def grows(act: Callable[[str], object], short: str, long: str) -> bool:
     return True
 
 
-def slow_text(pattern: re.Pattern[str], anchored: bool) -> str | None:
+def slow_text(pattern: re.Pattern[Any], anchored: bool) -> Any:
     """A text whose time grows faster than its length; None if there is none."""
 
-    def act(text: str) -> object:
+    def act(text: Any) -> object:
         return pattern.fullmatch(text) if anchored else deque(pattern.finditer(text), maxlen=0)
 
-    pairs = zip(texts(pattern.pattern, CHARACTERS), texts(pattern.pattern, 2 * CHARACTERS), strict=True)
+    source = pattern.pattern.decode() if isinstance(pattern.pattern, bytes) else pattern.pattern
+    lengths = (CHARACTERS, 2 * CHARACTERS)
+    pairs = zip(
+        *([text.encode() if isinstance(pattern.pattern, bytes) else text for text in texts(source, length)] for length in lengths),
+        strict=True,
+    )
     return next((short for short, long in pairs if grows(act, short, long)), None)
 
 

@@ -1,0 +1,185 @@
+"""Bodies: the key and the rate before anything is read, a limit for each endpoint, a least speed; refusals in the dialect's own words."""
+
+import base64
+import json
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from service.api import body
+from service.api.rates import SUBMIT
+from service.api.threads import FETCHERS, FETCHES_OF_ACCOUNT
+from service.core import FACADES
+from tests.fixture_host import host
+from tests.workerless_server import Customer, WorkerlessServer, until, workerless_server
+
+MIB = 2**20
+KIE = ("/api/v1/jobs/createTask", "/api/v1/common/download-url")
+KIE_UPLOADS = ("/api/file-stream-upload", "/api/file-url-upload", "/api/file-base64-upload")
+KAZE = tuple(f"/api/ext/v1/{name}" for name in ("submit_watermark_removal", "get_task_result"))
+SAVESORA = ("/api/v1/download", "/api/v1/credits")
+NATIVE = ("/v1/jobs",)
+WITH_KEY = (*KIE, *KIE_UPLOADS, *KAZE, *NATIVE)
+FORM = "multipart/form-data; boundary=x"
+MP4 = b"\x00\x00\x00\x18ftypmp42"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerlessServer]:
+    with workerless_server(tmp_path_factory.mktemp("bodies"), *FACADES.values()) as server:
+        yield server
+
+
+@contextmanager
+def opened(
+    server: WorkerlessServer, path: str, key: str = "", length: int = 10**9, kind: str = "application/json"
+) -> Iterator[socket.socket]:
+    """A request whose body has not been sent yet."""
+    url = server.client.base_url
+    with socket.create_connection((url.host, url.port or 0)) as line:
+        line.settimeout(20)
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {key}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        )
+        line.sendall(head.encode())
+        yield line
+
+
+def answered(line: socket.socket) -> tuple[int, dict[str, Any]]:
+    """The status and the body of the response."""
+    file = line.makefile("rb")
+    status = int(file.readline().split()[1])
+    length = 0
+    while (header := file.readline().strip().lower()) != b"":
+        length = int(header.partition(b":")[2]) if header.startswith(b"content-length") else length
+    return status, json.loads(file.read(length))
+
+
+def code_of(response: tuple[int, dict[str, Any]]) -> int:
+    """The code in the dialect, or HTTP's where there is none."""
+    return int(response[1].get("resCode") or response[1].get("code") or response[0])
+
+
+def test_wrong_keys_are_refused_before_the_body_is_sent(server: WorkerlessServer) -> None:
+    for path in WITH_KEY:
+        for key in ("", "cp_wrong"):
+            with opened(server, path, key) as line:
+                assert code_of(answered(line)) in (401, 1002)
+    with opened(server, "/ai/video/removal?sign_ver=v2&app_key=a&timestamp=1&sign=b") as line:
+        assert answered(line)[1]["code"] == "InvalidTimestamp"
+
+
+def test_the_rate_counts_before_the_body_is_sent(server: WorkerlessServer) -> None:
+    for path in ("/api/v1/jobs/createTask", "/api/ext/v1/submit_watermark_removal", "/v1/jobs"):
+        customer = server.customer()
+        for _ in range(20):
+            server.context.rates.count(customer.id, SUBMIT)
+        with opened(server, path, customer.key) as line:
+            assert code_of(answered(line)) == 429
+
+
+def test_an_image_is_not_received_without_credits(server: WorkerlessServer) -> None:
+    with opened(server, "/api/ext/v1/submit_watermark_removal", server.customer(0).key, 500_000) as line:
+        assert code_of(answered(line)) == 1003
+
+
+@pytest.mark.parametrize(
+    ("path", "limit", "code"),
+    [
+        (KIE[0], MIB, 422),
+        (KIE[1], MIB, 422),
+        (KIE_UPLOADS[0], MIB + 64 * 1024, 400),  # `upload_bytes` of this server is 1 MiB
+        (KIE_UPLOADS[1], MIB, 400),
+        (KIE_UPLOADS[2], MIB, 400),  # `body_bytes` too
+        (KAZE[0], MIB, 1000),
+        (KAZE[1], MIB, 1000),
+        (NATIVE[0], MIB, 413),
+        (SAVESORA[0], 65536, 5002),
+        (SAVESORA[1], 65536, 5002),
+        ("/ai/video/removal", 65536, 701),
+    ],
+)
+def test_each_endpoint_has_a_limit(server: WorkerlessServer, path: str, limit: int, code: int) -> None:
+    customer = server.customer()
+    kind = FORM if path == KIE_UPLOADS[0] else "application/json"
+    with opened(server, path, customer.key, limit + 1, kind) as line:
+        assert code_of(answered(line)) == code, "the length that is announced"
+    content = iter([b" " * 65536] * (limit // 65536 + 2))
+    response = server.client.post(path, headers=customer.bearer | {"Content-Type": kind}, content=content)
+    assert code_of((response.status_code, response.json())) == code, "what arrives without a length"
+
+
+def test_a_slow_body_is_refused(server: WorkerlessServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "GRACE_SECONDS", 0.2)
+    customer = server.customer()
+    for path, code in ((KIE[0], 408), (KAZE[0], 1000), (NATIVE[0], 408), (SAVESORA[1], 4001), (KIE_UPLOADS[2], 408)):
+        with opened(server, path, customer.key, 1000) as line:
+            line.sendall(b"{")
+            assert code_of(answered(line)) == code
+    with opened(server, KIE_UPLOADS[0], customer.key, 1000, FORM) as line:
+        line.sendall(b"--x\r\n")
+        assert code_of(answered(line)) == 408
+
+
+MALFORMED = [b"", b"--", b"--x\r\nno header\r\n\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n", b"\0" * 1000]
+
+
+@pytest.mark.parametrize("kind", [FORM, "multipart/form-data", FORM + "; charset=punycode", FORM + "; charset=idna"])
+def test_malformed_forms_are_refused_in_the_dialect(server: WorkerlessServer, kind: str) -> None:
+    customer = server.customer()
+    many = b"".join(b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\xff\r\n' % number for number in range(200)) + b"--x--\r\n"
+    accepted = {
+        KIE[1]: {400, 422},
+        KIE_UPLOADS[0]: {400},
+        KAZE[1]: {1000},
+        NATIVE[0]: {400, 422},
+        "/ai/video/removal": {400, 401},
+        SAVESORA[1]: {4001},
+    }
+    for content in (*MALFORMED, many):
+        for path, codes in accepted.items():
+            response = server.client.post(path, headers=customer.bearer | {"Content-Type": kind}, content=content)
+            assert code_of((response.status_code, response.json())) in codes
+            assert response.status_code == 200 or path in NATIVE
+
+
+def test_encoded_forms_are_limited_in_fields(server: WorkerlessServer) -> None:
+    headers = server.customer().bearer | {"Content-Type": "application/x-www-form-urlencoded"}
+    for content in (b"a&" * 1000, b"=&" * 1000):
+        assert server.client.post(KIE[1], headers=headers, content=content).json()["code"] == 422
+        assert server.client.post(KIE_UPLOADS[2], headers=headers, content=content).json()["code"] == 400
+
+
+def test_a_large_image_as_text_is_stored_as_it_was(server: WorkerlessServer) -> None:
+    customer = server.customer()
+    data = MP4 + os.urandom(500_001)
+    fields = {"base64Data": base64.b64encode(data).decode(), "uploadPath": "a"}
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):  # curl's default
+        headers = customer.bearer | {"Content-Type": content_type}
+        stored = server.client.post(KIE_UPLOADS[2], headers=headers, content=json.dumps(fields)).json()["data"]
+        assert stored["fileSize"] == len(data)
+        assert server.client.get(stored["downloadUrl"]).content == data
+
+
+def test_fetches_are_few_and_take_no_thread_from_others(server: WorkerlessServer) -> None:
+    other = server.customer()
+    with host() as there, ThreadPoolExecutor(50) as pool:
+        release = there.hold("/held.mp4", MP4)
+        fields = {"fileUrl": f"{there.url}/held.mp4", "uploadPath": "a"}
+
+        def upload(who: Customer) -> int:
+            return int(server.client.post(KIE_UPLOADS[1], headers=who.bearer, json=fields).json()["code"])
+
+        customers = [server.customer() for _ in range(48 // FETCHES_OF_ACCOUNT)]
+        uploads = [pool.submit(upload, customer) for customer in customers for _ in range(FETCHES_OF_ACCOUNT)]
+        until(lambda: there.requests("/held.mp4") == FETCHERS)
+        assert server.client.get("/api/v1/chat/credit", headers=other.bearer).json()["code"] == 200, "no thread is left otherwise"
+        until(lambda: upload(customers[0]) == 429)
+        release.set()
+        assert {each.result() for each in uploads} == {200}
+        assert upload(customers[0]) == 200
