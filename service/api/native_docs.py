@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from service.api.native_events import EventStream
+from service.api.native_events import ServerSentEvents
 from service.api.native_models import AccountView, JobPage, JobView, NewJobBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
 from service.api.problems import MEDIA_TYPE
@@ -139,8 +139,7 @@ CANCEL: Final[dict[str, Any]] = {
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",
     "description": "Server-sent events: numbered changes of state, and progress. `Last-Event-ID` resumes after a number.",
-    "response_class": EventStream,
-    "status_code": 200,
+    "response_class": ServerSentEvents,
     "responses": {
         200: {"description": "Events until the job has ended.", "content": {"text/event-stream": {"example": EVENTS}}},
         204: {"description": "The job has ended, and there are no more events."},

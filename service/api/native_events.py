@@ -21,10 +21,14 @@ HEARTBEAT_SECONDS: Final = 15.0  # proxies close connections that are silent for
 HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-class EventStream(StreamingResponse):
-    """The server-sent events of a job, for a request that waits in its place."""
+class ServerSentEvents(StreamingResponse):
+    """As the API's document describes them."""
 
     media_type = "text/event-stream"
+
+
+class EventStream(ServerSentEvents):
+    """The events of a job, for a request that waits in its place."""
 
     def __init__(self, waiter: Waiter, job_service: JobService, job: Job, after: int) -> None:
         super().__init__(_stream(waiter, job_service, job, after), headers=HEADERS)

@@ -13,7 +13,6 @@ import pytest
 
 from service.api import body
 from service.api.rates import SUBMIT
-from service.api.threads import FETCHERS, FETCHES_OF_ACCOUNT
 from service.core import FACADES
 from tests.fixture_host import host
 from tests.workerless_server import Customer, WorkerlessServer, until, workerless_server
@@ -175,9 +174,10 @@ def test_fetches_are_few_and_take_no_thread_from_others(server: WorkerlessServer
         def upload(who: Customer) -> int:
             return int(server.client.post(KIE_UPLOADS[1], headers=who.bearer, json=fields).json()["code"])
 
-        customers = [server.customer() for _ in range(48 // FETCHES_OF_ACCOUNT)]
-        uploads = [pool.submit(upload, customer) for customer in customers for _ in range(FETCHES_OF_ACCOUNT)]
-        until(lambda: there.requests("/held.mp4") == FETCHERS)
+        of_account = server.context.options.account_fetches
+        customers = [server.customer() for _ in range(48 // of_account)]
+        uploads = [pool.submit(upload, customer) for customer in customers for _ in range(of_account)]
+        until(lambda: there.requests("/held.mp4") == len(uploads))
         assert server.client.get("/api/v1/chat/credit", headers=other.bearer).json()["code"] == 200, "no thread is left otherwise"
         until(lambda: upload(customers[0]) == 429)
         release.set()

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.api.job_watcher import JobWatcher
 from service.api.rates import READ, SUBMIT, Rates
 from service.core import FACADES
 from service.errors import CleanplateError, ContentBlocked, ContentCheckFailed, ContentRefused
@@ -80,9 +81,10 @@ def behind(service: Service, rates: Rates | None = None, **rules: Any) -> Iterat
     """The same service with other rules."""
     core, context = service.core, service.context
     job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, Rules(**rules))
+    changed = replace(context, job_service=job_service, rates=rates or context.rates, watcher=JobWatcher(job_service, 100, 100))
     app = FastAPI()
     for facade in FACADES.values():
-        app.include_router(facade.router(replace(context, job_service=job_service, rates=rates or context.rates)))
+        app.include_router(facade.router(changed))
     with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
