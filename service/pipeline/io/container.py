@@ -7,15 +7,22 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from service.errors import CleanplateError, DecodeFailed, NoVideoStream, Truncated, UnsupportedFormat
+from service.pipeline.io.tags import WithoutTags, find_tags
 
 DEMUXERS = {"mp4": "mov", "mov": "mov", "mkv": "matroska", "webm": "matroska", "avi": "avi"}
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}  # by the target's suffix
 
 
-def open_source(path: Path, container: str) -> InputContainer:
-    """Open a video for reading; the caller closes it. container: as `container_of` names it. Raises InputError kinds."""
+def open_source(path: Path, container: str, *, with_tags: bool = True) -> InputContainer:
+    """Open a video for reading; the caller closes it. container: as `container_of` names it. Raises InputError kinds.
+
+    with_tags: if not, many tags are hidden from FFmpeg; a few may be there.
+    """
+    tags = find_tags(path, container)
+    hidden = tags.are_many and not with_tags
+    source = WithoutTags(path, tags.parts) if hidden else str(path.absolute())
     try:
-        return av.open(str(path.absolute()), "r", format=DEMUXERS[container], metadata_errors="replace")
+        return av.open(source, "r", format=DEMUXERS[container], metadata_errors="replace")
     except av.FFmpegError as error:
         raise read_error(error, "the file ends early, or its index is broken") from error
 

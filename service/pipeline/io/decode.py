@@ -71,7 +71,7 @@ def _decode_in_child(channel: Channel, request: Message) -> None:
 
 def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
     """(pts, planes) of each picture of a video. The planes are views, valid until the next picture."""
-    with closing(open_source(path, info.container)) as source:
+    with closing(open_source(path, info.container, with_tags=False)) as source:
         stream = main_video_stream(source)
         stream.thread_type = "AUTO"
         stream.thread_count = THREADS

@@ -62,11 +62,11 @@ def _describe_in_child(channel: Channel, request: Message) -> None:
 
 
 def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
-    with closing(open_source(path, container)) as source:
+    with closing(open_source(path, container, with_tags=False)) as source:
         stream = main_video_stream(source)
         _check_size(stream.codec_context.width, stream.codec_context.height, limits)
         span = _scan_packets(source, stream, container, limits)
-    with closing(open_source(path, container)) as source:
+    with closing(open_source(path, container, with_tags=False)) as source:
         stream = main_video_stream(source)
         frame = _first_frame(source, stream)
         _check_size(frame.width, frame.height, limits)

@@ -1,6 +1,5 @@
 """The XMP packet of a file: finds it, copies it in MP4 and MOV, where FFmpeg drops it, and reads the digital source type in it."""
 
-import io
 import struct
 from collections.abc import Iterator
 from itertools import islice
@@ -10,6 +9,7 @@ from xml.etree import ElementTree
 
 from service.media import container_of
 from service.pipeline.io import still
+from service.pipeline.io.boxes import boxes, read_at
 from service.source_type import known_source_type
 
 MOVIE_SUFFIXES: Final = (".mp4", ".m4v", ".mov")
@@ -17,7 +17,6 @@ XMP_UUID: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # type of t
 MAX_PACKET_BYTES: Final = 2**20  # of a packet that is read for the source type; the specification writes 2 to 64 kB
 MAX_TEXTS: Final = 10  # that are joined to a value; deeply nested ones would be joined again and again
 PIECE_BYTES: Final = 2**20
-MAX_BOXES: Final = 10_000
 SOURCE_TYPE: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 RESOURCE: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 
@@ -32,7 +31,7 @@ def xmp_packet_of(path: Path) -> bytes | None:
         return None
     with path.open("rb") as file:
         start, stop = _find_packet_in_movie(file, path.stat().st_size) or (0, 0)
-        return _read(file, start, stop - start) if 0 < stop - start <= MAX_PACKET_BYTES else None
+        return read_at(file, start, stop - start) if 0 < stop - start <= MAX_PACKET_BYTES else None
 
 
 def copy_xmp_packet(source: Path, target: Path) -> None:
@@ -49,7 +48,7 @@ def copy_xmp_packet(source: Path, target: Path) -> None:
             return
         file.write(struct.pack(">I4s", size, b"uuid") + XMP_UUID)
         for at in range(start, stop, PIECE_BYTES):
-            file.write(_read(packet, at, min(PIECE_BYTES, stop - at)))
+            file.write(read_at(packet, at, min(PIECE_BYTES, stop - at)))
 
 
 def source_type_of(packet: bytes) -> str | None:
@@ -77,8 +76,8 @@ def _find_packet_in_movie(file: BinaryIO, end: int) -> tuple[int, int] | None:
 
     end: size of the file in bytes.
     """
-    for name, start, stop in _boxes(file, 0, end):
-        if name == b"uuid" and _read(file, start, len(XMP_UUID)) == XMP_UUID:
+    for name, start, stop in boxes(file, 0, end):
+        if name == b"uuid" and read_at(file, start, len(XMP_UUID)) == XMP_UUID:
             return start + len(XMP_UUID), stop
         if name == b"moov" and (found := _find_box(file, start, stop, b"udta", b"XMP_")) is not None:
             return found
@@ -88,31 +87,8 @@ def _find_packet_in_movie(file: BinaryIO, end: int) -> tuple[int, int] | None:
 def _find_box(file: BinaryIO, start: int, stop: int, *names: bytes) -> tuple[int, int] | None:
     """Start and end of the content of a nested box. names: the path to it. None if there is no such box."""
     for name in names:
-        content = next(((first, last) for found, first, last in _boxes(file, start, stop) if found == name), None)
+        content = next(((first, last) for found, first, last in boxes(file, start, stop) if found == name), None)
         if content is None:
             return None
         start, stop = content
     return start, stop
-
-
-def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, and start and end of the content, of each box between two byte offsets of the file."""
-    for _ in range(MAX_BOXES):
-        head = _read(file, start, 16)
-        if start + 8 > stop or len(head) < 8:
-            return
-        size, name = struct.unpack_from(">I4s", head)
-        header_bytes = 8
-        if size == 1 and len(head) == 16:  # 64-bit size
-            size, header_bytes = struct.unpack_from(">Q", head, 8)[0], 16
-        elif size == 0:  # reaches to the end
-            size = stop - start
-        if size < header_bytes or start + size > stop:
-            return
-        yield name, start + header_bytes, start + size
-        start += size
-
-
-def _read(file: BinaryIO, at: int, size_bytes: int) -> bytes:
-    file.seek(at, io.SEEK_SET)
-    return file.read(size_bytes)
