@@ -28,7 +28,7 @@ class Run:
 
 def start_or_resume(network: nn.Module, config: TrainConfig) -> Run:
     """Resume the run from its last checkpoint, or start a new one, from the weights of `config.start` if that is set."""
-    optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
     run = Run(network, copy.deepcopy(network), optimiser)
     path = config.folder / LAST
     if path.exists():

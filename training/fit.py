@@ -21,7 +21,7 @@ from training.feed import batches
 from training.journal import Journal
 from training.mistakes import mistakes
 from training.samples import Source
-from training.store import StoredSamples
+from training.stored import StoredSamples
 from training.task import Task
 from training.validation import Validation
 from training.vocabulary import training_vocabulary
@@ -137,7 +137,6 @@ def _validate_and_save(run: Run, config: TrainConfig, validation: Validation, jo
 @torch.no_grad()
 def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Update the exponential moving average of the weights; running statistics are averages already and are copied."""
-    for averaged, current in zip(average.parameters(), network.parameters(), strict=True):
-        averaged.lerp_(current, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
     for averaged, current in zip(average.buffers(), network.buffers(), strict=True):
         averaged.copy_(current)

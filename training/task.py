@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from training.samples import Sample, Source
@@ -33,3 +34,11 @@ class Task:
     score: Callable[[nn.Module, Batch], dict[str, float]]
     goal: Goal | None = None
     pictures: Callable[[nn.Module, Batch], list[Tensor]] | None = None  # of a batch of one: input, truth, output; each (C, H, W)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with the weights of its convolutions in the order in which a CPU is a quarter faster; in place."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+    return network

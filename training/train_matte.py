@@ -13,7 +13,7 @@ from training import losses
 from training.config import TrainConfig, from_command_line
 from training.fit import fit, open_sources
 from training.samples import matte_sample
-from training.task import Batch, Goal, Task
+from training.task import Batch, Goal, Task, channels_last
 
 GOAL = Goal("shape_error", higher=False)
 
@@ -21,7 +21,7 @@ GOAL = Goal("shape_error", higher=False)
 def task(config: TrainConfig, shape: MatteConfig | None = None) -> Task:
     """The task of training the matte network, with weights initialised from the seed."""
     torch.manual_seed(config.seed)
-    return Task("matte", Matte(shape or MatteConfig()), matte_sample, loss, score, GOAL, pictures)
+    return Task("matte", channels_last(Matte(shape or MatteConfig())), matte_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:

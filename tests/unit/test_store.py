@@ -12,12 +12,13 @@ import torch
 
 from models.matte import MatteConfig
 from tests.material import small_source
-from training import checkpoint, store, train_matte
+from training import checkpoint, store, stored, train_matte
 from training.config import TrainConfig
 from training.fit import Sources, fit
 from training.samples import Sample
 from training.scenes import Source
-from training.store import INDEX, LAYOUTS, StoredSamples, StoreMismatch, draw
+from training.store import draw
+from training.stored import INDEX, LAYOUTS, StoredSamples, StoreMismatch
 
 SOURCE = small_source()
 SIZE = 32
@@ -47,9 +48,9 @@ def shards(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("network", LAYOUTS)
 def test_a_stored_sample_is_the_one_that_is_drawn_directly(network: str, tmp_path: Path) -> None:
     draw(tmp_path, network, SOURCE, FEW, size=SIZE)
-    layout, stored = LAYOUTS[network], StoredSamples(tmp_path, network, seed=1)
+    layout, samples = LAYOUTS[network], StoredSamples(tmp_path, network, seed=1)
     for index in range(FEW):
-        directly, read = layout.sampler(SOURCE, index, size=SIZE + layout.margin), stored.drawn(index)
+        directly, read = layout.sampler(SOURCE, index, size=SIZE + layout.margin), samples.drawn(index)
         assert read.keys() == directly.keys()
         for name, array in directly.items():
             assert read[name].dtype == np.float32
@@ -110,21 +111,21 @@ def test_another_format_another_network_and_no_store_are_refused(drawn: Path, tm
     copy = tmp_path / "copy"
     shutil.copytree(drawn, copy)
     entries = json.loads((copy / INDEX).read_text())
-    (copy / INDEX).write_text(json.dumps({**entries, "version": store.VERSION + 1}))
+    (copy / INDEX).write_text(json.dumps({**entries, "version": stored.VERSION + 1}))
     for folder, network, message in ((copy, "matte", "format"), (drawn, "segmenter", "holds samples"), (tmp_path, "matte", "not a store")):
         with pytest.raises(StoreMismatch, match=message):
             StoredSamples(folder, network, seed=1)
 
 
 def test_every_sample_comes_once_in_each_turn_and_in_another_order(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored, numbers = StoredSamples(drawn, "matte", seed=1), list[int]()
+    samples, numbers = StoredSamples(drawn, "matte", seed=1), list[int]()
     monkeypatch.setattr(
         StoredSamples, "drawn", lambda _, number, __: numbers.append(number) or {"opacity": np.zeros((1, 8, 8), np.float32)}
     )
-    for index in range(3 * len(stored)):
-        stored(None, index)
-    turns = [numbers[start : start + len(stored)] for start in range(0, len(numbers), len(stored))]
-    assert all(sorted(turn) == list(range(len(stored))) for turn in turns)
+    for index in range(3 * len(samples)):
+        samples(None, index)
+    turns = [numbers[start : start + len(samples)] for start in range(0, len(numbers), len(samples))]
+    assert all(sorted(turn) == list(range(len(samples))) for turn in turns)
     assert turns[0] != turns[1] != turns[2]
 
 
