@@ -200,6 +200,7 @@ def test_errors_without_a_text_use_that_of_their_status(scripts: dict[str, str],
         "409",
         "500",
         "504",
+        "507",
     }  # these have their own text
 
 
