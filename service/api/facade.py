@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.api.rates import Rates
+from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
 from service.jobs.account_files import AccountFiles
@@ -67,6 +68,7 @@ class AppContext:
     rates: Rates
     options: ApiOptions
     account_files: AccountFiles
+    uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
         """The account's job, if it was made through this facade. Raises UnknownJob."""

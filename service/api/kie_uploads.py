@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from service.api.parameters import read_parameters, required, text
 from service.api.rates import READ
 from service.api.source import web_address
 from service.api.times import rfc3339
-from service.api.upload import TEMPORARY_PREFIX, plain_name, plain_path, read_form, upload_key
+from service.api.upload import TEMPORARY_PREFIX, AccountSlots, plain_name, plain_path, read_form, upload_key
 from service.errors import CleanplateError, ParameterError, ParameterMissing, QueueFull, TooLarge
 from service.jobs.database import now_ms
 from service.media import HEAD_BYTES, head_of, suffix_of_head
@@ -44,8 +43,9 @@ def router(context: AppContext) -> APIRouter:
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
         account_id = await _authenticate(request, context)
-        async with read_form(request, context.options.upload_bytes, context.account_files.disk) as form:
-            return await run_in_threadpool(_store_form_file, form, account_id, context)
+        with context.uploads.one(account_id):
+            async with read_form(request, context.options.upload_bytes, context.account_files.disk) as form:
+                return await run_in_threadpool(_store_form_file, form, account_id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
@@ -62,29 +62,19 @@ def router(context: AppContext) -> APIRouter:
 
 
 class FetchSlots:
-    """Threads for uploads by URL, which take as long as a remote host pleases: none of those that serve other requests, few for an account.
-
-    For one event loop.
-    """
+    """Threads for uploads by URL, which take as long as a remote host pleases: none that serve other requests, and few for an account."""
 
     def __init__(self, total: int, of_account: int) -> None:
         self._limiter = CapacityLimiter(total)
         self._total = total
-        self._of_account = of_account
-        self._running: Counter[int] = Counter()
+        self._slots = AccountSlots(of_account, "uploads by URL")
 
     async def run(self, account_id: int, work: Callable[[], JSONResponse]) -> JSONResponse:
         """Do the work in one of the threads. Raises QueueFull instead of waiting for one."""
-        if self._running[account_id] >= self._of_account:
-            raise QueueFull(f"the account has {self._of_account} uploads by URL in progress, which is the limit")
-        if self._running.total() >= self._total:
+        if self._slots.running >= self._total:
             raise QueueFull("too many uploads by URL are in progress")
-        self._running[account_id] += 1
-        try:
+        with self._slots.one(account_id):
             return await to_thread.run_sync(work, limiter=self._limiter)
-        finally:
-            self._running[account_id] -= 1
-            self._running += Counter()  # drops accounts without any
 
 
 def render_error(error: CleanplateError) -> JSONResponse:

@@ -46,8 +46,9 @@ async def read_order(request: Request, account_id: int, context: AppContext) -> 
         data = parse_object(await read_body(request, min(JSON_BYTES, context.options.body_bytes)), context.options.json_depth)
         return await run_in_threadpool(_order_of_addresses, read_as(NewJobBody, data), account_id, context)
     if kind == "multipart/form-data":
-        async with read_form(request, context.options.upload_bytes, context.account_files.disk, max_files=2) as form:
-            return await run_in_threadpool(_order_of_files, form, account_id, context)
+        with context.uploads.one(account_id):
+            async with read_form(request, context.options.upload_bytes, context.account_files.disk, max_files=2) as form:
+                return await run_in_threadpool(_order_of_files, form, account_id, context)
     raise UnsupportedFormat("the body must be application/json or multipart/form-data")
 
 

@@ -2,8 +2,9 @@
 
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from fastapi import Request
@@ -11,7 +12,7 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.disk import DiskGuard
-from service.errors import ParameterError, TooLarge
+from service.errors import ParameterError, QueueFull, TooLarge
 
 MAX_FIELDS: Final = 20
 FORM_BYTES: Final = 64 * 2**10  # allowance for a form's other fields
@@ -19,6 +20,7 @@ NAME_CHARACTERS: Final = 64
 MAX_FOLDERS: Final = 4
 RANDOM_BYTES: Final = 12  # in a key, so that nobody can guess it and no upload replaces another
 TEMPORARY_PREFIX: Final = "cleanplate-upload-"
+ACCOUNT_UPLOADS: Final = 8  # that arrive at once: their files are on the disk before they can count towards the account's quota
 CHECK_BYTES: Final = 4 * 2**20  # between two looks at the free space
 
 
@@ -36,6 +38,32 @@ def plain_name(text: str) -> str:
 def upload_key(account_id: int, path: str) -> str:
     """A new key of the account for a file with this sanitised path."""
     return f"uploads/{account_id}/{secrets.token_hex(RANDOM_BYTES)}/{path}"
+
+
+class AccountSlots:
+    """Limits what runs at once for one account. For one event loop."""
+
+    def __init__(self, of_account: int, what: str) -> None:
+        self._of_account = of_account
+        self._what = what
+        self._running: Counter[int] = Counter()
+
+    @property
+    def running(self) -> int:
+        """How much runs now, for all accounts."""
+        return self._running.total()
+
+    @contextmanager
+    def one(self, account_id: int) -> Iterator[None]:
+        """A block that takes one of the account's slots. Raises QueueFull if none is left."""
+        if self._running[account_id] >= self._of_account:
+            raise QueueFull(f"the account has {self._of_account} {self._what} in progress, which is the limit")
+        self._running[account_id] += 1
+        try:
+            yield
+        finally:
+            self._running[account_id] -= 1
+            self._running += Counter()  # drops accounts without any
 
 
 @asynccontextmanager
