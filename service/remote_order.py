@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError
+from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError, StorageFull
 from service.timed_box import TimedBox
 from service.version import VERSION
 
@@ -19,7 +19,7 @@ JOBS: Final = "/v1/jobs"
 TIMEOUT_SECONDS: Final = 30.0  # of one request, between two signs of life
 PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)  # before each further try; the last also between two looks at a job
 LONGEST_PAUSE_SECONDS: Final = 60.0  # that a service may ask for
-WORTH_ANOTHER_TRY: Final = (httpx.HTTPError, FetchUnavailable, StorageError, RateLimited)
+WORTH_ANOTHER_TRY: Final = (httpx.HTTPError, FetchUnavailable, StorageError, StorageFull, RateLimited)
 
 
 def connection(base_url: str, key: str, timeout_seconds: float) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from service.api.job_watcher import JobWatcher
 from service.api.rates import Rates
 from service.api.threads import Threads
+from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
 from service.jobs.account_files import AccountFiles
@@ -71,6 +72,7 @@ class AppContext:
     options: ApiOptions
     account_files: AccountFiles
     threads: Threads = field(default_factory=Threads)
+    uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
         """The account's job, if it was made through this facade. Raises UnknownJob."""

@@ -1,6 +1,5 @@
 """The kie facade's three uploads: a file in a form, by its URL, and as base64 in JSON."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from service.api.rates import READ
 from service.api.source import web_address
 from service.api.threads import in_thread
 from service.api.times import rfc3339
-from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, plain_name, plain_path, upload_key
+from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, AccountSlots, plain_name, plain_path, upload_key
 from service.errors import CleanplateError, ParameterMissing, QueueFull
 from service.jobs.database import now_ms
 from service.media import HEAD_BYTES, head_of, suffix_of_head
@@ -43,8 +42,10 @@ def router(context: AppContext) -> APIRouter:
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
-        async with read_form(request, context.threads, context.account_files.disk, context.options.upload_bytes + FORM_BYTES) as form:
-            return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
+        most_bytes = context.options.upload_bytes + FORM_BYTES
+        with context.uploads.one(account.id):
+            async with read_form(request, context.threads, context.account_files.disk, most_bytes) as form:
+                return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
@@ -55,36 +56,27 @@ def router(context: AppContext) -> APIRouter:
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)
-        async with parameters_with_files(request, context) as parameters:
-            return await in_thread(context.threads.storing, _store_base64, parameters, account.id, context)
+        with context.uploads.one(account.id):
+            async with parameters_with_files(request, context) as parameters:
+                return await in_thread(context.threads.storing, _store_base64, parameters, account.id, context)
 
     return routes
 
 
 class FetchSlots:
-    """Threads for uploads by URL, which take as long as a remote host pleases: none of those that serve other requests, few for an account.
-
-    For one event loop.
-    """
+    """Threads for uploads by URL, which take as long as a remote host pleases: none that serve other requests, and few for an account."""
 
     def __init__(self, total: int, of_account: int) -> None:
         self._limiter = CapacityLimiter(total)
         self._total = total
-        self._of_account = of_account
-        self._running: Counter[int] = Counter()
+        self._slots = AccountSlots(of_account, "uploads by URL")
 
     async def run(self, account_id: int, work: Callable[[], JSONResponse]) -> JSONResponse:
         """Do the work in one of the threads. Raises QueueFull instead of waiting for one."""
-        if self._running[account_id] >= self._of_account:
-            raise QueueFull(f"the account has {self._of_account} uploads by URL in progress, which is the limit")
-        if self._running.total() >= self._total:
+        if self._slots.running >= self._total:
             raise QueueFull("too many uploads by URL are in progress")
-        self._running[account_id] += 1
-        try:
+        with self._slots.one(account_id):
             return await to_thread.run_sync(work, limiter=self._limiter)
-        finally:
-            self._running[account_id] -= 1
-            self._running += Counter()  # drops accounts without any
 
 
 def render_error(error: CleanplateError) -> JSONResponse:

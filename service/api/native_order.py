@@ -49,10 +49,10 @@ async def read_order(request: Request, account_id: int, context: AppContext) -> 
         options = await in_thread(context.threads.parsing, lambda: read_as(NewJobBody, parse_object(body, context.options.json_depth)))
         return await run_in_threadpool(_order_of_addresses, options, account_id, context)
     if kind == "multipart/form-data":
-        async with read_form(
-            request, context.threads, context.account_files.disk, context.options.upload_bytes + FORM_BYTES, max_files=2
-        ) as form:
-            return await in_thread(context.threads.storing, _order_of_files, form, account_id, context)
+        most_bytes = context.options.upload_bytes + FORM_BYTES
+        with context.uploads.one(account_id):
+            async with read_form(request, context.threads, context.account_files.disk, most_bytes, max_files=2) as form:
+                return await in_thread(context.threads.storing, _order_of_files, form, account_id, context)
     raise UnsupportedFormat("the body must be application/json or multipart/form-data")
 
 

@@ -199,6 +199,7 @@ def test_errors_without_a_text_use_that_of_their_status(scripts: dict[str, str],
         "402",
         "409",
         "500",
+        "408",
         "504",
         "507",
     }  # these have their own text
