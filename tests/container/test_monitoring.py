@@ -75,6 +75,7 @@ class Watched:
             order = {"source_url": self.service.video_url(kind)}
             answer = self.service.client.post("/v1/jobs", headers=account.bearer, json=order)
             self.service.wait(account, answer.json()["id"])
+        eventually(lambda: "cleanplate_recent_failures{" in self.pages()[0])  # scrapes within a second share one result
 
     def pages(self) -> list[str]:
         return [httpx.get(f"http://{target}/metrics", trust_env=False).text for target in self.targets.values()]
