@@ -1,5 +1,6 @@
 """kill -9 and SIGTERM on real processes. `python -m benchmarks.crash` does the same a hundred times, at random moments."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.crash import Kill, Plan, check_sweep, crash
+from benchmarks.fence import snapshot
 from benchmarks.fleet import Fleet, Part, within
 from benchmarks.invariants import all_jobs, dead_folders, file_violations, ledger_violations, wait_for_end
 from benchmarks.loopback_host import LoopbackHost, loopback_host
@@ -89,6 +91,27 @@ def test_a_stopping_worker_hands_its_job_to_the_other(apart: Fleet, host: Loopba
     job = found(apart, job_id)
     assert (job.state, job.attempts) == (State.SUCCEEDED, 1)  # a handed-back job does not count as an attempt
     assert dead_folders(apart) == []
+
+
+def test_a_worker_that_was_stopped_and_wakes_changes_nothing_of_what_another_did(apart: Fleet, host: LoopbackHost) -> None:
+    assert within(PATIENCE_SECONDS, lambda: len(apart.live_workers()) == 2)
+    job_id = ordered(apart, host)
+    wait_until_begun(apart, job_id)
+    [workflow] = [workflow for workflow in apart.core.queues.running() if workflow.workflow_id == job_id]
+    [part] = [part for part in apart.parts if f"-{part.pid}-" in (workflow.executor_id or "")]
+    assert part.pid
+    os.kill(part.pid, signal.SIGSTOP)
+    try:
+        apart.core.queues.requeue(workflow)  # as the other worker does when the lease has ended
+        assert within(PATIENCE_SECONDS, lambda: found(apart, job_id).ended)
+        before = snapshot(apart, [job_id])
+    finally:
+        os.kill(part.pid, signal.SIGCONT)
+    assert within(PATIENCE_SECONDS, lambda: "another worker has taken over" in part.log.read_text())
+    assert file_violations(apart) == []
+    assert snapshot(apart, [job_id]) == before
+    job = found(apart, job_id)
+    assert (job.state, job.attempts) == (State.SUCCEEDED, 2)
 
 
 def test_a_stopping_service_lets_its_job_finish(tmp_path: Path, host: LoopbackHost) -> None:
