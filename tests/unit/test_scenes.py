@@ -10,10 +10,11 @@ from tests.material import moving_picture, small_source
 from training import augment, camera, distractors, rendering, scenes
 from training.benchmark_marks import BENCHMARK_KINDS
 from training.camera import STILL, Camera, filmed, random_camera
+from training.clips import Clip, Window, cut
 from training.patches import Canvas
 from training.rendering import Rendered, blended
 from training.samples import INPAINTER_KINDS, SEGMENTER_KINDS, segmenter_sample
-from training.scenes import VISIBLE, Scene, random_scene
+from training.scenes import VISIBLE, Scene, Source, random_scene
 from training.watermarks import KINDS, apply
 
 SOURCE = small_source()
@@ -168,3 +169,49 @@ def test_a_rescaled_clip_has_less_detail() -> None:
     soft = augment.rescaled(noise, 0.5)
     assert soft.shape == noise.shape
     assert cv2.Laplacian(soft[0], cv2.CV_32F).std() < 0.6 * cv2.Laplacian(noise[0], cv2.CV_32F).std()
+
+
+@pytest.mark.parametrize("lines", [72, 180])
+def test_a_clip_at_other_lines_shows_the_same_scene(lines: int) -> None:
+    clip = Clip("one", moving_picture(1, 5))
+    scaled, photo = clip.at_lines(lines), Clip("photo", clip.frames[:1]).at_lines(lines)
+    assert scaled.size == photo.size == (lines, lines * 4 // 3)
+    window = Window((0, 3), 8, 12, 40, 60)
+    expected = np.stack([cv2.resize(clip.frames[i], scaled.size[::-1], interpolation=cv2.INTER_AREA) for i in window.indices])[
+        :, 8:48, 12:72
+    ]
+    assert np.abs(cut(scaled, window, STILL).astype(int) - expected).mean() < 3
+    assert np.abs(cut(photo, window, STILL).astype(int)[0] - expected[0]).mean() < 3
+
+
+def test_scenes_are_shown_at_360_to_1080_lines() -> None:
+    large, small = (Clip(name, np.zeros((2, lines, lines * 4 // 3, 3), np.uint8)) for name, lines in (("large", 1080), ("small", 300)))
+    source = Source((large, small), SOURCE.vocabulary, 1)
+    made = [random_scene(source, np.random.default_rng(seed), None, photo_share=0) for seed in range(40)]
+    assert {scene.height for scene in made if scene.clip.name == "large"} == set(scenes.LINES)
+    assert {scene.height for scene in made if scene.clip.name == "small"} == {360}
+
+
+def test_half_of_the_photos_are_single_pictures_compressed_as_such_with_a_mark_in_them() -> None:
+    source = Source(SOURCE.clips[2:], SOURCE.vocabulary, 1)
+    made = [random_scene(source, np.random.default_rng(seed), {"fading": 0.5, "drifter": 0.5}, photo_share=1) for seed in range(30)]
+    pictures = [scene for scene in made if scene.is_picture]
+    assert 8 < len(pictures) < 22
+    for scene in pictures:
+        assert scene.mark is not None
+        assert scene.mark.visible() == [0]
+        assert (scene.camera, scene.other, scene.passing_object) == (STILL, None, None)
+    sample = next(s for s in (segmenter_sample(source, index, size=64) for index in range(20)) if (s["frames"] == s["frames"][:1]).all())
+    assert not (sample["target"] != sample["target"][:1]).any()
+
+
+def test_a_picture_is_compressed_with_the_loss_of_its_quality(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = moving_picture(1, 1, 128, 160)[0]
+    grain = np.clip(frame + np.random.default_rng(1).normal(0, 12, frame.shape), 0, 255).astype(np.uint8)
+    losses = {}
+    for quality in (60, 95):
+        monkeypatch.setattr(augment, "PICTURE_QUALITY", (quality, quality))
+        coded = [augment.as_picture(grain, np.random.default_rng(seed)) for seed in range(12)]
+        assert all(picture.shape == grain.shape for picture in coded)
+        losses[quality] = float(np.mean([np.abs(picture.astype(int) - grain).mean() for picture in coded]))
+    assert 0 < losses[95] < 0.8 * losses[60] < 20

@@ -238,3 +238,36 @@ def test_a_patch_is_blended_inside_its_box_only() -> None:
     np.testing.assert_array_equal(marked, picture)
     assert apply(picture, None) is picture
     np.testing.assert_array_equal(apply(picture, Patch(200, 0, patch.alpha, patch.colour)), picture)
+
+
+def test_a_star_is_of_the_size_that_its_class_has_on_small_and_on_large_pictures() -> None:
+    for width, height, rest in ((1280, 720, 48), (1920, 1080, 96)):
+        sizes = []
+        for seed in range(24):
+            (patch,) = patches(draw("star", np.random.default_rng(seed), width, height, 1, VOCABULARY))
+            sizes.append(patch.alpha.shape[0])
+            assert patch.alpha.max() < 0.95
+        assert 0.55 * rest <= min(sizes) < 0.9 * rest < 1.1 * rest < max(sizes) <= 2.2 * rest  # a shadow or a second star adds to it
+
+
+def test_a_drifter_moves_one_to_six_pixels_a_frame_at_720_lines() -> None:
+    left, steps = 0, []
+    for seed in range(16):
+        mark = draw("drifter", np.random.default_rng(seed), 1280, 720, FRAMES, VOCABULARY)
+        places = [(p.left, p.top) if p else None for p in mark.patches]
+        left += None in places
+        steps += [np.hypot(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(places) if a and b]
+        assert len({number for number in mark.intervals or () if number is not None}) > 20
+    assert 0.9 <= np.percentile(steps, 10) < 3 < np.percentile(steps, 90) <= 6.8
+    assert left  # a straight path leaves the picture
+
+
+def test_the_words_of_karaoke_change_or_appear_one_after_the_other() -> None:
+    grown = 0
+    for seed in range(6):
+        mark = draw("karaoke", np.random.default_rng(seed), WIDTH, HEIGHT, 29, VOCABULARY)
+        first, last = (placed(mark.patches[i], HEIGHT, WIDTH, 0, 0) for i in (0, 28))
+        assert np.abs(first[0][..., None] * first[1] - last[0][..., None] * last[1]).max() > 0.1
+        assert last[0].sum() >= first[0].sum() - 1e-3
+        grown += last[0].sum() > 1.05 * first[0].sum()
+    assert 0 < grown < 6

@@ -1,21 +1,29 @@
 #!/usr/bin/env bash
-# The whole story, which makes the shipped weights: look at the samples, train the three networks, draw the curves, score, export.
+# The whole story, which makes the weights: look at the samples, draw them once, train the three networks, draw the curves, score, export.
 # Run from the repository root, in an environment with the extras `cpu` (or `cuda`) and `train`, with the fonts of training/README.md:
 #
 #     training/runs/full.sh DATA
 #
 # DATA has clips/ and photos/. On a GPU it takes half an hour, one network after the other, their time set by training/configs/gpu; on two
-# CPU cores it takes hours, and two networks learn at a time. Stopped and started again, it goes on where it was. About 4 GiB of
-# decoded clips go to build/clips.
+# CPU cores it takes hours, and two networks learn at a time. Stopped and started again, it goes on where it was. 12 GiB of
+# decoded clips go to build/clips, and 20 GiB of samples to build/store.
 set -euo pipefail
 data=$1
 export OMP_NUM_THREADS=1
 
+store() { # NETWORK SAMPLES OPTIONS
+    python -m training.store "$data" "build/store/$1" --network "$1" --samples "$2" --workers "$(nproc)" "${@:3}"
+}
+
 learn() { # NETWORK CONFIGS
-    python -m "training.train_$1" "$2/$1.toml" --data "$data"
+    python -m "training.train_$1" "$2/$1.toml" --data "$data" --store "build/store/$1"
 }
 
 python -m training.samples_page "$data" build/samples.png
+
+store segmenter 8192 --mistake-share 0.05
+store matte 4096
+store inpainter 8192
 
 if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
     for network in segmenter matte inpainter; do
