@@ -11,8 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.api.capacity import Capacity
 from service.api.rates import Rates
-from service.api.threads import Threads
 from service.errors import CleanplateError, InternalError, RateLimited, UnknownJob
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
@@ -63,7 +63,7 @@ class AppContext:
     egress: EgressPolicy
     rates: Rates
     options: ApiOptions
-    threads: Threads = field(default_factory=Threads)
+    capacity: Capacity = field(default_factory=Capacity)
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:
         """The account's job, if it was made through this facade. Raises UnknownJob."""
