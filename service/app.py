@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from models import registry, spec
 from service.api import docs_page, files, operations, page
+from service.api.capacity import Capacity
 from service.api.facade import ApiOptions, AppContext
 from service.api.job_watcher import JobWatcher
 from service.api.openapi import DocumentedApp
@@ -87,6 +88,7 @@ def open_app_context(core: Core) -> AppContext:
         watcher=JobWatcher(job_service, settings.account_waits, settings.total_waits),
         options=_options(settings),
         account_files=core.account_files,
+        capacity=Capacity(disk=core.disk),
     )
 
 

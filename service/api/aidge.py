@@ -168,7 +168,7 @@ async def _respond(request: Request, context: AppContext, operation: Operation) 
         parameters = await read_parameters(request, context, KEYLESS_BYTES)
         account = await run_in_threadpool(_authenticate, parameters, b"", operation, context)
     else:
-        body = await read_body(request, KEYLESS_BYTES)
+        body = await read_body(request, context.capacity, KEYLESS_BYTES)
         form = await parse_body(body, kind, context) if is_form(kind, body) else {}
         account = await run_in_threadpool(_authenticate, query | form, b"" if form else body.strip(), operation, context)
         parameters = query | (form or await parse_body(body, kind, context))

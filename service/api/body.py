@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service.api.threads import Threads, in_thread
+from service.api.capacity import Capacity, in_thread
 from service.disk import DiskGuard
 from service.errors import ParameterError, TooLarge
 
@@ -23,6 +23,8 @@ BATCH_BYTES: Final = 2**18  # are parsed at once
 SPOOL_BYTES: Final = 64 * 2**10  # of a file are kept in memory, the rest on disk
 MAX_FIELDS: Final = 100  # of a form
 CHECK_BYTES: Final = 4 * 2**20  # between two looks at the free space
+MAX_FIELDS_BESIDE_FILES: Final = 20
+FIELD_BYTES: Final = 64 * 2**10  # of a field beside files
 
 
 class BodyTooSlow(ParameterError):
@@ -77,25 +79,37 @@ async def batches(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, 
     yield bytes(batch)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises like `parts`."""
-    return b"".join([part async for part in parts(request, max_bytes)])
+async def read_body(request: Request, capacity: Capacity, max_bytes: int) -> bytes:
+    """The whole body. Raises Busy, and like `parts`."""
+    body = bytearray()
+    with capacity.buffer.held() as held:
+        async for part in parts(request, max_bytes):
+            body += part
+            held.grow(len(body))
+    return bytes(body)
 
 
 @asynccontextmanager
-async def read_form(request: Request, threads: Threads, disk: DiskGuard, max_bytes: int, max_files: int = 1) -> AsyncIterator[FormData]:
+async def read_form(
+    request: Request,
+    capacity: Capacity,
+    max_bytes: int,
+    max_files: int = 1,
+    max_fields: int = MAX_FIELDS_BESIDE_FILES,
+    max_field_bytes: int = FIELD_BYTES,
+) -> AsyncIterator[FormData]:
     """The fields and files of a multipart form of at most `max_bytes` in total. Raises ParameterError, and like `spooled_parts`."""
     kind, _, options = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "multipart/form-data":
         raise ParameterError("the body is not multipart/form-data")
     parser = _FormParser(
         _without_charset(options),
-        batches(spooled_parts(request, max_bytes, disk)),
+        batches(spooled_parts(request, max_bytes, capacity.disk)),
         max_files=max_files,
-        max_fields=MAX_FIELDS,
-        max_part_size=PLAIN_BYTES,
+        max_fields=max_fields,
+        max_part_size=max_field_bytes,
     )
-    parser.spooling = threads.spooling
+    parser.spooling = capacity.spooling
     try:
         form = await parser.parse()
     except MultiPartException:

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.api.capacity import Capacity
 from service.api.job_watcher import JobWatcher
 from service.api.rates import Rates
-from service.api.threads import Threads
 from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
@@ -71,7 +71,7 @@ class AppContext:
     watcher: JobWatcher
     options: ApiOptions
     account_files: AccountFiles
-    threads: Threads = field(default_factory=Threads)
+    capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 
     def task(self, account_id: int, job_id: str, facade: str) -> Job:

@@ -9,13 +9,13 @@ from starlette.concurrency import run_in_threadpool
 
 from service import errors
 from service.api.auth import BEARER_KEY, caller
+from service.api.capacity import in_thread
 from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
 from service.api.kaze_docs import QUOTA, REMOVAL, RESULT
 from service.api.parameters import file_of, parameters_with_files, read_parameters, required, text
 from service.api.picture import Picture, picture_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import Source, source_of
-from service.api.threads import in_thread
 from service.api.upload import upload_key
 from service.errors import CleanplateError, JobTimeout, ParameterError, ParameterMissing
 from service.jobs.accounts import Account
@@ -67,7 +67,7 @@ def router(context: AppContext) -> APIRouter:
         account = await caller(request, context, SUBMIT)
         await run_in_threadpool(context.job_service.check_credits, account.id, "image")  # before an image is received and decoded
         async with parameters_with_files(request, context) as parameters:
-            return JSONResponse(await in_thread(context.threads.storing, _submit, parameters, account, context))
+            return JSONResponse(await in_thread(context.capacity.storing, _submit, parameters, account, context))
 
     async def get_task_result(request: Request) -> JSONResponse:
         account = await caller(request, context, READ)

@@ -15,13 +15,13 @@ from starlette.datastructures import FormData, UploadFile
 
 from service.api.auth import caller
 from service.api.body import read_form
+from service.api.capacity import in_thread
 from service.api.facade import AppContext, code_of, guarded_route
 from service.api.kie_codes import UPLOAD_CODES
 from service.api.kie_docs import BASE64_UPLOAD, STREAM_UPLOAD, URL_UPLOAD
 from service.api.parameters import file_of, parameters_with_files, read_parameters, required, text
 from service.api.rates import READ
 from service.api.source import web_address
-from service.api.threads import in_thread
 from service.api.times import rfc3339
 from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, AccountSlots, plain_name, plain_path, upload_key
 from service.errors import CleanplateError, ParameterMissing, QueueFull
@@ -44,8 +44,8 @@ def router(context: AppContext) -> APIRouter:
         account = await caller(request, context, READ)
         most_bytes = context.options.upload_bytes + FORM_BYTES
         with context.uploads.one(account.id):
-            async with read_form(request, context.threads, context.account_files.disk, most_bytes) as form:
-                return await in_thread(context.threads.storing, _store_form_file, form, account.id, context)
+            async with read_form(request, context.capacity, most_bytes) as form:
+                return await in_thread(context.capacity.storing, _store_form_file, form, account.id, context)
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
@@ -58,7 +58,7 @@ def router(context: AppContext) -> APIRouter:
         account = await caller(request, context, READ)
         with context.uploads.one(account.id):
             async with parameters_with_files(request, context) as parameters:
-                return await in_thread(context.threads.storing, _store_base64, parameters, account.id, context)
+                return await in_thread(context.capacity.storing, _store_base64, parameters, account.id, context)
 
     return routes
 

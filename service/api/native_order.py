@@ -12,13 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from service.api.body import PLAIN_BYTES, read_body, read_form
+from service.api.capacity import in_thread
 from service.api.facade import AppContext
 from service.api.json_body import parse_object
 from service.api.native_models import NewJobBody, Options
 from service.api.parameters import type_of
 from service.api.problems import InvalidFields, read_as
 from service.api.source import Source, source_of
-from service.api.threads import in_thread
 from service.api.upload import FORM_BYTES, upload_key
 from service.errors import UnsupportedFormat
 from service.jobs.job import JobSpec, Media, Rights
@@ -45,14 +45,14 @@ async def read_order(request: Request, account_id: int, context: AppContext) -> 
     """Parse a request and store its files. Raises ParameterError, TooLarge, NotMedia, UnsupportedFormat."""
     kind = type_of(request)
     if kind == "application/json":
-        body = await read_body(request, PLAIN_BYTES)
-        options = await in_thread(context.threads.parsing, lambda: read_as(NewJobBody, parse_object(body, context.options.json_depth)))
+        body = await read_body(request, context.capacity, PLAIN_BYTES)
+        options = await in_thread(context.capacity.parsing, lambda: read_as(NewJobBody, parse_object(body, context.options.json_depth)))
         return await run_in_threadpool(_order_of_addresses, options, account_id, context)
     if kind == "multipart/form-data":
         most_bytes = context.options.upload_bytes + FORM_BYTES
         with context.uploads.one(account_id):
-            async with read_form(request, context.threads, context.account_files.disk, most_bytes, max_files=2) as form:
-                return await in_thread(context.threads.storing, _order_of_files, form, account_id, context)
+            async with read_form(request, context.capacity, most_bytes, max_files=2) as form:
+                return await in_thread(context.capacity.storing, _order_of_files, form, account_id, context)
     raise UnsupportedFormat("the body must be application/json or multipart/form-data")
 
 

@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 
 from service.api.base64_file import Base64Decoder
 from service.api.body import MAX_FIELDS, PLAIN_BYTES, batches, read_body, read_form, spooled_parts, too_large
+from service.api.capacity import in_thread
 from service.api.facade import AppContext
 from service.api.json_body import JsonReader, parse_object
-from service.api.threads import in_thread
 from service.errors import ParameterError, ParameterMissing
 
 TRUE = frozenset({"true", "1", "yes", "on"})
@@ -27,9 +27,9 @@ async def read_parameters(request: Request, context: AppContext, max_bytes: int 
     parameters: dict[str, Any] = dict(request.query_params)
     kind = type_of(request)
     if kind == "multipart/form-data":
-        async with read_form(request, context.threads, context.account_files.disk, max_bytes) as form:
+        async with read_form(request, context.capacity, max_bytes, max_fields=MAX_FIELDS, max_field_bytes=max_bytes) as form:
             return parameters | {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
-    return parameters | await parse_body(await read_body(request, max_bytes), kind, context)
+    return parameters | await parse_body(await read_body(request, context.capacity, max_bytes), kind, context)
 
 
 async def parse_body(body: bytes, kind: str, context: AppContext) -> dict[str, Any]:
@@ -37,7 +37,7 @@ async def parse_body(body: bytes, kind: str, context: AppContext) -> dict[str, A
     parse = _parse_form if is_form(kind, body) else _parse_json
     if len(body) <= SMALL_BYTES:
         return parse(body, context.options.json_depth)
-    return await in_thread(context.threads.parsing, parse, body, context.options.json_depth)
+    return await in_thread(context.capacity.parsing, parse, body, context.options.json_depth)
 
 
 def is_form(kind: str, body: bytes) -> bool:
@@ -53,16 +53,16 @@ async def parameters_with_files(request: Request, context: AppContext) -> AsyncI
         yield await read_parameters(request, context)
         return
     parameters: dict[str, Any] = dict(request.query_params)
-    stream = batches(spooled_parts(request, context.options.body_bytes, context.account_files.disk))
+    stream = batches(spooled_parts(request, context.options.body_bytes, context.capacity.disk))
     first = await anext(stream)
     if is_form(kind, first):
-        yield parameters | await in_thread(context.threads.parsing, _parse_form, await _joined(first, stream), 0)
+        yield parameters | await in_thread(context.capacity.parsing, _parse_form, await _joined(first, stream), 0)
         return
     with JsonReader(context.options.json_depth, context.options.upload_bytes) as reader:
-        await in_thread(context.threads.parsing, reader.feed, first)
+        await in_thread(context.capacity.parsing, reader.feed, first)
         async for batch in stream:
-            await in_thread(context.threads.parsing, reader.feed, batch)
-        yield parameters | (await in_thread(context.threads.parsing, reader.finish) if first.strip() else {})
+            await in_thread(context.capacity.parsing, reader.feed, batch)
+        yield parameters | (await in_thread(context.capacity.parsing, reader.finish) if first.strip() else {})
 
 
 def type_of(request: Request) -> str:

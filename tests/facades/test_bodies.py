@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.api import body
+from service.api import body, capacity
 from service.api.rates import SUBMIT
 from service.core import FACADES
 from tests.fixture_host import host
@@ -145,6 +145,28 @@ def test_malformed_forms_are_refused_in_the_dialect(server: WorkerlessServer, ki
             response = server.client.post(path, headers=customer.bearer | {"Content-Type": kind}, content=content)
             assert code_of((response.status_code, response.json())) in codes
             assert response.status_code == 200 or path in NATIVE
+
+
+def test_the_fields_beside_a_file_are_limited(server: WorkerlessServer) -> None:
+    headers = server.customer().bearer
+    for fields in ({"uploadPath": "a" * 70_000}, {"uploadPath": "a", **{str(number): "b" for number in range(20)}}):
+        response = server.client.post(KIE_UPLOADS[0], headers=headers, data=fields, files={"file": ("a.mp4", MP4)})
+        assert response.json()["code"] == 400
+    response = server.client.post(KIE_UPLOADS[0], headers=headers, data={"uploadPath": "a"}, files={"file": ("a.mp4", MP4)})
+    assert response.json()["code"] == 200
+
+
+def test_bodies_that_arrive_at_the_same_time_have_a_limit_together(server: WorkerlessServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "BUFFER_BYTES", 300_000)
+    customer, buffer = server.customer(), server.context.capacity.buffer
+    with opened(server, KIE[1], customer.key, MIB) as one, opened(server, KIE[1], customer.key, MIB) as two:
+        one.sendall(b" " * 250_000)
+        until(lambda: buffer.bytes == 250_000)
+        two.sendall(b" " * 100_000)
+        assert code_of(answered(two)) == 429
+        small = server.client.post(KIE[1], headers=customer.bearer, json={"url": "a" * 50_000})
+        assert small.json()["code"] == 422, "a small one is always received"
+    until(lambda: buffer.bytes == 0)
 
 
 def test_encoded_forms_are_limited_in_fields(server: WorkerlessServer) -> None:
