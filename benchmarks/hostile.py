@@ -1,7 +1,7 @@
 """Attacks the service as strangers and accounts without credits may, and measures what others notice of it.
 
     python -m benchmarks.hostile                                   # every attack, 50 connections each
-    python -m benchmarks.hostile --only path,kaze --seconds 5
+    python -m benchmarks.hostile --only "path;kaze" --seconds 5
     python -m benchmarks.hostile --parallel 1                      # single requests
 
 Each attack has a new service, which is measured idle first. All the while /healthz and another account's reads are requested, each on a new
@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +26,11 @@ import typer
 from benchmarks import results
 from benchmarks.attacks import ATTACKS, Attack, Target, get
 from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
+from benchmarks.hostile_sources import dripping_host
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.memory import process_bytes
 from benchmarks.orders import Customer
-from benchmarks.slow_host import dripping
-from benchmarks.wire import HOST
+from benchmarks.wire import HOST, connected
 from service.app import open_app_context
 from service.core import Core, grant_credits, opened
 from service.jobs.credits import Fund
@@ -59,10 +59,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class Damage:
-    """An attack's effect, beside the idle service. Memory is the API process's, in bytes; answers are counted by status."""
+    """An attack's effect, beside the idle service. Memory is the API process's, in bytes; answers are counted by status.
+
+    `attacked` and `p99_ratio` are of requests on new connections, `attacked_kept` of those on kept ones, as a proxy has them.
+    """
 
     idle: Probe
     attacked: Probe
+    attacked_kept: Probe
     p99_ratio: float
     idle_bytes: int
     peak_bytes: int
@@ -82,13 +86,13 @@ class Service:
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Parts of the names of attacks, separated by commas.")] = "",
+    only: Annotated[str, typer.Option(help="Parts of the names of attacks, separated by semicolons.")] = "",
     parallel: Annotated[int, typer.Option(min=1, help="Connections at once.")] = 50,
     seconds: Annotated[float, typer.Option(min=1, help="Duration of each attack.")] = 8,
     path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "hostile.jsonl",
 ) -> None:
     """Run the attacks one after the other."""
-    wanted = [word.strip() for word in only.split(",")]
+    wanted = [word.strip() for word in only.split(";")]
     for attack in ATTACKS:
         if any(word in attack.name for word in wanted):
             stamped = stamp()
@@ -103,6 +107,7 @@ def describe(name: str, damage: Damage) -> str:
     answers = " ".join(f"{status}:{count}" for status, count in sorted(damage.answers.items()))
     return (
         f"{name:30} p99 {damage.attacked.p99_ms:8.1f} ms (idle {damage.idle.p99_ms:.1f}), most {damage.attacked.most_ms:8.1f}, "
+        f"kept {damage.attacked_kept.p99_ms:.1f}, "
         f"failed {damage.attacked.failed}/{damage.attacked.requests}, peak {damage.peak_bytes / 2**20:6.0f} MiB, "
         f"{damage.api_cores:.2f} cores, slowest {damage.slowest_answer_seconds:.2f} s, {answers}"
     )
@@ -111,10 +116,11 @@ def describe(name: str, damage: Damage) -> str:
 @contextmanager
 def service() -> Iterator[Service]:
     """An API process without a worker, with an account that has no credits but a waiting job, and another that only reads."""
-    with tempfile.TemporaryDirectory(prefix="hostile-") as name, dripping() as drip_url:
+    with tempfile.TemporaryDirectory(prefix="hostile-") as name, dripping_host() as drips:
         folder, port = Path(name), free_port()
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
         with opened(Settings.model_validate(values)) as core:
+            drip_url = f"{drips.url}/clip.mp4"
             target = Target(port, *_poor_customer(core, drip_url), drip_url)
             reader = Customer.new(core, "reader", 10)
         part = Part("serve --no-worker", folder / "api.log")
@@ -152,6 +158,7 @@ class Probed:
     """The probes' exchanges, and the API process's highest memory meanwhile."""
 
     exchanges: list[Exchange]
+    kept: list[Exchange] = field(default_factory=list)
     peak_bytes: int = 0
 
     def summary(self) -> Probe:
@@ -176,6 +183,7 @@ def measure(attacked: Service, attack: Attack, parallel: int, seconds: float) ->
     return Damage(
         idle=idle,
         attacked=under,
+        attacked_kept=Probed(probed.kept).summary(),
         p99_ratio=round(under.p99_ms / idle.p99_ms, 2),
         idle_bytes=idle_bytes,
         peak_bytes=probed.peak_bytes,
@@ -209,16 +217,35 @@ async def _attacker(attack: Attack, target: Target, end: float) -> list[Exchange
 
 
 async def _probe(attacked: Service, pid: int, seconds: float) -> Probed:
-    """Request /healthz and a read with a key, in turn, at a fixed rate and without waiting for answers; sample the memory."""
+    """Request /healthz and reads with a key, in turn, at a fixed rate and without waiting for answers; sample the memory.
+
+    Each is requested on a new connection, and as often on kept ones, there with waiting.
+    """
     bearer = f"Authorization: Bearer {attacked.reader_key}"
     requests = (list(get("/healthz")), list(get("/v1/account", bearer)), list(get("/v1/jobs", bearer)))
     probed, sent, began = Probed([]), [], time.monotonic()
+    keepers = [asyncio.create_task(_keep(attacked.target.port, b"".join(request), probed.kept)) for request in requests]
     for number in range(round(seconds * PROBES_PER_SECOND)):
         await asyncio.sleep(began + number / PROBES_PER_SECOND - time.monotonic())
         sent.append(asyncio.create_task(_exchange(attacked.target.port, iter(requests[number % 3]))))
         probed.peak_bytes = max(probed.peak_bytes, process_bytes(pid))
     probed.exchanges += await asyncio.gather(*sent)
+    for keeper in keepers:
+        keeper.cancel()
+    await asyncio.gather(*keepers, return_exceptions=True)
     return probed
+
+
+async def _keep(port: int, request: bytes, exchanges: list[Exchange]) -> None:
+    """Send the request on one connection again and again, until cancelled."""
+    while True:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            async with connected(port) as connection:
+                while True:
+                    began = time.monotonic()
+                    answer = await connection.send(request)
+                    exchanges.append(Exchange(str(answer.status), time.monotonic() - began))
+                    await asyncio.sleep(3 / PROBES_PER_SECOND)
 
 
 async def _exchange(

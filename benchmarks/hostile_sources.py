@@ -78,6 +78,7 @@ def dripping_host() -> Iterator[DrippingHost]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        server.close()
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))

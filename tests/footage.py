@@ -101,3 +101,14 @@ class BlendOfReferences:
         lent = (frames * (1 - 0.9 * mask) * np.arange(1, 6, dtype=np.float32)[:, None, None, None]).sum(1) / 15
         rest = sum(inputs[name].mean((1, 2)) for name in ("opacity", "colour", "doubt"))[:, None] / 10
         return {"clean": np.clip(lent + rest, 0, 1).astype(np.float32)}
+
+
+def excerpt(source: Path, target: Path, seconds: float) -> None:
+    """Copy the packets of a video's first seconds into a new file."""
+    with av.open(source) as read, av.open(target, "w") as written:
+        stream = read.streams.video[0]
+        copy = written.add_stream_from_template(stream)
+        for packet in read.demux(stream):
+            if packet.dts is not None and packet.time_base is not None and packet.dts * packet.time_base < seconds:
+                packet.stream = copy
+                written.mux(packet)

@@ -62,7 +62,8 @@ def test_a_database_elsewhere_is_private_too(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_refused_and_not_changed(tmp_path: Path) -> None:
     (shared := tmp_path / "shared").mkdir()
     shared.chmod(0o755)
-    (shared / "page.html").touch(0o644)
+    (shared / "page.html").touch()
+    (shared / "page.html").chmod(0o644)
     with pytest.raises(SettingsError, match=r"^CLEANPLATE_DATA_DIR: the folder is open to others and holds other files") as refused:
         private_folder(shared)
     assert "\n" not in str(refused.value)

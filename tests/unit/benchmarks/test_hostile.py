@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fuzz, hostile
+from benchmarks import hostile
 from benchmarks.attacks import ATTACKS, HOST, Attack, Target
 from benchmarks.fleet import Fleet
 from benchmarks.hostile import Exchange, Probed
+from tests import fuzz
 
 TARGET = Target(1, "cp_key", "job_1", f"http://{HOST}/clip.mp4")
 LENGTH = re.compile(rb"Content-Length: (\d+)\r\n")

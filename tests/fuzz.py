@@ -1,7 +1,7 @@
 """Sends generated requests to every endpoint: none may be answered with an internal error, and none after more than a second.
 
-    python -m benchmarks.fuzz                        # 20,000 requests: half from the OpenAPI document, half of arbitrary bytes
-    python -m benchmarks.fuzz --requests 500 --seed 7
+    python -m tests.fuzz                        # 20,000 requests: half from the OpenAPI document, half of arbitrary bytes
+    python -m tests.fuzz --requests 500 --seed 7
 
 Prints what was wrong and appends a line to results/fuzz.jsonl. A slow request is sent again: only one that is slow each time counts, as the
 machine may have been busy. The log counts too: an unexpected error that a dialect renders with status 200 is an error there.
@@ -76,7 +76,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, Fleet.running(Path(folder), **SETTINGS) as fleet:
         findings = fuzz(fleet, requests, number)
     results.append(path, {"requests": requests, "seed": number}, asdict(findings), stamped)
-    print(json.dumps(asdict(findings), indent=1))
+    typer.echo(json.dumps(asdict(findings), indent=1))
     raise typer.Exit(bool(findings.broken or findings.slow or findings.errors_logged))
 
 
