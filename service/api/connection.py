@@ -22,6 +22,7 @@ IDLE_SECONDS: Final = 5  # between two requests
 STALLED_SECONDS: Final = 60.0  # in which a client takes none of the response
 LINGER_SECONDS: Final = 5.0  # how long the rest of a refused body is still received, as most clients read no response before it is sent
 LINGER_BYTES: Final = 64 * 2**20
+DRAIN_SECONDS: Final = 0.01  # between two parts of it: up to 256 KiB each
 MAX_CONNECTIONS: Final = 800  # of the 1,024 files that a process may usually open
 CLOSE_SECONDS: Final = 10
 BACKLOG: Final = 1024
@@ -83,6 +84,8 @@ class BoundedConnection(HttpToolsProtocol):
             if "head" not in self._timers:
                 self._start("head", HEAD_SECONDS, self._head_is_late)
         super().data_received(data)
+        if "linger" in self._timers:
+            self._pause()
         if self.waiting_since is not None and self._received_bytes > HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -109,6 +112,7 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests in advance")
         super().on_headers_complete()
+        self.flow.pause_reading()  # a body is received once the application asks for it: refused ones cost the loop nothing
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
@@ -120,6 +124,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._stop("linger")
+        self._stop("drain")
+        self.flow.resume_reading()
         self._await_head()
 
     def on_response_complete(self) -> None:
@@ -129,6 +135,7 @@ class BoundedConnection(HttpToolsProtocol):
         elif self.waiting_since is None and not self._responds:  # the body goes on: let its sender read the response
             self._surplus_bytes = 0
             self._start("linger", LINGER_SECONDS, self._close)
+            self._pause()
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
@@ -144,6 +151,11 @@ class BoundedConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """The response to a request that cannot be parsed, or whose head is too large."""
         self._refuse(self._status)
+
+    def _pause(self) -> None:
+        """Receive no more of a refused body for a moment: others come first."""
+        self.flow.pause_reading()
+        self._start("drain", DRAIN_SECONDS, self.flow.resume_reading)
 
     def _await_head(self) -> None:
         self.waiting_since = time.monotonic()

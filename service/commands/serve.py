@@ -23,6 +23,9 @@ from service.scratch import SCRATCH_FOLDER, Scratch, folder_in_memory
 from service.settings import Settings
 from service.supervisor import WorkerProcess
 
+SWITCH_SECONDS: Final = (
+    0.0005  # after which a thread that computes lets another: a query changes hands ten times, and by default waits 5 ms for each
+)
 FIRST_SECRETS: Final = ("CLEANPLATE_BOOTSTRAP_KEY", "CLEANPLATE_BOOTSTRAP_AIDGE")  # of the first start; a worker has no use for them
 FIRST_KEY_FILE: Final = "first-account.key"  # within the data folder
 PROGRAM: Final = __name__.removesuffix(".commands.serve")  # what `python -m` runs: in a wheel it is not called `service`
@@ -41,6 +44,7 @@ def serve(no_worker: NoWorker = False) -> None:
         require_runtime()  # or the worker beside us would die of it, again and again
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
     faulthandler.enable()  # a process that a signal kills says where it was
+    sys.setswitchinterval(SWITCH_SECONDS)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly
     make_files_private()
