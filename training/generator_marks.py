@@ -45,11 +45,11 @@ def sparkle(rng: Rng, size_pixels: int) -> Coverage:
 
 def _with_small_copy(rng: Rng, coverage: Coverage) -> Coverage:
     """The glyph with a smaller one at its upper right."""
-    size = coverage.shape[0]
     small = cv2.resize(coverage, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
-    wide = np.pad(coverage, ((small.shape[0] // 2, 0), (0, small.shape[1] // 2)))
-    left = size - int(small.shape[1] * rng.uniform(0.5, 0.9))
-    wide[: small.shape[0], left : left + small.shape[1]] = np.maximum(wide[: small.shape[0], left : left + small.shape[1]], small)
+    height, width = small.shape
+    wide = np.pad(coverage, ((height // 2, 0), (0, -(-width // 2))))
+    left = coverage.shape[1] - int(width * rng.uniform(0.5, 0.9))
+    wide[:height, left : left + width] = np.maximum(wide[:height, left : left + width], small)
     return wide
 
 

@@ -121,6 +121,11 @@ def test_training_marks_vary_in_opacity_and_lie_in_the_picture(kind: str) -> Non
     assert np.median(inside) > (0.9 if kind == "credits_roll" else 0.95)  # a roll of credits is as long as a page
 
 
+def test_every_star_can_be_drawn_with_its_small_copy() -> None:
+    for seed in range(300):
+        assert drawn("star", seed, frames=1).patches[0] is not None
+
+
 def test_a_bouncing_logo_moves_within_the_picture() -> None:
     for seed in range(5):
         mark = drawn("bouncing", seed)
