@@ -46,6 +46,13 @@ def test_responses_to_generated_requests_match_the_document(
             asked(operation, quiet, account)
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs/", "/docs/", "/healthz/", "/api/v1/credits/"])
+def test_a_slash_too_many_leads_to_no_host_that_the_request_names(quiet: Service, account: TestAccount, path: str) -> None:
+    answer = quiet.client.get(path, headers={"Host": "elsewhere.example", **account.bearer})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+
+
 def asked(operation: schemathesis.APIOperation[Any, Any, Any, Any], quiet: Service, account: TestAccount) -> None:
     """Call one operation with several generated requests, most with a valid key."""
 
