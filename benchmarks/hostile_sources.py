@@ -54,7 +54,7 @@ class DrippingHost:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(OSError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):  # it is cancelled when the host ends
             await reader.readuntil(b"\r\n\r\n")
             writer.write(HEAD)
             while not reader.at_eof():
