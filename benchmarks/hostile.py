@@ -27,6 +27,7 @@ from benchmarks import results
 from benchmarks.attacks import ATTACKS, Attack, Target, get
 from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
 from benchmarks.hostile_sources import dripping_host
+from benchmarks.latency import process_seconds
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.memory import process_bytes
 from benchmarks.orders import Customer
@@ -173,11 +174,11 @@ def measure(attacked: Service, attack: Attack, parallel: int, seconds: float) ->
     pid = attacked.part.pid
     assert pid is not None
     idle = asyncio.run(_probe(attacked, pid, seconds / 2)).summary()
-    idle_bytes, cpu_before, began = process_bytes(pid), _cpu_seconds(pid), time.monotonic()
+    idle_bytes, cpu_before, began = process_bytes(pid), process_seconds(pid), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(1, os.nice, (NICE,)) as pool:
         attackers = pool.apply_async(run_attack, (attack.name, attacked.target, parallel, seconds))
         probed = asyncio.run(_probe(attacked, pid, seconds + SETTLE_SECONDS))
-        cores = (_cpu_seconds(pid) - cpu_before) / (time.monotonic() - began)
+        cores = (process_seconds(pid) - cpu_before) / (time.monotonic() - began)
         exchanges = attackers.get(ANSWER_SECONDS + seconds)
     under = probed.summary()
     return Damage(
@@ -281,12 +282,6 @@ async def _send(writer: asyncio.StreamWriter, parts: Iterator[bytes], pause_seco
 
 async def _answers(port: int) -> bool:
     return (await _exchange(port, get("/healthz"))).status == "200"
-
-
-def _cpu_seconds(pid: int) -> float:
-    """CPU time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

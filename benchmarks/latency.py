@@ -155,10 +155,10 @@ def _port(fleet: Fleet) -> int:
 def _cpu_seconds(fleet: Fleet) -> tuple[float, float, float]:
     """CPU time so far of the API, the workers with all their children, and this process."""
     workers = [member for pid in fleet.pids("workers" if "workers" in fleet.victims else "worker") for member in tree(pid)]
-    return sum(map(_process_seconds, fleet.pids("api"))), sum(map(_process_seconds, workers)), time.process_time()
+    return sum(map(process_seconds, fleet.pids("api"))), sum(map(process_seconds, workers)), time.process_time()
 
 
-def _process_seconds(pid: int) -> float:
+def process_seconds(pid: int) -> float:
     """CPU time of a process and of its ended children; 0 if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -14,6 +14,7 @@ from service.errors import DecodeFailed, EncodeFailed, StorageFull
 T = TypeVar("T")
 
 FULL_SECONDS: Final = 2.0  # between two tries on a full disk
+CHECK_BYTES: Final = 4 * 2**20  # between two looks at the free space, while something is written
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 # How child processes report it: in these words, as other errors repeat what stands in a client's file.
 REPORTED: Final = tuple(f" cannot be written: {os.strerror(number)}" for number in FULL)

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.api.capacity import Capacity, in_thread
-from service.disk import DiskGuard
+from service.disk import CHECK_BYTES, DiskGuard
 from service.errors import ParameterError, TooLarge
 
 PLAIN_BYTES: Final = 2**20  # of a body without a file
@@ -22,7 +22,6 @@ LEAST_BYTES_PER_SECOND: Final = 8 * 2**10  # after the grace; a slow mobile conn
 BATCH_BYTES: Final = 2**18  # are parsed at once
 SPOOL_BYTES: Final = 64 * 2**10  # of a file are kept in memory, the rest on disk
 MAX_FIELDS: Final = 100  # of a form
-CHECK_BYTES: Final = 4 * 2**20  # between two looks at the free space
 MAX_FIELDS_BESIDE_FILES: Final = 20
 FIELD_BYTES: Final = 64 * 2**10  # of a field beside files
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData, UploadFile
@@ -76,7 +76,7 @@ class FetchSlots:
         if self._slots.running >= self._total:
             raise QueueFull("too many uploads by URL are in progress")
         with self._slots.one(account_id):
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            return await in_thread(self._limiter, work)
 
 
 def render_error(error: CleanplateError) -> JSONResponse:

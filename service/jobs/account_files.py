@@ -39,10 +39,6 @@ class AccountFiles:
             if used_bytes(connection, account_id) + SMALLEST_BYTES > self.account_bytes:
                 raise self._exceeded()
 
-    def put_bytes(self, account_id: int, key: str, data: bytes) -> None:
-        """Store an upload."""
-        self._put(account_id, key, len(data), lambda kind: self.storage.put_bytes(key, data, kind))
-
     def put_file(self, account_id: int, key: str, path: Path) -> None:
         """Store a file as an upload."""
         self._put(account_id, key, path.stat().st_size, lambda kind: self.storage.put_file(key, path, kind))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from service.disk import DiskGuard, is_full
+from service.disk import CHECK_BYTES, DiskGuard, is_full
 from service.errors import FetchRefused, StorageError, StorageFull, TooLarge
 from service.outside.exchange import Deadline, HostResponse, Pace, get
 from service.outside.guard import EgressPolicy, address_of
@@ -14,7 +14,6 @@ from service.outside.guard import EgressPolicy, address_of
 MIB: Final = 2**20
 
 
-CHECK_BYTES: Final = 4 * MIB  # between two looks at the free space
 PACE: Final = Pace(bytes_per_second=16 * 1024, grace_seconds=10)
 NO_GUARD: Final = DiskGuard()
 

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
 
@@ -162,11 +163,11 @@ def test_a_full_disk_fails_no_job_and_counts_as_no_attempt(core: Core, there: Ho
 def test_uploads_count_until_they_are_deleted(core: Core, account: Account) -> None:
     files = AccountFiles(core.database, core.storage, DiskGuard(), account_bytes=20_000)
     key = f"uploads/{account.id}/0f3c/a.mp4"
-    files.put_bytes(account.id, key, bytes(9000))
-    files.put_bytes(account.id, f"uploads/{account.id}/0f3d/b.mp4", b"small")
+    files.put_stream(account.id, key, BytesIO(bytes(9000)))
+    files.put_stream(account.id, f"uploads/{account.id}/0f3d/b.mp4", BytesIO(b"small"))
     assert counted(core, account) == 9000 + 4096, "a small file counts as a block of the disk"
     with pytest.raises(QuotaExceeded, match="limit"):
-        files.put_bytes(account.id, f"uploads/{account.id}/0f3e/c.mp4", bytes(9000))
+        files.put_stream(account.id, f"uploads/{account.id}/0f3e/c.mp4", BytesIO(bytes(9000)))
     assert core.storage.stat(f"uploads/{account.id}/0f3e/c.mp4") is None
     files.delete(key)
     files.delete(key)
@@ -193,7 +194,7 @@ def test_an_upload_that_could_not_be_stored_counts_for_nothing(core: Core, accou
 
 def test_expired_uploads_count_no_more(core: Core, account: Account) -> None:
     files = core.account_files
-    files.put_bytes(account.id, f"uploads/{account.id}/0f3c/a.mp4", bytes(9000))
+    files.put_stream(account.id, f"uploads/{account.id}/0f3c/a.mp4", BytesIO(bytes(9000)))
     assert files.delete_expired(3600) == 0
     assert counted(core, account) == 9000
     assert files.delete_expired(-1) >= 1
