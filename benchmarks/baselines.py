@@ -1,7 +1,8 @@
 """Baselines that get the exact mask: the classical fills, delogo, and the oracle.
 
 All take the decoded pictures of the marked file, RGB (H, W, 3) uint8, and yield pictures of the same shape, changed only inside the mask.
-The true mask is alpha > 0.03, dilated 5x5. Pictures are not encoded again, which favours the baselines.
+The true mask is alpha > 0.03, dilated 5x5; where a person gives a region, they get that instead. Pictures are not encoded again, which
+favours the baselines.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,13 +42,18 @@ def pictures(name: str, scene: Scene) -> Iterator[NDArray[np.uint8] | NDArray[np
     if name == "oracle":
         return oracle(scene)
     if name == "delogo":
-        return delogo(frames_of(scene.marked), [true_mask(alpha) for alpha in scene.alphas()])
-    masks = (true_mask(alpha) for alpha in scene.alphas())
+        return delogo(frames_of(scene.marked), list(masks_of(scene)))
+    masks = masks_of(scene)
     return (inpaint(picture, mask, FILLS[name]) for picture, mask in zip(scene.pictures(), masks, strict=True))
 
 
+def masks_of(scene: Scene) -> Iterator[Mask]:
+    """The (H, W) mask of each frame that the baselines get."""
+    return (true_mask(alpha) if scene.region is None else scene.region for alpha in scene.alphas())
+
+
 def true_mask(alpha: NDArray[np.float32]) -> Mask:
-    """The (H, W) mask that the baselines get."""
+    """The mark's pixels (H, W), with a margin."""
     return dilated(alpha > MASK_ALPHA, 2)
 
 

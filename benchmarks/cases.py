@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -10,14 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.given import region_given
+from benchmarks.marks import EVALUATION_KINDS, STANDING_KINDS
 from benchmarks.media import Clip, Picture, is_photo, pictures_of, read_clip, read_photo, write_photo, write_video
+from training.metrics import MARKED, Mask
+from training.patches import Canvas
 from training.vocabulary import Vocabulary
 from training.watermarks import Mark, Patch, apply, draw, placed
 
-MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle", "subtitle_chinese")
+MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle", "subtitle_chinese", *EVALUATION_KINDS)
 CLEAN = "clean"  # no mark: nothing may be found
 KINDS = (*MARKED_KINDS, CLEAN)
-PHOTO_KINDS = ("moving", "corner", "faint", "tiled", CLEAN)  # a moving mark as its first frame has it
+PHOTO_KINDS = ("moving", "corner", "faint", "tiled", *STANDING_KINDS, CLEAN)  # a moving mark as its first frame has it
+GIVEN_KINDS = ("corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock")  # at one place, so that one region is enough
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 OPAQUE = 0.95  # above it a mark lets too little through to be un-blended
 LEAST_OF_HEIGHT = 0.85  # clips are not scaled up, so a smaller one says nothing of that height; one of 320 lines has always counted as 360
@@ -25,13 +30,17 @@ LEAST_OF_HEIGHT = 0.85  # clips are not scaled up, so a smaller one says nothing
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the results. `clip`: name of a clip or photo. `height`: the short side at most, in pixels. `split`: eval or test."""
+    """One line of the results. `clip`: name of a clip or photo. `height`: the short side at most, in pixels. `split`: eval or test.
+
+    `given`: the region that a person gives (see `benchmarks.given`), and then nothing is looked for; or "".
+    """
 
     clip: str
     kind: str
     frames: int = 90
     height: int = 720
     split: str = field(default="eval", kw_only=True)
+    given: str = field(default="", kw_only=True)
 
     @property
     def seed(self) -> int:
@@ -43,16 +52,17 @@ class Case:
         return is_photo(Path(self.clip))
 
     def __str__(self) -> str:
-        return f"{self.clip} {self.kind}"
+        return f"{self.clip} {self.kind}" + (f" ({self.given} given)" if self.given else "")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A case made real: the clean pictures, the mark on them, and the marked file."""
+    """A case made real: the clean pictures, the mark on them, and the marked file. `region`: the pixels (H, W) that a person gives."""
 
     clean: Clip
     mark: Mark
     marked: Path
+    region: Mask | None = None
 
     @property
     def frames(self) -> int:
@@ -95,18 +105,21 @@ class Scene:
         return touched
 
 
-def find_cases(folder: Path, clips: Sequence[str], kinds: Sequence[str], frames: int, height: int, split: str = "eval") -> list[Case]:
+def find_cases(
+    folder: Path, clips: Sequence[str], kinds: Sequence[str], frames: int, height: int, split: str = "eval", given: Sequence[str] = ("",)
+) -> list[Case]:
     """Every clip of `folder` (or `folder/clips`) with every kind, and every photo of `folder/photos` with every kind of photos.
 
-    `clips` and `kinds` narrow the choice, clips and photos by a part of their name. Raises ValueError for an unknown kind or when
-    nothing fits.
+    `clips` and `kinds` narrow the choice, clips and photos by a part of their name. `given`: the regions, which only kinds at one place
+    have. Raises ValueError for an unknown kind or when nothing fits.
     """
     if unknown := set(kinds) - set(KINDS):
         raise ValueError(f"unknown kind {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
     paths = [path for path in (*clip_paths(folder), *photo_paths(folder)) if not clips or any(part in path.name for part in clips)]
     if not paths:
         raise ValueError("no clip and no photo of that name in the folder")
-    return [case for path in paths for case in _cases_on(path, frames, height, split) if not kinds or case.kind in kinds]
+    cases = [case for path in paths for case in _cases_on(path, frames, height, split) if not kinds or case.kind in kinds]
+    return [replace(case, given=region) for region in given for case in cases if not region or case.kind in GIVEN_KINDS]
 
 
 def _cases_on(path: Path, frames: int, height: int, split: str) -> list[Case]:
@@ -164,10 +177,10 @@ def prepare(case: Case, folder: Path, vocabulary: Vocabulary, scratch: Path) -> 
         return _prepare_photo(case, path, vocabulary, scratch)
     clean = read_clip(path, case.frames, case.height)
     mark = _mark(case, clean, vocabulary)
-    marked = scratch / f"{path.stem}_{case.kind}.mp4"
+    marked = scratch / f"{path.stem}_{case.kind}{case.given}.mp4"
     pictures = (apply(picture, patch) for picture, patch in zip(clean.pictures, mark.patches, strict=True))
     write_video(marked, pictures, (clean.width, clean.height), clean.timing, audio_of=path)
-    return Scene(clean, mark, marked)
+    return _pointed_at(Scene(clean, mark, marked), case)
 
 
 def _prepare_photo(case: Case, path: Path, vocabulary: Vocabulary, scratch: Path) -> Scene:
@@ -175,15 +188,30 @@ def _prepare_photo(case: Case, path: Path, vocabulary: Vocabulary, scratch: Path
     clean = read_photo(path, case.height)
     drawn = None
     if case.kind != CLEAN:  # of two frames, as a moving mark may be away in one
-        patches = draw(case.kind, np.random.default_rng(case.seed), clean.width, clean.height, 2, vocabulary).patches
-        drawn = next(patch for patch in patches if patch is not None)
-    marked = scratch / f"{path.stem}_{case.kind}{('.png', '.jpg')[case.seed % 2]}"
+        drawn = next(patch for patch in _drawn(case, clean, 2, vocabulary).patches if patch is not None)
+    marked = scratch / f"{path.stem}_{case.kind}{case.given}{('.png', '.jpg')[case.seed % 2]}"
     write_photo(marked, apply(clean.pictures[0], drawn))
-    return Scene(clean, Mark(case.kind, (drawn,)), marked)
+    return _pointed_at(Scene(clean, Mark(case.kind, (drawn,)), marked), case)
+
+
+def _pointed_at(scene: Scene, case: Case) -> Scene:
+    """The scene with the region that the case gives."""
+    if not case.given:
+        return scene
+    touched = np.logical_or.reduce([placed(patch, *scene.size, 0, 0)[0] > MARKED for patch in scene.distinct_patches()])
+    return replace(scene, region=region_given(case.given, touched))
 
 
 def _mark(case: Case, clean: Clip, vocabulary: Vocabulary) -> Mark:
     frames = len(clean.pictures)
     if case.kind == CLEAN:
         return Mark(CLEAN, (None,) * frames)
-    return draw(case.kind, np.random.default_rng(case.seed), clean.width, clean.height, frames, vocabulary)
+    return _drawn(case, clean, frames, vocabulary)
+
+
+def _drawn(case: Case, clean: Clip, frames: int, vocabulary: Vocabulary) -> Mark:
+    rng = np.random.default_rng(case.seed)
+    if case.kind in EVALUATION_KINDS:
+        shown = EVALUATION_KINDS[case.kind](rng, Canvas(clean.width, clean.height, frames, vocabulary))
+        return Mark(case.kind, shown.patches, shown.intervals)
+    return draw(case.kind, rng, clean.width, clean.height, frames, vocabulary)

@@ -11,12 +11,13 @@ from benchmarks import baselines, results
 from benchmarks.cases import Case, Scene, prepare
 from benchmarks.machine import digest, stamp
 from benchmarks.media import audio_packets, pictures_of, video_times
-from benchmarks.scores import Found, Score, away_from_mark, found, score
+from benchmarks.scores import Found, Score, away_from_mark, found, score, stained_share
 from service.errors import CleanplateError
 from service.pipeline.placement import Placement
+from training.metrics import Mask
 from training.vocabulary import Vocabulary
 
-Clean = Callable[[Path, Path], Sequence[Placement]]  # (source, target): cleans the file and says where the mark was
+Clean = Callable[[Path, Path, Mask | None], Sequence[Placement]]  # (source, target, region): cleans the file, tells where the mark was
 Transcode = Callable[[Path, Path], object]
 
 _SCORED_BY = ("baselines.py", "scores.py", "media.py", "../training/metrics.py")  # a change here makes kept scores stale
@@ -35,6 +36,7 @@ class Figures:
     best_baseline: float | None
     envelope: float | None
     gain: float | None
+    stained_share: float | None  # of the mark's pixels that a fill restores; only where a region was given
     found: Found
     placements: int
     frames_equal: bool
@@ -87,7 +89,7 @@ def evaluate(scene: Scene, clean: Clean, transcode: Transcode, scratch: Path, ca
     """Clean the scene's marked file, and measure the output file and everything to compare it with."""
     target, plain = (scratch / f"{scene.marked.stem}_{what}{scene.marked.suffix}" for what in ("cleaned", "plain"))
     began = time.perf_counter()
-    placements = clean(scene.marked, target)
+    placements = clean(scene.marked, target, scene.region)
     seconds = time.perf_counter() - began
     transcode(scene.marked, plain)
     away = away_from_mark(scene)
@@ -105,6 +107,9 @@ def evaluate(scene: Scene, clean: Clean, transcode: Transcode, scratch: Path, ca
         best_baseline=best,
         envelope=envelope,
         gain=None if ours is None or ours.hole is None or best is None else ours.hole - best,
+        stained_share=stained_share(pictures_of(target), baselines.pictures("telea", scene), scene)
+        if ours and scene.region is not None
+        else None,
         found=found(placements, scene),
         placements=len(placements),
         frames_equal=len(before) == len(after),

@@ -33,9 +33,16 @@ CLEAN_SHARE = 5e-5  # of the pixels of clean clips: fewer are masked
 
 
 def goal_db(row: Row) -> Figure:
-    """The PSNR inside the mark that is asked for; None of photos, for which nothing was."""
+    """The PSNR inside the mark that is asked for; None of photos and of given regions, for which nothing was."""
+    if not has_goal(row):
+        return None
     reference = getattr(row, GOALS[row.kind].reference)
-    return None if row.photos or reference is None else reference + GOALS[row.kind].more_db
+    return None if reference is None else reference + GOALS[row.kind].more_db
+
+
+def has_goal(row: Row) -> bool:
+    """Whether the project set out to reach something for rows of this kind."""
+    return not row.photos and not row.given and row.kind in GOALS
 
 
 def missed(row: Row) -> list[str]:

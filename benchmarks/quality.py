@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality                                        # everything of eval; a broken run goes on where it stopped
     python -m benchmarks.quality --split test                           # once, at the end of an issue; nothing is chosen by it
+    python -m benchmarks.quality --given mask,box,loose                 # what a person points at, with nothing looked for
     python -m benchmarks.quality --clips sam2,mdn_bug --kinds moving,faint --frames 30 --height 360 --results build/try.jsonl
 
 The protocol and the figures are described in benchmarks/README.md.
@@ -17,6 +18,7 @@ import typer
 from benchmarks import results, summary
 from benchmarks.cases import Case, find_cases, listed, thinned, too_small
 from benchmarks.evaluate import Setup, measure
+from benchmarks.given import REGIONS
 from benchmarks.machine import CACHE, RESULTS, SHARED, SPLITS
 from benchmarks.product import cleaner
 from benchmarks.transcode import transcode
@@ -29,6 +31,7 @@ def main(
     split: Annotated[str, typer.Option(help="eval or test: what is written in the results, and the shared data's folder.")] = "eval",
     clips: Annotated[str, typer.Option(help="Parts of file names, of clips and photos, separated by commas; all when empty.")] = "",
     kinds: Annotated[str, typer.Option(help="Kinds of mark, separated by commas; all when empty.")] = "",
+    given: Annotated[str, typer.Option(help="Regions that a person gives: mask, box, loose; separated by commas. Empty: none.")] = "",
     frames: Annotated[int, typer.Option(min=1)] = 90,
     height: Annotated[str, typer.Option(help="Short side of the pictures, at most; several separated by commas.")] = "360,720,1080",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -40,7 +43,7 @@ def main(
 ) -> None:
     """Measure, print the tables of these cases, and write those of the whole result file beside it."""
     place = folder_of(split, folder)
-    cases = thinned(chosen(place, split, listed(clips), listed(kinds), frames, heights_of(height)), every)
+    cases = thinned(chosen(place, split, listed(clips), listed(kinds), frames, heights_of(height), regions_of(given)), every)
     failures = 0
     if cases:
         failures = measure(cases, Setup(place, evaluation_vocabulary(fonts), cleaner(device), transcode, path, cache, keep))
@@ -69,11 +72,21 @@ def heights_of(text: str) -> list[int]:
     return [int(name) for name in names]
 
 
-def chosen(folder: Path, split: str, clips: Sequence[str], kinds: Sequence[str], frames: int, heights: Sequence[int]) -> list[Case]:
+def regions_of(text: str) -> list[str]:
+    """The regions of a list with commas; [""] for none. Raises typer.BadParameter for an unknown one."""
+    names = listed(text)
+    if unknown := set(names) - set(REGIONS):
+        raise typer.BadParameter(f"unknown region {', '.join(sorted(unknown))}; known are {', '.join(REGIONS)}")
+    return names or [""]
+
+
+def chosen(
+    folder: Path, split: str, clips: Sequence[str], kinds: Sequence[str], frames: int, heights: Sequence[int], given: Sequence[str] = ("",)
+) -> list[Case]:
     """The cases at each height, without the clips and photos that are too small for it, which are named."""
     cases: list[Case] = []
     for height in heights:
-        found = find_cases(folder, clips, kinds, frames, height, split)
+        found = find_cases(folder, clips, kinds, frames, height, split, given)
         small = too_small(found, folder)
         if small:
             print(f"at {height} lines {len(small)} clips and photos take no part, being smaller: {', '.join(small)}")

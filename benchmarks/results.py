@@ -31,21 +31,21 @@ def _ends_with_newline(name: str) -> bool:
 
 
 def read(path: Path) -> list[Record]:
-    """Every whole line of a result file; none when there is no file. Cases older than the splits are of "eval"."""
+    """Every whole line of a result file; none when there is no file. A case older than the splits is of "eval", and nothing was given."""
     if not path.exists():
         return []
     records = []
     for text in path.read_text().splitlines():
         try:
-            records.append(_with_split(json.loads(text)))
+            records.append(_completed(json.loads(text)))
         except json.JSONDecodeError:
             continue  # broken off in the middle of a line
     return records
 
 
-def _with_split(record: Record) -> Record:
+def _completed(record: Record) -> Record:
     case = record["case"]
-    return record | {"case": case | {"split": case.get("split", "eval")}} if {"clip", "kind"} <= case.keys() else record
+    return record | {"case": {"split": "eval", "given": ""} | case} if {"clip", "kind"} <= case.keys() else record
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

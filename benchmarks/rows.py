@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.cases import CLEAN, KINDS
+from benchmarks.given import REGIONS
 from benchmarks.machine import SPLITS
 from benchmarks.media import is_photo
 from benchmarks.results import Record
@@ -32,6 +33,7 @@ class Row:
 
     kind: str
     photos: bool
+    given: str  # the region that a person gave, or ""
     clips: int
     marked: Figure
     telea: Figure
@@ -43,6 +45,7 @@ class Row:
     ours: Figure
     gain: Figure
     worst_gain: Figure
+    stained_share: Figure
     outside_loss: Figure  # dB that a plain transcode is better outside
     flicker: Figure
     flicker_telea: Figure
@@ -55,7 +58,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        return f"{self.kind}, photos" if self.photos else self.kind
+        return self.kind + (", photos" if self.photos else "") + (f", {self.given} given" if self.given else "")
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,11 @@ def sections(records: Iterable[Record]) -> list[Section]:
 
 
 def rows_of(section: Section) -> list[Row]:
-    """A row for each kind of mark that occurs, in the order of `KINDS`: first those of clips, then those of photos."""
+    """A row for each kind of mark that occurs, in the order of `KINDS`: of clips, of photos, then those with a region given."""
     records = section.records
-    places = [(kind, photos) for photos in (False, True) for kind in KINDS if kind != CLEAN]
+    places = [(kind, photos, given) for given in ("", *REGIONS) for photos in (False, True) for kind in KINDS if kind != CLEAN]
     found = {place: _figures(records, *place) for place in places}
-    return [_row(kind, photos, figures) for (kind, photos), figures in found.items() if figures]
+    return [_row(*place, figures) for place, figures in found.items() if figures]
 
 
 def clean_row(section: Section, photos: bool = False) -> CleanRow | None:
@@ -96,16 +99,18 @@ def mean(values: Iterable[Figure]) -> Figure:
     return sum(present) / len(present) if present else None
 
 
-def _figures(records: Sequence[Record], kind: str, photos: bool) -> list[Record]:
+def _figures(records: Sequence[Record], kind: str, photos: bool, given: str = "") -> list[Record]:
     cases = ((record["case"], record["figures"]) for record in records)
-    return [figures for case, figures in cases if case["kind"] == kind and is_photo(Path(case["clip"])) == photos]
+    wanted = kind, photos, given
+    return [figures for case, figures in cases if (case["kind"], is_photo(Path(case["clip"])), case["given"]) == wanted]
 
 
-def _row(kind: str, photos: bool, figures: list[Record]) -> Row:
+def _row(kind: str, photos: bool, given: str, figures: list[Record]) -> Row:
     gains = [f["gain"] for f in figures if f["gain"] is not None]
     return Row(
         kind=kind,
         photos=photos,
+        given=given,
         clips=len(figures),
         marked=_reference(figures, "marked", "hole"),
         telea=_reference(figures, "telea", "hole"),
@@ -117,6 +122,7 @@ def _row(kind: str, photos: bool, figures: list[Record]) -> Row:
         ours=_ours(figures, "hole"),
         gain=mean(gains),
         worst_gain=min(gains, default=None),
+        stained_share=mean(f.get("stained_share") for f in figures),
         outside_loss=mean(_outside_loss(f) for f in figures),
         flicker=_ours(figures, "flicker"),
         flicker_telea=_reference(figures, "telea", "flicker"),

@@ -29,6 +29,8 @@ from training.metrics import (
 
 AWAY_PIXELS = 12  # pixels count as `outside` if farther than this from any mark of the clip
 SSIM_EVERY_FRAMES = 5
+STAIN = 0.25  # distance from the truth, of a channel in [0, 1], of what counts as a stain
+RESTORED = 0.1  # the same, at most, of what a classical fill restores
 FOUND_F1 = 0.7  # a frame's mark counts as found at this F1 or more
 
 
@@ -111,9 +113,20 @@ def _span(marked: Mask) -> slice:
     return slice(first, max(last, first + SSIM_WINDOW_PIXELS))
 
 
+def stained_share(pictures: Iterable[Picture], fills: Iterable[Picture], scene: Scene) -> float:
+    """Of the given region's pixels that the classical fill restores, the share that is stained: far from the truth."""
+    assert scene.region is not None
+    where, stained, restored = scene.region, 0, 0
+    for picture, fill, truth in zip(pictures, fills, scene.clean.pictures, strict=True):
+        ours, theirs = (np.abs(one[where].astype(np.float32) - truth[where]).max(-1) / 255 for one in (picture, fill))
+        stained += int(((ours > STAIN) & (theirs <= RESTORED)).sum())
+        restored += int((theirs <= RESTORED).sum())
+    return stained / max(1, restored)
+
+
 def away_from_mark(scene: Scene) -> Mask | None:
-    """The pixels (H, W) farther than `AWAY_PIXELS` from any mark of the clip; None if there are none."""
-    touched = scene.ever_marked()
+    """The pixels (H, W) farther than `AWAY_PIXELS` from any mark of the clip and any region given; None if there are none."""
+    touched = scene.ever_marked() if scene.region is None else scene.ever_marked() | scene.region
     if not touched.any():
         return np.ones(scene.size, bool)
     away = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > AWAY_PIXELS

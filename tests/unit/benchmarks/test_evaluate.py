@@ -21,13 +21,13 @@ from training.vocabulary import Vocabulary
 MakeScene = Callable[[str, str], Scene]
 
 
-def copy(source: Path, target: Path) -> tuple[Placement, ...]:
+def copy(source: Path, target: Path, _region: object = None) -> tuple[Placement, ...]:
     """A program that finds nothing."""
     shutil.copyfile(source, target)
     return ()
 
 
-def drop_a_frame(source: Path, target: Path) -> tuple[Placement, ...]:
+def drop_a_frame(source: Path, target: Path, _region: object = None) -> tuple[Placement, ...]:
     with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
         stream = writer.add_stream_from_template(reader.streams.video[0])
         packets = [packet for packet in reader.demux(video=0) if packet.dts is not None]
@@ -93,7 +93,7 @@ def test_a_run_writes_a_line_for_each_case_and_goes_on_where_it_stopped(clips: P
     cases = [Case("smooth.mp4", kind, 4, 64) for kind in ("corner", "clean")]
     calls: list[Path] = []
 
-    def count_and_copy(source: Path, target: Path) -> tuple[Placement, ...]:
+    def count_and_copy(source: Path, target: Path, _region: object = None) -> tuple[Placement, ...]:
         calls.append(source)
         return copy(source, target)
 
@@ -112,7 +112,7 @@ def test_a_run_writes_a_line_for_each_case_and_goes_on_where_it_stopped(clips: P
 def test_a_case_that_fails_does_not_stop_the_others(
     clips: Path, vocabulary: Vocabulary, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail_on_corner(source: Path, target: Path) -> tuple[Placement, ...]:
+    def fail_on_corner(source: Path, target: Path, _region: object = None) -> tuple[Placement, ...]:
         if "corner" in source.name:
             raise DecodeFailed("the decoder died")
         return copy(source, target)

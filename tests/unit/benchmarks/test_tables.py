@@ -39,6 +39,7 @@ def record(
     clip: str = "a.mp4",
     split: str = "eval",
     height: int = 360,
+    given: str = "",
     **changes: Any,
 ) -> dict[str, Any]:
     references = (
@@ -50,7 +51,11 @@ def record(
         "found": {"f1_share": 1.0, "masked_share": 0.0, "longest_miss_frames": 0},
         "fps": 6.0, "frames_equal": True, "pts_equal": True, "audio_equal": True,
     }  # fmt: skip
-    return {"case": {"clip": clip, "kind": kind, "split": split, "height": height}, "figures": figures | changes, "stamp": STAMP}
+    return {
+        "case": {"clip": clip, "kind": kind, "split": split, "height": height, "given": given},
+        "figures": figures | changes,
+        "stamp": STAMP,
+    }
 
 
 def test_a_row_holds_the_means_over_clips() -> None:
@@ -119,9 +124,25 @@ def test_splits_and_sizes_have_separate_tables() -> None:
     assert [line for line in summary.markdown(records).splitlines() if line.startswith("###")] == [f"### {part.label}" for part in parts]
 
 
+def test_what_a_person_points_at_has_rows_of_its_own_without_a_goal() -> None:
+    records = [
+        record("glyph", scores(25.0)),
+        record("faint", scores(24.0), given="mask", stained_share=0.02),
+        record("faint", scores(21.0)),
+    ]
+    rows = rows_of(records)
+    assert [(row.label, row.ours, row.stained_share) for row in rows] == [
+        ("faint", 21.0, None), ("glyph", 25.0, None), ("faint, mask given", 24.0, 0.02)
+    ]  # fmt: skip
+    assert [goals.has_goal(row) for row in rows] == [True, False, False]
+    text = summary.markdown(records)
+    assert "| faint, mask given (1) |" in text
+    assert "| 2.00% |" in text
+
+
 def test_a_record_older_than_the_splits_is_of_eval(tmp_path: Path) -> None:
     old = record("faint", scores(20.0))
-    del old["case"]["split"]
+    del old["case"]["split"], old["case"]["given"]
     other = {"case": {"question": "idle"}, "figures": {}, "stamp": STAMP}
     (tmp_path / "quality.jsonl").write_text(f"{json.dumps(old)}\n{json.dumps(other)}\n")
     read = results.read(tmp_path / "quality.jsonl")
@@ -148,7 +169,7 @@ def test_the_table_is_whole_and_says_where_it_was_measured() -> None:
     assert len(rows) == 6
     assert all(len({line.count("|") for line in table}) == 1 for table in (rows[:3], rows[3:]))
     assert "**25.0** | **+5.0** | 30.5 | +5.0 |" in text
-    assert "| 100.0% | 0 | -0.05 | 1.00 |" in text
+    assert "| 100.0% | 0 | - | -0.05 | 1.00 |" in text
     assert "| no: PSNR |" in text
     assert "Clean clips: 0.0000% of the pixels masked, none in 1 of 1 (goal: under 0.005%, reached)." in text
     assert "Measured on 2 cores of a CPU, commit 0123456789, 2025-01-02." in text
