@@ -25,21 +25,28 @@ FRAMES = dict(enumerate(film([marked(scene(i), Box(40, 30, 70, 50)) for i in ran
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 900), st.integers(1, 500), st.integers(40, 208), st.integers(0, 16))
-def test_the_kept_parts_of_tiles_partition_the_box(left: int, top: int, width: int, height: int, size: int, context: int) -> None:
+def test_the_weights_of_tiles_add_up_to_one(left: int, top: int, width: int, height: int, size: int, context: int) -> None:
     box = Box(left, top, left + width, top + height)
-    covered = np.zeros((height, width), int)
+    total = np.zeros((height, width), np.float32)
     found = tiles(box, size, context)
     assert len({(tile.seen.width, tile.seen.height) for tile in found}) == 1
     for tile in found:
-        kept, seen = tile.kept, tile.seen
-        covered[kept.top - top : kept.bottom - top, kept.left - left : kept.right - left] += 1
-        assert box.left <= seen.left <= kept.left < kept.right <= seen.right <= box.right
-        assert box.top <= seen.top <= kept.top < kept.bottom <= seen.bottom <= box.bottom
+        seen = tile.seen
+        total[seen.top - top : seen.bottom - top, seen.left - left : seen.right - left] += tile.weight
+        assert tile.weight.min() > 0
+        assert box.left <= seen.left < seen.right <= box.right
+        assert box.top <= seen.top < seen.bottom <= box.bottom
         assert seen.width <= min(width, size)
         assert seen.height <= min(height, size)
-        assert kept.left == box.left or kept.left - seen.left >= context - 1
-        assert kept.right == box.right or seen.right - kept.right >= context - 1
-    assert (covered == 1).all()
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+def test_a_tile_fades_into_its_neighbour_and_counts_little_at_its_own_edge() -> None:
+    one, other = (tile.weight[0] for tile in tiles(Box(0, 0, 260, 80), size=256, context=24))
+    assert (np.diff(one) <= 0).all()
+    assert np.abs(np.diff(one)).max() < 1.2 / 48  # nothing changes at once
+    assert one[0] == other[-1] == 1
+    assert one[-1] < 0.05
 
 
 def test_tiles_are_as_small_as_their_number_allows() -> None:
@@ -51,7 +58,8 @@ def test_tiles_are_as_small_as_their_number_allows() -> None:
 def test_a_small_box_is_one_tile() -> None:
     box = Box(3, 4, 100, 90)
     (tile,) = tiles(box)
-    assert tile.seen == tile.kept == box
+    assert tile.seen == box
+    assert (tile.weight == 1).all()
 
 
 @given(st.integers(0, 2**32 - 1))

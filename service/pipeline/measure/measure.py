@@ -19,10 +19,11 @@ from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
 from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
-from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of, restrict_to_box
+from service.pipeline.measure.given_region import Region, measure_region
+from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe
-from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity, predict_matte
+from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
@@ -63,7 +64,7 @@ def measure(
         observation = observe(candidates[number], plans[number], crops, networks, decisions.about("candidate", number))
         if not candidates[number].by_user:
             return number, observation
-        return number, _measure_user_candidate(candidates[number], number, observation, info, networks.matte, decisions)
+        return number, _measure_user_candidate(candidates[number], number, observation, info, networks, decisions)
 
     def complete() -> Iterator[MeasuredMark | PooledMark]:
         """User candidates, which are measured alone; and pooled marks of which no new observation will come."""
@@ -192,18 +193,11 @@ def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo)
 
 
 def _measure_user_candidate(
-    candidate: Candidate, number: int, observation: Observation, info: VideoInfo, network: Batcher, decisions: Decisions
+    candidate: Candidate, number: int, observation: Observation, info: VideoInfo, networks: Networks, decisions: Decisions
 ) -> MeasuredMark:
     """A person's box or mask: a mark, whatever is seen in it. Of a mask every pixel belongs to the mark, and no other."""
-    notes = decisions.about("mark", number)
-    crops, probability, exact = to_float(observation.marked_crops), observation.probability, isinstance(candidate.origin, UserMask)
-    predicted = MarkModel(probability, *predict_matte(crops, probability, to_float(observation.bare_crops), network))
-    mask = probability > 0.5 if exact else mask_of(probability, predicted)
-    model = predicted = replace(predicted, mask=mask.astype(np.float32))
-    if mask.any():
-        fit = fit_opacity(crops, predicted, notes)
-        model = fit.model if exact else fit_edge_alpha(crops, fit, predicted, notes)
-        model = add_animation_sigma(crops, fit_uniform_opacity(crops, model, probability, notes))
-    model = replace(model, mask=mask.astype(np.float32)) if exact else restrict_to_box(candidate, model, notes)
+    region = Region(candidate.probability > 0.5, exact=isinstance(candidate.origin, UserMask))
+    crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
+    model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
     box, placed = _fit_box(candidate.box, 0, 0, model, info)
     return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)

@@ -7,7 +7,7 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.segment import long_exposures, mark_probability
 from service.pipeline.locate.track import MIN_CONFIDENCE
-from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled, UserMask
+from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel
@@ -29,13 +29,13 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
     """The candidate's crops, its refined probability, and its shape: the predicted opacity where the segmenter suspects the mark."""
     marked_crops = np.stack([crops[i] for i in frames.marked_frames])
     bare_crops = np.stack([crops[i] for i in frames.bare_frames]) if frames.bare_frames else marked_crops[:0]
-    if isinstance(candidate.origin, UserMask):
+    if candidate.by_user:
         return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
     marked = to_float(marked_crops)
     probability = _refine_probability(candidate, marked, networks.segmenter)
     opacity, colour, opacity_sigma = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
     model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), opacity, colour, opacity_sigma)
-    if candidate.spans_video and not _is_in_every_frame(marked, model, notes):
+    if candidate.spans_video and not is_in_every_frame(marked, model, notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
     confirmed = candidate.confirmed and confidence >= MIN_CONFIDENCE
@@ -59,7 +59,7 @@ def blend_probabilities(native: Floats, coarse: Floats, scale: float) -> Floats:
     return (1 - weight) * native + weight * coarse
 
 
-def _is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
+def is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
     """Whether all crops (N, 3, h, w) show the mark, and all of it.
 
     Given frames far apart, the segmenter sees in all of them what is only in some.
@@ -83,5 +83,5 @@ def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher)
         case Detected(scale=scale) | Static(scale=scale):
             blended = blend_probabilities(native, candidate.probability, scale)
         case _:
-            blended = blend_probabilities(native, candidate.probability, 0.0)
+            raise AssertionError("what a person gave is measured by itself")
     return np.where(near, blended, np.where(beside & (native > MIN_PROBABILITY_BESIDE), native, 0)).astype(np.float32)

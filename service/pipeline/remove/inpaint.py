@@ -86,7 +86,7 @@ class Inpainter:
             for job, answer in zip(jobs, answers(), strict=True):
                 mask, opacity = job.inputs["mask"][0, 0], job.inputs["opacity"][0, 0]
                 clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], mask, opacity)
-                _write_tile(job.patch, job.tile, clean)
+                _add_tile(job.patch, job.tile, clean)
             self._smoother.forget(remaining)
             return patches
 
@@ -159,8 +159,9 @@ def _empty_patch(marks: Sequence[Placement]) -> Patch:
     return Patch(box, np.zeros((3, box.height, box.width), np.float32), feather(hole))
 
 
-def _write_tile(patch: Patch, tile: Tile, clean: Floats) -> None:
-    """Writes the kept part of a tile's clean pixels (3, h, w) into the patch."""
-    kept, seen, box = tile.kept, tile.seen, patch.box
-    part = clean[:, kept.top - seen.top : kept.bottom - seen.top, kept.left - seen.left : kept.right - seen.left]
-    patch.rgb[:, kept.top - box.top : kept.bottom - box.top, kept.left - box.left : kept.right - box.left] = part
+def _add_tile(patch: Patch, tile: Tile, clean: Floats) -> None:
+    """Adds a tile's clean pixels (3, h, w), padded below and to the right, to the patch, by their weight."""
+    top, left = tile.seen.top - patch.box.top, tile.seen.left - patch.box.left
+    patch.rgb[:, top : top + tile.seen.height, left : left + tile.seen.width] += (
+        tile.weight * clean[:, : tile.seen.height, : tile.seen.width]
+    )

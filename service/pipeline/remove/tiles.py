@@ -1,56 +1,64 @@
 """Cut a placement's box into tiles of a size that the inpainter takes. Pure."""
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from models.arrays import Floats
 from service.pipeline.placement import Box
 
 TILE_PIXELS = 256  # largest side of a tile
-TILE_CONTEXT_PIXELS = 24  # pixels that a tile sees beyond its kept part, where it borders on another tile
+TILE_CONTEXT_PIXELS = 24  # half of what two neighbouring tiles share, over which one fades into the other
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A piece of a box, in pixels of the picture. seen: what the network gets. kept: the part of its answer that is used."""
+    """A piece of a box, in pixels of the picture. seen: what the network gets. weight: (h, w), its share of the result in each pixel."""
 
     seen: Box
-    kept: Box
+    weight: Floats = field(repr=False, compare=False)
 
 
 def tiles(box: Box, size: int = TILE_PIXELS, context: int = TILE_CONTEXT_PIXELS) -> list[Tile]:
-    """Tiles of one size, at most `size` pixels a side, whose kept parts partition the box.
+    """Tiles of one size, at most `size` pixels a side, whose weights add up to 1 in every pixel of the box.
 
-    Towards each neighbour, a tile sees about `context` pixels or more beyond its kept part.
-    A box of at most `size` pixels a side is one tile.
+    Neighbours share about twice `context` pixels, across which one's weight falls as the other's grows, so that no seam shows. A box of
+    at most `size` pixels a side is one tile.
     """
     rows, columns = _spans(box.top, box.bottom, size, context), _spans(box.left, box.right, size, context)
     return [
-        Tile(
-            Box(column.seen_start, row.seen_start, column.seen_stop, row.seen_stop),
-            Box(column.kept_start, row.kept_start, column.kept_stop, row.kept_stop),
-        )
-        for row in rows
-        for column in columns
+        Tile(Box(column.start, row.start, column.stop, row.stop), np.outer(row.weight, column.weight)) for row in rows for column in columns
     ]
 
 
 @dataclass(frozen=True)
 class _Span:
-    """One tile along one axis; both ranges are half open."""
+    """A tile along one axis, [start, stop), and its weight in each pixel."""
 
-    seen_start: int
-    seen_stop: int
-    kept_start: int
-    kept_stop: int
+    start: int
+    stop: int
+    weight: Floats = field(repr=False)
 
 
 def _spans(start: int, stop: int, size: int, context: int) -> list[_Span]:
     """The tiles of [start, stop) along one axis."""
     length = stop - start
     if length <= size:
-        return [_Span(start, stop, start, stop)]
+        return [_Span(start, stop, np.ones(length, np.float32))]
     count = -(-(length - 2 * context) // (size - 2 * context))
     size = -(-(length + 2 * context * (count - 1)) // count)  # the smallest size that needs no more tiles
     firsts = [start + round(i * (length - size) / (count - 1)) for i in range(count)]
-    cuts = [start, *((a + size + b) // 2 for a, b in pairwise(firsts)), stop]
-    return [_Span(first, first + size, cuts[i], cuts[i + 1]) for i, first in enumerate(firsts)]
+    ramps = [_ramp(size, before=first > start, after=first + size < stop, pixels=2 * context) for first in firsts]
+    total = np.zeros(length, np.float32)
+    for first, ramp in zip(firsts, ramps, strict=True):
+        total[first - start : first - start + size] += ramp
+    return [
+        _Span(first, first + size, ramp / total[first - start : first - start + size]) for first, ramp in zip(firsts, ramps, strict=True)
+    ]
+
+
+def _ramp(size: int, before: bool, after: bool, pixels: int) -> Floats:
+    """Weights (size,) in (0, 1] that rise over the first `pixels` after another tile, and fall over the last before one."""
+    rising = np.minimum((np.arange(size, dtype=np.float32) + 1) / np.float32(pixels + 1), 1)
+    one = np.ones(size, np.float32)
+    return np.minimum(rising if before else one, rising[::-1] if after else one)
