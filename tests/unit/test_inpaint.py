@@ -106,6 +106,19 @@ def test_windows_fit_the_network_and_hold_the_target_and_four_references() -> No
     assert sum(shape[0] for shape in session.shapes) == 3
 
 
+def test_a_black_bar_stays_black_and_is_no_scene_for_the_picture() -> None:
+    """A mark that lies half in a bar: black there, restored above, where the bar counts as unknown and not as black scene."""
+    pictures = [scene(i) for i in range(6)]
+    for picture in pictures:
+        picture[70:] = 0
+    frames = dict(enumerate(film([marked(picture, Box(40, 60, 80, 80)) for picture in pictures])))
+    session = BlendOfReferences()
+    ((patch,),) = inpainter([placement(0, 5, Box(36, 56, 84, 84))], session).patches([3], frames).values()
+    in_bar = np.arange(patch.box.top, patch.box.bottom) >= 70
+    assert (patch.rgb[:, in_bar] == 0).all()
+    assert patch.rgb[:, ~in_bar].min() > 0.1
+
+
 def test_tiles_without_a_marked_pixel_are_skipped() -> None:
     width = 700
     mask = np.zeros((HEIGHT, width), np.float32)

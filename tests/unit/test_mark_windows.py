@@ -108,3 +108,21 @@ def test_windows_are_the_same_after_they_were_dropped_from_the_cache() -> None:
     for view in [*all_views, *all_views]:
         for index in (0, 5, 11):
             np.testing.assert_array_equal(windows.window_of(index, view).mask[0] > 0, MarkWindows(marks, INFO).hidden_pixels(index, view))
+
+
+def test_what_lies_outside_the_active_picture_is_hidden_like_what_lies_outside_the_picture() -> None:
+    mark = np.ones((4, 4), np.float32)
+    windows, view = (
+        MarkWindows([Placement(0, 9, Box(8, 8, 12, 12), mark, mark, np.stack([mark] * 3), 1.0)], INFO),
+        View(0, 0, HEIGHT, WIDTH),
+    )
+    before = windows.window_of(3, view)
+    windows.limit_to(Box(0, 5, WIDTH, 25))
+    limited, hidden = windows.window_of(3, view), windows.hidden_pixels(3, view)
+    bars = np.ones((HEIGHT, WIDTH), bool)
+    bars[5:25] = False
+    assert hidden[bars].all()
+    assert limited.mask[0][bars].all()
+    assert limited.opacity[0][bars].all()
+    np.testing.assert_array_equal(limited.mask[0][~bars], before.mask[0][~bars])
+    np.testing.assert_array_equal(hidden[~bars], before.mask[0][~bars] > 0)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -15,7 +16,8 @@ from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.picture.composite import crop_rgb
 from service.pipeline.picture.view import View
-from service.pipeline.placement import Box, Placement
+from service.pipeline.placement import Box, Placement, intersect, shared_slices
+from service.pipeline.remove.active_picture import ActivePicture
 from service.pipeline.remove.mark_windows import MarkWindow, MarkWindows, placement_hole
 from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
@@ -59,6 +61,8 @@ class Inpainter:
         self._marks = marks
         self._info = info
         self._windows = MarkWindows(marks, info)
+        self._active_picture = ActivePicture(info)
+        self._last_seen = -1  # frame whose black bars were looked at
         self._aligners: dict[Box, ReferenceAligner] = {}
         self._smoother = TemporalSmoother()
 
@@ -71,6 +75,8 @@ class Inpainter:
 
         The returned function waits for the answers and returns what `patches` does. Call these functions in the order of the targets.
         """
+        self._look_at_bars(frames)
+        shown = self._active_picture.box
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
         jobs: list[_TileJob] = []
         for index in targets:
@@ -88,9 +94,18 @@ class Inpainter:
                 clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], mask, opacity)
                 _add_tile(job.patch, job.tile, clean)
             self._smoother.forget(remaining)
+            for patch in chain.from_iterable(patches.values()):
+                _blacken_bars(patch, shown)
             return patches
 
         return finish
+
+    def _look_at_bars(self, frames: Mapping[int, Frame]) -> None:
+        """Takes in the frames that were not looked at yet."""
+        for index in sorted(index for index in frames if index > self._last_seen):
+            self._active_picture.see(frames[index], self._windows.marks_of(index))
+            self._last_seen = index
+        self._windows.limit_to(self._active_picture.box)
 
     def _marks_by_box(self, index: int) -> list[list[Placement]]:
         """The marks of a frame, grouped by box: parts of one mark share a box and are restored together."""
@@ -157,6 +172,14 @@ def _empty_patch(marks: Sequence[Placement]) -> Patch:
     box = marks[0].box
     hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
     return Patch(box, np.zeros((3, box.height, box.width), np.float32), feather(hole))
+
+
+def _blacken_bars(patch: Patch, shown: Box) -> None:
+    """Makes the patch black outside `shown`, the active picture."""
+    bars = np.ones((patch.box.height, patch.box.width), bool)
+    if intersect(patch.box, shown):
+        bars[shared_slices(patch.box, shown)[0]] = False
+    patch.rgb[:, bars] = 0
 
 
 def _add_tile(patch: Patch, tile: Tile, clean: Floats) -> None:

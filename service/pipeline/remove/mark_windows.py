@@ -9,7 +9,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from service.pipeline.picture.view import View
-from service.pipeline.placement import Placement
+from service.pipeline.placement import Box, Placement
 from service.pipeline.video import VideoInfo
 
 # Standard deviation of the opacity from frame to frame at the moving edge of an animated mark. Outside a mask no other opacity sigma is
@@ -60,10 +60,21 @@ class MarkWindows:
     def __init__(self, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._marks = marks
         self._holes = [placement_hole(mark) > 0 for mark in marks]
-        self._size = info.width, info.height
+        self._whole = Box(0, 0, info.width, info.height)
+        self._shown = self._whole
         self._active: dict[int, tuple[int, ...]] = {}  # by frame index
         self._windows: dict[Hashable, MarkWindow] = {}  # by view and active marks
         self._unions: dict[Hashable, Mask] = {}  # the union of all holes in the whole picture, by active marks
+
+    def limit_to(self, shown: Box) -> None:
+        """From now on, what lies outside this box counts as outside the picture."""
+        if shown != self._shown:
+            self._shown = shown
+            self._windows.clear()
+
+    def marks_of(self, index: int) -> Mask:
+        """(H, W): the pixels of the whole picture that lie in a hole of the frame."""
+        return self._union(self.active(index))
 
     def active(self, index: int) -> tuple[int, ...]:
         """The numbers of the marks that are present in a frame."""
@@ -73,44 +84,44 @@ class MarkWindows:
         return self._active[index]
 
     def hidden_pixels(self, index: int, view: View, around_frames: int = 0) -> Mask:
-        """(h, w): the pixels of the view that do not show the scene: they lie in a hole or outside the picture.
+        """(h, w): the pixels of the view that do not show the scene: they lie in a hole, in a black bar or outside the picture.
 
         Holes count if their mark is present in the frame, or in one of the `around_frames` frames before and after it.
         """
         active = tuple(sorted({n for i in range(index - around_frames, index + around_frames + 1) for n in self.active(i)}))
-        if active not in self._unions:
-            self._unions[active] = self._union_of_holes(active)
-            _drop_oldest(self._unions, MAX_CACHED_MASKS)
         hidden = np.ones((view.height, view.width), bool)
-        if (inner := view.inner(*self._size)) is not None:
-            top, left = inner.top - view.top, inner.left - view.left
-            hidden[top : top + inner.height, left : left + inner.width] = self._unions[active][inner.slices]
+        if (shared := view.within(self._shown)) is not None:
+            in_view, _ = shared
+            rows, columns = in_view
+            of_picture = slice(rows.start + view.top, rows.stop + view.top), slice(columns.start + view.left, columns.stop + view.left)
+            hidden[in_view] = self._union(active)[of_picture]
         return hidden
 
     def window_of(self, index: int, view: View) -> MarkWindow:
-        """All marks of a frame in the view. Pixels outside the picture count as an opaque black mark."""
+        """All marks of a frame in the view. Pixels outside the picture, and black bars, count as an opaque black mark."""
         active = self.active(index)
         if (view, active) not in self._windows:
             self._windows[view, active] = self._draw(active, view)
             _drop_oldest(self._windows, MAX_CACHED_WINDOWS)
         return self._windows[view, active]
 
-    def _union_of_holes(self, active: tuple[int, ...]) -> Mask:
+    def _union(self, active: tuple[int, ...]) -> Mask:
         """The holes of the active marks in the whole picture (H, W)."""
-        width, height = self._size
-        union = np.zeros((height, width), bool)
-        for number in active:
-            union[self._marks[number].box.slices] |= self._holes[number]
-        return union
+        if active not in self._unions:
+            union = np.zeros((self._whole.height, self._whole.width), bool)
+            for number in active:
+                union[self._marks[number].box.slices] |= self._holes[number]
+            self._unions[active] = union
+            _drop_oldest(self._unions, MAX_CACHED_MASKS)
+        return self._unions[active]
 
     def _draw(self, active: tuple[int, ...], view: View) -> MarkWindow:
         """The active marks in the view. Where holes overlap, the later mark is drawn over the earlier one."""
         mask, opacity = np.ones((2, 1, view.height, view.width), np.float32)
         colour, opacity_sigma = np.zeros((3, view.height, view.width), np.float32), np.zeros((1, view.height, view.width), np.float32)
-        if (inner := view.inner(*self._size)) is not None:
-            top, left = inner.top - view.top, inner.left - view.left
-            for plane in (mask, opacity):
-                plane[0, top : top + inner.height, left : left + inner.width] = 0
+        if (shown := view.within(self._shown)) is not None:
+            for plane in (mask[0], opacity[0]):
+                plane[shown[0]] = 0
         for number in active:
             mark = self._marks[number]
             if (shared := view.within(mark.box)) is None:
