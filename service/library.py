@@ -75,7 +75,7 @@ def detect(
 ) -> tuple[Placement, ...]:
     """The marks that `clean` would remove with these arguments: each with its box, first and last frame, mask, opacity and colour.
 
-    Boxes are in pixels of the coded picture, before rotation. No placements: no mark was found. Raises as `clean` does.
+    Boxes are in pixels of the picture as it is shown. No placements: no mark was found. Raises as `clean` does.
     """
     request = request_of(boxes, mask, classes, detect)
     source, chosen = _existing(source), settings.read()
@@ -109,7 +109,7 @@ def clean_file(
     _make_folder(target.parent)
     with atomic_file(target) as unsigned:
         report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug)
-        edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
+        edits = (mark_removed(report.placements),) if report.mark_found else ()
         return replace(report, provenance=sign_in_place(source, unsigned, edits, tools.signer))
 
 

@@ -29,7 +29,11 @@ class PlacementView(BaseModel):
 
 
 class VideoView(BaseModel):
-    """The source; an image has one frame. Width and height are of the displayed picture."""
+    """The source; an image has one frame.
+
+    Width, height and boxes are of the picture as it is shown: the stored one, mirrored left to right if `mirrored`, then rotated
+    counterclockwise by `rotation_degrees`.
+    """
 
     container: str
     codec: str
@@ -37,6 +41,7 @@ class VideoView(BaseModel):
     width: int
     height: int
     rotation_degrees: int
+    mirrored: bool = False
     frames: int
     frames_per_second: float
     duration_seconds: float
@@ -110,6 +115,7 @@ FILE: Final[dict[str, Any]] = {
         "width": 1280,
         "height": 720,
         "rotation_degrees": 0,
+        "mirrored": False,
         "frames": 240,
         "frames_per_second": 24.0,
         "duration_seconds": 10.0,

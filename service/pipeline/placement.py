@@ -1,18 +1,21 @@
 """One mark at one place: its box, its interval of frames, its mask, opacity and colour."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from models.arrays import Floats, Mask
+from service.errors import RequestError
+from service.timed_box import TimedBox
 
 Kind = Literal["overlay", "scene_text", "user"]
 
 
 @dataclass(frozen=True)
 class Box:
-    """Pixels [left, right) x [top, bottom) of the coded picture. Raises ValueError for an empty or negative box."""
+    """Pixels [left, right) x [top, bottom) of the picture as it is shown. Raises ValueError for an empty or negative box."""
 
     left: int
     top: int
@@ -68,6 +71,19 @@ class Placement:
     def covers(self, frame_index: int) -> bool:
         """Whether the interval includes this frame."""
         return self.first_frame <= frame_index <= self.last_frame
+
+
+def pixel_box(box: TimedBox, width: int, height: int) -> Box:
+    """A person's box in a picture of `width` x `height`: every pixel that it touches, cut off at the picture's edges.
+
+    Raises RequestError for a box outside the picture.
+    """
+    scale_x, scale_y = (width, height) if max(box.x1, box.y1, box.x2, box.y2) <= 1.0 else (1, 1)
+    left, top = math.floor(box.x1 * scale_x), math.floor(box.y1 * scale_y)
+    right, bottom = math.ceil(box.x2 * scale_x), math.ceil(box.y2 * scale_y)
+    if left >= width or top >= height:
+        raise RequestError(f"box {box} lies outside the picture of {width}x{height} pixels")
+    return Box(left, top, min(right, width), min(bottom, height))
 
 
 def bounding_box(mask: Mask) -> Box:
