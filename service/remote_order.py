@@ -51,6 +51,7 @@ class Order:
         source: str,
         mask: str | None,
         boxes: Sequence[TimedBox],
+        keep: Sequence[TimedBox],
         classes: Collection[str],
         detect: bool | None,
         remove_audio: bool,
@@ -62,6 +63,7 @@ class Order:
         fields: dict[str, object] = {
             "mask_url": mask if mask and is_address(mask) else None,
             "boxes": [asdict(box) for box in boxes],
+            "keep": [asdict(box) for box in keep],
             "classes": sorted(classes),
             "detect": detect,
             "remove_audio": remove_audio,

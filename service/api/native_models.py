@@ -42,7 +42,7 @@ class Wire(BaseModel):
 
 
 class Box(Wire):
-    """A box to clean, whatever is in it. Corners that are all <= 1 are fractions of the displayed picture, otherwise pixels."""
+    """A box of the picture as it is shown. Corners that are all <= 1 are fractions of it, otherwise pixels."""
 
     x1: Corner
     y1: Corner
@@ -70,7 +70,8 @@ class Options(Wire):
         None, description="By default taken from the source's name or first bytes; a video if they are inconclusive."
     )
     mask_url: Address | None = Field(None, description="URL of an image or video mask: white = remove.")
-    boxes: list[Box] = Field(default=[], max_length=MAX_BOXES)
+    boxes: list[Box] = Field(default=[], max_length=MAX_BOXES, description="Remove what is in these boxes.")
+    keep: list[Box] = Field(default=[], max_length=MAX_BOXES, description="Change nothing in these boxes, whatever is found.")
     classes: list[Literal["overlay", "scene_text"]] = Field(default=["overlay"], min_length=1, max_length=2, description="What to detect.")
     detect: bool | None = Field(None, description="Detect marks. By default true, unless there are boxes or a mask.")
     remove_audio: bool = False

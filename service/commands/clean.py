@@ -36,6 +36,10 @@ Boxes = Annotated[
     ),
 ]
 Mask = Annotated[Path | None, typer.Option(help="Image or video mask, white = remove, instead of detecting marks.")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep", metavar="x1,y1,x2,y2[@t1-t2]", help="Change nothing in this box, whatever is found. Pixels or 0..1; seconds."),
+]
 Detect = Annotated[bool, typer.Option("--detect", help="Detect marks in addition to --box and --mask.")]
 Classes = Annotated[str, typer.Option(help=f"What to detect: {','.join(CLASSES)}.")]
 ReportFile = Annotated[
@@ -55,13 +59,15 @@ def clean(
     box: Boxes = None,
     mask: Mask = None,
     detect: Detect = False,
+    keep: Keep = None,
     classes: Classes = "overlay",
     report: ReportFile = None,
     debug: Debug = None,
     verbose: Verbose = False,
 ) -> int:
     """Remove visible marks from videos and images. An existing OUTPUT is replaced; an INPUT never is."""
-    request = request_of([parse_box(text) for text in box or []], mask, parse_classes(classes), True if detect else None)
+    boxes, kept = ([parse_box(text) for text in texts or []] for texts in (box, keep))
+    request = request_of(boxes, mask, parse_classes(classes), True if detect else None, kept)
     targets = target_files(inputs, output, report)
     if report:
         check_report(report, inputs)

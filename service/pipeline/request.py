@@ -1,4 +1,4 @@
-"""What one run is asked to remove: marks that the networks find, and places that a person points at."""
+"""What one run is asked to remove: marks that the networks find, and places that a person points at; and what it must keep."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,14 @@ class Request:
     """Which marks to remove. Raises RequestError for detection without a class.
 
     detect: look for marks of `classes`. boxes, mask: remove what they cover as well. mask: an image or a video, white = remove.
+    keep: nothing changes in these boxes, whatever is found or pointed at.
     """
 
     boxes: tuple[TimedBox, ...] = ()
     mask: Path | None = None
     classes: frozenset[Kind] = frozenset({"overlay"})
     detect: bool = True
+    keep: tuple[TimedBox, ...] = ()
 
     def __post_init__(self) -> None:
         if self.detect and not self.classes:

@@ -56,6 +56,7 @@ SPECS = st.builds(
     source_url=st.none() | st.text(),
     mask_key=st.none() | st.text(),
     boxes=st.lists(BOXES, max_size=3).map(tuple),
+    keep=st.lists(BOXES, max_size=3).map(tuple),
     classes=st.sampled_from([("overlay",), ("overlay", "scene_text")]),
     detect=st.booleans(),
 )
