@@ -59,7 +59,7 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
             info = probe(source, limits)
             mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
             mask = folder / "strokes.png"
-    return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect, spec.keep)
+    return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect, spec.keep, frozenset(spec.reject))
 
 
 def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path, report: Report) -> Result:

@@ -27,6 +27,7 @@ Key = Annotated[
 Mask = Annotated[str | None, typer.Option(metavar="URL_OR_FILE", help="Image or video mask, white = remove.")]
 Boxes = Annotated[list[str] | None, typer.Option("--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box.")]
 Keep = Annotated[list[str] | None, typer.Option("--keep", metavar="x1,y1,x2,y2[@t1-t2]", help="Change nothing in this box.")]
+Reject = Annotated[list[str] | None, typer.Option("--reject", metavar="ID", help="Leave the mark that has this id in an earlier report.")]
 Classes = Annotated[str, typer.Option(help="What to detect: overlay,scene_text.")]
 Detect = Annotated[bool, typer.Option("--detect", help="Detect marks in addition to --box and --mask.")]
 RemoveAudio = Annotated[bool, typer.Option("--remove-audio", help="Remove the sound.")]
@@ -42,6 +43,7 @@ def submit(
     mask: Mask = None,
     box: Boxes = None,
     keep: Keep = None,
+    reject: Reject = None,
     classes: Classes = "overlay",
     detect: Detect = False,
     remove_audio: RemoveAudio = False,
@@ -57,6 +59,7 @@ def submit(
             mask=mask,
             boxes=boxes,
             keep=kept,
+            reject=reject or [],
             classes=parse_classes(classes),
             detect=True if detect else None,
             remove_audio=remove_audio,

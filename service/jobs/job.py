@@ -60,6 +60,7 @@ class JobSpec:
     detect: bool = True
     remove_audio: bool = False
     keep: tuple[TimedBox, ...] = ()  # nothing changes in these boxes
+    reject: tuple[str, ...] = ()  # ids of marks that stay
 
     @property
     def is_fetched(self) -> bool:
@@ -72,7 +73,7 @@ class JobSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         boxes = {name: tuple(TimedBox(**box) for box in data.get(name, ())) for name in ("boxes", "keep")}
-        return cls(**{**data, **boxes, "classes": tuple(data["classes"])})
+        return cls(**{**data, **boxes, "classes": tuple(data["classes"]), "reject": tuple(data.get("reject", ()))})
 
 
 @dataclass(frozen=True)

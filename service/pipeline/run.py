@@ -24,7 +24,7 @@ from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
 from service.pipeline.report.report import Report, StepMetrics
-from service.pipeline.request import Request
+from service.pipeline.request import Request, without_rejected
 from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
 from service.version import versions
 
@@ -112,7 +112,7 @@ class _Job:
                 found = join_pieces(self.measure(candidates, timeline), self.decisions)
             with self.step("bound"):
                 marks = self.bound(found, timeline)
-        return _Found(tuple(kept.spare(marks)), timeline, kept)
+        return _Found(tuple(kept.spare(without_rejected(marks, request.reject))), timeline, kept)
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """Step 1: where marks may be."""

@@ -88,7 +88,7 @@ def to_json(results: tuple[FileResult, ...]) -> str:
 
     Sizes and boxes (left, top, right, bottom) are in pixels of the picture as it is shown: the stored one, mirrored left to right if
     `mirrored`, then rotated counterclockwise by `rotation_degrees`. Seconds count from the first frame; `last_seconds` is the start of the last frame.
-    `matte` is an index into `mattes`, grey PNGs of a box's size that show how much the mark hides. It is null where the mattes would
+    `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that show how much the mark hides. It is null where the mattes would
     become too many or too large.
     """
     return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
@@ -133,6 +133,7 @@ def _video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
 def _placement_entry(placement: Placement, report: Report) -> dict[str, object]:
     box, summary = placement.box, MarkSummary.of(placement)
     return {
+        "id": placement.id,
         "kind": placement.kind,
         "first_frame": placement.first_frame,
         "last_frame": placement.last_frame,
