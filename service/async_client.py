@@ -48,6 +48,8 @@ class AsyncClient:
         *,
         mask: str | None = None,
         boxes: Sequence[TimedBox] = (),
+        keep: Sequence[TimedBox] = (),
+        reject: Collection[str] = (),
         classes: Collection[str] = ("overlay",),
         detect: bool | None = None,
         remove_audio: bool = False,
@@ -56,9 +58,9 @@ class AsyncClient:
     ) -> RemoteJob:
         """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
 
-        The same `idempotency_key` with the same arguments returns the job that the first call made.
+        Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`. The same `idempotency_key` with the same arguments returns the job that the first call made.
         """
-        order = Order.of(source, mask, boxes, classes, detect, remove_audio, callback_url, idempotency_key)
+        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key)
         return await self._tried(lambda: self._post(order))
 
     async def get(self, job_id: str) -> RemoteJob:

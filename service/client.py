@@ -51,6 +51,8 @@ class Client:
         *,
         mask: str | None = None,
         boxes: Sequence[TimedBox] = (),
+        keep: Sequence[TimedBox] = (),
+        reject: Collection[str] = (),
         classes: Collection[str] = ("overlay",),
         detect: bool | None = None,
         remove_audio: bool = False,
@@ -59,9 +61,9 @@ class Client:
     ) -> RemoteJob:
         """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
 
-        The same `idempotency_key` with the same arguments returns the job that the first call made.
+        Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`. The same `idempotency_key` with the same arguments returns the job that the first call made.
         """
-        order = Order.of(source, mask, boxes, classes, detect, remove_audio, callback_url, idempotency_key)
+        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key)
         return self._tried(lambda: self._post(order))
 
     def get(self, job_id: str) -> RemoteJob:

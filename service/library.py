@@ -32,6 +32,8 @@ def clean(
     mask: AnyPath | None = None,
     classes: Collection[str] = ("overlay",),
     detect: bool | None = None,
+    keep: Sequence[TimedBox] = (),
+    reject: Collection[str] = (),
     networks: Networks | None = None,
     limits: Limits | None = None,
     on_progress: run.Listener = run.ignore,
@@ -45,6 +47,8 @@ def clean(
 
     boxes: what to remove, in pixels or fractions of the displayed picture, for some seconds or all.
     mask: an image or a video, white where something is to be removed.
+    keep: boxes in which nothing changes, whatever is found or pointed at.
+    reject: ids of marks that stay, as an earlier report of the same file with the same arguments has them.
     networks: of `load_networks`, for more than one file; else they are loaded for this call.
     on_progress: called after each frame of each step, in this thread; it may raise to stop.
     debug: a folder for a contact sheet, a before/after picture and `decisions.json`.
@@ -52,7 +56,7 @@ def clean(
     Raises a `CleanplateError`: an `InputError` for the source, a `RequestError` for an argument or a missing runtime, `DecodeFailed`,
     `ModelError`, `EncodeFailed`, or a `SettingsError`.
     """
-    request = request_of(boxes, mask, classes, detect)
+    request = request_of(boxes, mask, classes, detect, keep, reject)
     source, target = _existing(source), Path(target)
     if target.exists() and target.samefile(source):
         raise RequestError(f"{target.name} would overwrite its source; choose another target")
@@ -69,15 +73,17 @@ def detect(
     mask: AnyPath | None = None,
     classes: Collection[str] = ("overlay",),
     detect: bool | None = None,
+    keep: Sequence[TimedBox] = (),
+    reject: Collection[str] = (),
     networks: Networks | None = None,
     limits: Limits | None = None,
     on_progress: run.Listener = run.ignore,
 ) -> tuple[Placement, ...]:
     """The marks that `clean` would remove with these arguments: each with its box, first and last frame, mask, opacity and colour.
 
-    Boxes are in pixels of the coded picture, before rotation. No placements: no mark was found. Raises as `clean` does.
+    Boxes are in pixels of the picture as it is shown. No placements: no mark was found. Raises as `clean` does.
     """
-    request = request_of(boxes, mask, classes, detect)
+    request = request_of(boxes, mask, classes, detect, keep, reject)
     source, chosen = _existing(source), settings.read()
     with _loaded(networks) as loaded:
         return run.detect(source, request, loaded, limits or chosen.limits, on_progress)
@@ -109,7 +115,7 @@ def clean_file(
     _make_folder(target.parent)
     with atomic_file(target) as unsigned:
         report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug)
-        edits = (mark_removed(report.placements, report.info),) if report.mark_found else ()
+        edits = (mark_removed(report.placements),) if report.mark_found else ()
         return replace(report, provenance=sign_in_place(source, unsigned, edits, tools.signer))
 
 
@@ -118,13 +124,15 @@ def request_of(
     mask: AnyPath | None = None,
     classes: Collection[str] = ("overlay",),
     detect: bool | None = None,
+    keep: Sequence[TimedBox] = (),
+    reject: Collection[str] = (),
 ) -> Request:
     """What is asked of the pipeline: boxes and a mask stand in for detection, unless that is asked for too. Raises RequestError."""
     path = None if mask is None else _existing(mask)
     if unknown := sorted(set(classes) - set(CLASSES)):
         raise RequestError(f"unknown class '{','.join(unknown)}'; choose from {', '.join(CLASSES)}")
     kinds = frozenset(kind for kind in CLASSES if kind in classes)
-    return Request(tuple(boxes), path, kinds, not (boxes or path) if detect is None else detect)
+    return Request(tuple(boxes), path, kinds, not (boxes or path) if detect is None else detect, tuple(keep), frozenset(reject))
 
 
 @contextmanager

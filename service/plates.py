@@ -39,7 +39,7 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix:
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     report = run.clean(source, target, request, networks, limits, watch.on_cleaned)
-    edits = [mark_removed(report.placements, report.info)] if report.mark_found else []
+    edits = [mark_removed(report.placements)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
         edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
@@ -59,7 +59,7 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
             info = probe(source, limits)
             mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
             mask = folder / "strokes.png"
-    return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect)
+    return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect, spec.keep, frozenset(spec.reject))
 
 
 def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path, report: Report) -> Result:

@@ -51,6 +51,8 @@ class Order:
         source: str,
         mask: str | None,
         boxes: Sequence[TimedBox],
+        keep: Sequence[TimedBox],
+        reject: Collection[str],
         classes: Collection[str],
         detect: bool | None,
         remove_audio: bool,
@@ -62,6 +64,8 @@ class Order:
         fields: dict[str, object] = {
             "mask_url": mask if mask and is_address(mask) else None,
             "boxes": [asdict(box) for box in boxes],
+            "keep": [asdict(box) for box in keep],
+            "reject": sorted(reject),
             "classes": sorted(classes),
             "detect": detect,
             "remove_audio": remove_audio,

@@ -23,7 +23,7 @@ FPS = 24
 def described(width: int, height: int, fps: int = FPS, frames: int = 40) -> VideoInfo:
     """A video of RGB planes."""
     return VideoInfo(
-        width, height, 0, RGB, Colour(True, 0, 1, 1), Fraction(1, fps), Fraction(fps), frames / fps, frames, "h264", "mp4", 1, 1
+        width, height, 1, RGB, Colour(True, 0, 1, 1), Fraction(1, fps), Fraction(fps), frames / fps, frames, "h264", "mp4", 1, 1
     )
 
 

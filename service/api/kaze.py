@@ -115,7 +115,8 @@ def _submit(parameters: Parameters, account: Account, context: AppContext) -> di
     image, smear = (_image_parameter(parameters, name, context.options.upload_bytes) for name in ("image", "smear"))
     if image is None:
         raise ParameterMissing("image_url or image_base64 is required")
-    if isinstance(image, Picture) and isinstance(smear, Picture) and image.size != smear.size:
+    # As stored: either may be turned to be shown, which is checked when they are decoded.
+    if isinstance(image, Picture) and isinstance(smear, Picture) and sorted(image.size) != sorted(smear.size):
         raise ParameterError("the smear and the image have different sizes")
     with ExitStack() as undo:
         source = _store_image(image, "image", account, context, undo)

@@ -18,6 +18,7 @@ MAX_ADDRESS_CHARACTERS = 2048
 MAX_BOXES = 100
 MAX_CORNER_PIXELS = 65_536
 MAX_SECONDS = 86_400
+MAX_MARKS = 1000
 
 
 def _web_address(url: str) -> str:
@@ -32,6 +33,7 @@ Address = Annotated[
     str, Field(min_length=1, max_length=MAX_ADDRESS_CHARACTERS, json_schema_extra={"format": "uri"}), AfterValidator(_web_address)
 ]
 Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)]
+MarkId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
@@ -42,7 +44,7 @@ class Wire(BaseModel):
 
 
 class Box(Wire):
-    """A box to clean, whatever is in it. Corners that are all <= 1 are fractions of the displayed picture, otherwise pixels."""
+    """A box of the picture as it is shown. Corners that are all <= 1 are fractions of it, otherwise pixels."""
 
     x1: Corner
     y1: Corner
@@ -70,7 +72,11 @@ class Options(Wire):
         None, description="By default taken from the source's name or first bytes; a video if they are inconclusive."
     )
     mask_url: Address | None = Field(None, description="URL of an image or video mask: white = remove.")
-    boxes: list[Box] = Field(default=[], max_length=MAX_BOXES)
+    boxes: list[Box] = Field(default=[], max_length=MAX_BOXES, description="Remove what is in these boxes.")
+    keep: list[Box] = Field(default=[], max_length=MAX_BOXES, description="Change nothing in these boxes, whatever is found.")
+    reject: list[MarkId] = Field(
+        default=[], max_length=MAX_MARKS, description="Leave the marks that have these ids in the report of an earlier job with the same file."
+    )
     classes: list[Literal["overlay", "scene_text"]] = Field(default=["overlay"], min_length=1, max_length=2, description="What to detect.")
     detect: bool | None = Field(None, description="Detect marks. By default true, unless there are boxes or a mask.")
     remove_audio: bool = False

@@ -95,6 +95,8 @@ def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
         mask_url=mask.url,
         mask_key=mask.key,
         boxes=tuple(box.to_timed_box() for box in options.boxes),
+        keep=tuple(box.to_timed_box() for box in options.keep),
+        reject=tuple(dict.fromkeys(options.reject)),
         classes=tuple(dict.fromkeys(options.classes)),
         detect=detect,
         remove_audio=options.remove_audio,

@@ -15,12 +15,13 @@ class ReportMissing(UnknownJob):
 class PlacementView(BaseModel):
     """A mark at one place for an interval of frames. An animated mark has several, each for the frames that show it."""
 
+    id: str = Field("", description="Names the mark among those of its file; `reject` of a later job takes it.")
     kind: Literal["overlay", "scene_text", "user"]
     first_frame: int
     last_frame: int
     first_seconds: float
     last_seconds: float = Field(description="Start of the last frame.")
-    box: list[int] = Field(min_length=4, max_length=4, description="Left, top, right, bottom in pixels of the displayed picture.")
+    box: list[int] = Field(min_length=4, max_length=4, description="Left, top, right, bottom in pixels of the picture as it is shown.")
     mask_pixels: int
     opacity: float = Field(ge=0, le=1)
     colour: list[float] = Field(min_length=3, max_length=3, description="Red, green, blue, 0 to 1.")
@@ -29,7 +30,11 @@ class PlacementView(BaseModel):
 
 
 class VideoView(BaseModel):
-    """The source; an image has one frame. Width and height are of the displayed picture."""
+    """The source; an image has one frame.
+
+    Width, height and boxes are of the picture as it is shown: the stored one, mirrored left to right if `mirrored`, then rotated
+    counterclockwise by `rotation_degrees`.
+    """
 
     container: str
     codec: str
@@ -37,6 +42,7 @@ class VideoView(BaseModel):
     width: int
     height: int
     rotation_degrees: int
+    mirrored: bool = False
     frames: int
     frames_per_second: float
     duration_seconds: float
@@ -87,6 +93,7 @@ class ReportView(BaseModel):
 
 
 PLACEMENT: Final[dict[str, Any]] = {
+    "id": "3f9a1c07",
     "kind": "overlay",
     "first_frame": 0,
     "last_frame": 47,
@@ -110,6 +117,7 @@ FILE: Final[dict[str, Any]] = {
         "width": 1280,
         "height": 720,
         "rotation_degrees": 0,
+        "mirrored": False,
         "frames": 240,
         "frames_per_second": 24.0,
         "duration_seconds": 10.0,

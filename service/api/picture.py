@@ -15,7 +15,7 @@ FILL: Final = 0xFF
 
 @dataclass(frozen=True)
 class Picture:
-    """An open image file, at its start, the suffix of its type, and width and height in pixels."""
+    """An open image file, at its start, the suffix of its type, and width and height in pixels as stored."""
 
     file: BinaryIO
     suffix: str

@@ -21,6 +21,7 @@ from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
 from service.library import Tools, clean_file, load_networks, request_of
 from service.pipeline import run
+from service.pipeline.placement import Placement
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.report import FileResult, Report
 from service.pipeline.request import CLASSES, Request, parse_classes
@@ -36,6 +37,14 @@ Boxes = Annotated[
     ),
 ]
 Mask = Annotated[Path | None, typer.Option(help="Image or video mask, white = remove, instead of detecting marks.")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep", metavar="x1,y1,x2,y2[@t1-t2]", help="Change nothing in this box, whatever is found. Pixels or 0..1; seconds."),
+]
+Reject = Annotated[
+    list[str] | None,
+    typer.Option("--reject", metavar="ID", help="Leave the mark that has this id in an earlier report (one input only)."),
+]
 Detect = Annotated[bool, typer.Option("--detect", help="Detect marks in addition to --box and --mask.")]
 Classes = Annotated[str, typer.Option(help=f"What to detect: {','.join(CLASSES)}.")]
 ReportFile = Annotated[
@@ -48,6 +57,9 @@ Verbose = Annotated[
 ]
 
 
+MAX_MARKS = 20  # of one file, as printed
+
+
 def clean(
     inputs: Inputs,
     output: Output,
@@ -55,13 +67,18 @@ def clean(
     box: Boxes = None,
     mask: Mask = None,
     detect: Detect = False,
+    keep: Keep = None,
+    reject: Reject = None,
     classes: Classes = "overlay",
     report: ReportFile = None,
     debug: Debug = None,
     verbose: Verbose = False,
 ) -> int:
     """Remove visible marks from videos and images. An existing OUTPUT is replaced; an INPUT never is."""
-    request = request_of([parse_box(text) for text in box or []], mask, parse_classes(classes), True if detect else None)
+    boxes, kept = ([parse_box(text) for text in texts or []] for texts in (box, keep))
+    request = request_of(boxes, mask, parse_classes(classes), True if detect else None, kept, reject or [])
+    if reject and len(inputs) > 1:
+        raise RequestError("--reject goes with one input: a mark's id is that of one file")
     targets = target_files(inputs, output, report)
     if report:
         check_report(report, inputs)
@@ -129,6 +146,9 @@ def _print_outcome(result: FileResult, target: Path, debug_folder: Path | None, 
 def _summary(report: Report, name: str, target: Path, debug_folder: Path | None) -> Iterator[str]:
     count = len(report.placements)
     yield f"{name}: {f'mark removed, placements: {count}' if count else 'no mark found, streams copied untouched'}"
+    yield from (f"  mark {mark.id}  {_place(mark, report)}" for mark in report.placements[:MAX_MARKS])
+    if count > MAX_MARKS:
+        yield f"  and {count - MAX_MARKS} more; --report lists all"
     for step in report.steps:
         yield f"  {step.name:<15}{step.seconds:8.2f} s {step.frames_per_second:8.1f} fps"
     yield f"  {'end to end':<15}{report.seconds:8.2f} s {report.frames_per_second:8.1f} fps"
@@ -137,3 +157,10 @@ def _summary(report: Report, name: str, target: Path, debug_folder: Path | None)
         yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
     pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
     yield from (f"  {what:<15}{debug_folder / file}" for what, file in pictures if debug_folder and (debug_folder / file).is_file())
+
+
+def _place(mark: Placement, report: Report) -> str:
+    """Where and when a mark is, and how sure that is."""
+    box, first, last = mark.box, report.timeline.seconds(mark.first_frame), report.timeline.seconds(mark.last_frame)
+    when = f", {first:.2f} to {last:.2f} s" if report.frames > 1 else ""
+    return f"{box.left},{box.top},{box.right},{box.bottom}{when}, confidence {mark.confidence:.0%}"

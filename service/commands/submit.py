@@ -26,6 +26,8 @@ Key = Annotated[
 ]
 Mask = Annotated[str | None, typer.Option(metavar="URL_OR_FILE", help="Image or video mask, white = remove.")]
 Boxes = Annotated[list[str] | None, typer.Option("--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box.")]
+Keep = Annotated[list[str] | None, typer.Option("--keep", metavar="x1,y1,x2,y2[@t1-t2]", help="Change nothing in this box.")]
+Reject = Annotated[list[str] | None, typer.Option("--reject", metavar="ID", help="Leave the mark that has this id in an earlier report.")]
 Classes = Annotated[str, typer.Option(help="What to detect: overlay,scene_text.")]
 Detect = Annotated[bool, typer.Option("--detect", help="Detect marks in addition to --box and --mask.")]
 RemoveAudio = Annotated[bool, typer.Option("--remove-audio", help="Remove the sound.")]
@@ -40,6 +42,8 @@ def submit(
     key: Key = "",
     mask: Mask = None,
     box: Boxes = None,
+    keep: Keep = None,
+    reject: Reject = None,
     classes: Classes = "overlay",
     detect: Detect = False,
     remove_audio: RemoveAudio = False,
@@ -48,12 +52,14 @@ def submit(
     """Submit a job and print its id; with --wait the URL of its result, with --output the path of the downloaded file."""
     if not key:
         raise ParameterError("a key is required: set CLEANPLATE_KEY, or use --key")
-    boxes = [parse_box(text) for text in box or []]
+    boxes, kept = ([parse_box(text) for text in texts or []] for texts in (box, keep))
     with Client(url, key) as client:
         job = client.submit(
             source,
             mask=mask,
             boxes=boxes,
+            keep=kept,
+            reject=reject or [],
             classes=parse_classes(classes),
             detect=True if detect else None,
             remove_audio=remove_audio,

@@ -59,6 +59,8 @@ class JobSpec:
     classes: tuple[str, ...] = ("overlay",)
     detect: bool = True
     remove_audio: bool = False
+    keep: tuple[TimedBox, ...] = ()  # nothing changes in these boxes
+    reject: tuple[str, ...] = ()  # ids of marks that stay
 
     @property
     def is_fetched(self) -> bool:
@@ -70,8 +72,8 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        lists = {"boxes": tuple(TimedBox(**box) for box in data["boxes"]), "classes": tuple(data["classes"])}
-        return cls(**{**data, **lists})
+        boxes = {name: tuple(TimedBox(**box) for box in data.get(name, ())) for name in ("boxes", "keep")}
+        return cls(**{**data, **boxes, "classes": tuple(data["classes"]), "reject": tuple(data.get("reject", ()))})
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
-"""What one run is asked to remove: marks that the networks find, and places that a person points at."""
+"""What one run is asked to remove: marks that the networks find, and places that a person points at; and what it must keep."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from service.errors import RequestError
-from service.pipeline.placement import Kind
+from service.pipeline.placement import Kind, Placement
 from service.timed_box import TimedBox
 
 CLASSES: Final[tuple[Kind, ...]] = ("overlay", "scene_text")
+MAX_NAMED: Final = 20  # marks in an error message
 
 
 @dataclass(frozen=True)
@@ -16,16 +18,28 @@ class Request:
     """Which marks to remove. Raises RequestError for detection without a class.
 
     detect: look for marks of `classes`. boxes, mask: remove what they cover as well. mask: an image or a video, white = remove.
+    keep: nothing changes in these boxes, whatever is found or pointed at. reject: the ids of marks that are not removed.
     """
 
     boxes: tuple[TimedBox, ...] = ()
     mask: Path | None = None
     classes: frozenset[Kind] = frozenset({"overlay"})
     detect: bool = True
+    keep: tuple[TimedBox, ...] = ()
+    reject: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.detect and not self.classes:
             raise RequestError(f"no class to look for; choose from {', '.join(CLASSES)}")
+
+
+def without_rejected(marks: Sequence[Placement], reject: Collection[str]) -> list[Placement]:
+    """The marks whose ids are not rejected. Raises RequestError for an id that no mark has."""
+    found = {mark.id for mark in marks}
+    if unknown := sorted(set(reject) - found):
+        names = f"the marks found are {', '.join(mark.id for mark in marks[:MAX_NAMED])}" if found else "no mark was found"
+        raise RequestError(f"no mark has the id {unknown[0]}; {names}{', ...' if len(marks) > MAX_NAMED else ''}")
+    return [mark for mark in marks if mark.id not in reject]
 
 
 def parse_classes(text: str) -> frozenset[Kind]:

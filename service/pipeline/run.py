@@ -1,6 +1,7 @@
 """The path of a video, from a marked file to its clean plate: probe, locate, measure, extent, remove. Each step rereads the file."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
 from service.pipeline.io.encode import Encoder, copy_untouched
 from service.pipeline.io.probe import probe
+from service.pipeline.keep import KeptBoxes
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
@@ -22,7 +24,7 @@ from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
 from service.pipeline.report.report import Report, StepMetrics
-from service.pipeline.request import Request
+from service.pipeline.request import Request, without_rejected
 from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
 from service.version import versions
 
@@ -58,25 +60,33 @@ def clean(
     """
     info = probe(source, limits)
     job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
-    marks, timeline = job.find(request)
+    found = job.find(request)
     samples: tuple[Sample, ...] = ()
-    with job.step("remove" if marks else "copy"):
-        if marks:
-            samples = job.remove(marks, timeline, target)
+    with job.step("remove" if found.marks else "copy"):
+        if found.marks:
+            samples = job.remove(found, target)
         else:
             copy_untouched(source, target)
     if debug:
         write_debug_pictures(samples, debug)
         write_decisions(job.decisions, debug)
-    return Report(info, tuple(marks), timeline, job.metrics(timeline.frames), versions() | networks.versions, samples)
+    return Report(info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions, samples)
 
 
 def detect(
     source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore
 ) -> tuple[Placement, ...]:
     """The marks that `clean` would remove. Raises a kind of CleanplateError."""
-    marks, _ = _Job(source, probe(source, limits), limits, networks, on_progress).find(request)
-    return tuple(marks)
+    return _Job(source, probe(source, limits), limits, networks, on_progress).find(request).marks
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What steps 1 to 3 say: the marks to remove, the presentation times of all frames, and what is kept."""
+
+    marks: tuple[Placement, ...]
+    timeline: Timeline
+    kept: KeptBoxes
 
 
 @dataclass
@@ -91,17 +101,18 @@ class _Job:
     decisions: Decisions = UNRECORDED
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def find(self, request: Request) -> tuple[list[Placement], Timeline]:
-        """Steps 1 to 3: the placements of all marks, and the presentation times of all frames."""
+    def find(self, request: Request) -> _Found:
+        """Steps 1 to 3."""
         marks: list[Placement] = []
         with self.step("locate"):
             candidates, timeline = self.locate(request)
+        kept = KeptBoxes.of(request.keep, self.info, timeline)
         if candidates:
             with self.step("measure"):
                 found = join_pieces(self.measure(candidates, timeline), self.decisions)
             with self.step("bound"):
                 marks = self.bound(found, timeline)
-        return marks, timeline
+        return _Found(tuple(kept.spare(without_rejected(marks, request.reject))), timeline, kept)
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """Step 1: where marks may be."""
@@ -121,13 +132,19 @@ class _Job:
             counted = self._counted("bound", frames, timeline.frames)
             return find_extents(counted, self.info, marks, timeline.frames, self.decisions)
 
-    def remove(self, marks: list[Placement], timeline: Timeline, target: Path) -> tuple[Sample, ...]:
+    def remove(self, found: _Found, target: Path) -> tuple[Sample, ...]:
         """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
-        inpainter = Inpainter(self.networks.inpainter, marks, self.info)
-        sampler = FrameSampler(marks, self.info)
+        inpainter = Inpainter(self.networks.inpainter, found.marks, self.info)
+        sampler = FrameSampler(found.marks, self.info)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
-            for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, sampler.watch):
-                encoder.write(frame)
+
+            def finish(marked: Frame, clean: Frame) -> None:
+                clean = found.kept.restored(marked, clean)
+                sampler.watch(marked, clean)
+                encoder.write(clean)
+
+            counted = self._counted("remove", frames, found.timeline.frames)
+            deque(remove(counted, inpainter, self.info, finish), maxlen=0)
         return sampler.samples
 
     @contextmanager

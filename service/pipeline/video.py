@@ -1,7 +1,7 @@
 """A video as data: its description, the limits for inputs, and its decoded frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Annotated
 
@@ -10,6 +10,11 @@ from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
+
+# By EXIF orientation: what makes the stored picture upright.
+ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 270, 7: 270, 8: 90}  # degrees, counterclockwise, after mirroring
+MIRRORED = frozenset({2, 4, 5, 7})  # left to right
+LYING = frozenset({5, 6, 7, 8})  # stored rows are upright columns
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """A planar YUV or RGB layout. name: FFmpeg's. chroma_shift_x, _y: log2 of the luma pixels per chroma sample, across and down."""
+    """A planar YUV or RGB layout. name: FFmpeg's, of the file. chroma_shift_x, _y: log2 of the luma pixels per chroma sample, across
+    and down."""
 
     name: str
     bit_depth: int
@@ -48,11 +54,15 @@ class Colour:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A probed video. width, height: of the coded picture, in pixels. rotation_degrees: counterclockwise, from coded to displayed."""
+    """A probed video or image, as it is shown: upright. All sizes, boxes and planes refer to the upright picture.
+
+    width, height: in pixels. orientation: how the file stores the picture, as EXIF numbers it, 1 to 8; 1 is upright.
+    pixel_format: its chroma shifts are those of the upright planes.
+    """
 
     width: int
     height: int
-    rotation_degrees: int
+    orientation: int
     pixel_format: PixelFormat
     colour: Colour
     time_base: Fraction
@@ -64,7 +74,37 @@ class VideoInfo:
     file_bytes: int
     video_bit_rate: int  # bits per second
     sample_aspect_ratio: Fraction | None = None  # width to height of one pixel; None: the file does not say
-    display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers; empty: displayed as coded
+    display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers, for the copy; empty: none in the file
+
+    @property
+    def rotation_degrees(self) -> int:
+        """By how much the stored picture is rotated to be shown, counterclockwise, after it is mirrored: 0, 90, 180 or 270."""
+        return ROTATIONS[self.orientation]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the stored picture is mirrored, left to right, to be shown."""
+        return self.orientation in MIRRORED
+
+    @property
+    def as_stored(self) -> "VideoInfo":
+        """The same video, with size, chroma shifts and sample aspect ratio of the picture that the file stores."""
+        return replace(self._transposed if self.orientation in LYING else self, orientation=1)
+
+    def turned_upright(self, orientation: int) -> "VideoInfo":
+        """The inverse of `as_stored`: this is the stored picture, and `orientation` says how it is stored."""
+        return replace(self._transposed if orientation in LYING else self, orientation=orientation)
+
+    @property
+    def _transposed(self) -> "VideoInfo":
+        form, ratio = self.pixel_format, self.sample_aspect_ratio
+        return replace(
+            self,
+            width=self.height,
+            height=self.width,
+            pixel_format=replace(form, chroma_shift_x=form.chroma_shift_y, chroma_shift_y=form.chroma_shift_x),
+            sample_aspect_ratio=1 / ratio if ratio else None,
+        )
 
 
 @dataclass(frozen=True)

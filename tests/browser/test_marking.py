@@ -1,6 +1,7 @@
 """What is left after a run is marked on the picture and sent with the next job."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from service.jobs.job import JobSpec
+from tests.footage import scene
+from tests.turned import write_photo
 from tests.browser.visitor import Visit, Visitor, words
 from tests.service_process import Service, TestAccount
 
@@ -88,6 +91,23 @@ def test_brush_strokes_become_a_mask_that_is_white_where_painted(marking: Visito
     assert painted == pytest.approx((0.2, 0.8, 0.5 - thick, 0.5 + thick), abs=0.02)
     assert (mask[:, 32:96][40:56] > LEAST_WHITE).mean() > 0.7
     assert (mask[:30] < MOST_BLACK).all()
+
+
+def test_a_photo_that_is_stored_turned_is_painted_as_it_is_shown(visit: Visit, service: Service, tmp_path: Path) -> None:
+    account, picture = service.account(), write_photo(tmp_path / "turned.png", scene(0), 6)
+    job = service.client.post("/v1/jobs", headers=account.bearer, files={"file": ("turned.png", picture.read_bytes())}).json()
+    service.wait(account, job["id"])
+    visitor = visit()
+    visitor.enter(account, job["id"])
+    visitor.mark()
+    visitor.page.get_by_role("radio", name=EN["draw.brush"]).check()
+    visitor.draw((0.1, 0.1), (0.3, 0.1))
+    visitor.button(EN["draw.run"]).click()
+    expect(visitor.page).not_to_have_url(f"{service.url}/#{job['id']}")
+    visitor.see_result()
+    (placement,) = visitor.report()["placements"]
+    left, top, right, bottom = placement["box"]
+    assert 0 < left + right < 128 / 2 and 0 < top + bottom < 96 / 2  # upper left of 128 x 96
 
 
 def test_drawing_can_be_undone(marking: Visitor) -> None:

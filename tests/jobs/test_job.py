@@ -56,6 +56,8 @@ SPECS = st.builds(
     source_url=st.none() | st.text(),
     mask_key=st.none() | st.text(),
     boxes=st.lists(BOXES, max_size=3).map(tuple),
+    keep=st.lists(BOXES, max_size=3).map(tuple),
+    reject=st.lists(st.just("3f9a1c07"), max_size=2).map(tuple),
     classes=st.sampled_from([("overlay",), ("overlay", "scene_text")]),
     detect=st.booleans(),
 )

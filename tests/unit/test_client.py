@@ -117,6 +117,8 @@ def test_an_address(server: WorkerlessServer, customer: Customer, client: Client
         VIDEO,
         mask="http://example.com/mask.png",
         boxes=[parse_box("0.7,0.1,0.9,0.2@1-2")],
+        keep=[parse_box("0,0,0.2,0.2")],
+        reject=["3f9a1c07"],
         classes=["scene_text", "overlay"],
         detect=True,
         remove_audio=True,
@@ -126,6 +128,8 @@ def test_an_address(server: WorkerlessServer, customer: Customer, client: Client
     job_found = server.job_of(customer)
     assert (job_found.spec.source_url, job_found.spec.mask_url) == (VIDEO, "http://example.com/mask.png")
     assert job_found.spec.boxes == (TimedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
+    assert job_found.spec.keep == (TimedBox(0, 0, 0.2, 0.2),)
+    assert job_found.spec.reject == ("3f9a1c07",)
     assert sorted(job_found.spec.classes) == ["overlay", "scene_text"]
     assert (job_found.spec.detect, job_found.spec.remove_audio, job_found.callback_url) == (True, True, "http://example.com/done")
     assert client.get(job.id) == job

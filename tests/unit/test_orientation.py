@@ -1,61 +1,72 @@
-"""Coded and displayed pictures: boxes in one are the same pixels in the other, whatever the rotation."""
+"""Stored pictures are turned upright and back, as EXIF and FFmpeg's display matrix say."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
-from service.errors import RequestError
-from service.pipeline.picture.orientation import coded_box, displayed_box, displayed_picture, displayed_size
-from service.pipeline.placement import Box
-from service.timed_box import TimedBox, parse_box
-from tests.footage import Picture, described
+from service.pipeline.picture.orientation import orientation_of, planes_as_stored, planes_upright, upright
+from service.pipeline.video import PixelFormat
+from tests.footage import Picture, described, film, scene
+from tests.turned import ORIENTATIONS, stored, tag
 
-INFO = described(640, 360)
+ONE = 1 << 16  # 1.0 in a display matrix
 
 
-def test_fractions_scale_with_the_picture_and_pixels_do_not() -> None:
-    assert coded_box(parse_box("0.25,0.5,0.5,1"), INFO) == Box(160, 180, 320, 360)
-    assert coded_box(parse_box("160,180,320,360"), INFO) == Box(160, 180, 320, 360)
-    assert coded_box(parse_box("0,0,1,1"), described(641, 361)) == Box(0, 0, 641, 361)
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_pictures_are_turned_as_pillow_turns_them(orientation: int) -> None:
+    picture = scene(0, 20, 12)
+    image = Image.fromarray(picture)
+    image.getexif().update(tag(orientation))
+    np.testing.assert_array_equal(upright(picture, orientation), np.asarray(ImageOps.exif_transpose(image)))
+    np.testing.assert_array_equal(upright(stored(picture, orientation), orientation), picture)
 
 
-def test_a_box_covers_every_pixel_it_touches_and_is_cut_at_the_edge() -> None:
-    assert coded_box(parse_box("10.5,20.5,30.2,40.2"), INFO) == Box(10, 20, 31, 41)
-    assert coded_box(parse_box("600,300,900,900"), INFO) == Box(600, 300, 640, 360)
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_planes_come_back_as_they_were_stored(orientation: int) -> None:
+    (frame,) = film([scene(0, 20, 12)])
+    back = planes_as_stored(planes_upright(frame.planes, orientation), orientation)
+    for before, after in zip(frame.planes, back, strict=True):
+        np.testing.assert_array_equal(after, before)
 
 
-@pytest.mark.parametrize("text", ["640,0,700,10", "0,360,10,400"])
-def test_a_box_outside_the_picture_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="outside the picture of 640x360"):
-        coded_box(parse_box(text), INFO)
+def test_nothing_is_copied() -> None:
+    picture: Picture = scene(0, 20, 12)
+    assert all(upright(picture, orientation).base is picture.base or upright(picture, orientation).base is picture for orientation in range(2, 9))
 
 
-@given(
-    turns=st.integers(0, 3),
-    size=st.tuples(st.integers(8, 40), st.integers(8, 40)),
-    corners=st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 40), st.integers(1, 40)),
+@pytest.mark.parametrize(
+    ("matrix", "orientation"),
+    [
+        ((), 1),
+        ((ONE, 0, 0, 0, ONE, 0, 0, 0, 1 << 30), 1),
+        ((-ONE, 0, 0, 0, ONE, 0, 640 * ONE, 0, 1 << 30), 2),
+        ((0, ONE, 0, -ONE, 0, 0, 360 * ONE, 0, 1 << 30), 6),  # a telephone held upright
+        ((2 * ONE, 0, 0, 0, 2 * ONE, 0, 0, 0, 1 << 30), 1),  # scaled
+        ((ONE, ONE // 9, 0, -ONE // 9, ONE, 0, 0, 0, 1 << 30), 1),  # of other angles the nearest
+        ((-ONE // 9, ONE, 0, -ONE, -ONE // 9, 0, 0, 0, 1 << 30), 6),
+        ((0,) * 9, 1),
+    ],
 )
-def test_a_box_on_the_displayed_picture_selects_the_same_pixels_of_the_coded_one(
-    turns: int, size: tuple[int, int], corners: tuple[int, int, int, int]
-) -> None:
-    """The oracle rotates the picture itself: NumPy's rot90 turns counterclockwise, as FFmpeg counts degrees."""
-    width, height = size
-    coded = np.arange(width * height).reshape(height, width)
-    displayed = np.rot90(coded, turns)
-    left, top, more_x, more_y = corners
-    box = TimedBox(left, top, left + more_x + 1, top + more_y + 1)
-    expected = displayed[top : top + more_y + 1, left : left + more_x + 1]
-    info = replace(described(width, height), rotation_degrees=90 * turns)
-    assert set(coded[coded_box(box, info).slices].ravel()) == set(expected.ravel())
+def test_display_matrices(matrix: tuple[int, ...], orientation: int) -> None:
+    assert orientation_of(matrix) == orientation
 
 
-@pytest.mark.parametrize("degrees", [0, 90, 180, 270, -90])
-def test_a_displayed_box_holds_what_the_coded_one_held(degrees: int) -> None:
-    info, box = replace(described(64, 48), rotation_degrees=degrees), Box(10, 8, 30, 24)
-    picture: Picture = np.random.default_rng(1).integers(0, 256, (48, 64, 3)).astype(np.uint8)
-    displayed = displayed_picture(picture, info)
-    assert displayed.shape[1::-1] == displayed_size(info)
-    np.testing.assert_array_equal(displayed[displayed_box(box, info).slices], displayed_picture(picture[box.slices], info))
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_description_is_turned_with_its_picture(orientation: int) -> None:
+    tall = replace(described(64, 48), pixel_format=PixelFormat("yuv422p", 8, 1, 0), sample_aspect_ratio=Fraction(4, 3))
+    info = tall.turned_upright(orientation)
+    assert info.as_stored == tall
+    lies = orientation >= 5
+    assert (info.width, info.height, info.sample_aspect_ratio) == ((48, 64, Fraction(3, 4)) if lies else (64, 48, Fraction(4, 3)))
+    assert (info.pixel_format.chroma_shift_x, info.pixel_format.chroma_shift_y) == ((0, 1) if lies else (1, 0))
+    assert info.pixel_format.name == "yuv422p"
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_the_rotation_and_the_mirroring_make_the_picture_upright(orientation: int) -> None:
+    info, picture = replace(described(64, 48), orientation=orientation), scene(0, 20, 12)
+    mirrored = picture[:, ::-1] if info.mirrored else picture
+    np.testing.assert_array_equal(np.rot90(mirrored, info.rotation_degrees // 90), upright(picture, orientation))

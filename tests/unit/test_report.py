@@ -21,7 +21,7 @@ from service.pipeline.video import Colour, PixelFormat, Timeline, VideoInfo
 INFO = VideoInfo(
     width=64,
     height=48,
-    rotation_degrees=0,
+    orientation=1,
     pixel_format=PixelFormat("yuv420p", 8, 1, 1),
     colour=Colour(full_range=False, matrix=1, primaries=1, transfer=1),
     time_base=Fraction(1, 90000),
@@ -98,8 +98,8 @@ def test_a_failed_input_has_its_error_and_no_output() -> None:
     assert [result.exit_code for result in results] == [0, 3]
 
 
-def entry_of(*placements: Placement, rotation_degrees: int = 0) -> dict[str, Any]:
-    report = Report(replace(INFO, rotation_degrees=rotation_degrees), placements, TIMELINE, STEPS, {})
+def entry_of(*placements: Placement, orientation: int = 1) -> dict[str, Any]:
+    report = Report(replace(INFO, orientation=orientation), placements, TIMELINE, STEPS, {})
     (entry,) = json.loads(to_json((FileResult("in.mp4", "out.mp4", report),)))["files"]
     return entry  # type: ignore[no-any-return]
 
@@ -120,11 +120,11 @@ def test_a_matte_is_what_the_mark_hides_and_is_written_once() -> None:
     np.testing.assert_array_equal(picture_at(entry["mattes"][0]), expected)
 
 
-def test_a_rotated_video_is_reported_as_displayed() -> None:
-    entry, plain = entry_of(placement(50), rotation_degrees=90), entry_of(placement(50))
-    assert (entry["video"]["width"], entry["video"]["height"], entry["video"]["rotation_degrees"]) == (48, 64, 90)
-    assert entry["placements"][0]["box"] == [5, 64 - 24, 15, 64 - 4]
-    np.testing.assert_array_equal(picture_at(entry["mattes"][0]), np.rot90(picture_at(plain["mattes"][0])))
+def test_the_report_says_how_the_picture_is_stored() -> None:
+    entry = entry_of(placement(50), orientation=5)
+    assert (entry["video"]["width"], entry["video"]["height"]) == (64, 48)
+    assert (entry["video"]["rotation_degrees"], entry["video"]["mirrored"]) == (90, True)
+    assert entry["placements"][0]["box"] == [4, 5, 24, 15]
 
 
 def test_mattes_are_not_too_many() -> None:

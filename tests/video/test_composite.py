@@ -21,7 +21,7 @@ FORMATS = [*PIXEL_FORMATS.values(), RGB_16_BIT]
 
 def described(width: int, height: int, form: PixelFormat, *, full_range: bool = False, matrix: int = 1) -> VideoInfo:
     colour = Colour(full_range, 0 if form.name.startswith("gbr") else matrix, 1, 1)
-    return VideoInfo(width, height, 0, form, colour, Fraction(1, 25), Fraction(25), 1.0, 25, "h264", "mp4", 1, 1)
+    return VideoInfo(width, height, 1, form, colour, Fraction(1, 25), Fraction(25), 1.0, 25, "h264", "mp4", 1, 1)
 
 
 def noise(info: VideoInfo, seed: int = 0) -> Frame:

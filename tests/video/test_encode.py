@@ -242,7 +242,7 @@ def test_streams_copied_untouched(tmp_path: Path, name: str) -> None:
 
 def described(codec: str = "h264", form: str = "yuv420p", width: int = 1280, rate: int = 4_000_000) -> VideoInfo:
     colour = Colour(full_range=False, matrix=1, primaries=1, transfer=1)
-    return VideoInfo(width, 720, 0, PIXEL_FORMATS[form], colour, Fraction(1, 25), Fraction(25), 10.0, 250, codec, "mp4", 1, rate)
+    return VideoInfo(width, 720, 1, PIXEL_FORMATS[form], colour, Fraction(1, 25), Fraction(25), 10.0, 250, codec, "mp4", 1, rate)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 4.0, 60.0])

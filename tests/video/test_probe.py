@@ -20,13 +20,13 @@ def test_a_video_is_described(tmp_path: Path) -> None:
     spec = Spec(rotation_degrees=90, colour=(2, 9, 9, 16), aspect=Fraction(4, 3), audio="aac")
     path = make_clip(tmp_path / "clip.mp4", spec)
     info = probe(path, Limits())
-    assert (info.width, info.height, info.rotation_degrees) == (96, 64, 90)
+    assert (info.width, info.height, info.rotation_degrees) == (64, 96, 90)
     assert info.pixel_format == PixelFormat("yuv420p", 8, 1, 1)
     assert info.colour == Colour(full_range=True, matrix=9, primaries=9, transfer=16)
     assert (info.time_base, info.fps, info.frames_estimate) == (Fraction(1, 25), 25, 12)
     assert (info.codec, info.container, info.file_bytes) == ("h264", "mp4", path.stat().st_size)
     assert info.duration_seconds == pytest.approx(0.48)
-    assert info.sample_aspect_ratio == Fraction(4, 3)
+    assert info.sample_aspect_ratio == Fraction(3, 4)  # of the upright picture
     assert 0 < info.video_bit_rate < 8 * info.file_bytes / 0.48
 
 

@@ -9,11 +9,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from models.arrays import Bytes
 from service.errors import EncodeFailed, InputError, NotMedia, Truncated
-from service.pipeline.io.thumbnail import EXIF_TRANSPOSES, shrunk_size, thumbnail
+from service.pipeline.io.thumbnail import shrunk_size, thumbnail
 from service.pipeline.video import Limits
 from tests.footage import described
 from tests.video.clips import Spec, child_processes, make_clip, picture_rgb
@@ -111,14 +111,6 @@ def test_sizes(width: int, height: int, aspect: Fraction | None, shrunk: tuple[i
 def test_a_rotated_image(tmp_path: Path, orientation: int, stored: Bytes) -> None:
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "source.jpg", exif=exif_with(orientation), quality=95)
     assert_alike(make_thumbnail(tmp_path / "source.jpg"), four_corners())
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_transposes_equal_those_of_pillow(orientation: int) -> None:
-    stored = Image.fromarray(four_corners())
-    stored.getexif().update(exif_with(orientation))
-    ours = stored.transpose(EXIF_TRANSPOSES[orientation]) if orientation > 1 else stored
-    np.testing.assert_array_equal(np.asarray(ours), np.asarray(ImageOps.exif_transpose(stored)))
 
 
 def test_damaged_metadata_does_not_matter(tmp_path: Path) -> None:

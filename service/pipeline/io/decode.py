@@ -12,6 +12,7 @@ from service.pipeline.io import still
 from service.pipeline.io.container import main_video_stream, open_source, read_error
 from service.pipeline.io.pixels import pixel_format_of, planes_of
 from service.pipeline.picture.colour import Planes
+from service.pipeline.picture.orientation import planes_upright
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import THREADS, Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
@@ -20,7 +21,7 @@ from service.pipeline.video import Frame, Limits, VideoInfo
 
 @contextmanager
 def decode(path: Path, info: VideoInfo, limits: Limits) -> Iterator[Iterator[Frame]]:
-    """The frames of a probed file. Their planes belong to the caller; their pts rise strictly.
+    """The frames of a probed file, upright. Their planes belong to the caller; their pts rise strictly.
 
     Raises DecodeFailed if the decoder's process dies, stalls or runs out of memory, Truncated where the file is damaged,
     NoFrames at the end of a file without frames, UnsupportedFormat if size or pixel format change.
@@ -54,15 +55,15 @@ def _received_frames(child: Child, ring: Ring) -> Iterator[Frame]:
 
 
 def _decode_in_child(channel: Channel, request: Message) -> None:
-    """Write each frame into its slot and report it. A slot is reused once the parent has copied the frame in it."""
+    """Write each frame, turned upright, into its slot and report it. A slot is reused once the parent has copied the frame in it."""
     path, info = Path(request["path"]), info_from_message(request["info"])
     ring = Ring(Layout.of(info), request["memory"])
     index = -1
-    decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info)
+    decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info.as_stored)
     for index, (pts, planes) in enumerate(decoded):
         if index >= ring.slots and channel.receive() is None:
             return
-        ring.write(index, planes)
+        ring.write(index, planes_upright(planes, info.orientation))
         channel.send(pts=pts)
     if index < 0:
         raise NoFrames("the video has no frames that can be decoded")
@@ -70,7 +71,7 @@ def _decode_in_child(channel: Channel, request: Message) -> None:
 
 
 def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
-    """(pts, planes) of each picture of a video. The planes are views, valid until the next picture."""
+    """(pts, planes) of each picture of a video, as stored, which `info` describes. The planes are views, valid until the next picture."""
     with closing(open_source(path, info.container, with_tags=False)) as source:
         stream = main_video_stream(source)
         stream.thread_type = "AUTO"

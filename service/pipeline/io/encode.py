@@ -29,6 +29,7 @@ from service.pipeline.io.mux import (
     start_encoders,
 )
 from service.pipeline.io.pixels import frame_of
+from service.pipeline.picture.orientation import planes_as_stored
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
@@ -49,7 +50,7 @@ STALL_SECONDS = 300.0  # the slowest encoder here fills a 1080p lookahead in a t
 
 
 class Encoder:
-    """A context manager that writes a video or an image like `source`, with new pictures.
+    """A context manager that writes a video or an image like `source`, with new pictures, which are turned as its own are stored.
 
     The complete target appears when the block ends without an exception; otherwise nothing is left. Audio and subtitle packets,
     chapters, metadata, timing, rotation and colour tags are the source's.
@@ -130,25 +131,28 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
     info = info_from_message(request["info"])
     ring = Ring(Layout.of(info), request["memory"])
     with _removed_on_failure(Path(request["unfinished"])) as unfinished:
-        frames = _received_frames(channel, ring)
+        frames = _received_frames(channel, ring, info.orientation)
         if info.container == "image":
             still.write(unfinished, next(frames).planes, Path(request["source"]), request["target"])
             next(frames, None)  # the end
         else:
-            _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info)
+            _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info.as_stored)
             xmp.copy_xmp_packet(Path(request["source"]), unfinished)
     channel.send(end=True)
 
 
-def _received_frames(channel: Channel, ring: Ring) -> Iterator[Frame]:
-    """Frames from the ring until the parent sends the end. Planes are views; a slot is free again when the next frame is requested."""
+def _received_frames(channel: Channel, ring: Ring, orientation: int) -> Iterator[Frame]:
+    """Frames from the ring, turned as they are stored, until the parent sends the end.
+
+    Planes are views; a slot is free again when the next frame is requested.
+    """
     for index in count():
         message = channel.receive()
         if message is None:
             raise EncodeFailed("the parent process ended")
         if message.get("end"):
             return
-        yield Frame(index, message["pts"], ring.view(index))
+        yield Frame(index, message["pts"], planes_as_stored(ring.view(index), orientation))
         channel.send(taken=index)
 
 

@@ -20,6 +20,7 @@ from service.pipeline.io import still
 from service.pipeline.io.container import DEMUXERS, main_video_stream, open_source, read_error
 from service.pipeline.io.hdr import read_colour_tags
 from service.pipeline.io.pixels import pixel_format_of
+from service.pipeline.picture.orientation import orientation_of
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
 from service.pipeline.video import Limits, VideoInfo
@@ -31,7 +32,7 @@ MAX_FRAMES_PER_SECOND = 1000
 
 
 def probe(path: Path, limits: Limits) -> VideoInfo:
-    """Describe a video or an image. Raises the InputError kind that fits a file that cannot be cleaned, or DecodeFailed.
+    """Describe a video or an image, upright. Raises the InputError kind that fits a file that cannot be cleaned, or DecodeFailed.
 
     All packets are read, but only the first frame is decoded. This finds cut-off files, exact lengths and the bit rate quickly.
     """
@@ -72,10 +73,10 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
         _check_size(frame.width, frame.height, limits)
         fps = _frame_rate(stream, span)
         seconds = span.seconds or float(span.packets / fps)
-        return VideoInfo(
+        stored = VideoInfo(
             width=frame.width,
             height=frame.height,
-            rotation_degrees=frame.rotation,
+            orientation=1,
             pixel_format=pixel_format_of(frame),
             colour=read_colour_tags(frame),
             time_base=stream.time_base or Fraction(1, 1000),
@@ -89,6 +90,7 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             display_matrix=_display_matrix(frame),
         )
+        return stored.turned_upright(orientation_of(stored.display_matrix))
 
 
 @dataclass

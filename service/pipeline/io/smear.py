@@ -16,6 +16,7 @@ from service.errors import DecodeFailed, EncodeFailed, InputError, RequestError
 from service.pipeline.io import png, still
 from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.io.probe import probe
+from service.pipeline.picture.orientation import upright
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.video import Limits
 
@@ -28,7 +29,7 @@ TOLERANCE: Final = {"PNG": 0.0, "JPEG": 40 / 255, "WEBP": 40 / 255}
 def mask_from_smear(smear: Path, target: Path, size: tuple[int, int] | None, limits: Limits) -> None:
     """Write the mask of a smear to `target`, a PNG that is white where the smear is painted and black elsewhere.
 
-    size: (width, height) in pixels of the picture that the smear belongs to, None if not known yet. Raises RequestError for a smear
+    size: (width, height) in pixels, as shown, of the picture that the smear belongs to, None if not known yet. Raises RequestError for a smear
     that cannot be read, has another size or has no stroke.
     """
     try:
@@ -40,7 +41,7 @@ def mask_from_smear(smear: Path, target: Path, size: tuple[int, int] | None, lim
     if size is not None and size != (info.width, info.height):
         raise RequestError(f"the smear has {info.width}x{info.height} pixels, the picture {size[0]}x{size[1]}")
     with atomic_file(target) as unfinished:
-        _write_mask(smear, unfinished, limits)
+        _write_mask(smear, info.orientation, unfinished, limits)
 
 
 def painted_pixels(samples: NDArray[Any], tolerance: float) -> Mask:
@@ -55,11 +56,11 @@ def painted_pixels(samples: NDArray[Any], tolerance: float) -> Mask:
     return strokes & (samples[..., 3] > 0) if samples.shape[-1] == 4 else strokes
 
 
-def _write_mask(smear: Path, unfinished: Path, limits: Limits) -> None:
+def _write_mask(smear: Path, orientation: int, unfinished: Path, limits: Limits) -> None:
     """Decode the smear in a child process, as its bytes are not trusted."""
     with Child(
         _write_in_child,
-        {"smear": str(smear.absolute()), "unfinished": str(unfinished)},
+        {"smear": str(smear.absolute()), "orientation": orientation, "unfinished": str(unfinished)},
         work="decoder",
         failure=DecodeFailed,
         memory_bytes=limits.decoder_memory_bytes,
@@ -75,7 +76,7 @@ def _write_in_child(channel: Channel, request: Message) -> None:
     if not strokes.any():
         raise RequestError("the smear has no stroke: every pixel is pure black, pure white or transparent")
     try:
-        Image.fromarray(strokes).save(request["unfinished"], "PNG")
+        Image.fromarray(upright(strokes, request["orientation"])).save(request["unfinished"], "PNG")
     except OSError as error:
         raise EncodeFailed(f"the mask cannot be written: {error.strerror}") from error
     channel.send(end=True)

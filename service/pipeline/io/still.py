@@ -1,6 +1,6 @@
 """Images: read as one frame of G, B, R planes, written with the source's format, colour mode and quality.
 
-The EXIF orientation is kept and not applied: the picture stays as it was stored.
+`describe` turns the picture upright by its EXIF orientation; `read` and `write` take it as it is stored, and the tag stays.
 """
 
 import struct
@@ -46,10 +46,10 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
             raise TooManyPixels(f"the picture has {size} pixels; the limit is {limits.still_pixels / 1e6:g} million")
         image.load()
         is_16_bit = png.is_16_bit(path)
-        return VideoInfo(
+        stored = VideoInfo(
             width=image.width,
             height=image.height,
-            rotation_degrees=0,
+            orientation=1,
             pixel_format=PixelFormat("gbrp16le", 16, 0, 0) if is_16_bit else PixelFormat("gbrp", 8, 0, 0),
             colour=RGB_FULL_RANGE,
             time_base=Fraction(1, 25),
@@ -61,10 +61,11 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
             file_bytes=path.stat().st_size,
             video_bit_rate=8 * 25 * path.stat().st_size,
         )
+    return stored.turned_upright(orientation_of(path))
 
 
 def read(path: Path) -> Planes:
-    """The picture's G, B and R planes, (h, w) uint8, or uint16 from a 16-bit PNG. Raises Truncated."""
+    """The stored picture's G, B and R planes, (h, w) uint8, or uint16 from a 16-bit PNG. Raises Truncated."""
     if png.is_16_bit(path):
         rgb: NDArray[Any] = np.broadcast_to(stored := png.read_16_bit(path)[..., :3], (*stored.shape[:2], 3))
     else:
@@ -74,7 +75,7 @@ def read(path: Path) -> Planes:
 
 
 def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> None:
-    """Write G, B, R planes (h, w) to `path` with the source's colour mode, alpha, quality and metadata.
+    """Write G, B, R planes (h, w), turned as the source stores them, to `path` with the source's colour mode, alpha, quality and metadata.
 
     target_name: its suffix decides the format. Raises RequestError if that format cannot hold the source.
     """

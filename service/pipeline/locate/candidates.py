@@ -22,8 +22,7 @@ from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled,
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
-from service.pipeline.picture.orientation import coded_box
-from service.pipeline.placement import Box, Kind, bounding_box, intersect
+from service.pipeline.placement import Box, Kind, bounding_box, intersect, pixel_box
 from service.pipeline.request import Request
 from service.pipeline.video import Limits, Timeline, VideoInfo
 from service.timed_box import TimedBox
@@ -109,7 +108,7 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
     """One candidate for each box, for the frames that it covers. Raises RequestError for a box that covers no frame."""
     found = []
     for timed in boxes:
-        inner = coded_box(timed, info)
+        inner = pixel_box(timed, info.width, info.height)
         covered = [i for i in range(timeline.frames) if timed.covers(timeline.seconds(i))]
         if not covered:
             raise RequestError(f"box {timed} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")
@@ -139,7 +138,7 @@ def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -
     except InputError as error:
         raise RequestError(f"the mask cannot be read: {error}") from error
     if (mask_info.width, mask_info.height) != (info.width, info.height):
-        raise RequestError(f"the mask is {mask_info.width}x{mask_info.height}, the picture {info.width}x{info.height}")
+        raise RequestError(f"the mask is {mask_info.width}x{mask_info.height}, the picture {info.width}x{info.height} as it is shown")
     intervals = _mask_intervals(path, mask_info, timeline, limits)
     if len(intervals) == 1 and mask_info.container == "image":
         intervals = [replace(intervals[0], first_frame=0, last_frame=timeline.frames - 1)]

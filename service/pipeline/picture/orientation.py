@@ -1,68 +1,53 @@
-"""Between coded and displayed pictures: rotation by quarter turns, and grey levels for masks and opacities."""
+"""Stored pictures turned upright, and back: the eight orientations of EXIF and of FFmpeg's display matrix."""
 
-import math
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Bytes, Floats
-from service.errors import RequestError
-from service.pipeline.placement import Box, Placement
-from service.pipeline.video import VideoInfo
-from service.timed_box import TimedBox
+from service.pipeline.picture.colour import Planes
+from service.pipeline.video import LYING, MIRRORED, ROTATIONS
 
 Value = TypeVar("Value", bound=np.generic)
 
-
-def displayed_size(info: VideoInfo) -> tuple[int, int]:
-    """Width and height of the displayed picture, in coded pixels: the sample aspect ratio is not applied."""
-    return (info.height, info.width) if _quarter_turns(info) % 2 else (info.width, info.height)
-
-
-def displayed_box(box: Box, info: VideoInfo) -> Box:
-    """A box of the coded picture, as a box of the displayed one."""
-    return _rotate(box, info.width, info.height, _quarter_turns(info))
-
-
-def coded_box(box: TimedBox, info: VideoInfo) -> Box:
-    """A person's box, in pixels of the coded picture: every pixel that it touches, cut off at the picture's edges.
-
-    Raises RequestError for a box outside the picture.
-    """
-    width, height = displayed_size(info)
-    scale_x, scale_y = (width, height) if max(box.x1, box.y1, box.x2, box.y2) <= 1.0 else (1, 1)
-    left, top = math.floor(box.x1 * scale_x), math.floor(box.y1 * scale_y)
-    right, bottom = math.ceil(box.x2 * scale_x), math.ceil(box.y2 * scale_y)
-    if left >= width or top >= height:
-        raise RequestError(f"box {box} lies outside the picture of {width}x{height} pixels")
-    return _rotate(Box(left, top, min(right, width), min(bottom, height)), width, height, -_quarter_turns(info) % 4)
+INVERSES = {orientation: orientation for orientation in ROTATIONS} | {6: 8, 8: 6}
+ORIENTATIONS = {  # by whether rows become columns, and whether x and y then count backwards in the upright picture
+    (False, False, False): 1,
+    (False, True, False): 2,
+    (False, True, True): 3,
+    (False, False, True): 4,
+    (True, False, False): 5,
+    (True, True, False): 6,
+    (True, True, True): 7,
+    (True, False, True): 8,
+}
+TURNS = {orientation: turn for turn, orientation in ORIENTATIONS.items()}
 
 
-def displayed_picture(picture: NDArray[Value], info: VideoInfo) -> NDArray[Value]:
-    """A coded picture or a crop of it, (h, w) or (h, w, channels), rotated as it is displayed."""
-    return np.ascontiguousarray(np.rot90(picture, _quarter_turns(info)))
+def orientation_of(display_matrix: Sequence[int]) -> int:
+    """The orientation, 1 to 8, that FFmpeg's nine integers stand for; of other angles the nearest. Empty: upright."""
+    if not display_matrix:
+        return 1
+    x_of_column, y_of_column, _, x_of_row, y_of_row, *_ = display_matrix
+    if abs(x_of_column) + abs(y_of_row) >= abs(x_of_row) + abs(y_of_column):
+        return ORIENTATIONS[False, x_of_column < 0, y_of_row < 0]
+    return ORIENTATIONS[True, x_of_row < 0, y_of_column < 0]
 
 
-def to_grey_levels(values: Floats) -> Bytes:
-    """Values in [0, 1] as grey levels, 0 to 255; for pictures of masks and opacities."""
-    stored: Bytes = np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
-    return stored
+def upright(stored: NDArray[Value], orientation: int) -> NDArray[Value]:
+    """A stored plane (h, w) or picture (h, w, channels), upright: (w, h) from orientation 5 on. A view, so nothing is copied."""
+    transposed, mirrored_x, mirrored_y = TURNS[orientation]
+    picture = stored.swapaxes(0, 1) if transposed else stored
+    return picture[:: -1 if mirrored_y else 1, :: -1 if mirrored_x else 1]
 
 
-def matte_picture(placement: Placement) -> Bytes:
-    """The matte, (h, w): how much of each pixel the mark hides, 255 = all of it, 0 outside the mask."""
-    return to_grey_levels(placement.opacity * (placement.mask > 0.5))
+def planes_upright(stored: Planes, orientation: int) -> Planes:
+    """The planes that a file stores, as views that are upright."""
+    first, second, third = (upright(plane, orientation) for plane in stored)
+    return first, second, third
 
 
-def _rotate(box: Box, width: int, height: int, quarter_turns: int) -> Box:
-    """A box of a picture of `width` x `height`, in the picture rotated counterclockwise."""
-    for _ in range(quarter_turns):
-        box = Box(box.top, width - box.right, box.bottom, width - box.left)
-        width, height = height, width
-    return box
-
-
-def _quarter_turns(info: VideoInfo) -> int:
-    """Quarter turns counterclockwise, 0 to 3, as FFmpeg and NumPy count."""
-    return round(info.rotation_degrees / 90) % 4
+def planes_as_stored(planes: Planes, orientation: int) -> Planes:
+    """The inverse of `planes_upright`: views that are turned as the file stores them."""
+    return planes_upright(planes, INVERSES[orientation])

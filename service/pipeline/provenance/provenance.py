@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 from service.errors import CleanplateError, DecodeFailed, EncodeFailed
 from service.media import container_of
 from service.pipeline.io.atomic_file import atomic_file
-from service.pipeline.picture.orientation import displayed_box
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.manifest import MEDIA_TYPES, read_in_child, sign_in_child
 from service.pipeline.provenance.signer import Signer
@@ -45,9 +44,9 @@ class Edit:
         return {"action": self.action, "description": self.description} | ({"changes": list(self.changes)} if self.changes else {})
 
 
-def mark_removed(placements: Iterable[Placement], info: VideoInfo) -> Edit:
-    """The edit "mark removed", with the boxes and frames of the placements, in the displayed picture."""
-    regions = tuple(_region(placement, info) for placement in islice(placements, MAX_REGIONS))
+def mark_removed(placements: Iterable[Placement]) -> Edit:
+    """The edit "mark removed", with the boxes and frames of the placements, in the picture as it is shown."""
+    regions = tuple(_region(placement) for placement in islice(placements, MAX_REGIONS))
     return Edit("c2pa.edited", "visible mark removed", regions)
 
 
@@ -207,9 +206,9 @@ def _credentials_from(fields: Mapping[str, Any]) -> Credentials:
     return Credentials(fields["state"], manifests, tuple(fields["problems"]))
 
 
-def _region(placement: Placement, info: VideoInfo) -> dict[str, object]:
+def _region(placement: Placement) -> dict[str, object]:
     """The box and the frames of a placement, as a C2PA region of interest."""
-    box = displayed_box(placement.box, info)
+    box = placement.box
     corner = {"x": box.left, "y": box.top}
     shape = {"type": "rectangle", "unit": "pixel", "origin": corner, "width": box.width, "height": box.height}
     frames = {"start": placement.first_frame, "end": placement.last_frame}

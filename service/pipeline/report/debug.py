@@ -14,7 +14,7 @@ from service.errors import EncodeFailed
 from service.pipeline.io.thumbnail import shrunk_size
 from service.pipeline.marks.decisions import Decisions
 from service.pipeline.picture.composite import shrink_rgb
-from service.pipeline.picture.orientation import displayed_picture, matte_picture, to_grey_levels
+from service.pipeline.picture.grey import matte_picture, to_grey_levels
 from service.pipeline.placement import Box, Placement, bounding_box
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.contact_sheet import PictureSet, Sample
@@ -26,7 +26,7 @@ SAMPLE_PIXELS: Final = 640  # long side of a kept picture; keeping whole frames 
 
 
 class FrameSampler:
-    """Watches all frames of a run and keeps a few: shrunk, as displayed, at most six in all."""
+    """Watches all frames of a run and keeps a few: shrunk, at most six in all."""
 
     def __init__(self, placements: Sequence[Placement], info: VideoInfo) -> None:
         self._boxes_by_frame = key_moments(placements)
@@ -83,10 +83,10 @@ def write_decisions(decisions: Decisions, folder: Path) -> None:
 
 
 def _picture_set(area: Box, marked: Frame, clean: Frame, mask: Bytes, opacity: Bytes, info: VideoInfo) -> PictureSet:
-    """An area of both frames as displayed, with square pixels and a long side of at most SAMPLE_PIXELS."""
+    """An area of both frames, with square pixels and a long side of at most SAMPLE_PIXELS."""
     size = shrunk_size(replace(info, width=area.width, height=area.height), SAMPLE_PIXELS)
-    before, after = (displayed_picture(shrink_rgb(_crop_frame(frame, area, info), info, *size), info) for frame in (marked, clean))
-    small_mask, small_opacity = (displayed_picture(_shrink(plane[area.slices], size), info) for plane in (mask, opacity))
+    before, after = (shrink_rgb(_crop_frame(frame, area, info), info, *size) for frame in (marked, clean))
+    small_mask, small_opacity = (_shrink(plane[area.slices], size) for plane in (mask, opacity))
     return PictureSet(before, small_mask, small_opacity, after)
 
 

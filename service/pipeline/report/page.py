@@ -14,7 +14,6 @@ from PIL import Image
 from models.arrays import Bytes
 from service.errors import CleanplateError
 from service.pipeline import report
-from service.pipeline.picture.orientation import displayed_box, displayed_size
 from service.pipeline.report.chart import Bar, Chart, chart, clock, end_seconds
 from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import Interval, intervals
@@ -148,8 +147,8 @@ def _counted(number: int, word: str) -> str:
 
 def _facts(report: Report) -> Iterator[str]:
     """What the file is, and how long the run took."""
-    info, (width, height) = report.info, displayed_size(report.info)
-    yield f"{width} × {height} pixels"
+    info = report.info
+    yield f"{info.width} × {info.height} pixels"
     if report.frames > 1:
         yield f"{info.duration_seconds:.1f} s, {report.frames} frames, {float(info.fps):.4g} fps"
     yield f"{info.codec}, {info.pixel_format.name}" + ("" if info.container == "image" else f" in {info.container}")
@@ -167,7 +166,7 @@ def _steps(report: Report) -> Iterator[_Step]:
 def _row(interval: Interval, number: int, report: Report) -> _Row:
     """A row of the table. Opacity, colour and confidence are those of the interval's longest placement."""
     longest = max(interval.placements, key=lambda placement: placement.last_frame - placement.first_frame)
-    box, summary = displayed_box(interval.box, report.info), MarkSummary.of(longest)
+    box, summary = interval.box, MarkSummary.of(longest)
     red, green, blue = (round(255 * value) for value in summary.colour)
     return _Row(
         number=number,

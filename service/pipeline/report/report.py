@@ -12,7 +12,7 @@ from PIL import Image
 
 from models.arrays import Bytes
 from service.errors import CleanplateError
-from service.pipeline.picture.orientation import displayed_box, displayed_picture, displayed_size, matte_picture
+from service.pipeline.picture.grey import matte_picture
 from service.pipeline.placement import Placement
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.contact_sheet import Sample
@@ -86,9 +86,9 @@ class FileResult:
 def to_json(results: tuple[FileResult, ...]) -> str:
     """The JSON report: one entry per input, in the given order.
 
-    Sizes and boxes (left, top, right, bottom) are in pixels of the displayed picture, that is, after rotation by `rotation_degrees`;
-    the EXIF orientation of an image is not applied. Seconds count from the first frame; `last_seconds` is the start of the last frame.
-    `matte` is an index into `mattes`, grey PNGs of a box's size that show how much the mark hides. It is null where the mattes would
+    Sizes and boxes (left, top, right, bottom) are in pixels of the picture as it is shown: the stored one, mirrored left to right if
+    `mirrored`, then rotated counterclockwise by `rotation_degrees`. Seconds count from the first frame; `last_seconds` is the start of the last frame.
+    `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that show how much the mark hides. It is null where the mattes would
     become too many or too large.
     """
     return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
@@ -101,7 +101,7 @@ def _file_entry(result: FileResult) -> dict[str, object]:
 
 
 def _report_entry(report: Report) -> dict[str, object]:
-    mattes = _Mattes(report.info)
+    mattes = _Mattes()
     return {
         "mark_found": report.mark_found,
         "video": _video_entry(report.info, report.frames),
@@ -116,14 +116,14 @@ def _report_entry(report: Report) -> dict[str, object]:
 
 
 def _video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
-    width, height = displayed_size(info)
     return {
         "container": info.container,
         "codec": info.codec,
         "pixel_format": info.pixel_format.name,
-        "width": width,
-        "height": height,
+        "width": info.width,
+        "height": info.height,
         "rotation_degrees": info.rotation_degrees,
+        "mirrored": info.mirrored,
         "frames": frames,
         "frames_per_second": round(float(info.fps), 3),
         "duration_seconds": round(info.duration_seconds, 3),
@@ -131,8 +131,9 @@ def _video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
 
 
 def _placement_entry(placement: Placement, report: Report) -> dict[str, object]:
-    box, summary = displayed_box(placement.box, report.info), MarkSummary.of(placement)
+    box, summary = placement.box, MarkSummary.of(placement)
     return {
+        "id": placement.id,
         "kind": placement.kind,
         "first_frame": placement.first_frame,
         "last_frame": placement.last_frame,
@@ -168,15 +169,14 @@ class MarkSummary:
 class _Mattes:
     """The distinct mattes of a run as `data:` addresses, within MAX_MATTES and MAX_MATTE_BYTES."""
 
-    def __init__(self, info: VideoInfo) -> None:
+    def __init__(self) -> None:
         self.addresses: list[str] = []
-        self._info = info
         self._indices: dict[tuple[tuple[int, ...], bytes], int | None] = {}
         self._free_bytes = MAX_MATTE_BYTES
 
     def index_of(self, placement: Placement) -> int | None:
         """The index of its matte among the addresses; None if there is no room for it."""
-        picture = displayed_picture(matte_picture(placement), self._info)
+        picture = matte_picture(placement)
         key = (picture.shape, hashlib.sha256(picture.tobytes()).digest())
         if key not in self._indices and len(self._indices) < MAX_MATTES:
             self._indices[key] = self._add(png_address(picture))

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from service.pipeline.video import Colour, PixelFormat, VideoInfo
+from service.pipeline.video import ROTATIONS, Colour, PixelFormat, VideoInfo
 
 
 def info_to_message(info: VideoInfo) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
     return VideoInfo(
         width=int(message["width"]),
         height=int(message["height"]),
-        rotation_degrees=int(message["rotation_degrees"]),
+        orientation=_orientation(message["orientation"]),
         pixel_format=_pixel_format(message["pixel_format"]),
         colour=_colour(message["colour"]),
         time_base=Fraction(message["time_base"]),
@@ -32,6 +32,12 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         sample_aspect_ratio=None if ratio is None else Fraction(ratio),
         display_matrix=tuple(int(value) for value in message["display_matrix"]),
     )
+
+
+def _orientation(value: object) -> int:
+    if value not in ROTATIONS:
+        raise ValueError("not an orientation")
+    return int(str(value))
 
 
 def _pixel_format(message: dict[str, Any]) -> PixelFormat:

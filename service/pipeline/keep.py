@@ -1,0 +1,77 @@
+"""Boxes that a person wants kept: nothing changes in them, whatever is found there."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.arrays import Mask
+from service.errors import RequestError
+from service.pipeline.placement import Box, Placement, intersect, pixel_box, shared_slices
+from service.pipeline.video import Frame, PixelFormat, Timeline, VideoInfo
+from service.timed_box import TimedBox
+
+
+@dataclass(frozen=True)
+class _KeptBox:
+    """A box that is kept from its first to its last frame, both included."""
+
+    box: Box
+    first_frame: int
+    last_frame: int
+
+    def covers(self, frame_index: int) -> bool:
+        return self.first_frame <= frame_index <= self.last_frame
+
+
+@dataclass(frozen=True)
+class KeptBoxes:
+    """What is kept of one video. form: the layout of its planes."""
+
+    boxes: tuple[_KeptBox, ...]
+    form: PixelFormat
+
+    @classmethod
+    def of(cls, boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> "KeptBoxes":
+        """The boxes of a request. Raises RequestError for one that lies outside the picture or after the end of the video."""
+        return cls(tuple(_kept_box(box, info, timeline) for box in boxes), info.pixel_format)
+
+    def restored(self, marked: Frame, clean: Frame) -> Frame:
+        """The clean frame with what is kept as in the marked one, bit for bit: every sample that covers a kept pixel."""
+        boxes = [kept.box for kept in self.boxes if kept.covers(clean.index)]
+        if not boxes:
+            return clean
+        shifts = ((0, 0), *((self.form.chroma_shift_x, self.form.chroma_shift_y),) * 2)
+        first, second, third = (plane.copy() for plane in clean.planes)
+        for plane, source, (shift_x, shift_y) in zip((first, second, third), marked.planes, shifts, strict=True):
+            for box in boxes:
+                area = slice(box.top >> shift_y, -(-box.bottom >> shift_y)), slice(box.left >> shift_x, -(-box.right >> shift_x))
+                plane[area] = source[area]
+        return replace(clean, planes=(first, second, third))
+
+    def spare(self, placements: Iterable[Placement]) -> list[Placement]:
+        """The placements of which something can be removed: those that are not kept in all their pixels and frames."""
+        return [placement for placement in placements if not self._keeps(placement)]
+
+    def _keeps(self, placement: Placement) -> bool:
+        frames = range(placement.first_frame, placement.last_frame + 1)
+        moments = {tuple(kept.box for kept in self.boxes if kept.covers(frame)) for frame in frames}
+        return all(_covered(placement, boxes) for boxes in moments)
+
+
+def _kept_box(timed: TimedBox, info: VideoInfo, timeline: Timeline) -> _KeptBox:
+    box = pixel_box(timed, info.width, info.height)
+    frames = [index for index in range(timeline.frames) if timed.covers(timeline.seconds(index))]
+    if not frames:
+        raise RequestError(f"the kept box {timed} covers no frame; the video lasts {timeline.seconds(timeline.frames - 1):.2f} s")
+    return _KeptBox(box, frames[0], frames[-1])
+
+
+def _covered(placement: Placement, boxes: Sequence[Box]) -> bool:
+    """Whether the boxes cover every pixel of the mark."""
+    left: Mask = placement.mask > 0.5
+    for box in boxes:
+        if intersect(placement.box, box):
+            left = left.copy()
+            left[shared_slices(placement.box, box)[0]] = False
+    return not np.any(left)

@@ -1,0 +1,105 @@
+"""What a person says about a file, through the command: keep this, that is no mark. Fake networks; images, so that pixels are exact."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.cli import run_command
+from service.commands import clean as command
+from service.inference import fake
+from tests.footage import Box, Picture, marked, scene
+
+FIRST, SECOND = Box(20, 20, 60, 36), Box(80, 60, 110, 80)
+Clean = Callable[..., tuple[Picture, dict[str, Any]]]
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """An image with two marks."""
+    Image.fromarray(marked(marked(scene(0), FIRST), SECOND)).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+@pytest.fixture
+def cleaned(picture: Path, monkeypatch: pytest.MonkeyPatch) -> Clean:
+    """`cleaned(options)`: the clean picture and the entry of its report."""
+    monkeypatch.setattr(command, "load_networks", lambda _device: fake.networks())
+    monkeypatch.setenv("CLEANPLATE_C2PA__ENABLED", "false")
+
+    def run(*options: str) -> tuple[Picture, dict[str, Any]]:
+        target, report = picture.with_name("out.png"), picture.with_name("report.json")
+        assert run_command(["clean", str(picture), "-o", str(target), "--report", str(report), *options]) == 0
+        (entry,) = json.loads(report.read_text())["files"]
+        with Image.open(target) as image:
+            return np.asarray(image), entry
+
+    return run
+
+
+def changed(clean: Picture, picture: Path) -> Picture:
+    with Image.open(picture) as image:
+        return (np.asarray(image) != clean).any(2)
+
+
+def test_a_kept_box_is_bit_equal(cleaned: Clean, picture: Path) -> None:
+    everywhere = changed(cleaned()[0], picture)
+    where = changed(cleaned("--keep", "0,0,40,96")[0], picture)
+    assert everywhere[FIRST.slices].mean() > 0.9
+    assert not where[:, :40].any()
+    np.testing.assert_array_equal(where[:, 40:], everywhere[:, 40:])
+
+
+def test_keeping_wins_over_pointing(cleaned: Clean, picture: Path) -> None:
+    where = changed(cleaned("--box", "0.5,0.5,1,1", "--keep", "0.75,0.75,1,1")[0], picture)
+    assert not where[72:, 96:].any()
+    assert where[48:70, 64:94].mean() > 0.5
+
+
+def test_a_rejected_mark_stays_and_the_other_keeps_its_id(cleaned: Clean, picture: Path) -> None:
+    _, entry = cleaned()
+    ids = [mark["id"] for mark in entry["placements"]]
+    assert len(set(ids)) == 2
+    clean, again = cleaned("--reject", ids[0])
+    assert [mark["id"] for mark in again["placements"]] == ids[1:]
+    stays, goes = (FIRST, SECOND) if entry["placements"][0]["box"][0] < 50 else (SECOND, FIRST)
+    assert not changed(clean, picture)[stays.slices].any()
+    assert changed(clean, picture)[goes.slices].mean() > 0.9
+
+
+def test_all_marks_rejected_is_no_mark_found(cleaned: Clean, picture: Path) -> None:
+    ids = [mark["id"] for mark in cleaned()[1]["placements"]]
+    clean, entry = cleaned("--reject", ids[0], "--reject", ids[1])
+    assert entry["mark_found"] is False
+    assert not changed(clean, picture).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--keep", "1,2,3"], "box '1,2,3' is not"),
+        (["--keep", "200,10,220,20"], "box 200,10,220,20 lies outside the picture"),
+        (["--keep", "1,1,9,9@7-8"], "covers no frame"),
+        (["--reject", "00000000"], "no mark has the id 00000000; the marks found are"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(
+    cleaned: Clean, picture: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    del cleaned  # its networks
+    target = picture.with_name("out.png")
+    assert run_command(["clean", str(picture), "-o", str(target), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not target.exists()
+
+
+def test_an_id_is_that_of_one_file(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["clean", str(picture), str(picture.with_name("b.png")), "-o", str(picture.with_name("out")), "--reject", "3f9a1c07"]
+    assert run_command(arguments) == 2
+    assert "one input" in capsys.readouterr().err
