@@ -63,8 +63,8 @@ class Order:
         files = _files(source, mask)
         fields: dict[str, object] = {
             "mask_url": mask if mask and is_address(mask) else None,
-            "boxes": [asdict(box) for box in boxes],
-            "keep": [asdict(box) for box in keep],
+            "boxes": [_wire(box) for box in boxes],
+            "keep": [_wire(box) for box in keep],
             "reject": sorted(reject),
             "classes": sorted(classes),
             "detect": detect,
@@ -122,3 +122,9 @@ def _files(source: str, mask: str | None) -> dict[str, Path]:
     if "mask" in files and "file" not in files:
         raise RequestError("a mask that is a file goes with a source that is a file; give the mask's address")
     return files
+
+
+def _wire(box: TimedBox) -> dict[str, Any]:
+    """A box as the native API takes it."""
+    given = {name: value for name, value in asdict(box).items() if value is not None}
+    return given | ({"end": dict(zip(("x1", "y1", "x2", "y2"), box.end, strict=True))} if box.end else {})

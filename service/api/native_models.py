@@ -43,15 +43,25 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Box(Wire):
-    """A box of the picture as it is shown. Corners that are all <= 1 are fractions of it, otherwise pixels."""
+class Place(Wire):
+    """Corners in the picture as it is shown. If all are <= 1 they are fractions of it, otherwise pixels."""
 
     x1: Corner
     y1: Corner
     x2: Corner
     y2: Corner
+
+
+class Box(Place):
+    """A box of the picture as it is shown. Corners that are all <= 1 are fractions of it, otherwise pixels.
+
+    With `end` it moves evenly from its own corners at `first_seconds` to those of `end` at `last_seconds`. Several boxes, each beginning
+    where the last one ends, make a path.
+    """
+
     first_seconds: Second | None = None
     last_seconds: Second | None = None
+    end: Place | None = None
 
     @model_validator(mode="after")
     def _is_valid(self) -> Self:
@@ -62,7 +72,8 @@ class Box(Wire):
         return self
 
     def to_timed_box(self) -> TimedBox:
-        return TimedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds)
+        end = (self.end.x1, self.end.y1, self.end.x2, self.end.y2) if self.end else None
+        return TimedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds, end)
 
 
 class Options(Wire):

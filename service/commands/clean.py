@@ -33,7 +33,9 @@ Device = Annotated[settings.Device | None, typer.Option(help="Device for the net
 Boxes = Annotated[
     list[str] | None,
     typer.Option(
-        "--box", metavar="x1,y1,x2,y2[@t1-t2]", help="Remove what is in this box instead of detecting marks. Pixels or 0..1; seconds."
+        "--box",
+        metavar="x1,y1,x2,y2[/x1,y1,x2,y2][@t1-t2]",
+        help="Remove what is in this box, which may move to a second place, instead of detecting marks. Pixels or 0..1; seconds.",
     ),
 ]
 Mask = Annotated[Path | None, typer.Option(help="Image or video mask, white = remove, instead of detecting marks.")]

@@ -72,7 +72,7 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        boxes = {name: tuple(TimedBox(**box) for box in data.get(name, ())) for name in ("boxes", "keep")}
+        boxes = {name: tuple(TimedBox.from_json(box) for box in data.get(name, ())) for name in ("boxes", "keep")}
         return cls(**{**data, **boxes, "classes": tuple(data["classes"]), "reject": tuple(data.get("reject", ()))})
 
 

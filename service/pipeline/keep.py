@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.arrays import Mask
-from service.errors import RequestError
-from service.pipeline.placement import Box, Placement, intersect, pixel_box, shared_slices
+from service.pipeline.placement import Box, Placement, intersect, shared_slices
+from service.pipeline.request import box_intervals
 from service.pipeline.video import Frame, PixelFormat, Timeline, VideoInfo
 from service.timed_box import TimedBox
 
@@ -34,7 +34,8 @@ class KeptBoxes:
     @classmethod
     def of(cls, boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> "KeptBoxes":
         """The boxes of a request. Raises RequestError for one that lies outside the picture or after the end of the video."""
-        return cls(tuple(_kept_box(box, info, timeline) for box in boxes), info.pixel_format)
+        kept = (interval for box in boxes for interval in box_intervals(box, info, timeline))
+        return cls(tuple(_KeptBox(box, first, last) for first, last, box in kept), info.pixel_format)
 
     def restored(self, marked: Frame, clean: Frame) -> Frame:
         """The clean frame with what is kept as in the marked one, bit for bit: every sample that covers a kept pixel."""
@@ -57,14 +58,6 @@ class KeptBoxes:
         frames = range(placement.first_frame, placement.last_frame + 1)
         moments = {tuple(kept.box for kept in self.boxes if kept.covers(frame)) for frame in frames}
         return all(_covered(placement, boxes) for boxes in moments)
-
-
-def _kept_box(timed: TimedBox, info: VideoInfo, timeline: Timeline) -> _KeptBox:
-    box = pixel_box(timed, info.width, info.height)
-    frames = [index for index in range(timeline.frames) if timed.covers(timeline.seconds(index))]
-    if not frames:
-        raise RequestError(f"the kept box {timed} covers no frame; the video lasts {timeline.seconds(timeline.frames - 1):.2f} s")
-    return _KeptBox(box, frames[0], frames[-1])
 
 
 def _covered(placement: Placement, boxes: Sequence[Box]) -> bool:

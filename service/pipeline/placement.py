@@ -82,14 +82,15 @@ class Placement:
         return self.first_frame <= frame_index <= self.last_frame
 
 
-def pixel_box(box: TimedBox, width: int, height: int) -> Box:
-    """A person's box in a picture of `width` x `height`: every pixel that it touches, cut off at the picture's edges.
+def pixel_box(box: TimedBox, width: int, height: int, seconds: float = 0.0) -> Box:
+    """A person's box in a picture of `width` x `height`, at a time that it covers: every pixel that it touches, cut off at the edges.
 
     Raises RequestError for a box outside the picture.
     """
-    scale_x, scale_y = (width, height) if max(box.x1, box.y1, box.x2, box.y2) <= 1.0 else (1, 1)
-    left, top = math.floor(box.x1 * scale_x), math.floor(box.y1 * scale_y)
-    right, bottom = math.ceil(box.x2 * scale_x), math.ceil(box.y2 * scale_y)
+    x1, y1, x2, y2 = box.corners_at(seconds)
+    scale_x, scale_y = (width, height) if box.in_fractions else (1, 1)
+    left, top = math.floor(x1 * scale_x), math.floor(y1 * scale_y)
+    right, bottom = math.ceil(x2 * scale_x), math.ceil(y2 * scale_y)
     if left >= width or top >= height:
         raise RequestError(f"box {box} lies outside the picture of {width}x{height} pixels")
     return Box(left, top, min(right, width), min(bottom, height))

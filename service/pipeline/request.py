@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from service.errors import RequestError
-from service.pipeline.placement import Kind, Placement
+from service.pipeline.placement import Box, Kind, Placement, pixel_box
+from service.pipeline.video import Timeline, VideoInfo
 from service.timed_box import TimedBox
 
 CLASSES: Final[tuple[Kind, ...]] = ("overlay", "scene_text")
@@ -31,6 +32,19 @@ class Request:
     def __post_init__(self) -> None:
         if self.detect and not self.classes:
             raise RequestError(f"no class to look for; choose from {', '.join(CLASSES)}")
+
+
+def box_intervals(box: TimedBox, info: VideoInfo, timeline: Timeline) -> list[tuple[int, int, Box]]:
+    """A person's box over time: (first frame, last frame, box). One that moves has a box for each frame.
+
+    Raises RequestError for a box outside the picture, and for one that covers no frame.
+    """
+    covered = [index for index in range(timeline.frames) if box.covers(timeline.seconds(index))]
+    if not covered:
+        raise RequestError(f"box {box} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")
+    if box.end is None:
+        return [(covered[0], covered[-1], pixel_box(box, info.width, info.height))]
+    return [(index, index, pixel_box(box, info.width, info.height, timeline.seconds(index))) for index in covered]
 
 
 def without_rejected(marks: Sequence[Placement], reject: Collection[str]) -> list[Placement]:

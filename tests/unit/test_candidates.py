@@ -50,6 +50,27 @@ def test_times_count_from_the_first_frame_and_follow_a_variable_rate() -> None:
     assert (box.first_sample, box.last_sample) == (1, 3)
 
 
+def test_a_box_that_moves_is_followed_in_short_steps() -> None:
+    seconds = (FRAMES - 1) / FPS
+    found = from_boxes([TimedBox(0, 8, 32, 40, 0.0, seconds, (64, 8, 96, 40))], INFO, TIMELINE)
+    assert [one.first_sample for one in found[1:]] == [one.last_sample + 1 for one in found[:-1]]
+    assert (found[0].first_sample, found[-1].last_sample) == (0, FRAMES - 1)
+    assert len(found) > 8
+    for one in found:
+        assert one.origin == UserBox(moves=True)
+        for frame in range(one.first_sample, one.last_sample + 1):
+            left = 64 * frame / (FRAMES - 1)
+            expected = np.zeros((HEIGHT, WIDTH), bool)
+            expected[8:40, round(left + 0.5) : int(left + 32)] = True
+            assert white(one)[expected].all()
+        assert white(one).sum() <= 32 * (32 + 5)
+
+
+def test_a_box_that_does_not_move_far_is_one_region() -> None:
+    (one,) = from_boxes([TimedBox(8, 8, 40, 40, 0.0, 1.0, (10, 9, 42, 41))], INFO, TIMELINE)
+    assert white(one).sum() == 34 * 33
+
+
 def test_a_box_after_the_end_is_refused() -> None:
     with pytest.raises(RequestError, match="after the end"):
         from_boxes([parse_box("8,8,40,24@9-10")], INFO, TIMELINE)

@@ -1,5 +1,8 @@
 """Boxes as a person types them: four corners and an optional interval."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from service.errors import RequestError
@@ -15,6 +18,7 @@ from service.timed_box import TimedBox, parse_box
         ("1,2,3,4@1.5-3", TimedBox(1, 2, 3, 4, 1.5, 3.0)),
         ("1,2,3,4@2-", TimedBox(1, 2, 3, 4, 2.0, None)),
         ("1,2,3,4@-2", TimedBox(1, 2, 3, 4, None, 2.0)),
+        ("1,2,3,4/11,2,13,4@0-2.5", TimedBox(1, 2, 3, 4, 0.0, 2.5, (11, 2, 13, 4))),
     ],
 )
 def test_a_box_is_read(text: str, box: TimedBox) -> None:
@@ -37,6 +41,11 @@ def test_a_box_is_read(text: str, box: TimedBox) -> None:
         "1,5,3,4",
         "nan,0,1,1",
         "1,2,3,4@1-2@3-4",
+        "1,2,3,4/5,6,7,8",
+        "1,2,3,4/5,6,7,8@1-",
+        "1,2,3,4/5,6,5,8@1-2",
+        "1,2,3,4/5,6,7@1-2",
+        "1,2,3,4/@1-2",
     ],
 )
 def test_a_wrong_box_is_refused_in_one_line(text: str) -> None:
@@ -51,3 +60,11 @@ def test_both_ends_belong_to_the_interval() -> None:
     assert parse_box("1,2,3,4").covers(1e6)
     assert parse_box("1,2,3,4@3-").covers(1e6)
     assert not parse_box("1,2,3,4@-3").covers(3.5)
+
+
+def test_a_box_that_moves_is_between_its_ends_and_survives_json() -> None:
+    box = parse_box("10,20,30,40/30,20,70,60@1-3")
+    assert [box.corners_at(seconds) for seconds in (1, 2, 3)] == [(10, 20, 30, 40), (20, 20, 50, 50), (30, 20, 70, 60)]
+    assert TimedBox.from_json(json.loads(json.dumps(asdict(box)))) == box
+    assert not box.in_fractions
+    assert parse_box("0,0,0.5,0.5/0.5,0.5,1,1@0-1").in_fractions

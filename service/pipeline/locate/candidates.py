@@ -22,15 +22,19 @@ from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled,
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
-from service.pipeline.placement import Box, Kind, bounding_box, intersect, pixel_box
-from service.pipeline.request import Request
+from service.pipeline.placement import Box, Kind, bounding_box, intersect
+from service.pipeline.request import Request, box_intervals
 from service.pipeline.video import Limits, Timeline, VideoInfo
 from service.timed_box import TimedBox
 
 WORD_SEARCH_HEIGHTS = 4  # heights of a mark, on either side of it, within which an undetected word of a logo is looked for
 WORD_SEARCH_WIDTH_DIVISOR = 4  # but at most the picture's width divided by this
 MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole, in 4 GiB; in a larger one each tile is a separate mark
+MIN_DRIFT_PIXELS, MAX_DRIFT_SHARE = 2, 0.125  # by which a moving box may move, of its smaller side, before a new region begins
 SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
+
+
+_BoxInterval = tuple[int, int, Box]  # first and last frame
 
 
 def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
@@ -105,18 +109,41 @@ def _widened(box: Box, width: int) -> Box:
 
 
 def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> list[Candidate]:
-    """One candidate for each box, for the frames that it covers. Raises RequestError for a box that covers no frame."""
-    found = []
-    for timed in boxes:
-        inner = pixel_box(timed, info.width, info.height)
-        covered = [i for i in range(timeline.frames) if timed.covers(timeline.seconds(i))]
-        if not covered:
-            raise RequestError(f"box {timed} lies after the end of the video, which lasts {timeline.seconds(timeline.frames - 1):.2f} s")
-        box = inner.expanded(CONTEXT_PIXELS, info.width, info.height)
-        probability = np.zeros((box.height, box.width), np.float32)
-        probability[inner.top - box.top : inner.bottom - box.top, inner.left - box.left : inner.right - box.left] = 1
-        found.append(Candidate(box, probability, covered[0], covered[-1], 1.0, "user", 0, UserBox()))
-    return found
+    """One candidate for each box, for the frames that it covers; several for one that moves, each for a short interval.
+
+    Raises RequestError for a box outside the picture, and for one that covers no frame.
+    """
+    return [
+        _from_box(timed.end is not None, *interval, info) for timed in boxes for interval in _joined(box_intervals(timed, info, timeline))
+    ]
+
+
+def _joined(intervals: Iterable[_BoxInterval]) -> list[_BoxInterval]:
+    """Intervals of a moving box, joined while the box has moved little; the joined box holds all of them."""
+    joined: list[_BoxInterval] = []
+    for first, last, box in intervals:
+        if joined and _is_near((whole := _hull(joined[-1][2], box)), box):
+            joined[-1] = joined[-1][0], last, whole
+        else:
+            joined.append((first, last, box))
+    return joined
+
+
+def _is_near(whole: Box, box: Box) -> bool:
+    """Whether a box is nearly as large as the one that holds it."""
+    allowed = max(MIN_DRIFT_PIXELS, round(MAX_DRIFT_SHARE * min(box.width, box.height)))
+    return whole.width - box.width <= allowed and whole.height - box.height <= allowed
+
+
+def _hull(one: Box, other: Box) -> Box:
+    return Box(min(one.left, other.left), min(one.top, other.top), max(one.right, other.right), max(one.bottom, other.bottom))
+
+
+def _from_box(moves: bool, first: int, last: int, inner: Box, info: VideoInfo) -> Candidate:
+    box = inner.expanded(CONTEXT_PIXELS, info.width, info.height)
+    probability = np.zeros((box.height, box.width), np.float32)
+    probability[inner.top - box.top : inner.bottom - box.top, inner.left - box.left : inner.right - box.left] = 1
+    return Candidate(box, probability, first, last, 1.0, "user", 0, UserBox(moves))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ class Tiled:
 
 @dataclass(frozen=True)
 class UserBox:
-    """A user drew a box around it."""
+    """A user drew a box around it. moves: the box is one of many along a path, and its mark is at no place for long."""
+
+    moves: bool = False
 
 
 @dataclass(frozen=True)

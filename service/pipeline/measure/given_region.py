@@ -52,15 +52,15 @@ def measure_region(
     found = _mark_inside(crops, bare_crops, region.pixels, networks, solve, notes)
     if found is None:
         notes("probability of a mark in the region", None, SURE_PROBABILITY, "filled: no mark is seen in it")
-        return _filled(region.pixels)
+        return filled(region.pixels)
     if not is_single_frame(crops) and not is_in_every_frame(crops, found, notes):
-        return _filled(region.pixels)
+        return filled(region.pixels)
     failed = _still_marked(crops, found, networks.segmenter) & region.pixels
     share = float(failed[found.pixels].mean())
     outcome = "filled: the whole region" if share > MAX_FAILED_SHARE else "kept"
     notes("share of the mark that is seen again once un-blended", share, MAX_FAILED_SHARE, outcome)
     if share > MAX_FAILED_SHARE:
-        return _filled(region.pixels)
+        return filled(region.pixels)
     near = dilate(found.pixels, WIDE_PIXELS) & region.pixels
     if not region.exact:
         return _with_holes(found, near | failed, failed)
@@ -121,7 +121,7 @@ def _with_holes(model: MarkModel, mask: Mask, holes: Mask) -> MarkModel:
     return replace(model, mask=mask.astype(np.float32), opacity=np.where(holes, np.float32(1), model.opacity).astype(np.float32))
 
 
-def _filled(region: Mask) -> MarkModel:
+def filled(region: Mask) -> MarkModel:
     """A mark that hides everything in the region (h, w)."""
     nothing = np.zeros(region.shape, np.float32)
     return MarkModel(region.astype(np.float32), np.ones(region.shape, np.float32), np.zeros((3, *region.shape), np.float32), nothing)

@@ -11,7 +11,7 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
-from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
+from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserBox, UserMask
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
@@ -19,7 +19,7 @@ from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
 from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
-from service.pipeline.measure.given_region import Region, measure_region
+from service.pipeline.measure.given_region import Region, filled, measure_region
 from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe
@@ -198,6 +198,9 @@ def _measure_user_candidate(
     """A person's box or mask: a mark, whatever is seen in it. Of a mask every pixel belongs to the mark, and no other."""
     region = Region(candidate.probability > 0.5, exact=isinstance(candidate.origin, UserMask))
     crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
-    model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
+    if isinstance(candidate.origin, UserBox) and candidate.origin.moves:  # other frames show what it hides
+        model = filled(region.pixels)
+    else:
+        model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
     box, placed = _fit_box(candidate.box, 0, 0, model, info)
     return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)
