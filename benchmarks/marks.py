@@ -70,7 +70,7 @@ def _along(drawing: Drawing, canvas: Canvas, places: Sequence[Place]) -> MarkFra
     """The drawing along a path, absent where all of it is outside the picture."""
     height, width = drawing[0].shape
     seen = [p if -width < p[0] < canvas.width and -height < p[1] < canvas.height else None for p in places]
-    return MarkFrames(LazyPatches(seen, lambda left, top: _shifted(drawing, (left, top))))
+    return MarkFrames(LazyPatches(seen, lambda place: _shifted(drawing, place)))
 
 
 def _still(drawing: Drawing, canvas: Canvas, left: float, top: float) -> MarkFrames:
@@ -204,7 +204,7 @@ def _line_by_word(rng: Rng, canvas: Canvas) -> MarkFrames:
         alpha, colour = _outlined(coverage.astype(np.float32), WHITE, False, max(1, size // 16))
         return Patch(round((canvas.width - alpha.shape[1]) / 2), round(canvas.height * 0.92 - alpha.shape[0]), alpha, colour)
 
-    return MarkFrames(LazyPatches(keys, drawn))
+    return MarkFrames(LazyPatches(keys, lambda key: drawn(*key)))
 
 
 def _clock(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -216,7 +216,7 @@ def _clock(rng: Rng, canvas: Canvas) -> MarkFrames:
         reading = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
         return Patch(margin, margin, *_outlined(glyphs.text(reading, font, size), WHITE, True, 1))
 
-    return MarkFrames(LazyPatches([(start + index // 30,) for index in range(canvas.frames)], drawn))
+    return MarkFrames(LazyPatches([start + index // 30 for index in range(canvas.frames)], drawn))
 
 
 EVALUATION_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {

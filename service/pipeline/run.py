@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from service.inference.session import Networks
@@ -118,7 +119,8 @@ class _Job:
         """Step 1: where marks may be."""
         with decode(self.source, self.info, self.limits) as frames:
             counted = self._counted("locate", frames, self.info.frames_estimate)
-            return locate(counted, self.info, request, self.networks.segmenter, self.limits, self.decisions)
+            again = partial(decode, self.source, self.info, self.limits)
+            return locate(counted, again, self.info, request, self.networks.segmenter, self.limits, self.decisions)
 
     def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
         """Step 2: their pixels, opacity and colour."""

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.measure.pool import MAX_OBSERVATIONS, MarkPool, Observation, match_shapes
+from service.pipeline.marks.similarity import match_shapes
+from service.pipeline.measure.pool import MAX_OBSERVATIONS, MarkPool, Observation
 from service.pipeline.picture.view import crop_padded
 
 HEIGHT, WIDTH = 60, 120

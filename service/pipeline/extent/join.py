@@ -33,7 +33,7 @@ def join_pieces(marks: Sequence[MeasuredMark], decisions: Decisions = UNRECORDED
 def _is_same_placement(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -> bool:
     """Whether two marks are pieces of one placement. What a person pointed at stays as it is."""
     early, late = one.candidate, other.candidate
-    if early.by_user or late.by_user or early.kind != late.kind or not intersect(early.box, late.box):
+    if early.is_exact or late.is_exact or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     gap_frames = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
     return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _are_similar(one, other, decisions)

@@ -3,6 +3,7 @@
 Pure, except for reading the mask file.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -15,13 +16,16 @@ from models.arrays import Mask
 from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.segment import sampling_stride
+from service.pipeline.locate.moving_marks import MovingMark
+from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled, UserBox, UserMask
+from service.pipeline.marks.candidate import Candidate, Detected, Followed, Static, Tiled, UserBox, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
+from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, bounding_box, intersect
 from service.pipeline.request import Request, box_intervals
 from service.pipeline.video import Limits, Timeline, VideoInfo
@@ -30,6 +34,7 @@ from service.timed_box import TimedBox
 WORD_SEARCH_HEIGHTS = 4  # heights of a mark, on either side of it, within which an undetected word of a logo is looked for
 WORD_SEARCH_WIDTH_DIVISOR = 4  # but at most the picture's width divided by this
 MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole, in 4 GiB; in a larger one each tile is a separate mark
+MIN_SHAPE_PROBABILITY = 0.35  # of a moving mark's pixels
 MIN_DRIFT_PIXELS, MAX_DRIFT_SHARE = 2, 0.125  # by which a moving box may move, of its smaller side, before a new region begins
 SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
 
@@ -116,6 +121,40 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
     return [
         _from_box(timed.end is not None, *interval, info) for timed in boxes for interval in _joined(box_intervals(timed, info, timeline))
     ]
+
+
+def from_moving(mark: MovingMark, info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
+    """The candidates along the path of a moving mark, each for a few frames in which it hardly moves."""
+    height, width = mark.probability.shape
+    scale_x, scale_y = (full / small for full, small in zip((info.width, info.height), analysis_size(info), strict=True))
+    shape = cv2.resize(mark.probability, (round(width * scale_x), round(height * scale_y)), interpolation=cv2.INTER_LINEAR)
+    pixels = dilate(np.pad(shape > MIN_SHAPE_PROBABILITY, (reach := 1 + math.ceil(scale_x))), reach)
+    places = [(frame, round(y * scale_y) - reach, round(x * scale_x) - reach) for frame, (y, x) in mark.places.items()]
+    confidence = float(mark.probability[mark.probability > MIN_SHAPE_PROBABILITY].mean())
+    runs: list[list[tuple[int, int, int]]] = []
+    for frame, y, x in places:
+        if runs and max(abs(y - runs[-1][0][1]), abs(x - runs[-1][0][2])) <= MIN_DRIFT_PIXELS:
+            runs[-1].append((frame, y, x))
+        else:
+            runs.append([(frame, y, x)])
+    swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs if run[0][0] < timeline.frames)
+    return [_from_swept(*one, info, kind, confidence) for one in swept if one[2].any()]
+
+
+def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> Mask:
+    """The pixels of the picture (H, W) that a shape covers at any of the places of its (0, 0)."""
+    covered = np.zeros((info.height, info.width), bool)
+    for y, x in places:
+        view = View(y, x, *pixels.shape)
+        if (shared := view.within(Box(0, 0, info.width, info.height))) is not None:
+            in_view, in_picture = shared
+            covered[in_picture] |= pixels[in_view]
+    return covered
+
+
+def _from_swept(first: int, last: int, covered: Mask, info: VideoInfo, kind: Kind, confidence: float) -> Candidate:
+    box = bounding_box(covered).expanded(CONTEXT_PIXELS, info.width, info.height)
+    return Candidate(box, covered[box.slices].astype(np.float32), first, last, confidence, kind, 0, Followed())
 
 
 def _joined(intervals: Iterable[_BoxInterval]) -> list[_BoxInterval]:

@@ -1,11 +1,13 @@
 """Where marks may be: the first reading of the file, from frames to candidates."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain
 
 from service.inference.batcher import Batcher
-from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_pattern, from_request, from_tracks
-from service.pipeline.locate.segment import segment
+from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_moving, from_pattern, from_request, from_tracks
+from service.pipeline.locate.moving_marks import Glances, follow, moving_shapes
+from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import track
@@ -16,15 +18,27 @@ from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
 
 
 def locate(
-    frames: Iterable[Frame], info: VideoInfo, request: Request, network: Batcher, limits: Limits, decisions: Decisions = UNRECORDED
+    frames: Iterable[Frame],
+    again: Callable[[], AbstractContextManager[Iterable[Frame]]],
+    info: VideoInfo,
+    request: Request,
+    network: Batcher,
+    limits: Limits,
+    decisions: Decisions = UNRECORDED,
 ) -> tuple[list[Candidate], Timeline]:
     """The candidates, detected and given by the person, and the presentation times of all frames.
 
-    `network` is the segmenter; `limits` hold for the mask file. Raises RequestError for a box or mask that does not fit the video.
+    `again`: reads the frames once more, if a shape moves and is to be followed. `network` is the segmenter; `limits` hold for the mask
+    file. Raises RequestError for a box or mask that does not fit the video.
     """
-    pts, exposures = list[int](), ExposureStack()
+    pts, exposures, glances = list[int](), ExposureStack(), Glances(network, request.classes, sampling_stride(info))
     timed = _timed(frames, pts)
-    detections = segment(timed, info, network, request.classes, exposures.add) if request.detect else iter(())
+
+    def keep(sample: Sample) -> None:
+        exposures.add(sample)
+        glances.add(sample)
+
+    detections = segment(timed, info, network, request.classes, keep) if request.detect else iter(())
     first = next(detections, None)
     tracks = track(chain([first], detections), decisions) if first else []
     for _ in timed:  # without detection the frames are only counted
@@ -35,9 +49,15 @@ def locate(
     tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(exposures, network, request.classes)), pattern)
     timeline = Timeline(pts, info.time_base)
     kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
+    shapes = moving_shapes(glances, info)
+    if shapes:
+        with again() as frames_again:
+            moving = follow(frames_again, info, shapes, network, request.classes)
     candidates = from_tracks(tracks, info, timeline, kind) + from_request(request, info, timeline, limits)
     if pattern:
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
+    if shapes:
+        candidates += chain.from_iterable(from_moving(mark, info, timeline, kind) for mark in moving)
     note_candidates(decisions, candidates)
     return candidates, timeline
 

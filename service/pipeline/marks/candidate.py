@@ -40,6 +40,11 @@ class Tiled:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """It moves on its own way, and was followed: one of many places along its path."""
+
+
+@dataclass(frozen=True)
 class UserBox:
     """A user drew a box around it. moves: the box is one of many along a path, and its mark is at no place for long."""
 
@@ -51,7 +56,7 @@ class UserMask:
     """A user gave its exact pixels."""
 
 
-Origin = Detected | Static | Tiled | UserBox | UserMask
+Origin = Detected | Static | Tiled | Followed | UserBox | UserMask
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,16 @@ class Candidate:
     def by_user(self) -> bool:
         """Whether a user gave it. It then counts as a mark whatever the frames show."""
         return isinstance(self.origin, UserBox | UserMask)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its pixels and frames are known, from a person or from its path, and are not to be found out."""
+        return self.by_user or isinstance(self.origin, Followed)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is one of many places along a path: other frames show what it hides."""
+        return isinstance(self.origin, Followed) or (isinstance(self.origin, UserBox) and self.origin.moves)
 
     @property
     def spans_video(self) -> bool:

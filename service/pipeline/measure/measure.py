@@ -11,7 +11,7 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
-from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserBox, UserMask
+from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
@@ -62,12 +62,12 @@ def measure(
     def observed(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark]:
         number, crops = gathered
         observation = observe(candidates[number], plans[number], crops, networks, decisions.about("candidate", number))
-        if not candidates[number].by_user:
+        if not candidates[number].is_exact:
             return number, observation
-        return number, _measure_user_candidate(candidates[number], number, observation, info, networks, decisions)
+        return number, _measure_alone(candidates[number], number, observation, info, networks, decisions)
 
     def complete() -> Iterator[MeasuredMark | PooledMark]:
-        """User candidates, which are measured alone; and pooled marks of which no new observation will come."""
+        """Exact candidates, which are measured alone; and pooled marks of which no new observation will come."""
         for number, result in parallel_map(observed, gather_crops(frames, info, requests)):
             if isinstance(result, MeasuredMark):
                 yield result
@@ -87,7 +87,7 @@ def _drop_small(marks: Iterable[MeasuredMark], min_pixels: float, decisions: Dec
     kept = []
     for mark in marks:
         pixels = float(mark.model.mask.sum())
-        large = mark.candidate.by_user or pixels >= min_pixels
+        large = mark.candidate.is_exact or pixels >= min_pixels
         outcome = "kept" if large else "dropped: too small, a detail of the scene"
         decisions.about("candidate", mark.number)("pixels of the mark", pixels, min_pixels, outcome)
         if large:
@@ -98,7 +98,7 @@ def _drop_small(marks: Iterable[MeasuredMark], min_pixels: float, decisions: Dec
 def _drop_parts(marks: list[MeasuredMark], decisions: Decisions) -> list[MeasuredMark]:
     """The marks without those that are a part of one which spans the video, seen for a while."""
     whole = [mark for mark in marks if mark.candidate.spans_video]
-    return [mark for mark in marks if mark.candidate.by_user or mark in whole or not any(_is_part(mark, of, decisions) for of in whole)]
+    return [mark for mark in marks if mark.candidate.is_exact or mark in whole or not any(_is_part(mark, of, decisions) for of in whole)]
 
 
 def _is_part(mark: MeasuredMark, of: MeasuredMark, decisions: Decisions) -> bool:
@@ -192,13 +192,13 @@ def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo)
     return box, crop_model(model, box.top - y, box.left - x, box.height, box.width)
 
 
-def _measure_user_candidate(
+def _measure_alone(
     candidate: Candidate, number: int, observation: Observation, info: VideoInfo, networks: Networks, decisions: Decisions
 ) -> MeasuredMark:
-    """A person's box or mask: a mark, whatever is seen in it. Of a mask every pixel belongs to the mark, and no other."""
+    """What a person gave, or what was followed: a mark, whatever is seen in it."""
     region = Region(candidate.probability > 0.5, exact=isinstance(candidate.origin, UserMask))
     crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
-    if isinstance(candidate.origin, UserBox) and candidate.origin.moves:  # other frames show what it hides
+    if candidate.moves:
         model = filled(region.pixels)
     else:
         model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))

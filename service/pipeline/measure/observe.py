@@ -29,7 +29,7 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
     """The candidate's crops, its refined probability, and its shape: the predicted opacity where the segmenter suspects the mark."""
     marked_crops = np.stack([crops[i] for i in frames.marked_frames])
     bare_crops = np.stack([crops[i] for i in frames.bare_frames]) if frames.bare_frames else marked_crops[:0]
-    if candidate.by_user:
+    if candidate.is_exact:
         return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
     marked = to_float(marked_crops)
     probability = _refine_probability(candidate, marked, networks.segmenter)
@@ -83,5 +83,5 @@ def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher)
         case Detected(scale=scale) | Static(scale=scale):
             blended = blend_probabilities(native, candidate.probability, scale)
         case _:
-            raise AssertionError("what a person gave is measured by itself")
+            raise AssertionError("what is exact is measured by itself")
     return np.where(near, blended, np.where(beside & (native > MIN_PROBABILITY_BESIDE), native, 0)).astype(np.float32)

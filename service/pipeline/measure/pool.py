@@ -7,22 +7,19 @@ can. Memory holds the crops of a few marks.
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats
 from service.pipeline.locate.track import MAX_UNCONFIRMED
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
+from service.pipeline.marks.similarity import MIN_VALUE, match_shapes
 from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import bounding_box
 
 MIN_CORRELATION = 0.65  # of two shapes of one mark; two words of one length in one typeface have about 0.4
 MAX_OPEN_MARKS = 8  # the latest marks, whose crops are kept in case they are seen again
 MAX_OBSERVATIONS = 3  # of one mark: those that show most of it
-EDGE_PIXELS = 3  # around a shape, compared with it: its outline is a part of it
-MIN_OPACITY = 0.1  # above it a pixel belongs to a shape
-MAX_SIZE_RATIO = 4.0  # of two marks' areas, either way: beyond it they are not compared
 
 
 @dataclass(frozen=True)
@@ -152,31 +149,9 @@ def _relative_to(registration: Registration, frame: Registration) -> Registratio
 
 def _contains(place: Floats, registration: Registration, shape: Floats) -> bool:
     """Whether the whole shape (h, w) lies inside the place (h, w)."""
-    if not (shape > MIN_OPACITY).any():
+    if not (shape > MIN_VALUE).any():
         return True
-    box = bounding_box(shape > MIN_OPACITY)
+    box = bounding_box(shape > MIN_VALUE)
     height, width = place.shape
     inside_rows = box.top + registration.top >= 0 and box.bottom + registration.top <= height
     return inside_rows and box.left + registration.left >= 0 and box.right + registration.left <= width
-
-
-def match_shapes(known: Floats, other: Floats) -> tuple[float, int, int]:
-    """(correlation, top, left) of two shapes (h, w) at their best shift: `known`'s (0, 0) lies at the other's (top, left)."""
-    known_pixels, other_pixels = known > MIN_OPACITY, other > MIN_OPACITY
-    if not known_pixels.any() or not other_pixels.any():
-        return 0.0, 0, 0
-    if not 1 / MAX_SIZE_RATIO < float(known_pixels.sum()) / float(other_pixels.sum()) < MAX_SIZE_RATIO:
-        return 0.0, 0, 0
-    box = bounding_box(known_pixels)
-    top, left = box.top - EDGE_PIXELS, box.left - EDGE_PIXELS
-    height, width = box.height + 2 * EDGE_PIXELS, box.width + 2 * EDGE_PIXELS
-    if height > 2 * other.shape[0] or width > 2 * other.shape[1]:
-        return 0.0, 0, 0
-    pad_y, pad_x = height // 2 + 1, width // 2 + 1
-    template = np.ascontiguousarray(crop_padded(known, top, left, height, width, repeat_edge=False))
-    padded = np.pad(other, ((pad_y, pad_y), (pad_x, pad_x)))
-    correlation = cv2.matchTemplate(padded, template, cv2.TM_CCOEFF_NORMED)
-    energy = cv2.matchTemplate(padded * padded, np.ones_like(template), cv2.TM_CCORR)
-    correlation[energy < float(np.square(template).sum()) / MAX_SIZE_RATIO**2] = 0  # where there is almost no energy it means nothing
-    _, best, _, (x, y) = cv2.minMaxLoc(correlation)
-    return float(best), y - pad_y - top, x - pad_x - left

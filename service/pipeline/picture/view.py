@@ -21,7 +21,10 @@ class View:
     @classmethod
     def of(cls, box: Box, margin: int = 0) -> "View":
         """The box with `margin` pixels around it."""
-        return cls(box.top - margin, box.left - margin, box.height + 2 * margin, box.width + 2 * margin)
+        return cls(box.top, box.left, box.height, box.width).grown(margin)
+
+    def grown(self, margin: int) -> "View":
+        return View(self.top - margin, self.left - margin, self.height + 2 * margin, self.width + 2 * margin)
 
     def moved(self, dy: int, dx: int) -> "View":
         return View(self.top + dy, self.left + dx, self.height, self.width)

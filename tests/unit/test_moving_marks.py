@@ -1,0 +1,86 @@
+"""Marks that move on their own way are followed; what moves with the scene is not, and neither is what stands."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from service.inference import fake
+from service.pipeline.locate.candidates import from_moving
+from service.pipeline.locate.moving_marks import Glances, MovingMark, follow, moving_shapes
+from service.pipeline.locate.segment import is_sampled, sampling_stride
+from service.pipeline.marks.candidate import Followed
+from service.pipeline.placement import Box
+from service.pipeline.video import Timeline
+from tests.footage import Picture, described, film, marked, texture
+
+WIDTH, HEIGHT, TOTAL = 160, 120, 72
+INFO = described(WIDTH, HEIGHT, frames=TOTAL)
+OVERLAY = frozenset({"overlay"})
+WIDE = np.rint(texture(5, 2 * WIDTH, HEIGHT) * 255).astype(np.uint8)
+Path = Callable[[int], tuple[int, int]]
+
+
+def panned(index: int, pixels: float) -> Picture:
+    """The scene, of which the camera shows another part in each frame."""
+    left = round(index * pixels)
+    return WIDE[:, left : left + WIDTH].copy()
+
+
+def square(left: int, top: int) -> Box:
+    return Box(max(0, left), top, min(WIDTH, left + 24), top + 12)
+
+
+def found(pictures: list[Picture]) -> list[MovingMark]:
+    network, stride = fake.networks().segmenter, sampling_stride(INFO)
+    glances = Glances(network, OVERLAY, stride)
+    for index, picture in enumerate(pictures):
+        if is_sampled(index, stride, TOTAL):
+            glances.add((index, picture))
+    return follow(film(pictures), INFO, moving_shapes(glances, INFO), network, OVERLAY)
+
+
+def drifting(index: int) -> tuple[int, int]:
+    return 8 + round(1.5 * index), 20 + index // 2
+
+
+def bouncing(index: int) -> tuple[int, int]:
+    return round(abs((1.25 * index + 40) % 160 - 80)), 40
+
+
+@pytest.mark.parametrize("path", [drifting, bouncing])
+@pytest.mark.parametrize("pan", [0.0, 0.4])
+def test_a_mark_is_followed_to_the_pixel_over_a_scene_that_rests_or_moves(path: Path, pan: float) -> None:
+    (mark,) = found([marked(panned(i, pan), square(*path(i))) for i in range(TOTAL)])
+    assert list(mark.places) == list(range(TOTAL))
+    errors = [np.abs(np.subtract(mark.places[i], path(i)[::-1])).max() for i in range(TOTAL)]
+    assert np.median(errors) <= 0.5
+    assert max(errors) <= 2  # between two frames that are looked at, where it bounces
+
+
+def test_what_moves_with_the_scene_is_scene() -> None:
+    assert found([marked(panned(i, 1.0), square(130 - i, 40)) for i in range(TOTAL)]) == []
+
+
+def test_what_stands_is_left_to_the_tracks() -> None:
+    assert found([marked(panned(i, 0.7), square(60, 40)) for i in range(TOTAL)]) == []
+
+
+def test_a_mark_that_leaves_is_followed_over_the_edge() -> None:
+    lefts = [round(70 - 1.5 * index) for index in range(TOTAL)]
+    (mark,) = found([marked(panned(i, 0), square(left, 40)) if left > -24 else panned(i, 0) for i, left in enumerate(lefts)])
+    assert min(mark.places) == 0
+    assert abs(max(mark.places) - max(index for index, left in enumerate(lefts) if left > -24)) <= 2
+
+
+def test_candidates_cover_the_mark_in_every_frame_and_little_else() -> None:
+    (mark,) = found([marked(panned(i, 0), square(*drifting(i))) for i in range(TOTAL)])
+    candidates = from_moving(mark, INFO, Timeline(range(TOTAL), INFO.time_base), "overlay")
+    assert [one.first_sample for one in candidates[1:]] == [one.last_sample + 1 for one in candidates[:-1]]
+    for one in candidates:
+        assert one.origin == Followed()
+        covered = np.zeros((HEIGHT, WIDTH), bool)
+        covered[one.box.slices] = one.probability > 0.5
+        for frame in range(one.first_sample, one.last_sample + 1):
+            assert covered[square(*drifting(frame)).slices].all()
+        assert covered.sum() < 36 * 26
