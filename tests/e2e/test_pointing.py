@@ -11,6 +11,7 @@ from PIL import Image
 
 from service.cli import run_command
 from service.commands import clean as command
+from service.commands import look
 from service.inference import fake
 from tests.footage import Box, Picture, marked, scene
 
@@ -28,7 +29,8 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture
 def cleaned(picture: Path, monkeypatch: pytest.MonkeyPatch) -> Clean:
     """`cleaned(options)`: the clean picture and the entry of its report."""
-    monkeypatch.setattr(command, "load_networks", lambda _device: fake.networks())
+    for module in (command, look):
+        monkeypatch.setattr(module, "load_networks", lambda _device: fake.networks())
     monkeypatch.setenv("CLEANPLATE_C2PA__ENABLED", "false")
 
     def run(*options: str) -> tuple[Picture, dict[str, Any]]:
@@ -55,9 +57,9 @@ def test_a_kept_box_is_bit_equal(cleaned: Clean, picture: Path) -> None:
 
 
 def test_keeping_wins_over_pointing(cleaned: Clean, picture: Path) -> None:
-    where = changed(cleaned("--box", "0.5,0.5,1,1", "--keep", "0.75,0.75,1,1")[0], picture)
-    assert not where[72:, 96:].any()
-    assert where[48:70, 64:94].mean() > 0.5
+    where = changed(cleaned("--box", "76,56,114,84", "--keep", "96,0,128,96")[0], picture)
+    assert not where[:, 96:].any()
+    assert where[SECOND.top : SECOND.bottom, SECOND.left : 96].mean() > 0.9
 
 
 def test_a_rejected_mark_stays_and_the_other_keeps_its_id(cleaned: Clean, picture: Path) -> None:
@@ -85,6 +87,10 @@ def test_all_marks_rejected_is_no_mark_found(cleaned: Clean, picture: Path) -> N
         (["--keep", "200,10,220,20"], "box 200,10,220,20 lies outside the picture"),
         (["--keep", "1,1,9,9@7-8"], "covers no frame"),
         (["--reject", "00000000"], "no mark has the id 00000000; the marks found are"),
+        (["--preview", "3"], "a preview is of a video"),
+        (["--preview", "3@"], "is not SECONDS or SECONDS@FROM"),
+        (["--detect-only", "--report", "a.json"], "do not go with --detect-only"),
+        (["--detect-only", "--preview", "3"], "do not go with --detect-only"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -103,3 +109,43 @@ def test_an_id_is_that_of_one_file(picture: Path, capsys: pytest.CaptureFixture[
     arguments = ["clean", str(picture), str(picture.with_name("b.png")), "-o", str(picture.with_name("out")), "--reject", "3f9a1c07"]
     assert run_command(arguments) == 2
     assert "one input" in capsys.readouterr().err
+
+
+def test_detect_only_says_what_would_be_removed(cleaned: Clean, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [mark["id"] for mark in cleaned()[1]["placements"]]
+    picture.with_name("out.png").unlink()
+    assert run_command(["clean", str(picture), "--detect-only"]) == 0
+    printed = capsys.readouterr().out
+    assert "in.png: placements: 2; to clean it takes about" in printed
+    assert [line.split()[1] for line in printed.splitlines()[1:]] == ids
+    assert sorted(path.name for path in picture.parent.iterdir()) == ["in.png", "report.json"], "nothing is written"
+
+
+def test_detect_only_writes_masks_that_clean_takes(cleaned: Clean, picture: Path) -> None:
+    folder = picture.with_name("found")
+    assert run_command(["clean", str(picture), "--detect-only", "-o", str(folder)]) == 0
+    document = json.loads((folder / "detection.json").read_text())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["detection.json", *(mark["mask"] for mark in document["marks"])])
+    for mark in document["marks"]:
+        clean, entry = cleaned("--mask", str(folder / mark["mask"]))
+        assert len(entry["placements"]) == 1
+        left, top, right, bottom = mark["box"]
+        where = changed(clean, picture)
+        assert where[top:bottom, left:right].mean() > 0.9 * mark["mask_pixels"] / ((right - left) * (bottom - top))
+    assert document["estimate_seconds"] >= document["removal_seconds"] >= 0
+
+
+def test_detect_only_without_a_mark_says_what_to_do(picture: Path, cleaned: Clean, capsys: pytest.CaptureFixture[str]) -> None:
+    del cleaned  # its networks
+    Image.fromarray(scene(0)).save(picture)
+    assert run_command(["clean", str(picture), "--detect-only"]) == 0
+    assert "no mark found; if you see one, point at it with --box or --mask" in capsys.readouterr().out
+
+
+def test_detect_only_goes_on_after_a_bad_input(picture: Path, cleaned: Clean, capsys: pytest.CaptureFixture[str]) -> None:
+    del cleaned  # its networks
+    nowhere = picture.with_name("nowhere.png")
+    assert run_command(["clean", str(nowhere), str(picture), "--detect-only"]) == 2
+    output = capsys.readouterr()
+    assert output.err == "cleanplate: nowhere.png: no such file\n"
+    assert "in.png: placements: 2" in output.out

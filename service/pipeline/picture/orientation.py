@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.picture.colour import Planes
-from service.pipeline.video import LYING, MIRRORED, ROTATIONS
+from service.pipeline.video import ROTATIONS
 
 Value = TypeVar("Value", bound=np.generic)
 
