@@ -98,6 +98,8 @@ class Options(Wire):
 class NewJobBody(Options):
     """A job from a URL, or from a detection."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["source_url"]}, {"required": ["detection"]}]})
+
     source_url: Address | None = Field(
         None, description="URL of a video or an image, a share link, or a link to a file of yours in this service. Not with `detection`."
     )

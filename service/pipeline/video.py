@@ -59,6 +59,16 @@ class Part:
     first_seconds: float
     seconds: float
 
+    @property
+    def start(self) -> Fraction:
+        """`first_seconds`, as exact as it was written."""
+        return Fraction(str(self.first_seconds))
+
+    @property
+    def length(self) -> Fraction:
+        """`seconds`, as exact as it was written."""
+        return Fraction(str(self.seconds))
+
 
 @dataclass(frozen=True)
 class VideoInfo:

@@ -93,10 +93,10 @@ def _within(decoded: Iterator[tuple[int, Planes]], part: Part, time_base: Fracti
     first: int | None = None
     for pts, planes in decoded:
         first = pts if first is None else first
-        seconds = float((pts - first) * time_base)
-        if seconds >= part.first_seconds + part.seconds:
+        seconds = (pts - first) * time_base
+        if seconds >= part.start + part.length:
             return
-        if seconds >= part.first_seconds:
+        if seconds >= part.start:
             yield pts, planes
 
 

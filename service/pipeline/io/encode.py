@@ -173,7 +173,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         start = first.pts if info.part else 0  # a part begins at zero, and what is copied along with it
         packets = copied_packets(source, copies)
         if info.part:
-            packets = packets_within(packets, start * info.time_base, Fraction(info.part.seconds))
+            packets = packets_within(packets, start * info.time_base, info.part.length)
         copied = Interleaver(packets, target)
         for frame in chain([first], frames):
             copied.mux_until((frame.pts - start) * info.time_base)
