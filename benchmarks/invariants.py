@@ -140,7 +140,7 @@ def ledger_violations(core: Core, jobs: Iterable[Job]) -> Iterator[Violation]:
 def _is_paid_once(job: Job, entries: list[Entry]) -> bool:
     """Whether a job's lines are a reservation of its price and, once it has ended, one matching settlement or refund for each fund."""
     reserved = {entry.fund: entry.held_credits for entry in entries if entry.kind is Kind.RESERVE}
-    end = Kind.SETTLE if job.state is State.SUCCEEDED else Kind.REFUND
+    end = Kind.SETTLE if job.charged else Kind.REFUND
     ended = {entry.fund: -entry.held_credits for entry in entries if entry.kind is end}
     twice = max(Counter((entry.kind, entry.fund) for entry in entries).values(), default=0) > 1
     complete = sum(reserved.values()) == job.price_credits and len(entries) == len(reserved) + len(ended)

@@ -72,6 +72,7 @@ def open_app_context(core: Core) -> AppContext:
     settings = core.settings
     rules = Rules(
         price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
+        detection_credits=settings.price_detection_credits,
         account_queue_jobs=settings.account_queue_jobs,
         total_queue_jobs=settings.total_queue_jobs,
         maintenance=settings.maintenance,

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 
 import httpx
 
+from service.jobs.job import Kind
 from service.pipeline.io.atomic_file import atomic_file
 from service.remote_job import EventReader, RemoteJob, error_of, ignore, job_of
 from service.remote_order import (
@@ -58,12 +59,22 @@ class Client:
         remove_audio: bool = False,
         callback_url: str | None = None,
         idempotency_key: str | None = None,
+        kind: Kind = "clean",
     ) -> RemoteJob:
         """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
 
-        Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`. The same `idempotency_key` with the same arguments returns the job that the first call made.
+        Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`.
+        `kind` "detect" finds the marks and removes none; the result is a JSON document.
+        The same `idempotency_key` with the same arguments returns the job that the first call made.
         """
-        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key)
+        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind)
+        return self._tried(lambda: self._post(order))
+
+    def remove(
+        self, detection: str, *, marks: Collection[str] = (), keep: Sequence[TimedBox] = (), idempotency_key: str | None = None
+    ) -> RemoteJob:
+        """Hand in a job that removes what the job `detection` has found: the marks with these ids, or all, without looking again."""
+        order = Order.of_detection(detection, marks, keep, idempotency_key)
         return self._tried(lambda: self._post(order))
 
     def get(self, job_id: str) -> RemoteJob:

@@ -70,7 +70,7 @@ class Core:
             database=database,
             accounts=Accounts(database, vault),
             queues=queues,
-            finalizer=JobFinalizer(queues, {name for name, facade in FACADES.items() if facade.callback}),
+            finalizer=JobFinalizer(queues, {name for name, facade in FACADES.items() if facade.callback}, settings.charge_unmarked),
             storage=storage,
             links=Links(public_url, vault.derive("links"), storage),
             egress=egress,

@@ -17,7 +17,7 @@ from service.pipeline.provenance.provenance import mark_removed, sign_in_place
 from service.pipeline.provenance.signer import Signer
 from service.pipeline.report.report import Report
 from service.pipeline.request import CLASSES, Request
-from service.pipeline.video import Limits
+from service.pipeline.video import Limits, Part
 from service.settings import Device
 from service.timed_box import TimedBox
 
@@ -86,7 +86,7 @@ def detect(
     request = request_of(boxes, mask, classes, detect, keep, reject)
     source, chosen = _existing(source), settings.read()
     with _loaded(networks) as loaded:
-        return run.detect(source, request, loaded, limits or chosen.limits, on_progress)
+        return run.detect(source, request, loaded, limits or chosen.limits, on_progress).placements
 
 
 def load_networks(device: Device | None = None) -> Networks:
@@ -109,12 +109,18 @@ class Tools:
 
 
 def clean_file(
-    source: Path, target: Path, request: Request, tools: Tools, on_progress: run.Listener = run.ignore, debug: Path | None = None
+    source: Path,
+    target: Path,
+    request: Request,
+    tools: Tools,
+    on_progress: run.Listener = run.ignore,
+    debug: Path | None = None,
+    part: Part | None = None,
 ) -> Report:
-    """Clean one file, sign it, and let it appear at `target`, whose folder is made. Raises CleanplateError kinds."""
+    """Clean one file, or a part of it, sign it, and let it appear at `target`, whose folder is made. Raises CleanplateError kinds."""
     _make_folder(target.parent)
     with atomic_file(target) as unsigned:
-        report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug)
+        report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug, part=part)
         edits = (mark_removed(report.placements),) if report.mark_found else ()
         return replace(report, provenance=sign_in_place(source, unsigned, edits, tools.signer))
 

@@ -1,4 +1,4 @@
-"""Makes the clean plate of a job's source: from the storage into a scratch folder, through the pipeline, and back."""
+"""Makes the clean plate of a job's source, or finds its marks: from the storage into a scratch folder, through the pipeline, and back."""
 
 import filecmp
 import logging
@@ -13,11 +13,14 @@ from service.jobs.job import Job, JobSpec, Result
 from service.media import head_of
 from service.outside.storage import content_type_of
 from service.pipeline import run
+from service.pipeline.detection import Detection
+from service.pipeline.estimate import removal_seconds
 from service.pipeline.io.mute import mute
 from service.pipeline.io.probe import probe
 from service.pipeline.io.smear import mask_from_smear
 from service.pipeline.io.thumbnail import thumbnail
 from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, sign_in_place
+from service.pipeline.report.detection_report import detection_json, mask_addresses
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json
 from service.pipeline.request import CLASSES, Request
@@ -38,7 +41,8 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix:
     check_media(head_of(source), job.spec.media)
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
-    report = run.clean(source, target, request, networks, limits, watch.on_cleaned)
+    detection = _detection(job.spec, core, folder)
+    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection)
     edits = [mark_removed(report.placements)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
@@ -50,6 +54,39 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix:
     return _store_results(job, core, prefix, target, picture, report)
 
 
+def detect_marks(job: Job, core: Core, networks: Networks, folder: Path, prefix: str, watch: Watch) -> Result:
+    """Find the marks of the spec's source. What was found is in the storage, below `prefix/`, when this returns."""
+    limits = core.settings.limits
+    assert job.spec.source_key is not None
+    source = _download(core, job.spec.source_key, folder / "source")
+    check_media(head_of(source), job.spec.media)
+    report = run.detect(source, _request(job.spec, core, source, folder, limits), networks, limits, watch.on_cleaned)
+    found = detection_json(report, removal_seconds(source, report, networks, limits), mask_addresses(report))
+    Detection.of(report).save(folder / "detection.npz")
+    thumbnail(source, folder / "thumbnail.jpg", limits)
+    keys = {name: f"{prefix}/{name}" for name in ("detection.json", "detection.npz", "thumbnail.jpg")}
+    core.storage.put_bytes(keys["detection.json"], found.encode(), content_type_of(keys["detection.json"]))
+    for name in ("detection.npz", "thumbnail.jpg"):
+        core.storage.put_file(keys[name], folder / name, content_type_of(keys[name]))
+    return Result(
+        clean_key=keys["detection.json"],
+        source_key=job.spec.source_key,
+        thumbnail_key=keys["thumbnail.jpg"],
+        content_type=content_type_of(keys["detection.json"]),
+        bytes=len(found.encode()),
+        frames=report.frames,
+        mark_found=report.mark_found,
+        seconds=round(report.seconds, 3),
+        report_key=_store_report(".json", FileResult(PurePosixPath(job.spec.source_key).name, "", report), prefix, core),
+        detection_key=keys["detection.npz"],
+    )
+
+
+def _detection(spec: JobSpec, core: Core, folder: Path) -> Detection | None:
+    """What an earlier job found, if the spec names one."""
+    return None if spec.detection_key is None else Detection.load(_download(core, spec.detection_key, folder / "detection"))
+
+
 def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
     """The pipeline's request. A mask is downloaded from the storage; a smear is converted to a mask."""
     mask: Path | None = None
@@ -59,7 +96,8 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
             info = probe(source, limits)
             mask_from_smear(mask, folder / "strokes.png", (info.width, info.height), limits)
             mask = folder / "strokes.png"
-    return Request(spec.boxes, mask, frozenset(kind for kind in CLASSES if kind in spec.classes), spec.detect, spec.keep, frozenset(spec.reject))
+    classes = frozenset(kind for kind in CLASSES if kind in spec.classes)
+    return Request(spec.boxes, mask, classes, spec.detect, spec.keep, frozenset(spec.reject), frozenset(spec.marks))
 
 
 def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path, report: Report) -> Result:

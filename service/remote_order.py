@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError, StorageFull
+from service.jobs.job import Kind
 from service.timed_box import TimedBox
 from service.version import VERSION
 
@@ -58,22 +59,29 @@ class Order:
         remove_audio: bool,
         callback_url: str | None,
         idempotency_key: str | None,
+        kind: Kind = "clean",
     ) -> "Order":
         """As `Client.submit` has it. Raises RequestError for a file that cannot be sent."""
         files = _files(source, mask)
         fields: dict[str, object] = {
             "mask_url": mask if mask and is_address(mask) else None,
             "boxes": [_wire(box) for box in boxes],
-            "keep": [_wire(box) for box in keep],
-            "reject": sorted(reject),
             "classes": sorted(classes),
             "detect": detect,
             "remove_audio": remove_audio,
             "callback_url": callback_url,
         }
+        newer = {"keep": [_wire(box) for box in keep], "reject": sorted(reject), "kind": "" if kind == "clean" else kind}
+        fields |= {name: value for name, value in newer.items() if value}  # an older service refuses names that it does not know
         if not files:
             fields["source_url"] = source
         return cls(fields, files, idempotency_key or secrets.token_hex(16))
+
+    @classmethod
+    def of_detection(cls, detection: str, marks: Collection[str], keep: Sequence[TimedBox], idempotency_key: str | None) -> "Order":
+        """The order to remove marks that a job has found."""
+        fields = {"detection": detection, "marks": sorted(marks), "keep": [_wire(box) for box in keep]}
+        return cls(fields, {}, idempotency_key or secrets.token_hex(16))
 
     @contextmanager
     def opened(self) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,8 @@ LIMITS: Final = {  # what each limit of an input means
     "decoder_stall_seconds": "How long a decoder may take for the next frame.",
 }
 
+APIS: Final = frozenset({"savesora", "kie", "kaze", "aidge", "native"})
+
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "fp16", "int8"]
 
@@ -37,7 +39,16 @@ def _words(value: object) -> object:
     return frozenset(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
+def _apis(value: object) -> object:
+    """Like `_words`, for names of APIs. Raises ValueError for another word."""
+    names = _words(value)
+    if isinstance(names, frozenset) and not names <= APIS:
+        raise ValueError(f"there is no API {sorted(names - APIS)[0]}")
+    return names
+
+
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
+Apis = Annotated[frozenset[str], NoDecode, BeforeValidator(_apis)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -104,6 +115,14 @@ class Settings(BaseSettings):
     bootstrap_credits: int = Field(100, ge=0, le=MAX_CREDITS, description="Credits of the first account.")
     price_video_credits: int = Field(1, ge=0, le=MAX_PRICE_CREDITS, description="Price of a video, in credits.")
     price_image_credits: int = Field(1, ge=0, le=MAX_PRICE_CREDITS, description="Price of an image, in credits.")
+
+    price_detection_credits: int = Field(
+        0, ge=0, le=MAX_PRICE_CREDITS, description="Price of finding the marks of a file without removing them, in credits."
+    )
+    charge_unmarked: Apis = Field(
+        frozenset(),
+        description="APIs whose jobs cost their price even if no mark was found: savesora, kie, kaze, aidge, native. By default none does.",
+    )
 
     worker_jobs: Count = Field(2, description="Jobs that a worker runs in parallel: one decodes while another computes.")
     account_jobs: Count = Field(4, description="Concurrent jobs of one account in the whole fleet.")

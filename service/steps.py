@@ -21,7 +21,7 @@ from service.jobs.retry import MAX_ATTEMPTS
 from service.logs import log_fields
 from service.metrics import Meters
 from service.outside.post import post, signed_headers
-from service.plates import clean_source
+from service.plates import clean_source, detect_marks
 from service.scratch import Scratch
 from service.sources import fetch_source
 from service.watch import HandedBack, RunningJobs, Watch
@@ -73,13 +73,14 @@ class JobSteps:
                     self.core.queues.enqueue_job(connection, job)
 
     def clean(self, job_id: str) -> None:
-        """Remove the marks; the result is in our storage when this returns."""
+        """Remove the marks, or find them; the result is in our storage when this returns."""
         with self._step("clean", job_id) as fence:
             job = self._count_attempt(fence, self._enter_state(fence, job_id, State.CLEANING))
             with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
                 watch = self._watch(fence, job).begin()
                 self.core.disk.require(self._room_bytes(job))
-                result = clean_source(job, self.core, self.networks, folder, attempt_prefix(job_id, fence), watch)
+                work = detect_marks if job.spec.kind == "detect" else clean_source
+                result = work(job, self.core, self.networks, folder, attempt_prefix(job_id, fence), watch)
                 self.meters.count_frames(result.frames)
                 with fence.write() as connection:
                     store.update(connection, job_id, result=result.to_json())

@@ -17,6 +17,9 @@ CHECK_SECONDS: Final = 0.5  # between two reads of the database
 SHARES: Final = {"locate": (0, 12), "measure": (12, 20), "bound": (20, 24), "remove": (24, 99)}
 
 
+DETECTION_SCALE: Final = 99 / 24  # of the progress of a job that ends before its marks are removed
+
+
 class HandedBack(BaseException):
     """The worker stops and another repeats the job. Not an Exception, so that no error handler treats it as a failure."""
 
@@ -64,7 +67,8 @@ class Watch:
 
     def on_cleaned(self, progress: Progress) -> None:
         first, last = SHARES[progress.step]
-        self._check(first + int((last - first) * progress.done_frames / max(1, progress.total_frames)))
+        percent = first + (last - first) * progress.done_frames / max(1, progress.total_frames)
+        self._check(int(percent * DETECTION_SCALE if self._job.spec.kind == "detect" else percent))
 
     def _check(self, percent: int) -> None:
         if self._stopping.is_set():

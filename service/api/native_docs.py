@@ -27,12 +27,14 @@ RESULT: Final = {
     "bytes": 1048576,
     "frames": 240,
     "mark_found": True,
+    "advice": None,
     "seconds": 4.2,
 }
 JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,
     "state": "queued",
     "progress_percent": 0,
+    "kind": "clean",
     "media": "video",
     "source_url": "http://example.com/clip.mp4",
     "callback_url": None,

@@ -9,7 +9,7 @@ from service.api.times import rfc3339
 from service.errors import FetchRefused, RequestError
 from service.jobs.accounts import Account
 from service.jobs.credits import Balance
-from service.jobs.job import Job, Media, Result, Rights, State
+from service.jobs.job import Job, Kind, Media, Result, Rights, State
 from service.outside.guard import address_of
 from service.outside.links import Links
 from service.timed_box import TimedBox
@@ -19,6 +19,10 @@ MAX_BOXES = 100
 MAX_CORNER_PIXELS = 65_536
 MAX_SECONDS = 86_400
 MAX_MARKS = 1000
+UNMARKED = (
+    "No mark was found, so the file is as it was. If you see one, send it again with a box around it in `boxes`, or a mask; "
+    "for text on things in the scene, add scene_text to `classes`."
+)
 
 
 def _web_address(url: str) -> str:
@@ -34,6 +38,7 @@ Address = Annotated[
 ]
 Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)]
 MarkId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
@@ -79,6 +84,7 @@ class Box(Place):
 class Options(Wire):
     """All options of a job except its source."""
 
+    kind: Kind = Field("clean", description="detect: find the marks and remove none; the result is a JSON document.")
     media: Media | None = Field(
         None, description="By default taken from the source's name or first bytes; a video if they are inconclusive."
     )
@@ -86,7 +92,9 @@ class Options(Wire):
     boxes: list[Box] = Field(default=[], max_length=MAX_BOXES, description="Remove what is in these boxes.")
     keep: list[Box] = Field(default=[], max_length=MAX_BOXES, description="Change nothing in these boxes, whatever is found.")
     reject: list[MarkId] = Field(
-        default=[], max_length=MAX_MARKS, description="Leave the marks that have these ids in the report of an earlier job with the same file."
+        default=[],
+        max_length=MAX_MARKS,
+        description="Leave the marks that have these ids in the report of an earlier job with the same file.",
     )
     classes: list[Literal["overlay", "scene_text"]] = Field(default=["overlay"], min_length=1, max_length=2, description="What to detect.")
     detect: bool | None = Field(None, description="Detect marks. By default true, unless there are boxes or a mask.")
@@ -99,9 +107,17 @@ class Options(Wire):
 
 
 class NewJobBody(Options):
-    """A job from a URL."""
+    """A job from a URL, or from a detection."""
 
-    source_url: Address = Field(description="URL of a video or an image, a share link, or a link to a file of yours in this service.")
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["source_url"]}, {"required": ["detection"]}]})
+
+    source_url: Address | None = Field(
+        None, description="URL of a video or an image, a share link, or a link to a file of yours in this service. Not with `detection`."
+    )
+    detection: JobId | None = Field(
+        None, description="Id of a job of the kind `detect`: its marks are removed from its source, which is not looked at again."
+    )
+    marks: list[MarkId] = Field(default=[], max_length=MAX_MARKS, description="Which marks of the detection to remove. By default all.")
 
 
 class UploadBody(Wire):
@@ -130,7 +146,10 @@ class ProblemView(BaseModel):
 
 
 class ResultView(BaseModel):
-    """A job's result. The links are signed and expire."""
+    """A job's result. The links are signed and expire.
+
+    Of a job that detects, `url` is a JSON document: the marks, each with a mask, and how many seconds cleaning takes.
+    """
 
     url: str
     source_url: str
@@ -140,6 +159,7 @@ class ResultView(BaseModel):
     bytes: int
     frames: int
     mark_found: bool
+    advice: str | None = Field(None, description="What to do if you see a mark although none was found; null if one was.")
     seconds: float
 
     @classmethod
@@ -153,6 +173,7 @@ class ResultView(BaseModel):
             bytes=result.bytes,
             frames=result.frames,
             mark_found=result.mark_found,
+            advice=None if result.mark_found else UNMARKED,
             seconds=result.seconds,
         )
 
@@ -165,10 +186,11 @@ class JobView(BaseModel):
     id: str
     state: State
     progress_percent: int = Field(ge=0, le=100)
+    kind: Kind = "clean"
     media: Media
-    source_url: str | None = Field(None, description="Null for an uploaded file.")
+    source_url: str | None = Field(None, description="Null for an uploaded file, and for the file of a detection.")
     callback_url: str | None = None
-    credits_used: int
+    credits_used: int = Field(description="0 until it succeeds, and unless the service says otherwise 0 if no mark was found.")
     rights: Rights | None = Field(None, description="The declared right to edit the picture; null if none was declared.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     started_at: str | None = None
@@ -182,6 +204,7 @@ class JobView(BaseModel):
             id=job.id,
             state=job.state,
             progress_percent=job.progress_percent,
+            kind=job.spec.kind,
             media=job.spec.media,
             source_url=job.spec.source_url,
             callback_url=job.callback_url,

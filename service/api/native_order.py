@@ -17,15 +17,16 @@ from service.api.facade import AppContext
 from service.api.json_body import parse_object
 from service.api.native_models import NewJobBody, Options
 from service.api.parameters import type_of
-from service.api.problems import InvalidFields, read_as
+from service.api.problems import InvalidFields, JobNotEnded, read_as
 from service.api.source import Source, source_of
 from service.api.upload import FORM_BYTES, upload_key
-from service.errors import UnsupportedFormat
-from service.jobs.job import JobSpec, Media, Rights
+from service.errors import UnknownJob, UnsupportedFormat
+from service.jobs.job import Job, JobSpec, Media, Rights
 from service.media import HEAD_BYTES, suffix_of_head
 
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
+WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind"})
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
@@ -57,9 +58,50 @@ async def read_order(request: Request, account_id: int, context: AppContext) -> 
 
 
 def _order_of_addresses(options: NewJobBody, account_id: int, context: AppContext) -> Order:
+    if options.detection is not None:
+        return _order_of_detection(options, options.detection, account_id, context)
+    if options.source_url is None:
+        raise InvalidFields([("source_url", "is required, unless a detection is given")])
+    if options.marks:
+        raise InvalidFields([("marks", "goes with a detection; reject takes ids of an earlier report")])
     source = source_of(options.source_url, account_id, context)
     mask = Source() if options.mask_url is None else source_of(options.mask_url, account_id, context)
     return Order(_spec(options, source, mask), options.callback_url, options.priority, _digest(options.model_dump_json()), options.rights)
+
+
+def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, context: AppContext) -> Order:
+    """The order for marks that an earlier job of the account found. Raises InvalidFields, JobNotEnded."""
+    if given := sorted(options.model_dump(exclude_defaults=True).keys() & WITHOUT_DETECTION):
+        raise InvalidFields([(given[0], "does not go with a detection, whose source and marks are fixed")])
+    found = _detection(job_id, account_id, context)
+    assert found.result is not None
+    spec = JobSpec(
+        media=found.spec.media,
+        source_key=found.result.source_key,
+        detection_key=found.result.detection_key,
+        marks=tuple(dict.fromkeys(options.marks)),
+        keep=tuple(box.to_timed_box() for box in options.keep),
+        reject=tuple(dict.fromkeys(options.reject)),
+        remove_audio=options.remove_audio,
+    )
+    return Order(spec, options.callback_url, options.priority, _digest(options.model_dump_json()), options.rights)
+
+
+def _detection(job_id: str, account_id: int, context: AppContext) -> Job:
+    """The job that detected. Raises InvalidFields if there is none with its files, JobNotEnded if it has not ended."""
+    try:
+        job = context.job_service.find(account_id, job_id)
+    except UnknownJob:
+        raise InvalidFields([("detection", "there is no such job")]) from None
+    if job.spec.kind != "detect":
+        raise InvalidFields([("detection", "the job did not detect: its kind is clean")])
+    if not job.ended:
+        raise JobNotEnded(f"the detection is {job.state}")
+    if job.result is None or job.result.detection_key is None or job.failure:
+        raise InvalidFields([("detection", f"the job has {job.state}")])
+    if any(context.storage.stat(key) is None for key in (job.result.detection_key, job.result.source_key)):
+        raise InvalidFields([("detection", "its files have been deleted")])
+    return job
 
 
 def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Order:
@@ -97,6 +139,7 @@ def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
         boxes=tuple(box.to_timed_box() for box in options.boxes),
         keep=tuple(box.to_timed_box() for box in options.keep),
         reject=tuple(dict.fromkeys(options.reject)),
+        kind=options.kind,
         classes=tuple(dict.fromkeys(options.classes)),
         detect=detect,
         remove_audio=options.remove_audio,
@@ -118,9 +161,11 @@ def _form_parts(form: FormData, max_depth: int) -> tuple[Options, UploadFile | N
     if isinstance(mask, str) or isinstance(options_text, UploadFile):
         raise InvalidFields([("mask", "must be a file")] if isinstance(mask, str) else [("options", "must be json")])
     fields = parse_object(options_text or json.dumps({}), max_depth)
-    if file is None and "source_url" not in fields:
+    if file is None and not fields.get("source_url"):
         raise InvalidFields([("file", "a file is required, or a source_url in the options")])
     options = read_as(NewJobBody if file is None else Options, fields)
+    if isinstance(options, NewJobBody) and (options.detection or options.marks):
+        raise InvalidFields([("detection", "goes into a JSON body, without files")])
     if mask and options.mask_url:
         raise InvalidFields([("mask", "send either mask or mask_url, not both")])
     return options, file, mask

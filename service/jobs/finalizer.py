@@ -1,6 +1,7 @@
 """Ends jobs: the final state, the settlement or refund of credits, and the callback, in one transaction."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -16,15 +17,22 @@ CloseReservation = Callable[[Sequence[Entry]], list[Entry]]
 
 
 class JobFinalizer:
-    """Ends each job once. `with_callbacks`: names of the facades that send callbacks."""
+    """Ends each job once.
 
-    def __init__(self, queues: Queues, with_callbacks: Collection[str]) -> None:
+    with_callbacks: names of the facades that send callbacks. charge_unmarked: of those that charge for a job that removed nothing.
+    """
+
+    def __init__(self, queues: Queues, with_callbacks: Collection[str], charge_unmarked: Collection[str] = ()) -> None:
         self._queues = queues
         self._with_callbacks = with_callbacks
+        self._charge_unmarked = charge_unmarked
 
     def succeed(self, connection: sa.Connection, job: Job) -> Job:
-        """End the job as succeeded; its held credits are spent."""
-        return self._end(connection, job, State.SUCCEEDED, credits.settle, progress_percent=100)
+        """End the job as succeeded; its held credits are spent, or refunded if it removed nothing and its facade is not to charge then."""
+        if job.result is None or not job.removed_nothing or job.facade in self._charge_unmarked:
+            return self._end(connection, job, State.SUCCEEDED, credits.settle, progress_percent=100)
+        free = replace(job.result, charged=False).to_json()
+        return self._end(connection, job, State.SUCCEEDED, credits.refund, progress_percent=100, result=free)
 
     def fail_and_refund(self, connection: sa.Connection, job: Job, failure: Failure) -> Job:
         """End the job as failed; its held credits are refunded."""

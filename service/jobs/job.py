@@ -12,6 +12,7 @@ from service.timed_box import TimedBox
 
 Media = Literal["video", "image"]
 Rights = Literal["owner", "licensed"]  # why the customer may edit the picture: they own it, or its owner permits it
+Kind = Literal["clean", "detect"]
 Price = Mapping[Media, int]  # credits
 RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 
@@ -61,6 +62,9 @@ class JobSpec:
     remove_audio: bool = False
     keep: tuple[TimedBox, ...] = ()  # nothing changes in these boxes
     reject: tuple[str, ...] = ()  # ids of marks that stay
+    kind: Kind = "clean"  # detect: find the marks and remove none
+    detection_key: str | None = None  # marks that an earlier job found in the same source; it is not looked at again
+    marks: tuple[str, ...] = ()  # ids of those of them to remove; empty: all
 
     @property
     def is_fetched(self) -> bool:
@@ -73,7 +77,8 @@ class JobSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         boxes = {name: tuple(TimedBox.from_json(box) for box in data.get(name, ())) for name in ("boxes", "keep")}
-        return cls(**{**data, **boxes, "classes": tuple(data["classes"]), "reject": tuple(data.get("reject", ()))})
+        words = {name: tuple(data.get(name, ())) for name in ("classes", "reject", "marks")}
+        return cls(**{**data, **boxes, **words})
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,10 @@ class Post:
 
 @dataclass(frozen=True)
 class Result:
-    """The storage keys of a job's files, and what the run found. `frames`: number of pictures in the source; `seconds`: processing time."""
+    """The storage keys of a job's files, and what the run found. `frames`: number of pictures in the source; `seconds`: processing time.
+
+    clean_key: of a job that detects, what it found, as JSON; detection_key: the same for a later job, exact to the bit.
+    """
 
     clean_key: str
     source_key: str
@@ -119,6 +127,8 @@ class Result:
     seconds: float
     report_key: str | None = None
     report_page_key: str | None = None
+    detection_key: str | None = None
+    charged: bool = True  # False: nothing was removed, so the credits came back
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -174,13 +184,24 @@ class Job:
     def keys(self) -> frozenset[str]:
         """The storage keys of all its files."""
         result = self.result
-        of_result = (result.clean_key, result.thumbnail_key, result.report_key, result.report_page_key) if result else ()
-        return frozenset(key for key in (self.spec.source_key, self.spec.mask_key, *of_result) if key)
+        pages = (result.report_key, result.report_page_key) if result else ()
+        of_result = (result.clean_key, result.thumbnail_key, result.detection_key, *pages) if result else ()
+        return frozenset(key for key in (self.spec.source_key, self.spec.mask_key, self.spec.detection_key, *of_result) if key)
+
+    @property
+    def removed_nothing(self) -> bool:
+        """Whether it ran to its end and the file is unchanged: no mark was found, and no sound was to go."""
+        return self.result is not None and not self.result.mark_found and not self.spec.remove_audio
+
+    @property
+    def charged(self) -> bool:
+        """Whether its credits are spent: it succeeded, and was not free for having removed nothing."""
+        return self.state is State.SUCCEEDED and (self.result is None or self.result.charged)
 
     @property
     def credits_used(self) -> int:
-        """The job's cost: 0 unless it succeeded."""
-        return self.price_credits if self.state is State.SUCCEEDED else 0
+        """The job's cost: 0 unless it was charged."""
+        return self.price_credits if self.charged else 0
 
     @property
     def seconds(self) -> float:

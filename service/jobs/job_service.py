@@ -12,7 +12,7 @@ from service.jobs.content import AllowAll, ContentCheck
 from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
-from service.jobs.job import Job, Media, NewJob, Price, State
+from service.jobs.job import Job, JobSpec, Media, NewJob, Price, State
 from service.jobs.queues import Queues
 from service.jobs.store import Change, Event
 
@@ -25,11 +25,16 @@ class Rules:
     """Prices and admission rules. `features_off`: names of facades or media that are disabled."""
 
     price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
+    detection_credits: int = 0  # the price of finding marks without removing them
     account_queue_jobs: int = 200  # waiting and running
     total_queue_jobs: int = 10_000
     maintenance: bool = False
     features_off: frozenset[str] = frozenset()
     content: ContentCheck = field(default_factory=AllowAll)
+
+    def price_of(self, spec: JobSpec) -> int:
+        """The price of a job, in credits."""
+        return self.detection_credits if spec.kind == "detect" else self.price_credits[spec.media]
 
 
 class JobService:
@@ -57,7 +62,7 @@ class JobService:
         ContentCheckFailed, ContentBlocked.
         """
         self._admit(new)
-        price = self._rules.price_credits[new.spec.media]
+        price = self._rules.price_of(new.spec)
         with self._database.write() as connection:
             balance = ledger.locked_balance(connection, new.account_id)
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:

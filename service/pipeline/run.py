@@ -4,11 +4,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from service.errors import RequestError
 from service.inference.session import Networks
+from service.pipeline.detection import Detection
 from service.pipeline.extent.join import join_pieces
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
@@ -25,8 +27,8 @@ from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
 from service.pipeline.report.report import Report, StepMetrics
-from service.pipeline.request import Request, without_rejected
-from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
+from service.pipeline.request import Request, chosen_marks, within
+from service.pipeline.video import Frame, Limits, Part, Timeline, VideoInfo
 from service.version import versions
 
 
@@ -54,18 +56,26 @@ def clean(
     limits: Limits = Limits(),
     on_progress: Listener = ignore,
     debug: Path | None = None,
+    detection: Detection | None = None,
+    part: Part | None = None,
 ) -> Report:
     """Write the clean plate of `source` to `target`. A file without a mark is copied unchanged.
 
-    `debug`: a folder for pictures of the run and decisions.json. Raises a kind of CleanplateError, and then leaves no target behind.
+    debug: a folder for pictures of the run and decisions.json. detection: of the same file; its marks are removed without looking again,
+    and the request only chooses among them. part: of a video; it becomes the whole target, and boxes keep the times of the whole video.
+    Raises a kind of CleanplateError, and then leaves no target behind.
     """
     info = probe(source, limits)
+    if part:
+        info, request = _part_of(info, part), within(request, part)
     job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
-    found = job.find(request)
+    found = job.choose(detection, request) if detection else job.find(request)
     samples: tuple[Sample, ...] = ()
     with job.step("remove" if found.marks else "copy"):
         if found.marks:
             samples = job.remove(found, target)
+        elif part:
+            job.encode(target)
         else:
             copy_untouched(source, target)
     if debug:
@@ -74,11 +84,22 @@ def clean(
     return Report(info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions, samples)
 
 
-def detect(
-    source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore
-) -> tuple[Placement, ...]:
+def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
     """The marks that `clean` would remove. Raises a kind of CleanplateError."""
-    return _Job(source, probe(source, limits), limits, networks, on_progress).find(request).marks
+    job = _Job(source, probe(source, limits), limits, networks, on_progress)
+    found = job.find(request)
+    return Report(job.info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions)
+
+
+def _part_of(info: VideoInfo, part: Part) -> VideoInfo:
+    """The description of a part. Raises RequestError for an image, and for a part after the end."""
+    if info.container == "image":
+        raise RequestError("a preview is of a video; an image has no seconds")
+    if part.first_seconds >= info.duration_seconds:
+        raise RequestError(f"the preview begins after the end of the video, which lasts {info.duration_seconds:.2f} s")
+    seconds = min(part.seconds, info.duration_seconds - part.first_seconds)
+    frames = max(1, round(info.frames_estimate * seconds / info.duration_seconds))
+    return replace(info, part=part, duration_seconds=seconds, frames_estimate=frames)
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,13 @@ class _Job:
                 found = join_pieces(self.measure(candidates, timeline), self.decisions)
             with self.step("bound"):
                 marks = self.bound(found, timeline)
-        return _Found(tuple(kept.spare(without_rejected(marks, request.reject))), timeline, kept)
+        return _Found(tuple(kept.spare(chosen_marks(marks, request.reject, request.only))), timeline, kept)
+
+    def choose(self, detection: Detection, request: Request) -> _Found:
+        """In place of steps 1 to 3: marks that were found before."""
+        detection.check(self.info)
+        kept = KeptBoxes.of(request.keep, self.info, detection.timeline)
+        return _Found(tuple(kept.spare(chosen_marks(detection.marks, request.reject, request.only))), detection.timeline, kept)
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """Step 1: where marks may be."""
@@ -148,6 +175,12 @@ class _Job:
             counted = self._counted("remove", frames, found.timeline.frames)
             deque(remove(counted, inpainter, self.info, finish), maxlen=0)
         return sampler.samples
+
+    def encode(self, target: Path) -> None:
+        """In place of step 4 for a part of a video without marks, which cannot be copied."""
+        with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
+            for frame in frames:
+                encoder.write(frame)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -53,6 +53,24 @@ class Colour:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a video: it begins with the frame that is shown `first_seconds` after the first one, and lasts `seconds`."""
+
+    first_seconds: float
+    seconds: float
+
+    @property
+    def start(self) -> Fraction:
+        """`first_seconds`, as exact as it was written."""
+        return Fraction(str(self.first_seconds))
+
+    @property
+    def length(self) -> Fraction:
+        """`seconds`, as exact as it was written."""
+        return Fraction(str(self.seconds))
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A probed video or image, as it is shown: upright. All sizes, boxes and planes refer to the upright picture.
 
@@ -75,6 +93,7 @@ class VideoInfo:
     video_bit_rate: int  # bits per second
     sample_aspect_ratio: Fraction | None = None  # width to height of one pixel; None: the file does not say
     display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers, for the copy; empty: none in the file
+    part: Part | None = None  # all that is decoded and encoded; None: the whole video
 
     @property
     def rotation_degrees(self) -> int:

@@ -69,7 +69,7 @@ def test_the_page_says_when_no_mark_was_found(visit: Visit, service: Service) ->
     visitor = visit()
     visitor.enter(service.account())
     visitor.paste_address(service.video_url("clean"))
-    expect(visitor.find("#result-summary")).to_have_text(EN["result.nothing"])
+    expect(visitor.find("#result-summary")).to_have_text(EN["result.nothing_free"])
     expect(visitor.page.get_by_role("checkbox", name=EN["overlay.show"])).to_be_disabled()
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from service.cli import run_command
 from service.commands import clean as command
+from service.commands import look
 from service.inference import fake
 from tests.footage import Box, Picture, marked, scene
 
@@ -28,7 +29,8 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture
 def cleaned(picture: Path, monkeypatch: pytest.MonkeyPatch) -> Clean:
     """`cleaned(options)`: the clean picture and the entry of its report."""
-    monkeypatch.setattr(command, "load_networks", lambda _device: fake.networks())
+    for module in (command, look):
+        monkeypatch.setattr(module, "load_networks", lambda _device: fake.networks())
     monkeypatch.setenv("CLEANPLATE_C2PA__ENABLED", "false")
 
     def run(*options: str) -> tuple[Picture, dict[str, Any]]:
@@ -87,8 +89,12 @@ def test_all_marks_rejected_is_no_mark_found(cleaned: Clean, picture: Path) -> N
     [
         (["--keep", "1,2,3"], "box '1,2,3' is not"),
         (["--keep", "200,10,220,20"], "box 200,10,220,20 lies outside the picture"),
-        (["--keep", "1,1,9,9@7-8"], "covers no frame"),
+        (["--keep", "1,1,9,9@7-8"], "after the end"),
         (["--reject", "00000000"], "no mark has the id 00000000; the marks found are"),
+        (["--preview", "3"], "a preview is of a video"),
+        (["--preview", "3@"], "is not SECONDS or SECONDS@FROM"),
+        (["--detect-only", "--report", "a.json"], "do not go with --detect-only"),
+        (["--detect-only", "--preview", "3"], "do not go with --detect-only"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -107,3 +113,43 @@ def test_an_id_is_that_of_one_file(picture: Path, capsys: pytest.CaptureFixture[
     arguments = ["clean", str(picture), str(picture.with_name("b.png")), "-o", str(picture.with_name("out")), "--reject", "3f9a1c07"]
     assert run_command(arguments) == 2
     assert "one input" in capsys.readouterr().err
+
+
+def test_detect_only_says_what_would_be_removed(cleaned: Clean, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [mark["id"] for mark in cleaned()[1]["placements"]]
+    picture.with_name("out.png").unlink()
+    assert run_command(["clean", str(picture), "--detect-only"]) == 0
+    printed = capsys.readouterr().out
+    assert "in.png: placements: 2; to clean it takes about" in printed
+    assert [line.split()[1] for line in printed.splitlines()[1:]] == ids
+    assert sorted(path.name for path in picture.parent.iterdir()) == ["in.png", "report.json"], "nothing is written"
+
+
+def test_detect_only_writes_masks_that_clean_takes(cleaned: Clean, picture: Path) -> None:
+    folder = picture.with_name("found")
+    assert run_command(["clean", str(picture), "--detect-only", "-o", str(folder)]) == 0
+    document = json.loads((folder / "detection.json").read_text())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["detection.json", *(mark["mask"] for mark in document["marks"])])
+    for mark in document["marks"]:
+        clean, entry = cleaned("--mask", str(folder / mark["mask"]))
+        assert len(entry["placements"]) == 1
+        left, top, right, bottom = mark["box"]
+        where = changed(clean, picture)
+        assert where[top:bottom, left:right].mean() > 0.9 * mark["mask_pixels"] / ((right - left) * (bottom - top))
+    assert document["estimate_seconds"] >= document["removal_seconds"] >= 0
+
+
+def test_detect_only_without_a_mark_says_what_to_do(picture: Path, cleaned: Clean, capsys: pytest.CaptureFixture[str]) -> None:
+    del cleaned  # its networks
+    Image.fromarray(scene(0)).save(picture)
+    assert run_command(["clean", str(picture), "--detect-only"]) == 0
+    assert "no mark found; if you see one, point at it with --box or --mask" in capsys.readouterr().out
+
+
+def test_detect_only_goes_on_after_a_bad_input(picture: Path, cleaned: Clean, capsys: pytest.CaptureFixture[str]) -> None:
+    del cleaned  # its networks
+    nowhere = picture.with_name("nowhere.png")
+    assert run_command(["clean", str(nowhere), str(picture), "--detect-only"]) == 2
+    output = capsys.readouterr()
+    assert output.err == "cleanplate: nowhere.png: no such file\n"
+    assert "in.png: placements: 2" in output.out

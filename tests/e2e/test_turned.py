@@ -98,7 +98,7 @@ def test_a_turned_video(tmp_path: Path, orientation: int, upright_film: tuple[Re
     for placement in report.placements:
         where = (slice(None), *placement.box.slices)
         assert psnr(pictures[where], truth[where]) == pytest.approx(psnr(upright_film[1][where], truth[where]), abs=0.1)
-    assert np.abs(pictures.astype(int) - upright_film[1]).mean() < 1
+    assert np.abs(pictures.astype(int) - upright_film[1]).mean() < 2
 
 
 def frames_of(path: Path) -> list[Frame]:
@@ -133,7 +133,11 @@ def test_chroma_of_a_lying_picture(tmp_path: Path) -> None:
     """A 4:2:2 file comes back as 4:2:2, with the mark removed where it was seen."""
     source = write_turned_film(tmp_path / "turned.mp4", story(8), 6, "yuv422p")
     report, target = cleaned(source, 6)
-    assert MARK in [placement.box for placement in report.placements]
+    (found,) = (placement for placement in report.placements if placement.kind == "overlay")
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[found.box.slices] = found.mask > 0.5
+    assert mask[MARK.slices].mean() > 0.9
+    assert mask.sum() < 1.2 * MARK.width * MARK.height
     before, after = probe(source, LIMITS), probe(target, LIMITS)
     assert (after.orientation, after.width, after.height, after.pixel_format) == (6, WIDTH, HEIGHT, before.pixel_format)
     for marked_frame, clean_frame in zip(frames_of(source), frames_of(target), strict=True):

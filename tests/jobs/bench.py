@@ -22,7 +22,7 @@ from service.jobs.credits import EMPTY, Balance, Entry, Fund, grant
 from service.jobs.database import Database, now_ms
 from service.jobs.fence import Fence
 from service.jobs.finalizer import JobFinalizer
-from service.jobs.job import Failure, Job, JobSpec, NewJob, Price, State, new_id
+from service.jobs.job import Failure, Job, JobSpec, NewJob, Price, Result, State, new_id
 from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import Queues, fetch_id
 from service.jobs.vault import Vault
@@ -98,6 +98,12 @@ class Bench:
         self.run(job, *[state for state in RUNNING_STATES if not now.ended and list(State).index(state) > list(State).index(now.state)])
         with self.database.write() as connection:
             return self.finalizer.succeed(connection, store.locked(connection, job.id))
+
+    def find_nothing(self, job: Job, *, mark_found: bool = False) -> None:
+        """Record the result of a job that found no mark."""
+        result = Result("clean.mp4", "source.mp4", "thumbnail.jpg", "video/mp4", 1, 1, mark_found, 1.0)
+        with self.database.write() as connection:
+            store.update(connection, job.id, result=result.to_json())
 
     def fail(self, job: Job) -> Job:
         with self.database.write() as connection:

@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import RequestError
 from service.pipeline.placement import Box, Placement
-from service.pipeline.request import MAX_NAMED, without_rejected
+from service.pipeline.request import MAX_NAMED, chosen_marks
 from tests.footage import placement
 
 MARK = placement(3, 12, Box(4, 5, 24, 15))
@@ -32,14 +32,16 @@ def many(count: int) -> list[Placement]:
 
 def test_rejected_marks_are_left_out() -> None:
     first, second, third = many(3)
-    assert without_rejected([first, second, third], {second.id}) == [first, third]
-    assert without_rejected([first], {first.id}) == []
-    assert without_rejected([first], ()) == [first]
+    assert chosen_marks([first, second, third], {second.id}) == [first, third]
+    assert chosen_marks([first], {first.id}) == []
+    assert chosen_marks([first], ()) == [first]
+    assert chosen_marks([first, second, third], (), {third.id}) == [third]
+    assert chosen_marks([first, second, third], {third.id}, {second.id, third.id}) == [second]
 
 
 def test_an_unknown_id_is_refused_and_the_known_ones_are_named() -> None:
     marks = many(MAX_NAMED + 1)
     with pytest.raises(RequestError, match=f"no mark has the id 00000000; the marks found are {marks[0].id}, .*, \\.\\.\\."):
-        without_rejected(marks, {"00000000", marks[0].id})
+        chosen_marks(marks, {"00000000", marks[0].id})
     with pytest.raises(RequestError, match="no mark has the id 00000000; no mark was found"):
-        without_rejected([], {"00000000"})
+        chosen_marks([], {"00000000"})

@@ -49,6 +49,8 @@ WRONG = [
     ("CLEANPLATE_LIMITS__FILE_BYTES", "much"),
     ("CLEANPLATE_DEVICE", "abacus"),
     ("CLEANPLATE_PORT", "65536"),
+    ("CLEANPLATE_CHARGE_UNMARKED", "native,kay"),
+    ("CLEANPLATE_PRICE_DETECTION_CREDITS", "-1"),
     ("CLEANPLATE_PORT", "http"),
     ("CLEANPLATE_NETWORKS", "none"),
     ("CLEANPLATE_SHARE_LINKS", "maybe"),

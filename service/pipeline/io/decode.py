@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from service.pipeline.picture.orientation import planes_upright
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import THREADS, Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
-from service.pipeline.video import Frame, Limits, VideoInfo
+from service.pipeline.video import Frame, Limits, Part, VideoInfo
 
 
 @contextmanager
@@ -60,6 +61,8 @@ def _decode_in_child(channel: Channel, request: Message) -> None:
     ring = Ring(Layout.of(info), request["memory"])
     index = -1
     decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info.as_stored)
+    if info.part:
+        decoded = _within(decoded, info.part, info.time_base)
     for index, (pts, planes) in enumerate(decoded):
         if index >= ring.slots and channel.receive() is None:
             return
@@ -83,6 +86,18 @@ def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]
                 yield timestamps.next_pts(frame), planes_of(frame, info.pixel_format)
         except av.FFmpegError as error:
             raise read_error(error, f"the video is damaged after {float((timestamps.last or 0) * info.time_base):.1f} s") from error
+
+
+def _within(decoded: Iterator[tuple[int, Planes]], part: Part, time_base: Fraction) -> Iterator[tuple[int, Planes]]:
+    """The pictures of a part of the video. Those before it are decoded too, as they may be referred to; those after it are not."""
+    first: int | None = None
+    for pts, planes in decoded:
+        first = pts if first is None else first
+        seconds = (pts - first) * time_base
+        if seconds >= part.start + part.length:
+            return
+        if seconds >= part.start:
+            yield pts, planes
 
 
 class _Timestamps:

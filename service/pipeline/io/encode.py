@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,7 @@ from service.pipeline.io.mux import (
     copied_packets,
     copy_description,
     open_target,
+    packets_within,
     start_encoders,
 )
 from service.pipeline.io.pixels import frame_of
@@ -166,13 +167,18 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
                 video = add_encoded_stream(target, info, settings, main)
             elif (copy := add_copied_stream(target, template, suffix)) is not None:
                 copies[template.index] = copy
-        copy_description(source, target)
+        copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)
-        copied = Interleaver(copied_packets(source, copies), target)
-        for frame in frames:
-            copied.mux_until(frame.pts * info.time_base)
+        first = next(frames)
+        start = first.pts if info.part else 0  # a part begins at zero, and what is copied along with it
+        packets = copied_packets(source, copies)
+        if info.part:
+            packets = packets_within(packets, start * info.time_base, info.part.length)
+        copied = Interleaver(packets, target)
+        for frame in chain([first], frames):
+            copied.mux_until((frame.pts - start) * info.time_base)
             picture = frame_of(frame.planes, info.pixel_format)
-            picture.pts, picture.time_base = frame.pts, info.time_base
+            picture.pts, picture.time_base = frame.pts - start, info.time_base
             target.mux(video.encode(picture))
         target.mux(video.encode(None))
         copied.mux_rest()

@@ -80,10 +80,11 @@ def add_copied_stream(target: OutputContainer, template: Stream, suffix: str) ->
     return stream
 
 
-def copy_description(source: InputContainer, target: OutputContainer) -> None:
+def copy_description(source: InputContainer, target: OutputContainer, with_chapters: bool = True) -> None:
     """Copy the metadata and chapters of the file as a whole."""
     target.metadata.update({key: value for key, value in source.metadata.items() if key not in CONTAINER_TAGS})
-    target.set_chapters(source.chapters())
+    if with_chapters:
+        target.set_chapters(source.chapters())
 
 
 def copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterator["av.Packet[Stream]"]:
@@ -97,6 +98,18 @@ def copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterato
         if packet.size == len(EMPTY_CAPTION) and packet.stream.name == "mov_text" and bytes(packet) == EMPTY_CAPTION:
             continue  # the muxer fills gaps between captions itself
         packet.stream = copies[packet.stream_index]
+        yield packet
+
+
+def packets_within(packets: Iterator["av.Packet[Stream]"], start: Fraction, seconds: Fraction) -> Iterator["av.Packet[Stream]"]:
+    """The packets that are presented within `seconds` from `start`, moved so that they begin at zero. Those without a time are left out."""
+    for packet in packets:
+        if packet.pts is None or not start <= packet.pts * packet.time_base < start + seconds:
+            continue
+        ticks = round(start / packet.time_base)
+        packet.pts -= ticks
+        if packet.dts is not None:
+            packet.dts -= ticks
         yield packet
 
 

@@ -29,8 +29,8 @@ TOLERANCE: Final = {"PNG": 0.0, "JPEG": 40 / 255, "WEBP": 40 / 255}
 def mask_from_smear(smear: Path, target: Path, size: tuple[int, int] | None, limits: Limits) -> None:
     """Write the mask of a smear to `target`, a PNG that is white where the smear is painted and black elsewhere.
 
-    size: (width, height) in pixels, as shown, of the picture that the smear belongs to, None if not known yet. Raises RequestError for a smear
-    that cannot be read, has another size or has no stroke.
+    size: (width, height) in pixels, as shown, of the picture that the smear belongs to, None if not known yet. Raises RequestError for
+    a smear that cannot be read, has another size or has no stroke.
     """
     try:
         info = probe(smear, limits)

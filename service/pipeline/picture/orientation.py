@@ -1,13 +1,13 @@
 """Stored pictures turned upright, and back: the eight orientations of EXIF and of FFmpeg's display matrix."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.pipeline.picture.colour import Planes
-from service.pipeline.video import LYING, MIRRORED, ROTATIONS
+from service.pipeline.video import ROTATIONS, Plane
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -44,7 +44,7 @@ def upright(stored: NDArray[Value], orientation: int) -> NDArray[Value]:
 
 def planes_upright(stored: Planes, orientation: int) -> Planes:
     """The planes that a file stores, as views that are upright."""
-    first, second, third = (upright(plane, orientation) for plane in stored)
+    first, second, third = (cast(Plane, upright(plane, orientation)) for plane in stored)
     return first, second, third
 
 

@@ -19,7 +19,6 @@ from service.pipeline.placement import Placement
 from service.pipeline.provenance.manifest import MEDIA_TYPES, read_in_child, sign_in_child
 from service.pipeline.provenance.signer import Signer
 from service.pipeline.sandbox.sandbox import Child
-from service.pipeline.video import VideoInfo
 
 log = logging.getLogger(__name__)
 

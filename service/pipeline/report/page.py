@@ -134,7 +134,7 @@ def _section(result: FileResult, number: int) -> _Section:
 
 def _verdict(report: Report, found: Sequence[Interval]) -> str:
     if not found:
-        return "No mark was found; the streams were copied untouched."
+        return "No mark was found; the streams were copied untouched. If you see one, point at it with a box or a mask."
     if report.frames == 1:
         return f"Removed {_counted(len(found), 'mark')}."
     marked = {index for interval in found for index in range(interval.first_frame, interval.last_frame + 1)}

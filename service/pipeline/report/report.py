@@ -87,9 +87,9 @@ def to_json(results: tuple[FileResult, ...]) -> str:
     """The JSON report: one entry per input, in the given order.
 
     Sizes and boxes (left, top, right, bottom) are in pixels of the picture as it is shown: the stored one, mirrored left to right if
-    `mirrored`, then rotated counterclockwise by `rotation_degrees`. Seconds count from the first frame; `last_seconds` is the start of the last frame.
-    `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that show how much the mark hides. It is null where the mattes would
-    become too many or too large.
+    `mirrored`, then rotated counterclockwise by `rotation_degrees`. Seconds count from the first frame; `last_seconds` is the start of the
+    last frame. `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that
+    show how much the mark hides. It is null where the mattes would become too many or too large.
     """
     return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
 
@@ -104,8 +104,8 @@ def _report_entry(report: Report) -> dict[str, object]:
     mattes = _Mattes()
     return {
         "mark_found": report.mark_found,
-        "video": _video_entry(report.info, report.frames),
-        "placements": [_placement_entry(placement, report) | {"matte": mattes.index_of(placement)} for placement in report.placements],
+        "video": video_entry(report.info, report.frames),
+        "placements": [placement_entry(placement, report) | {"matte": mattes.index_of(placement)} for placement in report.placements],
         "mattes": mattes.addresses,
         "seconds": round(report.seconds, 3),
         "frames_per_second": round(report.frames_per_second, 2),
@@ -115,7 +115,8 @@ def _report_entry(report: Report) -> dict[str, object]:
     }
 
 
-def _video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
+def video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
+    """The source, as JSON values."""
     return {
         "container": info.container,
         "codec": info.codec,
@@ -130,7 +131,8 @@ def _video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
     }
 
 
-def _placement_entry(placement: Placement, report: Report) -> dict[str, object]:
+def placement_entry(placement: Placement, report: Report) -> dict[str, object]:
+    """One mark, as JSON values."""
     box, summary = placement.box, MarkSummary.of(placement)
     return {
         "id": placement.id,

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from service.pipeline.video import ROTATIONS, Colour, PixelFormat, VideoInfo
+from service.pipeline.video import ROTATIONS, Colour, Part, PixelFormat, VideoInfo
 
 
 def info_to_message(info: VideoInfo) -> dict[str, Any]:
@@ -31,6 +31,7 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         video_bit_rate=int(message["video_bit_rate"]),
         sample_aspect_ratio=None if ratio is None else Fraction(ratio),
         display_matrix=tuple(int(value) for value in message["display_matrix"]),
+        part=None if (part := message["part"]) is None else Part(float(part["first_seconds"]), float(part["seconds"])),
     )
 
 

@@ -32,7 +32,8 @@ export const refresh = () => load(null);
 
 async function load(cursor) {
   const { data, next_cursor: next } = await listJobs(cursor);
-  page.jobs = cursor ? [...page.jobs, ...data] : data;
+  const cleaned = data.filter(({ kind }) => kind !== "detect"); // those have no picture to show
+  page.jobs = cursor ? [...page.jobs, ...cleaned] : cleaned;
   page.next = next;
   draw();
   poll();

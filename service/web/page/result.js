@@ -46,7 +46,7 @@ export function listenToResult(onRun) {
 function describe(job) {
   const { result } = job;
   title(byId("result-title"), job);
-  const words = result.mark_found ? `result.${job.media}` : "result.nothing";
+  const words = result.mark_found ? `result.${job.media}` : job.credits_used ? "result.nothing" : "result.nothing_free";
   setText(byId("result-summary"), words, { frames: count(result.frames), time: lasting(result.seconds), size: bytes(result.bytes) });
   const download = new URL(result.url);
   if (download.searchParams.has("signature")) download.searchParams.set("download", "true"); // our links only; a bucket signs the whole URL
