@@ -14,6 +14,7 @@ Media = Literal["video", "image"]
 Rights = Literal["owner", "licensed"]  # why the customer may edit the picture: they own it, or its owner permits it
 Kind = Literal["clean", "detect"]
 Price = Mapping[Media, int]  # credits
+NEWER: Final = frozenset({"keep", "reject", "kind", "detection_key", "marks"})  # fields of a spec since 0.3
 RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 
 
@@ -72,10 +73,13 @@ class JobSpec:
         return self.source_key is not None and (self.mask_url is None or self.mask_key is not None)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON values. Those that workers of 0.2 do not know are left out where they say nothing: they may run beside newer processes."""
+        plain = type(self)(self.media)
+        return {name: value for name, value in asdict(self).items() if name not in NEWER or value != getattr(plain, name)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
         boxes = {name: tuple(TimedBox.from_json(box) for box in data.get(name, ())) for name in ("boxes", "keep")}
         words = {name: tuple(data.get(name, ())) for name in ("classes", "reject", "marks")}
         return cls(**{**data, **boxes, **words})

@@ -144,7 +144,7 @@ def test_a_mask_video_selects_the_frames(tmp_path: Path, folder: Path) -> None:
         (replace(BY_HAND, boxes=(parse_box("200,10,220,20"),)), "outside the picture"),
         (replace(BY_HAND, boxes=(parse_box("10,10,20,20@7-8"),)), "after the end"),
         (replace(FOUND, keep=(parse_box("200,10,220,20"),)), "outside the picture"),
-        (replace(FOUND, keep=(parse_box("10,10,20,20@7-8"),)), "covers no frame"),
+        (replace(FOUND, keep=(parse_box("10,10,20,20@7-8"),)), "after the end"),
         (replace(BY_HAND, mask=Path("mask.png")), "the mask is 64x64, the picture 128x96"),
     ],
 )

@@ -58,6 +58,9 @@ SPECS = st.builds(
     boxes=st.lists(BOXES, max_size=3).map(tuple),
     keep=st.lists(BOXES, max_size=3).map(tuple),
     reject=st.lists(st.just("3f9a1c07"), max_size=2).map(tuple),
+    kind=st.sampled_from(["clean", "detect"]),
+    detection_key=st.none() | st.text(),
+    marks=st.lists(st.just("3f9a1c07"), max_size=2).map(tuple),
     classes=st.sampled_from([("overlay",), ("overlay", "scene_text")]),
     detect=st.booleans(),
 )
@@ -66,6 +69,13 @@ SPECS = st.builds(
 @given(SPECS)
 def test_a_job_spec_survives_json(spec: JobSpec) -> None:
     assert JobSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_an_older_worker_can_read_what_it_can_do() -> None:
+    """A worker of 0.2 refuses a spec with a name that it does not know."""
+    names = "media source_url source_key mask_url mask_key mask_is_smear boxes classes detect remove_audio"
+    assert set(JobSpec("video").to_json()) == set(names.split())
+    assert {"kind", "keep"} <= set(JobSpec("video", kind="detect", keep=(TimedBox(0, 0, 1, 1),)).to_json())
 
 
 def test_our_errors_keep_their_message_and_others_reveal_nothing() -> None:
