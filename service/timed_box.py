@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from service.errors import RequestError
@@ -40,9 +40,13 @@ class TimedBox:
         if self.first_seconds is not None and self.last_seconds is not None and self.last_seconds < self.first_seconds:
             raise RequestError(f"box {self} ends before it begins")
 
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; of a box that stays, those that version 0.2 knows."""
+        return {name: value for name, value in asdict(self).items() if name != "end" or value is not None}
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The box that `dataclasses.asdict` and JSON made a mapping of."""
+        """The inverse of `to_json`."""
         return cls(**{**data, "end": tuple(data["end"]) if data.get("end") else None})
 
     @property

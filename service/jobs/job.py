@@ -75,7 +75,10 @@ class JobSpec:
     def to_json(self) -> dict[str, Any]:
         """JSON values. Those that workers of 0.2 do not know are left out where they say nothing: they may run beside newer processes."""
         plain = type(self)(self.media)
-        return {name: value for name, value in asdict(self).items() if name not in NEWER or value != getattr(plain, name)}
+        said = (name for name in asdict(self) if name not in NEWER or getattr(self, name) != getattr(plain, name))
+        boxes = {name: [box.to_json() for box in getattr(self, name)] for name in ("boxes", "keep")}
+        values = asdict(self) | boxes
+        return {name: values[name] for name in said}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
