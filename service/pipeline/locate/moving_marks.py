@@ -123,7 +123,8 @@ def follow(
 
 
 def _seen_alone(picture: Bytes, network: Batcher, classes: frozenset[Kind]) -> Floats:
-    return mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0]
+    (probability,) = mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)
+    return probability
 
 
 def _sighting(frame_index: int, region: Mask, probability: Floats) -> Sighting:
@@ -266,5 +267,6 @@ def _luma(picture: Bytes, top: int, left: int, height: int, width: int) -> Float
 
 def _shifted(mask: Mask, dy: int, dx: int) -> Mask:
     """The mask moved by (dy, dx), within its frame."""
-    moved = crop_padded(mask.astype(np.uint8), -dy, -dx, *mask.shape, repeat_edge=False)
-    return moved > 0
+    height, width = mask.shape
+    moved: Mask = crop_padded(mask, -dy, -dx, height, width, repeat_edge=False)
+    return moved

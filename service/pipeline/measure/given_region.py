@@ -89,7 +89,8 @@ def _seen(crops: Floats, segmenter: Batcher) -> Floats:
     size = max(1, round(width * COARSE_SCALE)), max(1, round(height * COARSE_SCALE))
     small = np.stack([cv2.resize(one.transpose(1, 2, 0), size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1) for one in exposures])
     fine, coarse = (mark_probability(pictures, segmenter, frozenset({"overlay"})).mean(0) for pictures in (exposures, small))
-    return np.maximum(fine, cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+    seen: Floats = np.maximum(fine, cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+    return seen
 
 
 def _still_marked(crops: Floats, model: MarkModel, segmenter: Batcher) -> Mask:
@@ -102,7 +103,7 @@ def restored(crops: Floats, model: MarkModel) -> Floats:
     opacity = model.opacity * model.mask
     opaque = model.pixels & (opacity >= OPAQUE)
     opacity = np.where(opaque, np.float32(0), opacity)
-    unblended = np.clip((crops - opacity * model.colour) / (1 - opacity), 0, 1)
+    unblended: Floats = np.clip((crops - opacity * model.colour) / (1 - opacity), 0, 1)
     if not opaque.any():
         return unblended
     return np.stack([np.where(opaque, fill_hole(one, opaque), one) for one in unblended])
