@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from service.jobs.job import JobSpec
 from tests.browser.visitor import Visit, Visitor, words
-from tests.footage import scene
+from tests.footage import Box, marked, scene
 from tests.service_process import Service, TestAccount
 from tests.turned import write_photo
 
@@ -94,7 +94,7 @@ def test_brush_strokes_become_a_mask_that_is_white_where_painted(marking: Visito
 
 
 def test_a_photo_that_is_stored_turned_is_painted_as_it_is_shown(visit: Visit, service: Service, tmp_path: Path) -> None:
-    account, picture = service.account(), write_photo(tmp_path / "turned.png", scene(0), 6)
+    account, picture = service.account(), write_photo(tmp_path / "turned.png", marked(scene(0), Box(80, 60, 110, 80)), 6)
     job = service.client.post("/v1/jobs", headers=account.bearer, files={"file": ("turned.png", picture.read_bytes())}).json()
     service.wait(account, job["id"])
     visitor = visit()
@@ -105,7 +105,7 @@ def test_a_photo_that_is_stored_turned_is_painted_as_it_is_shown(visit: Visit, s
     visitor.button(EN["draw.run"]).click()
     expect(visitor.page).not_to_have_url(f"{service.url}/#{job['id']}")
     visitor.see_result()
-    (placement,) = visitor.report()["placements"]
+    (placement,) = (each for each in visitor.report()["placements"] if each["kind"] == "user")
     left, top, right, bottom = placement["box"]
     assert left + right < 128 / 2  # upper left of 128 x 96
     assert top + bottom < 96 / 2

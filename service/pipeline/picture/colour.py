@@ -80,7 +80,7 @@ def _from_rgb_matrix(info: VideoInfo) -> Floats:
     """(3, 3): from R, G, B to the three planes, before scale and offset."""
     if info.colour.matrix == MATRIX_RGB:
         return np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
-    red, blue = LUMA_WEIGHTS.get(info.colour.matrix) or LUMA_WEIGHTS[6 if info.as_stored.height <= STANDARD_DEFINITION_HEIGHT else 1]
+    red, blue = LUMA_WEIGHTS.get(info.colour.matrix) or LUMA_WEIGHTS[6 if info.height <= STANDARD_DEFINITION_HEIGHT else 1]
     luma = np.array([red, 1 - red - blue, blue])
     blue_difference = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
     red_difference = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
