@@ -123,7 +123,7 @@ class _Job:
 
     def remove(self, marks: list[Placement], timeline: Timeline, target: Path) -> tuple[Sample, ...]:
         """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
-        inpainter = Inpainter(self.networks.inpainter, marks, self.info)
+        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, marks, self.info)
         sampler = FrameSampler(marks, self.info)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
             for frame in remove(self._counted("remove", frames, timeline.frames), inpainter, self.info, sampler.watch):
