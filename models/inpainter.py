@@ -18,13 +18,14 @@ from torch.nn import functional as F
 
 from models.alignment import Aligner, added
 from models.blocks import SILU_GAIN, Join, Residual, conv, doubled, head, mixture, patches, pull_push, warp, zero
-from models.spec import EIGHTH_FEATURES, FEATURE_LIMIT, QUARTER_FEATURES
+from models.spec import EIGHTH_FEATURES, QUARTER_FEATURES
 
 OPACITY_LIMIT = 0.96  # above it, H.264's rounding leaves nothing of the scene under the mark
 UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels weigh the same before fusion
 OPACITY_SIGMA_WEIGHT = 4.0  # of the squared opacity sigma, added to that noise
 MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene
 WINDOW_SHARE = 0.02  # weight of the whole window's change of light, as a share of that of a pixel's surroundings
+FEATURE_SCALE = 8.0  # standard deviations of an encoder's feature that are passed on as 1; larger ones are clipped
 SCORES, FEATURES = 4, 12  # channels of the judge at 1/4: a score for each pixel at 1/2, and features for the fusion network
 
 
@@ -55,7 +56,7 @@ class Restored(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """(N, 8, H, W) -> features at 1/4 and 1/8."""
+    """(N, 8, H, W) -> features at 1/4 and 1/8, in [-1, 1]."""
 
     def __init__(self, channels: tuple[int, int]) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         quarter = self.at4(x)
         features = self.quarter(quarter), self.eighth(self.at8(quarter))
-        return features[0].clamp(-FEATURE_LIMIT, FEATURE_LIMIT), features[1].clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
+        return (features[0] / FEATURE_SCALE).clamp(-1.0, 1.0), (features[1] / FEATURE_SCALE).clamp(-1.0, 1.0)
 
 
 class Judge(nn.Module):
@@ -160,6 +161,7 @@ class Inpainter(nn.Module):
     ) -> Restored:
         """Restore the target (B, C, H, W) from its encoding and those of its references, (B, 1+R, ...)."""
         count = clips.luma.shape[1] - 1
+        clips = clips._replace(quarter=clips.quarter * FEATURE_SCALE, eighth=clips.eighth * FEATURE_SCALE)
         luma, chroma, filled, quarter, eighth = (x[:, 0] for x in clips)
         others = Encoding(*(x[:, 1:].flatten(0, 1) for x in clips))
         flow8, flow4 = self.aligner((quarter, eighth), (others.quarter, others.eighth), shift[:, 1:].flatten(0, 1))

@@ -8,7 +8,6 @@ INPAINTER_MULTIPLE = 16
 MATTE_MULTIPLE = 8
 MATTE_STATISTICS = 34
 QUARTER_FEATURES = EIGHTH_FEATURES = 16  # of an encoded frame, at 1/4 and 1/8
-FEATURE_LIMIT = 8.0  # largest absolute value of a feature
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ INPAINTER_ENCODER = NetworkSpec(
         TensorSpec("luma", ("batch", 1, "height", "width")),  # of the best guess at the scene
         TensorSpec("chroma", ("batch", 3, "height/2", "width/2"), -1.0),  # the guess's red and blue minus green; trust
         TensorSpec("filled", ("batch", 3, "height/2", "width/2")),
-        TensorSpec("quarter", ("batch", QUARTER_FEATURES, "height/4", "width/4"), -FEATURE_LIMIT, FEATURE_LIMIT),
-        TensorSpec("eighth", ("batch", EIGHTH_FEATURES, "height/8", "width/8"), -FEATURE_LIMIT, FEATURE_LIMIT),
+        TensorSpec("quarter", ("batch", QUARTER_FEATURES, "height/4", "width/4"), -1.0),
+        TensorSpec("eighth", ("batch", EIGHTH_FEATURES, "height/8", "width/8"), -1.0),
     ),
     INPAINTER_MULTIPLE,
 )
