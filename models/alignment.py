@@ -48,7 +48,7 @@ class Aligner(nn.Module):
         here, there = F.normalize(target[1], dim=1), F.normalize(references[1], dim=1)
         cost = correlation(here, there, self.SHIFTS)
         distance = (self.offsets - shift[:, :, None, None, None] / 8).square().sum(1)  # (B * R, SHIFTS, 1, 1)
-        likely = mixture(cost * self.sharpness, (-self.prior * distance).exp(), 1)
+        likely = mixture(cost * self.sharpness, (self.prior * -distance).exp(), 1)
         flow = (likely[:, None] * self.offsets).sum(2)
         flow8 = flow + self.at8(self.compare8(torch.cat([cost, flow], 1), target[1]))
         flow4 = doubled(flow8) * 2
