@@ -25,7 +25,6 @@ from training.restoration import inpainter_sample
 from training.samples import Sample, Source
 
 
-
 def marked_frames(source: Source, index: int) -> Sample:
     """The encoder's inputs (B, ...) in a sample of the inpainter: all of its frames."""
     sample = inpainter_sample(source, index)

@@ -33,7 +33,11 @@ from service.pipeline.locate.segment import SAMPLES_PER_SECOND
 
 VIDEO_FPS: Final = 30
 # Video frames that a window processes: the segmenter samples every fifth, the inpainter encodes and restores one; a matte is made once per interval.
-FRAMES_OF_A_WINDOW: Final = {"segmenter": SEGMENTER_FRAMES * VIDEO_FPS // SAMPLES_PER_SECOND, "inpainter_encoder": 1, "inpainter": 1}
+FRAMES_OF_A_WINDOW: Final = {
+    "segmenter": SEGMENTER_FRAMES * VIDEO_FPS // SAMPLES_PER_SECOND,
+    "inpainter_encoder": 1,
+    "inpainter": 1,
+}
 
 
 @dataclass(frozen=True)

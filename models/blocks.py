@@ -73,7 +73,7 @@ class Join(nn.Module):
 def warp(x: Tensor, flow: Tensor) -> Tensor:
     """Sample x (N, C, H, W) at each pixel plus `flow` (N, 2, H, W) = (dx, dy) in pixels; the border is repeated. Returns float32.
 
-    Coordinates are clamped here, although `grid_sample` could do it: for zero padding and unaligned corners alone, ONNX Runtime computes the
+    Coordinates are clamped here, although `grid_sample` could do it: with zero padding and unaligned corners alone, ONNX Runtime computes
     sampling positions once for all channels, which makes it 2 to 8 times faster on a CPU.
     """
     height, width = x.shape[-2:]

@@ -136,7 +136,8 @@ def test_variations_keep_the_truth_of_an_inpainters_sample() -> None:
     opacity = rng.random((5, 1, SIZE, SIZE), np.float32)
     mask, sigma = np.ones_like(opacity), np.zeros_like(opacity)
     sample = {
-        "clean": clean, "colour": colour, "opacity": opacity, "frames": (1 - opacity) * clean + opacity * colour, "mask": mask, "doubt": sigma,
+        "clean": clean, "colour": colour, "opacity": opacity, "mask": mask, "doubt": sigma,
+        "frames": (1 - opacity) * clean + opacity * colour,
     }  # fmt: skip
     seen, lights = set(), set()
     for seed in range(12):

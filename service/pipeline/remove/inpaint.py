@@ -22,6 +22,7 @@ from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.remove.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
 
+
 @dataclass(frozen=True)
 class Patch:
     """Clean pixels of one frame. rgb: (3, h, w) in [0, 1]. alpha: (h, w) in [0, 1], with which rgb is laid over the box."""
@@ -76,9 +77,7 @@ class Inpainter:
                 patches[index].append(patch)
                 jobs += self._tile_jobs(index, patch, frames)
         marked = [self._marked_frame(job.pieces[0], frames) for job in jobs]
-        encodings = self._encodings.of(
-            [piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames)
-        )
+        encodings = self._encodings.of([piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames))
         answers = self._network.begin([_window(job, inputs, encodings) for job, inputs in zip(jobs, marked, strict=True)])
         remaining = self._tile_boxes_from(max(targets, default=0))
         self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
