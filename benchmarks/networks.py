@@ -32,7 +32,8 @@ from service.inference.session import SIDE_BY_SIDE, find, load_batcher
 from service.pipeline.locate.segment import SAMPLES_PER_SECOND
 
 VIDEO_FPS: Final = 30
-# Video frames that a window processes: the segmenter samples every fifth, the inpainter encodes and restores one; a matte is made once per interval.
+# Video frames that a window processes: the segmenter samples every fifth, the inpainter encodes and restores one. A matte is made once per
+# interval.
 FRAMES_OF_A_WINDOW: Final = {
     "segmenter": SEGMENTER_FRAMES * VIDEO_FPS // SAMPLES_PER_SECOND,
     "inpainter_encoder": 1,

@@ -94,7 +94,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
 def build(spec: NetworkSpec, config: dict[str, Any], weights: dict[str, Tensor]) -> nn.Module:
     """The network as it is exported, in eval mode, with the given weights. Raises RuntimeError where they do not fit."""
     network = _BUILDERS[spec.name]({k: tuple(v) for k, v in config.items()})
-    inner = network if isinstance(network, Matte) else network.network
+    inner = network.network if isinstance(network, Probabilities | EncoderPart | RestoringPart) else network
     inner.load_state_dict(weights)
     return network.eval()
 

@@ -144,7 +144,7 @@ class Inpainter(nn.Module):
         inputs = frames, mask, opacity, colour, opacity_sigma
         encodings = self.encode(*(x.flatten(0, 1) for x in inputs))
         clips = Encoding(*(x.unflatten(0, frames.shape[:2]) for x in encodings))
-        return self.restore(*(x[:, 0] for x in inputs), clips, shift)
+        return self.restore(frames[:, 0], mask[:, 0], opacity[:, 0], colour[:, 0], opacity_sigma[:, 0], clips, shift)
 
     def encode(self, frame: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor) -> Encoding:
         """The encodings of single frames: (B, C, H, W) each."""
@@ -182,8 +182,8 @@ class Inpainter(nn.Module):
 
         unblended, trust = self.candidates(frame, mask, opacity, colour, opacity_sigma)
         filled = doubled(filled)
-        full = [x - 0.5 for x in (frame, unblended, filled, mean_luma)]
-        full = torch.cat([*full, mask, opacity, opacity_sigma * 4, trust, spread * 8], 1)
+        pictures = [x - 0.5 for x in (frame, unblended, filled, mean_luma)]
+        full = torch.cat([*pictures, mask, opacity, opacity_sigma * 4, trust, spread * 8], 1)
         logits, correction = self.fusion(full, mean_chroma, torch.cat([features, quarter], 1))
         reference_trust = doubled(mean_chroma[:, 2:])
         prior = torch.cat([trust, 0.3 * (1 - trust), 0.3 * reference_trust], 1).clamp(1e-3)
