@@ -1,5 +1,6 @@
 """Cheap variations of stored samples: mirrored, in another light, noisy. Inputs and truth change together, so the truth stays exact."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +12,9 @@ Floats = NDArray[np.float32]
 
 LIGHT_SHARE, NOISE_SHARE = 0.6, 0.3  # of the samples whose light is changed, and that get noise
 MAX_NOISE = 0.025  # standard deviation
+GIVEN_SHARE, BOX_SHARE = 0.25, 0.4  # of the inpainter's samples in which a person gives the region; of those, the share of boxes
+BRUSH_PIXELS = (2, 14)  # how far such a region reaches beyond the mark
+MAX_GIVEN_SHARE = 0.6  # of the window: with more, too little of the scene is left
 
 
 def of_segmenter(sample: Sample, rng: Rng) -> Sample:
@@ -26,12 +30,38 @@ def of_matte(sample: Sample, rng: Rng) -> Sample:
 
 
 def of_inpainter(sample: Sample, rng: Rng) -> Sample:
-    """Mirrored, with other gains and with exchanged channels; the marked frame stays the blend of clean frame and colour."""
+    """Mirrored, with other gains and with exchanged channels; the marked frame stays the blend of clean frame and colour.
+
+    In a part of the samples a person gave a generous region instead, in which everything counts as hidden.
+    """
     sample = dict(zip(sample, flipped(list(sample.values()), rng), strict=True))
+    if rng.random() < GIVEN_SHARE:
+        sample = with_given_region(sample, rng)
     if rng.random() >= LIGHT_SHARE:
         return sample
     gains, order = (rng.uniform(0.6, 1) * rng.uniform(0.9, 1, 3)).astype(np.float32)[:, None, None], rng.permutation(3)
     return {**sample, **{key: sample[key][:, order] * gains for key in ("frames", "colour", "clean")}}
+
+
+def with_given_region(sample: Sample, rng: Rng) -> Sample:
+    """The inpainter's sample with a region around the mark, painted or a box, that hides all of the scene; unchanged if it is too large."""
+    reach, boxed = int(rng.integers(*BRUSH_PIXELS, endpoint=True)), rng.random() < BOX_SHARE
+    region = np.stack([_around(mask[0] > 0.5, reach, boxed) for mask in sample["mask"]])[:, None].astype(np.float32)
+    if region[0].mean() > MAX_GIVEN_SHARE or not region[0].any():
+        return sample
+    shown = 1 - region
+    given = {"mask": region, "opacity": region, "colour": sample["colour"] * shown, "doubt": sample["doubt"] * shown, "hole": region[0]}
+    return {**sample, **given}
+
+
+def _around(mask: NDArray[np.bool_], reach_pixels: int, boxed: bool) -> NDArray[np.bool_]:
+    """The mask (H, W) and what lies within `reach_pixels` of it, or of its bounding box."""
+    if boxed and mask.any():
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        mask = mask.copy()
+        mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    side = 2 * reach_pixels + 1
+    return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
 
 
 def relit(frames: Floats, rng: Rng) -> Floats:

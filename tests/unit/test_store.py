@@ -12,7 +12,7 @@ import torch
 
 from models.matte import MatteConfig
 from tests.material import small_source
-from training import checkpoint, store, stored, train_matte
+from training import checkpoint, store, stored, train_matte, variation
 from training.config import TrainConfig
 from training.fit import Sources, fit
 from training.samples import Sample
@@ -134,7 +134,8 @@ def test_variations_keep_the_truth_of_an_inpainters_sample() -> None:
     rng = np.random.default_rng(3)
     clean, colour = rng.random((2, 5, 3, SIZE, SIZE), np.float32)
     opacity = rng.random((5, 1, SIZE, SIZE), np.float32)
-    sample = {"clean": clean, "colour": colour, "opacity": opacity, "frames": (1 - opacity) * clean + opacity * colour}
+    nothing = np.zeros_like(opacity)  # no region is given around a mark that is nowhere
+    sample = {"clean": clean, "colour": colour, "opacity": opacity, "frames": (1 - opacity) * clean + opacity * colour, "mask": nothing}
     seen = set()
     for seed in range(12):
         one, other = (LAYOUTS["inpainter"].varied(sample, np.random.default_rng(seed)) for _ in range(2))
@@ -142,6 +143,40 @@ def test_variations_keep_the_truth_of_an_inpainters_sample() -> None:
         np.testing.assert_allclose(one["frames"], (1 - one["opacity"]) * one["clean"] + one["opacity"] * one["colour"], atol=1e-6)
         seen.add(one["frames"].tobytes())
     assert len(seen) > 8
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_given_region_hides_the_mark_and_more_in_every_frame(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((5, 1, 64, 64), np.float32)
+    mask[:4, :, 28:34, 20:40] = 1  # the fifth frame has no mark
+    colour = rng.random((5, 3, 64, 64), np.float32)
+    sample = {
+        "mask": mask,
+        "opacity": 0.5 * mask,
+        "colour": colour,
+        "doubt": 0.1 * mask,
+        "hole": mask[0],
+        "clean": colour,
+        "frames": colour,
+    }
+    given = variation.with_given_region(sample, rng)
+    region = given["mask"]
+    assert set(np.unique(region)) == {0, 1}
+    assert (region >= mask).all()
+    assert region[0].sum() > 1.5 * mask[0].sum()
+    assert not region[4].any()
+    np.testing.assert_array_equal(given["hole"], region[0])
+    np.testing.assert_array_equal(given["opacity"], region)
+    assert not given["colour"][np.broadcast_to(region > 0, colour.shape)].any()
+    assert given["clean"] is colour
+
+
+def test_a_given_region_that_leaves_too_little_of_the_scene_is_left_out() -> None:
+    mask = np.zeros((2, 1, 32, 32), np.float32)
+    mask[:, :, 4:28, 4:28] = 1
+    sample = {"mask": mask, "opacity": mask, "colour": mask.repeat(3, 1), "doubt": mask, "hole": mask[0]}
+    assert variation.with_given_region(sample, np.random.default_rng(1)) is sample
 
 
 def test_a_run_from_a_store_resumes_exactly(drawn: Path, tmp_path: Path) -> None:
