@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,9 @@ def reliability(network: nn.Module, batches: Sequence[Batch]) -> list[Bin]:
     pairs = [_near_mark(network, batch) for batch in batches]
     sigma, error = (torch.cat(values) for values in zip(*pairs, strict=True))
     within = torch.bucketize(sigma, torch.tensor(EDGES[1:-1]), right=True)
-    chosen = ((low, high, within == number) for number, (low, high) in enumerate(zip(EDGES, EDGES[1:], strict=False)))
-    return [Bin(low, high, int(of.sum()), _root_mean_square(sigma[of]), _root_mean_square(error[of])) for low, high, of in chosen if of.any()]
+    chosen = ((low, high, within == number) for number, (low, high) in enumerate(pairwise(EDGES)))
+    kept = ((low, high, sigma[of], error[of]) for low, high, of in chosen if of.any())
+    return [Bin(low, high, len(s), _root_mean_square(s), _root_mean_square(e)) for low, high, s, e in kept]
 
 
 def _near_mark(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

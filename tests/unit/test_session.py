@@ -194,7 +194,7 @@ def test_a_network_that_breaks_its_contract_is_reported() -> None:
         def run(self, inputs: Arrays) -> Arrays:
             batch, _, _, width = inputs["statistics"].shape
             shapes = {
-                **{name: (batch, 1, self.height, width) for name in ("opacity", "doubt", "belongs", "hides")},
+                **dict.fromkeys(("opacity", "doubt", "belongs", "hides"), (batch, 1, self.height, width)),
                 "colour": (batch, 3, self.height, width),
             }
             return {name: np.full(shape, self.value, np.float32) for name, shape in shapes.items()}
