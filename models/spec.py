@@ -40,7 +40,9 @@ MATTE = NetworkSpec(
     (
         TensorSpec("opacity", ("batch", 1, "height", "width")),
         TensorSpec("colour", ("batch", 3, "height", "width")),
-        TensorSpec("doubt", ("batch", 1, "height", "width")),  # opacity sigma: standard deviation of the error of the opacity
+        TensorSpec("doubt", ("batch", 1, "height", "width")),  # opacity sigma: root mean square error of the opacity at its true level
+        TensorSpec("belongs", ("batch", 1, "height", "width")),  # probability that the pixel is part of the mark
+        TensorSpec("hides", ("batch", 1, "height", "width")),  # probability that nothing of the scene shows through
     ),
     MATTE_MULTIPLE,
 )
@@ -58,4 +60,4 @@ INPAINTER = NetworkSpec(
 )
 NETWORKS = (SEGMENTER, MATTE, INPAINTER)
 OPSET = 20
-CONTRACT_VERSION = 3  # raised when a shape, range or meaning above changes
+CONTRACT_VERSION = 4  # raised when a shape, range or meaning above changes

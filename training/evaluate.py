@@ -4,7 +4,7 @@ python -m training.evaluate                                  # the shipped netwo
 python -m training.evaluate --weights FOLDER                 # with NAME.pt, or a folder of runs: NAME/best.pt, else NAME/last.pt
 python -m training.evaluate training/configs/segmenter.toml  # the runs of this configuration's folder, on its data
 
-Writes a Markdown table and a JSON file.
+Writes a Markdown table and a JSON file. Of the matte network, also says whether its opacity sigma is calibrated.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.registry import MANIFEST
-from training import networks, watermarks
+from training import networks, reliability, watermarks
 from training.config import TrainConfig, from_command_line
 from training.fit import open_sources
 from training.samples import Source
@@ -43,6 +43,8 @@ COLUMNS = {
     "opacity_error": Column("opacity error", "{:.4f}"),
     "shape_error": Column("shape error", "{:.4f}"),
     "colour_error": Column("colour error", "{:.4f}"),
+    "belongs_f1": Column("belongs F1", "{:.3f}"),
+    "hides_f1": Column("hides F1", "{:.3f}"),
     "psnr": Column("hole PSNR, dB", "{:.2f}"),
     "over_fill": Column("over the fill, dB", "{:+.2f}"),
     "over_best": Column("over the better candidate, dB", "{:+.2f}"),
@@ -84,6 +86,11 @@ def table(rows: Mapping[str, Scores], corner: str = "mark") -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
+def sigma_table(task: Task, source: Source, samples: int) -> str:
+    """The reliability table of the matte network's opacity sigma, over samples of all kinds of marks."""
+    return reliability.table(reliability.reliability(task.network, Validation(task, source, samples).batches))
+
+
 def write(rows: Mapping[str, Scores], path: Path, corner: str = "mark") -> None:
     """Write `path` with the suffixes .md and .json."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,9 +123,12 @@ def main(arguments: list[str] | None = None) -> None:
         tasks = tasks_in(given.weights or (config.runs if given.config else SHIPPED))
     except networks.CheckpointMismatch as error:
         raise SystemExit(str(error)) from error
-    rows = by_kind(tasks, open_sources(config).validation, given.kinds, given.samples)
+    source = open_sources(config).validation
+    rows = by_kind(tasks, source, given.kinds, given.samples)
     write(rows, given.out)
     print(f"\n{table(rows)}\nin {given.out.with_suffix('.md')} and {given.out.with_suffix('.json')}")
+    if "matte" in tasks:
+        print(f"\n{sigma_table(tasks['matte'], source, given.samples * len(given.kinds))}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.blend import OPACITY_LIMIT
 from models.blocks import warp
 from models.inpainter import Restored
+from models.matte import Prediction
+
+BELONGS_OPACITY = 0.03  # above it a pixel is part of the mark
+MIN_SIGMA = 0.005  # of the opacity: about one of 256 grey levels
 
 
 def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -25,15 +30,16 @@ def segmentation(logits: Tensor, target: Tensor) -> Tensor:
     return 4 * entropy + 0.5 * dice.mean()
 
 
-def matte(opacity: Tensor, colour: Tensor, opacity_sigma: Tensor, sample: dict[str, Tensor]) -> Tensor:
-    """Errors of the opacity's shape and, with less weight, its level; of the colour; of the un-blended picture; and of the opacity sigma.
+def matte(predicted: Prediction, sample: dict[str, Tensor]) -> Tensor:
+    """Errors of the opacity's shape and, with less weight, its level; of the colour; of the un-blended picture; of sigma and of the extent.
 
-    opacity, opacity_sigma: (B, 1, H, W), colour: (B, 3, H, W), in [0, 1]. For the shape, level and mean colour are corrected first, as
-    `models.blend` does in serving.
+    For the shape, level and mean colour are corrected first, as `models.blend` does in serving.
     """
+    opacity, colour = predicted.opacity, predicted.colour
     true_opacity, true_colour, clean = sample["opacity"], sample["colour"], sample["clean"]
-    near = F.max_pool2d((true_opacity > 0.03).float(), 9, 1, 4)
-    area = (true_opacity > 0.03).float().sum((1, 2, 3)) + 64
+    belongs, hides = extent(true_opacity)
+    near = F.max_pool2d(belongs, 9, 1, 4)
+    area = belongs.sum((1, 2, 3)) + 64
     levelled, shade = level(opacity, colour, true_opacity, true_colour)
     shape = charbonnier(levelled - true_opacity) * (0.2 + near)
     direct = charbonnier(opacity - true_opacity) * (0.2 + near)
@@ -42,9 +48,30 @@ def matte(opacity: Tensor, colour: Tensor, opacity_sigma: Tensor, sample: dict[s
     a = levelled.clamp(0, 0.9)
     unblended = (marked - a * shade) / (1 - a)
     effect = charbonnier((unblended - clean).clamp(-1, 1)).mean(1, keepdim=True) * near * (true_opacity < 0.9)
-    sigma = opacity_sigma + 0.005
-    likelihood = (sigma.log() + (levelled - true_opacity).abs().detach() / sigma) * near  # negative log, Laplace distribution
-    return ((4 * shape + direct + 2 * tint + 2 * effect + 0.1 * likelihood).sum((1, 2, 3)) / area).mean()
+    spread = deviation(predicted.opacity_sigma, levelled - true_opacity) * (0.2 + near)
+    labels = ((predicted.belongs, belongs), (predicted.hides, hides))
+    kinds = torch.stack([F.binary_cross_entropy(p, label, reduction="none") * (0.2 + near + 2 * rim(label)) for p, label in labels]).sum(0)
+    return ((4 * shape + direct + 2 * tint + 2 * effect + spread + 0.2 * kinds).sum((1, 2, 3)) / area).mean()
+
+
+def extent(opacity: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a mark of this true opacity (B, 1, H, W) is, and where nothing shows through it: of 0 and 1."""
+    return (opacity > BELONGS_OPACITY).float(), (opacity >= OPACITY_LIMIT).float()
+
+
+def rim(label: Tensor) -> Tensor:
+    """1 at the pixels (B, 1, H, W) on both sides of a label's outline, else 0."""
+    return F.max_pool2d(label, 3, 1, 1) + F.max_pool2d(-label, 3, 1, 1)
+
+
+def deviation(sigma: Tensor, error: Tensor) -> Tensor:
+    """Negative log-likelihood of the errors under a normal distribution of that sigma, times sigma; the errors get no gradient.
+
+    Its minimum is the root mean square error. The factor, which gets no gradient either, keeps a few gross errors in pixels of small sigma
+    from dominating (Seitzer et al., "On the Pitfalls of Heteroscedastic Uncertainty Estimation", ICLR 2022, with beta 1/2).
+    """
+    variance = sigma.square() + MIN_SIGMA**2
+    return (0.5 * variance.log() + 0.5 * error.detach().square() / variance) * variance.detach().sqrt()
 
 
 def level(opacity: Tensor, colour: Tensor, true_opacity: Tensor, true_colour: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from models.matte import Matte, MatteConfig
+from models.matte import Matte, MatteConfig, Prediction
 from training import losses
 from training.config import TrainConfig, from_command_line
 from training.fit import fit, open_sources
@@ -26,25 +26,36 @@ def task(config: TrainConfig, shape: MatteConfig | None = None) -> Task:
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
     """The loss of a batch, a scalar."""
-    opacity, colour, opacity_sigma = (output.float() for output in network(batch["statistics"]))
-    return losses.matte(opacity, colour, opacity_sigma, batch)
+    return losses.matte(network(batch["statistics"]), batch)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
-    """Mean absolute errors on the mark's pixels: of the opacity, of the opacity at the true level (its shape), and of the colour."""
-    opacity, colour, _ = network(batch["statistics"])
-    levelled, shade = losses.level(opacity, colour, batch["opacity"], batch["colour"])
-    mark = (batch["opacity"] > 0.03).float()
-    area = float(mark.sum()) + 1
-    errors = {"opacity": opacity - batch["opacity"], "shape": levelled - batch["opacity"], "colour": shade - batch["colour"]}
-    return {f"{key}_error": float((error.abs().mean(1, keepdim=True) * mark).sum()) / area for key, error in errors.items()}
+    """Mean absolute errors on the mark's pixels: of the opacity, of the opacity at the true level (its shape), and of the colour.
+
+    And the F1 of the pixels that belong to the mark, and of those that hide the scene; NaN where there are none and none are found.
+    """
+    predicted = network(batch["statistics"])
+    levelled, shade = losses.level(predicted.opacity, predicted.colour, batch["opacity"], batch["colour"])
+    belongs, hides = losses.extent(batch["opacity"])
+    area = float(belongs.sum()) + 1
+    errors = {"opacity": predicted.opacity - batch["opacity"], "shape": levelled - batch["opacity"], "colour": shade - batch["colour"]}
+    means = {f"{key}_error": float((error.abs().mean(1, keepdim=True) * belongs).sum()) / area for key, error in errors.items()}
+    return {**means, "belongs_f1": f1(predicted.belongs, belongs), "hides_f1": f1(predicted.hides, hides)}
+
+
+def f1(probability: Tensor, label: Tensor) -> float:
+    """The F1 score of the pixels whose probability exceeds 0.5, against a label of 0 and 1; NaN without any of either."""
+    found = (probability > 0.5).float()
+    total = float(found.sum() + label.sum())
+    return 2 * float((found * label).sum()) / total if total else float("nan")
 
 
 def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
-    """The mean frame, the true opacity and coloured mark, and the predicted ones."""
-    opacity, colour, _ = (output[0] for output in network(batch["statistics"]))
+    """The mean frame, the true opacity and coloured mark, the predicted ones, and which pixels belong and hide."""
+    predicted = Prediction(*(output[0] for output in network(batch["statistics"])))
     true_opacity, true_colour = batch["opacity"][0], batch["colour"][0]
-    return [batch["statistics"][0, 1:4] + 0.5, true_opacity, true_opacity * true_colour, opacity, opacity * colour]
+    mark, seen = true_opacity * true_colour, predicted.opacity * predicted.colour
+    return [batch["statistics"][0, 1:4] + 0.5, true_opacity, mark, predicted.opacity, seen, predicted.belongs, predicted.hides]
 
 
 if __name__ == "__main__":

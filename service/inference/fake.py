@@ -31,7 +31,8 @@ class FakeMatte(Session):
 
     def run(self, inputs: Arrays) -> Arrays:
         opacity = (inputs["statistics"][:, :1] > 0.5).astype(np.float32)
-        return {"opacity": opacity, "colour": np.ones_like(opacity).repeat(3, 1), "doubt": np.zeros_like(opacity)}
+        white = np.ones_like(opacity).repeat(3, 1)
+        return {"opacity": opacity, "colour": white, "doubt": np.zeros_like(opacity), "belongs": opacity, "hides": opacity}
 
 
 class FakeInpainter(Session):

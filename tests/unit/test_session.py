@@ -194,9 +194,8 @@ def test_a_network_that_breaks_its_contract_is_reported() -> None:
         def run(self, inputs: Arrays) -> Arrays:
             batch, _, _, width = inputs["statistics"].shape
             shapes = {
-                "opacity": (batch, 1, self.height, width),
+                **dict.fromkeys(("opacity", "doubt", "belongs", "hides"), (batch, 1, self.height, width)),
                 "colour": (batch, 3, self.height, width),
-                "doubt": (batch, 1, self.height, width),
             }
             return {name: np.full(shape, self.value, np.float32) for name, shape in shapes.items()}
 
