@@ -16,6 +16,7 @@ import pickle
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,7 +104,7 @@ def located(case: Case, folder: Path, networks: Networks, cache: Path) -> Locate
         info = probe(scene.marked, Limits())
         with decode(scene.marked, info, Limits()) as decoded:
             frames = list(decoded)
-        candidates, _ = locate(iter(frames), info, Request(), networks.segmenter, Limits())
+        candidates, _ = locate(iter(frames), lambda: nullcontext(frames), info, Request(), networks.segmenter, Limits())
         chosen = np.unique(np.linspace(0, len(frames) - 1, SCORED_FRAMES).round().astype(int))
         found = Located(info, frames, candidates, [_truth(scene, int(i)) for i in chosen])
     cache.mkdir(parents=True, exist_ok=True)
