@@ -123,7 +123,7 @@ def follow(
 
 
 def _seen_alone(picture: Bytes, network: Batcher, classes: frozenset[Kind]) -> Floats:
-    (probability,) = mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)
+    probability: Floats = mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0]
     return probability
 
 
