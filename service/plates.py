@@ -13,13 +13,13 @@ from service.jobs.job import Job, JobSpec, Result
 from service.media import head_of
 from service.outside.storage import content_type_of
 from service.pipeline import run
-from service.pipeline.detection import Detection
 from service.pipeline.estimate import removal_seconds
 from service.pipeline.io.mute import mute
 from service.pipeline.io.probe import probe
 from service.pipeline.io.smear import mask_from_smear
 from service.pipeline.io.thumbnail import thumbnail
 from service.pipeline.provenance.provenance import SOUND_REMOVED, mark_removed, sign_in_place
+from service.pipeline.report.detection import Detection
 from service.pipeline.report.detection_report import detection_json, mask_addresses
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json

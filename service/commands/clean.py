@@ -87,19 +87,16 @@ def clean(
     request = request_of(boxes, mask, parse_classes(classes), True if detect else None, kept, reject or [])
     if reject and len(inputs) > 1:
         raise RequestError("--reject goes with one input: a mark's id is that of one file")
+    if detect_only and (report or debug or preview):
+        raise RequestError("--report, --debug and --preview do not go with --detect-only; with -o DIR it writes detection.json")
     if detect_only:
-        if report or debug or preview:
-            raise RequestError("--report, --debug and --preview do not go with --detect-only; with -o DIR it writes detection.json")
         return detect_all(inputs, Path(output) if output else None, request, device)
     if output is None:
         raise RequestError("missing option '-o' / '--output'")
     part = parse_part(preview) if preview else None
     targets = target_files(inputs, output, report)
-    if report:
-        check_report(report, inputs)
-    chosen = settings.read()
-    tools = Tools(load_networks(device), chosen.limits, command_signer(chosen))
-    results = []
+    check_report(report, inputs)
+    tools, results = _tools(device), []
     for source, target in zip(inputs, targets, strict=True):
         debug_folder = debug / source.name if debug and len(inputs) > 1 else debug
         outcome = _clean_file(source, target, request, tools, debug_folder, part, verbose)
@@ -108,6 +105,12 @@ def clean(
     if report:
         write_report(report, tuple(results))
     return next((result.exit_code for result in results if result.exit_code), 0)
+
+
+def _tools(device: settings.Device | None) -> Tools:
+    """The networks on the device, and what the settings say."""
+    chosen = settings.read()
+    return Tools(load_networks(device), chosen.limits, command_signer(chosen))
 
 
 def _clean_file(

@@ -18,8 +18,10 @@ WRITERS: Final[dict[str, Callable[[Path, Results], object]]] = {
 }
 
 
-def check_report(path: Path, inputs: Sequence[Path]) -> None:
+def check_report(path: Path | None, inputs: Sequence[Path]) -> None:
     """Raise RequestError if the report could not be written later: unknown suffix, or a picture of several inputs."""
+    if path is None:
+        return
     if path.suffix.lower() not in WRITERS:
         raise RequestError(f"--report {path.name}: a report must be one of {', '.join(WRITERS)}")
     if path.suffix.lower() == ".png" and len(inputs) > 1:

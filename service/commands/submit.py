@@ -66,15 +66,20 @@ def submit(
             callback_url=callback,
         )
         typer.echo(job.id)
-        if not (wait or output):
-            return
-        with _progress_bar() as show:
-            job = client.wait(job.id, show)
-        if job.error:
-            raise job.error
-        if output:
-            client.download(job.id, output)
-        typer.echo(str(output) if output else job.result_url)
+        if wait or output:
+            typer.echo(_result(client, job, output))
+
+
+def _result(client: Client, job: RemoteJob, output: Path | None) -> str:
+    """The job's result, once it is there: the path of the downloaded file, or its URL. Raises the job's error."""
+    with _progress_bar() as show:
+        job = client.wait(job.id, show)
+    if job.error:
+        raise job.error
+    if output is None:
+        return str(job.result_url)
+    client.download(job.id, output)
+    return str(output)
 
 
 @contextmanager

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from service.errors import RequestError
 from service.inference.session import Networks
-from service.pipeline.detection import Detection
 from service.pipeline.extent.join import join_pieces
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
 from service.pipeline.io.encode import Encoder, copy_untouched
 from service.pipeline.io.probe import probe
-from service.pipeline.keep import KeptBoxes
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.placement import Placement
 from service.pipeline.remove.inpaint import Inpainter
+from service.pipeline.remove.keep import KeptBoxes
 from service.pipeline.remove.remove import remove
 from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
+from service.pipeline.report.detection import Detection
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import Request, chosen_marks, within
 from service.pipeline.video import Frame, Limits, Part, Timeline, VideoInfo

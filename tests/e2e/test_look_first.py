@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from service.inference import fake
-from service.pipeline.detection import Detection
 from service.pipeline.estimate import removal_seconds
+from service.pipeline.report.detection import Detection
 from service.pipeline.request import Request
 from service.pipeline.run import clean, detect
 from service.pipeline.video import Limits

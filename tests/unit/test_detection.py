@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from service.errors import RequestError
-from service.pipeline.detection import Detection
 from service.pipeline.placement import Box, Placement
+from service.pipeline.report.detection import Detection
 from service.pipeline.video import Timeline
 from tests.footage import described, placement
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from service.errors import RequestError
-from service.pipeline.keep import KeptBoxes
 from service.pipeline.placement import Box
+from service.pipeline.remove.keep import KeptBoxes
 from service.pipeline.video import Frame, PixelFormat, Timeline
 from service.timed_box import parse_box
 from tests.footage import described, placement

@@ -1,5 +1,6 @@
 """Where marks may be: the first reading of the file, from frames to candidates."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import chain
@@ -41,22 +42,19 @@ def locate(
     detections = segment(timed, info, network, request.classes, keep) if request.detect else iter(())
     first = next(detections, None)
     tracks = track(chain([first], detections), decisions) if first else []
-    for _ in timed:  # without detection the frames are only counted
-        pass
+    deque(timed, maxlen=0)  # without detection the frames are only counted
     pattern = None
     if first and "overlay" in request.classes and info.width * info.height <= MAX_PATTERN_PIXELS:
         pattern = find_tiled_pattern(exposures.kept, first.probability)
     tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(exposures, network, request.classes)), pattern)
     timeline = Timeline(pts, info.time_base)
     kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
-    shapes = moving_shapes(glances, info)
-    if shapes:
-        with again() as frames_again:
-            moving = follow(frames_again, info, shapes, network, request.classes)
     candidates = from_tracks(tracks, info, timeline, kind) + from_request(request, info, timeline, limits)
     if pattern:
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
-    if shapes:
+    if shapes := moving_shapes(glances, info):
+        with again() as frames_again:
+            moving = follow(frames_again, info, shapes, network, request.classes)
         candidates += chain.from_iterable(from_moving(mark, info, timeline, kind) for mark in moving)
     note_candidates(decisions, candidates)
     return candidates, timeline
