@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.measure.edge_alpha import EDGE_DEPTH_PIXELS
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 CODECS = {"h264": "libx264", "h265": "libx265"}
+EDGE_DEPTH_PIXELS = 2.1  # from an opaque mark's outline inwards: deeper pixels are not edge
 PICTURE_QUALITY = (60, 95)  # of JPEG and WebP, as platforms and phones use them
 X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # a single thread, so that equal frames give equal bytes
 
@@ -169,9 +169,9 @@ def with_matte_errors(
 def with_edge_alpha(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Opacity (H, W), colour (H, W, 3) and opacity sigma (H, W) of an opaque mark as the service measures it: edge alpha, else 1.
 
-    alpha (H, W) and colour are the truth; scene (H, W, 3) is clean; mask (H, W) of 0 and 1 is where the mark may be; all in [0, 1]. An edge
-    pixel is un-blended where the expected error of its opacity does less harm than a fill's error, as in the service's
-    `measure.edge_alpha`. The opacity sigma is only loosely related to that error.
+    alpha (H, W) and colour are the truth; scene (H, W, 3) is clean; mask (H, W) of 0 and 1 is where the mark may be; all in [0, 1]. An
+    edge pixel is un-blended where the expected error of its opacity does less harm than a fill's error. The opacity sigma is only loosely
+    related to that error.
     """
     error = np.exp(rng.uniform(np.log(0.05), np.log(0.3)))
     noise = cv2.GaussianBlur(rng.normal(0, 1, alpha.shape).astype(np.float32), (0, 0), 0.6) * 2.2

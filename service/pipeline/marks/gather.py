@@ -39,11 +39,6 @@ def gather_crops(frames: Iterable[Frame], info: VideoInfo, requests: Sequence[Cr
                 yield number, incomplete.pop(number)
 
 
-def is_single_frame(crops: Sequence[object] | Floats | Bytes) -> bool:
-    """Whether the crops (N, 3, h, w) are of a single frame, as those of a photo are: then nothing can be learned from changes."""
-    return len(crops) == 1
-
-
 def to_uint8(rgb: Floats) -> Bytes:
     """RGB in [0, 1] as bytes in [0, 255], rounded."""
     return np.rint(rgb * 255).astype(np.uint8)

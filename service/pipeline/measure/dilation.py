@@ -10,9 +10,10 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import to_float
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
-from service.pipeline.measure.opaque import DENSE_LEVEL, OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate
 
+DENSE_LEVEL: Final = 0.6  # of the opacity: below it a mark is un-blended to its edge
+OPAQUE_LEVEL: Final = 0.9  # of the opacity: above it nothing is un-blended
 WIDE_PIXELS: Final = 2  # H.264 carries a mark a little beyond its edge
 NARROW_PIXELS: Final = 1
 MAX_FILL_ERROR: Final = 0.033  # in [0, 1]: above it, filling the second pixel does more harm than the mark's residue there

@@ -1,34 +1,33 @@
 """The pixels, opacity and colour of every mark, at native size, from a second reading of the file."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 
 import numpy as np
 
-from models.arrays import Floats, Mask
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
 from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
-from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
+from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
-from service.pipeline.measure.edge_alpha import fit_edge_alpha
-from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
-from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of, restrict_to_box
+from service.pipeline.measure.animation import add_animation_sigma
+from service.pipeline.measure.dilation import WIDE_PIXELS
+from service.pipeline.measure.fit import fit_mark
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe
-from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity, predict_matte
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
-from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
+from service.pipeline.measure.predict import LIKELY, Prediction, predict_matte
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
+MIN_BOX_SHARE = 0.02  # of a person's box: if less of it is found to be mark, all of it is removed
 MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: a smaller find is a detail of the scene
 
 
@@ -120,12 +119,11 @@ def _solve(
     """The mark at each of its places, whole even where only a part of it was seen."""
     notes = decisions.about("mark", pooled.registrations[0].number)
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
-    probability, model = complete_mask(crops, pooled.probability, bare_crops, network)
+    predicted = predict_matte(crops, pooled.probability, bare_crops, network)
     origin = candidates[pooled.registrations[0].number].origin
     if isinstance(origin, Tiled):
-        model = _fit_tiled(crops, probability, model, origin.lattice, notes)
-    else:
-        model = _fit(crops, probability, replace(model, mask=mask_of(probability, model).astype(np.float32)), notes)
+        predicted = _average_over_lattice(predicted, origin.lattice)
+    model = fit_mark(crops, predicted.belongs > LIKELY, predicted, notes)
     notes("pixels of the mark", int(model.pixels.sum()), 1, "kept" if model.pixels.any() else "dropped: no pixel is certain")
     if not model.pixels.any():
         return []
@@ -139,41 +137,11 @@ def _solve(
     return [mark for mark in marks if mark.model.mask.any()]
 
 
-def _fit(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> MarkModel:
-    """The model that explains the crops (N, 3, h, w), from the matte network's prediction."""
-    if not predicted.pixels.any():
-        return predicted
-    fit = fit_opacity(crops, predicted, notes)
-    fit = fit.with_opaque_pixels(_missed_pixels(crops, fit.model))
-    return fit_uniform_opacity(crops, fit_edge_alpha(crops, fit, predicted, notes), probability, notes)
-
-
-def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
-    """The same of a tiled mark: what is certain about one tile is certain about all of them."""
-    lattice = refine_lattice(autocorrelation(model.opacity), lattice)  # at native size and without the scene it is more exact
-    predicted = _average_over_lattice(model, lattice)
-    # The segmenter's noise repeats with the lattice as well, so the matte network decides.
-    mask = mask_of(np.minimum(lattice_mean(probability, lattice), CERTAIN_PROBABILITY), predicted)
-    predicted = replace(predicted, mask=mask.astype(np.float32))
-    if not mask.any():
-        return predicted
-    fit = fit_opacity(crops, predicted, notes)
-    missed = _missed_pixels(crops, fit.model)
-    return add_opaque_pixels(fit_level_by_contrast(crops, fit_edge_alpha(crops, fit, predicted, notes), notes), missed)
-
-
-def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
-    """Pixels (h, w) of an opaque mark that the segmenter missed: in a video those that never change, in a still those it encloses."""
-    return enclosed_pixels(crops[0], model) if is_single_frame(crops) else frozen_pixels(crops, model.pixels)
-
-
-def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:
-    """The model with opacity, colour and sigma averaged over all tiles, weighted by inverse variance."""
-    weight = (1 / (np.square(model.opacity_sigma) + MIN_OPACITY_SIGMA**2)).astype(np.float32)
-    opacity, colour, opacity_sigma = (
-        lattice_mean(values, lattice, weight) for values in (model.opacity, model.colour, model.opacity_sigma)
-    )
-    return MarkModel(model.mask, opacity, colour, opacity_sigma)
+def _average_over_lattice(predicted: Prediction, lattice: Lattice) -> Prediction:
+    """The prediction averaged over all tiles, weighted by inverse variance: what is certain about one tile is certain about all of them."""
+    lattice = refine_lattice(autocorrelation(predicted.opacity), lattice)  # at native size and without the scene it is more exact
+    weight = (1 / (np.square(predicted.opacity_sigma) + MIN_OPACITY_SIGMA**2)).astype(np.float32)
+    return Prediction(**{plane.name: lattice_mean(getattr(predicted, plane.name), lattice, weight) for plane in fields(predicted)})
 
 
 def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo) -> tuple[Box, MarkModel]:
@@ -196,14 +164,24 @@ def _measure_user_candidate(
 ) -> MeasuredMark:
     """A person's box or mask: a mark, whatever is seen in it. Of a mask every pixel belongs to the mark, and no other."""
     notes = decisions.about("mark", number)
-    crops, probability, exact = to_float(observation.marked_crops), observation.probability, isinstance(candidate.origin, UserMask)
-    predicted = MarkModel(probability, *predict_matte(crops, probability, to_float(observation.bare_crops), network))
-    mask = probability > 0.5 if exact else mask_of(probability, predicted)
-    model = predicted = replace(predicted, mask=mask.astype(np.float32))
+    crops, given, exact = to_float(observation.marked_crops), observation.probability, isinstance(candidate.origin, UserMask)
+    predicted = predict_matte(crops, given, to_float(observation.bare_crops), network)
+    mask = given > LIKELY if exact else predicted.belongs > LIKELY
+    model = fit_mark(crops, mask, predicted, notes)
     if mask.any():
-        fit = fit_opacity(crops, predicted, notes)
-        model = fit.model if exact else fit_edge_alpha(crops, fit, predicted, notes)
-        model = add_animation_sigma(crops, fit_uniform_opacity(crops, model, probability, notes))
-    model = replace(model, mask=mask.astype(np.float32)) if exact else restrict_to_box(candidate, model, notes)
+        model = add_animation_sigma(crops, model)
+    model = model if exact else _restrict_to_box(candidate, model, notes)
     box, placed = _fit_box(candidate.box, 0, 0, model, info)
     return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)
+
+
+def _restrict_to_box(candidate: Candidate, model: MarkModel, notes: Notes) -> MarkModel:
+    """The mark found inside a person's box; or the whole box, as opaque, where next to nothing was found."""
+    given = candidate.probability > LIKELY
+    found = dilate(model.pixels, WIDE_PIXELS) & given
+    enough = bool(found.sum() >= MIN_BOX_SHARE * given.sum())
+    share = float(found.sum() / max(given.sum(), 1))
+    notes("share of the box that is mark", share, MIN_BOX_SHARE, "kept" if enough else "filled: the whole box")
+    if enough:
+        return replace(model, mask=found.astype(np.float32))
+    return replace(model, mask=given.astype(np.float32), opacity=np.ones_like(model.opacity))

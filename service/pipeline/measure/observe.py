@@ -13,12 +13,13 @@ from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan
 from service.pipeline.marks.presence import fill_hole, presence_score
-from service.pipeline.measure.mask import MIN_PROBABILITY
 from service.pipeline.measure.occlusion import is_occluded
-from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
+from service.pipeline.measure.predict import LIKELY, predict_matte
 from service.pipeline.picture.morphology import dilate, dilate_by
 
+SURE_PROBABILITY = 0.6  # at native size: above it a pixel surely belongs to the mark
+MIN_PROBABILITY = 0.3  # in the shrunken picture: at or above it a pixel may belong
 MIN_PROBABILITY_BESIDE = 0.7  # at native size, where the shrunken picture showed nothing
 MIN_COARSE_WEIGHT = 0.25  # of the shrunken picture's probability; 1 if that was at native size
 ABSENT_SCORE_SHARE = 0.3  # of its usual score: with less, a static mark is absent from a frame
@@ -33,15 +34,15 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
         return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
     marked = to_float(marked_crops)
     probability = _refine_probability(candidate, marked, networks.segmenter)
-    opacity, colour, opacity_sigma = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
-    model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), opacity, colour, opacity_sigma)
+    predicted = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
+    mask = (predicted.belongs > LIKELY).astype(np.float32)
+    model = MarkModel(mask, predicted.opacity, predicted.colour, predicted.opacity_sigma)
     if candidate.spans_video and not _is_in_every_frame(marked, model, notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
     confirmed = candidate.confirmed and confidence >= MIN_CONFIDENCE
     notes("confidence", confidence, MIN_CONFIDENCE, "confirmed" if confirmed else "unconfirmed: counts only if it matches a confirmed mark")
-    shape = np.where(probability > MIN_PROBABILITY, opacity, 0).astype(np.float32)
-    return Observation(marked_crops, bare_crops, probability, shape, confirmed)
+    return Observation(marked_crops, bare_crops, probability, predicted.opacity * predicted.belongs, confirmed)
 
 
 def mean_confidence(coarse: float, probability: Floats) -> float:

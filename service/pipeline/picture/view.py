@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from service.pipeline.placement import Box
 
+Slices = tuple[slice, slice]
+
 
 @dataclass(frozen=True)
 class View:
@@ -65,3 +67,12 @@ def crop_padded(values: NDArray[Any], top: int, left: int, height: int, width: i
         return cut
     known = (rows == inner_rows)[:, None] & (columns == inner_columns)
     return np.where(known, cut, np.zeros((), values.dtype))
+
+
+def neighbour_slices(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[Slices, Slices]:
+    """The pixels of a picture (h, w) that have a neighbour at the offset (y, x), and those neighbours."""
+    (rows, other_rows), (columns, other_columns) = (
+        (slice(max(0, -step), length - max(0, step)), slice(max(0, step), length - max(0, -step)))
+        for step, length in zip(offset, shape, strict=True)
+    )
+    return (rows, columns), (other_rows, other_columns)

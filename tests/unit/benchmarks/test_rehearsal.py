@@ -147,4 +147,4 @@ def test_functions_answer_from_memory_but_where_they_may_read_the_constant(known
     with recalled_functions(memory, known, inside):
         assert getattr(module, name) is function
     assert getattr(module, name) is function
-    assert Binding("service.pipeline.measure.opacity", name) in known.importers[home]
+    assert Binding("service.pipeline.measure.predict", name) in known.importers[home]
