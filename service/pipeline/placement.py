@@ -102,6 +102,11 @@ def bounding_box(mask: Mask) -> Box:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
+def hull(one: Box, other: Box) -> Box:
+    """The smallest box that holds both."""
+    return Box(min(one.left, other.left), min(one.top, other.top), max(one.right, other.right), max(one.bottom, other.bottom))
+
+
 def intersect(left: Box, right: Box) -> bool:
     """Whether two boxes share a pixel."""
     return left.left < right.right and right.left < left.right and left.top < right.bottom and right.top < left.bottom

@@ -20,13 +20,13 @@ from service.pipeline.locate.moving_marks import MovingMark
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
-from service.pipeline.marks.candidate import Candidate, Detected, Followed, Static, Tiled, UserBox, UserMask
+from service.pipeline.marks.candidate import Candidate, Detected, Followed, Origin, Static, Tiled, UserBox, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
-from service.pipeline.placement import Box, Kind, bounding_box, intersect
+from service.pipeline.placement import Box, Kind, bounding_box, hull, intersect
 from service.pipeline.request import Request, box_intervals
 from service.pipeline.video import Limits, Timeline, VideoInfo
 from service.timed_box import TimedBox
@@ -138,7 +138,7 @@ def from_moving(mark: MovingMark, info: VideoInfo, timeline: Timeline, kind: Kin
         else:
             runs.append([(frame, y, x)])
     swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs if run[0][0] < timeline.frames)
-    return [_from_swept(*one, info, kind, confidence) for one in swept if one[2].any()]
+    return [_from_pixels(*one, info, confidence, kind, Followed()) for one in swept if one[2].any()]
 
 
 def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> Mask:
@@ -152,16 +152,17 @@ def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> 
     return covered
 
 
-def _from_swept(first: int, last: int, covered: Mask, info: VideoInfo, kind: Kind, confidence: float) -> Candidate:
-    box = bounding_box(covered).expanded(CONTEXT_PIXELS, info.width, info.height)
-    return Candidate(box, covered[box.slices].astype(np.float32), first, last, confidence, kind, 0, Followed())
+def _from_pixels(first: int, last: int, mask: Mask, info: VideoInfo, confidence: float, kind: Kind, origin: Origin) -> Candidate:
+    """The candidate of which all pixels (H, W) and frames are known."""
+    box = bounding_box(mask).expanded(CONTEXT_PIXELS, info.width, info.height)
+    return Candidate(box, mask[box.slices].astype(np.float32), first, last, confidence, kind, 0, origin)
 
 
 def _joined(intervals: Iterable[_BoxInterval]) -> list[_BoxInterval]:
     """Intervals of a moving box, joined while the box has moved little; the joined box holds all of them."""
     joined: list[_BoxInterval] = []
     for first, last, box in intervals:
-        if joined and _is_near((whole := _hull(joined[-1][2], box)), box):
+        if joined and _is_near((whole := hull(joined[-1][2], box)), box):
             joined[-1] = joined[-1][0], last, whole
         else:
             joined.append((first, last, box))
@@ -172,10 +173,6 @@ def _is_near(whole: Box, box: Box) -> bool:
     """Whether a box is nearly as large as the one that holds it."""
     allowed = max(MIN_DRIFT_PIXELS, round(MAX_DRIFT_SHARE * min(box.width, box.height)))
     return whole.width - box.width <= allowed and whole.height - box.height <= allowed
-
-
-def _hull(one: Box, other: Box) -> Box:
-    return Box(min(one.left, other.left), min(one.top, other.top), max(one.right, other.right), max(one.bottom, other.bottom))
 
 
 def _from_box(moves: bool, first: int, last: int, inner: Box, info: VideoInfo) -> Candidate:
@@ -208,7 +205,9 @@ def from_mask(path: Path, info: VideoInfo, timeline: Timeline, limits: Limits) -
     intervals = _mask_intervals(path, mask_info, timeline, limits)
     if len(intervals) == 1 and mask_info.container == "image":
         intervals = [replace(intervals[0], first_frame=0, last_frame=timeline.frames - 1)]
-    candidates = [_from_mask_interval(interval, info) for interval in intervals if interval.mask.any()]
+    candidates = [
+        _from_pixels(one.first_frame, one.last_frame, one.mask, info, 1.0, "user", UserMask()) for one in intervals if one.mask.any()
+    ]
     if not candidates:
         raise RequestError("the mask has no white pixel")
     return candidates
@@ -232,12 +231,6 @@ def _mask_intervals(path: Path, mask_info: VideoInfo, timeline: Timeline, limits
 def _same_mask(left: Mask, right: Mask) -> bool:
     """Whether two masks (h, w) are nearly the same, or both empty."""
     return iou(left, right) >= SAME_MASK_IOU or not (left.any() or right.any())
-
-
-def _from_mask_interval(interval: _MaskInterval, info: VideoInfo) -> Candidate:
-    box = bounding_box(interval.mask).expanded(CONTEXT_PIXELS, info.width, info.height)
-    probability = interval.mask[box.slices].astype(np.float32)
-    return Candidate(box, probability, interval.first_frame, interval.last_frame, 1.0, "user", 0, UserMask())
 
 
 def from_request(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:

@@ -161,7 +161,7 @@ class _Trail:
         reach = 2 * (shape.sightings[1].frame_index - first)  # it may have come, and may go, up to a glance before and after
         self._frames = range(max(0, first - reach), last + reach + 1, STEP_FRAMES)
         self._places: dict[int, Place] = {}
-        self._previous: tuple[int, Bytes] | None = None
+        self._previous: tuple[int, Floats] | None = None  # frame and its luma
         self._own: list[bool] = []  # of each step, whether the surroundings did not move along with the shape
 
     def wants(self, index: int) -> bool:
@@ -173,9 +173,10 @@ class _Trail:
         if place is None:
             self._previous = None
             return
+        luma = _luma(picture)
         if self._previous is not None:
-            self._compare(self._places[self._previous[0]], place, self._previous[1], picture)
-        self._places[index], self._previous = place, (index, picture)
+            self._compare(self._places[self._previous[0]], place, self._previous[1], luma)
+        self._places[index], self._previous = place, (index, luma)
 
     def _expected(self, index: int) -> Place:
         """Where the shape should be: on from its last two places, or else on the line between its sightings."""
@@ -201,16 +202,16 @@ class _Trail:
         similarity, y, x = match_shapes(self._template, probability)
         return (box.top + y, box.left + x) if similarity > MIN_FOLLOWED_CORRELATION else None
 
-    def _compare(self, before: Place, after: Place, earlier: Bytes, later: Bytes) -> None:
+    def _compare(self, before: Place, after: Place, earlier: Floats, later: Floats) -> None:
         """Note whether the surroundings moved along with the shape, or otherwise."""
         outer = RING_PIXELS[1]
         around = ring(np.pad(self._mask, outer), *RING_PIXELS)
         height, width = around.shape
-        one = _luma(earlier, before[0] - outer, before[1] - outer, height, width)
+        one = crop_padded(earlier, before[0] - outer, before[1] - outer, height, width, repeat_edge=True)
         moved = after[0] - before[0], after[1] - before[1]
 
         def difference(dy: int, dx: int) -> float:
-            other = _luma(later, before[0] - outer + dy, before[1] - outer + dx, height, width)
+            other = crop_padded(later, before[0] - outer + dy, before[1] - outer + dx, height, width, repeat_edge=True)
             hidden = _shifted(np.pad(self._mask, outer), moved[0] - dy, moved[1] - dx)
             where = around & ~dilate(hidden, RING_PIXELS[0])
             return float(np.square(one - other)[where].mean()) if where.any() else np.inf
@@ -260,9 +261,9 @@ def _beyond_the_edge(
     return found
 
 
-def _luma(picture: Bytes, top: int, left: int, height: int, width: int) -> Floats:
-    grey = picture.mean(2, dtype=np.float32) / np.float32(255)
-    return crop_padded(grey, top, left, height, width, repeat_edge=True)
+def _luma(picture: Bytes) -> Floats:
+    luma: Floats = picture.mean(2, dtype=np.float32) / np.float32(255)
+    return luma
 
 
 def _shifted(mask: Mask, dy: int, dx: int) -> Mask:

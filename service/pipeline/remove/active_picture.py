@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Mask
-from service.pipeline.placement import Box
+from service.pipeline.placement import Box, hull
 from service.pipeline.video import Frame, VideoInfo
 
 LIMITED_BLACK = 16 / 255  # luma of black where the range is limited
@@ -35,7 +35,7 @@ class ActivePicture:
         """Take in a frame. What its `hidden` pixels (H, W) show, marks, says nothing."""
         lit = self._lit_in(frame.planes[0], hidden)
         if lit is not None:
-            self._lit = lit if self._lit is None else _union(self._lit, lit)
+            self._lit = lit if self._lit is None else hull(self._lit, lit)
 
     def _lit_in(self, luma: NDArray[Any], hidden: Mask) -> Box | None:
         """The smallest box around the pixels that are neither black nor hidden; None where there are none."""
@@ -56,7 +56,3 @@ class ActivePicture:
             if lit.any():
                 return start + int(np.argmax(lit))
         return len(luma)
-
-
-def _union(one: Box, other: Box) -> Box:
-    return Box(min(one.left, other.left), min(one.top, other.top), max(one.right, other.right), max(one.bottom, other.bottom))

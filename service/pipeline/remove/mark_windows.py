@@ -91,10 +91,8 @@ class MarkWindows:
         active = tuple(sorted({n for i in range(index - around_frames, index + around_frames + 1) for n in self.active(i)}))
         hidden = np.ones((view.height, view.width), bool)
         if (shared := view.within(self._shown)) is not None:
-            in_view, _ = shared
-            rows, columns = in_view
-            of_picture = slice(rows.start + view.top, rows.stop + view.top), slice(columns.start + view.left, columns.stop + view.left)
-            hidden[in_view] = self._union(active)[of_picture]
+            in_view, in_shown = shared
+            hidden[in_view] = self._union(active)[self._shown.slices][in_shown]
         return hidden
 
     def window_of(self, index: int, view: View) -> MarkWindow:
