@@ -52,13 +52,16 @@ def without_unblending(window: Arrays) -> Arrays:
 
 
 def without_jumps(window: Arrays) -> Arrays:
-    """Replace references from other intervals, where other pixels are hidden, by the target; keep those with the same mask."""
-    same = np.array([np.array_equal(mask, window["mask"][0]) for mask in window["mask"][1:]], bool)
+    """Replace references from other intervals, where other pixels are hidden, by the target; keep those with the same trust."""
+    if "chroma" not in window:  # a frame to encode
+        return window
+    target, *references = window["chroma"][:, 2]
+    same = np.array([np.array_equal(trust, target) for trust in references], bool)
     return _references(window, lambda array: np.where(same.reshape(-1, *[1] * (array.ndim - 1)), array[1:], array[:1]))
 
 
 def with_misleading_references(window: Arrays) -> Arrays:
-    """Rotate every reference and its mask by 180 degrees, so that they show plausible but wrong content."""
+    """Rotate every reference and its trust by 180 degrees, so that they show plausible but wrong content."""
     return _references(window, lambda array: array[1:, ..., ::-1, ::-1] if array.ndim == 4 else array[1:])
 
 
@@ -94,8 +97,9 @@ class ChangedSession(Session):
 
 
 def with_change(networks: Networks, change: Change) -> Networks:
-    """The networks, with an inpainter whose windows are changed."""
-    return replace(networks, inpainter=Batcher(ChangedSession(networks.inpainter, change), BATCH_SIZES))
+    """The networks, with an inpainter whose windows, and the frames that are encoded for them, are changed."""
+    encoder, inpainter = (Batcher(ChangedSession(one, change), BATCH_SIZES) for one in (networks.inpainter_encoder, networks.inpainter))
+    return replace(networks, inpainter_encoder=encoder, inpainter=inpainter)
 
 
 @dataclass(frozen=True)

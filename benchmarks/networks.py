@@ -24,16 +24,21 @@ from benchmarks.machine import RESULTS, stamp
 from benchmarks.speed import devices
 from models.preprocess import SEGMENTER_FRAMES
 from models.registry import Precision
-from models.spec import INPAINTER, NETWORKS, NetworkSpec
+from models.spec import NETWORKS, NetworkSpec
 from service.inference import folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher
 from service.inference.device import CHEAPEST, ChosenDevice, choose_device
-from service.inference.session import find, load_batcher
+from service.inference.session import SIDE_BY_SIDE, find, load_batcher
 from service.pipeline.locate.segment import SAMPLES_PER_SECOND
 
 VIDEO_FPS: Final = 30
-# Video frames that a window processes: the segmenter samples every fifth, the inpainter restores one; a matte is made once per interval.
-FRAMES_OF_A_WINDOW: Final = {"segmenter": SEGMENTER_FRAMES * VIDEO_FPS // SAMPLES_PER_SECOND, "inpainter": 1}
+# Video frames that a window processes: the segmenter samples every fifth, the inpainter encodes and restores one. A matte is made once per
+# interval.
+FRAMES_OF_A_WINDOW: Final = {
+    "segmenter": SEGMENTER_FRAMES * VIDEO_FPS // SAMPLES_PER_SECOND,
+    "inpainter_encoder": 1,
+    "inpainter": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def windows_of_a_round(network: NetworkSpec, device: ChosenDevice) -> int:
     """The number of windows that the device processes at a time."""
     if device == "cuda":
         return max(BATCH_SIZES)
-    return os.cpu_count() or 1 if network is INPAINTER else 1
+    return os.cpu_count() or 1 if network in SIDE_BY_SIDE else 1
 
 
 def measure(network: NetworkSpec, device: ChosenDevice, wanted: Sequence[Precision], rounds: int) -> dict[Precision, Pace]:

@@ -79,6 +79,7 @@ def recalled(networks: Networks, memory: Memory) -> Networks:
         networks,
         segmenter=Batcher(Recalled("segmenter", networks.segmenter, memory)),
         matte=Batcher(Recalled("matte", networks.matte, memory)),
+        inpainter_encoder=Batcher(Recalled("inpainter_encoder", networks.inpainter_encoder, memory)),
         inpainter=Batcher(Recalled("inpainter", networks.inpainter, memory)),
     )
 

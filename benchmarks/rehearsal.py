@@ -145,7 +145,7 @@ class Rehearsal:
     def _remove(self, placements: list[Placement]) -> Iterator[Frame]:
         if not placements or not self._truth.has_mark:  # without a mark only the placements count
             return iter(self._frames)
-        inpainter = Inpainter(self._networks.inpainter, placements, self._info)
+        inpainter = Inpainter(self._networks.inpainter_encoder, self._networks.inpainter, placements, self._info)
         return remove(iter(self._frames), inpainter, self._info, lambda before, after: None)
 
     @contextmanager

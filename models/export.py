@@ -3,8 +3,9 @@
     python -m models.export segmenter build/runs/segmenter/last.pt          # into the shipped weights
     python -m models.export segmenter build/runs/segmenter/last.pt DIR      # into another folder, for `cleanplate models use DIR`
 
-The network is wrapped, not changed: the wrapper turns the segmenter's logits into probabilities. Beside the float32 file NAME.onnx, it
-writes NAME.fp16.onnx for GPUs and NAME.pt to fine-tune from.
+The network is wrapped, not changed: the wrapper turns the segmenter's logits into probabilities; the inpainter becomes two files, one that
+encodes frames and one that restores. Beside each float32 file NAME.onnx, it writes NAME.fp16.onnx for GPUs, and for each network NAME.pt to
+fine-tune from.
 """
 
 import hashlib
@@ -24,12 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.inpainter import Inpainter, InpainterConfig
+from models.inpainter import Encoding, Inpainter, InpainterConfig
 from models.matte import Matte, MatteConfig
 from models.operators import refuse_problems
 from models.registry import MANIFEST, MANIFEST_FILE, SHIPPED, VARIANTS
 from models.segmenter import Segmenter, SegmenterConfig
-from models.spec import CONTRACT_VERSION, NETWORKS, OPSET, NetworkSpec
+from models.spec import CONTRACT_VERSION, INPAINTER, INPAINTER_ENCODER, MATTE, OPSET, SEGMENTER, NetworkSpec
 from models.variants import Arrays, VariantRejected, make_half
 
 TOLERANCE = 2e-4  # largest difference between torch and ONNX Runtime; values are in [0, 1]
@@ -51,17 +52,49 @@ class Probabilities(nn.Module):
         return probability
 
 
+class EncoderPart(nn.Module):
+    """The part of an inpainter that encodes frames."""
+
+    def __init__(self, network: Inpainter) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frame: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network.encode(frame, mask, opacity, colour, opacity_sigma))
+
+
+class RestoringPart(nn.Module):
+    """The part of an inpainter that restores a target from encodings."""
+
+    def __init__(self, network: Inpainter) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, frame: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor,
+        luma: Tensor, chroma: Tensor, filled: Tensor, quarter: Tensor, eighth: Tensor, shift: Tensor,
+    ) -> Tensor:  # fmt: skip
+        clips = Encoding(luma, chroma, filled, quarter, eighth)
+        return self.network.restore(frame, mask, opacity, colour, opacity_sigma, clips, shift).clean
+
+
+PARTS: dict[str, tuple[NetworkSpec, ...]] = {
+    "segmenter": (SEGMENTER,),
+    "matte": (MATTE,),
+    "inpainter": (INPAINTER_ENCODER, INPAINTER),
+}  # the files of each trained network
 _BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
     "segmenter": lambda config: Probabilities(Segmenter(SegmenterConfig(**config))),
     "matte": lambda config: Matte(MatteConfig(**config)),
-    "inpainter": lambda config: Inpainter(InpainterConfig(**config)),
+    "inpainter_encoder": lambda config: EncoderPart(Inpainter(InpainterConfig(**config))),
+    "inpainter": lambda config: RestoringPart(Inpainter(InpainterConfig(**config))),
 }
 
 
 def build(spec: NetworkSpec, config: dict[str, Any], weights: dict[str, Tensor]) -> nn.Module:
     """The network as it is exported, in eval mode, with the given weights. Raises RuntimeError where they do not fit."""
     network = _BUILDERS[spec.name]({k: tuple(v) for k, v in config.items()})
-    inner = network.network if isinstance(network, Probabilities) else network
+    inner = network.network if isinstance(network, Probabilities | EncoderPart | RestoringPart) else network
     inner.load_state_dict(weights)
     return network.eval()
 
@@ -69,15 +102,15 @@ def build(spec: NetworkSpec, config: dict[str, Any], weights: dict[str, Tensor])
 def random_inputs(spec: NetworkSpec, sizes: dict[str, int], seed: int = 0) -> dict[str, Tensor]:
     """Uniform random values within each input's range; `sizes` gives the free dimensions, in pixels where they are height and width."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {t.name: [sizes[d] if isinstance(d, str) else d for d in t.shape] for t in spec.inputs}
-    return {t.name: torch.rand(*shapes[t.name], generator=generator) * (t.high - t.low) + t.low for t in spec.inputs}
+    return {t.name: torch.rand(*t.sized(sizes), generator=generator) * (t.high - t.low) + t.low for t in spec.inputs}
 
 
 def export(spec: NetworkSpec, network: nn.Module, path: Path) -> None:
     """Write the ONNX file, with every named dimension free."""
     example = random_inputs(spec, {"batch": 2, "time": 3, "frames": 3, "height": 2 * spec.multiple, "width": 3 * spec.multiple})
     dims = {n: torch.export.Dim(n, min=1, max=64) for n in ("batch", "time", "frames")}
-    dims |= {n: spec.multiple * torch.export.Dim(f"{n}_blocks", min=2, max=128) for n in ("height", "width")}
+    blocks = {n: torch.export.Dim(f"{n}_blocks", min=2, max=128) for n in ("height", "width")}
+    dims |= {f"{n}/{d}": spec.multiple // d * blocks[n] for n in blocks for d in (2, 4, 8)} | {n: spec.multiple * blocks[n] for n in blocks}
     dynamic = [{i: dims[d] for i, d in enumerate(t.shape) if isinstance(d, str)} for t in spec.inputs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
@@ -107,21 +140,23 @@ def largest_difference(spec: NetworkSpec, network: nn.Module, path: Path, sizes:
 
 
 def main(name: str, checkpoint: Path, folder: Path = SHIPPED) -> None:
-    spec = next(s for s in NETWORKS if s.name == name)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = build(spec, state["network_config"], state["average"])
-    path = folder / "weights" / f"{name}.onnx"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    export(spec, network, path)
-    refuse_problems(onnx.load(path))
-    for sizes in TRIED_SIZES:
-        difference = largest_difference(spec, network, path, in_pixels(spec, sizes))
-        if difference > TOLERANCE:
-            raise SystemExit(f"torch and ONNX differ by {difference:.2g}")
-    torch.save({key: state[key] for key in ("step", "network_config", "average")}, path.with_suffix(".pt"))  # to fine-tune from
+    step, metrics = int(state["step"]), _metrics(checkpoint.with_name("log.jsonl"), int(state["step"]))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    enter(spec, path, int(state["step"]), commit, folder / MANIFEST_FILE, _metrics(checkpoint.with_name("log.jsonl"), int(state["step"])))
-    add_half(spec, path, folder / MANIFEST_FILE)
+    weights = folder / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    for spec in PARTS[name]:
+        path = weights / f"{spec.name}.onnx"
+        network = build(spec, state["network_config"], state["average"])
+        export(spec, network, path)
+        refuse_problems(onnx.load(path))
+        for sizes in TRIED_SIZES:
+            difference = largest_difference(spec, network, path, in_pixels(spec, sizes))
+            if difference > TOLERANCE:
+                raise SystemExit(f"torch and ONNX differ by {difference:.2g} in the {spec.name}")
+        enter(spec, path, step, commit, folder / MANIFEST_FILE, metrics)
+        add_half(spec, path, folder / MANIFEST_FILE)
+    torch.save({key: state[key] for key in ("step", "network_config", "average")}, weights / f"{name}.pt")  # to fine-tune from
 
 
 def add_half(spec: NetworkSpec, path: Path, manifest: Path = MANIFEST) -> None:

@@ -22,6 +22,7 @@ SHRINK = 2  # motion is measured at half the size
 GOOD_SHARE = 0.9  # of the best reference's new pixels: a nearer frame that shows at least this share is preferred
 MIN_UNCOVERED_SHARE = 0.03  # of the hole; a distant reference must uncover at least this
 MIN_OVERLAP_SHARE = 0.1  # of the surroundings; both frames must show at least this for a shift to be accepted
+GRID_PIXELS = 8  # references are cut out moved by multiples of this, so that one encoding of a frame serves many targets
 MAX_SHIFT_RESIDUAL = 0.5  # difference over the surroundings' standard deviation; above it there is a cut between the frames
 MAX_CHANGE_RESIDUAL = 1.0  # the same for distant frames; above it something has entered or left the scene
 
@@ -42,6 +43,20 @@ class Reference:
     frame: int
     dy: int
     dx: int
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A reference frame, and where the content of the target's crop lies in it, (dy, dx) pixels away."""
+
+    frame: int
+    dy: float
+    dx: float
+
+    @property
+    def on_grid(self) -> Reference:
+        """The crop nearest to it among those that are moved by multiples of GRID_PIXELS."""
+        return Reference(self.frame, GRID_PIXELS * round(self.dy / GRID_PIXELS), GRID_PIXELS * round(self.dx / GRID_PIXELS))
 
 
 HiddenPixels = Callable[[Reference], Mask]  # the pixels (h, w) of a reference's crop that are marked or outside the picture

@@ -97,7 +97,7 @@ class _Chore:
 
 def _chores(core: Core, member: Member, networks: Networks, meters: Meters, scratch: Scratch) -> list[_Chore]:
     def count_batches() -> None:
-        for name in ("segmenter", "matte", "inpainter"):
+        for name in ("segmenter", "matte", "inpainter_encoder", "inpainter"):
             batches = getattr(networks, name).metrics()
             meters.count_batches(name, batches.batches, batches.windows, batches.capacity)
 

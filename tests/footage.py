@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.inference.batcher import Arrays
+from service.inference.fake import FakeEncoder
 from service.pipeline.placement import Box, Placement
 from service.pipeline.video import Colour, Frame, PixelFormat, VideoInfo
 
@@ -89,18 +90,27 @@ def read_film(path: Path) -> list[Picture]:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
+class EncoderOfEverything(FakeEncoder):
+    """A fake encoder whose result depends on every input pixel."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        rest = sum(inputs[name].mean(1, keepdims=True) for name in ("opacity", "colour", "doubt")) / 10
+        luma = inputs["frame"].mean(1, keepdims=True) * (1 - 0.9 * inputs["mask"]) + rest
+        return super().run(inputs) | {"luma": luma.astype(np.float32)}
+
+
 @dataclass
 class BlendOfReferences:
-    """A fake inpainter whose result depends on every input pixel; it records the shapes."""
+    """A fake inpainter whose result depends on every pixel of all encodings and on the shifts; it records the shapes."""
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     def run(self, inputs: Arrays) -> Arrays:
-        frames, mask = inputs["frames"], inputs["mask"]
-        self.shapes.append(frames.shape)
-        lent = (frames * (1 - 0.9 * mask) * np.arange(1, 6, dtype=np.float32)[:, None, None, None]).sum(1) / 15
-        rest = sum(inputs[name].mean((1, 2)) for name in ("opacity", "colour", "doubt"))[:, None] / 10
-        return {"clean": np.clip(lent + rest, 0, 1).astype(np.float32)}
+        luma = inputs["luma"]
+        self.shapes.append(luma.shape)
+        places = np.arange(1, 6, dtype=np.float32) + inputs["shift"] @ np.float32([0.01, 0.02])
+        lent = (luma * places[:, :, None, None, None]).sum(1) / 15
+        return {"clean": np.clip(lent + 0.1 * inputs["frame"], 0, 1).astype(np.float32)}
 
 
 def excerpt(source: Path, target: Path, seconds: float) -> None:

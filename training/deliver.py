@@ -11,27 +11,28 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models import export
-from models.spec import NETWORKS, NetworkSpec
+from models.spec import NetworkSpec
 
 
-def deliver(name: str, network: nn.Module, folder: Path, steps: int, origin: str, metrics: dict[str, float], template: Path) -> None:
-    """Write the ONNX file, the checkpoint to fine-tune from and the manifest entry into the folder.
+def deliver(name: str, network: nn.Module, folder: Path, steps: int, origin: str, metrics: dict[str, float], templates: Path) -> None:
+    """Write the ONNX files, the checkpoint to fine-tune from and the manifest entries into the folder.
 
-    `template` may be an ONNX file of the same network with other weights: reusing its graph saves two minutes of exporting. Exits if
+    `templates` may have ONNX files of the same network with other weights: reusing their graphs saves two minutes of exporting. Exits if
     ONNX Runtime does not agree with torch.
     """
-    spec = next(s for s in NETWORKS if s.name == name)
     config = dataclasses.asdict(network.config)  # type: ignore[call-overload]
-    wrapped = export.build(spec, config, network.state_dict())
-    path = folder / "weights" / f"{name}.onnx"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not (reuse_graph(template, wrapped, path) and _agrees(spec, wrapped, path)):
-        export.export(spec, wrapped, path)
-        if not _agrees(spec, wrapped, path):
-            raise SystemExit(f"torch and ONNX differ in the {name}")
-    torch.save({"step": steps, "network_config": config, "average": network.state_dict()}, path.with_suffix(".pt"))
-    export.enter(spec, path, steps, origin, folder / "manifest.toml", metrics)
-    export.add_half(spec, path, folder / "manifest.toml")
+    weights, manifest = folder / "weights", folder / "manifest.toml"
+    weights.mkdir(parents=True, exist_ok=True)
+    for spec in export.PARTS[name]:
+        path = weights / f"{spec.name}.onnx"
+        wrapped = export.build(spec, config, network.state_dict())
+        if not (reuse_graph(templates / path.name, wrapped, path) and _agrees(spec, wrapped, path)):
+            export.export(spec, wrapped, path)
+            if not _agrees(spec, wrapped, path):
+                raise SystemExit(f"torch and ONNX differ in the {spec.name}")
+        export.enter(spec, path, steps, origin, manifest, metrics)
+        export.add_half(spec, path, manifest)
+    torch.save({"step": steps, "network_config": config, "average": network.state_dict()}, weights / f"{name}.pt")
 
 
 def reuse_graph(template: Path, network: nn.Module, path: Path) -> bool:
@@ -40,8 +41,8 @@ def reuse_graph(template: Path, network: nn.Module, path: Path) -> bool:
         return False
     model = onnx.load(template)
     initializers = {value.name: value for value in model.graph.initializer}
-    weights = _named_as_in(set(initializers), network)
-    if any(name not in initializers or tuple(initializers[name].dims) != tuple(value.shape) for name, value in weights.items()):
+    weights = {name: value for name, value in _named_as_in(set(initializers), network).items() if name in initializers}
+    if not weights or any(tuple(initializers[name].dims) != tuple(value.shape) for name, value in weights.items()):
         return False
     for name, value in weights.items():
         initializers[name].CopyFrom(numpy_helper.from_array(value.detach().contiguous().numpy(), name))

@@ -101,7 +101,7 @@ def finetune(options: Options, vocabulary: Vocabulary) -> dict[str, Scores]:
     origin = f"own-{hashlib.sha256(options.mark.read_bytes()).hexdigest()[:7]}"
     for name, outcome in outcomes.items():
         metrics = {key: round(value, 4) for key, value in outcome.after["own"].items()}
-        deliver(name, outcome.task.network, options.out, outcome.steps, origin, metrics, options.start / f"{name}.onnx")
+        deliver(name, outcome.task.network, options.out, outcome.steps, origin, metrics, options.start)
     rows: dict[str, Scores] = {}
     for mark in ("own", "ordinary"):
         rows[f"{mark}, before"] = _joined([outcome.before[mark] for outcome in outcomes.values()])

@@ -53,8 +53,8 @@ def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:
     fabric = _fabric(config)
     run = checkpoint.start_or_resume(task.network, config)
     network, optimiser = fabric.setup(run.network, run.optimiser)
-    if hasattr(run.network, "restore"):  # called instead of forward, so Fabric must apply its precision to it
-        network.mark_forward_method("restore")
+    if hasattr(run.network, "encode_and_restore"):  # called instead of forward, so Fabric must apply its precision to it
+        network.mark_forward_method("encode_and_restore")
     run.average.to(fabric.device)
     validation = Validation(task, sources.validation, config.validation_samples)
     first_step = config.steps if run.ended and config.minutes else run.step  # a run ended by the clock is not continued

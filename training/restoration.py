@@ -26,6 +26,8 @@ GROSS_ERROR_PIXELS = 28  # occasional error, after which the reference shows ano
 GROSS_ERROR_SHARE = 0.08
 OPAQUE, OPAQUE_SHARE = 0.95, 0.3  # a mark with at least this share of pixels of at least this opacity counts as opaque
 EDGE_ALPHA_SHARE = 0.85  # of opaque marks that get edge alpha; the others are treated as translucent
+PER_FRAME = ("frames", "mask", "opacity", "colour", "doubt", "clean")  # the arrays of a sample with a row for each frame
+OUTSIDE = {"mask": 1.0, "opacity": 1.0, "doubt": 0.0}  # beyond a picture's edge, where its pixels are repeated
 MAX_STATIC_CHANGE = 1e-3  # largest standard deviation of a static mark's opacity over frames
 
 
@@ -40,6 +42,11 @@ class MarkModel:
 
 
 def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
+    """An `aligned_sample` whose references are cut out on the grid, as in the service."""
+    return cut_on_grid(aligned_sample(source, index, size), source.rng(index))
+
+
+def aligned_sample(source: Source, index: int, size: int = 96) -> Sample:
     """The inpainter's inputs (1+R, C, size, size), clean (1+R, 3, size, size), and hole (1, size, size), 1 where the target's mark is."""
     rng = source.rng(index)
     scene, target, interval = sample_interval(source, rng, photo_share=0.15)
@@ -59,6 +66,21 @@ def inpainter_sample(source: Source, index: int, size: int = 96) -> Sample:
     rows = [_row(r, marked, mark_models, rendered.clean[frames.index(r.frame)], window) for r in (Reference(target, 0, 0), *chosen)]
     arrays = [square(np.stack([row[key] for row in rows]), size) for key in rows[0]] + [square(hole[None].astype(np.float32), size)]
     return dict(zip((*rows[0], "hole"), augment.flipped(arrays, rng), strict=True))
+
+
+def cut_on_grid(sample: Sample, rng: Rng) -> Sample:
+    """References moved by the remainders of random shifts on the service's grid, and `shift` (1+R, 2): these, as (dx, dy) in pixels."""
+    half = references.GRID_PIXELS // 2
+    shift = rng.integers(-half, half + 1, (len(sample["frames"]), 2))
+    shift[0] = 0
+    moved = {key: np.stack([_moved(x, *s, OUTSIDE.get(key)) for x, s in zip(sample[key], shift, strict=True)]) for key in PER_FRAME}
+    return {**sample, **moved, "shift": shift.astype(np.float32)}
+
+
+def _moved(planes: Array, dx: int, dy: int, outside: float | None) -> Array:
+    """(C, H, W) with its content moved by (dx, dy); what moves in is `outside`, or the edge is repeated."""
+    window = slice(0, planes.shape[1]), slice(0, planes.shape[2])
+    return np.ascontiguousarray(_shifted(planes.transpose(1, 2, 0), window, Reference(0, -dy, -dx), outside).transpose(2, 0, 1))
 
 
 def _candidate_frames(target: int, total: int, rng: Rng) -> list[int]:
@@ -125,10 +147,10 @@ def _row(
     model = mark_models[reference.frame]
     return {
         "frames": _shifted(marked[reference.frame], window, reference).transpose(2, 0, 1).astype(np.float32) / 255,
-        "mask": _shifted(model.mask, window, reference, outside=1)[None],
-        "opacity": _shifted(model.opacity, window, reference, outside=1)[None],
+        "mask": _shifted(model.mask, window, reference, OUTSIDE["mask"])[None],
+        "opacity": _shifted(model.opacity, window, reference, OUTSIDE["opacity"])[None],
         "colour": _shifted(model.colour, window, reference).transpose(2, 0, 1),
-        "doubt": _shifted(model.opacity_sigma, window, reference, outside=0)[None],
+        "doubt": _shifted(model.opacity_sigma, window, reference, OUTSIDE["doubt"])[None],
         "clean": _shifted(clean, window, reference).transpose(2, 0, 1).astype(np.float32) / 255,
     }
 
@@ -142,7 +164,7 @@ def _shifted(array: NDArray, window: Slices, reference: Reference, outside: floa
     if outside is None:
         return cut_out
     inside = ((ys >= 0) & (ys < array.shape[0]))[:, None] & ((xs >= 0) & (xs < array.shape[1]))
-    return np.where(inside, cut_out, np.float32(outside)).astype(np.float32)
+    return np.where(inside.reshape(*inside.shape, *[1] * (array.ndim - 2)), cut_out, np.float32(outside)).astype(np.float32)
 
 
 def _dilated(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:

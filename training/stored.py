@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import variation
-from training.restoration import inpainter_sample
+from training.restoration import aligned_sample
 from training.samples import Sample, matte_sample, segmenter_sample
 from training.scenes import Source
 
@@ -57,7 +57,7 @@ LAYOUTS: Mapping[str, Layout] = {
         matte_sample, 128, 16, {"statistics": "half", "opacity": "word", "colour": "byte", "clean": "byte"}, variation.of_matte
     ),
     "inpainter": Layout(
-        inpainter_sample,
+        aligned_sample,
         96,
         16,
         {"frames": "byte", "mask": "bits", "opacity": "word", "colour": "byte", "doubt": "word", "clean": "byte", "hole": "bits"},

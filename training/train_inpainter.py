@@ -27,17 +27,21 @@ def task(config: TrainConfig, shape: InpainterConfig | None = None) -> Task:
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:
     """The loss of a batch, a scalar."""
-    restored = network.restore(batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
+    restored = network.encode_and_restore(*_inputs(batch))
     return losses.inpainting(restored, batch)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """PSNR in the hole in dB: the network's, and its gain over the pull-push fill and over the better of fill and un-blending."""
-    inputs = (batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
+    inputs = _inputs(batch)
     filled = pull_push(batch["frames"][:, 0], 1 - batch["mask"][:, 0])
-    unblended = Inpainter.candidates(*(x[:, 0] for x in inputs))[0]
+    unblended = Inpainter.candidates(*(x[:, 0] for x in inputs[:-1]))[0]
     network_psnr, fill_psnr, unblended_psnr = (_hole_psnr(x, batch) for x in (network(*inputs), filled, unblended))
     return {"psnr": network_psnr, "over_fill": network_psnr - fill_psnr, "over_best": network_psnr - max(fill_psnr, unblended_psnr)}
+
+
+def _inputs(batch: Batch) -> list[Tensor]:
+    return [batch[name] for name in ("frames", "mask", "opacity", "colour", "doubt", "shift")]
 
 
 def _hole_psnr(picture: Tensor, batch: Batch) -> float:
@@ -48,7 +52,7 @@ def _hole_psnr(picture: Tensor, batch: Batch) -> float:
 
 def pictures(network: nn.Module, batch: Batch) -> list[Tensor]:
     """The marked frame, the clean frame, and the result."""
-    clean = network(batch["frames"], batch["mask"], batch["opacity"], batch["colour"], batch["doubt"])
+    clean = network(*_inputs(batch))
     return [batch["frames"][0, 0], batch["clean"][0, 0], clean[0]]
 
 

@@ -5,12 +5,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.augment import flipped
+from training.restoration import cut_on_grid
 from training.samples import Sample
 
 Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 LIGHT_SHARE, NOISE_SHARE = 0.6, 0.3  # of the samples whose light is changed, and that get noise
+REFERENCE_LIGHT_SHARE, MAX_LIGHT_CHANGE = 0.25, 0.1  # of the inpainter's samples, whose frames differ in light by up to this share
 MAX_NOISE = 0.025  # standard deviation
 GIVEN_SHARE, BOX_SHARE = 0.25, 0.4  # of the inpainter's samples in which a person gives the region; of those, the share of boxes
 BRUSH_PIXELS = (2, 14)  # how far such a region reaches beyond the mark
@@ -30,17 +32,21 @@ def of_matte(sample: Sample, rng: Rng) -> Sample:
 
 
 def of_inpainter(sample: Sample, rng: Rng) -> Sample:
-    """Mirrored, with other gains and with exchanged channels; the marked frame stays the blend of clean frame and colour.
+    """Mirrored, with other gains and exchanged channels, references in a slightly other light than the target, and cut out on the grid.
 
-    In a part of the samples a person gave a generous region instead, in which everything counts as hidden.
+    The marked frame stays the blend of clean frame and colour. In a part of the samples a person gave a generous region instead, in which
+    everything counts as hidden.
     """
     sample = dict(zip(sample, flipped(list(sample.values()), rng), strict=True))
     if rng.random() < GIVEN_SHARE:
         sample = with_given_region(sample, rng)
-    if rng.random() >= LIGHT_SHARE:
-        return sample
-    gains, order = (rng.uniform(0.6, 1) * rng.uniform(0.9, 1, 3)).astype(np.float32)[:, None, None], rng.permutation(3)
-    return {**sample, **{key: sample[key][:, order] * gains for key in ("frames", "colour", "clean")}}
+    if rng.random() < LIGHT_SHARE:
+        gains, order = (rng.uniform(0.6, 1) * rng.uniform(0.9, 1, 3)).astype(np.float32)[:, None, None], rng.permutation(3)
+        sample |= {key: sample[key][:, order] * gains for key in ("frames", "colour", "clean")}
+    if rng.random() < REFERENCE_LIGHT_SHARE:
+        gains = rng.uniform(1 - MAX_LIGHT_CHANGE, 1, (len(sample["frames"]), 1, 1, 1)).astype(np.float32)
+        sample |= {key: sample[key] * gains for key in ("frames", "colour")} | {"clean": sample["clean"] * gains[0]}
+    return cut_on_grid(sample, rng)
 
 
 def with_given_region(sample: Sample, rng: Rng) -> Sample:

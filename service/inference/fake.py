@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.spec import INPAINTER_ENCODER
 from service.inference.batcher import Arrays, Batcher, Session
 from service.inference.session import Networks
 
@@ -35,20 +36,30 @@ class FakeMatte(Session):
         return {"opacity": opacity, "colour": white, "doubt": np.zeros_like(opacity), "belongs": opacity, "hides": opacity}
 
 
+class FakeEncoder(Session):
+    """The frame's brightness as luma; everything else is zero."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        batch, _, height, width = inputs["frame"].shape
+        shapes = {t.name: t.sized({"batch": batch, "height": height, "width": width}) for t in INPAINTER_ENCODER.outputs}
+        return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()} | {"luma": inputs["frame"].mean(1, keepdims=True)}
+
+
 class FakeInpainter(Session):
     """Mid-grey inside the mask."""
 
     def run(self, inputs: Arrays) -> Arrays:
-        frame, mask = inputs["frames"][:, 0], inputs["mask"][:, 0]
+        frame, mask = inputs["frame"], inputs["mask"]
         return {"clean": frame + mask * (np.float32(0.5) - frame)}
 
 
 def networks(sizes: Sequence[int] = (1,), workers: int = 1, blind: bool = False) -> Networks:
-    """All three fake networks, with these batch sizes. `blind`: finds no mark, so that a job only detects and copies."""
+    """All fake networks, with these batch sizes. `blind`: finds no mark, so that a job only detects and copies."""
     segmenter = BlindSegmenter() if blind else FakeSegmenter()
     return Networks(
         Batcher(segmenter, sizes, workers),
         Batcher(FakeMatte(), sizes, workers),
+        Batcher(FakeEncoder(), sizes, workers),
         Batcher(FakeInpainter(), sizes, workers),
         {"device": "fake"},
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from models import registry, spec
 from service.errors import ModelError
@@ -16,15 +17,17 @@ from service.inference import folder, trial
 from service.inference.batcher import BATCH_SIZES, Batcher, Session
 from service.inference.device import ChosenDevice, Device, WantedPrecision
 
+SIDE_BY_SIDE: Final = (spec.INPAINTER_ENCODER, spec.INPAINTER)  # on a CPU, each window in a thread of its own
 HAS_OPENVINO = find_spec("openvino") is not None  # the extra for CUDA comes without it
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The three networks of the pipeline, for all jobs on one device at once, and what the report says of them."""
+    """The networks of the pipeline, for all jobs on one device at once, and what the report says of them."""
 
     segmenter: Batcher
     matte: Batcher
+    inpainter_encoder: Batcher
     inpainter: Batcher
     versions: dict[str, str]
 
@@ -50,7 +53,7 @@ class Networks:
 
     def close(self) -> None:
         """Ends the threads of the device, once no job runs any more."""
-        for batcher in (self.segmenter, self.matte, self.inpainter):
+        for batcher in (self.segmenter, self.matte, self.inpainter_encoder, self.inpainter):
             batcher.close()
 
 
@@ -82,7 +85,7 @@ def load_batcher(
             warm_up(network, session)
         return Batcher(session, BATCH_SIZES)
     threads = threads or os.cpu_count() or 1
-    at_once = threads if network is spec.INPAINTER else 1  # its calls come by the dozen: side by side they take two thirds of the time
+    at_once = threads if network in SIDE_BY_SIDE else 1  # its calls come by the dozen: side by side they take two thirds of the time
     return Batcher(_on_cpu(network, weights.path, precision, threads, at_once), workers=at_once)  # a batch would only need more memory
 
 

@@ -15,7 +15,13 @@ FRAMES: Final = 1 + REFERENCES  # the inpainter's target and its reference frame
 FREE: Final = {"batch": 1, "time": SEGMENTER_FRAMES, "frames": FRAMES}
 
 # Height and width in pixels at 720p: a frame at analysis size, and the window of one wordmark.
-COMMON_PIXELS: Final[Mapping[str, tuple[int, int]]] = {"segmenter": (384, 640), "matte": (96, 192), "inpainter": (96, 192)}
+WORDMARK: Final = (96, 192)
+COMMON_PIXELS: Final[Mapping[str, tuple[int, int]]] = {
+    "segmenter": (384, 640),
+    "matte": WORDMARK,
+    "inpainter_encoder": WORDMARK,
+    "inpainter": WORDMARK,
+}
 TOLERANCE: Final = 1e-3  # beyond the range, for float16 rounding
 
 
@@ -33,8 +39,7 @@ def small_sizes(network: spec.NetworkSpec) -> dict[str, int]:
 def inputs(network: spec.NetworkSpec, sizes: Mapping[str, int], seed: int = 0) -> Arrays:
     """Random values within each input's range."""
     rng = np.random.default_rng(seed)
-    shapes = {t.name: [sizes[d] if isinstance(d, str) else d for d in t.shape] for t in network.inputs}
-    return {t.name: rng.uniform(t.low, t.high, shapes[t.name]).astype(np.float32) for t in network.inputs}
+    return {t.name: rng.uniform(t.low, t.high, t.sized(sizes)).astype(np.float32) for t in network.inputs}
 
 
 def try_out(network: spec.NetworkSpec, session: Session) -> None:
@@ -46,7 +51,7 @@ def try_out(network: spec.NetworkSpec, session: Session) -> None:
         raise ModelError(f"the {network.name} does not run: {type(error).__name__}") from error
     for output in network.outputs:
         values = outputs[output.name]
-        if list(values.shape) != [sizes[d] if isinstance(d, str) else d for d in output.shape]:
+        if values.shape != output.sized(sizes):
             raise ModelError(f"the {network.name}'s output has another shape than its contract says")
         if not (output.low - TOLERANCE <= values.min() and values.max() <= output.high + TOLERANCE):  # also refuses NaN
             raise ModelError(f"the {network.name}'s output is outside its range")

@@ -27,7 +27,7 @@ def removal_seconds(source: Path, report: Report, networks: Networks, limits: Li
     started = time.monotonic()
     frames = _frames_around(source, report, targets, limits)
     reading_seconds = (time.monotonic() - started) / (max(frames) + 1)
-    inpainter = Inpainter(networks.inpainter, report.placements, report.info)
+    inpainter = Inpainter(networks.inpainter_encoder, networks.inpainter, report.placements, report.info)
     started = time.monotonic()
     inpainter.patches(targets, frames)
     trial_seconds = time.monotonic() - started

@@ -163,7 +163,7 @@ class _Job:
 
     def remove(self, found: _Found, target: Path) -> tuple[Sample, ...]:
         """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
-        inpainter = Inpainter(self.networks.inpainter, found.marks, self.info)
+        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info)
         sampler = FrameSampler(found.marks, self.info)
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
 

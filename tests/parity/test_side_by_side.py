@@ -18,11 +18,11 @@ from service.pipeline.placement import Box
 from service.pipeline.request import Request
 from service.pipeline.run import clean
 from service.timed_box import parse_box
-from tests.footage import BlendOfReferences, marked, scene, write_film
+from tests.footage import BlendOfReferences, EncoderOfEverything, marked, scene, write_film
 
 WIDTH, HEIGHT = 96, 64
 DEADLINE_SECONDS = 20
-WITH_A_BOX = Request(boxes=(parse_box("20,12,52,36"),))  # so that all three networks run, whatever is detected
+WITH_A_BOX = Request(boxes=(parse_box("20,12,52,36"),))  # so that all networks run, whatever is detected
 
 
 @pytest.fixture
@@ -82,9 +82,10 @@ class Labelled(Batcher):
 
 def test_windows_of_two_jobs_share_a_batch_and_no_byte_changes(sources: list[Path]) -> None:
     """Each of three jobs has eight windows in flight, from two chunks; jobs take turns, so the second batch has windows of several."""
-    expected = alone(sources, Request(), replace(fake.networks(), inpainter=Batcher(BlendOfReferences())))
+    fakes = replace(fake.networks(), inpainter_encoder=Batcher(EncoderOfEverything()), inpainter=Batcher(BlendOfReferences()))
+    expected = alone(sources, Request(), fakes)
     slow = SlowStart(BlendOfReferences())
-    shared = fake.networks(BATCH_SIZES)
+    shared = replace(fake.networks(BATCH_SIZES), inpainter_encoder=Batcher(EncoderOfEverything(), BATCH_SIZES))
     jobs = [replace(shared, inpainter=Labelled(slow.batcher, job)) for job in range(len(sources))]
     assert in_parallel(sources, Request(), *jobs) == expected
     assert len(slow.batches[1]) == 8
@@ -101,7 +102,7 @@ def shipped() -> Iterator[Networks]:
 
 def test_two_parallel_jobs_with_the_shipped_networks_write_the_same_as_alone(sources: list[Path], shipped: Networks) -> None:
     assert in_parallel(sources[:2], WITH_A_BOX, shipped) == alone(sources[:2], WITH_A_BOX, shipped)
-    for batcher in (shipped.segmenter, shipped.matte, shipped.inpainter):
+    for batcher in (shipped.segmenter, shipped.matte, shipped.inpainter_encoder, shipped.inpainter):
         metrics = batcher.metrics()
         assert metrics.windows == metrics.capacity > 0
         assert metrics.waiting == 0

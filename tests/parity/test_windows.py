@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from models.references import REACH_FRAMES
 from models.registry import find
-from models.spec import INPAINTER
+from models.spec import INPAINTER, INPAINTER_ENCODER
 from service.inference.batcher import BATCH_SIZES, Batcher, Session
 from service.inference.onnx_runtime import OnnxSession
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.remove import remove
 from service.pipeline.video import Frame
-from tests.footage import BlendOfReferences, Picture, described, film, marked, pan, placement, seen
+from tests.footage import BlendOfReferences, EncoderOfEverything, Picture, described, film, marked, pan, placement, seen
 
 WIDTH, HEIGHT = 64, 48
 BOX = Box(20, 12, 44, 30)
@@ -37,9 +37,10 @@ def ignore(before: Frame, after: Frame) -> None:
     assert before.index == after.index
 
 
-def cleaned(pictures: list[Picture], marks: list[Placement], chunk_frames: int, session: Session | None = None) -> list[Picture]:
+def cleaned(pictures: list[Picture], marks: list[Placement], chunk_frames: int, *sessions: Session) -> list[Picture]:
     info = described(WIDTH, HEIGHT, frames=len(pictures))
-    inpainter = Inpainter(Batcher(session or BlendOfReferences(), BATCH_SIZES), marks, info)
+    encoder, network = (Batcher(session, BATCH_SIZES) for session in sessions or (EncoderOfEverything(), BlendOfReferences()))
+    inpainter = Inpainter(encoder, network, marks, info)
     return [seen(frame) for frame in remove(film(pictures), inpainter, info, ignore, chunk_frames)]
 
 
@@ -71,12 +72,12 @@ def test_frames_beyond_the_reach_of_references_do_not_change_the_result() -> Non
 
 
 @pytest.mark.parametrize("chunk_frames", [1, 3])
-def test_the_shipped_network_leaves_no_seam(chunk_frames: int) -> None:
+def test_the_shipped_networks_leave_no_seam(chunk_frames: int) -> None:
     """Other batch sizes may round differently: by at most one step of 8 bits, and in few samples."""
-    session = OnnxSession(find(INPAINTER).path, INPAINTER, "cpu", threads=1)
+    sessions = [OnnxSession(find(network).path, network, "cpu", threads=1) for network in (INPAINTER_ENCODER, INPAINTER)]
     pictures = pictures_with_mark(14)
     marks = [mark_during(3, 9)]
-    whole = np.stack(cleaned(pictures, marks, 14, session)).astype(int)
-    difference = np.abs(np.stack(cleaned(pictures, marks, chunk_frames, session)) - whole)
+    whole = np.stack(cleaned(pictures, marks, 14, *sessions)).astype(int)
+    difference = np.abs(np.stack(cleaned(pictures, marks, chunk_frames, *sessions)) - whole)
     assert difference.max() <= 1
     assert (difference > 0).mean() < 1e-3

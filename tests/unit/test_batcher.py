@@ -155,7 +155,7 @@ def test_batched_equals_alone(tiny: OnnxSession, sizes: list[tuple[int, int]], s
 
 def test_batched_equals_alone_for_the_fake() -> None:
     rng = np.random.default_rng(2)
-    windows = [{"frames": rng.random((5, 3, 16, 16)), "mask": np.round(rng.random((5, 1, 16, 16)))} for _ in range(11)]
+    windows = [{"frame": rng.random((3, 16, 16)), "mask": np.round(rng.random((1, 16, 16)))} for _ in range(11)]
     windows = [{name: value.astype(np.float32) for name, value in window.items()} for window in windows]
     for window, answer in zip(windows, Batcher(FakeInpainter(), BATCH_SIZES).run(windows), strict=True):
         alone = FakeInpainter().run({name: value[None] for name, value in window.items()})

@@ -12,7 +12,6 @@ from PIL import Image
 from models import export
 from models.matte import MatteConfig
 from models.registry import find
-from models.spec import NETWORKS
 from tests.footage import write_film
 from tests.material import moving_picture, small_source, small_vocabulary
 from training import finetune, networks, own_mark, train_matte
@@ -139,12 +138,12 @@ def test_a_mark_is_learned_end_to_end(options: Options) -> None:
     assert list(rows) == ["own, before", "own, after", "ordinary, before", "ordinary, after"]
     assert all({"f1", "wrong", "opacity_error", "psnr"} <= scores.keys() for scores in rows.values())
     assert json.loads((options.out / "scores.json").read_text()) == rows
-    for spec in NETWORKS:
+    for name, spec in [(name, spec) for name, parts in export.PARTS.items() for spec in parts]:
         found = find(spec, options.out / "manifest.toml")
         assert found.path == options.out / "weights" / f"{spec.name}.onnx"
-        state, old = (torch.load(folder / f"{spec.name}.pt", weights_only=True) for folder in (found.path.parent, options.start))
+        state, old = (torch.load(folder / f"{name}.pt", weights_only=True) for folder in (found.path.parent, options.start))
         changed = any(not torch.equal(value, old["average"][key]) for key, value in state["average"].items())
-        goal = networks.restored(spec.name, options.start / f"{spec.name}.pt").goal
+        goal = networks.restored(name, options.start / f"{name}.pt").goal
         assert goal is not None
         assert changed == goal.is_better(rows["own, after"][goal.score], rows["own, before"][goal.score])
         assert found.version.startswith("1-own-" if changed else "0-own-")

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.references import REFERENCES
+from models.references import GRID_PIXELS, REFERENCES
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
-from service.inference.fake import FakeInpainter
+from service.inference.fake import FakeEncoder, FakeInpainter
 from service.pipeline.placement import Box, Placement
-from service.pipeline.remove.inpaint import Inpainter, feather, match_brightness
-from service.pipeline.remove.mark_windows import MarkWindow, dilated_hole
+from service.pipeline.remove.inpaint import Inpainter, feather
+from service.pipeline.remove.mark_windows import dilated_hole
 from service.pipeline.remove.tiles import tiles
 from service.pipeline.video import VideoInfo
-from tests.footage import BlendOfReferences, described, film, marked, pan, placement, scene, texture
+from tests.footage import BlendOfReferences, EncoderOfEverything, described, film, marked, pan, placement, scene
 
 WIDTH, HEIGHT, TOTAL, DILATION_PIXELS = 128, 96, 20, 2
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
@@ -83,8 +83,8 @@ def test_the_mask_is_dilated_by_that_many_pixels_and_alpha_is_one_inside() -> No
     assert (feather(dilated_hole(mask, DILATION_PIXELS))[10:20, 10:20] == 1).all()
 
 
-def inpainter(marks: Sequence[Placement], session: Session, info: VideoInfo = INFO) -> Inpainter:
-    return Inpainter(Batcher(session, BATCH_SIZES), marks, info)
+def inpainter(marks: Sequence[Placement], session: Session, info: VideoInfo = INFO, encoder: Session | None = None) -> Inpainter:
+    return Inpainter(Batcher(encoder or EncoderOfEverything(), BATCH_SIZES), Batcher(session, BATCH_SIZES), marks, info)
 
 
 def test_patches_are_those_of_the_placements_that_cover_the_frame() -> None:
@@ -101,7 +101,7 @@ def test_windows_fit_the_network_and_hold_the_target_and_four_references() -> No
     session = BlendOfReferences()
     inpainter([placement(0, 19, Box(33, 21, 70, 50))], session).patches([3, 4, 5], FRAMES)
     for shape in session.shapes:
-        assert shape[1:3] == (1 + REFERENCES, 3)
+        assert shape[1:3] == (1 + REFERENCES, 1)
         assert shape[3] % INPAINTER_MULTIPLE == shape[4] % INPAINTER_MULTIPLE == 0
     assert sum(shape[0] for shape in session.shapes) == 3
 
@@ -152,14 +152,33 @@ def test_parts_of_one_mark_are_restored_together() -> None:
 
 
 @dataclass
-class InputRecorder:
-    """An inpainter that answers with the target frame and records its inputs."""
+class PieceRecorder(FakeEncoder):
+    """An encoder that records the pieces of frames that it sees."""
 
-    windows: list[Arrays] = field(default_factory=list)
+    pieces: list[Arrays] = field(default_factory=list)
 
     def run(self, inputs: Arrays) -> Arrays:
-        self.windows += [{name: value[i] for name, value in inputs.items()} for i in range(len(inputs["frames"]))]
-        return {"clean": inputs["frames"][:, 0]}
+        self.pieces += [{name: value[i] for name, value in inputs.items()} for i in range(len(inputs["frame"]))]
+        return super().run(inputs)
+
+
+@pytest.mark.parametrize("mark_box", [Box(40, 30, 70, 50), Box(0, 0, 128, 96)])
+def test_a_frame_of_a_still_scene_is_encoded_once(mark_box: Box) -> None:
+    frames = dict(enumerate(film([marked(scene(0), mark_box)] * TOTAL)))
+    encoder = PieceRecorder()
+    whole = inpainter([placement(0, TOTAL - 1, mark_box)], FakeInpainter(), encoder=encoder)
+    for start in range(0, TOTAL, 4):
+        whole.patches(range(start, start + 4), frames)
+    assert len(encoder.pieces) == TOTAL
+
+
+def test_a_panning_camera_shares_encodings_too() -> None:
+    frames, box = dict(enumerate(film(pan(3, 60, (1, 2))))), Box(40, 30, 70, 50)
+    encoder, blend = PieceRecorder(), BlendOfReferences()
+    inpainter([placement(0, 59, box)], blend, described(WIDTH, HEIGHT, frames=60), encoder).patches(range(20, 40), frames)
+    used = sum(shape[0] * shape[1] for shape in blend.shapes)
+    assert used == 20 * (1 + REFERENCES)
+    assert len(encoder.pieces) < 0.9 * used
 
 
 @pytest.mark.parametrize("jump", [10, 3])
@@ -171,27 +190,51 @@ def test_an_uncovered_frame_across_a_jump_is_chosen(jump: int) -> None:
     mask[16:-16, 16:-16] = 1
     inner = [Box(box.left + 16, box.top + 16, box.right - 16, box.bottom - 16) for box in (before, after)]
     frames = dict(enumerate(film([marked(still, inner[i >= jump]) for i in range(total)])))
-    marks, network = [placement(0, jump - 1, before, mask), placement(jump, total - 1, after, mask)], InputRecorder()
-    inpainter(marks, network, described(192, 144, frames=total)).patches([target], frames)
-    (window,) = network.windows
-    uncovered = window["mask"].max((1, 2, 3)) == 0
-    assert uncovered.any()
-    for shown in window["frames"][uncovered]:
-        np.testing.assert_allclose(shown * 255, still[after.slices].transpose(2, 0, 1), atol=0.01)
+    marks, encoder = [placement(0, jump - 1, before, mask), placement(jump, total - 1, after, mask)], PieceRecorder()
+    inpainter(marks, FakeInpainter(), described(192, 144, frames=total), encoder).patches([target], frames)
+    uncovered = [piece for piece in encoder.pieces if not piece["mask"].any()]
+    assert uncovered
+    for piece in uncovered:
+        np.testing.assert_allclose(piece["frame"] * 255, still[after.slices].transpose(2, 0, 1), atol=0.01)
 
 
 def test_marked_pixels_of_a_reference_are_always_in_its_mask() -> None:
     """Also where the scene is followed beyond the edge of the picture."""
-    box, network = Box(0, 8, 48, 40), InputRecorder()
+    box, encoder = Box(0, 8, 48, 40), PieceRecorder()
     frames = dict(enumerate(film([marked(picture, box) for picture in pan(1, 60, (0, 2))])))
     marks, info = [placement(0, 59, box)], described(WIDTH, HEIGHT, frames=60)
-    inpainter(marks, network, info).patches(range(20, 40, 5), frames)
-    assert network.windows
-    for window in network.windows:
-        white = window["frames"].min(1, keepdims=True) > 0.99
+    inpainter(marks, FakeInpainter(), info, encoder).patches(range(20, 40, 5), frames)
+    assert encoder.pieces
+    for piece in encoder.pieces:
+        white = piece["frame"].min(0, keepdims=True) > 0.99
         assert white.any()
-        assert (window["mask"][white] == 1).all()
-        assert (window["opacity"][white] == 1).all()
+        assert (piece["mask"][white] == 1).all()
+        assert (piece["opacity"][white] == 1).all()
+
+
+@dataclass
+class ShiftedLuma(Session):
+    """An inpainter that answers with the target and records how well each reference, moved by its shift, agrees with it."""
+
+    errors: list[float] = field(default_factory=list)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        inner = slice(16, -16), slice(16, -16)
+        for window, shift in zip(inputs["luma"][:, :, 0], inputs["shift"], strict=True):
+            for luma, (dx, dy) in zip(window[1:], np.rint(shift[1:]).astype(int), strict=True):
+                assert max(abs(dx), abs(dy)) <= GRID_PIXELS // 2
+                self.errors.append(float(np.abs(np.roll(luma, (-dy, -dx), (0, 1)) - window[0])[inner].mean()))
+        return {"clean": inputs["frame"]}
+
+
+@pytest.mark.parametrize("step", [(0, 0), (1, 0), (0, -3), (2, 5)])
+def test_the_shift_leads_from_the_target_to_the_same_content_in_each_reference(step: tuple[int, int]) -> None:
+    frames, box, network = dict(enumerate(film(pan(5, 50, step, 192, 160)))), Box(48, 40, 144, 120), ShiftedLuma()
+    mask = np.zeros((box.height, box.width), np.float32)
+    mask[36:44, 44:52] = 1
+    inpainter([placement(0, 49, box, mask)], network, described(192, 160, frames=50), FakeEncoder()).patches([25], frames)
+    assert len(network.errors) == REFERENCES
+    assert max(network.errors) < 0.01
 
 
 @pytest.mark.parametrize("total", [1, 2, 3])
@@ -200,30 +243,6 @@ def test_the_shortest_videos_have_references(total: int) -> None:
     frames, info = {i: FRAMES[i] for i in range(total)}, described(WIDTH, HEIGHT, frames=total)
     patches = inpainter([mark], BlendOfReferences(), info).patches(range(total), frames)
     assert all(np.isfinite(patch.rgb).all() for (patch,) in patches.values())
-
-
-def window_with(mask: np.ndarray, opacity: float = 1.0) -> MarkWindow:
-    plane = mask[None].astype(np.float32)
-    return MarkWindow(plane, plane * np.float32(opacity), np.ones((3, *mask.shape), np.float32), np.zeros_like(plane))
-
-
-@pytest.mark.parametrize("change", [-0.06, 0.0, 0.05])
-def test_a_reference_gets_the_brightness_of_the_target(change: float) -> None:
-    target = np.float32(0.15) + texture(1, 80, 60).transpose(2, 0, 1)  # nothing is clipped
-    hidden, no_mark = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
-    hidden[20:40, 25:55] = True
-    matched = match_brightness(target * ~hidden, window_with(hidden), np.clip(target + np.float32(change), 0, 1), window_with(no_mark))
-    np.testing.assert_allclose(matched, target, atol=0.004)
-
-
-def test_pixels_under_an_opaque_mark_and_crops_with_too_little_scene_keep_their_brightness() -> None:
-    target = texture(2, 80, 60).transpose(2, 0, 1)
-    covered, everywhere = np.zeros((60, 80), bool), np.ones((60, 80), bool)
-    covered[10:30, 10:30] = True
-    crop = np.clip(target + np.float32(0.05), 0, 1)
-    matched = match_brightness(target, window_with(np.zeros_like(covered)), crop, window_with(covered))
-    np.testing.assert_array_equal(matched[:, covered], crop[:, covered])
-    np.testing.assert_array_equal(match_brightness(target, window_with(everywhere), crop, window_with(covered)), crop)
 
 
 @given(st.sampled_from([1, 2]), st.integers(0, 10**6))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from models.references import OFFSETS, REACH_FRAMES, REFERENCES, Reference
+from models.references import OFFSETS, REACH_FRAMES, REFERENCES, Alignment
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.mark_windows import MarkWindows
@@ -28,9 +28,14 @@ def aligner(marks: Sequence[Placement]) -> ReferenceAligner:
     return ReferenceAligner(BOX, MarkWindows(marks, INFO), INFO)
 
 
-def crop(picture: Picture, reference: Reference) -> np.ndarray:
+def moved(reference: Alignment) -> View:
+    """The box, moved with the scene by whole pixels."""
+    return View.of(BOX).moved(round(reference.dy), round(reference.dx))
+
+
+def crop(picture: Picture, reference: Alignment) -> np.ndarray:
     """The box's pixels, moved with the scene, (height, width, 3) float."""
-    view = View.of(BOX).moved(reference.dy, reference.dx)
+    view = moved(reference)
     inner = view.inner(WIDTH, HEIGHT)
     assert inner is not None
     return view.padded(picture[inner.slices].transpose(2, 0, 1), inner).transpose(1, 2, 0).astype(float)
@@ -42,12 +47,12 @@ def test_in_a_pan_references_show_what_the_mark_hides(step: tuple[int, int]) -> 
     frames = dict(enumerate(film([marked(picture, INNER) for picture in clean])))
     windows = MarkWindows([mark_during()], INFO)
     references = ReferenceAligner(BOX, windows, INFO).references(target, frames)
-    truth, shown = crop(clean[target], Reference(target, 0, 0)), np.zeros((BOX.height, BOX.width), bool)
+    truth, shown = crop(clean[target], Alignment(target, 0, 0)), np.zeros((BOX.height, BOX.width), bool)
     for reference in references:
         distance = reference.frame - target
         assert abs(reference.dy + distance * step[0]) <= 1
         assert abs(reference.dx + distance * step[1]) <= 1
-        seen = ~windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        seen = ~windows.hidden_pixels(reference.frame, moved(reference))
         difference = np.abs(crop(marked(clean[reference.frame], INNER), reference) - truth).mean(2)
         assert difference[seen].mean() < 8  # about what an error of one pixel causes
         shown |= seen
@@ -57,7 +62,7 @@ def test_in_a_pan_references_show_what_the_mark_hides(step: tuple[int, int]) -> 
 def test_with_a_static_camera_and_mark_the_references_are_nearby() -> None:
     still = [marked(pan(1, 1, (0, 0), WIDTH, HEIGHT)[0], INNER)] * TOTAL
     references = aligner([mark_during()]).references(35, dict(enumerate(film(still))))
-    assert {(r.dy, r.dx) for r in references} == {(0, 0)}
+    assert all(max(abs(r.dy), abs(r.dx)) < 0.1 for r in references)
     assert [r.frame for r in references[:2]] == [33, 37]
 
 
@@ -79,7 +84,7 @@ def test_a_frame_whose_alignment_fails_is_not_a_reference() -> None:
         pictures.append(marked(picture, INNER))
     windows = MarkWindows([mark_during()], INFO)
     for reference in ReferenceAligner(BOX, windows, INFO).references(35, dict(enumerate(film(pictures)))):
-        hidden = windows.hidden_pixels(reference.frame, View.of(BOX).moved(reference.dy, reference.dx))
+        hidden = windows.hidden_pixels(reference.frame, moved(reference))
         assert crop(pictures[reference.frame], reference)[~hidden].max() < 255
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from models.references import REACH_FRAMES
 from service.inference.batcher import Batcher
-from service.inference.fake import FakeInpainter
+from service.inference.fake import FakeEncoder, FakeInpainter
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.mark_windows import dilated_hole
@@ -43,7 +43,7 @@ def test_every_sample_outside_the_hole_keeps_its_bits() -> None:
     hidden[BOX.slices] = dilated_hole(mark.mask, mark.dilation_pixels) > 0
     info = described(WIDTH, HEIGHT, frames=10)
     frames = film(pictures)
-    for frame in remove(frames, Inpainter(Batcher(FakeInpainter()), [mark], info), info, ignore):
+    for frame in remove(frames, Inpainter(Batcher(FakeEncoder()), Batcher(FakeInpainter()), [mark], info), info, ignore):
         before, after = pictures[frame.index], seen(frame)
         np.testing.assert_array_equal(after[~hidden], before[~hidden])
         if mark.covers(frame.index):
@@ -56,7 +56,7 @@ def test_frames_without_the_mark_are_passed_on_as_the_same_objects() -> None:
     pictures = pictures_with_mark(30)
     info = described(WIDTH, HEIGHT, frames=30)
     frames = film(pictures)
-    result = list(remove(frames, Inpainter(Batcher(FakeInpainter()), [mark_during(10, 19)], info), info, ignore))
+    result = list(remove(frames, Inpainter(Batcher(FakeEncoder()), Batcher(FakeInpainter()), [mark_during(10, 19)], info), info, ignore))
     assert [frame.index for frame in result] == list(range(30))
     assert [i for i in range(30) if result[i] is not frames[i]] == list(range(10, 20))
 
@@ -67,7 +67,7 @@ def test_every_frame_comes_out_once_and_in_order(total: int) -> None:
     info = described(WIDTH, HEIGHT, frames=max(1, total))
     pictures = pictures_with_mark(total)
     marks = [mark_during(0, total - 1)] if total else []
-    inpainter = Inpainter(Batcher(FakeInpainter()), marks, info)
+    inpainter = Inpainter(Batcher(FakeEncoder()), Batcher(FakeInpainter()), marks, info)
     result = list(remove(film(pictures), inpainter, info, lambda before, after: watched.append((before, after))))
     assert [frame.index for frame in result] == list(range(total))
     assert [after for _, after in watched] == result
@@ -84,7 +84,7 @@ def test_only_the_frames_that_references_need_are_held() -> None:
             alive.append(weakref.ref(one))
             yield one
 
-    inpainter = Inpainter(Batcher(FakeInpainter()), [mark_during(0, 199)], info)
+    inpainter = Inpainter(Batcher(FakeEncoder()), Batcher(FakeInpainter()), [mark_during(0, 199)], info)
     for _ in remove(source(), inpainter, info, ignore):
         counts.append(sum(reference() is not None for reference in alive))
     assert max(counts) <= 2 * REACH_FRAMES + CHUNK_FRAMES + 2

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from models.preprocess import SEGMENTER_FRAMES
+from models.references import GRID_PIXELS
 from models.spec import MATTE_STATISTICS
 from tests.footage import texture
 from tests.material import moving_picture, small_source
@@ -40,6 +41,10 @@ SHAPES = {
 def test_shapes_and_ranges(sampler: Callable[..., Sample]) -> None:
     for index in range(12):
         sample = sampler(SOURCE, index, size=SIZE)
+        shift = sample.pop("shift", np.zeros((5, 2), np.float32))
+        assert shift.shape == (5, 2)
+        assert np.abs(shift).max() <= GRID_PIXELS // 2
+        assert not shift[0].any()
         assert {key: value.shape for key, value in sample.items()} == {k: (*v, SIZE, SIZE) for k, v in SHAPES[sampler.__name__].items()}
         for key, value in sample.items():
             assert value.dtype == np.float32
@@ -97,7 +102,9 @@ def test_the_inpainters_references_are_aligned_with_the_target() -> None:
     source = Source((Clip("photo", photo[None]),), SOURCE.vocabulary, 1)
     aligned, elsewhere = [], []
     for index in range(40):
-        clean = inpainter_sample(source, index, size=SIZE)["clean"][..., 8:-8, 8:-8]
+        sample = inpainter_sample(source, index, size=SIZE)
+        back = [np.roll(x, (-int(dy), -int(dx)), (1, 2)) for x, (dx, dy) in zip(sample["clean"], sample["shift"], strict=True)]
+        clean = np.stack(back)[..., 8:-8, 8:-8]
         aligned += np.abs(clean[1:] - clean[0]).mean((1, 2, 3)).tolist()
         elsewhere.append(float(np.abs(np.roll(clean[0], (6, 6), (1, 2)) - clean[0]).mean()))
     assert np.median(aligned) < 0.25 * np.mean(elsewhere)

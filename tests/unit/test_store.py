@@ -134,15 +134,23 @@ def test_variations_keep_the_truth_of_an_inpainters_sample() -> None:
     rng = np.random.default_rng(3)
     clean, colour = rng.random((2, 5, 3, SIZE, SIZE), np.float32)
     opacity = rng.random((5, 1, SIZE, SIZE), np.float32)
-    nothing = np.zeros_like(opacity)  # no region is given around a mark that is nowhere
-    sample = {"clean": clean, "colour": colour, "opacity": opacity, "frames": (1 - opacity) * clean + opacity * colour, "mask": nothing}
-    seen = set()
+    mask = sigma = np.zeros_like(opacity)  # no region is given around a mark that is nowhere
+    sample = {
+        "clean": clean, "colour": colour, "opacity": opacity, "mask": mask, "doubt": sigma,
+        "frames": (1 - opacity) * clean + opacity * colour,
+    }  # fmt: skip
+    seen, lights = set(), set()
     for seed in range(12):
         one, other = (LAYOUTS["inpainter"].varied(sample, np.random.default_rng(seed)) for _ in range(2))
         assert all((one[key] == other[key]).all() for key in one)
-        np.testing.assert_allclose(one["frames"], (1 - one["opacity"]) * one["clean"] + one["opacity"] * one["colour"], atol=1e-6)
+        blend = ((1 - one["opacity"]) * one["clean"] + one["opacity"] * one["colour"])[:, :, 4:-4, 4:-4]
+        light = one["frames"][:, :, 4:-4, 4:-4].mean((1, 2, 3)) / blend.mean((1, 2, 3))  # references may be in another light
+        np.testing.assert_allclose(one["frames"][0, :, 4:-4, 4:-4], blend[0], atol=1e-6)
+        assert ((light > 0.85) & (light < 1.15)).all()
+        lights.add(float(np.abs(light - 1).max()) > 0.01)
         seen.add(one["frames"].tobytes())
     assert len(seen) > 8
+    assert lights == {True, False}
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -9,24 +9,20 @@ import cv2
 import numpy as np
 
 from models.arrays import Floats
-from models.blend import mean_of_known
 from models.preprocess import padded
-from models.references import Reference
+from models.references import Alignment
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.picture.composite import crop_rgb
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement, intersect, shared_slices
 from service.pipeline.remove.active_picture import ActivePicture
-from service.pipeline.remove.mark_windows import MarkWindow, MarkWindows, placement_hole
+from service.pipeline.remove.encodings import Encodings, Piece
+from service.pipeline.remove.mark_windows import MarkWindows, placement_hole
 from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.remove.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
-
-MIN_SHARED_PIXELS = 64  # pixels of the scene that both crops have to show for a change of light to be measured
-MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene
-LIGHT_KERNEL_PIXELS = 41  # side of the square over which a change of light is averaged
 
 
 @dataclass(frozen=True)
@@ -40,12 +36,13 @@ class Patch:
 
 @dataclass(frozen=True)
 class _TileJob:
-    """A tile of a frame's patch, and the network's inputs for it."""
+    """A tile of a frame's patch, and what the network restores it from."""
 
     index: int
     patch: Patch
     tile: Tile
-    inputs: Arrays = field(repr=False)
+    pieces: tuple[Piece, ...]  # the target's, then its references'
+    shift: Floats = field(repr=False)  # (1+R, 2): (dx, dy) in pixels, from the target to the same content in each piece
 
 
 def feather(hole_mask: Floats) -> Floats:
@@ -56,13 +53,14 @@ def feather(hole_mask: Floats) -> Floats:
 class Inpainter:
     """Restores the frames of one video, in order. All marks of the video are known; frames are given as far as references reach."""
 
-    def __init__(self, network: Batcher, marks: Sequence[Placement], info: VideoInfo) -> None:
+    def __init__(self, encoder: Batcher, network: Batcher, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._network = network
         self._marks = marks
         self._info = info
         self._windows = MarkWindows(marks, info)
         self._active_picture = ActivePicture(info)
         self._last_seen = -1  # frame whose black bars were looked at
+        self._encoder, self._encodings = encoder, Encodings(encoder)
         self._aligners: dict[Box, ReferenceAligner] = {}
         self._smoother = TemporalSmoother()
 
@@ -71,7 +69,7 @@ class Inpainter:
         return self.begin(targets, frames)()
 
     def begin(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> Callable[[], dict[int, list[Patch]]]:
-        """Hands the windows to the network and returns at once.
+        """Hands the windows to the network and returns; it waits only for frames that are not encoded yet.
 
         The returned function waits for the answers and returns what `patches` does. Call these functions in the order of the targets.
         """
@@ -84,14 +82,15 @@ class Inpainter:
                 patch = _empty_patch(marks)
                 patches[index].append(patch)
                 jobs += self._tile_jobs(index, patch, frames)
-        answers = self._network.begin([job.inputs for job in jobs])
+        marked = [self._marked_frame(job.pieces[0], frames) for job in jobs]
+        encodings = self._encodings.of([piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames))
+        answers = self._network.begin([_window(job, inputs, encodings) for job, inputs in zip(jobs, marked, strict=True)])
         remaining = self._tile_boxes_from(max(targets, default=0))
         self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
 
         def finish() -> dict[int, list[Patch]]:
-            for job, answer in zip(jobs, answers(), strict=True):
-                mask, opacity = job.inputs["mask"][0, 0], job.inputs["opacity"][0, 0]
-                clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], mask, opacity)
+            for job, inputs, answer in zip(jobs, marked, answers(), strict=True):
+                clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], inputs["mask"][0], inputs["opacity"][0])
                 _add_tile(job.patch, job.tile, clean)
             self._smoother.forget(remaining)
             for patch in chain.from_iterable(patches.values()):
@@ -101,11 +100,14 @@ class Inpainter:
         return finish
 
     def _look_at_bars(self, frames: Mapping[int, Frame]) -> None:
-        """Takes in the frames that were not looked at yet."""
+        """Takes in the frames that were not looked at yet. Where the active picture grows, what was seen without that is forgotten."""
+        before = self._active_picture.box
         for index in sorted(index for index in frames if index > self._last_seen):
             self._active_picture.see(frames[index], self._windows.marks_of(index))
             self._last_seen = index
-        self._windows.limit_to(self._active_picture.box)
+        if self._active_picture.box != before:
+            self._windows.limit_to(self._active_picture.box)
+            self._encodings, self._aligners = Encodings(self._encoder), {}
 
     def _marks_by_box(self, index: int) -> list[list[Placement]]:
         """The marks of a frame, grouped by box: parts of one mark share a box and are restored together."""
@@ -118,28 +120,33 @@ class Inpainter:
     def _tile_jobs(self, index: int, patch: Patch, frames: Mapping[int, Frame]) -> list[_TileJob]:
         """One job for each tile of the patch that contains a pixel to restore."""
         return [
-            _TileJob(index, patch, tile, self._network_inputs(index, tile.seen, frames))
+            self._tile_job(index, patch, tile, frames)
             for tile in tiles(patch.box)
             if self._windows.window_of(index, View.of(tile.seen)).mask.any()
         ]
 
-    def _network_inputs(self, index: int, box: Box, frames: Mapping[int, Frame]) -> Arrays:
-        """The network's inputs for one tile: the target frame first, then its references."""
+    def _tile_job(self, index: int, patch: Patch, tile: Tile, frames: Mapping[int, Frame]) -> _TileJob:
+        """A tile's job: references are cut out on the grid, so that their encodings serve many targets."""
+        box = tile.seen
         if box not in self._aligners:
             self._aligners[box] = ReferenceAligner(box, self._windows, self._info)
-        references = [Reference(index, 0, 0), *self._aligners[box].references(index, frames)]
-        views = [View.of(box).moved(reference.dy, reference.dx) for reference in references]
-        windows = [self._windows.window_of(reference.frame, view) for reference, view in zip(references, views, strict=True)]
-        target, *others = (self._crop(frames[reference.frame], view) for reference, view in zip(references, views, strict=True))
-        matched = [match_brightness(target, windows[0], crop, window) for crop, window in zip(others, windows[1:], strict=True)]
+        alignments = [Alignment(index, 0, 0), *self._aligners[box].references(index, frames)]
+        crops = [alignment.on_grid for alignment in alignments]
+        pieces = tuple(Piece(crop.frame, View.of(box).moved(crop.dy, crop.dx)) for crop in crops)
+        shift = np.array([(a.dx - crop.dx, a.dy - crop.dy) for a, crop in zip(alignments, crops, strict=True)], np.float32)
+        return _TileJob(index, patch, tile, pieces, shift)
+
+    def _marked_frame(self, piece: Piece, frames: Mapping[int, Frame]) -> Arrays:
+        """A piece of a frame with its marks, as the encoder sees it."""
+        window = self._windows.window_of(piece.frame, piece.view)
         inputs = {
-            "frames": [target, *matched],
-            "mask": [window.mask for window in windows],
-            "opacity": [window.opacity for window in windows],
-            "colour": [window.colour for window in windows],
-            "doubt": [window.opacity_sigma for window in windows],
+            "frame": self._crop(frames[piece.frame], piece.view),
+            "mask": window.mask,
+            "opacity": window.opacity,
+            "colour": window.colour,
+            "doubt": window.opacity_sigma,
         }
-        return {name: padded(np.stack(values), INPAINTER_MULTIPLE) for name, values in inputs.items()}
+        return {name: padded(values, INPAINTER_MULTIPLE) for name, values in inputs.items()}
 
     def _crop(self, frame: Frame, view: View) -> Floats:
         """The view of a frame as RGB (3, h, w) in [0, 1], padded where it lies outside the picture."""
@@ -152,19 +159,10 @@ class Inpainter:
         return {tile.seen for mark in self._marks if mark.last_frame >= frame for tile in tiles(mark.box)}
 
 
-def match_brightness(target: Floats, target_window: MarkWindow, crop: Floats, crop_window: MarkWindow) -> Floats:
-    """A reference's crop (3, h, w) with the brightness of the target (3, h, w), because light changes over time. RGB in [0, 1].
-
-    The difference is measured for each channel where both show the scene, and extended from there. Under a mark of the reference it is
-    applied only to the scene's share. If both show fewer than MIN_SHARED_PIXELS, the crop is returned as it is.
-    """
-    both_known = ((target_window.mask[0] < 0.5) & (crop_window.mask[0] < 0.5)).astype(np.float32)
-    if both_known.sum() < MIN_SHARED_PIXELS:
-        return crop
-    difference = mean_of_known(target - crop, both_known, LIGHT_KERNEL_PIXELS)
-    change = np.clip(difference, -MAX_LIGHT_CHANGE, MAX_LIGHT_CHANGE)
-    matched: Floats = np.clip(crop + change * (1 - crop_window.opacity * crop_window.mask), 0, 1)
-    return matched
+def _window(job: _TileJob, marked: Arrays, encodings: Mapping[Piece, Arrays]) -> Arrays:
+    """The network's inputs for one tile: the target with its marks, and the encodings of the target and of its references."""
+    of_pieces = [encodings[piece] for piece in job.pieces]
+    return {**marked, **{name: np.stack([one[name] for one in of_pieces]) for name in of_pieces[0]}, "shift": job.shift}
 
 
 def _empty_patch(marks: Sequence[Placement]) -> Patch:

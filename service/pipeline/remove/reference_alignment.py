@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.arrays import Floats
-from models.references import MAX_CHANGE_RESIDUAL, OFFSETS, SHRINK, Reference, Shift, choose, shift_between, shrunk
+from models.references import MAX_CHANGE_RESIDUAL, OFFSETS, SHRINK, Alignment, Reference, Shift, choose, shift_between, shrunk
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box
 from service.pipeline.remove.mark_windows import MarkWindows
@@ -37,7 +37,7 @@ class ReferenceAligner:
         self._greys: dict[int, _Grey] = {}  # of the region, by frame index
         self._shifts: dict[int, Shift] = {}  # from a frame to the next one
 
-    def references(self, target: int, frames: Mapping[int, Frame]) -> tuple[Reference, ...]:
+    def references(self, target: int, frames: Mapping[int, Frame]) -> tuple[Alignment, ...]:
         """The references for the target frame, chosen from `frames` up to the farthest offset. Missing ones are the target itself.
 
         A chosen frame whose alignment fails is dropped, and the choice is repeated without it.
@@ -45,7 +45,7 @@ class ReferenceAligner:
         self._forget(target)
         hole = self._windows.hidden_pixels(target, self._view)
         candidates = [*self._candidates(target, frames, -1), *self._candidates(target, frames, 1)]
-        refined: dict[Reference, Reference | None] = {}
+        refined: dict[Reference, Alignment | None] = {}
         while True:
             chosen = choose(
                 target, hole, candidates, lambda r: self._windows.hidden_pixels(r.frame, self._view.moved(r.dy, r.dx), EXTENT_SLACK_FRAMES)
@@ -54,7 +54,7 @@ class ReferenceAligner:
             aligned = [exact for reference in chosen if (exact := refined[reference]) is not None]
             if len(aligned) == len(chosen):
                 return tuple(aligned)
-            candidates = [candidate for candidate in candidates if refined.get(candidate, candidate) is not None]
+            candidates = [candidate for candidate in candidates if candidate not in refined or refined[candidate] is not None]
 
     def _candidates(self, target: int, frames: Mapping[int, Frame], direction: int) -> list[Reference]:
         """The frames at the offsets in one direction (-1 or 1), as far as the scene can be followed from frame to frame."""
@@ -85,16 +85,16 @@ class ReferenceAligner:
             self._shifts[frame] = shift_between(here.luma, there.luma, here.known, there.known)
         return self._shifts[frame]
 
-    def _refine(self, target: int, reference: Reference, frames: Mapping[int, Frame]) -> Reference | None:
+    def _refine(self, target: int, reference: Reference, frames: Mapping[int, Frame]) -> Alignment | None:
         """Corrects a summed shift by comparing the two frames directly. None if the scene has changed in between."""
         if reference.frame == target:
-            return reference
+            return Alignment(target, 0, 0)
         here = self._region_grey(target, frames)
         there = self._grey(reference.frame, self._region.moved(reference.dy, reference.dx), frames)
         correction = shift_between(here.luma, there.luma, here.known, there.known, MAX_DRIFT_PIXELS // SHRINK, MAX_CHANGE_RESIDUAL)
         if not correction.matched:
             return None
-        return Reference(reference.frame, reference.dy + round(correction.dy), reference.dx + round(correction.dx))
+        return Alignment(reference.frame, reference.dy + correction.dy, reference.dx + correction.dx)
 
     def _region_grey(self, frame: int, frames: Mapping[int, Frame]) -> _Grey:
         """The window with its surroundings, not shifted."""

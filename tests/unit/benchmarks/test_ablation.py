@@ -1,6 +1,6 @@
 """The changes of the inpainter's windows, and what they leave unchanged."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,20 @@ from benchmarks.cases import Case, find_cases
 from models.spec import INPAINTER
 from service.inference import fake
 from service.inference.batcher import Arrays, Batcher, Session
-from service.inference.session import Networks
 
-SIZES = {"frames": 5, "height": 16, "width": 32}
+ENCODED = ("luma", "chroma", "filled", "quarter", "eighth")
+SIZES = {"batch": 1, "frames": 5, "height": 16, "width": 32}
 
 
 def window(seed: int = 0) -> Arrays:
     """A window that follows the contract; references 3 and 4 are of another interval. `other` is not an input of the network."""
     rng = np.random.default_rng(seed)
-    shapes = {t.name: tuple(SIZES.get(d, 2) if isinstance(d, str) else d for d in t.shape[1:]) for t in INPAINTER.inputs}
-    arrays = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
+    arrays = {t.name: rng.random(t.sized(SIZES)[1:], np.float32) for t in INPAINTER.inputs}
     mask = np.zeros_like(arrays["mask"])
-    mask[:3, :, 4:9, 5:20] = 1
+    mask[:, 4:9, 5:20] = 1
+    arrays["chroma"][:, 2] = 1
+    arrays["chroma"][:3, 2, 2:5, 2:10] = 0
+    arrays["shift"][0] = 0
     return arrays | {"mask": mask, "opacity": arrays["opacity"] * mask, "other": rng.random(7, np.float32)}
 
 
@@ -34,53 +36,54 @@ def test_a_change_keeps_the_target_the_shapes_and_unknown_inputs(name: str) -> N
     assert list(after) == list(before)
     assert {k: (v.shape, v.dtype) for k, v in after.items()} == {k: (v.shape, v.dtype) for k, v in before.items()}
     assert np.array_equal(after["other"], before["other"])
-    assert np.array_equal(after["frames"][0], before["frames"][0])
-    assert np.array_equal(after["mask"][0], before["mask"][0])
+    assert np.array_equal(after["frame"], before["frame"])
+    assert np.array_equal(after["mask"], before["mask"])
+    assert all(np.array_equal(after[name][0], before[name][0]) for name in ENCODED)
     assert all(np.array_equal(array, window()[k]) for k, array in before.items())
 
 
 def test_without_time_there_is_only_the_target() -> None:
     after = ablation.without_time(window())
-    for name in ("frames", "mask", "opacity", "colour"):
+    for name in (*ENCODED, "shift"):
         assert all(np.array_equal(array, after[name][0]) for array in after[name])
 
 
 def test_without_jumps_the_references_of_the_interval_remain() -> None:
     before, after = window(), ablation.without_jumps(window())
-    assert np.array_equal(after["frames"][:3], before["frames"][:3])
-    assert all(np.array_equal(after[name][i], before[name][0]) for name in ("frames", "mask", "colour") for i in (3, 4))
+    assert all(np.array_equal(after[name][:3], before[name][:3]) for name in ENCODED)
+    assert all(np.array_equal(after[name][i], before[name][0]) for name in ENCODED for i in (3, 4))
 
 
 def test_without_unblending_a_mark_is_opaque_in_every_frame() -> None:
     before, after = window(), ablation.without_unblending(window())
     assert np.array_equal(after["opacity"], before["mask"])
-    assert np.array_equal(after["frames"], before["frames"])
+    assert np.array_equal(after["frame"], before["frame"])
 
 
-def test_misleading_references_keep_their_own_marks() -> None:
+def test_misleading_references_keep_their_own_trust() -> None:
     before, after = window(), ablation.with_misleading_references(window())
     upright = ablation.with_misleading_references(after)
-    assert not np.array_equal(after["frames"][1], before["frames"][1])
+    assert not np.array_equal(after["luma"][1], before["luma"][1])
     assert all(np.array_equal(upright[name], before[name]) for name in before)
-    assert np.array_equal(after["opacity"][1:] > 0, after["mask"][1:] > 0)
+    assert np.array_equal(after["chroma"][1:], before["chroma"][1:, :, ::-1, ::-1])
 
 
 class MeanOfFrames(Session):
-    """Returns the mean of all frames of a window."""
+    """Returns the mean luma of all frames of a window."""
 
     def run(self, inputs: Arrays) -> Arrays:
-        return {"clean": inputs["frames"].mean(1)}
+        return {"clean": inputs["luma"].mean(1)}
 
 
 def test_the_network_gets_the_changed_windows() -> None:
     plain = fake.networks()
-    networks = Networks(plain.segmenter, plain.matte, Batcher(MeanOfFrames()), plain.versions)
+    networks = replace(plain, inpainter=Batcher(MeanOfFrames()))
     windows = [window(seed) for seed in range(11)]
     changed = with_change(networks, ablation.without_time)
     answers = changed.inpainter.run(windows)
     assert len(answers) == 11
     for answer, original in zip(answers, windows, strict=True):
-        np.testing.assert_allclose(answer["clean"], original["frames"][0], rtol=1e-6)
+        np.testing.assert_allclose(answer["clean"], original["luma"][0], rtol=1e-6)
     assert changed.segmenter is plain.segmenter
     for one in (plain, networks, changed):
         one.close()
