@@ -58,7 +58,8 @@ def fit(task: Task, config: TrainConfig, sources: Sources) -> nn.Module:
     run.average.to(fabric.device)
     validation = Validation(task, sources.validation, config.validation_samples)
     first_step = config.steps if run.ended and config.minutes else run.step  # a run ended by the clock is not continued
-    sample = StoredSamples(Path(config.store), task.name, config.seed) if config.store else task.sample
+    stores = [Path(folder) for folder in config.store.split(",") if folder]
+    sample = StoredSamples(stores, task.name, config.seed) if stores else task.sample
     feed = batches(sample, sources.training, config, first_step, fabric.global_rank, fabric.world_size)
     with Journal(config.folder, run.step, config.log_every_steps) if fabric.is_global_zero else nullcontext() as journal:
         for batch in feed:

@@ -1,9 +1,10 @@
 """Reads the samples that `training.store` drew. Shards are memory-mapped; a sample is a record with a field for each of its arrays."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class Index:
     fields: tuple[tuple[str, str, tuple[int, ...]], ...]
     code: str
     material: str
+    recorded: bool = False  # whether the service itself found and measured the marks
     version: int = VERSION
 
     @property
@@ -106,21 +108,18 @@ def read_index(folder: Path) -> Index:
 
 
 class StoredSamples:
-    """The samples of a store in a new random order every time round, each time varied: cropped, mirrored, in another light.
+    """The samples of one or more stores in a new random order every time round, each time varied: cropped, mirrored, in another light.
 
-    Called as a sampler: sample i depends on the seed, i and the number of shards that the store had when it was opened.
+    Called as a sampler: sample i depends on the seed, i and the number of shards that the stores had when they were opened.
     """
 
-    def __init__(self, folder: Path, network: str, seed: int) -> None:
-        self.folder, self.seed, self.index = folder, seed, read_index(folder)
-        if self.index.network != network:
-            raise StoreMismatch(f"{folder} holds samples of the {self.index.network}, not of the {network}")
-        shards = 0
-        while shard_path(folder, shards).exists():
-            shards += 1
-        if not shards:
-            raise StoreMismatch(f"{folder} has no samples yet")
-        self.count = shards * self.index.shard_samples
+    def __init__(self, folders: Path | Sequence[Path], network: str, seed: int) -> None:
+        stores = {folder: read_index(folder) for folder in ([folders] if isinstance(folders, Path) else folders)}
+        self.seed, self.index = seed, next(iter(stores.values()))
+        self.shards = [shard for folder, index in stores.items() for shard in _shards_of(folder, network, index)]
+        if len({(index.record, index.shard_samples, index.size, index.crop) for index in stores.values()}) > 1:
+            raise StoreMismatch("the stores hold samples of different sizes")
+        self.count = len(self.shards) * self.index.shard_samples
 
     def __len__(self) -> int:
         return self.count
@@ -136,8 +135,18 @@ class StoredSamples:
     def drawn(self, number: int, window: tuple[slice, slice] = (slice(None), slice(None))) -> Sample:
         """Sample `number` as it was drawn, or that window of it."""
         shard, position = divmod(number, self.index.shard_samples)
-        record = _records(shard_path(self.folder, shard))[position]
+        record = _records(self.shards[shard])[position]
         return {name: _decoded(record[name], code, shape[-1], window) for name, code, shape in self.index.fields}
+
+
+def _shards_of(folder: Path, network: str, index: Index) -> list[Path]:
+    """The finished shards of a store. Raises StoreMismatch if it has none, or samples of another network."""
+    if index.network != network:
+        raise StoreMismatch(f"{folder} holds samples of the {index.network}, not of the {network}")
+    shards = list(takewhile(Path.exists, (shard_path(folder, number) for number in count())))
+    if not shards:
+        raise StoreMismatch(f"{folder} has no samples yet")
+    return shards
 
 
 def _decoded(stored: NDArray[Any], code: str, width: int, window: tuple[slice, slice]) -> NDArray[np.float32]:

@@ -101,7 +101,7 @@ def test_samples_of_another_kind_are_refused(drawn: Path, other: Callable[[Path]
 
 
 def test_samples_of_other_code_are_refused(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "code_digest", lambda: "of tomorrow")
+    monkeypatch.setattr(store, "code_digest", lambda _recorded: "of tomorrow")
     with pytest.raises(StoreMismatch, match="another code"):
         draw(drawn, "matte", SOURCE, FEW, size=SIZE)
     assert len(StoredSamples(drawn, "matte", seed=1)) == 2 * FEW  # data stays readable
@@ -115,6 +115,16 @@ def test_another_format_another_network_and_no_store_are_refused(drawn: Path, tm
     for folder, network, message in ((copy, "matte", "format"), (drawn, "segmenter", "holds samples"), (tmp_path, "matte", "not a store")):
         with pytest.raises(StoreMismatch, match=message):
             StoredSamples(folder, network, seed=1)
+
+
+def test_several_stores_are_read_as_one(drawn: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "more", "matte", replace(SOURCE, seed=2), FEW, size=SIZE)
+    both, more = (StoredSamples(folders, "matte", seed=1) for folders in ([drawn, tmp_path / "more"], tmp_path / "more"))
+    assert len(both) == 3 * FEW
+    np.testing.assert_array_equal(both.drawn(2 * FEW)["opacity"], more.drawn(0)["opacity"])
+    draw(tmp_path / "larger", "matte", SOURCE, FEW, size=SIZE + 8)
+    with pytest.raises(StoreMismatch, match="different sizes"):
+        StoredSamples([drawn, tmp_path / "larger"], "matte", seed=1)
 
 
 def test_every_sample_comes_once_in_each_turn_and_in_another_order(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:

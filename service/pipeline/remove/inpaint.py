@@ -128,13 +128,17 @@ class Inpainter:
     def _tile_job(self, index: int, patch: Patch, tile: Tile, frames: Mapping[int, Frame]) -> _TileJob:
         """A tile's job: references are cut out on the grid, so that their encodings serve many targets."""
         box = tile.seen
-        if box not in self._aligners:
-            self._aligners[box] = ReferenceAligner(box, self._windows, self._info)
-        alignments = [Alignment(index, 0, 0), *self._aligners[box].references(index, frames)]
+        alignments = self._alignments(index, box, frames)
         crops = [alignment.on_grid for alignment in alignments]
         pieces = tuple(Piece(crop.frame, View.of(box).moved(crop.dy, crop.dx)) for crop in crops)
         shift = np.array([(a.dx - crop.dx, a.dy - crop.dy) for a, crop in zip(alignments, crops, strict=True)], np.float32)
         return _TileJob(index, patch, tile, pieces, shift)
+
+    def _alignments(self, index: int, box: Box, frames: Mapping[int, Frame]) -> list[Alignment]:
+        """The target itself, then its references for one tile."""
+        if box not in self._aligners:
+            self._aligners[box] = ReferenceAligner(box, self._windows, self._info)
+        return [Alignment(index, 0, 0), *self._aligners[box].references(index, frames)]
 
     def _marked_frame(self, piece: Piece, frames: Mapping[int, Frame]) -> Arrays:
         """A piece of a frame with its marks, as the encoder sees it."""
