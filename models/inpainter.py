@@ -3,9 +3,8 @@
 It has two parts. `encode` sees one frame: it computes two analytic candidates, the un-blended pixels `(I - a*w) / (1 - a)`, whose noise
 grows with 1 / (1 - a) and with the opacity sigma, and a smooth fill from the surroundings; and features. A frame is encoded once, however
 many targets it serves as a reference. `restore` takes the encodings of the target and of its references, which are roughly aligned; it
-estimates the remaining motion, warps and scores the references, and the fusion network mixes un-blended, filled and reference pixels, and
-the frame itself where it sees no mark, and adds a correction. The network keeps no state, so a frame's result does not depend on the window
-in which it was processed.
+estimates the remaining motion, warps and scores the references, and the fusion network mixes un-blended, filled and reference pixels and
+adds a correction. The network keeps no state, so a frame's result does not depend on the window in which it was processed.
 
 Colour differences are taken from references at half size, as 4:2:0 video has them.
 """
@@ -27,8 +26,6 @@ OPACITY_SIGMA_WEIGHT = 4.0  # of the squared opacity sigma, added to that noise
 MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene
 WINDOW_SHARE = 0.02  # weight of the whole window's change of light, as a share of that of a pixel's surroundings
 FEATURE_SCALE = 8.0  # standard deviations of an encoder's feature that are passed on as 1; larger ones are clipped
-AS_IS_PRIOR = 0.003  # of the frame as it is, among the candidates: what was found is nearly always a mark
-CANDIDATES = 4  # un-blended, filled, from references, as it is
 SCORES, FEATURES = 4, 12  # channels of the judge at 1/4: a score for each pixel at 1/2, and features for the fusion network
 
 
@@ -95,7 +92,7 @@ class Judge(nn.Module):
 
 
 class Fusion(nn.Module):
-    """The target's inputs at full size, 1/2 and 1/4 -> logits of the candidates (B, CANDIDATES, H, W), and a correction (B, 3, H, W)."""
+    """The target's inputs at full size, 1/2 and 1/4 -> logits of three candidates, and a correction: (B, 3, H, W) each."""
 
     def __init__(self, at1: int, at2: int, at4: int, channels: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -108,16 +105,16 @@ class Fusion(nn.Module):
         self.down8 = nn.Sequential(conv(b, c, 2), Residual(c), Residual(c))
         self.down16 = nn.Sequential(conv(c, d, 2), Residual(d))
         self.up8, self.up4, self.up2 = Join(d, c, c), Join(c, b, b), Join(b, a, a)
-        self.head = head(a, 4 * CANDIDATES + 13, 1e-3)
+        self.head = head(a, 25, 1e-3)
 
     def forward(self, full: Tensor, half: Tensor, quarter: Tensor) -> tuple[Tensor, Tensor]:
         x2 = F.silu(self.stem(full) + self.stem2(half))
         x4 = self.join4(torch.cat([self.down4(x2), quarter], 1))
         x8 = self.down8(x4)
         out = self.up2(self.up4(self.up8(self.down16(x8), x8), x4), x2)
-        logits, correction, needed = self.head(out).split([4 * CANDIDATES, 12, 1], 1)
-        needed = (needed + 2).sigmoid()  # the correction adds noise where a candidate is right
-        return F.pixel_shuffle(logits, 2), F.pixel_shuffle(correction * needed, 2)
+        out = self.head(out)
+        needed = (out[:, 24:] + 2).sigmoid()  # the correction adds noise where a candidate is right
+        return F.pixel_shuffle(out[:, :12], 2), F.pixel_shuffle(out[:, 12:24] * needed, 2)
 
 
 class Inpainter(nn.Module):
@@ -189,10 +186,9 @@ class Inpainter(nn.Module):
         full = torch.cat([*pictures, mask, opacity, opacity_sigma * 4, trust, spread * 8], 1)
         logits, correction = self.fusion(full, mean_chroma, torch.cat([features, quarter], 1))
         reference_trust = doubled(mean_chroma[:, 2:])
-        prior = torch.cat([trust, 0.3 * (1 - trust), 0.3 * reference_trust, torch.full_like(trust, AS_IS_PRIOR)], 1).clamp(1e-3)
+        prior = torch.cat([trust, 0.3 * (1 - trust), 0.3 * reference_trust], 1).clamp(1e-3)
         weights = mixture(logits * 4, prior, 1)
-        candidates = (unblended, filled, from_references, frame)
-        mixed = sum((weights[:, n : n + 1] * pixels for n, pixels in enumerate(candidates)), correction)
+        mixed = weights[:, :1] * unblended + weights[:, 1:2] * filled + weights[:, 2:] * from_references + correction
         clean = frame + mask * (mixed.clamp(0.0, 1.0) - frame)
         return Restored(clean, from_references, [doubled(doubled(doubled(flow8))) * 8, flow])
 

@@ -1,12 +1,11 @@
 """Samples of the inpainter as the service makes them: it looks for the marks of whole scenes, and what its network would get is kept.
 
 The marks are found and measured by the service itself, so their masks, opacities and errors are real ones, which `restoration` imitates: a
-word of which half was found, a blob with one opacity, the wrong colour, a stripe of the scene that is no mark. The truth is known, as the
-mark was drawn.
+word of which half was found, a blob with one opacity, the wrong colour. The truth is known, as the mark was drawn.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -126,24 +125,15 @@ def _networks() -> Networks:
 
 
 def _rendered_scene(source: Source, rng: Rng) -> tuple[Scene, Rendered]:
-    """A random scene of at most MAX_PIXELS, and a piece of it in which its mark is seen."""
-    scene = _random_scene(source, rng)
+    """A random marked scene of at most MAX_PIXELS, and a piece of it in which the mark is seen."""
+    scene = scenes.random_scene(source, rng, INPAINTER_KINDS, PHOTO_SHARE)
     while scene.height * scene.width > MAX_PIXELS:
-        scene = _random_scene(source, rng)
+        scene = scenes.random_scene(source, rng, INPAINTER_KINDS, PHOTO_SHARE)
+    assert scene.mark is not None
+    visible = scene.mark.visible()
     length = min(scene.frames, int(rng.integers(*SCENE_FRAMES, endpoint=True)))
-    anchors = scene.mark.visible() if scene.mark else range(scene.frames)
-    start = int(np.clip(anchors[rng.integers(len(anchors))] - rng.integers(0, length), 0, scene.frames - length))
+    start = int(np.clip(visible[rng.integers(len(visible))] - rng.integers(0, length), 0, scene.frames - length))
     return scene, rendering.render(scene, list(range(start, start + length)), 0, 0, max(scene.height, scene.width), rng)
-
-
-def _random_scene(source: Source, rng: Rng) -> Scene:
-    """A marked scene or, in `source.mistake_share`, an unmarked one in which the segmenter has seen a mark."""
-    if not source.mistakes or rng.random() >= source.mistake_share:
-        return scenes.random_scene(source, rng, INPAINTER_KINDS, PHOTO_SHARE)
-    scene = scenes.mistaken_scene(source, rng)
-    clip = scene.clip.at_lines(min(int(rng.choice(scenes.LINES)), *scene.clip.size))
-    frames = 1 if clip.is_photo and rng.random() < scenes.AS_PICTURE_SHARE else scene.frames
-    return replace(scene, clip=clip, height=clip.size[0], width=clip.size[1], frames=frames, mistake=None)
 
 
 def _published(scene: Scene, rendered: Rendered, folder: Path, rng: Rng) -> Path:

@@ -11,22 +11,19 @@ set -euo pipefail
 data=$1
 export OMP_NUM_THREADS=1
 
-store() { # FOLDER NETWORK SAMPLES OPTIONS
-    python -m training.store "$data" "build/store/$1" --network "$2" --samples "$3" --workers "$(nproc)" "${@:4}"
+store() { # NETWORK SAMPLES OPTIONS
+    python -m training.store "$data" "build/store/$1" --network "$1" --samples "$2" --workers "$(nproc)" "${@:3}"
 }
 
 learn() { # NETWORK CONFIGS
-    local stores="build/store/$1"
-    [ "$1" = inpainter ] && stores="build/store/recorded,$stores"
-    python -m "training.train_$1" "$2/$1.toml" --data "$data" --store "$stores"
+    python -m "training.train_$1" "$2/$1.toml" --data "$data" --store "build/store/$1"
 }
 
 python -m training.samples_page "$data" build/samples.png
 
-store segmenter segmenter 8192 --mistake-share 0.05
-store matte matte 4096
-store inpainter inpainter 2048
-store recorded inpainter 4096 --recorded --mistake-share 0.5 # most scenes with a mistake are rejected later, and give no sample
+store segmenter 8192 --mistake-share 0.05
+store matte 4096
+store inpainter 8192
 
 if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
     for network in segmenter matte inpainter; do
