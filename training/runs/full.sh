@@ -11,19 +11,22 @@ set -euo pipefail
 data=$1
 export OMP_NUM_THREADS=1
 
-store() { # NETWORK SAMPLES OPTIONS
-    python -m training.store "$data" "build/store/$1" --network "$1" --samples "$2" --workers "$(nproc)" "${@:3}"
+store() { # FOLDER NETWORK SAMPLES OPTIONS
+    python -m training.store "$data" "build/store/$1" --network "$2" --samples "$3" --workers "$(nproc)" "${@:4}"
 }
 
 learn() { # NETWORK CONFIGS
-    python -m "training.train_$1" "$2/$1.toml" --data "$data" --store "build/store/$1"
+    local stores="build/store/$1"
+    if [ "$1" = inpainter ]; then stores="build/store/recorded,$stores"; fi
+    python -m "training.train_$1" "$2/$1.toml" --data "$data" --store "$stores"
 }
 
 python -m training.samples_page "$data" build/samples.png
 
-store segmenter 8192 --mistake-share 0.05
-store matte 4096
-store inpainter 8192
+store segmenter segmenter 8192 --mistake-share 0.05
+store matte matte 4096
+store inpainter inpainter 4096
+store recorded inpainter 4096 --recorded
 
 if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
     for network in segmenter matte inpainter; do
