@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import groupby
 
 import cv2
@@ -115,9 +116,8 @@ def _span(marked: Mask) -> slice:
 
 def stained_share(pictures: Iterable[Picture], fills: Iterable[Picture], scene: Scene) -> float:
     """Of the given region's pixels that the classical fill restores, the share that is stained: far from the truth."""
-    assert scene.region is not None
-    where, stained, restored = scene.region, 0, 0
-    for picture, fill, truth in zip(pictures, fills, scene.clean.pictures, strict=True):
+    stained = restored = 0
+    for picture, fill, truth, where in zip(pictures, fills, scene.clean.pictures, scene.regions(), strict=True):
         ours, theirs = (np.abs(one[where].astype(np.float32) - truth[where]).max(-1) / 255 for one in (picture, fill))
         stained += int(((ours > STAIN) & (theirs <= RESTORED)).sum())
         restored += int((theirs <= RESTORED).sum())
@@ -126,7 +126,7 @@ def stained_share(pictures: Iterable[Picture], fills: Iterable[Picture], scene: 
 
 def away_from_mark(scene: Scene) -> Mask | None:
     """The pixels (H, W) farther than `AWAY_PIXELS` from any mark of the clip and any region given; None if there are none."""
-    touched = scene.ever_marked() if scene.region is None else scene.ever_marked() | scene.region
+    touched = reduce(np.logical_or, scene.regions(), scene.ever_marked())
     if not touched.any():
         return np.ones(scene.size, bool)
     away = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > AWAY_PIXELS
