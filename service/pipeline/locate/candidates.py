@@ -123,7 +123,7 @@ def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -
     ]
 
 
-def from_moving(mark: MovingMark, info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
+def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate]:
     """The candidates along the path of a moving mark, each for a few frames in which it hardly moves."""
     height, width = mark.probability.shape
     scale_x, scale_y = (full / small for full, small in zip((info.width, info.height), analysis_size(info), strict=True))
@@ -137,7 +137,7 @@ def from_moving(mark: MovingMark, info: VideoInfo, timeline: Timeline, kind: Kin
             runs[-1].append((frame, y, x))
         else:
             runs.append([(frame, y, x)])
-    swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs if run[0][0] < timeline.frames)
+    swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs)
     return [_from_pixels(*one, info, confidence, kind, Followed()) for one in swept if one[2].any()]
 
 

@@ -54,8 +54,8 @@ def locate(
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
     if shapes := moving_shapes(glances, info):
         with again() as frames_again:
-            moving = follow(frames_again, info, shapes, network, request.classes)
-        candidates += chain.from_iterable(from_moving(mark, info, timeline, kind) for mark in moving)
+            moving = follow(frames_again, timeline.frames, info, shapes, network, request.classes)
+        candidates += chain.from_iterable(from_moving(mark, info, kind) for mark in moving)
     note_candidates(decisions, candidates)
     return candidates, timeline
 

@@ -108,9 +108,9 @@ def moving_shapes(glances: Glances, info: VideoInfo) -> list[MovingShape]:
 
 
 def follow(
-    frames: Iterable[Frame], info: VideoInfo, shapes: Sequence[MovingShape], network: Batcher, classes: frozenset[Kind]
+    frames: Iterable[Frame], total_frames: int, info: VideoInfo, shapes: Sequence[MovingShape], network: Batcher, classes: frozenset[Kind]
 ) -> list[MovingMark]:
-    """The marks among the shapes, followed through the frames of the video: those that do not move with their surroundings."""
+    """The marks among the shapes, followed through all frames of the video: those that do not move with their surroundings."""
     width, height = analysis_size(info)
     trails = [_Trail(shape, network, classes) for shape in shapes]
     for frame in frames:
@@ -119,7 +119,7 @@ def follow(
             picture = shrink_rgb(frame, info, width, height)
             for trail in wanted:
                 trail.look(frame.index, picture)
-    return [mark for trail in trails if (mark := trail.mark((height, width), info.frames_estimate)) is not None]
+    return [mark for trail in trails if (mark := trail.mark((height, width), total_frames)) is not None]
 
 
 def _seen_alone(picture: Bytes, network: Batcher, classes: frozenset[Kind]) -> Floats:
