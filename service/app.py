@@ -73,6 +73,7 @@ def open_app_context(core: Core) -> AppContext:
     rules = Rules(
         price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
         detection_credits=settings.price_detection_credits,
+        preview_seconds=settings.price_preview_seconds,
         account_queue_jobs=settings.account_queue_jobs,
         total_queue_jobs=settings.total_queue_jobs,
         maintenance=settings.maintenance,

@@ -24,7 +24,7 @@ from service.pipeline.report.detection_report import detection_json, mask_addres
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json
 from service.pipeline.request import CLASSES, Request
-from service.pipeline.video import Limits
+from service.pipeline.video import Limits, Part
 from service.sources import check_media
 from service.watch import Watch
 
@@ -42,7 +42,7 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix:
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     detection = _detection(job.spec, core, folder)
-    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection)
+    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection, part=_part(job.spec))
     edits = [mark_removed(report.placements)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
@@ -85,6 +85,11 @@ def detect_marks(job: Job, core: Core, networks: Networks, folder: Path, prefix:
 def _detection(spec: JobSpec, core: Core, folder: Path) -> Detection | None:
     """What an earlier job found, if the spec names one."""
     return None if spec.detection_key is None else Detection.load(_download(core, spec.detection_key, folder / "detection"))
+
+
+def _part(spec: JobSpec) -> Part | None:
+    """The part of the video to clean; None: all of it."""
+    return None if spec.preview_seconds is None else Part(spec.preview_first_seconds, spec.preview_seconds)
 
 
 def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limits) -> Request:

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     price_detection_credits: int = Field(
         0, ge=0, le=MAX_PRICE_CREDITS, description="Price of finding the marks of a file without removing them, in credits."
     )
+    price_preview_seconds: Count = Field(10, description="Seconds of a preview that cost one credit; it never costs more than a video.")
     charge_unmarked: Apis = Field(
         frozenset(),
         description="APIs whose jobs cost their price even if no mark was found: savesora, kie, kaze, aidge, native. By default none does.",

@@ -19,6 +19,7 @@ MAX_BOXES = 100
 MAX_CORNER_PIXELS = 65_536
 MAX_SECONDS = 86_400
 MAX_MARKS = 1000
+PREVIEW = {"seconds": 2, "first_seconds": 0.25}  # an example
 UNMARKED = (
     "No mark was found, so the file is as it was. If you see one, send it again with a box around it in `boxes`, or a mask; "
     "for text on things in the scene, add scene_text to `classes`."
@@ -81,6 +82,13 @@ class Box(Place):
         return TimedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds, end)
 
 
+class Preview(Wire):
+    """A part of a video: `seconds` of it, from `first_seconds` on."""
+
+    seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+    first_seconds: Second = 0.0
+
+
 class Options(Wire):
     """All options of a job except its source."""
 
@@ -98,6 +106,11 @@ class Options(Wire):
     )
     classes: list[Literal["overlay", "scene_text"]] = Field(default=["overlay"], min_length=1, max_length=2, description="What to detect.")
     detect: bool | None = Field(None, description="Detect marks. By default true, unless there are boxes or a mask.")
+    preview: Preview | None = Field(
+        None,
+        description="Clean only this part of a video, as a file of its own that begins at zero. Boxes keep the times of the whole video.",
+        examples=[PREVIEW],
+    )
     remove_audio: bool = False
     callback_url: Address | None = Field(None, description="URL to which the job's outcome is POSTed, signed.")
     priority: int = Field(100, ge=1, le=1000, description="Lower numbers run first, among your own jobs.")

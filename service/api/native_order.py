@@ -26,7 +26,7 @@ from service.media import HEAD_BYTES, suffix_of_head
 
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
-WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind"})
+WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind", "preview"})
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
@@ -130,8 +130,11 @@ def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
     detect = not user_marks if options.detect is None else options.detect
     if not (detect or user_marks):
         raise InvalidFields([("detect", "must not be false without boxes and without a mask: there would be nothing to do")])
+    media = options.media or _media_of(source)
+    if options.preview and (media == "image" or options.kind == "detect"):
+        raise InvalidFields([("preview", "is a part of a video that is cleaned; it goes neither with an image nor with a detection")])
     return JobSpec(
-        media=options.media or _media_of(source),
+        media=media,
         source_url=source.url,
         source_key=source.key,
         mask_url=mask.url,
@@ -143,6 +146,8 @@ def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
         classes=tuple(dict.fromkeys(options.classes)),
         detect=detect,
         remove_audio=options.remove_audio,
+        preview_seconds=options.preview.seconds if options.preview else None,
+        preview_first_seconds=options.preview.first_seconds if options.preview else 0.0,
     )
 
 

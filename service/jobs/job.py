@@ -14,7 +14,7 @@ Media = Literal["video", "image"]
 Rights = Literal["owner", "licensed"]  # why the customer may edit the picture: they own it, or its owner permits it
 Kind = Literal["clean", "detect"]
 Price = Mapping[Media, int]  # credits
-NEWER: Final = frozenset({"keep", "reject", "kind", "detection_key", "marks"})  # fields of a spec since 0.3
+NEWER: Final = frozenset({"keep", "reject", "kind", "detection_key", "marks", "preview_seconds", "preview_first_seconds"})  # since 0.3
 RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 
 
@@ -66,6 +66,8 @@ class JobSpec:
     kind: Kind = "clean"  # detect: find the marks and remove none
     detection_key: str | None = None  # marks that an earlier job found in the same source; it is not looked at again
     marks: tuple[str, ...] = ()  # ids of those of them to remove; empty: all
+    preview_seconds: float | None = None  # clean only so much of a video; None: all of it
+    preview_first_seconds: float = 0.0  # where that begins
 
     @property
     def is_fetched(self) -> bool:

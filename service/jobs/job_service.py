@@ -1,5 +1,6 @@
 """The job service: what facades call to authenticate, submit, find and cancel jobs. Synchronous; one transaction per call."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Rules:
 
     price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
     detection_credits: int = 0  # the price of finding marks without removing them
+    preview_seconds: int = 10  # of a preview, that cost one credit
     account_queue_jobs: int = 200  # waiting and running
     total_queue_jobs: int = 10_000
     maintenance: bool = False
@@ -33,8 +35,11 @@ class Rules:
     content: ContentCheck = field(default_factory=AllowAll)
 
     def price_of(self, spec: JobSpec) -> int:
-        """The price of a job, in credits."""
-        return self.detection_credits if spec.kind == "detect" else self.price_credits[spec.media]
+        """The price of a job, in credits. A preview has that of the seconds asked for, but never more than the whole video's."""
+        if spec.kind == "detect":
+            return self.detection_credits
+        whole = self.price_credits[spec.media]
+        return whole if spec.preview_seconds is None else min(whole, math.ceil(spec.preview_seconds / self.preview_seconds))
 
 
 class JobService:

@@ -231,6 +231,13 @@ def test_the_medium_is_taken_from_the_url(server: WorkerlessServer, customer: Cu
     assert create(server, customer, source_url=address).json()["media"] == media
 
 
+def test_a_preview_reaches_the_job(server: WorkerlessServer, customer: Customer) -> None:
+    assert create(server, customer, preview={"seconds": 3}).status_code == 201
+    assert (newest(server, customer).spec.preview_seconds, newest(server, customer).spec.preview_first_seconds) == (3, 0)
+    assert create(server, customer, preview={"seconds": 0.5, "first_seconds": 12.25}).status_code == 201
+    assert (newest(server, customer).spec.preview_seconds, newest(server, customer).spec.preview_first_seconds) == (0.5, 12.25)
+
+
 def test_boxes_replace_detection(server: WorkerlessServer, customer: Customer) -> None:
     assert create(server, customer, boxes=[{"x1": 0, "y1": 0, "x2": 10, "y2": 10}]).status_code == 201
     assert not newest(server, customer).spec.detect
@@ -264,6 +271,12 @@ BOX = {"x1": 0, "y1": 0, "x2": 1, "y2": 1}
         ({"detect": "yes"}, "detect"),
         ({"detect": False}, "detect"),
         ({"priority": 0}, "priority"),
+        ({"preview": 3}, "preview"),
+        ({"preview": {}}, "preview.seconds"),
+        ({"preview": {"seconds": 0}}, "preview.seconds"),
+        ({"preview": {"seconds": 1, "first_seconds": -1}}, "preview.first_seconds"),
+        ({"preview": {"seconds": 1}, "media": "image"}, "preview"),
+        ({"preview": {"seconds": 1}, "kind": "detect"}, "preview"),
         ({"colour": "blue"}, "colour"),
     ],
 )
