@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.given import KEYFRAMED, Given, given
-from benchmarks.marks import EVALUATION_KINDS, MOVING_KINDS, STANDING_KINDS
+from benchmarks.marks import EVALUATION_KINDS, IN_BAR, MOVING_KINDS, STANDING_KINDS, bar_lines
 from benchmarks.media import Clip, Picture, is_photo, pictures_of, read_clip, read_photo, write_photo, write_video
 from training.metrics import MARKED, Mask
 from training.patches import Canvas
@@ -22,7 +22,8 @@ MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle",
 CLEAN = "clean"  # no mark: nothing may be found
 KINDS = (*MARKED_KINDS, CLEAN)
 PHOTO_KINDS = ("moving", "corner", "faint", "tiled", *STANDING_KINDS, CLEAN)  # a moving mark as its first frame has it
-GIVEN_KINDS = ("corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock")  # at one place, so that one region is enough
+# At one place, so that one region is enough.
+GIVEN_KINDS = ("corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock", IN_BAR)
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 OPAQUE = 0.95  # above it a mark lets too little through to be un-blended
 LEAST_OF_HEIGHT = 0.85  # clips are not scaled up, so a smaller one says nothing of that height; one of 320 lines has always counted as 360
@@ -186,11 +187,19 @@ def prepare(case: Case, folder: Path, vocabulary: Vocabulary, scratch: Path) -> 
     if case.is_photo:
         return _prepare_photo(case, path, vocabulary, scratch)
     clean = read_clip(path, case.frames, case.height)
+    if case.kind == IN_BAR:
+        clean = replace(clean, pictures=np.where(bars(clean.height)[:, None, None], np.uint8(0), clean.pictures))
     mark = _mark(case, clean, vocabulary)
     marked = scratch / f"{path.stem}_{case.kind}{case.given}.mp4"
     pictures = (apply(picture, patch) for picture, patch in zip(clean.pictures, mark.patches, strict=True))
     write_video(marked, pictures, (clean.width, clean.height), clean.timing, audio_of=path)
     return _pointed_at(Scene(clean, mark, marked), case)
+
+
+def bars(height: int) -> NDArray[np.bool_]:
+    """(H,) the lines of a letterboxed picture that are black."""
+    lines = np.arange(height)
+    return (lines < bar_lines(height)) | (lines >= height - bar_lines(height))
 
 
 def _prepare_photo(case: Case, path: Path, vocabulary: Vocabulary, scratch: Path) -> Scene:

@@ -13,7 +13,7 @@ from benchmarks.given import Given
 from benchmarks.machine import digest, stamp
 from benchmarks.media import audio_packets, pictures_of, video_times
 from benchmarks.reading import Readable, Reader, readable
-from benchmarks.scores import Found, Score, away_from_mark, found, score, stained_share
+from benchmarks.scores import Found, Score, away_from_mark, bar_level, found, score, stained_share
 from service.errors import CleanplateError
 from service.pipeline.placement import Placement
 from training.vocabulary import Vocabulary
@@ -39,6 +39,7 @@ class Figures:
     gain: float | None
     stained_share: float | None  # of the mark's pixels that a fill restores; only where a region was given
     readable: Readable | None  # None of a mark without words, and where nothing is read
+    bar_level: int | None  # the brightest value in the black bars of the output, of 255; only of a letterboxed scene
     found: Found
     placements: int
     frames_equal: bool
@@ -117,6 +118,7 @@ def evaluate(
         gain=None if ours is None or ours.hole is None or best is None else ours.hole - best,
         stained_share=stained_share(pictures_of(target), baselines.pictures("telea", scene), scene) if ours and scene.given else None,
         readable=readable(pictures_of(target), scene, read) if ours and read else None,
+        bar_level=bar_level(pictures_of(target), scene),
         found=found(placements, scene),
         placements=len(placements),
         frames_equal=len(before) == len(after),

@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import features
 
+from benchmarks.vocabulary import SHAPED
 from training import glyphs
 from training.patches import Canvas, LazyPatches, MarkFrames, Patch, Rng
 from training.vocabulary import Vocabulary
@@ -20,6 +22,8 @@ Place = tuple[float, float]  # (left, top) in pixels
 
 WHITE = np.ones(3, np.float32)
 DARK = np.full(3, 0.06, np.float32)
+IN_BAR = "in_bar"
+BAR_SHARE = (1 - (16 / 9) / 2.39) / 2  # of the height: each bar
 REFERENCE_LINES = 720  # at which speeds and sizes in pixels are given
 
 
@@ -221,6 +225,59 @@ def _clock(rng: Rng, canvas: Canvas) -> MarkFrames:
     return MarkFrames(LazyPatches([start + index // 30 for index in range(canvas.frames)], drawn))
 
 
+def _vertical(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A Chinese line set from top to bottom beside the left or right edge, white with a dark outline."""
+    fonts, sentences = canvas.vocabulary.chinese_fonts, canvas.vocabulary.chinese_sentences
+    line, font = str(rng.choice(sentences)), fonts[rng.integers(len(fonts))]
+    size = max(12, min(round(canvas.short_side * rng.uniform(0.05, 0.075)), int(0.8 * canvas.height / len(line))))
+    letters = [glyphs.text(letter, font, size) for letter in line]
+    column = np.zeros((len(letters) * size + 4, size + 8), np.float32)
+    for place, letter in enumerate(letters):
+        top, left = place * size + (size + 4 - letter.shape[0]) // 2, (column.shape[1] - letter.shape[1]) // 2
+        column[top : top + letter.shape[0], left : left + letter.shape[1]] += letter
+    drawing = _outlined(np.clip(column, 0, 1), WHITE, False, max(1, size // 16))
+    margin, height, width = canvas.width * rng.uniform(0.04, 0.08), *drawing[0].shape
+    return _still(drawing, canvas, margin if rng.random() < 0.3 else canvas.width - margin - width, 0.45 * (canvas.height - height), line)
+
+
+def _shaped_line(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A subtitle in Arabic, Hebrew or Thai, white with a dark outline. Raises RuntimeError where Pillow cannot set these scripts."""
+    if not features.check("raqm"):
+        raise RuntimeError("Pillow has no raqm, which sets Arabic, Hebrew and Thai")
+    line, font = _covered(rng, SHAPED, canvas.vocabulary.latin_fonts)
+    return _subtitle(line, font, max(12, round(canvas.short_side * rng.uniform(0.05, 0.075))), canvas, 0.94)
+
+
+def _covered(rng: Rng, lines: Sequence[str], fonts: Sequence[Path]) -> tuple[str, Path]:
+    """One of the lines, and one of the fonts that have its letters."""
+    settable = {line: having for line in lines if (having := [font for font in fonts if glyphs.covers(font, line)])}
+    line = str(rng.choice(list(settable)))
+    return line, settable[line][rng.integers(len(settable[line]))]
+
+
+def _in_bar(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A subtitle in the lower black bar of a letterboxed picture."""
+    fonts = canvas.vocabulary.latin_fonts
+    line, font = str(rng.choice(canvas.vocabulary.sentences)).split("\n")[0], fonts[rng.integers(len(fonts))]
+    bar = bar_lines(canvas.height)
+    return _subtitle(line, font, max(8, round(0.5 * bar)), canvas, 1 - 0.2 * bar / canvas.height)
+
+
+def _subtitle(line: str, font: Path, size: int, canvas: Canvas, bottom_share: float) -> MarkFrames:
+    """A line in the middle, that ends at this share of the picture's height."""
+    written = glyphs.text(line, font, size)
+    if written.shape[1] > 0.9 * canvas.width:
+        written = glyphs.fitted_text(line, font, 0.9 * canvas.width)
+    drawing = _outlined(written, WHITE, False, max(1, size // 16))
+    height, width = drawing[0].shape
+    return _still(drawing, canvas, (canvas.width - width) / 2, bottom_share * canvas.height - height, line)
+
+
+def bar_lines(height: int) -> int:
+    """Lines of each of the two black bars of a letterboxed picture: those of 2.39 to 1 in 16 to 9."""
+    return round(BAR_SHARE * height)
+
+
 EVALUATION_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     "drifting": _drifting,
     "bouncing": _bouncing,
@@ -231,6 +288,9 @@ EVALUATION_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     "wordmark": _wordmark,
     "karaoke": _line_by_word,
     "clock": _clock,
+    "vertical": _vertical,
+    "shaped": _shaped_line,
+    IN_BAR: _in_bar,
 }
 MOVING_KINDS = ("drifting", "bouncing", "scrolling")
-STANDING_KINDS = ("outlined", "plate", "glyph", "wordmark")  # which photos have as well
+STANDING_KINDS = ("outlined", "plate", "glyph", "wordmark", "vertical", "shaped")  # which photos have as well

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import Scene
+from benchmarks.cases import Scene, bars
+from benchmarks.marks import IN_BAR
 from service.pipeline.placement import Placement
 from training.metrics import (
     MARKED,
@@ -122,6 +123,13 @@ def stained_share(pictures: Iterable[Picture], fills: Iterable[Picture], scene: 
         stained += int(((ours > STAIN) & (theirs <= RESTORED)).sum())
         restored += int((theirs <= RESTORED).sum())
     return stained / max(1, restored)
+
+
+def bar_level(pictures: Iterable[Picture], scene: Scene) -> int | None:
+    """The brightest value, of 255, in the black bars of any picture; None of a scene without bars."""
+    if scene.mark.kind != IN_BAR:
+        return None
+    return max(int(picture[bars(len(picture))].max()) for picture in pictures)
 
 
 def away_from_mark(scene: Scene) -> Mask | None:

@@ -1,18 +1,21 @@
 """What a person points at in the evaluation: regions around a mark, what fills get, and what counts as a stain."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from benchmarks.baselines import masks_of
-from benchmarks.cases import GIVEN_KINDS, Scene, find_cases, prepare
+from benchmarks.cases import GIVEN_KINDS, Scene, bars, find_cases, prepare
 from benchmarks.given import REGIONS, given
 from benchmarks.marks import EVALUATION_KINDS, MOVING_KINDS
 from benchmarks.product import cleaner_with
 from benchmarks.quality import regions_of
-from benchmarks.scores import mask_of, stained_share
+from benchmarks.scores import bar_level, mask_of, stained_share
 from service.inference import fake
+from training import glyphs
 from training.vocabulary import Vocabulary
 
 
@@ -99,6 +102,36 @@ def test_newer_kinds_are_drawn_in_clips_inside_the_picture(kind: str, clips: Pat
     assert alphas.shape == (8, *scene.size)
     assert 0.3 < alphas.max() <= 1
     assert (kind in MOVING_KINDS) == (not np.array_equal(alphas[0], alphas[1]))
+
+
+def test_a_subtitle_in_a_bar_has_black_around_it_and_the_bar_is_measured(scene: Callable[[str, str], Scene]) -> None:
+    made = scene("drifting", "in_bar")
+    black = bars(made.clean.height)
+    assert not made.clean.pictures[:, black].any()
+    assert made.clean.pictures[:, ~black].mean() > 50
+    assert all(black[np.flatnonzero(alpha.any(1))].all() for alpha in made.alphas())
+    lit = made.clean.pictures.copy()
+    lit[5, -1, 3] = 7
+    assert [bar_level(pictures, made) for pictures in (made.clean.pictures, lit)] == [0, 7]
+    assert bar_level(lit, scene("drifting", "corner")) is None
+
+
+def test_a_vertical_line_stands(scene: Callable[[str, str], Scene]) -> None:
+    (patch,) = scene("drifting", "vertical").distinct_patches()
+    assert patch.alpha.shape[0] > 3 * patch.alpha.shape[1]
+
+
+def test_lines_from_right_to_left_are_set_so(vocabulary: Vocabulary) -> None:
+    (font,) = vocabulary.latin_fonts
+    both, first, last = (glyphs.cropped(glyphs.text(letters, font, 40)) for letters in ("אב", "א", "ב"))
+    assert np.array_equal(both[:, -first.shape[1] :].max(0) > 0, first.max(0) > 0)
+    assert np.array_equal(both[:, : last.shape[1] - 2].max(0) > 0, last[:, :-2].max(0) > 0)
+
+
+def test_arabic_letters_are_joined(vocabulary: Vocabulary) -> None:
+    (font,) = vocabulary.latin_fonts
+    joined, apart = (cv2.connectedComponents((glyphs.text(word, font, 60) > 0.2).astype(np.uint8))[0] for word in ("سس", "س س"))
+    assert joined < apart
 
 
 def given_scene(clips: Path, vocabulary: Vocabulary, folder: Path) -> Scene:
