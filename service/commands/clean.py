@@ -17,6 +17,7 @@ from service.commands.report_file import check_report, write_report
 from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
 from service.library import Tools, clean_file, load_networks, request_of
+from service.pipeline.placement import marks_of
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.report import FileResult, Report
 from service.pipeline.request import CLASSES, Request, parse_classes, parse_part
@@ -137,7 +138,7 @@ def _print_outcome(result: FileResult, target: Path, debug_folder: Path | None, 
 
 
 def _summary(report: Report, name: str, target: Path, debug_folder: Path | None) -> Iterator[str]:
-    count = len(report.placements)
+    count = len(marks_of(report.placements))
     yield f"{name}: {f'mark removed, placements: {count}' if count else NOTHING}"
     yield from mark_lines(report)
     for step in report.steps:

@@ -91,7 +91,8 @@ def test_candidates_cover_the_mark_in_every_frame_and_little_else() -> None:
     candidates = from_moving(mark, INFO, "overlay")
     assert [one.first_sample for one in candidates[1:]] == [one.last_sample + 1 for one in candidates[:-1]]
     for one in candidates:
-        assert one.origin == Followed()
+        assert isinstance(one.origin, Followed)
+        assert one.path == candidates[0].path != ""
         covered = np.zeros((HEIGHT, WIDTH), bool)
         covered[one.box.slices] = one.probability > 0.5
         for frame in range(one.first_sample, one.last_sample + 1):
