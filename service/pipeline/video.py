@@ -15,6 +15,7 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 270, 7: 270, 8: 90}  # degrees, counterclockwise, after mirroring
 MIRRORED = frozenset({2, 4, 5, 7})  # left to right
 LYING = frozenset({5, 6, 7, 8})  # stored rows are upright columns
+PROGRESSIVE = 1  # of AVFieldOrder, where 0 means unknown
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,39 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Crop:
+    """Rows and columns at the edges of the stored picture that the container hides from viewers, in pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Hdr10:
+    """HDR10's static metadata. Empty: none.
+
+    mastering: x and y of the green, blue and red primary and of the white point in 0.00002, then the highest and the lowest luminance
+    in 0.0001 cd/m2. light: the brightest pixel and the brightest mean of a frame in cd/m2.
+    """
+
+    mastering: tuple[int, ...] = ()
+    light: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """A stream besides the pictures that are cleaned. kind: video, cover, audio, subtitle, data, attachment or unknown.
+
+    codec: FFmpeg's name of its decoder; empty if it has none.
+    """
+
+    kind: str
+    codec: str
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A probed video or image, as it is shown: upright. All sizes, boxes and planes refer to the upright picture.
 
@@ -93,7 +127,21 @@ class VideoInfo:
     video_bit_rate: int  # bits per second
     sample_aspect_ratio: Fraction | None = None  # width to height of one pixel; None: the file does not say
     display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers, for the copy; empty: none in the file
+    end_pts: int | None = None  # when the last picture has been shown, in units of `time_base`; None: the container does not say
+    begins_hidden: bool = False  # the first pictures in the file are decoded only because later ones refer to them
+    crop: Crop | None = None  # what is hidden of the stored pictures; not part of width, height and planes
+    field_order: int = PROGRESSIVE  # AVFieldOrder; anything higher means that the lines of a frame alternate between two times
+    alpha: bool = False  # the pictures have transparency, which is not among the planes
+    captions: bool = False  # CEA-608 or CEA-708, inside the pictures
+    hdr10: Hdr10 = Hdr10()
+    dynamic_hdr: tuple[str, ...] = ()  # names of the metadata for each picture, such as "Dolby Vision"
+    others: tuple[StreamInfo, ...] = ()
     part: Part | None = None  # all that is decoded and encoded; None: the whole video
+
+    @property
+    def interlaced(self) -> bool:
+        """Whether each frame holds two fields, one per moment."""
+        return self.field_order > PROGRESSIVE
 
     @property
     def rotation_degrees(self) -> int:

@@ -17,7 +17,7 @@ from service.pipeline.picture.orientation import planes_upright
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import THREADS, Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
-from service.pipeline.video import Frame, Limits, Part, VideoInfo
+from service.pipeline.video import Crop, Frame, Limits, Part, VideoInfo
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]
         try:
             for frame in source.decode(stream):
                 _check_unchanged(frame, info)
-                yield timestamps.next_pts(frame), planes_of(frame, info.pixel_format)
+                yield timestamps.next_pts(frame), _shown(planes_of(frame, info.pixel_format), info)
         except av.FFmpegError as error:
             raise read_error(error, f"the video is damaged after {float((timestamps.last or 0) * info.time_base):.1f} s") from error
 
@@ -123,8 +123,22 @@ class _Timestamps:
         return self.last
 
 
+def _shown(planes: Planes, info: VideoInfo) -> Planes:
+    """What the container does not hide of a picture's planes; views."""
+    if info.crop is None:
+        return planes
+    form, (left, top) = info.pixel_format, (info.crop.left, info.crop.top)
+    luma, *chroma = (
+        plane[top >> shift_y : -(-(top + info.height) >> shift_y), left >> shift_x : -(-(left + info.width) >> shift_x)]
+        for plane, shift_x, shift_y in zip(planes, (0, *2 * [form.chroma_shift_x]), (0, *2 * [form.chroma_shift_y]), strict=True)
+    )
+    return luma, chroma[0], chroma[1]
+
+
 def _check_unchanged(frame: av.VideoFrame, info: VideoInfo) -> None:
-    if (frame.width, frame.height) != (info.width, info.height):
-        raise UnsupportedFormat(f"the picture size changes from {info.width}x{info.height} to {frame.width}x{frame.height}")
+    hidden = info.crop or Crop(0, 0, 0, 0)
+    width, height = info.width + hidden.left + hidden.right, info.height + hidden.top + hidden.bottom
+    if (frame.width, frame.height) != (width, height):
+        raise UnsupportedFormat(f"the picture size changes from {width}x{height} to {frame.width}x{frame.height}")
     if pixel_format_of(frame) != info.pixel_format:
         raise UnsupportedFormat(f"the pixel format changes from {info.pixel_format.name} to {frame.format.name}")

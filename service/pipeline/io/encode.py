@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.stream import Stream
 
 from service.errors import EncodeFailed
 from service.media import container_of
@@ -19,17 +18,16 @@ from service.pipeline.io import still, xmp
 from service.pipeline.io.atomic_file import atomic_file, unfinished_name
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
+from service.pipeline.io.copied import CopiedStreams, packets_within
 from service.pipeline.io.mux import (
     Interleaver,
-    add_copied_stream,
     add_encoded_stream,
-    copied_packets,
     copy_description,
     open_target,
-    packets_within,
     start_encoders,
 )
 from service.pipeline.io.pixels import frame_of
+from service.pipeline.io.timed_stream import TimedStream
 from service.pipeline.picture.orientation import planes_as_stored
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
@@ -158,29 +156,34 @@ def _received_frames(channel: Channel, ring: Ring, orientation: int) -> Iterator
 
 
 def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix: str, info: VideoInfo) -> None:
-    settings = encoder_options(info, suffix)
-    with closing(open_source(source_path, info.container)) as source, open_target(unfinished, muxer_of(suffix), info.time_base) as target:
+    settings, muxer = encoder_options(info, suffix), muxer_of(suffix)
+    with (
+        closing(open_source(source_path, info.container)) as source,
+        open_target(unfinished, muxer, info.time_base, source.metadata) as target,
+    ):
         main = main_video_stream(source)
-        copies: dict[int, Stream] = {}
+        copies = CopiedStreams(source, target, suffix)
         for template in source.streams:
             if template.index == main.index:
                 video = add_encoded_stream(target, info, settings, main)
-            elif (copy := add_copied_stream(target, template, suffix)) is not None:
-                copies[template.index] = copy
+            else:
+                copies.add(template)
         copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)
         first = next(frames)
         start = first.pts if info.part else 0  # a part begins at zero, and what is copied along with it
-        packets = copied_packets(source, copies)
+        packets = copies.packets()
         if info.part:
             packets = packets_within(packets, start * info.time_base, info.part.length)
         copied = Interleaver(packets, target)
+        end = None if info.end_pts is None else info.end_pts - start
+        pictures = TimedStream(target, video, end, sums_durations=muxer in ("mp4", "mov"))
         for frame in chain([first], frames):
             copied.mux_until((frame.pts - start) * info.time_base)
             picture = frame_of(frame.planes, info.pixel_format)
             picture.pts, picture.time_base = frame.pts - start, info.time_base
-            target.mux(video.encode(picture))
-        target.mux(video.encode(None))
+            pictures.write(picture)
+        pictures.finish()
         copied.mux_rest()
 
 
@@ -198,13 +201,12 @@ def _copy_in_child(channel: Channel, request: Message) -> None:
 def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> None:
     with closing(open_source(source_path, container)) as source:
         time_base = main_video_stream(source).time_base or DEFAULT_TIME_BASE
-        with open_target(unfinished, muxer_of(suffix), time_base) as target:
-            copies = {}
+        with open_target(unfinished, muxer_of(suffix), time_base, source.metadata) as target:
+            copies = CopiedStreams(source, target, suffix)
             for template in source.streams:
-                if (copy := add_copied_stream(target, template, suffix)) is not None:
-                    copies[template.index] = copy
+                copies.add(template)
             copy_description(source, target)
-            for packet in copied_packets(source, copies):
+            for packet in copies.packets():
                 target.mux(packet)
 
 

@@ -1,0 +1,115 @@
+"""The streams that are not encoded: those that the target can hold are copied packet by packet, captions that are text may be converted."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.stream import AttachmentStream, Disposition, Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+
+from service.pipeline.io.container import is_cover
+from service.pipeline.io.mux import copy_tags, hevc_tag
+from service.pipeline.io.streams import MOVIE_MUXERS, TEXT_OF_MUXER, Fate, fate_of, refusal, stream_info
+
+EMPTY_CAPTION = b"\0\0"  # a text of length 0; MP4 fills the time between captions with it
+COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}  # by codec: name and type of an attachment
+MILLISECONDS = Fraction(1, 1000)
+
+
+class CopiedStreams:
+    """The copied streams of a target. Add them before its first packet.
+
+    suffix: the target's, for messages.
+    """
+
+    def __init__(self, source: InputContainer, target: OutputContainer, suffix: str) -> None:
+        self._source = source
+        self._target = target
+        self._suffix = suffix
+        self._muxer = target.format.name
+        self._covers = _cover_pictures(source) if self._muxer == "matroska" else {}
+        self._copies: dict[int, Stream] = {}  # by index in the source
+        self._captions: dict[int, SubtitleCodecContext] = {}  # encoders of converted captions, by index in the source
+
+    def add(self, template: Stream) -> None:
+        """Add a stream of the source, unless the target has no place for its kind. Raises RequestError if it holds others of its kind."""
+        info = stream_info(template)
+        match fate_of(info, self._muxer):
+            case Fate.COPIED:
+                self._copies[template.index] = self._add_copy(template)
+            case Fate.CONVERTED:
+                self._copies[template.index] = self._add_captions(template)
+            case Fate.ATTACHED if isinstance(template, AttachmentStream):
+                self._target.add_attachment(template.name or "attachment", template.mimetype or "application/octet-stream", template.data)
+            case Fate.ATTACHED:
+                name, media_type = COVER_FILES[info.codec]
+                self._target.add_attachment(template.metadata.get("filename", name), media_type, self._covers[template.index])
+            case Fate.REFUSED:
+                raise refusal(info, self._suffix)
+
+    def packets(self) -> Iterator["av.Packet[Stream]"]:
+        """Packets of the added streams in file order, ready to be muxed."""
+        templates = [self._source.streams[index] for index in self._copies]
+        if not templates:
+            return
+        for packet in self._source.demux(templates):
+            if packet.dts is None and packet.size == 0:
+                continue  # marks the end of a stream
+            if packet.is_discard and self._muxer not in MOVIE_MUXERS:
+                continue  # an edit list leaves it out, and the target has none
+            if packet.size == len(EMPTY_CAPTION) and packet.stream.name == "mov_text" and bytes(packet) == EMPTY_CAPTION:
+                continue  # the muxer fills gaps between captions itself
+            index = packet.stream_index
+            copy = self._converted(packet) if index in self._captions else packet
+            if copy is not None:
+                copy.stream = self._copies[index]
+                yield copy
+
+    def _add_copy(self, template: Stream) -> Stream:
+        stream = self._target.add_stream_from_template(template, opaque=True)
+        if template.type == "video" and self._muxer in MOVIE_MUXERS and template.codec_context.name == "hevc":
+            stream.codec_context.codec_tag = hevc_tag(template)
+        copy_tags(stream, template, template.metadata)
+        return stream
+
+    def _add_captions(self, template: Stream) -> Stream:
+        decoder = template.codec_context
+        decoder.open(strict=False)
+        stream = self._target.add_stream(TEXT_OF_MUXER[self._muxer])
+        stream.time_base = MILLISECONDS
+        encoder = stream.codec_context
+        encoder.subtitle_header = decoder.subtitle_header
+        encoder.time_base = MILLISECONDS
+        self._captions[template.index] = encoder
+        copy_tags(stream, template, template.metadata)
+        return stream
+
+    def _converted(self, packet: "av.Packet[Stream]") -> "av.Packet[Stream] | None":
+        """A caption in the target's codec; None for an empty one."""
+        captions = packet.stream.codec_context.decode2(packet)
+        if captions is None:
+            return None
+        copy = self._captions[packet.stream_index].encode_subtitle(captions)
+        copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+        copy.is_keyframe = True
+        return copy
+
+
+def _cover_pictures(source: InputContainer) -> dict[int, bytes]:
+    """The covers of a file that has just been opened, by stream. They are its first packets."""
+    covers = [stream for stream in source.streams if is_cover(stream)]
+    return {packet.stream_index: bytes(packet) for packet in islice(source.demux(covers), len(covers))} if covers else {}
+
+
+def packets_within(packets: Iterator["av.Packet[Stream]"], start: Fraction, seconds: Fraction) -> Iterator["av.Packet[Stream]"]:
+    """The packets that are presented within `seconds` from `start`, moved so that they begin at zero. Those without a time are left out."""
+    for packet in packets:
+        if packet.pts is None or not start <= packet.pts * packet.time_base < start + seconds:
+            continue
+        ticks = round(start / packet.time_base)
+        packet.pts -= ticks
+        if packet.dts is not None:
+            packet.dts -= ticks
+        yield packet

@@ -1,0 +1,75 @@
+"""What becomes of the streams besides the pictures that are cleaned: copied, attached, converted, lost, or a reason to refuse the target."""
+
+import os
+from enum import Enum
+from functools import cache
+
+import av
+from av.stream import DataStream, Stream
+
+from service.errors import RequestError
+from service.pipeline.io.codec import encoder_options, muxer_of
+from service.pipeline.io.container import is_cover
+from service.pipeline.video import StreamInfo, VideoInfo
+
+COVER_CODECS = ("mjpeg", "png")
+MOVIE_MUXERS = ("mp4", "mov", "3gp", "3g2")  # those of ISO base media files, which have edit lists
+TEXT_CODECS = ("subrip", "webvtt", "ass", "ssa", "text", "mov_text")  # FFmpeg's names of subtitles that are text
+TEXT_OF_MUXER = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}  # what such text is converted to
+TELEMETRY = "bin_data"  # FFmpeg's name for what the movie muxers can copy of the data streams: GoPro's telemetry
+
+
+class Fate(Enum):
+    """What becomes of a stream in a container."""
+
+    COPIED = "copied"
+    ATTACHED = "attached"  # as a file
+    CONVERTED = "converted"  # its text is kept, its layout is not
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+def stream_info(stream: Stream) -> StreamInfo:
+    """A stream as data."""
+    if stream.codec_context is not None:
+        return StreamInfo("cover" if is_cover(stream) else stream.type, stream.codec_context.name)
+    return StreamInfo(stream.type, stream.name or "" if isinstance(stream, DataStream) else "")
+
+
+def fate_of(stream: StreamInfo, muxer: str) -> Fate:
+    """What becomes of a stream in a file of this muxer."""
+    match stream.kind:
+        case "attachment":
+            return Fate.ATTACHED if muxer == "matroska" else Fate.LOST
+        case "cover" if muxer == "matroska":
+            return Fate.ATTACHED if stream.codec in COVER_CODECS else Fate.LOST
+        case "cover":
+            return Fate.COPIED if muxer == "mp4" and stream.codec in COVER_CODECS else Fate.LOST
+        case "data" | "unknown":
+            return Fate.COPIED if stream.codec == TELEMETRY and muxer in MOVIE_MUXERS else Fate.LOST
+    if stream.codec in _codecs_of(muxer):
+        return Fate.COPIED
+    if stream.kind == "subtitle" and stream.codec in TEXT_CODECS and muxer in TEXT_OF_MUXER:
+        return Fate.CONVERTED
+    return Fate.REFUSED
+
+
+def check_target(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError or UnsupportedFormat if no file with this suffix, such as ".mp4", can hold the video."""
+    encoder_options(info, suffix)
+    for stream in info.others:
+        if fate_of(stream, muxer_of(suffix)) is Fate.REFUSED:
+            raise refusal(stream, suffix)
+
+
+def refusal(stream: StreamInfo, suffix: str) -> RequestError:
+    """The error for a stream that a target with this suffix cannot hold."""
+    name = stream.codec or "unknown"
+    return RequestError(f"{suffix} files cannot hold the source's {stream.kind} stream ({name}); choose another output format")
+
+
+@cache
+def _codecs_of(muxer: str) -> frozenset[str]:
+    """FFmpeg's names of the codecs that a muxer takes, of decoders and encoders."""
+    with av.open(os.devnull, "w", format=muxer) as container:
+        return frozenset(container.supported_codecs)
