@@ -9,6 +9,7 @@ ContainerName = Literal["mp4", "mov", "mkv", "webm", "avi", "image"]
 
 SUPPORTED: Final = "mp4, mov, webm, mkv, avi, png, jpg, webp"
 HEAD_BYTES: Final = 256
+SYNC_BYTE: Final = b"\x47"  # at the start of each packet of a transport stream, which m2ts puts 4 bytes of its own before
 
 EBML: Final = b"\x1a\x45\xdf\xa3"
 PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -71,7 +72,7 @@ def _refusal(head: bytes) -> NotMedia | UnsupportedFormat:
     name = next((name for start, name in UNSUPPORTED.items() if head.startswith(start)), None)
     if head[8:12] in IMAGE_BRANDS:
         name = "HEIF"
-    if head[:1] == b"\x47" == head[188:189]:
+    if head[:1] == SYNC_BYTE == head[188:189] or head[4:5] == SYNC_BYTE == head[196:197]:
         name = "MPEG transport stream"
     if name is None:
         return NotMedia("the file is empty" if not head else f"not a video or an image of a supported format ({SUPPORTED})")

@@ -13,7 +13,7 @@ from service.inference.session import Networks
 from service.pipeline.extent.join import join_pieces
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
-from service.pipeline.io.encode import Encoder, copy_untouched
+from service.pipeline.io.encode import Encoder, can_copy, check_target, copy_untouched
 from service.pipeline.io.probe import probe
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
@@ -66,6 +66,7 @@ def clean(
     Raises a kind of CleanplateError, and then leaves no target behind.
     """
     info = probe(source, limits)
+    check_target(info, target.suffix)
     if part:
         info, request = _part_of(info, part), within(request, part)
     job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
@@ -74,7 +75,7 @@ def clean(
     with job.step("remove" if found.marks else "copy"):
         if found.marks:
             samples = job.remove(found, target)
-        elif part:
+        elif part or not can_copy(info, target):
             job.encode(target)
         else:
             copy_untouched(source, target)
@@ -177,7 +178,7 @@ class _Job:
         return sampler.samples
 
     def encode(self, target: Path) -> None:
-        """In place of step 4 for a part of a video without marks, which cannot be copied."""
+        """In place of step 4 for a video without marks, of which not all is shown, so that it cannot be copied."""
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
             for frame in frames:
                 encoder.write(frame)

@@ -15,7 +15,6 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 270, 7: 270, 8: 90}  # degrees, counterclockwise, after mirroring
 MIRRORED = frozenset({2, 4, 5, 7})  # left to right
 LYING = frozenset({5, 6, 7, 8})  # stored rows are upright columns
-PROGRESSIVE = 1  # of AVFieldOrder, where 0 means unknown
 
 
 @dataclass(frozen=True)
@@ -94,14 +93,15 @@ class Hdr10:
 
 
 @dataclass(frozen=True)
-class StreamInfo:
-    """A stream besides the pictures that are cleaned. kind: video, cover, audio, subtitle, data, attachment or unknown.
+class Carried:
+    """Something that a file carries besides the pictures that are cleaned.
 
-    codec: FFmpeg's name of its decoder; empty if it has none.
+    kind: such as "audio" or "gain map"; of a stream, FFmpeg's type. codec: FFmpeg's name of a stream's codec. detail: for people.
     """
 
     kind: str
-    codec: str
+    codec: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,18 +130,13 @@ class VideoInfo:
     end_pts: int | None = None  # when the last picture has been shown, in units of `time_base`; None: the container does not say
     begins_hidden: bool = False  # the first pictures in the file are decoded only because later ones refer to them
     crop: Crop | None = None  # what is hidden of the stored pictures; not part of width, height and planes
-    field_order: int = PROGRESSIVE  # AVFieldOrder; anything higher means that the lines of a frame alternate between two times
+    interlaced: bool = False  # the lines of a frame alternate between two moments
+    field_order: int = 0  # AVFieldOrder; 0: the file does not say
     alpha: bool = False  # the pictures have transparency, which is not among the planes
     captions: bool = False  # CEA-608 or CEA-708, inside the pictures
     hdr10: Hdr10 = Hdr10()
-    dynamic_hdr: tuple[str, ...] = ()  # names of the metadata for each picture, such as "Dolby Vision"
-    others: tuple[StreamInfo, ...] = ()
     part: Part | None = None  # all that is decoded and encoded; None: the whole video
-
-    @property
-    def interlaced(self) -> bool:
-        """Whether each frame holds two fields, one per moment."""
-        return self.field_order > PROGRESSIVE
+    carries: tuple[Carried, ...] = ()  # what else is in the file, in its order
 
     @property
     def rotation_degrees(self) -> int:

@@ -23,6 +23,8 @@ ENCODERS = {  # by codec family: FFmpeg's encoders and the pixel formats that th
 FAMILIES = {  # by muxer: the codec families that it holds, best substitute first
     "mp4": ("h264", "hevc", "vp9", "av1"),
     "mov": ("h264", "hevc", "mpeg4"),
+    "3gp": ("h264", "mpeg4"),
+    "3g2": ("h264", "mpeg4"),
     "matroska": ("h264", "hevc", "vp9", "av1", "vp8"),
     "webm": ("vp9", "av1", "vp8"),
     "avi": ("h264", "mpeg4"),
@@ -30,7 +32,8 @@ FAMILIES = {  # by muxer: the codec families that it holds, best substitute firs
 ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
 ASPECT_RATIO_ENCODERS = ("libx264", "libx264rgb", "libx265", "mpeg4")  # encoders that put the sample aspect ratio into the stream
 INTERLACED_ENCODERS = ("libx264", "libx264rgb", "mpeg4")
-ALPHA_ENCODERS = ("libvpx", "libvpx-vp9")
+ALPHA_ENCODERS = ("libvpx-vp9",)
+ALPHA_MUXERS = ("matroska", "webm")
 ALPHA_FORMATS = {"yuv420p": "yuva420p"}
 CAPTION_ENCODERS = ("libx264", "libx264rgb", "libx265")  # those that write CEA-608 and CEA-708 captions into the pictures
 SPECIAL_OPTIONS = {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}  # options that take an encoder's own
@@ -100,20 +103,22 @@ def _choose_encoder(info: VideoInfo, muxer: str) -> str:
     own = [info.codec] if info.codec in families else []
     for family in (*own, *families):
         for codec, pixel_formats in ENCODERS[family]:
-            if info.pixel_format.name in pixel_formats and _keeps_size_and_aspect(codec, info, muxer) and _keeps_fields_and_alpha(codec, info):
+            if (
+                info.pixel_format.name in pixel_formats
+                and _keeps_size_and_aspect(codec, info, muxer)
+                and _keeps_fields_and_alpha(codec, info, muxer)
+            ):
                 return codec
     traits = " interlaced" * info.interlaced + " transparent" * info.alpha
     pixels = "" if info.sample_aspect_ratio in (None, 1) else f" with aspect ratio {info.sample_aspect_ratio}"
-    raise UnsupportedFormat(
-        f"{info.pixel_format.name}{traits} pictures of {info.width}x{info.height}{pixels} cannot be written to {muxer}"
-    )
+    raise UnsupportedFormat(f"{info.pixel_format.name}{traits} pictures of {info.width}x{info.height}{pixels} cannot be written to {muxer}")
 
 
-def _keeps_fields_and_alpha(codec: str, info: VideoInfo) -> bool:
+def _keeps_fields_and_alpha(codec: str, info: VideoInfo, muxer: str) -> bool:
     """Whether interlaced pictures stay interlaced, of which two lines of chroma belong together, and whether transparency is kept."""
     if info.interlaced and (codec not in INTERLACED_ENCODERS or info.height % (2 << info.pixel_format.chroma_shift_y)):
         return False
-    return not info.alpha or (codec in ALPHA_ENCODERS and info.pixel_format.name in ALPHA_FORMATS)
+    return not info.alpha or (codec in ALPHA_ENCODERS and muxer in ALPHA_MUXERS and info.pixel_format.name in ALPHA_FORMATS)
 
 
 def _keeps_size_and_aspect(codec: str, info: VideoInfo, muxer: str) -> bool:

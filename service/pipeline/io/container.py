@@ -11,7 +11,16 @@ from service.errors import CleanplateError, DecodeFailed, NoVideoStream, Truncat
 from service.pipeline.io.tags import WithoutTags, find_tags
 
 DEMUXERS = {"mp4": "mov", "mov": "mov", "mkv": "matroska", "webm": "matroska", "avi": "avi"}
-MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}  # by the target's suffix
+MUXERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".3gp": "3gp",
+    ".3g2": "3g2",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+}  # by the target's suffix
 
 
 def open_source(path: Path, container: str, *, with_tags: bool = True) -> InputContainer:

@@ -11,7 +11,7 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 
 from service.pipeline.io.container import is_cover
 from service.pipeline.io.mux import copy_tags, hevc_tag
-from service.pipeline.io.streams import MOVIE_MUXERS, TEXT_OF_MUXER, Fate, fate_of, refusal, stream_info
+from service.pipeline.io.streams import MOVIE_MUXERS, TEXT_OF_MUXER, Fate, fate_of, refusal, stream_part
 
 EMPTY_CAPTION = b"\0\0"  # a text of length 0; MP4 fills the time between captions with it
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}  # by codec: name and type of an attachment
@@ -35,8 +35,8 @@ class CopiedStreams:
 
     def add(self, template: Stream) -> None:
         """Add a stream of the source, unless the target has no place for its kind. Raises RequestError if it holds others of its kind."""
-        info = stream_info(template)
-        match fate_of(info, self._muxer):
+        part = stream_part(template)
+        match fate_of(part, self._muxer):
             case Fate.COPIED:
                 self._copies[template.index] = self._add_copy(template)
             case Fate.CONVERTED:
@@ -44,10 +44,10 @@ class CopiedStreams:
             case Fate.ATTACHED if isinstance(template, AttachmentStream):
                 self._target.add_attachment(template.name or "attachment", template.mimetype or "application/octet-stream", template.data)
             case Fate.ATTACHED:
-                name, media_type = COVER_FILES[info.codec]
+                name, media_type = COVER_FILES[part.codec]
                 self._target.add_attachment(template.metadata.get("filename", name), media_type, self._covers[template.index])
             case Fate.REFUSED:
-                raise refusal(info, self._suffix)
+                raise refusal(part, self._suffix)
 
     def packets(self) -> Iterator["av.Packet[Stream]"]:
         """Packets of the added streams in file order, ready to be muxed."""

@@ -16,8 +16,9 @@ from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import still, xmp
 from service.pipeline.io.atomic_file import atomic_file, unfinished_name
+from service.pipeline.io.carrier import pictures_of
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
-from service.pipeline.io.container import main_video_stream, open_source
+from service.pipeline.io.container import is_cover, main_video_stream, open_source
 from service.pipeline.io.copied import CopiedStreams, packets_within
 from service.pipeline.io.mux import (
     Interleaver,
@@ -26,7 +27,7 @@ from service.pipeline.io.mux import (
     open_target,
     start_encoders,
 )
-from service.pipeline.io.pixels import frame_of
+from service.pipeline.io.streams import MOVIE_MUXERS, check_streams
 from service.pipeline.io.timed_stream import TimedStream
 from service.pipeline.picture.orientation import planes_as_stored
 from service.pipeline.sandbox.ring import Layout, Ring
@@ -37,7 +38,7 @@ from service.pipeline.video import Frame, VideoInfo
 __all__ = ["Encoder", "EncoderSettings", "copy_untouched", "encoder_options"]
 
 SAME_CONTAINER = {  # by container: the suffixes under which a file is copied byte by byte
-    "mp4": (".mp4", ".m4v"),
+    "mp4": (".mp4", ".m4v", ".3gp", ".3g2"),
     "mov": (".mov",),
     "mkv": (".mkv",),
     "webm": (".webm", ".mkv"),
@@ -99,6 +100,19 @@ class Encoder:
         self._child.send(end=True)
         while not self._child.receive().get("end"):
             pass
+
+
+def check_target(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError or UnsupportedFormat, before any work, if no file with this suffix can hold the source."""
+    if info.container != "image":
+        check_streams(info, suffix)
+
+
+def can_copy(info: VideoInfo, target: Path) -> bool:
+    """Whether `copy_untouched` keeps what is shown of a video: containers other than its own may not take over what it hides."""
+    if info.container == "image" or target.suffix.lower() in SAME_CONTAINER[info.container]:
+        return True
+    return info.crop is None and (not info.begins_hidden or muxer_of(target.suffix) in MOVIE_MUXERS)
 
 
 def copy_untouched(source: Path, target: Path) -> None:
@@ -166,24 +180,24 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         for template in source.streams:
             if template.index == main.index:
                 video = add_encoded_stream(target, info, settings, main)
-            else:
+            elif template.type != "video" or is_cover(template):  # another video still shows the mark
                 copies.add(template)
         copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)
-        first = next(frames)
-        start = first.pts if info.part else 0  # a part begins at zero, and what is copied along with it
+        pictures = pictures_of(frames, source_path, info)
+        first = next(pictures)
+        start = first[0] if info.part else 0  # a part begins at zero, and what is copied along with it
         packets = copies.packets()
         if info.part:
             packets = packets_within(packets, start * info.time_base, info.part.length)
         copied = Interleaver(packets, target)
         end = None if info.end_pts is None else info.end_pts - start
-        pictures = TimedStream(target, video, end, sums_durations=muxer in ("mp4", "mov"))
-        for frame in chain([first], frames):
-            copied.mux_until((frame.pts - start) * info.time_base)
-            picture = frame_of(frame.planes, info.pixel_format)
-            picture.pts, picture.time_base = frame.pts - start, info.time_base
-            pictures.write(picture)
-        pictures.finish()
+        encoded = TimedStream(target, video, end, sums_durations=muxer in MOVIE_MUXERS)
+        for pts, picture in chain([first], pictures):
+            copied.mux_until((pts - start) * info.time_base)
+            picture.pts, picture.time_base = pts - start, info.time_base
+            encoded.write(picture)
+        encoded.finish()
         copied.mux_rest()
 
 

@@ -26,12 +26,6 @@ HDR10_KEYS: Final = {  # by encoder: its keys for the mastering display and for 
     "libx265": ("master-display", "max-cll"),
     "libsvtav1": ("mastering-display", "content-light"),
 }
-DYNAMIC_HDR: Final = {
-    SideDataType.DOVI_RPU_BUFFER: "Dolby Vision",
-    SideDataType.DOVI_METADATA: "Dolby Vision",
-    SideDataType.DYNAMIC_HDR_PLUS: "HDR10+",
-    SideDataType.DYNAMIC_HDR_VIVID: "HDR Vivid",
-}
 HDR_PNG_CHUNKS = (b"cICP", b"mDCV", b"cLLI")
 RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2  # AVColorRange
 
@@ -78,12 +72,6 @@ def _in_units(numbers: list[int]) -> list[tuple[int, ...]]:
     values = [Fraction(number, divisor) for number, divisor in zip(numbers[::2], numbers[1::2], strict=True)]
     points = [tuple(round(value * CHROMATICITY_UNITS) for value in values[i : i + 2]) for i in range(0, 8, 2)]
     return [*points, *((round(value * LUMINANCE_UNITS),) for value in values[8:])]
-
-
-def dynamic_hdr_of(frame: av.VideoFrame) -> tuple[str, ...]:
-    """Names of the HDR metadata that a frame carries for itself alone."""
-    side_data = cast(SideDataContainer, frame.side_data)
-    return tuple(sorted({name for kind, name in DYNAMIC_HDR.items() if kind in side_data}))
 
 
 def hdr10_options(codec: str, hdr10: Hdr10) -> dict[str, str]:

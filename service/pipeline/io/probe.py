@@ -19,14 +19,14 @@ from service.media import container_of
 from service.pipeline.io import still
 from service.pipeline.io.container import DEMUXERS, is_cover, main_video_stream, open_source, read_error
 from service.pipeline.io.crop import hidden_edges
-from service.pipeline.io.hdr import dynamic_hdr_of, read_colour_tags, read_hdr10
+from service.pipeline.io.hdr import read_colour_tags, read_hdr10
 from service.pipeline.io.pixels import pixel_format_of
-from service.pipeline.io.streams import stream_info
-from service.pipeline.io.traits import crop_of, field_order_of, has_alpha
+from service.pipeline.io.streams import stream_part
+from service.pipeline.io.traits import crop_of, has_alpha, is_interlaced
 from service.pipeline.picture.orientation import orientation_of
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
-from service.pipeline.video import PROGRESSIVE, Limits, VideoInfo
+from service.pipeline.video import Limits, VideoInfo
 
 MIN_SIDE_PIXELS = 16  # encoders and networks cannot work on less than a macroblock
 CAPTIONS = b"\xb5\x00\x31GA94"  # how CEA-608 and CEA-708 captions begin in a coded picture
@@ -77,8 +77,7 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
         _check_size(frame.width, frame.height, limits)
         fps = _frame_rate(stream, span)
         seconds = span.seconds or float(span.packets / fps)
-        field_order = field_order_of(frame, stream)
-        crop = crop_of(frame, hidden_edges(path, container), interlaced=field_order > PROGRESSIVE)
+        crop = crop_of(frame, hidden_edges(path, container))
         stored = VideoInfo(
             width=frame.width - (crop.left + crop.right if crop else 0),
             height=frame.height - (crop.top + crop.bottom if crop else 0),
@@ -98,12 +97,12 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             end_pts=None if container == "avi" else span.end,
             begins_hidden=span.begins_hidden,
             crop=crop,
-            field_order=field_order,
+            interlaced=is_interlaced(frame, stream),
+            field_order=stream.codec_context.field_order,
             alpha=has_alpha(stream),
             captions=span.captions,
             hdr10=read_hdr10(frame),
-            dynamic_hdr=dynamic_hdr_of(frame),
-            others=tuple(stream_info(other) for other in source.streams if other.index != stream.index),
+            carries=tuple(stream_part(other) for other in source.streams if other.index != stream.index),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 

@@ -10,12 +10,13 @@ from av.stream import DataStream, Stream
 from service.errors import RequestError
 from service.pipeline.io.codec import encoder_options, muxer_of
 from service.pipeline.io.container import is_cover
-from service.pipeline.video import StreamInfo, VideoInfo
+from service.pipeline.video import Carried, VideoInfo
 
 COVER_CODECS = ("mjpeg", "png")
 MOVIE_MUXERS = ("mp4", "mov", "3gp", "3g2")  # those of ISO base media files, which have edit lists
-TEXT_CODECS = ("subrip", "webvtt", "ass", "ssa", "text", "mov_text")  # FFmpeg's names of subtitles that are text
+TEXT_CODECS = ("subrip", "srt", "webvtt", "ass", "ssa", "text", "mov_text")  # FFmpeg's names of subtitles that are text
 TEXT_OF_MUXER = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}  # what such text is converted to
+NEEDED = ("audio", "subtitle")  # a target without these is refused
 TELEMETRY = "bin_data"  # FFmpeg's name for what the movie muxers can copy of the data streams: GoPro's telemetry
 
 
@@ -29,43 +30,43 @@ class Fate(Enum):
     REFUSED = "refused"
 
 
-def stream_info(stream: Stream) -> StreamInfo:
+def stream_part(stream: Stream) -> Carried:
     """A stream as data."""
     if stream.codec_context is not None:
-        return StreamInfo("cover" if is_cover(stream) else stream.type, stream.codec_context.name)
-    return StreamInfo(stream.type, stream.name or "" if isinstance(stream, DataStream) else "")
+        return Carried("cover" if is_cover(stream) else stream.type, stream.codec_context.name)
+    return Carried(stream.type, stream.name or "" if isinstance(stream, DataStream) else "")
 
 
-def fate_of(stream: StreamInfo, muxer: str) -> Fate:
+def fate_of(part: Carried, muxer: str) -> Fate:
     """What becomes of a stream in a file of this muxer."""
-    match stream.kind:
+    match part.kind:
         case "attachment":
             return Fate.ATTACHED if muxer == "matroska" else Fate.LOST
         case "cover" if muxer == "matroska":
-            return Fate.ATTACHED if stream.codec in COVER_CODECS else Fate.LOST
+            return Fate.ATTACHED if part.codec in COVER_CODECS else Fate.LOST
         case "cover":
-            return Fate.COPIED if muxer == "mp4" and stream.codec in COVER_CODECS else Fate.LOST
+            return Fate.COPIED if muxer == "mp4" and part.codec in COVER_CODECS else Fate.LOST
         case "data" | "unknown":
-            return Fate.COPIED if stream.codec == TELEMETRY and muxer in MOVIE_MUXERS else Fate.LOST
-    if stream.codec in _codecs_of(muxer):
+            return Fate.COPIED if part.codec == TELEMETRY and muxer in MOVIE_MUXERS else Fate.LOST
+    if part.codec in _codecs_of(muxer):
         return Fate.COPIED
-    if stream.kind == "subtitle" and stream.codec in TEXT_CODECS and muxer in TEXT_OF_MUXER:
+    if part.kind == "subtitle" and part.codec in TEXT_CODECS and muxer in TEXT_OF_MUXER:
         return Fate.CONVERTED
     return Fate.REFUSED
 
 
-def check_target(info: VideoInfo, suffix: str) -> None:
-    """Raise RequestError or UnsupportedFormat if no file with this suffix, such as ".mp4", can hold the video."""
+def check_streams(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError or UnsupportedFormat if no file with this suffix, such as ".mp4", can hold the pictures, sound and subtitles."""
     encoder_options(info, suffix)
-    for stream in info.others:
-        if fate_of(stream, muxer_of(suffix)) is Fate.REFUSED:
-            raise refusal(stream, suffix)
+    for part in info.carries:
+        if part.kind in NEEDED and fate_of(part, muxer_of(suffix)) is Fate.REFUSED:
+            raise refusal(part, suffix)
 
 
-def refusal(stream: StreamInfo, suffix: str) -> RequestError:
+def refusal(part: Carried, suffix: str) -> RequestError:
     """The error for a stream that a target with this suffix cannot hold."""
-    name = stream.codec or "unknown"
-    return RequestError(f"{suffix} files cannot hold the source's {stream.kind} stream ({name}); choose another output format")
+    name = part.codec or "unknown"
+    return RequestError(f"{suffix} files cannot hold the source's {part.kind} stream ({name}); choose another output format")
 
 
 @cache
