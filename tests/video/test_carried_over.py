@@ -425,6 +425,20 @@ def mean_alpha(path: Path) -> list[float]:
     return [float(np.frombuffer(memoryview(frame.planes[3]), np.uint8).reshape(HEIGHT, -1)[:, :WIDTH].mean()) for frame in frames]
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("target.webm", "libvpx-vp9"), ("target.mkv", "libvpx-vp9"), ("target.mkv", "libsvtav1"), ("target.mkv", "libx264")]
+)
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path, name: str, codec: str) -> None:
+    options = (("preset", "12"),) if codec == "libsvtav1" else ()
+    source = make_clip(tmp_path / "source.mp4", Spec(codec=codec, options=options, aspect=Fraction(4, 3)))
+    assert probe(source, LIMITS).sample_aspect_ratio == Fraction(4, 3)
+    transcode(source, tmp_path / name)
+    with av.open(str(tmp_path / name)) as written:
+        assert written.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+    assert probe(tmp_path / name, LIMITS).codec == probe(source, LIMITS).codec
+    assert read_times(tmp_path / name) == [Fraction(40 * i, 1000) for i in range(12)]
+
+
 # What cannot be kept is refused before any work
 
 

@@ -18,7 +18,10 @@ from service.pipeline.video import Frame, VideoInfo
 
 
 def pictures_of(frames: Iterator[Frame], path: Path, info: VideoInfo) -> Iterator[tuple[int, av.VideoFrame]]:
-    """(pts, picture) of each frame of the video at `path`, which `info` describes as it is stored. Raises EncodeFailed if one is missing."""
+    """(pts, picture) of each frame of the video at `path`, which `info` describes as it is stored.
+
+    Raises EncodeFailed if the source lacks one of them.
+    """
     if not (info.captions or info.interlaced or info.alpha):
         for frame in frames:
             yield frame.pts, frame_of(frame.planes, info.pixel_format)

@@ -30,7 +30,6 @@ FAMILIES = {  # by muxer: the codec families that it holds, best substitute firs
     "avi": ("h264", "mpeg4"),
 }
 ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
-ASPECT_RATIO_ENCODERS = ("libx264", "libx264rgb", "libx265", "mpeg4")  # encoders that put the sample aspect ratio into the stream
 INTERLACED_ENCODERS = ("libx264", "libx264rgb", "mpeg4")
 ALPHA_ENCODERS = ("libvpx-vp9",)
 ALPHA_MUXERS = ("matroska", "webm")
@@ -103,11 +102,7 @@ def _choose_encoder(info: VideoInfo, muxer: str) -> str:
     own = [info.codec] if info.codec in families else []
     for family in (*own, *families):
         for codec, pixel_formats in ENCODERS[family]:
-            if (
-                info.pixel_format.name in pixel_formats
-                and _keeps_size_and_aspect(codec, info, muxer)
-                and _keeps_fields_and_alpha(codec, info, muxer)
-            ):
+            if info.pixel_format.name in pixel_formats and _keeps_size(codec, info) and _keeps_fields_and_alpha(codec, info, muxer):
                 return codec
     traits = " interlaced" * info.interlaced + " transparent" * info.alpha
     pixels = "" if info.sample_aspect_ratio in (None, 1) else f" with aspect ratio {info.sample_aspect_ratio}"
@@ -121,17 +116,10 @@ def _keeps_fields_and_alpha(codec: str, info: VideoInfo, muxer: str) -> bool:
     return not info.alpha or (codec in ALPHA_ENCODERS and muxer in ALPHA_MUXERS and info.pixel_format.name in ALPHA_FORMATS)
 
 
-def _keeps_size_and_aspect(codec: str, info: VideoInfo, muxer: str) -> bool:
-    """Whether picture size and sample aspect ratio are kept. PyAV cannot set Matroska's own field for the aspect ratio."""
-    if _ends_inside_chroma_sample(info) and codec not in ODD_SIZE_ENCODERS:
-        return False
-    return info.sample_aspect_ratio in (None, 1) or muxer not in ("matroska", "webm") or codec in ASPECT_RATIO_ENCODERS
-
-
-def _ends_inside_chroma_sample(info: VideoInfo) -> bool:
-    """Whether the picture's width or height is odd where chroma is halved."""
+def _keeps_size(codec: str, info: VideoInfo) -> bool:
+    """Whether a picture's size is kept: not every encoder takes an odd width or height where chroma is halved."""
     form = info.pixel_format
-    return bool(info.width % (1 << form.chroma_shift_x) or info.height % (1 << form.chroma_shift_y))
+    return codec in ODD_SIZE_ENCODERS or not (info.width % (1 << form.chroma_shift_x) or info.height % (1 << form.chroma_shift_y))
 
 
 def _rate_limit(info: VideoInfo, codec: str) -> dict[str, str]:

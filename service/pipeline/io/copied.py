@@ -6,7 +6,7 @@ from itertools import islice
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import AttachmentStream, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
 from service.pipeline.io.container import is_cover

@@ -20,7 +20,6 @@ from service.pipeline.sandbox.sandbox import THREADS, Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
 from service.pipeline.video import Crop, Frame, Limits, Part, VideoInfo
 
-
 Picture = TypeVar("Picture")
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decode no transparency

@@ -15,6 +15,7 @@ import av
 from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import still, xmp
+from service.pipeline.io.aspect_ratio import write_aspect_ratio
 from service.pipeline.io.atomic_file import atomic_file, unfinished_name
 from service.pipeline.io.carrier import pictures_of
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
@@ -150,6 +151,7 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
             next(frames, None)  # the end
         else:
             _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info.as_stored)
+            write_aspect_ratio(unfinished, info.as_stored.sample_aspect_ratio)
             xmp.copy_xmp_packet(Path(request["source"]), unfinished)
     channel.send(end=True)
 
@@ -191,8 +193,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         if info.part:
             packets = packets_within(packets, start * info.time_base, info.part.length)
         copied = Interleaver(packets, target)
-        end = None if info.end_pts is None else info.end_pts - start
-        encoded = TimedStream(target, video, end, sums_durations=muxer in MOVIE_MUXERS)
+        encoded = TimedStream(target, video, _end_of(info, start), sums_durations=muxer in MOVIE_MUXERS)
         for pts, picture in chain([first], pictures):
             copied.mux_until((pts - start) * info.time_base)
             picture.pts, picture.time_base = pts - start, info.time_base
@@ -201,20 +202,31 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         copied.mux_rest()
 
 
+def _end_of(info: VideoInfo, start: int) -> int | None:
+    """When the last picture has been shown, in ticks since `start`; None if the container does not say."""
+    if info.end_pts is None:
+        return None
+    end = info.end_pts - start
+    return min(end, round(info.part.length / info.time_base)) if info.part else end
+
+
 def _copy_in_child(channel: Channel, request: Message) -> None:
     source_path, target_path = Path(request["source"]), Path(request["target"])
     with _removed_on_failure(Path(request["unfinished"])) as unfinished:
         if request["container"] == "image":
             still.write(unfinished, still.read(source_path), source_path, request["target"])
         else:
-            _remux(source_path, request["container"], unfinished, target_path.suffix)
+            aspect_ratio = _remux(source_path, request["container"], unfinished, target_path.suffix)
+            write_aspect_ratio(unfinished, aspect_ratio)
             xmp.copy_xmp_packet(source_path, unfinished)
     channel.send(end=True)
 
 
-def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> None:
+def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> Fraction | None:
+    """Copy the streams into another container; returns the aspect ratio of the pixels."""
     with closing(open_source(source_path, container)) as source:
-        time_base = main_video_stream(source).time_base or DEFAULT_TIME_BASE
+        main = main_video_stream(source)
+        time_base = main.time_base or DEFAULT_TIME_BASE
         with open_target(unfinished, muxer_of(suffix), time_base, source.metadata) as target:
             copies = CopiedStreams(source, target, suffix)
             for template in source.streams:
@@ -222,6 +234,7 @@ def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> 
             copy_description(source, target)
             for packet in copies.packets():
                 target.mux(packet)
+        return main.sample_aspect_ratio or None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from av.container import InputContainer
 from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import xmp
+from service.pipeline.io.aspect_ratio import write_aspect_ratio
 from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.io.codec import muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
@@ -51,6 +52,7 @@ def _mute_in_child(channel: Channel, request: Message) -> None:
         if had_audio:
             try:
                 _copy_all_but_audio(source, Path(request["unfinished"]))
+                write_aspect_ratio(Path(request["unfinished"]), main_video_stream(source).sample_aspect_ratio or None)
                 xmp.copy_xmp_packet(Path(request["source"]), Path(request["unfinished"]))
             except (av.FFmpegError, OSError) as error:
                 raise EncodeFailed(f"the output cannot be written: {error.strerror}") from error

@@ -195,7 +195,10 @@ def _scan_packets(source: InputContainer, stream: VideoStream, container: str, l
 
 
 def _check_complete(source: InputContainer, end_seconds: float, *, starts_at_zero: bool) -> None:
-    """Raise Truncated if the file announces much more than it holds. starts_at_zero: the announced duration holds what is before the start."""
+    """Raise Truncated if the file announces much more than it holds.
+
+    starts_at_zero: the announced duration holds the time before the start.
+    """
     announced = (source.duration or 0) / av.time_base
     start = 0.0 if starts_at_zero else (source.start_time or 0) / av.time_base
     missing = announced + start - end_seconds

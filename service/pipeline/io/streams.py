@@ -1,4 +1,4 @@
-"""What becomes of the streams besides the pictures that are cleaned: copied, attached, converted, lost, or a reason to refuse the target."""
+"""What becomes of the streams that are not cleaned: copied, attached, converted, lost, or a reason to refuse the target."""
 
 import os
 from enum import Enum
