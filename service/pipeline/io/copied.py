@@ -15,6 +15,7 @@ from service.pipeline.io.streams import MOVIE_MUXERS, TEXT_OF_MUXER, Fate, fate_
 
 EMPTY_CAPTION = b"\0\0"  # a text of length 0; MP4 fills the time between captions with it
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}  # by codec: name and type of an attachment
+MAX_START_UP_SECONDS = 0.1  # of sound before the first that is heard: HE-AAC has the longest, about 0.09
 MILLISECONDS = Fraction(1, 1000)
 
 
@@ -31,6 +32,7 @@ class CopiedStreams:
         self._muxer = target.format.name
         self._covers = _cover_pictures(source) if self._muxer == "matroska" else {}
         self._copies: dict[int, Stream] = {}  # by index in the source
+        self._first_seconds: dict[int, Fraction] = {}  # by index in the source
         self._captions: dict[int, SubtitleCodecContext] = {}  # encoders of converted captions, by index in the source
 
     def add(self, template: Stream) -> None:
@@ -57,8 +59,8 @@ class CopiedStreams:
         for packet in self._source.demux(templates):
             if packet.dts is None and packet.size == 0:
                 continue  # marks the end of a stream
-            if packet.is_discard and self._muxer not in MOVIE_MUXERS:
-                continue  # an edit list leaves it out, and the target has none
+            if self._is_trimmed(packet):
+                continue
             if packet.size == len(EMPTY_CAPTION) and packet.stream.name == "mov_text" and bytes(packet) == EMPTY_CAPTION:
                 continue  # the muxer fills gaps between captions itself
             index = packet.stream_index
@@ -66,6 +68,12 @@ class CopiedStreams:
             if copy is not None:
                 copy.stream = self._copies[index]
                 yield copy
+
+    def _is_trimmed(self, packet: "av.Packet[Stream]") -> bool:
+        """Whether an edit list leaves a packet out, and the target has no such list. What a sound decoder only starts up with is kept."""
+        seconds = Fraction(0) if packet.pts is None else packet.pts * packet.time_base
+        first = self._first_seconds.setdefault(packet.stream_index, seconds)
+        return packet.is_discard and self._muxer not in MOVIE_MUXERS and first < -MAX_START_UP_SECONDS
 
     def _add_copy(self, template: Stream) -> Stream:
         stream = self._target.add_stream_from_template(template, opaque=True)

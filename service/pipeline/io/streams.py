@@ -5,7 +5,7 @@ from enum import Enum
 from functools import cache
 
 import av
-from av.stream import DataStream, Stream
+from av.stream import DataStream, Discard, Stream
 
 from service.errors import RequestError
 from service.pipeline.io.codec import encoder_options, muxer_of
@@ -34,7 +34,13 @@ def stream_part(stream: Stream) -> Carried:
     """A stream as data."""
     if stream.codec_context is not None:
         return Carried("cover" if is_cover(stream) else stream.type, stream.codec_context.name)
-    return Carried(stream.type, stream.name or "" if isinstance(stream, DataStream) else "")
+    is_data = isinstance(stream, DataStream) and not holds_chapters(stream)
+    return Carried(stream.type, stream.name or "" if is_data else "")
+
+
+def holds_chapters(stream: Stream) -> bool:
+    """Whether a track holds the titles of chapters, which FFmpeg reads when it opens the file and writes anew."""
+    return isinstance(stream, DataStream) and stream.discard is Discard.all
 
 
 def fate_of(part: Carried, muxer: str) -> Fate:
