@@ -39,9 +39,11 @@ def write_aspect_ratio(path: Path, ratio: Fraction | None) -> None:
             return
         size_bytes = path.stat().st_size
         segment = next((item for item in _inside(file, 0, size_bytes) if item.name == SEGMENT), None)
-        parts = {} if segment is None else {item.name: item for item in reversed(_inside(file, segment.first, segment.last))}
+        if segment is None:
+            raise EncodeFailed("the file that was written has no segment")
+        parts = {item.name: item for item in reversed(_inside(file, segment.first, segment.last))}
         if not {SEEK_HEAD, VOID, TRACKS} <= parts.keys():
-            raise EncodeFailed("the aspect ratio of the pixels cannot be written")
+            raise EncodeFailed("there is no room for the aspect ratio of the pixels")
         data = bytearray(read_at(file, 0, parts[TRACKS].last))
         added = _add_display_size(file, data, parts[TRACKS], ratio)
         _take_from_filling(file, data, parts, segment.first, added)

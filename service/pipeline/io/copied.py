@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
+from typing import cast
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
+from av.video.stream import VideoStream
 
 from service.pipeline.io.container import is_cover
 from service.pipeline.io.mux import copy_tags, hevc_tag
@@ -33,7 +35,7 @@ class CopiedStreams:
         self._covers = _cover_pictures(source) if self._muxer == "matroska" else {}
         self._copies: dict[int, Stream] = {}  # by index in the source
         self._first_seconds: dict[int, Fraction] = {}  # by index in the source
-        self._captions: dict[int, SubtitleCodecContext] = {}  # encoders of converted captions, by index in the source
+        self._captions: dict[int, tuple[SubtitleCodecContext, SubtitleCodecContext]] = {}  # decoder and encoder, by index in the source
 
     def add(self, template: Stream) -> None:
         """Add a stream of the source, unless the target has no place for its kind. Raises RequestError if it holds others of its kind."""
@@ -77,29 +79,30 @@ class CopiedStreams:
 
     def _add_copy(self, template: Stream) -> Stream:
         stream = self._target.add_stream_from_template(template, opaque=True)
-        if template.type == "video" and self._muxer in MOVIE_MUXERS and template.codec_context.name == "hevc":
+        if isinstance(template, VideoStream) and self._muxer in MOVIE_MUXERS and template.codec_context.name == "hevc":
             stream.codec_context.codec_tag = hevc_tag(template)
         copy_tags(stream, template, template.metadata)
         return stream
 
     def _add_captions(self, template: Stream) -> Stream:
-        decoder = template.codec_context
-        decoder.open(strict=False)
         stream = self._target.add_stream(TEXT_OF_MUXER[self._muxer])
-        stream.time_base = MILLISECONDS
-        encoder = stream.codec_context
+        decoder, encoder = template.codec_context, stream.codec_context
+        assert isinstance(decoder, SubtitleCodecContext)
+        assert isinstance(encoder, SubtitleCodecContext)
+        decoder.open(strict=False)
         encoder.subtitle_header = decoder.subtitle_header
-        encoder.time_base = MILLISECONDS
-        self._captions[template.index] = encoder
+        stream.time_base = encoder.time_base = MILLISECONDS
+        self._captions[template.index] = (decoder, encoder)
         copy_tags(stream, template, template.metadata)
         return stream
 
     def _converted(self, packet: "av.Packet[Stream]") -> "av.Packet[Stream] | None":
         """A caption in the target's codec; None for an empty one."""
-        captions = packet.stream.codec_context.decode2(packet)
+        decoder, encoder = self._captions[packet.stream_index]
+        captions = decoder.decode2(packet)
         if captions is None:
             return None
-        copy = self._captions[packet.stream_index].encode_subtitle(captions)
+        copy = cast("av.Packet[Stream]", encoder.encode_subtitle(captions))
         copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
         copy.is_keyframe = True
         return copy

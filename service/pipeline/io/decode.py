@@ -89,7 +89,8 @@ def decoded_frames(path: Path, info: VideoInfo, *, with_alpha: bool = False) -> 
     """(pts, frame) of each picture of a video as FFmpeg decodes it, with what it carries beside its planes."""
     with closing(open_source(path, info.container, with_tags=False)) as source:
         stream = main_video_stream(source)
-        decoder = av.CodecContext.create(ALPHA_DECODERS[info.codec], "r") if with_alpha else stream.codec_context
+        decoder = av.VideoCodecContext.create(ALPHA_DECODERS[info.codec], "r") if with_alpha else stream.codec_context
+        assert isinstance(decoder, av.VideoCodecContext)
         decoder.thread_type = "AUTO"
         decoder.thread_count = THREADS
         timestamps = _Timestamps(start_at_zero=info.container == "avi")

@@ -59,7 +59,7 @@ def add_encoded_stream(target: OutputContainer, info: VideoInfo, settings: Encod
     return stream
 
 
-def hevc_tag(template: VideoStream) -> str:
+def hevc_tag(template: Stream) -> str:
     """How a copy of an HEVC stream is tagged in MP4 and MOV: as Apple's players ask for, unless the source is tagged otherwise."""
     with suppress(UnicodeDecodeError):  # a tag of any four bytes
         if template.codec_context.codec_tag == "hev1":

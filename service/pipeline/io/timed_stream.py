@@ -42,7 +42,9 @@ class TimedStream:
     def _close_sum(self, last: "av.Packet[VideoStream]", end_pts: int) -> None:
         """Give the last packet, if its picture is not the last one shown, the rest of the time in which all are shown."""
         first_dts = self._held[0].dts if self._first_dts is None else self._first_dts
-        if self._sums_durations and last.pts != self._pts[-1] and None not in (first_dts, last.dts, last.pts):
+        if last.pts is None or last.dts is None or first_dts is None:
+            return
+        if self._sums_durations and last.pts != self._pts[-1]:
             self._ticks[last.pts] = max(1, end_pts - self._pts[0] - (last.dts - first_dts))
 
     def _mux_held(self) -> None:
