@@ -17,15 +17,17 @@ from service.errors import CleanplateError, UnsupportedFormat
 from service.inference import fake
 from service.media import container_of_head
 from service.pipeline.io import mux
-from service.pipeline.io.codec import encoder_options
+from service.pipeline.io.aspect_ratio import SEEK_HEAD, SEEK_POSITION
+from service.pipeline.io.codec import encoder_options, kept_in_pictures
 from service.pipeline.io.pixels import PIXEL_FORMATS, frame_of, planes_of
 from service.pipeline.io.probe import probe
+from service.pipeline.io.tags import SEGMENT, elements
 from service.pipeline.request import Request
 from service.pipeline.run import Progress, clean
 from service.pipeline.video import Colour, Limits, VideoInfo
 from service.timed_box import parse_box
 from tests.video.clips import Spec, make_clip, picture_rgb, read_packets, read_times
-from tests.video.test_encode import X265, transcode
+from tests.video.test_encode import X265, described, transcode
 
 LIMITS = Limits()
 NETWORKS = fake.networks()
@@ -379,6 +381,13 @@ def captions_of(frame: av.VideoFrame) -> bytes:
     return bytes(frame.side_data[Type.A53_CC])
 
 
+def test_what_new_pictures_do_not_hold_can_be_told() -> None:
+    everything = {"closed captions", "HDR10 mastering display", "HDR10 light level"}
+    assert kept_in_pictures(described("hevc"), ".mp4") == everything
+    assert kept_in_pictures(described("av1"), ".webm") == everything - {"closed captions"}
+    assert kept_in_pictures(described("vp9"), ".webm") == frozenset()
+
+
 @pytest.mark.parametrize("name", ["source.mp4", "source.mkv", "source.mov"])
 def test_interlaced_pictures_stay_interlaced(tmp_path: Path, name: str) -> None:
     source = write(tmp_path / name, options={"flags": "+ildct+ilme"})
@@ -431,8 +440,25 @@ def test_pixels_that_are_not_square_stay_so(tmp_path: Path, name: str, codec: st
     with av.open(str(tmp_path / name)) as written:
         assert written.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
     assert probe(tmp_path / name, LIMITS).codec == probe(source, LIMITS).codec
+    assert_places_are_right(tmp_path / name)
     assert read_times(tmp_path / name) == [Fraction(40 * i, 1000) for i in range(12)]
 
+
+def assert_places_are_right(path: Path) -> None:
+    """Each entry of the list of places at the start of a Matroska file names what lies there."""
+    data, found = path.read_bytes(), 0
+    with path.open("rb") as file:
+        (segment,) = (first for name, _, first, _ in elements(file, 0, len(data)) if name == SEGMENT)
+        places = next((first, last) for name, _, first, last in elements(file, segment, len(data)) if name == SEEK_HEAD)
+        for _, _, first, last in elements(file, *places):
+            fields = {name: data[start:stop] for name, _, start, stop in elements(file, first, last)}
+            if SEEK_POSITION in fields:
+                at, found = segment + int.from_bytes(fields[SEEK_POSITION], "big"), found + 1
+                assert data[at:].startswith(fields[SEEK_ID])
+    assert found >= 3
+
+
+SEEK_ID = 0x53AB
 
 # What cannot be kept is refused before any work
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from service.errors import RequestError, UnsupportedFormat
 from service.pipeline.io.container import MUXERS
-from service.pipeline.io.hdr import hdr10_options
+from service.pipeline.io.hdr import HDR10_KEYS, hdr10_options
 from service.pipeline.video import VideoInfo
 
 EIGHT_BIT = ("yuv420p", "yuv422p", "yuv444p")
@@ -79,6 +79,13 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
         key = SPECIAL_OPTIONS[codec]
         options[key] = ":".join([*filter(None, [options.get(key)]), *(f"{name}={value}" for name, value in special.items())])
     return EncoderSettings(codec, options, "rgb24" if codec == "libx264rgb" else coded_format(info))
+
+
+def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:
+    """Which kinds of data, of those in the source's pictures beside the samples, are in the new ones too. Raises like `encoder_options`."""
+    codec = encoder_options(info, target_suffix).codec
+    captions = {"closed captions"} if codec in CAPTION_ENCODERS else set()
+    return frozenset(captions | ({"HDR10 mastering display", "HDR10 light level"} if codec in HDR10_KEYS else set()))
 
 
 def coded_format(info: VideoInfo) -> str:
