@@ -31,7 +31,7 @@ FAMILIES = {  # by muxer: the codec families that it holds, best substitute firs
 }
 ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
 INTERLACED_ENCODERS = ("libx264", "libx264rgb", "mpeg4")
-ALPHA_ENCODERS = ("libvpx-vp9",)
+ALPHA_ENCODERS = ("libvpx", "libvpx-vp9")
 ALPHA_MUXERS = ("matroska", "webm")
 ALPHA_FORMATS = {"yuv420p": "yuva420p"}
 CAPTION_ENCODERS = ("libx264", "libx264rgb", "libx265")  # those that write CEA-608 and CEA-708 captions into the pictures
@@ -73,6 +73,8 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
         options["bf"] = "0"  # AVI has no presentation times, so it must store pictures in display order
     if info.interlaced:
         options["flags"] = options.get("flags", "") + "+ildct+ilme"
+    if info.alpha:
+        options["auto-alt-ref"] = "0"  # libvpx cannot look ahead in two streams of pictures at once
     if info.captions and codec == "libx265":
         options["a53cc"] = "1"
     if special := hdr10_options(codec, info.hdr10):
@@ -112,8 +114,8 @@ def _choose_encoder(info: VideoInfo, muxer: str) -> str:
             if info.pixel_format.name in pixel_formats and _keeps_size(codec, info) and _keeps_fields_and_alpha(codec, info, muxer):
                 return codec
     traits = " interlaced" * info.interlaced + " transparent" * info.alpha
-    pixels = "" if info.sample_aspect_ratio in (None, 1) else f" with aspect ratio {info.sample_aspect_ratio}"
-    raise UnsupportedFormat(f"{info.pixel_format.name}{traits} pictures of {info.width}x{info.height}{pixels} cannot be written to {muxer}")
+    hint = "; deinterlace them first, or choose mp4, mov or mkv" * info.interlaced + "; choose webm or mkv" * info.alpha
+    raise UnsupportedFormat(f"{info.pixel_format.name}{traits} pictures of {info.width}x{info.height} cannot be written to {muxer}{hint}")
 
 
 def _keeps_fields_and_alpha(codec: str, info: VideoInfo, muxer: str) -> bool:

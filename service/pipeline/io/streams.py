@@ -34,13 +34,13 @@ def stream_part(stream: Stream) -> Carried:
     """A stream as data."""
     if stream.codec_context is not None:
         return Carried("cover" if is_cover(stream) else stream.type, stream.codec_context.name)
-    is_data = isinstance(stream, DataStream) and not holds_chapters(stream)
+    is_data = isinstance(stream, DataStream) and not is_written_anew(stream)
     return Carried(stream.type, stream.name or "" if is_data else "")
 
 
-def holds_chapters(stream: Stream) -> bool:
-    """Whether a track holds the titles of chapters, which FFmpeg reads when it opens the file and writes anew."""
-    return isinstance(stream, DataStream) and stream.discard is Discard.all
+def is_written_anew(stream: Stream) -> bool:
+    """Whether a track holds the chapters' titles or the time code, which FFmpeg reads as tags, and writes as a track again."""
+    return isinstance(stream, DataStream) and (stream.discard is Discard.all or "timecode" in stream.metadata)
 
 
 def fate_of(part: Carried, muxer: str) -> Fate:
