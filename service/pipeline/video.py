@@ -71,6 +71,26 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """Something that a file carries besides the pictures that are cleaned.
+
+    kind: such as "audio" or "gain map"; of a stream, FFmpeg's type. codec: FFmpeg's name of a stream's codec. detail: for people.
+    """
+
+    kind: str
+    codec: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class NotKept:
+    """Something that a source carries and its result does not. what, reason: one phrase each, for people."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A probed video or image, as it is shown: upright. All sizes, boxes and planes refer to the upright picture.
 
@@ -94,6 +114,7 @@ class VideoInfo:
     sample_aspect_ratio: Fraction | None = None  # width to height of one pixel; None: the file does not say
     display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers, for the copy; empty: none in the file
     part: Part | None = None  # all that is decoded and encoded; None: the whole video
+    carries: tuple[Carried, ...] = ()  # what else is in the file, in its order
 
     @property
     def rotation_degrees(self) -> int:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from service.pipeline.video import ROTATIONS, Colour, Part, PixelFormat, VideoInfo
+from service.pipeline.video import ROTATIONS, Carried, Colour, Part, PixelFormat, VideoInfo
 
 
 def info_to_message(info: VideoInfo) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         sample_aspect_ratio=None if ratio is None else Fraction(ratio),
         display_matrix=tuple(int(value) for value in message["display_matrix"]),
         part=None if (part := message["part"]) is None else Part(float(part["first_seconds"]), float(part["seconds"])),
+        carries=tuple(Carried(str(item["kind"]), str(item["codec"]), str(item["detail"])) for item in message["carries"]),
     )
 
 
