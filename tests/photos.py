@@ -57,7 +57,8 @@ def exif(thumbnail: bytes, *, compression: int = 6, maker_note: bytes = b"", ord
 
 def _directory(entries: list[tuple[int, int, int, int]], following: int, order: str) -> bytes:
     packed = (
-        struct.pack(order + "HHI", tag, kind, count) + (struct.pack(order + "HH", value, 0) if kind == 3 else struct.pack(order + "I", value))
+        struct.pack(order + "HHI", tag, kind, count)
+        + (struct.pack(order + "HH", value, 0) if kind == 3 else struct.pack(order + "I", value))
         for tag, kind, count, value in entries
     )
     return struct.pack(order + "H", len(entries)) + b"".join(packed) + struct.pack(order + "I", following)
@@ -110,7 +111,11 @@ def further_pictures(data: bytes, *pictures: bytes) -> bytes:
     for picture in pictures:
         entries += struct.pack(">IIIHH", 0, len(picture), at - base, 0, 0)
         at += len(picture)
-    table = [(0xB000, 7, 4, b"0100"), (0xB001, 4, 1, struct.pack(">I", 1 + len(pictures))), (0xB002, 7, len(entries), struct.pack(">I", 50))]
+    table = [
+        (0xB000, 7, 4, b"0100"),
+        (0xB001, 4, 1, struct.pack(">I", 1 + len(pictures))),
+        (0xB002, 7, len(entries), struct.pack(">I", 50)),
+    ]
     listed = b"MM\0*" + struct.pack(">IH", 8, 3) + b"".join(struct.pack(">HHI", *row[:3]) + row[3] for row in table) + bytes(4) + entries
     return with_segments(data, (jpeg.APP2, b"MPF\0" + listed)) + b"".join(pictures)
 

@@ -13,7 +13,8 @@ from service.inference.session import Networks
 from service.pipeline.extent.join import join_pieces
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
-from service.pipeline.io.encode import Encoder, copy_untouched
+from service.pipeline.io.encode import Encoder, check_target, copy_untouched, is_copied
+from service.pipeline.io.not_kept import not_kept
 from service.pipeline.io.probe import probe
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
@@ -28,7 +29,7 @@ from service.pipeline.report.debug import FrameSampler, write_debug_pictures, wr
 from service.pipeline.report.detection import Detection
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import Request, chosen_marks, within
-from service.pipeline.video import Frame, Limits, Part, Timeline, VideoInfo
+from service.pipeline.video import Frame, Limits, NotKept, Part, Timeline, VideoInfo
 from service.version import versions
 
 
@@ -66,6 +67,7 @@ def clean(
     Raises a kind of CleanplateError, and then leaves no target behind.
     """
     info = probe(source, limits)
+    check_target(info, target.suffix)
     if part:
         info, request = _part_of(info, part), within(request, part)
     job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
@@ -81,7 +83,15 @@ def clean(
     if debug:
         write_debug_pictures(samples, debug)
         write_decisions(job.decisions, debug)
-    return Report(info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions, samples)
+    return Report(
+        info,
+        found.marks,
+        found.timeline,
+        job.metrics(found.timeline.frames),
+        versions() | networks.versions,
+        samples,
+        not_kept=job.not_kept(found, target),
+    )
 
 
 def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
@@ -181,6 +191,13 @@ class _Job:
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
             for frame in frames:
                 encoder.write(frame)
+
+    def not_kept(self, found: _Found, target: Path) -> tuple[NotKept, ...]:
+        """What the source carries and the target does not."""
+        encoded = bool(found.marks or self.info.part)
+        if not encoded and is_copied(self.info.container, self.source, target):
+            return ()
+        return not_kept(self.info, target.suffix, encoded=encoded)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -83,7 +83,9 @@ def test_a_preview_in_a_maker_note_is_made_anew(tmp_path: Path) -> None:
 
 def test_photoshops_thumbnail_is_made_anew_and_its_captions_stay(tmp_path: Path) -> None:
     thumbnail = photos.small()
-    resource = b"8BIM\x04\x0c\0\0" + struct.pack(">I", 28 + len(thumbnail)) + struct.pack(">7I", 1, 64, 48, 192, 9216, len(thumbnail), 1572865)
+    resource = (
+        b"8BIM\x04\x0c\0\0" + struct.pack(">I", 28 + len(thumbnail)) + struct.pack(">7I", 1, 64, 48, 192, 9216, len(thumbnail), 1572865)
+    )
     data = photos.with_segments(photos.encoded(photos.photo(), dpi=(300, 200)), (jpeg.APP13, IPTC + resource + thumbnail))
     _, target = cleaned(tmp_path / "a.jpg", data)
     written = target.read_bytes()
@@ -124,7 +126,9 @@ def test_pictures_in_xmp_are_cut_with_what_announces_them(tmp_path: Path) -> Non
 
 
 def test_xmp_that_announces_nothing_is_kept_to_the_byte(tmp_path: Path) -> None:
-    packet = photos.xmp().replace(photos.CONTAINER.encode(), b"http://example.com/").replace(photos.GAIN_MAP.encode(), b"http://example.org/")
+    packet = (
+        photos.xmp().replace(photos.CONTAINER.encode(), b"http://example.com/").replace(photos.GAIN_MAP.encode(), b"http://example.org/")
+    )
     packet = packet.replace(photos.CAMERA.encode(), b"http://example.net/")
     extension = b"0" * 32 + struct.pack(">II", 9, 0) + b"<rdf ... >"
     pieces = ((jpeg.APP1, jpeg.XMP + packet), (jpeg.APP1, jpeg.EXTENDED_XMP + extension))

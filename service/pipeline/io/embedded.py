@@ -66,6 +66,12 @@ def renewed(metadata: bytes, picture: Image.Image) -> bytes:
     return bytes(data)
 
 
+def has_strips(exif: bytes) -> bool:
+    """Whether a thumbnail of EXIF is no whole JPEG."""
+    _cut_strips(cut := bytearray(exif))
+    return cut != exif
+
+
 def _encode_within(picture: Image.Image, size: tuple[int, int], room_bytes: int) -> bytes:
     """The picture as a JPEG of at most this size in pixels and bytes; empty if there is none."""
     small = picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")

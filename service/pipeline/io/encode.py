@@ -25,6 +25,7 @@ from service.pipeline.io.mux import (
     add_encoded_stream,
     copied_packets,
     copy_description,
+    is_further_video,
     open_target,
     packets_within,
     start_encoders,
@@ -103,11 +104,24 @@ class Encoder:
             pass
 
 
+def check_target(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError, before any work, if the target's suffix names no format that can hold the source."""
+    if info.container == "image":
+        still.check_target(info, suffix)
+    else:
+        muxer_of(suffix)
+
+
+def is_copied(container: str, source: Path, target: Path) -> bool:
+    """Whether a source without marks becomes the target byte by byte. container: the source's."""
+    return target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container])
+
+
 def copy_untouched(source: Path, target: Path) -> None:
     """Copy a source without marks: byte by byte, or its streams into another container. Raises like `Encoder`."""
     container = container_of(source)
     with atomic_file(target) as unfinished:
-        if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container]):
+        if is_copied(container, source, target):
             shutil.copyfile(source, unfinished)
         else:
             request = {"source": str(source.absolute()), "target": str(target), "unfinished": str(unfinished), "container": container}
@@ -165,7 +179,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         for template in source.streams:
             if template.index == main.index:
                 video = add_encoded_stream(target, info, settings, main)
-            elif (copy := add_copied_stream(target, template, suffix)) is not None:
+            elif not is_further_video(template) and (copy := add_copied_stream(target, template, suffix)) is not None:
                 copies[template.index] = copy
         copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)

@@ -97,7 +97,7 @@ def transparent_grey(path: Path) -> int | None:
 
 
 def with_metadata_of(png: bytes, source: bytes, rewrite: Rewrite) -> bytes:
-    """The PNG with its metadata replaced by that of `source`, as far as `rewrite` keeps it: colour profile, HDR tags, resolution, text, EXIF."""
+    """The PNG with its metadata (colour profile, HDR tags, resolution, text, EXIF) replaced by that of `source`, as `rewrite` keeps it."""
     chunks = list(_chunks(png))
     found = [chunk for chunk in _chunks(source) if chunk[0] in METADATA_CHUNKS]
     metadata = [(name, new) for name, content in found if (new := _rewritten(name, content, rewrite)) is not None]
@@ -151,24 +151,26 @@ def _inflated(data: bytes) -> bytes | None:
     return plain if decompressor.eof else None
 
 
-def chunk_names(path: Path) -> list[bytes]:
-    """The names of all chunks up to the end of the picture; with an empty one if bytes follow it."""
-    names = []
-    data = path.read_bytes()
+def chunk_places(png: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, and start and end of the content, of each chunk up to the end of the picture."""
     at = len(SIGNATURE)
-    while at + 12 <= len(data) and names[-1:] != [b"IEND"]:
-        names.append(data[at + 4 : at + 8])
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return [*names, b""] if at < len(data) else names
+    while at + 12 <= len(png):
+        (size,) = struct.unpack_from(">I", png, at)
+        name = png[at + 4 : at + 8]
+        yield name, at + 8, at + 8 + size
+        if name == b"IEND":
+            return
+        at += 12 + size
+
+
+def end_of(png: bytes) -> int:
+    """The byte after the picture's last chunk."""
+    return max((stop + 4 for _, _, stop in chunk_places(png)), default=0)
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(name, content) of each chunk of a PNG."""
-    at = len(SIGNATURE)
-    while at + 12 <= len(png):
-        (size,) = struct.unpack_from(">I", png, at)
-        yield png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
-        at += 12 + size
+    return ((name, png[start:stop]) for name, start, stop in chunk_places(png))
 
 
 def _encode_chunk(name: bytes, content: bytes) -> bytes:

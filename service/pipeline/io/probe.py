@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
 from service.media import container_of
-from service.pipeline.io import still
+from service.pipeline.io import still, video_parts
 from service.pipeline.io.container import DEMUXERS, main_video_stream, open_source, read_error
 from service.pipeline.io.hdr import read_colour_tags
 from service.pipeline.io.pixels import pixel_format_of
@@ -89,6 +89,7 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             video_bit_rate=round(8 * span.bytes / seconds),
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             display_matrix=_display_matrix(frame),
+            carries=video_parts.parts_of(source, stream, frame) + video_parts.movie_parts_of(path, container),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
-from service.media import JPEG, PNG
-from service.pipeline.io import announcements, embedded, jpeg, png
+from service.media import JPEG, PNG, animation_refused
+from service.pipeline.io import announcements, embedded, jpeg, picture_parts, png
 from service.pipeline.picture.colour import Planes
 from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 
@@ -38,9 +38,9 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
         png.check_lengths(path)
     with open_image(path) as image:
         if getattr(image, "is_animated", False):
-            raise UnsupportedFormat("animated images are not supported")
+            raise animation_refused(f"an animated {format_of(path)} picture")
         if image.mode not in SUPPORTED_MODES:
-            raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported")
+            raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported; save it in RGB")
         if image.width * image.height > limits.still_pixels:
             size = f"{image.width}x{image.height} = {image.width * image.height / 1e6:.1f} million"
             raise TooManyPixels(f"the picture has {size} pixels; the limit is {limits.still_pixels / 1e6:g} million")
@@ -60,6 +60,7 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
             container="image",
             file_bytes=path.stat().st_size,
             video_bit_rate=8 * 25 * path.stat().st_size,
+            carries=picture_parts.parts_of(path, image, format_of(path)),
         )
     return stored.turned_upright(orientation_of(path))
 
@@ -74,20 +75,33 @@ def read(path: Path) -> Planes:
     return rgb[..., 1], rgb[..., 2], rgb[..., 0]
 
 
+def check_target(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError if a file with this suffix cannot hold the image."""
+    target_format = format_of_suffix(suffix)
+    if info.pixel_format.bit_depth > 8 and target_format != "PNG":
+        raise RequestError("a 16-bit image can only be written as .png")
+    if target_format == "JPEG" and any(part.kind == "transparency" for part in info.carries):
+        raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
+
+
+def format_of_suffix(suffix: str) -> str:
+    """Pillow's name for the format of a target. Raises RequestError for one that is not written."""
+    try:
+        return FORMATS[suffix.lower()]
+    except KeyError:
+        raise RequestError(
+            f"an image cannot be written as {suffix or 'a file without a suffix'}; choose from {', '.join(FORMATS)}"
+        ) from None
+
+
 def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> None:
     """Write G, B, R planes (h, w), turned as the source stores them, to `path` with the source's colour mode, alpha, quality and metadata.
 
-    target_name: its suffix decides the format. Raises RequestError if that format cannot hold the source.
+    target_name: its suffix decides the format, which `check_target` has accepted. Raises RequestError for too much metadata.
     """
     rgb: NDArray[Any] = np.stack([planes[2], planes[0], planes[1]], axis=-1)
-    target_format = FORMATS.get(Path(target_name).suffix.lower())
-    if target_format is None:
-        raise RequestError(
-            f"an image cannot be written as {Path(target_name).suffix or 'a file without a suffix'}; choose from {', '.join(FORMATS)}"
-        )
+    target_format = format_of_suffix(Path(target_name).suffix)
     if png.is_16_bit(source_path):
-        if target_format != "PNG":
-            raise RequestError("a 16-bit image can only be written as .png")
         encoded_16_bit = png.encode_16_bit(rgb, png.read_16_bit(source_path), png.transparent_grey(source_path))
         rewrite = _rewrite(Image.fromarray((rgb >> 8).astype(np.uint8)), source_path)
         path.write_bytes(png.with_metadata_of(encoded_16_bit, source_path.read_bytes(), rewrite))
@@ -95,8 +109,6 @@ def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> No
     source_format = format_of(source_path)
     with open_image(source_path) as source:
         picture = _in_mode_of(source, rgb)
-        if target_format == "JPEG" and "A" in picture.getbands():
-            raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
         encoded, rewrite = BytesIO(), _rewrite(picture, source_path)
         picture.save(encoded, target_format, **_encoder_options(source, source_path, target_format, rewrite))
     data = encoded.getvalue()
@@ -170,9 +182,11 @@ def _in_mode_of(source: Image.Image, rgb: NDArray[Any]) -> Image.Image:
 
 
 def _rewrite(picture: Image.Image, source_path: Path) -> jpeg.Rewrite:
-    """How the source's metadata goes along with new pixels: its small pictures are made anew, and it announces no parts that are not kept."""
+    """How metadata goes along with new pixels: its small pictures are made anew, and it announces no parts that are not kept."""
     is_jpeg = format_of(source_path) == "JPEG"
-    extension = b"".join(part.content for part in jpeg.segments(source_path.read_bytes()) if part.kind == "extended_xmp") if is_jpeg else b""
+    extension = (
+        b"".join(part.content for part in jpeg.segments(source_path.read_bytes()) if part.kind == "extended_xmp") if is_jpeg else b""
+    )
     drops_extension = announcements.holds_pictures(extension)
 
     def rewrite(kind: str, content: bytes) -> bytes | None:
