@@ -83,22 +83,13 @@ def clean(
     if debug:
         write_debug_pictures(samples, debug)
         write_decisions(job.decisions, debug)
-    return Report(
-        info,
-        found.marks,
-        found.timeline,
-        job.metrics(found.timeline.frames),
-        versions() | networks.versions,
-        samples,
-        not_kept=job.not_kept(found, target),
-    )
+    return job.report(found, samples, target)
 
 
 def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
     """The marks that `clean` would remove. Raises a kind of CleanplateError."""
     job = _Job(source, probe(source, limits), limits, networks, on_progress)
-    found = job.find(request)
-    return Report(job.info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions)
+    return job.report(job.find(request))
 
 
 def _part_of(info: VideoInfo, part: Part) -> VideoInfo:
@@ -192,7 +183,13 @@ class _Job:
             for frame in frames:
                 encoder.write(frame)
 
-    def not_kept(self, found: _Found, target: Path) -> tuple[NotKept, ...]:
+    def report(self, found: _Found, samples: tuple[Sample, ...] = (), target: Path | None = None) -> Report:
+        """What was found and done. target: where the result is; None: the marks were only found."""
+        steps = tuple(StepMetrics(name, seconds, found.timeline.frames) for name, seconds in self.seconds.items())
+        lost = self._not_kept(found, target) if target else ()
+        return Report(self.info, found.marks, found.timeline, steps, versions() | self.networks.versions, samples, not_kept=lost)
+
+    def _not_kept(self, found: _Found, target: Path) -> tuple[NotKept, ...]:
         """What the source carries and the target does not."""
         encoded = bool(found.marks or self.info.part)
         if not encoded and is_copied(self.info.container, self.source, target):
@@ -205,9 +202,6 @@ class _Job:
         started = time.monotonic()
         yield
         self.seconds[name] = time.monotonic() - started
-
-    def metrics(self, frames: int) -> tuple[StepMetrics, ...]:
-        return tuple(StepMetrics(name, seconds, frames) for name, seconds in self.seconds.items())
 
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
         for frame in frames:

@@ -146,3 +146,44 @@ def test_a_transparent_grey_of_16_bits_stays(tmp_path: Path) -> None:
     assert chunk in target.read_bytes()
     assert (written.dtype, written.shape) == (np.uint16, samples.shape)
     np.testing.assert_array_equal(written == photos.TRANSPARENT, samples == photos.TRANSPARENT)
+
+
+@pytest.mark.parametrize(("meaning", "kind"), [("GainMap", "gain map"), ("GainMap", "further picture"), ("MotionPhoto", "film")])
+def test_what_lies_behind_a_photo_is_dropped_with_what_announces_it(tmp_path: Path, meaning: str, kind: str) -> None:
+    """A gain map in either form, the second picture of an MPO, the film of a motion photo."""
+    second = photos.encoded(photos.photo().convert("L"))
+    if kind == "gain map":
+        second = photos.with_segments(second, (jpeg.APP2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"))
+    if kind == "film":
+        second = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom") + bytes(300)
+    packet = photos.xmp((meaning, "image/jpeg", len(second)), attributes='hdrgm:Version="1.0" GCamera:MotionPhoto="1" GCamera:Rating="3"')
+    first = photos.with_segments(photos.encoded(photos.photo()), (jpeg.APP1, jpeg.XMP + packet))
+    data = first + second if kind == "film" else photos.further_pictures(first, second)
+    report, target = cleaned(tmp_path / "a.jpg", data)
+    written = target.read_bytes()
+    assert jpeg.end_of(written) == len(written)
+    for announcement in (b"hdrgm", b"Container", b"MotionPhoto", b"MPF"):
+        assert announcement not in written
+    assert b'GCamera:Rating="3"' in written
+    assert b'dc:format="image/jpeg"' in written
+    (lost,) = report.not_kept
+    assert lost.what.startswith(kind)
+    assert lost.reason
+
+
+def test_a_photo_without_a_mark_keeps_everything(tmp_path: Path) -> None:
+    clean_photo = Image.fromarray(photos.scene(0, photos.WIDTH, photos.HEIGHT))
+    data = photos.further_pictures(photos.encoded(clean_photo), photos.small())
+    (source := tmp_path / "a.jfif").write_bytes(data)
+    report = clean(source, target := tmp_path / "b.jfif", Request(), NETWORKS)
+    assert not report.mark_found
+    assert target.read_bytes() == data
+    assert report.not_kept == ()
+
+
+def test_what_another_format_cannot_hold_is_named(tmp_path: Path) -> None:
+    data = photos.with_segments(photos.encoded(photos.photo(), dpi=(300, 300), comment=b"hello"), (jpeg.APP13, IPTC))
+    report, target = cleaned(tmp_path / "a.jfif", data, "a.png")
+    assert [lost.what.split(" (")[0] for lost in report.not_kept] == ["IPTC", "comment"]
+    with Image.open(target) as picture:
+        assert [round(value) for value in picture.info["dpi"]] == [300, 300]

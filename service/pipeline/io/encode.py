@@ -148,6 +148,7 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
     with _removed_on_failure(Path(request["unfinished"])) as unfinished:
         frames = _received_frames(channel, ring, info.orientation)
         if info.container == "image":
+            still.check_target(info, Path(request["target"]).suffix)
             still.write(unfinished, next(frames).planes, Path(request["source"]), request["target"])
             next(frames, None)  # the end
         else:
