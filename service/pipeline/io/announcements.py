@@ -29,6 +29,9 @@ ANNOUNCING: Final = {  # by namespace: how the names of the properties begin tha
     "http://ns.oplus.com/photos/1.0/camera/": "(MotionPhoto|VideoLength)",
     "http://ns.xiaomi.com/photos/1.0/camera/": "",
 }
+OF_GAIN_MAPS: Final = (f"{GOOGLE}1.0/container/", f"{GOOGLE}1.0/container/item/", f"{ADOBE}hdr-gain-map/1.0/")
+ITEM: Final = f"{GOOGLE}1.0/container/item/"
+RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 EXTENSION: Final = {f"{ADOBE}xmp/note/": "HasExtendedXMP"}
 BASE64_PICTURES: Final = (b"/9j/", b"iVBORw0KGgo")  # how a JPEG and a PNG begin
 
@@ -43,22 +46,39 @@ def holds_pictures(extension: bytes) -> bool:
     return announces(extension) or any(start in extension for start in BASE64_PICTURES)
 
 
-def without_announcements(packet: bytes, *, has_extension: bool = True) -> bytes | None:
+def without_announcements(packet: bytes, *, has_extension: bool = True, gain_map_bytes: int | None = None) -> bytes | None:
     """The packet without what it announces; the same bytes if that is nothing; None if it cannot be read.
 
-    has_extension: if not, it does not announce that it is continued either.
+    has_extension: if not, it does not announce that it is continued either. gain_map_bytes: the size of a gain map that follows the picture
+    and stays announced.
     """
     if not announces(packet) and (has_extension or b"HasExtendedXMP" not in packet):
         return packet
     if len(packet) > MAX_PACKET_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:  # entities could grow without bounds
         return None
     removed = ANNOUNCING if has_extension else ANNOUNCING | EXTENSION
+    if gain_map_bytes is not None:
+        removed = {namespace: names for namespace, names in removed.items() if namespace not in OF_GAIN_MAPS}
     try:
         document = minidom.parseString(packet.strip(b"\0 \r\n\t"))
+        if gain_map_bytes is not None:
+            _keep_gain_map(document, gain_map_bytes)
         _remove(document, removed)
         return "".join(node.toxml() for node in document.childNodes).encode()
-    except (ExpatError, RecursionError, UnicodeError, ValueError):
+    except (AttributeError, ExpatError, RecursionError, UnicodeError, ValueError):
         return None
+
+
+def _keep_gain_map(document: minidom.Document, size_bytes: int) -> None:
+    """Let the list of the file's items name the picture and its gain map alone."""
+    for entry in list(document.getElementsByTagNameNS(RDF, "li")):
+        items = [entry, *entry.getElementsByTagName("*")]
+        item = next((each for each in items if each.hasAttributeNS(ITEM, "Semantic")), None)
+        meaning = item.getAttributeNS(ITEM, "Semantic") if item else "Primary"
+        if item and meaning == "GainMap":
+            item.getAttributeNodeNS(ITEM, "Length").value = str(size_bytes)
+        elif meaning != "Primary" and entry.parentNode is not None:
+            entry.parentNode.removeChild(entry)
 
 
 def _remove(document: minidom.Document, removed: dict[str, str]) -> None:

@@ -25,12 +25,12 @@ from service.pipeline.io.mux import (
     add_encoded_stream,
     copied_packets,
     copy_description,
-    is_further_video,
     open_target,
     packets_within,
     start_encoders,
 )
 from service.pipeline.io.pixels import frame_of
+from service.pipeline.io.video_parts import is_further_video
 from service.pipeline.picture.orientation import planes_as_stored
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task

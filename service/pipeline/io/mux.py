@@ -80,11 +80,6 @@ def add_copied_stream(target: OutputContainer, template: Stream, suffix: str) ->
     return stream
 
 
-def is_further_video(template: Stream) -> bool:
-    """Whether a stream beside the main one shows pictures, which still have the mark; a cover does not count."""
-    return template.type == "video" and not template.disposition & template.disposition.attached_pic
-
-
 def copy_description(source: InputContainer, target: OutputContainer, with_chapters: bool = True) -> None:
     """Copy the metadata and chapters of the file as a whole."""
     target.metadata.update({key: value for key, value in source.metadata.items() if key not in CONTAINER_TAGS})

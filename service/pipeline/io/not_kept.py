@@ -33,7 +33,7 @@ OF_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # by kind, and kind and cod
     "chunk": ("not kept", UNKNOWN),
     "small picture jpeg": ("converted", "made anew from the clean picture"),
     "small picture": ("not kept", "it shows the mark, and is no JPEG that can be made anew"),
-    "XMP announces": ("converted", "it no longer announces pictures and films that are not kept"),
+    "XMP announces": ("converted", "it announces no pictures and films that are not kept"),
     "XMP unreadable": ("not kept", "it announces pictures or films that are not kept, and cannot be edited"),
     "extended XMP pictures": ("not kept", "it holds pictures, which still show the mark"),
     "palette": ("converted", "to RGB: a palette may lack the new colours"),
@@ -90,6 +90,8 @@ def _fate(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) -> 
         return "converted", "the credentials of the result list them; without a signature they are not kept"
     if info.container != "image":
         return _fate_in_video(part, target_suffix, encoded)
+    if part.kind == "gain map" and part.codec and format_of_suffix(target_suffix) == "JPEG":
+        return "converted", "cleaned where the mark was, and filled there from its surroundings"
     special = OF_PICTURES.get(f"{part.kind} {part.codec}".strip()) or OF_PICTURES.get(part.kind)
     if special is not None:
         return special

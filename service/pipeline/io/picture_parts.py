@@ -7,12 +7,11 @@ from typing import Final
 
 from PIL import Image
 
-from service.pipeline.io import announcements, embedded, jpeg, png
+from service.pipeline.io import announcements, embedded, gain_map, jpeg, png
 from service.pipeline.video import Carried
 
 MAX_PARTS: Final = 50  # of one file that are listed
 MAX_DETAIL: Final = 60  # characters
-GAIN_MAPS: Final = (b"http://ns.adobe.com/hdr-gain-map/1.0/", b"urn:iso:std:iso:ts:21496:-1", b"http://ns.apple.com/HDRGainMap/1.0/")
 DEPTH_MAPS: Final = (b"http://ns.apple.com/depthData/1.0/", b"http://ns.google.com/photos/1.0/depthmap/")
 MOVIE: Final = b"ftyp"  # of the first box of an MP4, after its four bytes of length
 IPTC_RESOURCE: Final = b"8BIM\x04\x04"
@@ -68,11 +67,13 @@ def xmp_part(packet: bytes) -> Carried:
 
 
 def behind(data: bytes, at: int) -> Iterator[Carried]:
-    """What lies behind the picture, from this byte to the end of the file."""
+    """What lies behind the picture, from this byte to the end of the file. Only a gain map that directly follows it has a codec."""
+    first = at
     while at < len(data):
         stop = jpeg.end_of(data, at) if data.startswith(jpeg.PICTURE_START, at) else None
         if stop is not None:
-            yield Carried(_kind_of_picture(data, at, stop), "jpeg", f"{stop - at} bytes")
+            kind = _kind_of_picture(data, at, stop)
+            yield Carried(kind, "" if kind == "gain map" and at > first else "jpeg", f"{stop - at} bytes")
             at = stop
         elif data[at + 4 : at + 8] == MOVIE:
             yield Carried("film", "mp4", f"{len(data) - at} bytes")
@@ -86,7 +87,7 @@ def behind(data: bytes, at: int) -> Iterator[Carried]:
 
 
 def _kind_of_picture(data: bytes, start: int, stop: int) -> str:
-    if any(data.find(name, start, stop) >= 0 for name in GAIN_MAPS):
+    if gain_map.is_gain_map(data, start, stop):
         return "gain map"
     return "depth map" if any(data.find(name, start, stop) >= 0 for name in DEPTH_MAPS) else "further picture"
 
@@ -139,7 +140,7 @@ def _of_segment(segment: jpeg.Segment) -> Iterator[Carried]:
         yield Carried("Content Credentials")
     elif segment.marker == jpeg.APP1:
         yield Carried("application data", "APP1", _printable(segment.content))
-    elif jpeg.APP0 <= segment.marker <= jpeg.APP15 and not segment.content.startswith((b"MPF\0", *GAIN_MAPS)):
+    elif jpeg.APP0 <= segment.marker <= jpeg.APP15 and not segment.content.startswith((gain_map.PICTURE_LIST, gain_map.ISO)):
         yield Carried("application data", f"APP{segment.marker - jpeg.APP0}", _printable(segment.content))
 
 

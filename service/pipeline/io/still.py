@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
 from service.media import JPEG, PNG, animation_refused
-from service.pipeline.io import announcements, embedded, jpeg, picture_parts, png
+from service.pipeline.io import announcements, embedded, gain_map, jpeg, picture_parts, png
 from service.pipeline.picture.colour import Planes
 from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 
@@ -106,15 +106,17 @@ def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> No
         rewrite = _rewrite(Image.fromarray((rgb >> 8).astype(np.uint8)), source_path)
         path.write_bytes(png.with_metadata_of(encoded_16_bit, source_path.read_bytes(), rewrite))
         return
-    source_format = format_of(source_path)
+    source_format, source_bytes, bright = format_of(source_path), source_path.read_bytes(), None
     with open_image(source_path) as source:
         picture = _in_mode_of(source, rgb)
-        encoded, rewrite = BytesIO(), _rewrite(picture, source_path)
+        if source_format == target_format == "JPEG" and (found := gain_map.find(source_bytes)):
+            bright = gain_map.cleaned(found, (np.asarray(source.convert("RGB")) != rgb).any(axis=-1))
+        encoded, rewrite = BytesIO(), _rewrite(picture, source_path, None if bright is None else len(bright))
         picture.save(encoded, target_format, **_encoder_options(source, source_path, target_format, rewrite))
     data = encoded.getvalue()
     if source_format == target_format and source_format in METADATA_COPIERS:
-        data = METADATA_COPIERS[source_format](data, source_path.read_bytes(), rewrite)
-    path.write_bytes(data)
+        data = METADATA_COPIERS[source_format](data, source_bytes, rewrite)
+    path.write_bytes(data if bright is None else gain_map.appended(data, bright, source_bytes))
 
 
 def xmp_of(path: Path) -> bytes | None:
@@ -181,8 +183,11 @@ def _in_mode_of(source: Image.Image, rgb: NDArray[Any]) -> Image.Image:
     return picture
 
 
-def _rewrite(picture: Image.Image, source_path: Path) -> jpeg.Rewrite:
-    """How metadata goes along with new pixels: its small pictures are made anew, and it announces no parts that are not kept."""
+def _rewrite(picture: Image.Image, source_path: Path, gain_map_bytes: int | None = None) -> jpeg.Rewrite:
+    """How metadata goes along with new pixels: its small pictures are made anew, and it announces no parts that are not kept.
+
+    gain_map_bytes: the size of the gain map that is; None: there is none.
+    """
     is_jpeg = format_of(source_path) == "JPEG"
     extension = (
         b"".join(part.content for part in jpeg.segments(source_path.read_bytes()) if part.kind == "extended_xmp") if is_jpeg else b""
@@ -193,7 +198,7 @@ def _rewrite(picture: Image.Image, source_path: Path) -> jpeg.Rewrite:
         if kind in ("exif", "photoshop"):
             return embedded.renewed(content, picture)
         if kind == "xmp":
-            packet = announcements.without_announcements(content, has_extension=not drops_extension)
+            packet = announcements.without_announcements(content, has_extension=not drops_extension, gain_map_bytes=gain_map_bytes)
             return packet if packet == content or not is_jpeg or len(packet or b"") <= jpeg.MAX_SEGMENT_BYTES else None
         return None if kind == "extended_xmp" and drops_extension else content
 

@@ -52,6 +52,11 @@ def movie_parts_of(path: Path, container: str) -> tuple[Carried, ...]:
     return tuple(Carried(kind) for kind in found if kind)
 
 
+def is_further_video(stream: Stream) -> bool:
+    """Whether a stream beside the main one shows pictures, which still have the mark; a cover does not count."""
+    return stream.type == "video" and not stream.disposition & stream.disposition.attached_pic
+
+
 def _of_stream(stream: Stream) -> Carried:
     kind = "cover" if stream.disposition & stream.disposition.attached_pic else stream.type
     tags = (stream.metadata.get(name) for name in ("language", "title", "handler_name", "filename"))
