@@ -5,7 +5,7 @@ Such parts are not written with new pixels, so what announces them is removed to
 
 import re
 from typing import Final
-from xml.dom import XMLNS_NAMESPACE, Node, minidom
+from xml.dom import XMLNS_NAMESPACE, minidom
 from xml.parsers.expat import ExpatError
 
 MAX_PACKET_BYTES: Final = 2**20  # of a packet that is edited; the specification writes 2 to 64 kB
@@ -65,7 +65,7 @@ def without_announcements(packet: bytes, *, has_extension: bool = True, gain_map
             _keep_gain_map(document, gain_map_bytes)
         _remove(document, removed)
         return "".join(node.toxml() for node in document.childNodes).encode()
-    except (AttributeError, ExpatError, RecursionError, UnicodeError, ValueError):
+    except (ExpatError, RecursionError, UnicodeError, ValueError):
         return None
 
 
@@ -76,7 +76,10 @@ def _keep_gain_map(document: minidom.Document, size_bytes: int) -> None:
         item = next((each for each in items if each.hasAttributeNS(ITEM, "Semantic")), None)
         meaning = item.getAttributeNS(ITEM, "Semantic") if item else "Primary"
         if item and meaning == "GainMap":
-            item.getAttributeNodeNS(ITEM, "Length").value = str(size_bytes)
+            length = item.getAttributeNodeNS(ITEM, "Length")
+            if length is None:
+                raise ValueError("a gain map without a length")
+            length.value = str(size_bytes)
         elif meaning != "Primary" and entry.parentNode is not None:
             entry.parentNode.removeChild(entry)
 
@@ -91,7 +94,7 @@ def _remove(document: minidom.Document, removed: dict[str, str]) -> None:
             element.parentNode.removeChild(element)
 
 
-def _announces(node: Node, removed: dict[str, str]) -> bool:
+def _announces(node: minidom.Element | minidom.Attr, removed: dict[str, str]) -> bool:
     """Whether an attribute or an element is a property that announces something."""
     beginning = removed.get(node.namespaceURI or "")
     return beginning is not None and re.match(beginning, node.localName or "") is not None

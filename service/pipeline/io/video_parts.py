@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import av
 from av.container import InputContainer
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Stream
 from av.video.stream import VideoStream
 
@@ -33,7 +33,8 @@ CREDENTIALS_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # t
 def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame) -> tuple[Carried, ...]:
     """What the streams carry, in the order of the file, at most MAX_PARTS. main: the stream that is cleaned. first: its first picture."""
     streams = (_of_stream(stream) for stream in source.streams if stream.index != main.index)
-    of_pictures = dict.fromkeys(PICTURE_DATA[data.type] for data in first.side_data if data.type in PICTURE_DATA)
+    side_data = cast(SideDataContainer, first.side_data)  # PyAV annotates one kind only
+    of_pictures = dict.fromkeys(name for kind, name in PICTURE_DATA.items() if kind in side_data)
     parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures)]
     if tags := {name for name in source.metadata if name.lower() not in CONTAINER_TAGS}:
         parts.append(Carried("tags", detail=_printable(", ".join(sorted(tags)))))
