@@ -63,7 +63,8 @@ def without_announcements(packet: bytes, *, has_extension: bool = True, gain_map
         document = minidom.parseString(packet.strip(b"\0 \r\n\t"))
         if gain_map_bytes is not None:
             _keep_gain_map(document, gain_map_bytes)
-        _remove(document, removed)
+        if not _remove(document, removed) and gain_map_bytes is None:
+            return packet
         return "".join(node.toxml() for node in document.childNodes).encode()
     except (ExpatError, RecursionError, UnicodeError, ValueError):
         return None
@@ -84,14 +85,19 @@ def _keep_gain_map(document: minidom.Document, size_bytes: int) -> None:
             entry.parentNode.removeChild(entry)
 
 
-def _remove(document: minidom.Document, removed: dict[str, str]) -> None:
+def _remove(document: minidom.Document, removed: dict[str, str]) -> bool:
+    """Remove the properties that announce something, and the namespaces that stand for nothing else; whether there were any."""
+    found = False
     for element in list(document.getElementsByTagName("*")):
         for attribute in list(element.attributes.values()):
             is_declaration = attribute.namespaceURI == XMLNS_NAMESPACE and removed.get(attribute.value) == ""
             if is_declaration or _announces(attribute, removed):
                 element.removeAttributeNode(attribute)
+                found = True
         if _announces(element, removed) and element.parentNode is not None:
             element.parentNode.removeChild(element)
+            found = True
+    return found
 
 
 def _announces(node: minidom.Element | minidom.Attr, removed: dict[str, str]) -> bool:
