@@ -108,7 +108,8 @@ def test_a_raw_profile_with_a_thumbnail_is_cut_and_others_stay(tmp_path: Path, n
     for kind, text in (("iptc", kept), ("exif", shown)):
         is_compressed = name == "zTXt"
         texts.add(name.encode(), f"Raw profile type {kind}\0".encode() + (b"\0" + compress(text) if is_compressed else text))
-    _, target = cleaned(tmp_path / "a.png", photos.encoded(photos.photo(), "PNG", pnginfo=texts))
+    report, target = cleaned(tmp_path / "a.png", photos.encoded(photos.photo(), "PNG", pnginfo=texts))
+    assert [lost.what for lost in report.not_kept] == ["raw profile (Raw profile type exif)"]
     with Image.open(target) as picture:
         picture.load()
         assert "Raw profile type exif" not in picture.info

@@ -72,6 +72,11 @@ def has_strips(exif: bytes) -> bool:
     return cut != exif
 
 
+def holds_pictures(metadata: bytes) -> bool:
+    """Whether a block of metadata holds any small picture."""
+    return next(places_of(metadata), None) is not None or has_strips(metadata)
+
+
 def _encode_within(picture: Image.Image, size: tuple[int, int], room_bytes: int) -> bytes:
     """The picture as a JPEG of at most this size in pixels and bytes; empty if there is none."""
     small = picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")

@@ -12,6 +12,7 @@ Fate = Literal["kept", "converted", "not kept"]
 IN_OTHER_FORMATS: Final[dict[str, tuple[str, ...]]] = {  # metadata of images that not every format holds: which ones do
     "density": ("JPEG", "PNG"),
     "comment": ("JPEG",),
+    "application metadata": ("JPEG",),
     "IPTC": ("JPEG",),
     "Photoshop data": ("JPEG",),
     "extended XMP": ("JPEG",),
@@ -38,12 +39,13 @@ OF_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # by kind, and kind and cod
     "extended XMP pictures": ("not kept", "it holds pictures, which still show the mark"),
     "palette": ("converted", "to RGB: a palette may lack the new colours"),
     "black and white": ("converted", "to grey: the new pixels are neither"),
-    "application data APP1": ("kept", ""),
+    "raw profile pictures": ("not kept", "it holds a picture, which still shows the mark"),
 }
 NEW_PICTURES: Final = "new pictures are encoded without it"
 OF_TRACKS: Final[dict[str, tuple[Fate, str]]] = {
     "data": ("not kept", "no container takes over such a track"),
     "unknown": ("not kept", "no container takes over such a track"),
+    "cover": ("kept", "as it is, so it may show the mark"),
 }
 OF_NEW_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # only where pictures are encoded
     "video": ("not kept", "it still shows the mark, and only the first video stream is cleaned"),

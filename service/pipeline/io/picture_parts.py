@@ -24,8 +24,6 @@ CHUNK_KINDS: Final = {
     b"cICP": "HDR tags",
     b"mDCV": "HDR tags",
     b"cLLI": "HDR tags",
-    b"tEXt": "text",
-    b"zTXt": "text",
     b"tIME": "time of change",
     b"caBX": "Content Credentials",
 }
@@ -139,7 +137,7 @@ def _of_segment(segment: jpeg.Segment) -> Iterator[Carried]:
     elif segment.marker == CREDENTIALS_MARKER and CREDENTIALS in segment.content:
         yield Carried("Content Credentials")
     elif segment.marker == jpeg.APP1:
-        yield Carried("application data", "APP1", _printable(segment.content))
+        yield Carried("application metadata", "", _printable(segment.content))
     elif jpeg.APP0 <= segment.marker <= jpeg.APP15 and not segment.content.startswith((gain_map.PICTURE_LIST, gain_map.ISO)):
         yield Carried("application data", f"APP{segment.marker - jpeg.APP0}", _printable(segment.content))
 
@@ -147,14 +145,23 @@ def _of_segment(segment: jpeg.Segment) -> Iterator[Carried]:
 def _of_png(data: bytes, image: Image.Image) -> Iterator[Carried]:
     yield from _of_info(image)
     for name, start, stop in png.chunk_places(data):
-        if name in PIXEL_CHUNKS:
-            continue
-        is_profile = name in (b"tEXt", b"zTXt") and png.RAW_PROFILE.match(data, start) is not None
-        detail = _printable(data[start:stop].split(b"\0", 1)[0]) if name in (b"tEXt", b"zTXt") else ""
-        kind = "raw profile" if is_profile else CHUNK_KINDS.get(name, "chunk")
-        yield Carried(kind, _printable(name) if kind == "chunk" else "", detail)
+        if name in (b"tEXt", b"zTXt"):
+            yield _of_text(name, data[start:stop])
+        elif name not in PIXEL_CHUNKS:
+            kind = CHUNK_KINDS.get(name, "chunk")
+            yield Carried(kind, _printable(name) if kind == "chunk" else "")
     if png.end_of(data) < len(data):
         yield Carried("data behind the picture", "", f"{len(data) - png.end_of(data)} bytes")
+
+
+def _of_text(name: bytes, content: bytes) -> Carried:
+    """A text of a PNG by its keyword. A raw profile with small pictures says so."""
+    keyword, _, text = content.partition(b"\0")
+    if not png.RAW_PROFILE.match(content):
+        return Carried("text", detail=_printable(keyword))
+    profile = png.raw_profile(text, is_compressed=name == b"zTXt")
+    holds_pictures = profile is None or embedded.holds_pictures(profile)
+    return Carried("raw profile", "pictures" if holds_pictures else "", _printable(keyword))
 
 
 def _of_webp(data: bytes, image: Image.Image) -> Iterator[Carried]:

@@ -115,7 +115,7 @@ def _rewritten(name: bytes, content: bytes, rewrite: Rewrite) -> bytes | None:
     raw = RAW_PROFILE.match(content)
     if raw is None or name not in (b"tEXt", b"zTXt") or (kind := RAW_KINDS.get(raw[1])) is None:
         return content
-    profile = _raw_profile(content[raw.end() :], is_compressed=name == b"zTXt")
+    profile = raw_profile(content[raw.end() :], is_compressed=name == b"zTXt")
     return content if profile is not None and rewrite(kind, profile) == profile else None
 
 
@@ -131,7 +131,7 @@ def _rewritten_xmp(content: bytes, keyword_bytes: int, rewrite: Rewrite) -> byte
     return content[:keyword_bytes] + bytes(4) + new
 
 
-def _raw_profile(text: bytes, *, is_compressed: bool) -> bytes | None:
+def raw_profile(text: bytes, *, is_compressed: bool) -> bytes | None:
     """The bytes that a raw profile's text stands for: name, number of bytes, hexadecimal digits. None if it is damaged."""
     plain = _inflated(text[1:]) if is_compressed else text
     words = plain.split(maxsplit=2) if plain else []
