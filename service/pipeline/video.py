@@ -105,6 +105,14 @@ class Carried:
 
 
 @dataclass(frozen=True)
+class NotKept:
+    """Something that a source carries and its result does not. what, reason: one phrase each, for people."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A probed video or image, as it is shown: upright. All sizes, boxes and planes refer to the upright picture.
 

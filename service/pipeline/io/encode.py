@@ -19,7 +19,7 @@ from service.pipeline.io.aspect_ratio import write_aspect_ratio
 from service.pipeline.io.atomic_file import atomic_file, unfinished_name
 from service.pipeline.io.carrier import pictures_of
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
-from service.pipeline.io.container import is_cover, main_video_stream, open_source
+from service.pipeline.io.container import main_video_stream, open_source
 from service.pipeline.io.copied import CopiedStreams, packets_within
 from service.pipeline.io.mux import (
     Interleaver,
@@ -30,6 +30,7 @@ from service.pipeline.io.mux import (
 )
 from service.pipeline.io.streams import MOVIE_MUXERS, check_streams
 from service.pipeline.io.timed_stream import TimedStream
+from service.pipeline.io.video_parts import is_further_video
 from service.pipeline.picture.orientation import planes_as_stored
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
@@ -105,8 +106,15 @@ class Encoder:
 
 def check_target(info: VideoInfo, suffix: str) -> None:
     """Raise RequestError or UnsupportedFormat, before any work, if no file with this suffix can hold the source."""
-    if info.container != "image":
+    if info.container == "image":
+        still.check_target(info, suffix)
+    else:
         check_streams(info, suffix)
+
+
+def is_copied(container: str, source: Path, target: Path) -> bool:
+    """Whether a source without marks becomes the target byte by byte. container: the source's."""
+    return target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container])
 
 
 def can_copy(info: VideoInfo, target: Path) -> bool:
@@ -120,7 +128,7 @@ def copy_untouched(source: Path, target: Path) -> None:
     """Copy a source without marks: byte by byte, or its streams into another container. Raises like `Encoder`."""
     container = container_of(source)
     with atomic_file(target) as unfinished:
-        if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container]):
+        if is_copied(container, source, target):
             shutil.copyfile(source, unfinished)
         else:
             request = {"source": str(source.absolute()), "target": str(target), "unfinished": str(unfinished), "container": container}
@@ -147,6 +155,7 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
     with _removed_on_failure(Path(request["unfinished"])) as unfinished:
         frames = _received_frames(channel, ring, info.orientation)
         if info.container == "image":
+            still.check_target(info, Path(request["target"]).suffix)
             still.write(unfinished, next(frames).planes, Path(request["source"]), request["target"])
             next(frames, None)  # the end
         else:
@@ -182,7 +191,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         for template in source.streams:
             if template.index == main.index:
                 video = add_encoded_stream(target, info, settings, main)
-            elif template.type != "video" or is_cover(template):  # another video still shows the mark
+            elif not is_further_video(template):
                 copies.add(template)
         copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)

@@ -16,12 +16,11 @@ from av.video.stream import VideoStream
 
 from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
 from service.media import container_of
-from service.pipeline.io import still
+from service.pipeline.io import still, video_parts
 from service.pipeline.io.container import DEMUXERS, is_cover, main_video_stream, open_source, read_error
 from service.pipeline.io.crop import hidden_edges
 from service.pipeline.io.hdr import read_colour_tags, read_hdr10
 from service.pipeline.io.pixels import pixel_format_of
-from service.pipeline.io.streams import is_written_anew, stream_part
 from service.pipeline.io.traits import crop_of, has_alpha, is_interlaced
 from service.pipeline.picture.orientation import orientation_of
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
@@ -102,7 +101,7 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             alpha=has_alpha(stream),
             captions=span.captions,
             hdr10=read_hdr10(frame),
-            carries=tuple(stream_part(other) for other in source.streams if other.index != stream.index and not is_written_anew(other)),
+            carries=video_parts.parts_of(source, stream, frame) + video_parts.movie_parts_of(path, container),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 
