@@ -24,7 +24,7 @@ from service.pipeline.io.probe import probe
 from service.pipeline.io.tags import SEGMENT, elements
 from service.pipeline.request import Request
 from service.pipeline.run import Progress, clean
-from service.pipeline.video import Colour, Limits, VideoInfo
+from service.pipeline.video import Colour, Limits, Part, VideoInfo
 from service.timed_box import parse_box
 from tests.video.clips import Spec, make_clip, picture_rgb, read_packets, read_times
 from tests.video.test_encode import X265, described, transcode
@@ -99,6 +99,13 @@ def test_the_last_picture_is_held_as_long(tmp_path: Path, source: str, target: s
     with av.open(str(tmp_path / target)) as written:
         assert written.duration == pytest.approx(1e6 * float(seconds), abs=1000)
     assert probe(clip, LIMITS).duration_seconds == probe(tmp_path / target, LIMITS).duration_seconds == pytest.approx(float(seconds))
+
+
+def test_the_last_picture_of_a_part_is_not_held_until_the_end_of_the_whole(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "source.mp4", Spec(pts=range(25)))
+    clean(source, tmp_path / "target.mp4", UNMARKED, NETWORKS, part=Part(0.2, 0.4))
+    with av.open(str(tmp_path / "target.mp4")) as written:
+        assert written.duration == pytest.approx(0.4e6, abs=1000)
 
 
 def test_times_that_begin_late_are_kept(tmp_path: Path) -> None:
