@@ -112,7 +112,7 @@ def _fate_in_video(part: Carried, info: VideoInfo, target_suffix: str, encoded: 
         if fate is StreamFate.LOST:
             return "not kept", LOST_STREAMS.get(part.kind) or f"{target_suffix} files have no {part.kind}s"
         return ("converted", "its text; its layout may differ") if fate is StreamFate.CONVERTED else OF_TRACKS.get(part.kind, ("kept", ""))
-    if encoded and part.kind in kept_in_pictures(info, target_suffix):
+    if encoded and part.kind in kept_in_pictures(info.as_stored, target_suffix):
         return "kept", ""
     if part.kind == "XMP" and muxer not in ("mp4", "mov"):
         return "not kept", f"{target_suffix} files have no place for it"

@@ -22,7 +22,6 @@ from service.pipeline.video import Carried
 MAX_PARTS: Final = 50  # of one file that are listed
 MAX_DETAIL: Final = 80  # characters
 PICTURE_DATA: Final = {  # by the kind of side data of the first picture
-    Type.A53_CC: "closed captions",
     Type.MASTERING_DISPLAY_METADATA: "HDR10 mastering display",
     Type.CONTENT_LIGHT_LEVEL: "HDR10 light level",
     Type.DYNAMIC_HDR_PLUS: "HDR10+",
@@ -33,12 +32,15 @@ PICTURE_DATA: Final = {  # by the kind of side data of the first picture
 CREDENTIALS_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # type of the box, from the C2PA specification
 
 
-def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame) -> tuple[Carried, ...]:
-    """What the streams carry, in the order of the file, at most MAX_PARTS. main: the stream that is cleaned. first: its first picture."""
+def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame, captions: bool) -> tuple[Carried, ...]:
+    """What the streams carry, in the order of the file, at most MAX_PARTS.
+
+    main: the stream that is cleaned. first: its first picture. captions: whether any of its pictures has closed captions.
+    """
     streams = (_of_stream(stream) for stream in source.streams if stream.index != main.index and not is_written_anew(stream))
     side_data = cast(SideDataContainer, first.side_data)  # PyAV annotates one kind only
     of_pictures = dict.fromkeys(name for kind, name in PICTURE_DATA.items() if kind in side_data)
-    parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures)]
+    parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures), *[Carried("closed captions")] * captions]
     if tags := {name for name in source.metadata if name.lower() not in CONTAINER_TAGS}:
         parts.append(Carried("tags", detail=_printable(", ".join(sorted(tags)))))
     if chapters := len(source.chapters()):
