@@ -3,7 +3,7 @@
 import filecmp
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -48,7 +48,7 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix:
         mute(target, quiet := folder / f"quiet{source.suffix}")
         edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
         target = quiet
-    report = replace(report, provenance=sign_in_place(source, target, edits, core.signer, job.digital_source_type))
+    report = report.with_provenance(sign_in_place(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
     return _store_results(job, core, prefix, target, picture, report)
@@ -123,6 +123,7 @@ def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path
         seconds=round(report.seconds, 3),
         report_key=_store_report(".json", file_result, prefix, core),
         report_page_key=_store_report(".html", file_result, prefix, core),
+        not_kept=tuple(asdict(each) for each in report.not_kept),
     )
 
 

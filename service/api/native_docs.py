@@ -29,6 +29,7 @@ RESULT: Final = {
     "mark_found": True,
     "advice": None,
     "seconds": 4.2,
+    "not_kept": [],
 }
 JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from service.api.native_report import NotKeptView
 from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.errors import FetchRefused, RequestError
@@ -174,6 +175,7 @@ class ResultView(BaseModel):
     mark_found: bool
     advice: str | None = Field(None, description="What to do if you see a mark although none was found; null if one was.")
     seconds: float
+    not_kept: list[NotKeptView] = Field([], description="What the source carries and the result does not, such as data tracks.")
 
     @classmethod
     def of(cls, result: Result, links: Links, link_seconds: int) -> Self:
@@ -188,6 +190,7 @@ class ResultView(BaseModel):
             mark_found=result.mark_found,
             advice=None if result.mark_found else UNMARKED,
             seconds=result.seconds,
+            not_kept=[NotKeptView.model_validate(each) for each in result.not_kept],
         )
 
 

@@ -27,7 +27,7 @@ from service.media import HEAD_BYTES, suffix_of_head
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
 WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind", "preview"})
-IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp"})
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,13 @@ class ProvenanceView(BaseModel):
     told_by: Literal["credentials", "metadata", "account"] | None = None
 
 
+class NotKeptView(BaseModel):
+    """Something that the source carries and the result does not."""
+
+    what: str
+    reason: str
+
+
 class FileReportView(BaseModel):
     """What was done to the file."""
 
@@ -101,6 +108,7 @@ class FileReportView(BaseModel):
     steps: list[StepView]
     versions: dict[str, str]
     provenance: ProvenanceView | None = None
+    not_kept: list[NotKeptView] = Field([], description="What the source carries and the result does not, such as data tracks.")
 
 
 class ReportView(BaseModel):
@@ -154,5 +162,6 @@ FILE: Final[dict[str, Any]] = {
         "digital_source_type": None,
         "told_by": None,
     },
+    "not_kept": [{"what": "data track (bin_data)", "reason": "no container takes over such a track"}],
 }
 EXAMPLE: Final = {"files": [FILE]}

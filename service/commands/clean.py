@@ -147,5 +147,6 @@ def _summary(report: Report, name: str, target: Path, debug_folder: Path | None)
     yield f"  clean file     {target}"
     if report.provenance:
         yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
+    yield from (f"  {'not kept':<15}{each.what}: {each.reason}" for each in report.not_kept)
     pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
     yield from (f"  {what:<15}{debug_folder / file}" for what, file in pictures if debug_folder and (debug_folder / file).is_file())

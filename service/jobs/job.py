@@ -124,6 +124,7 @@ class Result:
     """The storage keys of a job's files, and what the run found. `frames`: number of pictures in the source; `seconds`: processing time.
 
     clean_key: of a job that detects, what it found, as JSON; detection_key: the same for a later job, exact to the bit.
+    not_kept: what the source carries and the result does not, each as `what` and `reason`.
     """
 
     clean_key: str
@@ -138,9 +139,19 @@ class Result:
     report_page_key: str | None = None
     detection_key: str | None = None
     charged: bool = True  # False: nothing was removed, so the credits came back
+    not_kept: tuple[Mapping[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON values. What processes of 0.3 do not know is left out where it says nothing."""
+        values = asdict(self)
+        if not self.not_kept:
+            del values["not_kept"]
+        return values
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**{**data, "not_kept": tuple(data.get("not_kept", ()))})
 
 
 @dataclass(frozen=True)

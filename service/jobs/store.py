@@ -193,6 +193,6 @@ def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
         state=State(data["state"]),
         spec=JobSpec.from_json(data["wish"]),
         failure=Failure(data["failure_kind"], data["failure_message"]) if data["failure_kind"] else None,
-        result=Result(**data["result"]) if data["result"] else None,
+        result=Result.from_json(data["result"]) if data["result"] else None,
         post=Post(**data["post"]) if data["post"] else None,
     )

@@ -180,6 +180,17 @@ def test_a_job_without_a_report(server: WorkerlessServer, customer: Customer) ->
     assert_problem(get(server, customer, f"/v1/jobs/{cancelled}/report"), 409, "job-cancelled")
 
 
+def test_what_a_result_does_not_keep_is_in_the_job(server: WorkerlessServer, customer: Customer) -> None:
+    lost = {"what": "gain map (jpeg, 2482 bytes)", "reason": "it may show the mark"}
+    whole, lossy = (create(server, customer).json()["id"] for _ in range(2))
+    server.succeed(whole)
+    result = server.succeed(lossy).result
+    assert result is not None
+    with server.database.write() as connection:
+        store.update(connection, lossy, result=replace(result, not_kept=(lost,)).to_json())
+    assert [get(server, customer, f"/v1/jobs/{job_id}").json()["result"]["not_kept"] for job_id in (whole, lossy)] == [[], [lost]]
+
+
 def succeed_with(server: WorkerlessServer, job_id: str, reports: dict[str, tuple[str, bytes]]) -> None:
     """Do the worker's part, with reports: name of the result's field -> suffix and bytes."""
     result = server.succeed(job_id).result

@@ -18,6 +18,7 @@ from service.pipeline.report.chart import Bar, Chart, chart, clock, end_seconds
 from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import Interval, intervals
 from service.pipeline.report.report import FileResult, MarkSummary, Report, data_address, png_address
+from service.pipeline.video import NotKept
 
 TEMPLATE: Final = "page.html"
 MAX_ROWS: Final = 60  # of the table of intervals
@@ -95,6 +96,7 @@ class _Section:
     has_time: bool = True
     steps: tuple[_Step, ...] = ()
     versions: dict[str, str] | None = None
+    not_kept: tuple[NotKept, ...] = ()
 
     def bar_title(self, bar: Bar) -> str:
         """The tooltip of a bar of the timeline."""
@@ -129,6 +131,7 @@ def _section(result: FileResult, number: int) -> _Section:
         has_time=report.frames > 1,
         steps=tuple(_steps(report)),
         versions=report.versions,
+        not_kept=report.not_kept,
     )
 
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from typing import Final
 
@@ -14,11 +14,12 @@ from PIL import Image
 
 from models.arrays import Bytes
 from service.errors import CleanplateError
+from service.pipeline.io.not_kept import CREDENTIALS
 from service.pipeline.picture.grey import matte_picture
 from service.pipeline.placement import Box, Placement, hull, marks_of
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.contact_sheet import Sample
-from service.pipeline.video import Timeline, VideoInfo
+from service.pipeline.video import NotKept, Timeline, VideoInfo
 
 MAX_MATTES: Final = 200
 MAX_MATTE_BYTES: Final = 2 * 2**20  # of all mattes of a file, as base64
@@ -42,7 +43,7 @@ class StepMetrics:
 class Report:
     """The result of one run. Without placements no mark was found, and the streams were copied.
 
-    samples: a few frames to look at. timeline: the pts of all frames.
+    samples: a few frames to look at. timeline: the pts of all frames. not_kept: what the source carries and the result does not.
     """
 
     info: VideoInfo
@@ -52,6 +53,14 @@ class Report:
     versions: dict[str, str]
     samples: tuple[Sample, ...] = field(default=(), repr=False)
     provenance: Provenance | None = None
+    not_kept: tuple[NotKept, ...] = ()
+
+    def with_provenance(self, provenance: Provenance) -> "Report":
+        """The report of a target that was to be signed. The source's credentials are not kept in one that is not."""
+        carried = any(part.kind == CREDENTIALS for part in self.info.carries)
+        lost = carried and self.mark_found and provenance.signed_by is None
+        added = (NotKept(CREDENTIALS, provenance.reason or "the result is not signed"),) if lost else ()
+        return replace(self, provenance=provenance, not_kept=(*self.not_kept, *added))
 
     @property
     def frames(self) -> int:
@@ -92,7 +101,8 @@ def to_json(results: tuple[FileResult, ...]) -> str:
     `mirrored`, then rotated counterclockwise by `rotation_degrees`. Seconds count from the first frame; `last_seconds` is the start of the
     last frame. `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that
     show how much the mark hides. It is null where the mattes would become too many or too large. A mark that moves is one of the
-    `placements`, in a box around its `path`, whose steps have the boxes and mattes; of one that stays the path is empty.
+    `placements`, in a box around its `path`, whose steps have the boxes and mattes; of one that stays the path is empty. `not_kept` names
+    what the source carries and the result does not, each with its reason.
     """
     return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
 
@@ -114,6 +124,7 @@ def _report_entry(report: Report) -> dict[str, object]:
         "frames_per_second": round(report.frames_per_second, 2),
         "steps": [_step_entry(step) for step in report.steps],
         "provenance": asdict(report.provenance) if report.provenance else None,
+        "not_kept": [asdict(each) for each in report.not_kept],
         "versions": report.versions,
     }
 
