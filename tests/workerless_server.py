@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import files
@@ -27,6 +28,7 @@ from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.job_watcher import JobWatcher
 from service.api.rates import READ, SUBMIT, Rates
+from service.api.unrouted import unrouted
 from service.disk import DiskGuard
 from service.jobs import credits, ledger, store
 from service.jobs.account_files import AccountFiles
@@ -146,7 +148,7 @@ class WorkerlessServer:
             "/sora": replace(self.context, options=replace(options, sora_links_only=True)),
             "/closed": replace(self.context, job_service=self._job_service(Rules(maintenance=True))),
         }
-        app = FastAPI()
+        app = FastAPI(exception_handlers={HTTPException: unrouted(facades)})
         app.include_router(files.router(self.links, self.storage))
         for prefix, context in contexts.items():
             for facade in facades:

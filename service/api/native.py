@@ -14,11 +14,12 @@ from service.api import native_docs as docs
 from service.api.auth import BEARER_KEY, account_of, bearer
 from service.api.facade import AppContext, Callback, Facade
 from service.api.native_events import EventStream, job_and_events
-from service.api.native_models import AccountView, JobPage, JobView
+from service.api.native_models import AccountView, JobPage, JobView, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
-from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute
-from service.api.rates import READ, SUBMIT
+from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
+from service.api.rates import DETECT, READ, SUBMIT
+from service.api.upload import key_of_upload
 from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
@@ -34,6 +35,7 @@ IdempotencyKey = Annotated[
 ]
 LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="Number of the last event received.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
+OfReference = Annotated[Reference | None, Query(description="Only jobs that were created with this `client_reference`.")]
 After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page.")]
 
 
@@ -48,6 +50,7 @@ def router(context: AppContext) -> APIRouter:
     routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(BEARER_KEY), Depends(sign_in)])
     _add_account_routes(routes, context)
     _add_job_routes(routes, context)
+    _add_deletions(routes, context)
     return routes
 
 
@@ -63,10 +66,11 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
         return _json_response(_job_view(job, context), 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
-    async def jobs(request: Request, limit: Limit = 20, cursor: After = None) -> Response:
+    async def jobs(request: Request, limit: Limit = 20, cursor: After = None, client_reference: OfReference = None) -> Response:
         account = _caller(request, context, READ)
         position = Cursor.parse(cursor) if cursor else Cursor()
-        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, limit + position.seen + 1, position.before_ms)
+        most = limit + position.seen + 1
+        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, client_reference)
         page = jobs_found[position.seen :][:limit]
         next_position = position.after(page) if len(jobs_found) > position.seen + limit else None
         return _json_response(
@@ -77,6 +81,26 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
     async def account(request: Request) -> Response:
         account = _caller(request, context, READ)
         return _json_response(await run_in_threadpool(_account_view, account, context))
+
+
+def _add_deletions(routes: APIRouter, context: AppContext) -> None:
+    """Add the routes that delete files now, before they expire."""
+    files = context.account_files
+
+    @routes.delete("/jobs/{job_id}", **docs.DELETE_JOB)
+    async def delete_job(request: Request, job_id: str) -> Response:
+        job = await _find(request, job_id, context)
+        if not job.ended:
+            raise JobNotEnded(f"the job is {job.state}; cancel it first")
+        if not await run_in_threadpool(files.clear_job, job):
+            raise JobNotEnded("an unfinished job still needs its files")
+        return Response(status_code=204)
+
+    @routes.delete("/uploads/{upload_id}", **docs.DELETE_UPLOAD)
+    async def delete_upload(request: Request, upload_id: str) -> Response:
+        account = _caller(request, context, READ)
+        await run_in_threadpool(_delete_upload, key_of_upload(account.id, upload_id), account.id, context)
+        return Response(status_code=204)
 
 
 def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
@@ -115,6 +139,14 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
         return Response(await run_in_threadpool(_read_report, outcome, context), media_type="application/json")
 
 
+class FilesDeleted(UnknownJob):
+    """The job is known, but its files have been deleted."""
+
+
+class UploadMissing(UnknownJob):
+    """The account has no such upload."""
+
+
 @dataclass(frozen=True)
 class Cursor:
     """A position in the account's jobs, newest first: before this millisecond, after the first `seen` jobs in it."""
@@ -143,7 +175,7 @@ def callback(job: Job, links: Links, link_seconds: float) -> Callback:
         "type": f"job.{job.state}",
         "id": f"evt_{job.id.removeprefix(PREFIX)}",
         "created": (job.finished_ms or job.updated_ms) // 1000,
-        "data": JobView.of(job, links, int(link_seconds)).model_dump(mode="json"),
+        "data": JobView.of(job, links, link_seconds).model_dump(mode="json"),
     }
     return Callback(job.id, event)
 
@@ -170,13 +202,17 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
         facade=FACADE.name,
         spec=order.spec,
         request={"digest": order.digest},
-        callback_url=order.callback_url,
+        callback_url=order.options.callback_url,
         idempotency_key=f"{FACADE.name}:{idempotency_key}" if idempotency_key else None,
-        priority=order.priority,
-        rights=order.rights,
+        priority=order.options.priority,
+        rights=order.options.rights,
+        client_reference=order.options.client_reference,
+        metadata=order.options.metadata,
     )
     job: Job | None = None
     try:
+        if order.spec.kind == "detect":
+            context.rates.count(account_id, DETECT)
         job = context.job_service.submit(new)
     finally:
         if order.folder and (job is None or job.id != new.id):
@@ -186,10 +222,22 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
     return job, job.id == new.id
 
 
+def _delete_upload(key: str | None, account_id: int, context: AppContext) -> None:
+    """Raises UploadMissing, and JobNotEnded if an unfinished job needs the file."""
+    files = context.account_files
+    if key is None or not files.has(account_id, key):
+        raise UploadMissing("there is no such upload")
+    if files.are_needed(account_id, [key]):
+        raise JobNotEnded("an unfinished job still needs the file")
+    files.delete(key)
+
+
 def _result_or_failure(job: Job) -> Result | Failure:
-    """The outcome of an ended job. Raises JobNotEnded."""
+    """The outcome of an ended job. Raises JobNotEnded, FilesDeleted."""
     if not job.ended:
         raise JobNotEnded(f"the job is {job.state}")
+    if job.result is not None and job.cleared_ms is not None:
+        raise FilesDeleted("the job's files have been deleted")
     if job.result is None or job.failure:
         return job.failure or Failure.of(JobCancelled("the job was cancelled"))
     return job.result
@@ -206,11 +254,11 @@ def _account_view(account: Account, context: AppContext) -> AccountView:
 
 
 def _job_view(job: Job, context: AppContext) -> JobView:
-    return JobView.of(job, context.links, int(context.options.result_link_seconds))
+    return JobView.of(job, context.links, context.options.result_link_seconds)
 
 
 def _json_response(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse(view.model_dump(mode="json"), status, headers)
 
 
-FACADE: Final = Facade("native", CODES, router, callback)
+FACADE: Final = Facade("native", CODES, router, problem_response, callback)

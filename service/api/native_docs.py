@@ -17,6 +17,8 @@ NEW_JOB: Final[dict[str, Any]] = {
     "source_url": "http://example.com/clip.mp4",
     "boxes": [{"x1": 0.7, "y1": 0.05, "x2": 0.98, "y2": 0.2}],
     "rights": "owner",
+    "client_reference": "order-4711",
+    "metadata": {"customer": "42"},
 }
 RESULT: Final = {
     "url": "http://example.com/files/jobs/1/clean.mp4",
@@ -40,11 +42,14 @@ JOB: Final[dict[str, Any]] = {
     "callback_url": None,
     "credits_used": 0,
     "rights": "owner",
+    "client_reference": "order-4711",
+    "metadata": {"customer": "42"},
     "created_at": "2025-12-08T08:50:31.860Z",
     "started_at": None,
     "finished_at": None,
     "error": None,
     "result": None,
+    "files_deleted_at": None,
 }
 DONE: Final[dict[str, Any]] = JOB | {
     "state": "succeeded",
@@ -57,6 +62,8 @@ DONE: Final[dict[str, Any]] = JOB | {
 CANCELLED: Final[dict[str, Any]] = JOB | {
     "state": "cancelled",
     "rights": None,
+    "client_reference": None,
+    "metadata": {},
     "finished_at": "2025-12-08T08:50:32.100Z",
     "error": {"type": "urn:cleanplate:problem:job-cancelled", "title": "Job cancelled", "status": 409, "detail": "the job was cancelled"},
 }
@@ -137,6 +144,21 @@ CANCEL: Final[dict[str, Any]] = {
     "summary": "Cancel a job",
     "description": "A queued job ends at once, a running one as soon as its worker notices. An ended job is unchanged.",
     "responses": {200: json_response("The job in its current state.", JobView, CANCELLED)} | problems(404),
+}
+DELETE_JOB: Final[dict[str, Any]] = {
+    "summary": "Delete a job's files",
+    "description": (
+        "All files of an ended job, at once: result, original, thumbnail, report, and what was uploaded for it, unless another job has it "
+        "too. The job itself stays until it expires, for the ledger. Repeating the request changes nothing."
+    ),
+    "status_code": 204,
+    "responses": {204: {"description": "The files are gone."}} | problems(404, 409),
+}
+DELETE_UPLOAD: Final[dict[str, Any]] = {
+    "summary": "Delete an upload",
+    "description": "By the `fileId` of the upload's response. A job that has not ended keeps its file: 409.",
+    "status_code": 204,
+    "responses": {204: {"description": "The file is gone."}} | problems(404, 409),
 }
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from service.api.facade import link_of
 from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.errors import FetchRefused, RequestError
@@ -19,6 +20,7 @@ MAX_BOXES = 100
 MAX_CORNER_PIXELS = 65_536
 MAX_SECONDS = 86_400
 MAX_MARKS = 1000
+MAX_PAIRS = 16
 UNMARKED = (
     "No mark was found, so the file is as it was. If you see one, send it again with a box around it in `boxes`, or a mask; "
     "for text on things in the scene, add scene_text to `classes`."
@@ -39,6 +41,9 @@ Address = Annotated[
 Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)]
 MarkId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+Reference = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+PairValue = Annotated[str, Field(pattern=r"^[^\x00]{0,500}$")]
 Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
@@ -104,6 +109,8 @@ class Options(Wire):
     rights: Rights | None = Field(
         None, description="Whether you own the picture or are licensed to edit it. By default your account's setting."
     )
+    client_reference: Reference | None = Field(None, description="Your own name of the job. Need not be unique; finds it in the list.")
+    metadata: dict[PairName, PairValue] = Field(default={}, max_length=MAX_PAIRS, description="What else you want to be told of the job.")
 
 
 class NewJobBody(Options):
@@ -163,12 +170,12 @@ class ResultView(BaseModel):
     seconds: float
 
     @classmethod
-    def of(cls, result: Result, links: Links, link_seconds: int) -> Self:
+    def of(cls, job: Job, result: Result, links: Links, link_seconds: float) -> Self:
         return cls(
-            url=links.url(result.clean_key, link_seconds),
-            source_url=links.url(result.source_key, link_seconds),
-            thumbnail_url=links.url(result.thumbnail_key, link_seconds),
-            report_page_url=links.url(result.report_page_key, link_seconds) if result.report_page_key else None,
+            url=link_of(job, result.clean_key, links, link_seconds),
+            source_url=link_of(job, result.source_key, links, link_seconds),
+            thumbnail_url=link_of(job, result.thumbnail_key, links, link_seconds),
+            report_page_url=link_of(job, result.report_page_key, links, link_seconds) if result.report_page_key else None,
             content_type=result.content_type,
             bytes=result.bytes,
             frames=result.frames,
@@ -192,14 +199,19 @@ class JobView(BaseModel):
     callback_url: str | None = None
     credits_used: int = Field(description="0 until it succeeds, and unless the service says otherwise 0 if no mark was found.")
     rights: Rights | None = Field(None, description="The declared right to edit the picture; null if none was declared.")
+    client_reference: str | None = None
+    metadata: dict[str, str] = {}
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     started_at: str | None = None
     finished_at: str | None = None
     error: ProblemView | None = None
     result: ResultView | None = None
+    files_deleted_at: str | None = Field(
+        None, description="When its files were deleted, on request or because they had expired: the links of `result` lead nowhere since."
+    )
 
     @classmethod
-    def of(cls, job: Job, links: Links, link_seconds: int) -> Self:
+    def of(cls, job: Job, links: Links, link_seconds: float) -> Self:
         return cls(
             id=job.id,
             state=job.state,
@@ -210,11 +222,14 @@ class JobView(BaseModel):
             callback_url=job.callback_url,
             credits_used=job.credits_used,
             rights=job.rights,
+            client_reference=job.client_reference,
+            metadata=dict(job.metadata),
             created_at=rfc3339(job.created_ms),
             started_at=None if job.started_ms is None else rfc3339(job.started_ms),
             finished_at=None if job.finished_ms is None else rfc3339(job.finished_ms),
             error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
-            result=None if job.result is None else ResultView.of(job.result, links, link_seconds),
+            result=None if job.result is None else ResultView.of(job, job.result, links, link_seconds),
+            files_deleted_at=None if job.cleared_ms is None else rfc3339(job.cleared_ms),
         )
 
 

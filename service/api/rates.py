@@ -12,6 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from service.errors import RateLimited, SettingsError
 
 SUBMIT: Final = "submit"  # new jobs
+DETECT: Final = "detect"  # those of them that only look for marks, and are free by default; counted beside SUBMIT
 READ: Final = "read"  # everything else
 
 
@@ -27,7 +28,7 @@ class Rates:
         self._clock = clock
 
     def count(self, account_id: int, kind: str) -> None:
-        """Count one request of this kind, SUBMIT or READ. Raises RateLimited if there were too many."""
+        """Count one request of this kind. Raises RateLimited if there were too many."""
         limit = self._limits.get(kind)
         if limit is None or self._window.hit(limit, str(account_id), kind):
             return

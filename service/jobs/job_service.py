@@ -68,7 +68,9 @@ class JobService:
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
             self._check_room(connection, new.account_id)
-            ledger.write(connection, new.account_id, credits.reserve(balance, new.id, price))  # before the job, as at a job's end
+            ledger.write(
+                connection, new.account_id, credits.reserve(balance, new.id, price, new.client_reference or "")
+            )  # before the job, as at a job's end
             job = store.insert(connection, new, price)
             if new.idempotency_key is not None:
                 store.store_idempotency_key(connection, new)
@@ -84,10 +86,10 @@ class JobService:
         with self._database.read() as connection:
             return store.find(connection, job_id, account_id)
 
-    def jobs(self, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
-        """The account's jobs, newest first, at most `limit`, created before `before_ms`."""
+    def jobs(self, account_id: int, limit: int, before_ms: int | None = None, client_reference: str | None = None) -> list[Job]:
+        """The account's jobs, newest first, at most `limit`, created before `before_ms`; with a reference only those that have it."""
         with self._database.read() as connection:
-            return store.of_account(connection, account_id, limit, before_ms)
+            return store.of_account(connection, account_id, limit, before_ms, client_reference)
 
     def cancel(self, account_id: int, job_id: str) -> Job:
         """Cancel and refund a queued job; ask a running one to stop. A job that has ended is unchanged. Raises UnknownJob."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -24,12 +25,13 @@ from service.api.job_watcher import POLL_SECONDS
 from service.api.native import FACADE, Cursor, callback
 from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_report import EXAMPLE, ReportView
+from service.api.rates import DETECT, Rates
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
 from service.timed_box import TimedBox
-from tests.service_process import Service, file
+from tests.service_process import Service, file, serving
 from tests.workerless_server import ACCOUNT_WAITS, CLEAN, PATIENCE_SECONDS, TOTAL_WAITS, Customer, WorkerlessServer, workerless_server
 
 VIDEO = "http://example.com/clip.mp4"
@@ -435,6 +437,22 @@ def test_too_many_requests(server: WorkerlessServer) -> None:
     answer = create(server, customer)
     assert_problem(answer, 429, "rate-limited")
     assert 1 <= int(answer.headers["retry-after"]) <= 10
+
+
+def test_jobs_that_only_look_have_a_limit_of_their_own(server: WorkerlessServer) -> None:
+    app = FastAPI()
+    rates = Rates({DETECT: "2/hour"})
+    app.include_router(FACADE.router(replace(server.context, rates=rates)))
+    customer = server.customer()
+    with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", headers=customer.bearer, trust_env=False) as client:
+            looks = [client.post("/v1/jobs", json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
+            sent = client.post("/v1/jobs", data={"options": '{"kind": "detect"}'}, files={"file": ("a.mp4", MP4)})
+            assert client.post("/v1/jobs", json={"source_url": VIDEO}).status_code == 201
+    assert [answer.status_code for answer in looks] == [201, 201, 429]
+    assert int(looks[2].headers["retry-after"]) > 3500
+    assert sent.status_code == 429
+    assert list(server.storage.list_under(f"uploads/{customer.id}")) == [], "the file of a refused request is deleted"
 
 
 def test_maintenance(server: WorkerlessServer, customer: Customer) -> None:
