@@ -79,6 +79,7 @@ def open_app_context(core: Core) -> AppContext:
         detection_credits=settings.price_detection_credits,
         account_queue_jobs=settings.account_queue_jobs,
         total_queue_jobs=settings.total_queue_jobs,
+        worker_jobs=settings.worker_jobs,
         maintenance=settings.maintenance,
         features_off=settings.features_off,
         content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),

@@ -153,9 +153,7 @@ class Settings(BaseSettings):
     account_queue_jobs: Count = Field(200, description="Limit of waiting and running jobs of one account.")
     total_queue_jobs: Count = Field(10_000, description="Limit of all waiting and running jobs.")
     rate_submit: str = Field("20/10 second", description="Rate limit for new jobs of one account.")
-    rate_detect: str = Field(
-        "300/hour", description="Rate limit for new jobs of one account that only find marks, which are free by default."
-    )
+    rate_detect: str = Field("300/hour", description="Rate limit for those of them that only find marks, which are free by default.")
     rate_read: str = Field("600/10 second", description="Rate limit for other requests of one account.")
     rate_store: str = Field("memory://", description="Where rates are counted: in each process, or redis://host for all.")
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")

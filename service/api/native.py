@@ -12,15 +12,18 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
 from service.api.auth import BEARER_KEY, account_of, bearer
+from service.api.body import KEYLESS_BYTES, read_body
 from service.api.facade import AppContext, Callback, Facade
+from service.api.json_body import parse_object
 from service.api.native_events import EventStream, job_and_events
-from service.api.native_models import AccountView, JobPage, JobView, Reference
+from service.api.native_models import AccountView, EstimateBody, EstimateView, JobPage, JobView, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
-from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
+from service.api.parameters import type_of
+from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response, read_as
 from service.api.rates import DETECT, READ, SUBMIT
 from service.api.upload import key_of_upload
-from service.errors import JobCancelled, UnknownJob
+from service.errors import JobCancelled, UnknownJob, UnsupportedFormat
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, NewJob, Result, new_id
@@ -61,9 +64,9 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
     async def create(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
         account = _caller(request, context, SUBMIT)
         order = await read_order(request, account.id, context)
-        job, is_new = await run_in_threadpool(_submit, order, idempotency_key, account.id, context)
+        job, is_new = await run_in_threadpool(_created, order, idempotency_key, account.id, context)
         headers = {"Location": f"/v1/jobs/{job.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
-        return _json_response(_job_view(job, context), 201 if is_new else 200, headers)
+        return _json_response(job, 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
     async def jobs(request: Request, limit: Limit = 20, cursor: After = None, client_reference: OfReference = None) -> Response:
@@ -73,9 +76,16 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
         jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, client_reference)
         page = jobs_found[position.seen :][:limit]
         next_position = position.after(page) if len(jobs_found) > position.seen + limit else None
-        return _json_response(
-            JobPage(data=[_job_view(job, context) for job in page], next_cursor=str(next_position) if next_position else None)
-        )
+        data = await run_in_threadpool(lambda: [_job_view(job, context) for job in page])
+        return _json_response(JobPage(data=data, next_cursor=str(next_position) if next_position else None))
+
+    @routes.post("/estimate", **docs.ESTIMATE)
+    async def estimate(request: Request) -> Response:
+        _caller(request, context, READ)
+        if type_of(request) != "application/json":
+            raise UnsupportedFormat("the body must be application/json")
+        body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
+        return _json_response(await run_in_threadpool(_estimate, read_as(EstimateBody, body), context))
 
     @routes.get("/account", **docs.ACCOUNT_OF_KEY)
     async def account(request: Request) -> Response:
@@ -108,12 +118,13 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}", **docs.FIND)
     async def find(request: Request, job_id: str) -> Response:
-        return _json_response(_job_view(await _find(request, job_id, context), context))
+        job = await _find(request, job_id, context)
+        return _json_response(await run_in_threadpool(_job_view, job, context))
 
     @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
     async def cancel(request: Request, job_id: str) -> Response:
         job = await _find(request, job_id, context)
-        return _json_response(_job_view(await run_in_threadpool(context.job_service.cancel, job.account_id, job.id), context))
+        return _json_response(await run_in_threadpool(lambda: _job_view(context.job_service.cancel(job.account_id, job.id), context)))
 
     @routes.get("/jobs/{job_id}/events", **docs.STREAM)
     async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
@@ -253,8 +264,27 @@ def _account_view(account: Account, context: AppContext) -> AccountView:
     return AccountView.of(account, context.job_service.balance(account.id), context.job_service.spent_credits(account.id))
 
 
+def _created(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[JobView, bool]:
+    job, is_new = _submit(order, idempotency_key, account_id, context)
+    return _job_view(job, context), is_new
+
+
 def _job_view(job: Job, context: AppContext) -> JobView:
-    return JobView.of(job, context.links, context.options.result_link_seconds)
+    """May query the database, so call it in a worker thread."""
+    eta_seconds = None if job.ended else context.job_service.forecast().remaining_seconds(job, now_ms())
+    return JobView.of(job, context.links, context.options.result_link_seconds, eta_seconds)
+
+
+def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:
+    forecast = context.job_service.forecast()
+    sort = (body.kind, body.media)
+    seconds, wait_seconds = forecast.seconds(sort, body.frames), forecast.wait_seconds()
+    return EstimateView(
+        credits=context.job_service.price_of(*sort),
+        seconds=None if seconds is None else round(seconds, 1),
+        wait_seconds=None if wait_seconds is None else round(wait_seconds, 1),
+        measured_jobs=forecast.paces[sort].jobs if sort in forecast.paces else 0,
+    )
 
 
 def _json_response(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

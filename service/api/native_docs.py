@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from service.api.native_events import ServerSentEvents
-from service.api.native_models import AccountView, JobPage, JobView, NewJobBody, UploadBody
+from service.api.native_models import AccountView, EstimateBody, EstimateView, JobPage, JobView, NewJobBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
 from service.api.problems import MEDIA_TYPE
 
@@ -47,6 +47,7 @@ JOB: Final[dict[str, Any]] = {
     "created_at": "2025-12-08T08:50:31.860Z",
     "started_at": None,
     "finished_at": None,
+    "eta_seconds": 4.2,
     "error": None,
     "result": None,
     "files_deleted_at": None,
@@ -57,6 +58,7 @@ DONE: Final[dict[str, Any]] = JOB | {
     "credits_used": 1,
     "started_at": "2025-12-08T08:50:32.100Z",
     "finished_at": "2025-12-08T08:50:36.300Z",
+    "eta_seconds": None,
     "result": RESULT,
 }
 CANCELLED: Final[dict[str, Any]] = JOB | {
@@ -65,8 +67,10 @@ CANCELLED: Final[dict[str, Any]] = JOB | {
     "client_reference": None,
     "metadata": {},
     "finished_at": "2025-12-08T08:50:32.100Z",
+    "eta_seconds": None,
     "error": {"type": "urn:cleanplate:problem:job-cancelled", "title": "Job cancelled", "status": 409, "detail": "the job was cancelled"},
 }
+ESTIMATED: Final = {"credits": 1, "seconds": 4.2, "wait_seconds": 0.0, "measured_jobs": 200}
 ACCOUNT: Final = {
     "name": "first",
     "paid_credits": 90,
@@ -138,6 +142,17 @@ LIST: Final[dict[str, Any]] = {
     "summary": "List jobs",
     "description": "All jobs of the account, newest first, whichever API created them.",
     "responses": {200: json_response("A page of jobs.", JobPage, {"data": [DONE], "next_cursor": None})} | problems(),
+}
+ESTIMATE: Final[dict[str, Any]] = {
+    "summary": "Estimate a job",
+    "description": "What a job would cost and how long it would take, before it is created. Nothing is reserved.",
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": inline_schema(EstimateBody), "example": {"media": "video", "frames": 240}}},
+        }
+    },
+    "responses": {200: json_response("The estimate.", EstimateView, ESTIMATED)} | problems(400, 413, 415),
 }
 FIND: Final[dict[str, Any]] = {"summary": "Get a job", "responses": {200: json_response("The job.", JobView, DONE)} | problems(404)}
 CANCEL: Final[dict[str, Any]] = {

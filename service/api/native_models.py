@@ -21,6 +21,7 @@ MAX_CORNER_PIXELS = 65_536
 MAX_SECONDS = 86_400
 MAX_MARKS = 1000
 MAX_PAIRS = 16
+MAX_FRAMES = 10_000_000
 UNMARKED = (
     "No mark was found, so the file is as it was. If you see one, send it again with a box around it in `boxes`, or a mask; "
     "for text on things in the scene, add scene_text to `classes`."
@@ -204,6 +205,9 @@ class JobView(BaseModel):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     started_at: str | None = None
     finished_at: str | None = None
+    eta_seconds: float | None = Field(
+        None, description="About how long until it ends, by the last jobs; null if it has, or nothing can be said yet."
+    )
     error: ProblemView | None = None
     result: ResultView | None = None
     files_deleted_at: str | None = Field(
@@ -211,7 +215,7 @@ class JobView(BaseModel):
     )
 
     @classmethod
-    def of(cls, job: Job, links: Links, link_seconds: float) -> Self:
+    def of(cls, job: Job, links: Links, link_seconds: float, eta_seconds: float | None = None) -> Self:
         return cls(
             id=job.id,
             state=job.state,
@@ -227,10 +231,28 @@ class JobView(BaseModel):
             created_at=rfc3339(job.created_ms),
             started_at=None if job.started_ms is None else rfc3339(job.started_ms),
             finished_at=None if job.finished_ms is None else rfc3339(job.finished_ms),
+            eta_seconds=None if eta_seconds is None else round(eta_seconds, 1),
             error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
             result=None if job.result is None else ResultView.of(job, job.result, links, link_seconds),
             files_deleted_at=None if job.cleared_ms is None else rfc3339(job.cleared_ms),
         )
+
+
+class EstimateBody(Wire):
+    """A job to be estimated."""
+
+    kind: Kind = "clean"
+    media: Media = "video"
+    frames: int | None = Field(None, ge=1, le=MAX_FRAMES, description="Pictures of the video. By default as many as the last jobs had.")
+
+
+class EstimateView(BaseModel):
+    """What a job would cost and take, by the last jobs of this service."""
+
+    credits: int = Field(description="Its price; a job that fails, and one that finds no mark unless the service says otherwise, costs 0.")
+    seconds: float | None = Field(None, description="Once a worker has it; null if there was no such job yet.")
+    wait_seconds: float | None = Field(None, description="Until a worker has it; null while there is no worker.")
+    measured_jobs: int = Field(description="How many jobs of the kind and media this is taken from.")
 
 
 class JobPage(BaseModel):

@@ -1,23 +1,27 @@
 """The job service: what facades call to authenticate, submit, find and cancel jobs. Synchronous; one transaction per call."""
 
+import threading
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
-from service.jobs import credits, ledger, metrics, store
+from service.jobs import credits, forecast, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.content import AllowAll, ContentCheck
 from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
-from service.jobs.job import Job, JobSpec, Media, NewJob, Price, State
+from service.jobs.forecast import Forecast
+from service.jobs.job import Job, Kind, Media, NewJob, Price, State
 from service.jobs.queues import Queues
 from service.jobs.store import Change, Event
 
 MAINTENANCE_SECONDS = 300  # Retry-After
 FULL_SECONDS = 30  # Retry-After
+FORECAST_SECONDS = 3.0  # for so long all requests share one
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,11 @@ class Rules:
     maintenance: bool = False
     features_off: frozenset[str] = frozenset()
     content: ContentCheck = field(default_factory=AllowAll)
+    worker_jobs: int = 2  # that a worker runs at once
 
-    def price_of(self, spec: JobSpec) -> int:
+    def price_of(self, kind: Kind, media: Media) -> int:
         """The price of a job, in credits."""
-        return self.detection_credits if spec.kind == "detect" else self.price_credits[spec.media]
+        return self.detection_credits if kind == "detect" else self.price_credits[media]
 
 
 class JobService:
@@ -46,6 +51,8 @@ class JobService:
         self._queues = queues
         self._finalizer = finalizer
         self._rules = rules
+        self._forecast: tuple[float, Forecast] | None = None  # when it was read, in monotonic seconds
+        self._forecast_turn = threading.Lock()
 
     def account_of_key(self, key: str) -> Account:
         """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
@@ -62,7 +69,7 @@ class JobService:
         ContentCheckFailed, ContentBlocked.
         """
         self._admit(new)
-        price = self._rules.price_of(new.spec)
+        price = self._rules.price_of(new.spec.kind, new.spec.media)
         with self._database.write() as connection:
             balance = ledger.locked_balance(connection, new.account_id)
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
@@ -112,6 +119,18 @@ class JobService:
         """The last change of each of these jobs, and those of the keys that are still accepted."""
         with self._database.read() as connection:
             return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
+
+    def price_of(self, kind: Kind, media: Media) -> int:
+        """The price of a job, in credits."""
+        return self._rules.price_of(kind, media)
+
+    def forecast(self) -> Forecast:
+        """How long jobs take and wait, as of a few seconds ago at most."""
+        with self._forecast_turn:
+            if self._forecast is None or time.monotonic() > self._forecast[0] + FORECAST_SECONDS:
+                with self._database.read() as connection:
+                    self._forecast = time.monotonic(), forecast.read(connection, self._rules.worker_jobs)
+            return self._forecast[1]
 
     def balance(self, account_id: int) -> Balance:
         with self._database.read() as connection:

@@ -229,6 +229,14 @@ def test_every_example_of_the_native_api_is_true(reader: Reader, document: dict[
         found = service.client.get(url, headers=reader.account.bearer).json()
         assert shape(found | ({"next_cursor": None} if "next_cursor" in found else {})) == example(path)
     assert service.client.get(f"/v1/jobs/{job_id}/result", headers=reader.account.bearer).status_code == 303
+    wanted = paths["/v1/estimate"]["post"]["requestBody"]["content"][JSON]["example"]
+    estimate = service.client.post("/v1/estimate", headers=reader.account.bearer, json=wanted).json()
+    assert shape(estimate) == example("/v1/estimate", "post")
+    assert estimate["measured_jobs"] >= 1
+    assert service.client.delete(f"/v1/jobs/{job_id}", headers=reader.account.bearer).status_code == 204
+    fields = paths["/api/file-base64-upload"]["post"]["requestBody"]["content"][JSON]["example"]
+    uploaded = service.client.post("/api/file-base64-upload", headers=reader.account.bearer, json=fields).json()["data"]
+    assert service.client.delete(f"/v1/uploads/{uploaded['fileId']}", headers=reader.account.bearer).status_code == 204
 
 
 def test_a_cancelled_job_matches_the_document(reader: Reader, document: dict[str, Any]) -> None:

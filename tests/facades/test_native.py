@@ -439,16 +439,33 @@ def test_too_many_requests(server: WorkerlessServer) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 10
 
 
+def test_an_estimate_says_the_price_and_what_is_known(server: WorkerlessServer, customer: Customer) -> None:
+    def estimated(**body: object) -> dict[str, Any]:
+        answer = server.client.post("/v1/estimate", headers=customer.bearer, json=body)
+        assert answer.status_code == 200
+        return dict(answer.json())
+
+    assert estimated(media="image") == {"credits": 1, "seconds": None, "wait_seconds": None, "measured_jobs": 0}, "there is no worker"
+    assert estimated(kind="detect")["credits"] == 0
+    assert server.context.job_service.balance(customer.id).held_credits == 0
+
+
+@pytest.mark.parametrize("body", [{"media": "sound"}, {"frames": 0}, {"frames": "many"}, {"source_url": VIDEO}])
+def test_an_invalid_estimate_is_refused(server: WorkerlessServer, customer: Customer, body: dict[str, object]) -> None:
+    assert_problem(server.client.post("/v1/estimate", headers=customer.bearer, json=body), 422, "invalid-fields")
+
+
 def test_jobs_that_only_look_have_a_limit_of_their_own(server: WorkerlessServer) -> None:
     app = FastAPI()
     rates = Rates({DETECT: "2/hour"})
     app.include_router(FACADE.router(replace(server.context, rates=rates)))
     customer = server.customer()
     with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", headers=customer.bearer, trust_env=False) as client:
-            looks = [client.post("/v1/jobs", json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
-            sent = client.post("/v1/jobs", data={"options": '{"kind": "detect"}'}, files={"file": ("a.mp4", MP4)})
-            assert client.post("/v1/jobs", json={"source_url": VIDEO}).status_code == 201
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/jobs"
+        looks = [httpx.post(url, headers=customer.bearer, json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
+        form = {"data": {"options": '{"kind": "detect"}'}, "files": {"file": ("a.mp4", MP4)}}
+        sent = httpx.post(url, headers=customer.bearer, **form)
+        assert httpx.post(url, headers=customer.bearer, json={"source_url": VIDEO}).status_code == 201
     assert [answer.status_code for answer in looks] == [201, 201, 429]
     assert int(looks[2].headers["retry-after"]) > 3500
     assert sent.status_code == 429
