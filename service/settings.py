@@ -122,7 +122,8 @@ class Settings(BaseSettings):
     share_links: Literal["off", "json", "page"] = Field("off", description="How Sora share links are resolved.")
     share_links_url: str | None = Field(None, description="Scheme and host that resolve share links.")
     sora_links_only: bool = Field(False, description="Accept only share links where the vendor's API documents that.")
-    webhook_key: SecretStr | None = Field(None, description="Signs callbacks.")
+    webhook_key: SecretStr | None = Field(None, description="Signs callbacks: `whsec_` and 24 to 64 random bytes as base64.")
+    webhook_key_previous: SecretStr | None = Field(None, description="Signs them too, while receivers change over to a new key.")
     content_deny: Words = Field(frozenset(), description="Words that the content check refuses in addresses, comma-separated.")
 
     bootstrap_key: SecretStr | None = Field(None, description="Key of the first account. Default: a random one.")

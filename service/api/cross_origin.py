@@ -15,7 +15,7 @@ ANY: Final = ("*",)
 FILE_METHODS: Final = ("GET", "HEAD")
 API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 FILE_EXPOSED: Final = ("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Last-Modified", "X-Request-ID")
-API_EXPOSED: Final = ("Allow", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID")
+API_EXPOSED: Final = ("Allow", "Idempotent-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
 PREFLIGHT_SECONDS: Final = 7200  # the longest that browsers keep the answer to a preflight
 
 

@@ -1,5 +1,6 @@
 """A facade as a value: one vendor's dialect over the job service. Facades parse, call the job service and render; they are stateless."""
 
+import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from service.api.capacity import Capacity
 from service.api.job_watcher import JobWatcher
-from service.api.rates import Rates
+from service.api.rates import Rates, counted_windows, rate_headers
 from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import Busy, CleanplateError, InternalError, StorageFull, UnknownJob
@@ -21,6 +22,7 @@ from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
+from service.outside.post import WebhookKeys
 from service.outside.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class AppContext:
     watcher: JobWatcher
     options: ApiOptions
     account_files: AccountFiles
+    webhook_keys: WebhookKeys = field(default_factory=WebhookKeys)
     capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 
@@ -83,10 +86,16 @@ class AppContext:
 
 @dataclass(frozen=True)
 class Callback:
-    """The body that is POSTed when a job ends. `task_id` is what the signature covers."""
+    """What is POSTed when a job ends. `event_id`: the same in every delivery; `task_id`: what the vendor's signature covers."""
 
+    event_id: str
     task_id: str
     body: Mapping[str, Any]
+
+    @property
+    def payload(self) -> bytes:
+        """The body as sent, and as signed."""
+        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,12 @@ def guarded_route(render: Render, special_renderers: ErrorRenderers | None = Non
             handle = super().get_route_handler()
 
             async def respond(request: Request) -> Response:
+                with counted_windows() as windows:
+                    response = await respond_in_dialect(request)
+                response.headers.update(rate_headers(windows))
+                return response
+
+            async def respond_in_dialect(request: Request) -> Response:
                 try:
                     return await handle(request)
                 except HTTPException:

@@ -126,7 +126,7 @@ def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     seconds = round((_processing_ms(job) or 0) / 1000)
     data = record(job, links, link_seconds) | {"costTime": seconds, "task_id": job.id, "callbackType": "task_completed"}
     message = "Playground task completed successfully." if succeeded else "Playground task failed."
-    return Callback(job.id, {"code": 200 if succeeded else 501, "msg": message, "taskId": job.id, "data": data})
+    return Callback(f"evt_{job.id}", job.id, {"code": 200 if succeeded else 501, "msg": message, "taskId": job.id, "data": data})
 
 
 def _success(data: object) -> JSONResponse:

@@ -1,6 +1,5 @@
 """The native API: jobs as resources, ordinary HTTP status codes, problem details (RFC 9457)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, Self
@@ -15,6 +14,8 @@ from service.api.auth import BEARER_KEY, account_of, bearer
 from service.api.body import KEYLESS_BYTES, read_body
 from service.api.facade import AppContext, Callback, Facade
 from service.api.json_body import parse_object
+from service.api.native_callbacks import add_callbacks
+from service.api.native_caller import caller_of, find_job
 from service.api.native_events import EventStream, job_and_events
 from service.api.native_models import AccountView, EstimateBody, EstimateView, JobPage, JobView, Reference
 from service.api.native_order import Order, read_order
@@ -30,7 +31,6 @@ from service.jobs.job import Failure, Job, NewJob, Result, new_id
 from service.outside.links import Links
 
 PREFIX: Final = "job_"
-JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # any facade's; the database is queried for nothing else
 CURSOR: Final = r"^\d{1,15}-\d{1,4}$"
 
 IdempotencyKey = Annotated[
@@ -54,6 +54,7 @@ def router(context: AppContext) -> APIRouter:
     _add_account_routes(routes, context)
     _add_job_routes(routes, context)
     _add_deletions(routes, context)
+    add_callbacks(routes, context)
     return routes
 
 
@@ -62,7 +63,7 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.post("/jobs", **docs.CREATE)
     async def create(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-        account = _caller(request, context, SUBMIT)
+        account = caller_of(request, context, SUBMIT)
         order = await read_order(request, account.id, context)
         job, is_new = await run_in_threadpool(_created, order, idempotency_key, account.id, context)
         headers = {"Location": f"/v1/jobs/{job.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
@@ -70,7 +71,7 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs", **docs.LIST)
     async def jobs(request: Request, limit: Limit = 20, cursor: After = None, client_reference: OfReference = None) -> Response:
-        account = _caller(request, context, READ)
+        account = caller_of(request, context, READ)
         position = Cursor.parse(cursor) if cursor else Cursor()
         most = limit + position.seen + 1
         jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, client_reference)
@@ -81,7 +82,7 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.post("/estimate", **docs.ESTIMATE)
     async def estimate(request: Request) -> Response:
-        _caller(request, context, READ)
+        caller_of(request, context, READ)
         if type_of(request) != "application/json":
             raise UnsupportedFormat("the body must be application/json")
         body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
@@ -89,7 +90,7 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/account", **docs.ACCOUNT_OF_KEY)
     async def account(request: Request) -> Response:
-        account = _caller(request, context, READ)
+        account = caller_of(request, context, READ)
         return _json_response(await run_in_threadpool(_account_view, account, context))
 
 
@@ -99,7 +100,7 @@ def _add_deletions(routes: APIRouter, context: AppContext) -> None:
 
     @routes.delete("/jobs/{job_id}", **docs.DELETE_JOB)
     async def delete_job(request: Request, job_id: str) -> Response:
-        job = await _find(request, job_id, context)
+        job = await find_job(request, job_id, context)
         if not job.ended:
             raise JobNotEnded(f"the job is {job.state}; cancel it first")
         if not await run_in_threadpool(files.clear_job, job):
@@ -108,7 +109,7 @@ def _add_deletions(routes: APIRouter, context: AppContext) -> None:
 
     @routes.delete("/uploads/{upload_id}", **docs.DELETE_UPLOAD)
     async def delete_upload(request: Request, upload_id: str) -> Response:
-        account = _caller(request, context, READ)
+        account = caller_of(request, context, READ)
         await run_in_threadpool(_delete_upload, key_of_upload(account.id, upload_id), account.id, context)
         return Response(status_code=204)
 
@@ -118,17 +119,17 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}", **docs.FIND)
     async def find(request: Request, job_id: str) -> Response:
-        job = await _find(request, job_id, context)
+        job = await find_job(request, job_id, context)
         return _json_response(await run_in_threadpool(_job_view, job, context))
 
     @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
     async def cancel(request: Request, job_id: str) -> Response:
-        job = await _find(request, job_id, context)
+        job = await find_job(request, job_id, context)
         return _json_response(await run_in_threadpool(lambda: _job_view(context.job_service.cancel(job.account_id, job.id), context)))
 
     @routes.get("/jobs/{job_id}/events", **docs.STREAM)
     async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
-        job = await _find(request, job_id, context)
+        job = await find_job(request, job_id, context)
         job, missed = await run_in_threadpool(job_and_events, context.job_service, job, last_event_id)
         if job.ended and not missed:
             return Response(status_code=204)  # tells a browser not to reconnect
@@ -137,14 +138,14 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        outcome = _result_or_failure(await _find(request, job_id, context))
+        outcome = _result_or_failure(await find_job(request, job_id, context))
         if isinstance(outcome, Failure):
             return Problem.of_failure(outcome).response()
         return RedirectResponse(context.links.url(outcome.clean_key, int(context.options.result_link_seconds)), 303)
 
     @routes.get("/jobs/{job_id}/report", **docs.REPORT)
     async def report(request: Request, job_id: str) -> Response:
-        outcome = _result_or_failure(await _find(request, job_id, context))
+        outcome = _result_or_failure(await find_job(request, job_id, context))
         if isinstance(outcome, Failure):
             return Problem.of_failure(outcome).response()
         return Response(await run_in_threadpool(_read_report, outcome, context), media_type="application/json")
@@ -182,27 +183,14 @@ class Cursor:
 
 def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     """The callback for an ended job. The event's id is the same in every delivery."""
+    event_id = f"evt_{job.id.removeprefix(PREFIX)}"
     event: Mapping[str, object] = {
         "type": f"job.{job.state}",
-        "id": f"evt_{job.id.removeprefix(PREFIX)}",
+        "id": event_id,
         "created": (job.finished_ms or job.updated_ms) // 1000,
         "data": JobView.of(job, links, link_seconds).model_dump(mode="json"),
     }
-    return Callback(job.id, event)
-
-
-def _caller(request: Request, context: AppContext, kind: str) -> Account:
-    """The request's account, after counting the request. Raises RateLimited."""
-    account: Account = request.state.account
-    context.rates.count(account.id, kind)
-    return account
-
-
-async def _find(request: Request, job_id: str, context: AppContext) -> Job:
-    account = _caller(request, context, READ)
-    if not JOB_ID.fullmatch(job_id):
-        raise UnknownJob("there is no such job")
-    return await run_in_threadpool(context.job_service.find, account.id, job_id)
+    return Callback(event_id, job.id, event)
 
 
 def _submit(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[Job, bool]:

@@ -7,7 +7,18 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from service.api.native_events import ServerSentEvents
-from service.api.native_models import AccountView, EstimateBody, EstimateView, JobPage, JobView, NewJobBody, UploadBody
+from service.api.native_models import (
+    AccountView,
+    DeliveryView,
+    EstimateBody,
+    EstimateView,
+    JobPage,
+    JobView,
+    NewJobBody,
+    TestBody,
+    TestView,
+    UploadBody,
+)
 from service.api.native_report import EXAMPLE, ReportView
 from service.api.problems import MEDIA_TYPE
 
@@ -70,6 +81,15 @@ CANCELLED: Final[dict[str, Any]] = JOB | {
     "eta_seconds": None,
     "error": {"type": "urn:cleanplate:problem:job-cancelled", "title": "Job cancelled", "status": 409, "detail": "the job was cancelled"},
 }
+DELIVERY: Final[dict[str, Any]] = {
+    "callback_url": "https://example.com/callback",
+    "outcome": "delivered",
+    "attempts": 1,
+    "last_attempt_at": "2025-12-08T08:50:36.400Z",
+    "next_attempt_at": None,
+}
+WAITING: Final[dict[str, Any]] = DELIVERY | {"outcome": "pending", "next_attempt_at": "2025-12-08T08:51:00.000Z"}
+TESTED: Final = {"event_id": "evt_test_3f1c9a7e5b2d4c6f8a0e1b3d", "delivered": True, "detail": None}
 ESTIMATED: Final = {"credits": 1, "seconds": 4.2, "wait_seconds": 0.0, "measured_jobs": 200}
 ACCOUNT: Final = {
     "name": "first",
@@ -174,6 +194,29 @@ DELETE_UPLOAD: Final[dict[str, Any]] = {
     "description": "By the `fileId` of the upload's response. A job that has not ended keeps its file: 409.",
     "status_code": 204,
     "responses": {204: {"description": "The file is gone."}} | problems(404, 409),
+}
+CALLBACK: Final[dict[str, Any]] = {
+    "summary": "Get the delivery of a job's callback",
+    "responses": {200: json_response("How far it is.", DeliveryView, DELIVERY)} | problems(404),
+}
+REDELIVER: Final[dict[str, Any]] = {
+    "summary": "Send a job's callback again",
+    "description": "At once, with the same id, whether it was delivered before or given up. An attempt that is in progress goes on.",
+    "status_code": 202,
+    "responses": {202: json_response("It will be sent.", DeliveryView, WAITING)} | problems(404),
+}
+TEST: Final[dict[str, Any]] = {
+    "summary": "Test a receiver of callbacks",
+    "description": "Sends it one event of the type `test`, signed like any other, and tells what it answered. It is not tried again.",
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": inline_schema(TestBody), "example": {"callback_url": "https://example.com/callback"}}
+            },
+        }
+    },
+    "responses": {200: json_response("The outcome.", TestView, TESTED)} | problems(400, 413, 415),
 }
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",

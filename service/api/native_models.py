@@ -9,6 +9,7 @@ from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.errors import FetchRefused, RequestError
 from service.jobs.accounts import Account
+from service.jobs.callbacks import Delivery
 from service.jobs.credits import Balance
 from service.jobs.job import Job, Kind, Media, Result, Rights, State
 from service.outside.guard import address_of
@@ -253,6 +254,42 @@ class EstimateView(BaseModel):
     seconds: float | None = Field(None, description="Once a worker has it; null if there was no such job yet.")
     wait_seconds: float | None = Field(None, description="Until a worker has it; null while there is no worker.")
     measured_jobs: int = Field(description="How many jobs of the kind and media this is taken from.")
+
+
+class DeliveryView(BaseModel):
+    """How far the delivery of a job's callback is."""
+
+    callback_url: str
+    outcome: Literal["pending", "delivered", "given_up"]
+    attempts: int = Field(description="So far.")
+    last_attempt_at: str | None = Field(None, json_schema_extra={"format": "date-time"})
+    next_attempt_at: str | None = Field(None, description="Null also while an attempt is in progress.")
+
+    @classmethod
+    def of(cls, callback_url: str, delivery: Delivery) -> Self:
+        return cls.model_validate(
+            {
+                "callback_url": callback_url,
+                "outcome": delivery.outcome,
+                "attempts": delivery.attempts,
+                "last_attempt_at": rfc3339(delivery.at_ms) if delivery.attempts else None,
+                "next_attempt_at": None if delivery.due_ms is None else rfc3339(delivery.due_ms),
+            }
+        )
+
+
+class TestBody(Wire):
+    """A receiver to be tested."""
+
+    callback_url: Address
+
+
+class TestView(BaseModel):
+    """Whether a test event was delivered."""
+
+    event_id: str = Field(description="The event's `webhook-id`.")
+    delivered: bool
+    detail: str | None = Field(None, description="Why not.")
 
 
 class JobPage(BaseModel):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
-from service.jobs import credits, forecast, ledger, metrics, store
+from service.jobs import callbacks, credits, forecast, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
+from service.jobs.callbacks import Delivery
 from service.jobs.content import AllowAll, ContentCheck
 from service.jobs.credits import Balance
 from service.jobs.database import Database
@@ -108,6 +109,19 @@ class JobService:
             if not job.ended:
                 store.update(connection, job_id, cancel_asked=True)
             return store.find(connection, job_id)
+
+    def delivery(self, account_id: int, job_id: str) -> Delivery | None:
+        """The delivery of the job's callback; None if there is none (yet). Raises UnknownJob."""
+        with self._database.read() as connection:
+            store.find(connection, job_id, account_id)
+            return callbacks.find(connection, job_id)
+
+    def redeliver(self, account_id: int, job_id: str) -> Delivery | None:
+        """Have the callback of an ended job sent again. None if it has none. Raises UnknownJob."""
+        with self._database.write() as connection:
+            store.find(connection, job_id, account_id)
+            callbacks.redeliver(connection, job_id)
+            return callbacks.find(connection, job_id)
 
     def events(self, account_id: int, job_id: str, after: int = 0) -> list[Event]:
         """The job's events with a number greater than `after`, oldest first. Raises UnknownJob."""

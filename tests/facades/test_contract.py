@@ -1,6 +1,7 @@
 """One contract for all four dialects: each cause has the code that the vendor documents, and no credit is ever lost."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -249,6 +250,9 @@ def test_rate_limited_callers_get_a_retry_after(service: Service, dialect: Diale
     assert dialect.code(answers[2]) == dialect.codes["too many"]
     assert answers[2].json()["data"] == (None if dialect.name == "kie" else {})
     assert 1 <= int(answers[2].headers["retry-after"]) <= 10
+    assert [answer.headers["ratelimit-policy"] for answer in answers] == ['"submit";q=2;w=10'] * 3
+    left = [re.fullmatch(r'"submit";r=(\d+);t=(\d+)', answer.headers["ratelimit"]) for answer in answers]
+    assert [(int(each[1]), 1 <= int(each[2]) <= 10) for each in left if each] == [(1, True), (0, True), (0, True)]
 
 
 def test_a_file_that_is_no_media_is_stored_and_its_job_fails(service: Service) -> None:

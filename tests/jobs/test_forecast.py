@@ -51,16 +51,17 @@ def test_a_running_job_has_the_rest_left_and_an_ended_one_nothing() -> None:
     assert Forecast.of([], [], 1).remaining_seconds(job_at(State.QUEUED, 0), 0) is None
 
 
-def test_it_is_read_from_the_jobs_and_workers(either: Bench) -> None:
-    account = either.customer(paid=30)
-    ended, waiting = either.succeed(either.order(account)), either.order(account)
-    with either.database.write() as connection:
+def test_it_is_read_from_the_jobs_and_workers(fresh: Bench) -> None:
+    account = fresh.customer(paid=30)
+    ended, waiting = fresh.order(account), fresh.order(account)
+    fresh.find_nothing(ended, mark_found=True)
+    fresh.succeed(ended)
+    with fresh.database.write() as connection:
         connection.execute(sa.update(JOBS).where(JOBS.c.id == ended.id).values(started_ms=1000, finished_ms=5000))
         connection.execute(sa.insert(WORKERS).values(id="a", host="h", process_id=1, process_started=1, beat_ms=NOW_MS))
-    with either.database.read() as connection:
+    with fresh.database.read() as connection:
         found = forecast.read(connection, 2)
-    assert ended.result is not None
-    assert found.paces == {VIDEO: Pace(4.0, 4.0 / ended.result.frames, 1)}
+    assert found.paces == {VIDEO: Pace(4.0, 4.0, 1)}
     assert found.jobs_at_once == 2
     assert found.created_ms == [waiting.created_ms]
     assert found.remaining_seconds(waiting, waiting.created_ms) == 4.0
