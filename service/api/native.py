@@ -17,9 +17,10 @@ from service.api.json_body import parse_object
 from service.api.native_callbacks import add_callbacks
 from service.api.native_caller import caller_of, find_job
 from service.api.native_events import EventStream, job_and_events
-from service.api.native_models import AccountView, EstimateBody, EstimateView, JobPage, JobView, Reference
+from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
+from service.api.native_views import AccountView, EstimateView, JobPage, JobView
 from service.api.parameters import type_of
 from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response, read_as
 from service.api.rates import DETECT, READ, SUBMIT

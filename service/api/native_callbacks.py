@@ -14,7 +14,8 @@ from service.api.capacity import in_thread
 from service.api.facade import AppContext, Callback
 from service.api.json_body import parse_object
 from service.api.native_caller import caller_of, find_job
-from service.api.native_models import DeliveryView, TestBody, TestView
+from service.api.native_models import ReceiverBody
+from service.api.native_views import DeliveryView, ReceiverView
 from service.api.parameters import type_of
 from service.api.problems import ProblemRoute, read_as
 from service.api.rates import SUBMIT
@@ -55,7 +56,7 @@ def add_callbacks(routes: APIRouter, context: AppContext) -> None:
         if type_of(request) != "application/json":
             raise UnsupportedFormat("the body must be application/json")
         body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
-        url = read_as(TestBody, body).callback_url
+        url = read_as(ReceiverBody, body).callback_url
         with slots.one(account.id):
             outcome = await in_thread(threads, _send_test, url, context)
         return JSONResponse(outcome.model_dump(mode="json"))
@@ -67,7 +68,7 @@ def _view(job: Job, delivery: Delivery | None, status: int = 200) -> Response:
     return JSONResponse(DeliveryView.of(job.callback_url, delivery).model_dump(mode="json"), status)
 
 
-def _send_test(url: str, context: AppContext) -> TestView:
+def _send_test(url: str, context: AppContext) -> ReceiverView:
     """Send an event of the type `test`, signed like any other, once."""
     now_seconds = now_ms() // 1000
     event_id = f"evt_test_{secrets.token_hex(EVENT_BYTES)}"
@@ -76,5 +77,5 @@ def _send_test(url: str, context: AppContext) -> TestView:
     try:
         post(url, event.payload, headers, context.egress, TEST_SECONDS)
     except FetchError as error:
-        return TestView(event_id=event_id, delivered=False, detail=str(error))
-    return TestView(event_id=event_id, delivered=True)
+        return ReceiverView(event_id=event_id, delivered=False, detail=str(error))
+    return ReceiverView(event_id=event_id, delivered=True)

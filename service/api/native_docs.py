@@ -7,19 +7,9 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from service.api.native_events import ServerSentEvents
-from service.api.native_models import (
-    AccountView,
-    DeliveryView,
-    EstimateBody,
-    EstimateView,
-    JobPage,
-    JobView,
-    NewJobBody,
-    TestBody,
-    TestView,
-    UploadBody,
-)
+from service.api.native_models import EstimateBody, NewJobBody, ReceiverBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
+from service.api.native_views import AccountView, DeliveryView, EstimateView, JobPage, JobView, ReceiverView
 from service.api.problems import MEDIA_TYPE
 
 SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
@@ -212,11 +202,11 @@ TEST: Final[dict[str, Any]] = {
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": inline_schema(TestBody), "example": {"callback_url": "https://example.com/callback"}}
+                "application/json": {"schema": inline_schema(ReceiverBody), "example": {"callback_url": "https://example.com/callback"}}
             },
         }
     },
-    "responses": {200: json_response("The outcome.", TestView, TESTED)} | problems(400, 413, 415),
+    "responses": {200: json_response("The outcome.", ReceiverView, TESTED)} | problems(400, 413, 415),
 }
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",

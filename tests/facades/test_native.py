@@ -23,8 +23,8 @@ from service import errors
 from service.api import native_docs, native_events
 from service.api.job_watcher import POLL_SECONDS
 from service.api.native import FACADE, Cursor, callback
-from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_report import EXAMPLE, ReportView
+from service.api.native_views import AccountView, JobPage, JobView
 from service.api.rates import DETECT, Rates
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
