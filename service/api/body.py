@@ -66,26 +66,26 @@ class Gunzip:
     """Decompresses gzip data in bounded pieces, as a thousandth of their size can hold them. Raises ParameterError for other data."""
 
     def __init__(self) -> None:
-        self._member = zlib.decompressobj(GZIP_FORMAT)
+        self._data = zlib.decompressobj(GZIP_FORMAT)
         self._is_empty = True
 
     def pieces(self, part: bytes) -> Iterator[bytes]:
         """What the next part of the data decompresses to, in pieces of at most PIECE_BYTES."""
         self._is_empty = self._is_empty and not part
         piece = b""
-        while part or (len(piece) == PIECE_BYTES and not self._member.eof):
-            if self._member.eof:  # gzip data may have several members
-                self._member = zlib.decompressobj(GZIP_FORMAT)
+        while part or (len(piece) == PIECE_BYTES and not self._data.eof):
+            if self._data.eof:  # not even more gzip data, of which each byte would take us a thousand times as long
+                raise ParameterError("the gzip body goes on after its end")
             try:
-                piece = self._member.decompress(part, PIECE_BYTES)
+                piece = self._data.decompress(part, PIECE_BYTES)
             except zlib.error:
                 raise ParameterError("the body is not gzip") from None
             yield piece
-            part = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            part = self._data.unused_data or self._data.unconsumed_tail
 
     def finish(self) -> None:
         """Raise ParameterError if the data ends early."""
-        if not (self._is_empty or self._member.eof):
+        if not (self._is_empty or self._data.eof):
             raise ParameterError("the gzip body ends early")
 
 

@@ -1,6 +1,7 @@
 """Requests that no endpoint takes: an unknown path or another method, answered in the dialect of the path."""
 
 from collections.abc import Callable, Coroutine, Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -9,9 +10,10 @@ from starlette.exceptions import HTTPException
 
 from service.api.facade import Facade, Render
 from service.api.problems import status_problem
-from service.errors import MethodNotAllowed, PathUnknown
+from service.errors import MethodNotAllowed, PathUnknown, TooLarge
 
 METHOD_NOT_ALLOWED: Final = 405
+TOO_LARGE: Final = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 ERRORS: Final = {
     404: PathUnknown("there is no such endpoint"),
     METHOD_NOT_ALLOWED: MethodNotAllowed("the endpoint does not have this method"),
@@ -20,7 +22,7 @@ ERRORS: Final = {
 
 def unrouted(facades: Iterable[Facade]) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
     """The application's handler of HTTPException. Below no facade's prefix the response is a problem (RFC 9457)."""
-    renderers = {prefix: facade.render_error for facade in facades for prefix in facade.prefixes}
+    renderers = _renderers(facades)
 
     async def respond(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -32,6 +34,21 @@ def unrouted(facades: Iterable[Facade]) -> Callable[[Request, Exception], Corout
         return response
 
     return respond
+
+
+def refusal_of(facades: Iterable[Facade]) -> Callable[[str, HTTPStatus], Response]:
+    """Renders what the server refuses before the application sees it: a head that is too large in the dialect, all else as a problem."""
+    renderers = _renderers(facades)
+
+    def refuse(path: str, status: HTTPStatus) -> Response:
+        render = _renderer_of(path, renderers) if status in TOO_LARGE else None
+        return render(TooLarge("the request's address or its headers are too long")) if render else status_problem(status)
+
+    return refuse
+
+
+def _renderers(facades: Iterable[Facade]) -> dict[str, Render]:
+    return {prefix: facade.render_error for facade in facades for prefix in facade.prefixes}
 
 
 def _renderer_of(path: str, renderers: dict[str, Render]) -> Render | None:

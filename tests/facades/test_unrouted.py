@@ -57,6 +57,23 @@ def test_allow_names_every_method_of_a_path(server: WorkerlessServer, path: str,
     assert response.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "field", "code"),
+    [
+        ("/ai/video/removal", 200, "resCode", 701),
+        ("/api/ext/v1/get_quota", 200, "code", 1000),
+        ("/api/v1/jobs/recordInfo", 200, "code", 422),
+        ("/api/v1/credits", 200, "code", 5002),
+        ("/v1/jobs", 414, "status", 414),
+    ],
+)
+def test_an_address_that_is_too_long_is_answered_in_its_dialect(
+    server: WorkerlessServer, path: str, status: int, field: str, code: int
+) -> None:
+    response = server.client.get(path, params={"paramJson": "a" * 9000})
+    assert (response.status_code, response.json()[field]) == (status, code)
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/unknown", "/airplane", "/apiary", "/restful"])
 def test_other_unknown_paths_are_problems(server: WorkerlessServer, path: str) -> None:
     response = server.client.get(path)
