@@ -76,13 +76,13 @@ def test_a_job_without_a_callback_has_none_to_show(service: Service) -> None:
         assert answer.status_code == 404
 
 
-def tested(service: Service, account: TestAccount, url: str) -> httpx.Response:
+def sent_to(service: Service, account: TestAccount, url: str) -> httpx.Response:
     return service.client.post("/v1/callbacks/test", headers=account.bearer, json={"callback_url": url})
 
 
 def test_a_receiver_can_be_tested(service: Service) -> None:
     account, url = service.account(), service.host.callback("/tested", 204, 500, 410)
-    good, bad, gone = (tested(service, account, url).json() for _ in range(3))
+    good, bad, gone = (sent_to(service, account, url).json() for _ in range(3))
     assert shape(good) == shape(example(service, "/v1/callbacks/test", "post", "200"))
     assert [each["delivered"] for each in (good, bad, gone)] == [True, False, False]
     assert "500" in bad["detail"]
@@ -92,6 +92,6 @@ def test_a_receiver_can_be_tested(service: Service) -> None:
 
 
 def test_a_receiver_within_our_network_is_not_tested(service: Service) -> None:
-    answer = tested(service, service.account(), "http://169.254.169.254/latest").json()
+    answer = sent_to(service, service.account(), "http://169.254.169.254/latest").json()
     assert (answer["delivered"], "not public" in answer["detail"]) == (False, True)
-    assert tested(service, service.account(), "ftp://example.com/").status_code == 422
+    assert sent_to(service, service.account(), "ftp://example.com/").status_code == 422
