@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -70,7 +71,7 @@ CODES: Final[Codes] = {
     **dict.fromkeys((ContentRefused, ContentBlocked, JobTimeout, JobCancelled), FAILED),
 }
 
-STATUS: Final = {PathUnknown: 404, MethodNotAllowed: 405}  # the dialect has no code for these
+STATUS: Final[Mapping[type[CleanplateError], int]] = {PathUnknown: 404, MethodNotAllowed: 405}  # the dialect has no code for these
 
 
 class Download(BaseModel):
