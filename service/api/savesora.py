@@ -17,6 +17,7 @@ from service.api.openapi import example_responses, request_body
 from service.api.parameters import read_parameters, required
 from service.api.rates import READ, SUBMIT
 from service.api.source import share_source_of
+from service.api.upload import may_be_replaced
 from service.errors import (
     AccessError,
     AccountBanned,
@@ -157,10 +158,11 @@ def render_error(error: CleanplateError) -> JSONResponse:
 def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
     """The job of a request. The same source again within a day finds the same job, so that a client may repeat a lost request.
 
-    A post, or a file of ours, is the same however its link is written.
+    A post is the same however its link is written, and so is a file of ours, unless a newer one may have its place.
     """
     source = share_source_of(url, account_id, context)
-    same = post_id_of(url) or source.key or url
+    lasting_key = source.key if source.key and not may_be_replaced(source.key) else None
+    same = post_id_of(url) or lasting_key or url
     return NewJob(
         id=new_id("savesora_", now_ms()),
         account_id=account_id,

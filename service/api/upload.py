@@ -14,6 +14,7 @@ from service.media import suffix_of_head
 from service.outside.storage import content_type_of, is_key
 
 FORM_BYTES: Final = 64 * 2**10  # allowance for a form's other fields
+NAMED_KEY: Final = re.compile(r"uploads/\d+/named/")
 NAME_CHARACTERS: Final = 64
 MAX_FOLDERS: Final = 4
 RANDOM_BYTES: Final = 12  # in a key, so that nobody can guess it and no upload replaces another
@@ -46,6 +47,11 @@ def upload_suffix(head: bytes, name: str) -> str:
 def named_key(account_id: int, path: str) -> str:
     """The account's key for a file that it names: the same for the same sanitised path, so that a newer file replaces the older one."""
     return f"uploads/{account_id}/named/{path}"
+
+
+def may_be_replaced(key: str) -> bool:
+    """Whether a newer file may take the place of the one with this key."""
+    return NAMED_KEY.match(key) is not None
 
 
 def upload_key(account_id: int, path: str) -> str:

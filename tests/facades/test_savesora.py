@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.api.savesora import FACADE
+from service.api.upload import named_key
 from service.errors import FetchRefused, JobTimeout, MediaAddressInvalid, TooLong
 from service.jobs.credits import Fund
 from service.jobs.job import Post, State
@@ -108,6 +109,15 @@ def test_a_file_of_ours_is_the_same_by_any_of_its_links(server: WorkerlessServer
     server.succeed(server.job_of(customer).id)
     assert held.result().json()["data"]["credits_used"] == 1
     assert download(customer, server.links.url(key, 900)).result().json()["data"]["credits_used"] == 0
+
+
+def test_a_file_that_may_have_been_replaced_is_another_job(server: WorkerlessServer, download: Download) -> None:
+    customer = server.customer(credits=2)
+    for seconds in (600, 900):
+        held = download(customer, server.links.url(named_key(customer.id, "clip.mp4"), seconds))
+        until(lambda number=seconds // 300 - 1: len(server.context.job_service.jobs(customer.id, 10)) == number)
+        server.succeed(server.job_of(customer).id)
+        assert held.result().json()["data"]["credits_used"] == 1
 
 
 def test_a_client_that_disconnects_loses_neither_job_nor_credit(server: WorkerlessServer, download: Download) -> None:
