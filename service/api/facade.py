@@ -148,14 +148,15 @@ def guarded_route(render: Render, special_renderers: ErrorRenderers | None = Non
                 except ClientDisconnect:  # while sending its body: nobody receives the response
                     return Response(status_code=400)
                 except Exception as error:
-                    return _render(error, render, by_kind)
+                    return rendered(error, render, by_kind)
 
             return respond
 
     return GuardedRoute
 
 
-def _render(error: Exception, render: Render, by_kind: ErrorRenderers) -> Response:
+def rendered(error: Exception, render: Render, by_kind: ErrorRenderers) -> Response:
+    """The response to a request whose handler raised this error."""
     for kind, render_special in by_kind.items():
         if isinstance(error, kind):
             return render_special(error)
