@@ -1,23 +1,28 @@
 """Fine-tunes the three networks on a user's own mark, in ten minutes on two cores.
 
 python -m training.finetune --mark logo.png --clips DIR [--out FOLDER] [--minutes 10] [--opacity 0.3,0.9] [--size 0.05,0.3] [--place corner]
+python -m training.finetune --from-videos MARKED --clips DIR
 
-The mark is a picture, ideally with an alpha channel; without one, it is opaque everywhere. DIR holds clean clips or photos; every fourth
-is held out for the scores before and after. Writes `FOLDER/manifest.toml` and `FOLDER/weights/` for `cleanplate models use FOLDER`.
+The mark is a picture, ideally with an alpha channel; without one, it is opaque everywhere. Or it is put together from what the service
+measures in the files of MARKED, which all carry it. DIR holds clean clips or photos; every fourth is held out for the scores before and
+after. Writes `FOLDER/manifest.toml` and `FOLDER/weights/` for `cleanplate models use FOLDER`.
 """
 
 import argparse
 import hashlib
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 import torch
+from PIL import Image
 from torch import nn
 
-from training import checkpoint, clips, evaluate, networks, own_mark
+from service.inference.session import Networks
+from training import checkpoint, clips, evaluate, mark_from_videos, networks, own_mark
 from training.clips import Clip
 from training.config import TrainConfig
 from training.deliver import deliver
@@ -34,6 +39,8 @@ HELD_OUT_EVERY = 4  # every so many clips, by name, one is not trained on
 MIN_FRAMES_TO_SPLIT = 24
 MAX_STEPS = 2000
 NEW_SHARE = 0.5  # of the trained weights in the result; the rest is the initial weights
+MEASURED_OPACITY: Range = (0.9, 1.0)  # by default, for a mark from videos: it has the opacity that it was measured with
+SIZE_MARGIN = 1.2  # by which a mark from videos may be smaller or larger than it was found
 WORSE = {"f1": -0.03, "wrong": 0.002, "opacity_error": 0.01, "psnr": -0.5}  # changes on ordinary marks from which a warning is printed
 
 
@@ -67,6 +74,15 @@ class Options:
     samples: int = 32  # per network, for the scores
     workers: int = min(4, max(0, (os.cpu_count() or 1) - 1))
     seed: int = 1
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """The options of a command line, the names of those that it gives, and the folder of marked videos if the mark comes from there."""
+
+    options: Options
+    given: frozenset[str]
+    videos: Path | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +124,21 @@ def finetune(options: Options, vocabulary: Vocabulary) -> dict[str, Scores]:
         rows[f"{mark}, after"] = _joined([outcome.after[mark] for outcome in outcomes.values()])
     evaluate.write(rows, options.out / "scores")
     return rows
+
+
+def with_common_mark(options: Options, folder: Path, given: Collection[str], service: Networks) -> Options:
+    """The options with the mark that the files of a folder share, written as `OUT.png`. Raises InputError if they share none.
+
+    Opacity and size are those that it was found with, unless `given` names them.
+    """
+    mark = mark_from_videos.mark_in(folder, service)
+    picture = options.out.with_name(f"{options.out.name}.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mark.picture).save(picture)
+    print(f"{picture}: the mark of {', '.join(path.name for path in mark.files)}: look at it", flush=True)
+    smallest, largest = mark.size[0] / SIZE_MARGIN, min(1.0, mark.size[1] * SIZE_MARGIN)
+    found = {"opacity": MEASURED_OPACITY, "size": (smallest, largest)}
+    return replace(options, mark=picture, **{name: value for name, value in found.items() if name not in given})
 
 
 def blended(old: nn.Module, new: nn.Module, share: float) -> nn.Module:
@@ -241,33 +272,39 @@ def _share(text: str) -> float:
     return share
 
 
-def from_command_line(arguments: list[str] | None = None) -> Options:
+def from_command_line(arguments: list[str] | None = None) -> CommandLine:
     """Parse the command line. Exits with a usage message on an unknown option or a wrong value."""
-    parser = argparse.ArgumentParser(description="Fine-tunes the three networks on your own mark.")
-    parser.add_argument("--mark", type=Path, required=True, help="a picture, ideally with an alpha channel")
+    parser = argparse.ArgumentParser(description="Fine-tunes the three networks on your own mark.", argument_default=argparse.SUPPRESS)
+    origin = parser.add_mutually_exclusive_group(required=True)
+    origin.add_argument("--mark", type=Path, help="a picture, ideally with an alpha channel")
+    origin.add_argument("--from-videos", type=Path, help="a folder of videos or pictures that carry the mark, at least two")
     parser.add_argument("--clips", type=Path, required=True, help="a folder of clean clips or photos; a few are enough")
     parser.add_argument("--out", type=Path, help="a new folder; default: build/own/NAME_OF_THE_MARK")
-    parser.add_argument("--start", type=Path, default=Options.start, help="a folder of checkpoints; default: the shipped ones")
-    parser.add_argument("--cache", type=Path, default=Options.cache, help="a folder for decoded frames")
-    parser.add_argument("--minutes", type=float, default=Options.minutes)
-    parser.add_argument("--steps", type=int, default=Options.steps, help="maximum for each network")
-    parser.add_argument("--opacity", type=_range, default=Options.opacity, help="LOW,HIGH: factor for the alpha of the picture")
-    parser.add_argument(
-        "--size", type=_range, default=Options.size, help="LOW,HIGH: the longer side, as a share of the short side of the video"
-    )
-    parser.add_argument("--place", choices=own_mark.PLACES, default=Options.place)
-    parser.add_argument("--ordinary", type=_share, default=Options.ordinary, help="share of ordinary marks among the training marks")
-    parser.add_argument("--samples", type=int, default=Options.samples, help="samples for the scores of each network")
-    parser.add_argument("--workers", type=int, default=Options.workers, help="processes that draw samples")
-    parser.add_argument("--seed", type=int, default=Options.seed)
+    parser.add_argument("--start", type=Path, help="a folder of checkpoints; default: the shipped ones")
+    parser.add_argument("--cache", type=Path, help="a folder for decoded frames")
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--steps", type=int, help="maximum for each network")
+    parser.add_argument("--opacity", type=_range, help="LOW,HIGH: factor for the alpha of the picture")
+    parser.add_argument("--size", type=_range, help="LOW,HIGH: the longer side, as a share of the short side of the video")
+    parser.add_argument("--place", choices=own_mark.PLACES)
+    parser.add_argument("--ordinary", type=_share, help="share of ordinary marks among the training marks")
+    parser.add_argument("--samples", type=int, help="samples for the scores of each network")
+    parser.add_argument("--workers", type=int, help="processes that draw samples")
+    parser.add_argument("--seed", type=int)
     given = vars(parser.parse_args(arguments))
-    given["out"] = given["out"] or Path("build/own") / given["mark"].stem
-    return Options(**given)
+    videos = given.pop("from_videos", None)
+    names = frozenset(given)
+    out = given.setdefault("out", Path("build/own") / (videos.resolve().name if videos else given["mark"].stem))
+    given.setdefault("mark", out.with_name(f"{out.name}.png"))
+    return CommandLine(Options(**given), names, videos)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = from_command_line(arguments)
+    line = from_command_line(arguments)
+    options = line.options
     try:
+        if line.videos:
+            options = with_common_mark(options, line.videos, line.given, Networks.load())
         rows = finetune(options, training_vocabulary())
     except (InputError, networks.CheckpointMismatch, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error

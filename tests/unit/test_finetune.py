@@ -202,9 +202,21 @@ def test_wrong_options_are_refused(wrong: list[str], capsys: pytest.CaptureFixtu
 
 
 def test_the_command_line_gives_the_options() -> None:
-    given = finetune.from_command_line(["--mark", "my/logo.png", "--clips", "clips", "--opacity", "0.4", "--size", "0.1,0.2"])
-    assert (given.opacity, given.size, given.out) == ((0.4, 0.4), (0.1, 0.2), Path("build/own/logo"))
-    assert given.minutes == Options.minutes
+    line = finetune.from_command_line(["--mark", "my/logo.png", "--clips", "clips", "--opacity", "0.4", "--size", "0.1,0.2"])
+    options = line.options
+    assert (options.opacity, options.size, options.out) == ((0.4, 0.4), (0.1, 0.2), Path("build/own/logo"))
+    assert options.minutes == Options.minutes
+    assert line.videos is None
+
+
+def test_the_mark_comes_from_a_picture_or_from_videos(capsys: pytest.CaptureFixture[str]) -> None:
+    line = finetune.from_command_line(["--from-videos", "my/marked", "--clips", "clips", "--size", "0.1,0.2"])
+    assert (line.videos, line.options.out) == (Path("my/marked"), Path("build/own/marked"))
+    assert line.given == {"clips", "size"}
+    for origin in ([], ["--mark", "logo.png", "--from-videos", "marked"]):
+        with pytest.raises(SystemExit):
+            finetune.from_command_line([*origin, "--clips", "clips"])
+        assert "--from-videos" in capsys.readouterr().err
 
 
 def test_only_scores_that_got_worse_by_more_than_the_tolerance_are_reported() -> None:
