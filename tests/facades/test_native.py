@@ -460,12 +460,14 @@ def test_jobs_that_only_look_have_a_limit_of_their_own(server: WorkerlessServer)
     rates = Rates({DETECT: "2/hour"})
     app.include_router(FACADE.router(replace(server.context, rates=rates)))
     customer = server.customer()
-    with socket.create_server(("127.0.0.1", 0)) as listener, serving(app, listener):
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/jobs"
-        looks = [httpx.post(url, headers=customer.bearer, json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
-        form = {"data": {"options": '{"kind": "detect"}'}, "files": {"file": ("a.mp4", MP4)}}
-        sent = httpx.post(url, headers=customer.bearer, **form)
-        assert httpx.post(url, headers=customer.bearer, json={"source_url": VIDEO}).status_code == 201
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        stack.enter_context(serving(app, listener))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = stack.enter_context(httpx.Client(base_url=url, headers=customer.bearer, timeout=PATIENCE_SECONDS, trust_env=False))
+        looks = [client.post("/v1/jobs", json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
+        sent = client.post("/v1/jobs", data={"options": '{"kind": "detect"}'}, files={"file": ("a.mp4", MP4)})
+        assert client.post("/v1/jobs", json={"source_url": VIDEO}).status_code == 201
     assert [answer.status_code for answer in looks] == [201, 201, 429]
     assert int(looks[2].headers["retry-after"]) > 3500
     assert sent.status_code == 429
