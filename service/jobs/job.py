@@ -168,6 +168,8 @@ class NewJob:
     idempotent_seconds: float = 24 * 3600.0
     priority: int = 100  # lower numbers first, within the account
     rights: Rights | None = None  # None: the account's
+    client_reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,9 @@ class Job:
     rights: Rights | None = None  # None if neither the request nor the account declared any
     digital_source_type: str | None = None  # as the account declared it when the job was accepted
     priority: int = 100  # lower numbers first, within the account
+    client_reference: str | None = None  # as the customer calls it
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what else the customer said of it
+    cleared_ms: int | None = None  # when its files were deleted
 
     @property
     def ended(self) -> bool:
