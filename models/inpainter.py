@@ -23,8 +23,10 @@ from models.spec import EIGHTH_FEATURES, QUARTER_FEATURES
 OPACITY_LIMIT = 0.96  # above it, H.264's rounding leaves nothing of the scene under the mark
 UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels weigh the same before fusion
 OPACITY_SIGMA_WEIGHT = 4.0  # of the squared opacity sigma, added to that noise
+NETWORK_NOISE = 0.006  # standard deviation of what the network adds where nothing needs adding
+FILLED_SHARE = 0.5  # a fill's error in a smooth scene, as a share of the standard deviation of the scene's fine detail
 MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene
-WINDOW_SHARE = 0.02  # weight of the whole window's change of light, as a share of that of a pixel's surroundings
+WINDOW_SHARE = 0.02  # weight of the whole window's mean, as a share of that of a pixel's surroundings
 FEATURE_SCALE = 8.0  # standard deviations of an encoder's feature that are passed on as 1; larger ones are clipped
 SCORES, FEATURES = 4, 12  # channels of the judge at 1/4: a score for each pixel at 1/2, and features for the fusion network
 
@@ -189,8 +191,24 @@ class Inpainter(nn.Module):
         prior = torch.cat([trust, 0.3 * (1 - trust), 0.3 * reference_trust], 1).clamp(1e-3)
         weights = mixture(logits * 4, prior, 1)
         mixed = weights[:, :1] * unblended + weights[:, 1:2] * filled + weights[:, 2:] * from_references + correction
+        mixed = mixed + (1 - trust) * self.fill_weight(frame, mask) * (filled - mixed)
         clean = frame + mask * (mixed.clamp(0.0, 1.0) - frame)
         return Restored(clean, from_references, [doubled(doubled(doubled(flow8))) * 8, flow])
+
+    @staticmethod
+    def fill_weight(frame: Tensor, mask: Tensor) -> Tensor:
+        """Weight (B, 1, H, W) in [0, 1] of the fill against the network's mix: inverse variances.
+
+        The fill's is a share of that of the scene's fine detail around the mark. frame: (B, 3, H, W), mask: (B, 1, H, W).
+        """
+        known = 1 - F.max_pool2d(mask, 3, 1, 1)
+        shares, sums, squares = (F.avg_pool2d(x, 8) for x in (known, known * frame, known * frame.square()))
+        powers = (squares - sums.square() / (shares + 1e-6)).clamp(min=0.0).mean(1, keepdim=True)
+        window_power = powers.mean((2, 3), keepdim=True) / (shares.mean((2, 3), keepdim=True) + 1e-6)
+        powers, shares = (F.avg_pool2d(x, 9, 1, 4) for x in (powers, shares))
+        variance = (powers + WINDOW_SHARE * window_power) / (shares + WINDOW_SHARE)
+        weight = NETWORK_NOISE**2 / (NETWORK_NOISE**2 + FILLED_SHARE**2 * variance)
+        return F.interpolate(weight, scale_factor=8.0, mode="nearest")
 
     @staticmethod
     def candidates(frame: Tensor, mask: Tensor, opacity: Tensor, colour: Tensor, opacity_sigma: Tensor) -> tuple[Tensor, Tensor]:
