@@ -49,7 +49,7 @@ def pictures(name: str, scene: Scene) -> Iterator[NDArray[np.uint8] | NDArray[np
 
 def masks_of(scene: Scene) -> Iterator[Mask]:
     """The (H, W) mask of each frame that the baselines get."""
-    return (true_mask(alpha) if scene.region is None else scene.region for alpha in scene.alphas())
+    return scene.regions() if scene.given else (true_mask(alpha) for alpha in scene.alphas())
 
 
 def true_mask(alpha: NDArray[np.float32]) -> Mask:

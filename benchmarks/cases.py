@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.given import region_given
-from benchmarks.marks import EVALUATION_KINDS, STANDING_KINDS
+from benchmarks.given import KEYFRAMED, Given, given
+from benchmarks.marks import EVALUATION_KINDS, IN_BAR, MOVING_KINDS, STANDING_KINDS, bar_lines
 from benchmarks.media import Clip, Picture, is_photo, pictures_of, read_clip, read_photo, write_photo, write_video
 from training.metrics import MARKED, Mask
 from training.patches import Canvas
@@ -22,7 +22,8 @@ MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle",
 CLEAN = "clean"  # no mark: nothing may be found
 KINDS = (*MARKED_KINDS, CLEAN)
 PHOTO_KINDS = ("moving", "corner", "faint", "tiled", *STANDING_KINDS, CLEAN)  # a moving mark as its first frame has it
-GIVEN_KINDS = ("corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock")  # at one place, so that one region is enough
+# At one place, so that one region is enough.
+GIVEN_KINDS = ("corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock", IN_BAR)
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 OPAQUE = 0.95  # above it a mark lets too little through to be un-blended
 LEAST_OF_HEIGHT = 0.85  # clips are not scaled up, so a smaller one says nothing of that height; one of 320 lines has always counted as 360
@@ -57,12 +58,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Scene:
-    """A case made real: the clean pictures, the mark on them, and the marked file. `region`: the pixels (H, W) that a person gives."""
+    """A case made real: the clean pictures, the mark on them, and the marked file. `given`: what a person gives."""
 
     clean: Clip
     mark: Mark
     marked: Path
-    region: Mask | None = None
+    given: Given | None = None
 
     @property
     def frames(self) -> int:
@@ -80,6 +81,11 @@ class Scene:
             if patch is not previous:
                 previous, alpha = patch, placed(patch, *self.size, 0, 0)[0]
             yield alpha
+
+    def regions(self) -> Iterator[Mask]:
+        """The pixels (H, W) that a person gives, frame by frame; none where nothing is given."""
+        given = self.given or Given()
+        return (given.region(self.size, seconds) for seconds in self.clean.timing.seconds)
 
     def pictures(self) -> Iterator[Picture]:
         """The decoded pictures of the marked file."""
@@ -110,8 +116,8 @@ def find_cases(
 ) -> list[Case]:
     """Every clip of `folder` (or `folder/clips`) with every kind, and every photo of `folder/photos` with every kind of photos.
 
-    `clips` and `kinds` narrow the choice, clips and photos by a part of their name. `given`: the regions, which only kinds at one place
-    have. Raises ValueError for an unknown kind or when nothing fits.
+    `clips` and `kinds` narrow the choice, clips and photos by a part of their name. `given`: the regions; a box with keyframes is for kinds
+    that move, the others for those at one place. Raises ValueError for an unknown kind or when nothing fits.
     """
     if unknown := set(kinds) - set(KINDS):
         raise ValueError(f"unknown kind {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
@@ -119,7 +125,12 @@ def find_cases(
     if not paths:
         raise ValueError("no clip and no photo of that name in the folder")
     cases = [case for path in paths for case in _cases_on(path, frames, height, split) if not kinds or case.kind in kinds]
-    return [replace(case, given=region) for region in given for case in cases if not region or case.kind in GIVEN_KINDS]
+    return [replace(case, given=region) for region in given for case in cases if not region or case.kind in kinds_given(region)]
+
+
+def kinds_given(region: str) -> Sequence[str]:
+    """The kinds of mark that a person points at with this region."""
+    return MOVING_KINDS if region == KEYFRAMED else GIVEN_KINDS
 
 
 def _cases_on(path: Path, frames: int, height: int, split: str) -> list[Case]:
@@ -176,11 +187,19 @@ def prepare(case: Case, folder: Path, vocabulary: Vocabulary, scratch: Path) -> 
     if case.is_photo:
         return _prepare_photo(case, path, vocabulary, scratch)
     clean = read_clip(path, case.frames, case.height)
+    if case.kind == IN_BAR:
+        clean = replace(clean, pictures=np.where(bars(clean.height)[:, None, None], np.uint8(0), clean.pictures))
     mark = _mark(case, clean, vocabulary)
     marked = scratch / f"{path.stem}_{case.kind}{case.given}.mp4"
     pictures = (apply(picture, patch) for picture, patch in zip(clean.pictures, mark.patches, strict=True))
     write_video(marked, pictures, (clean.width, clean.height), clean.timing, audio_of=path)
     return _pointed_at(Scene(clean, mark, marked), case)
+
+
+def bars(height: int) -> NDArray[np.bool_]:
+    """(H,) the lines of a letterboxed picture that are black."""
+    lines = np.arange(height)
+    return (lines < bar_lines(height)) | (lines >= height - bar_lines(height))
 
 
 def _prepare_photo(case: Case, path: Path, vocabulary: Vocabulary, scratch: Path) -> Scene:
@@ -195,11 +214,10 @@ def _prepare_photo(case: Case, path: Path, vocabulary: Vocabulary, scratch: Path
 
 
 def _pointed_at(scene: Scene, case: Case) -> Scene:
-    """The scene with the region that the case gives."""
+    """The scene with what the case gives."""
     if not case.given:
         return scene
-    touched = np.logical_or.reduce([placed(patch, *scene.size, 0, 0)[0] > MARKED for patch in scene.distinct_patches()])
-    return replace(scene, region=region_given(case.given, touched))
+    return replace(scene, given=given(case.given, [alpha > MARKED for alpha in scene.alphas()], scene.clean.timing.seconds))
 
 
 def _mark(case: Case, clean: Clip, vocabulary: Vocabulary) -> Mark:

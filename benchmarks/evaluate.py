@@ -9,15 +9,16 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import baselines, results
 from benchmarks.cases import Case, Scene, prepare
+from benchmarks.given import Given
 from benchmarks.machine import digest, stamp
 from benchmarks.media import audio_packets, pictures_of, video_times
-from benchmarks.scores import Found, Score, away_from_mark, found, score, stained_share
+from benchmarks.reading import Readable, Reader, readable
+from benchmarks.scores import Found, Score, away_from_mark, bar_level, found, score, stained_share
 from service.errors import CleanplateError
 from service.pipeline.placement import Placement
-from training.metrics import Mask
 from training.vocabulary import Vocabulary
 
-Clean = Callable[[Path, Path, Mask | None], Sequence[Placement]]  # (source, target, region): cleans the file, tells where the mark was
+Clean = Callable[[Path, Path, Given | None], Sequence[Placement]]  # (source, target, given): cleans the file, tells where the mark was
 Transcode = Callable[[Path, Path], object]
 
 _SCORED_BY = ("baselines.py", "scores.py", "media.py", "../training/metrics.py")  # a change here makes kept scores stale
@@ -37,6 +38,8 @@ class Figures:
     envelope: float | None
     gain: float | None
     stained_share: float | None  # of the mark's pixels that a fill restores; only where a region was given
+    readable: Readable | None  # None of a mark without words, and where nothing is read
+    bar_level: int | None  # the brightest value in the black bars of the output, of 255; only of a letterboxed scene
     found: Found
     placements: int
     frames_equal: bool
@@ -48,7 +51,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured, on what, and where the results go. `keep`: the marked, cleaned and transcoded files go to `keep/SPLIT/HEIGHT`."""
+    """What is measured, on what, and where the results go.
+
+    keep: the marked, cleaned and transcoded files go to `keep/SPLIT/HEIGHT`. read: reads what is left of the marks; None: nobody does.
+    """
 
     folder: Path
     vocabulary: Vocabulary
@@ -57,6 +63,7 @@ class Setup:
     results: Path
     cache: Path | None = None
     keep: Path | None = None
+    read: Reader | None = None
 
 
 def measure(cases: Sequence[Case], setup: Setup) -> int:
@@ -82,14 +89,16 @@ def _measure_one(case: Case, setup: Setup) -> Figures:
         place = setup.keep / case.split / str(case.height) if setup.keep else Path(scratch)
         place.mkdir(parents=True, exist_ok=True)
         scene = prepare(case, setup.folder, setup.vocabulary, place)
-        return evaluate(scene, setup.clean, setup.transcode, place, setup.cache)
+        return evaluate(scene, setup.clean, setup.transcode, place, setup.cache, setup.read)
 
 
-def evaluate(scene: Scene, clean: Clean, transcode: Transcode, scratch: Path, cache: Path | None = None) -> Figures:
+def evaluate(
+    scene: Scene, clean: Clean, transcode: Transcode, scratch: Path, cache: Path | None = None, read: Reader | None = None
+) -> Figures:
     """Clean the scene's marked file, and measure the output file and everything to compare it with."""
     target, plain = (scratch / f"{scene.marked.stem}_{what}{scene.marked.suffix}" for what in ("cleaned", "plain"))
     began = time.perf_counter()
-    placements = clean(scene.marked, target, scene.region)
+    placements = clean(scene.marked, target, scene.given)
     seconds = time.perf_counter() - began
     transcode(scene.marked, plain)
     away = away_from_mark(scene)
@@ -107,9 +116,9 @@ def evaluate(scene: Scene, clean: Clean, transcode: Transcode, scratch: Path, ca
         best_baseline=best,
         envelope=envelope,
         gain=None if ours is None or ours.hole is None or best is None else ours.hole - best,
-        stained_share=stained_share(pictures_of(target), baselines.pictures("telea", scene), scene)
-        if ours and scene.region is not None
-        else None,
+        stained_share=stained_share(pictures_of(target), baselines.pictures("telea", scene), scene) if ours and scene.given else None,
+        readable=readable(pictures_of(target), scene, read) if ours and read else None,
+        bar_level=bar_level(pictures_of(target), scene),
         found=found(placements, scene),
         placements=len(placements),
         frames_equal=len(before) == len(after),

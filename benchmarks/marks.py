@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import features
 
+from benchmarks.vocabulary import SHAPED
 from training import glyphs
 from training.patches import Canvas, LazyPatches, MarkFrames, Patch, Rng
 from training.vocabulary import Vocabulary
@@ -20,6 +22,8 @@ Place = tuple[float, float]  # (left, top) in pixels
 
 WHITE = np.ones(3, np.float32)
 DARK = np.full(3, 0.06, np.float32)
+IN_BAR = "in_bar"
+BAR_SHARE = (1 - (16 / 9) / 2.39) / 2  # of the height: each bar
 REFERENCE_LINES = 720  # at which speeds and sizes in pixels are given
 
 
@@ -55,7 +59,7 @@ def _outlined(coverage: NDArray[np.float32], colour: NDArray[np.float32], shadow
     return _over(_flat(letters, colour, 1), _flat(dark.astype(np.float32), DARK, 1))
 
 
-def _shifted(drawing: Drawing, place: Place) -> Patch:
+def _shifted(drawing: Drawing, place: Place, text: str) -> Patch:
     """The drawing at a place between pixels."""
     left, top = (int(np.floor(value)) for value in place)
     move = np.array([[1, 0, place[0] - left], [0, 1, place[1] - top]], np.float64)
@@ -63,27 +67,27 @@ def _shifted(drawing: Drawing, place: Place) -> Patch:
     height, width = alpha.shape
     painted = np.dstack([alpha[..., None] * colour, alpha])
     moved = cv2.warpAffine(painted, move, (width + 1, height + 1), flags=cv2.INTER_LINEAR, borderValue=0)
-    return Patch(left, top, moved[..., 3], np.clip(moved[..., :3] / np.maximum(moved[..., 3:], 1e-4), 0, 1))
+    return Patch(left, top, moved[..., 3], np.clip(moved[..., :3] / np.maximum(moved[..., 3:], 1e-4), 0, 1), text)
 
 
-def _along(drawing: Drawing, canvas: Canvas, places: Sequence[Place]) -> MarkFrames:
+def _along(drawing: Drawing, canvas: Canvas, places: Sequence[Place], text: str) -> MarkFrames:
     """The drawing along a path, absent where all of it is outside the picture."""
     height, width = drawing[0].shape
     seen = [p if -width < p[0] < canvas.width and -height < p[1] < canvas.height else None for p in places]
-    return MarkFrames(LazyPatches(seen, lambda place: _shifted(drawing, place)))
+    return MarkFrames(LazyPatches(seen, lambda place: _shifted(drawing, place, text)))
 
 
-def _still(drawing: Drawing, canvas: Canvas, left: float, top: float) -> MarkFrames:
-    return MarkFrames((Patch(round(left), round(top), *drawing),) * canvas.frames)
+def _still(drawing: Drawing, canvas: Canvas, left: float, top: float, text: str = "") -> MarkFrames:
+    return MarkFrames((Patch(round(left), round(top), *drawing, text),) * canvas.frames)
 
 
-def _badge(rng: Rng, canvas: Canvas) -> Drawing:
-    """What drifts: a word, at times with a dark outline, half transparent."""
+def _badge(rng: Rng, canvas: Canvas) -> tuple[Drawing, str]:
+    """What drifts: a word, at times with a dark outline, half transparent; and the word."""
     word, font = _written(rng, canvas.vocabulary)
     size = max(12, round(canvas.short_side * rng.uniform(0.06, 0.11)))
     written, outlined = glyphs.text(word, font, size), rng.random() < 0.3
     drawing = _outlined(written, WHITE, False, max(1, size // 24)) if outlined else _flat(written, WHITE, 1)
-    return _faded(drawing, float(rng.uniform(0.45, 0.8)))
+    return _faded(drawing, float(rng.uniform(0.45, 0.8))), word
 
 
 def _speed_pixels(rng: Rng, canvas: Canvas) -> float:
@@ -93,22 +97,22 @@ def _speed_pixels(rng: Rng, canvas: Canvas) -> float:
 
 def _drifting(rng: Rng, canvas: Canvas) -> MarkFrames:
     """Straight across the picture, passing near its middle at half time."""
-    drawing, angle, speed = _badge(rng, canvas), rng.uniform(0, 2 * np.pi), _speed_pixels(rng, canvas)
+    (drawing, word), angle, speed = _badge(rng, canvas), rng.uniform(0, 2 * np.pi), _speed_pixels(rng, canvas)
     height, width = drawing[0].shape
     middle = np.array([canvas.width - width, canvas.height - height]) * rng.uniform(0.3, 0.7, 2)
     step = speed * np.array([np.cos(angle), np.sin(angle)])
     places = [middle + step * (index - canvas.frames / 2) for index in range(canvas.frames)]
-    return _along(drawing, canvas, [(float(x), float(y)) for x, y in places])
+    return _along(drawing, canvas, [(float(x), float(y)) for x, y in places], word)
 
 
 def _bouncing(rng: Rng, canvas: Canvas) -> MarkFrames:
     """Off the picture's edges."""
-    drawing, angle, speed = _badge(rng, canvas), rng.uniform(0, 2 * np.pi), _speed_pixels(rng, canvas)
+    (drawing, word), angle, speed = _badge(rng, canvas), rng.uniform(0, 2 * np.pi), _speed_pixels(rng, canvas)
     height, width = drawing[0].shape
     room = np.maximum(1.0, np.array([canvas.width - width, canvas.height - height], np.float64))
     start, step = rng.uniform(0, 1, 2) * room, speed * np.array([np.cos(angle), np.sin(angle)])
     places = np.abs((start + step * np.arange(canvas.frames)[:, None] + room) % (2 * room) - room)
-    return _along(drawing, canvas, [(float(x), float(y)) for x, y in places])
+    return _along(drawing, canvas, [(float(x), float(y)) for x, y in places], word)
 
 
 def _scrolling(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -116,22 +120,23 @@ def _scrolling(rng: Rng, canvas: Canvas) -> MarkFrames:
     if rng.random() < 0.5:
         return _credits(rng, canvas)
     font = canvas.vocabulary.latin_fonts[rng.integers(len(canvas.vocabulary.latin_fonts))]
-    sentences = "   ".join(str(line).replace("\n", " ") for line in rng.permutation(canvas.vocabulary.sentences)[:4])
-    drawing = _outlined(glyphs.text(sentences, font, max(11, round(canvas.short_side * 0.05))), WHITE, False, 1)
+    sentences = [str(line).replace("\n", " ") for line in rng.permutation(canvas.vocabulary.sentences)[:4]]
+    drawing = _outlined(glyphs.text("   ".join(sentences), font, max(11, round(canvas.short_side * 0.05))), WHITE, False, 1)
     speed, top = _speed_pixels(rng, canvas), canvas.height * 0.93 - drawing[0].shape[0]
-    return _along(drawing, canvas, [(canvas.width * 0.5 - speed * index, top) for index in range(canvas.frames)])
+    places = [(canvas.width * 0.5 - speed * index, top) for index in range(canvas.frames)]
+    return _along(drawing, canvas, places, "\n".join(sentences))
 
 
 def _credits(rng: Rng, canvas: Canvas) -> MarkFrames:
-    size, lines = max(11, round(canvas.short_side * rng.uniform(0.04, 0.055))), []
-    for _ in range(6):
-        word, font = _written(rng, canvas.vocabulary, 0.0)
-        lines.append(glyphs.text(word, font, size))
+    size = max(11, round(canvas.short_side * rng.uniform(0.04, 0.055)))
+    names = [_written(rng, canvas.vocabulary, 0.0) for _ in range(6)]
+    lines = [glyphs.text(word, font, size) for word, font in names]
     width, gap = max(line.shape[1] for line in lines), size // 2
     rows = [np.pad(line, ((0, gap), ((width - line.shape[1]) // 2, -(-(width - line.shape[1]) // 2)))) for line in lines]
     drawing = _outlined(np.concatenate(rows), WHITE, True, 1)
     speed, left = _speed_pixels(rng, canvas), canvas.width * rng.uniform(0.3, 0.7) - drawing[0].shape[1] / 2
-    return _along(drawing, canvas, [(left, canvas.height * 0.75 - speed * index) for index in range(canvas.frames)])
+    places = [(left, canvas.height * 0.75 - speed * index) for index in range(canvas.frames)]
+    return _along(drawing, canvas, places, "\n".join(word for word, _ in names))
 
 
 def _outlined_word(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -144,7 +149,7 @@ def _outlined_word(rng: Rng, canvas: Canvas) -> MarkFrames:
     drawing = _faded(_outlined(written, WHITE, bool(rng.random() < 0.4), max(1, size // 22)), float(rng.uniform(0.5, 0.85)))
     height, width = drawing[0].shape
     left, top = rng.uniform(0.03, 0.97, 2) * (max(1, canvas.width - width), max(1, canvas.height - height))
-    return _still(drawing, canvas, left, top)
+    return _still(drawing, canvas, left, top, word)
 
 
 def _plate(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -163,7 +168,7 @@ def _plate(rng: Rng, canvas: Canvas) -> MarkFrames:
     level = 1.0 if rng.random() < 0.4 else float(rng.uniform(0.6, 0.9))
     drawing = _over(_flat(letters, ink, 1), _flat(plate.astype(np.float32) / 255, ground, level))
     left, top = rng.uniform(0.03, 0.97, 2) * (max(1, canvas.width - width), max(1, canvas.height - height))
-    return _still(drawing, canvas, left, top)
+    return _still(drawing, canvas, left, top, word)
 
 
 def _glyph(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -184,7 +189,7 @@ def _wordmark(rng: Rng, canvas: Canvas) -> MarkFrames:
     margin = canvas.short_side * rng.uniform(0.03, 0.06)
     left = canvas.width - margin - width if rng.random() < 0.7 else margin
     top = canvas.height - margin - height if rng.random() < 0.7 else margin
-    return _still(_flat(written, WHITE, float(rng.uniform(0.5, 0.8))), canvas, left, top)
+    return _still(_flat(written, WHITE, float(rng.uniform(0.5, 0.8))), canvas, left, top, word)
 
 
 def _line_by_word(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -197,12 +202,13 @@ def _line_by_word(rng: Rng, canvas: Canvas) -> MarkFrames:
         words = lines[line]
         whole = glyphs.text(" ".join(words), font, size)
         scale = min(1.0, 0.92 * canvas.width / whole.shape[1])
-        shown = glyphs.text(" ".join(words[:reached]), font, size).shape[1]
+        spoken = " ".join(words[:reached])
+        shown = glyphs.text(spoken, font, size).shape[1]
         coverage = whole * (np.arange(whole.shape[1]) < shown)[None]
         if scale < 1:
             coverage = cv2.resize(coverage, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         alpha, colour = _outlined(coverage.astype(np.float32), WHITE, False, max(1, size // 16))
-        return Patch(round((canvas.width - alpha.shape[1]) / 2), round(canvas.height * 0.92 - alpha.shape[0]), alpha, colour)
+        return Patch(round((canvas.width - alpha.shape[1]) / 2), round(canvas.height * 0.92 - alpha.shape[0]), alpha, colour, spoken)
 
     return MarkFrames(LazyPatches(keys, lambda key: drawn(*key)))
 
@@ -214,9 +220,62 @@ def _clock(rng: Rng, canvas: Canvas) -> MarkFrames:
 
     def drawn(second: int) -> Patch:
         reading = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        return Patch(margin, margin, *_outlined(glyphs.text(reading, font, size), WHITE, True, 1))
+        return Patch(margin, margin, *_outlined(glyphs.text(reading, font, size), WHITE, True, 1), reading)
 
     return MarkFrames(LazyPatches([start + index // 30 for index in range(canvas.frames)], drawn))
+
+
+def _vertical(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A Chinese line set from top to bottom beside the left or right edge, white with a dark outline."""
+    fonts, sentences = canvas.vocabulary.chinese_fonts, canvas.vocabulary.chinese_sentences
+    line, font = str(rng.choice(sentences)), fonts[rng.integers(len(fonts))]
+    size = max(12, min(round(canvas.short_side * rng.uniform(0.05, 0.075)), int(0.8 * canvas.height / len(line))))
+    letters = [glyphs.text(letter, font, size) for letter in line]
+    column = np.zeros((len(letters) * size + 4, size + 8), np.float32)
+    for place, letter in enumerate(letters):
+        top, left = place * size + (size + 4 - letter.shape[0]) // 2, (column.shape[1] - letter.shape[1]) // 2
+        column[top : top + letter.shape[0], left : left + letter.shape[1]] += letter
+    drawing = _outlined(np.clip(column, 0, 1), WHITE, False, max(1, size // 16))
+    margin, height, width = canvas.width * rng.uniform(0.04, 0.08), *drawing[0].shape
+    return _still(drawing, canvas, margin if rng.random() < 0.3 else canvas.width - margin - width, 0.45 * (canvas.height - height), line)
+
+
+def _shaped_line(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A subtitle in Arabic, Hebrew or Thai, white with a dark outline. Raises RuntimeError where Pillow cannot set these scripts."""
+    if not features.check("raqm"):
+        raise RuntimeError("Pillow has no raqm, which sets Arabic, Hebrew and Thai")
+    line, font = _covered(rng, SHAPED, canvas.vocabulary.latin_fonts)
+    return _subtitle(line, font, max(12, round(canvas.short_side * rng.uniform(0.05, 0.075))), canvas, 0.94)
+
+
+def _covered(rng: Rng, lines: Sequence[str], fonts: Sequence[Path]) -> tuple[str, Path]:
+    """One of the lines, and one of the fonts that have its letters."""
+    settable = {line: having for line in lines if (having := [font for font in fonts if glyphs.covers(font, line)])}
+    line = str(rng.choice(list(settable)))
+    return line, settable[line][rng.integers(len(settable[line]))]
+
+
+def _in_bar(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A subtitle in the lower black bar of a letterboxed picture."""
+    fonts = canvas.vocabulary.latin_fonts
+    line, font = str(rng.choice(canvas.vocabulary.sentences)).split("\n")[0], fonts[rng.integers(len(fonts))]
+    bar = bar_lines(canvas.height)
+    return _subtitle(line, font, max(8, round(0.5 * bar)), canvas, 1 - 0.2 * bar / canvas.height)
+
+
+def _subtitle(line: str, font: Path, size: int, canvas: Canvas, bottom_share: float) -> MarkFrames:
+    """A line in the middle, that ends at this share of the picture's height."""
+    written = glyphs.text(line, font, size)
+    if written.shape[1] > 0.9 * canvas.width:
+        written = glyphs.fitted_text(line, font, 0.9 * canvas.width)
+    drawing = _outlined(written, WHITE, False, max(1, size // 16))
+    height, width = drawing[0].shape
+    return _still(drawing, canvas, (canvas.width - width) / 2, bottom_share * canvas.height - height, line)
+
+
+def bar_lines(height: int) -> int:
+    """Lines of each of the two black bars of a letterboxed picture: those of 2.39 to 1 in 16 to 9."""
+    return round(BAR_SHARE * height)
 
 
 EVALUATION_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
@@ -229,5 +288,9 @@ EVALUATION_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     "wordmark": _wordmark,
     "karaoke": _line_by_word,
     "clock": _clock,
+    "vertical": _vertical,
+    "shaped": _shaped_line,
+    IN_BAR: _in_bar,
 }
-STANDING_KINDS = ("outlined", "plate", "glyph", "wordmark")  # which photos have as well
+MOVING_KINDS = ("drifting", "bouncing", "scrolling")
+STANDING_KINDS = ("outlined", "plate", "glyph", "wordmark", "vertical", "shaped")  # which photos have as well

@@ -32,6 +32,11 @@ class Timing:
     time_base: Fraction
     fps: Fraction
 
+    @property
+    def seconds(self) -> Sequence[float]:
+        """When each picture is shown, after the first."""
+        return [float((pts - self.pts[0]) * self.time_base) for pts in self.pts]
+
 
 @dataclass(frozen=True)
 class Clip:

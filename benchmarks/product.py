@@ -8,14 +8,13 @@ from typing import Literal, cast
 import numpy as np
 from PIL import Image
 
+from benchmarks.given import Given
 from service.inference.session import Networks
-from service.pipeline.placement import Placement, bounding_box
+from service.pipeline.placement import Placement
 from service.pipeline.request import Request
 from service.pipeline.run import clean
-from service.timed_box import TimedBox
-from training.metrics import Mask
 
-Clean = Callable[[Path, Path, Mask | None], tuple[Placement, ...]]  # source, target, and the region that a person gives
+Clean = Callable[[Path, Path, Given | None], tuple[Placement, ...]]  # source, target, and what a person gives
 
 
 def cleaner(device: str) -> Clean:
@@ -24,23 +23,18 @@ def cleaner(device: str) -> Clean:
 
 
 def cleaner_with(networks: Networks) -> Clean:
-    """A function that cleans a file with these networks: what they find or, where a region is given, that alone.
+    """A function that cleans a file with these networks: what they find or, where something is given, that alone."""
 
-    A region that is a rectangle is given as a box, any other as a mask.
-    """
-
-    def cleaned(source: Path, target: Path, region: Mask | None = None) -> tuple[Placement, ...]:
+    def cleaned(source: Path, target: Path, given: Given | None = None) -> tuple[Placement, ...]:
         with TemporaryDirectory() as scratch:
-            request = Request() if region is None else _pointing(region, Path(scratch))
+            request = Request() if given is None else _pointing(given, Path(scratch))
             return clean(source, target, request, networks).placements
 
     return cleaned
 
 
-def _pointing(region: Mask, scratch: Path) -> Request:
-    box = bounding_box(region)
-    if region[box.slices].all():
-        corners = (float(value) for value in (box.left, box.top, box.right, box.bottom))
-        return Request(boxes=(TimedBox(*corners),), detect=False)
-    Image.fromarray(region.astype(np.uint8) * 255).save(scratch / "mask.png")
-    return Request(mask=scratch / "mask.png", detect=False)
+def _pointing(given: Given, scratch: Path) -> Request:
+    if given.mask is None:
+        return Request(boxes=given.boxes, detect=False)
+    Image.fromarray(given.mask.astype(np.uint8) * 255).save(scratch / "mask.png")
+    return Request(given.boxes, scratch / "mask.png", detect=False)

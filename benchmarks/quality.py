@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality                                        # everything of eval; a broken run goes on where it stopped
     python -m benchmarks.quality --split test                           # once, at the end of an issue; nothing is chosen by it
-    python -m benchmarks.quality --given mask,box,loose                 # what a person points at, with nothing looked for
+    python -m benchmarks.quality --given mask,box,loose,keyframed       # what a person points at, with nothing looked for
     python -m benchmarks.quality --clips sam2,mdn_bug --kinds moving,faint --frames 30 --height 360 --results build/try.jsonl
 
 The protocol and the figures are described in benchmarks/README.md.
@@ -21,6 +21,7 @@ from benchmarks.evaluate import Setup, measure
 from benchmarks.given import REGIONS
 from benchmarks.machine import CACHE, RESULTS, SHARED, SPLITS
 from benchmarks.product import cleaner
+from benchmarks.reading import text_recogniser
 from benchmarks.transcode import transcode
 from benchmarks.vocabulary import evaluation_vocabulary
 from training.vocabulary import FONTS
@@ -31,7 +32,7 @@ def main(
     split: Annotated[str, typer.Option(help="eval or test: what is written in the results, and the shared data's folder.")] = "eval",
     clips: Annotated[str, typer.Option(help="Parts of file names, of clips and photos, separated by commas; all when empty.")] = "",
     kinds: Annotated[str, typer.Option(help="Kinds of mark, separated by commas; all when empty.")] = "",
-    given: Annotated[str, typer.Option(help="Regions that a person gives: mask, box, loose; separated by commas. Empty: none.")] = "",
+    given: Annotated[str, typer.Option(help="Regions that a person gives, separated by commas: mask, box, loose, keyframed.")] = "",
     frames: Annotated[int, typer.Option(min=1)] = 90,
     height: Annotated[str, typer.Option(help="Short side of the pictures, at most; several separated by commas.")] = "360,720,1080",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -39,6 +40,7 @@ def main(
     fonts: Annotated[Path, typer.Option(help="Where the fonts of the evaluation are.")] = FONTS,
     path: Annotated[Path, typer.Option("--results", help="Result file, appended to.")] = RESULTS / "quality.jsonl",
     cache: Annotated[Path, typer.Option(help="Where scores of the baselines are kept between runs.")] = CACHE,
+    reading: Annotated[bool, typer.Option("--readable/--no-readable", help="Read what is left of the marks' words.")] = True,
     keep: Annotated[Path | None, typer.Option(help="Keep the marked, cleaned and transcoded files here.")] = None,
 ) -> None:
     """Measure, print the tables of these cases, and write those of the whole result file beside it."""
@@ -46,7 +48,8 @@ def main(
     cases = thinned(chosen(place, split, listed(clips), listed(kinds), frames, heights_of(height), regions_of(given)), every)
     failures = 0
     if cases:
-        failures = measure(cases, Setup(place, evaluation_vocabulary(fonts), cleaner(device), transcode, path, cache, keep))
+        read = text_recogniser() if reading else None
+        failures = measure(cases, Setup(place, evaluation_vocabulary(fonts), cleaner(device), transcode, path, cache, keep, read))
     print("\n" + tables(path, cases))
     if failures:
         raise typer.Exit(1)

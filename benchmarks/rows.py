@@ -46,6 +46,8 @@ class Row:
     gain: Figure
     worst_gain: Figure
     stained_share: Figure
+    readable_marked: Figure  # shares of frames in which a recogniser reads the mark's text: in the marked file
+    readable: Figure  # and in ours
     outside_loss: Figure  # dB that a plain transcode is better outside
     flicker: Figure
     flicker_telea: Figure
@@ -123,6 +125,8 @@ def _row(kind: str, photos: bool, given: str, figures: list[Record]) -> Row:
         gain=mean(gains),
         worst_gain=min(gains, default=None),
         stained_share=mean(f.get("stained_share") for f in figures),
+        readable_marked=_readable(figures, "marked"),
+        readable=_readable(figures, "cleaned"),
         outside_loss=mean(_outside_loss(f) for f in figures),
         flicker=_ours(figures, "flicker"),
         flicker_telea=_reference(figures, "telea", "flicker"),
@@ -142,6 +146,10 @@ def _reference(figures: list[Record], method: str, name: str) -> Figure:
 def _ours(figures: list[Record], name: str, change: Callable[[float], float] = float) -> Figure:
     values = (f["ours"][name] for f in figures if f["ours"] is not None)
     return mean(None if value is None else change(value) for value in values)
+
+
+def _readable(figures: list[Record], name: str) -> Figure:
+    return mean(f["readable"][name] for f in figures if f.get("readable"))
 
 
 def _outside_loss(figures: Record) -> Figure:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import groupby
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import Scene
+from benchmarks.cases import Scene, bars
+from benchmarks.marks import IN_BAR
 from service.pipeline.placement import Placement
 from training.metrics import (
     MARKED,
@@ -115,18 +117,24 @@ def _span(marked: Mask) -> slice:
 
 def stained_share(pictures: Iterable[Picture], fills: Iterable[Picture], scene: Scene) -> float:
     """Of the given region's pixels that the classical fill restores, the share that is stained: far from the truth."""
-    assert scene.region is not None
-    where, stained, restored = scene.region, 0, 0
-    for picture, fill, truth in zip(pictures, fills, scene.clean.pictures, strict=True):
+    stained = restored = 0
+    for picture, fill, truth, where in zip(pictures, fills, scene.clean.pictures, scene.regions(), strict=True):
         ours, theirs = (np.abs(one[where].astype(np.float32) - truth[where]).max(-1) / 255 for one in (picture, fill))
         stained += int(((ours > STAIN) & (theirs <= RESTORED)).sum())
         restored += int((theirs <= RESTORED).sum())
     return stained / max(1, restored)
 
 
+def bar_level(pictures: Iterable[Picture], scene: Scene) -> int | None:
+    """The brightest value, of 255, in the black bars of any picture; None of a scene without bars."""
+    if scene.mark.kind != IN_BAR:
+        return None
+    return max(int(picture[bars(len(picture))].max()) for picture in pictures)
+
+
 def away_from_mark(scene: Scene) -> Mask | None:
     """The pixels (H, W) farther than `AWAY_PIXELS` from any mark of the clip and any region given; None if there are none."""
-    touched = scene.ever_marked() if scene.region is None else scene.ever_marked() | scene.region
+    touched = reduce(np.logical_or, scene.regions(), scene.ever_marked())
     if not touched.any():
         return np.ones(scene.size, bool)
     away = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > AWAY_PIXELS

@@ -8,7 +8,8 @@ from benchmarks.rows import Figure, Row, Section, clean_row, rows_of, sections
 
 INSIDE = ("kind (clips)", "marked", "Telea", "N.-S.", "delogo", "oracle", "envelope", "**ours**", "**gain**", "goal", "worst gain")
 BEYOND = (
-    "kind (clips)", "found", "longest miss", "stained", "outside", "flicker", "Telea's", "ghost", "SSIM", "streams", "fps", "goal reached",
+    "kind (clips)", "found", "longest miss", "stained", "readable", "outside", "flicker", "Telea's", "ghost", "SSIM", "streams", "fps",
+    "goal reached",
 )  # fmt: skip
 
 
@@ -28,7 +29,8 @@ def _section(section: Section) -> list[str]:
         "",
     ]
     lines += [
-        "And beyond it (longest miss: frames; stained: of what a fill restores in a given region; outside: PSNR against a transcode's):",
+        "And beyond it (longest miss: frames; stained: of what a fill restores in a given region; readable: frames in which a recogniser "
+        "reads the mark's text, and in how many of the marked file; outside: PSNR against a transcode's):",
         "",
         *table(BEYOND, map(_beyond, by_kind)),
         "",
@@ -56,6 +58,7 @@ def _inside(row: Row) -> list[str]:
 def _beyond(row: Row) -> list[str]:
     found = ["-" if row.f1_share is None else f"{row.f1_share:.1%}", number(row.longest_miss_frames, 0)]
     found.append("-" if row.stained_share is None else f"{row.stained_share:.2%}")
+    found.append("-" if row.readable is None else f"{row.readable:.1%} of {row.readable_marked:.1%}")
     outside = number(None if row.outside_loss is None else -row.outside_loss, 2, "+")
     figures = [number(row.flicker, 2), number(row.flicker_telea, 2), number(row.ghost, 2), number(row.ssim, 3)]
     streams = "-" if row.photos else "equal" if row.streams_equal else "DIFFER"

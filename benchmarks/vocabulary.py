@@ -25,6 +25,10 @@ CHINESE_SENTENCES = (
     "外面好像下雨了", "这把伞是谁的？", "再等十分钟就可以出锅了", "每年秋天大雁都会飞过山谷", "小声一点，他睡着了",
     "爷爷年轻的时候是个木匠",
 )  # fmt: skip
+SHAPED = (  # Arabic and Hebrew, from right to left, and Thai: their letters are joined, mirrored or stacked when they are set
+    "لا تنس أن تسقي الورد", "وصل القطار قبل الموعد", "قناة النهر", "הרכבת כבר יצאה", "אל תשכח את המטריה", "ערוץ הנהר",
+    "ฝนกำลังจะตก", "ปิดประตูด้วยนะ", "ช่องแม่น้ำ",
+)  # fmt: skip
 
 # folder or file below the font root -> Debian package that installs it
 LATIN_PACKAGES: Mapping[str, str] = MappingProxyType(

@@ -58,7 +58,7 @@ from service.pipeline.placement import Box, Kind, Placement
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.run import Progress
-from service.pipeline.video import Limits, Timeline, VideoInfo
+from service.pipeline.video import Limits, NotKept, Timeline, VideoInfo
 from service.remote_job import RemoteJob
 from service.settings import Device
 from service.timed_box import TimedBox
@@ -100,6 +100,7 @@ __all__ = [
     "Networks",
     "NoFrames",
     "NoVideoStream",
+    "NotKept",
     "NotMedia",
     "ParameterError",
     "ParameterMissing",

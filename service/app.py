@@ -11,13 +11,15 @@ from starlette.exceptions import HTTPException
 from models import registry, spec
 from service.api import docs_page, files, operations, page
 from service.api.capacity import Capacity
+from service.api.cross_origin import CrossOrigin
 from service.api.facade import ApiOptions, AppContext
 from service.api.job_watcher import JobWatcher
 from service.api.openapi import DocumentedApp
 from service.api.operations import Check, JobMetricsCollector, Probes
-from service.api.problems import http_problem
-from service.api.rates import READ, SUBMIT, Rates
+from service.api.rates import DETECT, READ, SUBMIT, Rates
 from service.api.requests_log import RequestsLog
+from service.api.trailing_slash import TrailingSlash
+from service.api.unrouted import unrouted
 from service.core import FACADES, Core
 from service.inference.folder import in_use, manifest_of
 from service.jobs.content import AllowAll, DenyList
@@ -61,7 +63,9 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     app.include_router(operations.router(context, probes))
     app.include_router(docs_page.router())
     app.include_router(page.router(core.links))
-    app.add_exception_handler(HTTPException, http_problem)
+    app.add_exception_handler(HTTPException, unrouted(FACADES.values()))
+    app.add_middleware(TrailingSlash)
+    app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     app.add_middleware(RequestsLog, meters=meters)
     app.state.context = context
     return app
@@ -73,8 +77,10 @@ def open_app_context(core: Core) -> AppContext:
     rules = Rules(
         price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
         detection_credits=settings.price_detection_credits,
+        preview_seconds=settings.price_preview_seconds,
         account_queue_jobs=settings.account_queue_jobs,
         total_queue_jobs=settings.total_queue_jobs,
+        worker_jobs=settings.worker_jobs,
         maintenance=settings.maintenance,
         features_off=settings.features_off,
         content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
@@ -85,10 +91,11 @@ def open_app_context(core: Core) -> AppContext:
         links=core.links,
         storage=core.storage,
         egress=core.egress,
-        rates=Rates({SUBMIT: settings.rate_submit, READ: settings.rate_read}, settings.rate_store),
+        rates=Rates({SUBMIT: settings.rate_submit, DETECT: settings.rate_detect, READ: settings.rate_read}, settings.rate_store),
         watcher=JobWatcher(job_service, settings.account_waits, settings.total_waits),
         options=_options(settings),
         account_files=core.account_files,
+        webhook_keys=core.webhook_keys,
         capacity=Capacity(disk=core.disk),
     )
 

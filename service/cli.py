@@ -16,7 +16,7 @@ from service.version import VERSION
 INTERRUPTED: Final = 130
 
 # A command, or a group of them, and the module in service/commands that has it under that name.
-COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit", "verify": "verify"}
+COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit", "verify": "verify", "inspect": "inspect"}
 GROUPS: Final = {
     "models": "models",
     "accounts": "admin",

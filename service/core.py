@@ -24,6 +24,7 @@ from service.jobs.queues import Queues
 from service.jobs.vault import Vault, load_or_create_key
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
+from service.outside.post import WebhookKeys
 from service.outside.storage import Storage
 from service.pipeline.provenance.signer import Signer
 from service.private_folder import private_folder
@@ -50,6 +51,7 @@ class Core:
     signer: Signer | None
     disk: DiskGuard
     account_files: AccountFiles
+    webhook_keys: WebhookKeys
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -77,6 +79,7 @@ class Core:
             signer=service_signer(settings),
             disk=disk,
             account_files=AccountFiles(database, storage, disk, settings.account_bytes),
+            webhook_keys=WebhookKeys(tuple(key.get_secret_value() for key in (settings.webhook_key, settings.webhook_key_previous) if key)),
         )
 
     def close(self) -> None:

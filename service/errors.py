@@ -28,6 +28,8 @@
         │   ├── MediaAddressInvalid  the address of the video or image is not accepted
         │   ├── UnknownModel
         │   └── UnknownJob         the account has no such job
+        ├── PathUnknown            no endpoint has this path
+        ├── MethodNotAllowed       the endpoint does not have this HTTP method
         ├── InsufficientCredits
         ├── Busy                   try again later
         │   ├── RateLimited        the account sends too many requests
@@ -178,6 +180,14 @@ class UnknownModel(ParameterError):
 
 class UnknownJob(ParameterError):
     """The account has no such job."""
+
+
+class PathUnknown(ServiceError):
+    """No endpoint has this path."""
+
+
+class MethodNotAllowed(ServiceError):
+    """The endpoint does not have this HTTP method."""
 
 
 class InsufficientCredits(ServiceError):

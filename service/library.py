@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -122,7 +122,7 @@ def clean_file(
     with atomic_file(target) as unsigned:
         report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug, part=part)
         edits = (mark_removed(report.placements),) if report.mark_found else ()
-        return replace(report, provenance=sign_in_place(source, unsigned, edits, tools.signer))
+        return report.with_provenance(sign_in_place(source, unsigned, edits, tools.signer))
 
 
 def request_of(

@@ -3,7 +3,7 @@
 import filecmp
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -24,7 +24,7 @@ from service.pipeline.report.detection_report import detection_json, mask_addres
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json
 from service.pipeline.request import CLASSES, Request
-from service.pipeline.video import Limits
+from service.pipeline.video import Limits, Part
 from service.sources import check_media
 from service.watch import Watch
 
@@ -42,13 +42,13 @@ def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix:
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     detection = _detection(job.spec, core, folder)
-    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection)
+    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection, part=_part(job.spec))
     edits = [mark_removed(report.placements)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
         edits += [] if filecmp.cmp(target, quiet, shallow=False) else [SOUND_REMOVED]
         target = quiet
-    report = replace(report, provenance=sign_in_place(source, target, edits, core.signer, job.digital_source_type))
+    report = report.with_provenance(sign_in_place(source, target, edits, core.signer, job.digital_source_type))
     picture = folder / "thumbnail.jpg"
     thumbnail(target, picture, limits)
     return _store_results(job, core, prefix, target, picture, report)
@@ -87,6 +87,11 @@ def _detection(spec: JobSpec, core: Core, folder: Path) -> Detection | None:
     return None if spec.detection_key is None else Detection.load(_download(core, spec.detection_key, folder / "detection"))
 
 
+def _part(spec: JobSpec) -> Part | None:
+    """The part of the video to clean; None: all of it."""
+    return None if spec.preview_seconds is None else Part(spec.preview_first_seconds, spec.preview_seconds)
+
+
 def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limits) -> Request:
     """The pipeline's request. A mask is downloaded from the storage; a smear is converted to a mask."""
     mask: Path | None = None
@@ -118,6 +123,7 @@ def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path
         seconds=round(report.seconds, 3),
         report_key=_store_report(".json", file_result, prefix, core),
         report_page_key=_store_report(".html", file_result, prefix, core),
+        not_kept=tuple(asdict(each) for each in report.not_kept),
     )
 
 

@@ -1,5 +1,6 @@
 """The program's settings, read once from `CLEANPLATE_*` variables and passed on as values."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ LIMITS: Final = {  # what each limit of an input means
     "decoder_stall_seconds": "How long a decoder may take for the next frame.",
 }
 
+ORIGIN: Final = re.compile(r"\*|https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 APIS: Final = frozenset({"savesora", "kie", "kaze", "aidge", "native"})
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -47,8 +49,17 @@ def _apis(value: object) -> object:
     return names
 
 
+def _origins(value: object) -> object:
+    """Like `_words`, for origins as browsers send them. Raises ValueError for another word."""
+    origins = _words(value)
+    if isinstance(origins, frozenset) and (wrong := sorted(each for each in origins if not ORIGIN.fullmatch(each))):
+        raise ValueError(f"{wrong[0]} is not an origin such as https://example.com, or *")
+    return origins
+
+
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 Apis = Annotated[frozenset[str], NoDecode, BeforeValidator(_apis)]
+Origins = Annotated[frozenset[str], NoDecode, BeforeValidator(_origins)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -75,6 +86,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     public_url: str | None = Field(None, description="Address of this service in signed links; by default http://HOST:PORT.")
+    cors_origins: Origins = Field(
+        frozenset(),
+        description="Origins of web pages that may use the APIs: https://example.com, comma-separated; * for any. By default none.",
+    )
     data_dir: Path = Field(Path("cleanplate-data"), description="Folder for the database, files and the server's key.")
     database_url: str | None = Field(
         None, description="postgresql+psycopg://user:password@host/name; by default SQLite in the data folder."
@@ -107,7 +122,8 @@ class Settings(BaseSettings):
     share_links: Literal["off", "json", "page"] = Field("off", description="How Sora share links are resolved.")
     share_links_url: str | None = Field(None, description="Scheme and host that resolve share links.")
     sora_links_only: bool = Field(False, description="Accept only share links where the vendor's API documents that.")
-    webhook_key: SecretStr | None = Field(None, description="Signs callbacks.")
+    webhook_key: SecretStr | None = Field(None, description="Signs callbacks: `whsec_` and 24 to 64 random bytes as base64.")
+    webhook_key_previous: SecretStr | None = Field(None, description="Signs them too, while receivers change over to a new key.")
     content_deny: Words = Field(frozenset(), description="Words that the content check refuses in addresses, comma-separated.")
 
     bootstrap_key: SecretStr | None = Field(None, description="Key of the first account. Default: a random one.")
@@ -119,6 +135,7 @@ class Settings(BaseSettings):
     price_detection_credits: int = Field(
         0, ge=0, le=MAX_PRICE_CREDITS, description="Price of finding the marks of a file without removing them, in credits."
     )
+    price_preview_seconds: Count = Field(10, description="Seconds of a preview that cost one credit; it never costs more than a video.")
     charge_unmarked: Apis = Field(
         frozenset(),
         description="APIs whose jobs cost their price even if no mark was found: savesora, kie, kaze, aidge, native. By default none does.",
@@ -138,6 +155,7 @@ class Settings(BaseSettings):
     account_queue_jobs: Count = Field(200, description="Limit of waiting and running jobs of one account.")
     total_queue_jobs: Count = Field(10_000, description="Limit of all waiting and running jobs.")
     rate_submit: str = Field("20/10 second", description="Rate limit for new jobs of one account.")
+    rate_detect: str = Field("300/hour", description="Rate limit for those of them that only find marks, which are free by default.")
     rate_read: str = Field("600/10 second", description="Rate limit for other requests of one account.")
     rate_store: str = Field("memory://", description="Where rates are counted: in each process, or redis://host for all.")
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")

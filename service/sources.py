@@ -20,10 +20,11 @@ def fetch_source(job: Job, core: Core, folder: Path, prefix: str, watch: Watch) 
     fetch_to_storage = _SourceFetcher(core, folder, prefix, watch.on_fetched)
     if spec.source_key is None:
         assert spec.source_url is not None
-        url = spec.source_url
+        url, shown_host = spec.source_url, None
         if is_share_link(url):
             url, post = _resolve_share_link(url, core)
-        spec = replace(spec, source_key=fetch_to_storage(url, "source", spec.media))
+            shown_host = "the host of the post's video"  # the customer did not name it
+        spec = replace(spec, source_key=fetch_to_storage(url, "source", spec.media, shown_host))
     if spec.mask_url is not None and spec.mask_key is None:
         spec = replace(spec, mask_key=fetch_to_storage(spec.mask_url, "mask", None))
     return spec, post, fetch_to_storage.fetched_bytes
@@ -46,7 +47,7 @@ class _SourceFetcher:
         self._watch = watch
         self.fetched_bytes = 0
 
-    def __call__(self, url: str, name: str, media: Media | None) -> str:
+    def __call__(self, url: str, name: str, media: Media | None, shown_host: str | None = None) -> str:
         settings = self._core.settings
         path = self._folder / name
         limits = FetchLimits(
@@ -54,7 +55,7 @@ class _SourceFetcher:
             seconds=settings.fetch_seconds,
             pace=replace(PACE, bytes_per_second=settings.fetch_bytes_per_second),
         )
-        fetched = fetch(url, path, self._core.egress, limits, self._watch, self._core.disk)
+        fetched = fetch(url, path, self._core.egress, limits, self._watch, self._core.disk, shown_host)
         head = head_of(path)
         check_media(head, media)
         key = f"{self._prefix}/{name}{suffix_of_head(head)}"

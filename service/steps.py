@@ -1,6 +1,5 @@
 """The steps of a job's workflow. Each can be repeated after a crash with the same outcome, and changes nothing once it is superseded."""
 
-import json
 import logging
 import threading
 from collections.abc import Collection, Iterator
@@ -20,7 +19,7 @@ from service.jobs.job import Failure, Job, State
 from service.jobs.retry import MAX_ATTEMPTS
 from service.logs import log_fields
 from service.metrics import Meters
-from service.outside.post import post, signed_headers
+from service.outside.post import post
 from service.plates import clean_source, detect_marks
 from service.scratch import Scratch
 from service.sources import fetch_source
@@ -153,11 +152,10 @@ class JobSteps:
         assert render is not None
         assert job.callback_url is not None
         callback = render(job, self.core.links, self.core.settings.result_link_seconds)
-        key = self.core.settings.webhook_key
-        body = json.dumps(callback.body, ensure_ascii=False, separators=(",", ":")).encode()
+        body = callback.payload
         with fence.read() as connection:  # the last look before sending
             now_seconds = now_ms_of(connection) // 1000  # receivers refuse signatures whose time is far from theirs
-        headers = signed_headers(key.get_secret_value(), callback.task_id, now_seconds) if key else {}
+        headers = self.core.webhook_keys.headers(callback.event_id, callback.task_id, body, now_seconds)
         post(job.callback_url, body, headers, self.core.egress, CALLBACK_SECONDS)
 
     @contextmanager

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import files
@@ -27,6 +28,7 @@ from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.job_watcher import JobWatcher
 from service.api.rates import READ, SUBMIT, Rates
+from service.api.unrouted import refusal_of, unrouted
 from service.disk import DiskGuard
 from service.jobs import credits, ledger, store
 from service.jobs.account_files import AccountFiles
@@ -146,7 +148,7 @@ class WorkerlessServer:
             "/sora": replace(self.context, options=replace(options, sora_links_only=True)),
             "/closed": replace(self.context, job_service=self._job_service(Rules(maintenance=True))),
         }
-        app = FastAPI()
+        app = FastAPI(exception_handlers={HTTPException: unrouted(facades)})
         app.include_router(files.router(self.links, self.storage))
         for prefix, context in contexts.items():
             for facade in facades:
@@ -174,7 +176,7 @@ def workerless_server(folder: Path, *facades: Facade) -> Iterator[WorkerlessServ
     """Run a server during the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = WorkerlessServer(folder, facades, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    uvicorn_server = server_of(server.app)
+    uvicorn_server = server_of(server.app, refusal=refusal_of(facades))
     thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

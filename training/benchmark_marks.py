@@ -5,6 +5,7 @@ the scene, drifting and in perspective, which is not an overlay.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,8 +17,9 @@ from training.patches import Canvas, LazyPatches, MarkFrames, Patch, Rng
 from training.vocabulary import Vocabulary
 
 
-def _flat(left: float, top: float, coverage: Coverage, opacity: float, colour: NDArray[np.float32]) -> Patch:
-    return Patch(round(left), round(top), coverage * np.float32(opacity), np.broadcast_to(colour.astype(np.float32), (*coverage.shape, 3)))
+def _flat(left: float, top: float, coverage: Coverage, opacity: float, colour: NDArray[np.float32], text: str = "") -> Patch:
+    even = np.broadcast_to(colour.astype(np.float32), (*coverage.shape, 3))
+    return Patch(round(left), round(top), coverage * np.float32(opacity), even, text)
 
 
 def _word(rng: Rng, vocabulary: Vocabulary, chinese_share: float = 0.2) -> tuple[str, "object"]:
@@ -42,7 +44,8 @@ def _moving(rng: Rng, canvas: Canvas, named: bool = False) -> MarkFrames:
     lobes, depth, eye_gap = int(rng.integers(3, 9)), rng.uniform(0.03, 0.14), rng.uniform(0.25, 0.38)
     word, font = _word(rng, canvas.vocabulary, 0.1)
     written = glyphs.text(word, font, max(8, round(size * rng.uniform(0.5, 0.68))))
-    name = glyphs.text(_user_name(rng, canvas.vocabulary), font, max(8, round(size * 0.34))) if named else None
+    user = _user_name(rng, canvas.vocabulary) if named else ""
+    name = glyphs.text(user, font, max(8, round(size * 0.34))) if named else None
     interval_frames, phase, first_spot = int(rng.integers(60, 82)), int(rng.integers(0, 80)), int(rng.integers(3))
     keys: list[tuple[int, int, int, int, bool] | None] = []
     for index in range(canvas.frames):
@@ -53,7 +56,8 @@ def _moving(rng: Rng, canvas: Canvas, named: bool = False) -> MarkFrames:
 
     def drawn(spot: int, degrees: int, face_size: int, sunk: int, speaking: bool) -> Patch:
         face = glyphs.face(face_size, lobes, depth, np.radians(degrees), float(face_size >= size), 0.15, eye_gap)
-        return _face_and_word(canvas, spot, opacity, size, face, (written * speaking, name if speaking else None), sunk)
+        patch = _face_and_word(canvas, spot, opacity, size, face, (written * speaking, name if speaking else None), sunk)
+        return replace(patch, text=f"{word}\n{user}".strip() if speaking else "")
 
     patches = LazyPatches(keys, lambda key: drawn(*key), cache_size=None)
     return MarkFrames(patches, tuple(None if key is None else key[0] for key in keys))
@@ -111,7 +115,7 @@ def _corner(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
     alpha = np.clip(emblem + written, 0, 1)
     colour = np.where((emblem >= written)[..., None], colours[0], colours[1]).astype(np.float32)
     margin = canvas.short_side * rng.uniform(0.03, 0.07)
-    return (Patch(round(canvas.width - margin - alpha.shape[1]), round(margin), alpha, colour),) * canvas.frames
+    return (Patch(round(canvas.width - margin - alpha.shape[1]), round(margin), alpha, colour, word),) * canvas.frames
 
 
 def _faint(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
@@ -121,7 +125,7 @@ def _faint(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
     if written.shape[0] > canvas.height * 0.4:
         written = cv2.resize(written, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     left, top = (canvas.width - written.shape[1]) / 2, (canvas.height - written.shape[0]) / 2
-    return (_flat(left, top, written, rng.uniform(0.28, 0.42), _light_or_any(rng, 0.7)),) * canvas.frames
+    return (_flat(left, top, written, rng.uniform(0.28, 0.42), _light_or_any(rng, 0.7), word),) * canvas.frames
 
 
 def _tiled(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
@@ -138,7 +142,7 @@ def _tiled(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:
             part = tile[y1 - top : canvas.height - top, x1 - left : canvas.width - left]
             where = coverage[y1 : y1 + part.shape[0], x1 : x1 + part.shape[1]]
             np.maximum(where, part, out=where)
-    return (_flat(0, 0, coverage, rng.uniform(0.4, 0.6), _light_or_any(rng, 0.7)),) * canvas.frames
+    return (_flat(0, 0, coverage, rng.uniform(0.4, 0.6), _light_or_any(rng, 0.7), word),) * canvas.frames
 
 
 def _subtitle(rng: Rng, canvas: Canvas, chinese: bool = False) -> tuple[Patch | None, ...]:
@@ -162,7 +166,7 @@ def _subtitle_line(line: str, font: object, size: int, colour: NDArray[np.float3
     fill = np.zeros_like(alpha)
     fill[pad_y : pad_y + inner.shape[0], pad_x : pad_x + inner.shape[1]] = inner
     left, top = (canvas.width - alpha.shape[1]) / 2, canvas.height * 0.94 - alpha.shape[0]
-    return Patch(round(left), round(top), alpha, fill[..., None] * colour)
+    return Patch(round(left), round(top), alpha, fill[..., None] * colour, line)
 
 
 def _badge(rng: Rng, canvas: Canvas) -> tuple[Patch | None, ...]:

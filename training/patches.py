@@ -18,12 +18,16 @@ CACHED_PATCHES = 32  # by a lazy sequence: a patch of a 720p frame's size is 15 
 
 @dataclass(frozen=True)
 class Patch:
-    """A mark drawn in one frame, perhaps partly outside it. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB, in [0, 1]."""
+    """A mark drawn in one frame, perhaps partly outside it. alpha: (h, w) float32 and colour: (h, w, 3) float32 RGB, in [0, 1].
+
+    text: the words that it shows, if they are known; lines of their own are separated by line breaks.
+    """
 
     left: int
     top: int
     alpha: NDArray[np.float32] = field(repr=False)
     colour: NDArray[np.float32] = field(repr=False)
+    text: str = ""
 
 
 class LazyPatches(Sequence[Patch | None]):

@@ -14,9 +14,9 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import aidge_docs
 from service.api.aidge_codes import CODES, SUCCESS, envelope, error_body, failure_body
-from service.api.aidge_sign import check_present, check_signature, check_time
+from service.api.aidge_sign import check_present, check_signature, check_time, credentials_in
 from service.api.body import KEYLESS_BYTES, read_body
-from service.api.facade import AppContext, Facade, guarded_route
+from service.api.facade import AppContext, Facade, guarded_route, link_of
 from service.api.parameters import flag, is_form, parse_body, read_parameters, required, type_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
@@ -70,7 +70,7 @@ def render_error(error: CleanplateError) -> JSONResponse:
 def new_task(parameters: Parameters, account_id: int, context: AppContext) -> NewJob:
     """The job that a removal's parameters describe. Raises ParameterError and its subclasses."""
     url = required(parameters, "videoUrl")
-    language = required(parameters, "language").lower()
+    language = required(parameters, "language").lower().replace("_", "-").partition("-")[0]  # also zh-CN
     if language not in LANGUAGES:  # marks of any language are found; the parameter is validated as the vendor does
         raise ParameterError("language must be zh or en")
     artificial_only = flag(parameters, "artificialTextOnly", True)
@@ -98,7 +98,7 @@ def new_task(parameters: Parameters, account_id: int, context: AppContext) -> Ne
 def record(job: Job, links: Links, link_seconds: float, request_id: str) -> dict[str, Any]:
     """A task as the query returns it."""
     if job.state is State.SUCCEEDED and job.result is not None:
-        url = links.url(job.result.clean_key, int(link_seconds))
+        url = link_of(job, job.result.clean_key, links, link_seconds)
         return envelope(SUCCESS, {"taskId": job.id, "taskStatus": "finished", "videoUrl": url}, request_id)
     if job.failure is not None:
         return failure_body(job.failure, {"taskId": job.id, "taskStatus": "failed"}, request_id)
@@ -169,9 +169,11 @@ async def _respond(request: Request, context: AppContext, operation: Operation) 
         account = await run_in_threadpool(_authenticate, parameters, b"", operation, context)
     else:
         body = await read_body(request, context.capacity, KEYLESS_BYTES)
-        form = await parse_body(body, kind, context) if is_form(kind, body) else {}
-        account = await run_in_threadpool(_authenticate, query | form, b"" if form else body.strip(), operation, context)
-        parameters = query | (form or await parse_body(body, kind, context))
+        as_form = is_form(kind, body)
+        sent = await parse_body(body, kind, context) if as_form or not query.get("sign") else {}
+        signed = query | (sent if as_form else credentials_in(sent))
+        account = await run_in_threadpool(_authenticate, signed, b"" if as_form else body.strip(), operation, context)
+        parameters = query | (sent or await parse_body(body, kind, context))
     return JSONResponse(await run_in_threadpool(operation.work, parameters, account, context))
 
 
@@ -206,4 +208,4 @@ def _request_id() -> str:
 
 SUBMISSION: Final = Operation(REMOVAL, SUBMIT, _submit)
 QUERY: Final = Operation(RESULT, READ, _result)
-FACADE: Final = Facade("aidge", CODES, router)
+FACADE: Final = Facade("aidge", CODES, router, render_error, prefixes=("/ai", "/rest"))

@@ -18,6 +18,8 @@ CODES: Final[Codes] = {
     errors.AccessError: Code(401, "access denied"),
     errors.ParameterError: INPUT,
     errors.RequestError: INPUT,
+    errors.PathUnknown: Code(404, "invalid path"),
+    errors.MethodNotAllowed: Code(405, "invalid method"),
     errors.InsufficientCredits: Code(402, "insufficient credits"),
     errors.Busy: Code(501, "rate limit exceed"),
     errors.Maintenance: SYSTEM,

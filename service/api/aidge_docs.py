@@ -1,13 +1,13 @@
 """The aidge facade in the OpenAPI document."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from service.api.aidge_codes import SUCCESS, envelope, error_body
 from service.api.aidge_sign import SignatureInvalid
 from service.api.openapi import example_responses, request_body
-from service.errors import ParameterMissing
+from service.errors import ParameterMissing, RateLimited
 
 TASK_ID: Final = "aidge_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
 REQUEST_ID: Final = "2102fac017651838318601234e0f47"
@@ -36,7 +36,7 @@ class Removal(BaseModel):
     """A video and what to remove. All fields may also be in `paramJson`, as an object or as JSON text."""
 
     videoUrl: str = Field(description="URL of the video: mp4, mov, webm, avi or mkv.")
-    language: Literal["zh", "en"] = Field(description="Language of the text.")
+    language: str = Field(pattern="^(zh|en)", description="Language of the text: zh or en, also with a region, such as zh-CN.")
     artificialTextOnly: bool = Field(True, description="false: also remove scene text, such as shop signs.")
     removeAudio: bool = Field(False, description="Remove the sound.")
     colorBlocks: bool = Field(False, description="Also remove plates behind text, and logos.")
@@ -82,6 +82,7 @@ def _endpoint(method: str, summary: str, model: type[BaseModel], example: dict[s
         done=envelope(SUCCESS, data, REQUEST_ID),
         refused=error_body(ParameterMissing(f"{next(iter(model.model_fields))} is required"), REQUEST_ID),
         unsigned=error_body(SignatureInvalid("the signature is wrong"), REQUEST_ID),
+        limited=error_body(RateLimited("more requests than 20 per 10 second"), REQUEST_ID),
     )
     return {"summary": summary, "responses": responses, "openapi_extra": {"parameters": signature + query} | body}
 

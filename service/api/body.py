@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -19,6 +20,9 @@ PLAIN_BYTES: Final = 2**20  # of a body without a file
 KEYLESS_BYTES: Final = 64 * 2**10  # of a body that holds the key, and is read before it is known whose it is
 GRACE_SECONDS: Final = 10.0
 LEAST_BYTES_PER_SECOND: Final = 8 * 2**10  # after the grace; a slow mobile connection has ten times as much
+GZIP_NAMES: Final = ("gzip", "x-gzip")
+GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
+PIECE_BYTES: Final = 2**16  # of a decompressed body
 BATCH_BYTES: Final = 2**18  # are parsed at once
 SPOOL_BYTES: Final = 64 * 2**10  # of a file are kept in memory, the rest on disk
 MAX_FIELDS: Final = 100  # of a form
@@ -30,8 +34,63 @@ class BodyTooSlow(ParameterError):
     """The body arrived too slowly."""
 
 
+class EncodingUnsupported(ParameterError):
+    """The body is compressed in another way than gzip."""
+
+
 async def parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body in parts. Raises TooLarge as soon as it exceeds the limit or says that it will, BodyTooSlow, ClientDisconnect."""
+    """The body in parts, decompressed.
+
+    Raises TooLarge as soon as it exceeds the limit or says that it will, BodyTooSlow, EncodingUnsupported, ParameterError for a damaged
+    gzip body, ClientDisconnect.
+    """
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    received = _received_parts(request, max_bytes)
+    if encoding in ("", "identity"):
+        async for part in received:
+            yield part
+        return
+    if encoding not in GZIP_NAMES:
+        raise EncodingUnsupported("the body's encoding must be gzip or identity")
+    gunzip, decoded_bytes = Gunzip(), 0
+    async for part in received:
+        for piece in gunzip.pieces(part):
+            decoded_bytes += len(piece)
+            if decoded_bytes > max_bytes:
+                raise too_large(max_bytes)
+            yield piece
+    gunzip.finish()
+
+
+class Gunzip:
+    """Decompresses gzip data in bounded pieces, as a thousandth of their size can hold them. Raises ParameterError for other data."""
+
+    def __init__(self) -> None:
+        self._data = zlib.decompressobj(GZIP_FORMAT)
+        self._is_empty = True
+
+    def pieces(self, part: bytes) -> Iterator[bytes]:
+        """What the next part of the data decompresses to, in pieces of at most PIECE_BYTES."""
+        self._is_empty = self._is_empty and not part
+        piece = b""
+        while part or (len(piece) == PIECE_BYTES and not self._data.eof):
+            if self._data.eof:  # not even more gzip data, of which each byte would take us a thousand times as long
+                raise ParameterError("the gzip body goes on after its end")
+            try:
+                piece = self._data.decompress(part, PIECE_BYTES)
+            except zlib.error:
+                raise ParameterError("the body is not gzip") from None
+            yield piece
+            part = self._data.unused_data or self._data.unconsumed_tail
+
+    def finish(self) -> None:
+        """Raise ParameterError if the data ends early."""
+        if not (self._is_empty or self._data.eof):
+            raise ParameterError("the gzip body ends early")
+
+
+async def _received_parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body in parts, as sent."""
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise too_large(max_bytes)

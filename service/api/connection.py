@@ -4,10 +4,12 @@ import asyncio
 import time
 from asyncio import TimerHandle
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 import uvicorn
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -28,12 +30,20 @@ CLOSE_SECONDS: Final = 10
 BACKLOG: Final = 1024
 
 
-def server_of(app: ASGIApp, close_seconds: int = CLOSE_SECONDS) -> uvicorn.Server:
+Refusal = Callable[[str, HTTPStatus], Response]  # renders the response to a request for this path that the application never sees
+
+
+def problem_refusal(_path: str, status: HTTPStatus) -> Response:
+    """A problem (RFC 9457) for any path."""
+    return status_problem(status)
+
+
+def server_of(app: ASGIApp, close_seconds: int = CLOSE_SECONDS, refusal: Refusal = problem_refusal) -> uvicorn.Server:
     """A server for the application. `close_seconds`: for responses in progress when it stops."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http=BoundedConnection,
+            http=partial(BoundedConnection, refusal=refusal),  # type: ignore[arg-type]  # called like the class
             ws="none",
             lifespan="off",
             log_config=None,
@@ -48,8 +58,10 @@ def server_of(app: ASGIApp, close_seconds: int = CLOSE_SECONDS) -> uvicorn.Serve
 class BoundedConnection(HttpToolsProtocol):
     """A connection whose request heads are limited in size and time, and which is closed when its client sends or takes nothing."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, refusal: Refusal = problem_refusal, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self._refusal = refusal
+        self.url = b""  # of the request that is received
         self.waiting_since: float | None = None  # for a request's head; None while a body is received
         self._received_bytes = 0  # since then
         self._headers_bytes = 0
@@ -172,7 +184,8 @@ class BoundedConnection(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         """Respond without the application, unless a response is in progress, and close."""
         if not self._responds and not self.transport.is_closing():
-            self.transport.write(_response(status))
+            path = self.url.partition(b"?")[0].decode("latin-1")
+            self.transport.write(_bytes_of(self._refusal(path, status)))
         self._close()
 
     def _close(self) -> None:
@@ -195,8 +208,8 @@ class BoundedConnection(HttpToolsProtocol):
             timer.cancel()
 
 
-def _response(status: HTTPStatus) -> bytes:
+def _bytes_of(response: Response) -> bytes:
     """A whole response as it is sent."""
-    response = status_problem(status)
+    status = HTTPStatus(response.status_code)
     lines = [f"HTTP/1.1 {status} {status.phrase}".encode(), *(name + b": " + value for name, value in response.raw_headers)]
     return b"\r\n".join([*lines, b"Connection: close", b"", bytes(response.body)])

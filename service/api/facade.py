@@ -1,27 +1,28 @@
 """A facade as a value: one vendor's dialect over the job service. Facades parse, call the job service and render; they are stateless."""
 
+import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.api.capacity import Capacity
 from service.api.job_watcher import JobWatcher
-from service.api.rates import Rates
+from service.api.rates import Rates, counted_windows, rate_headers
 from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
-from service.errors import CleanplateError, InternalError, RateLimited, StorageFull, UnknownJob
+from service.errors import Busy, CleanplateError, InternalError, StorageFull, UnknownJob
 from service.jobs.account_files import AccountFiles
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
+from service.outside.post import WebhookKeys
 from service.outside.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class AppContext:
     watcher: JobWatcher
     options: ApiOptions
     account_files: AccountFiles
+    webhook_keys: WebhookKeys = field(default_factory=WebhookKeys)
     capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 
@@ -84,20 +86,36 @@ class AppContext:
 
 @dataclass(frozen=True)
 class Callback:
-    """The body that is POSTed when a job ends. `task_id` is what the signature covers."""
+    """What is POSTed when a job ends. `event_id`: the same in every delivery; `task_id`: what the vendor's signature covers."""
 
+    event_id: str
     task_id: str
     body: Mapping[str, Any]
+
+    @property
+    def payload(self) -> bytes:
+        """The body as sent, and as signed."""
+        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
 class Facade:
-    """One dialect. `codes`: a code for every kind of error. `callback`: renders an ended job, with links valid for so many seconds."""
+    """One dialect. `codes`: a code for every kind of error. `callback`: renders an ended job, with links valid for so many seconds.
+
+    prefixes: of its paths. What no endpoint takes below them is answered by `render_error`, in the words of the dialect.
+    """
 
     name: str
     codes: Codes
     router: Callable[[AppContext], APIRouter]
+    render_error: Render
     callback: Callable[[Job, Links, float], Callback] | None = None
+    prefixes: tuple[str, ...] = ()
+
+
+def link_of(job: Job, key: str, links: Links, seconds: float) -> str:
+    """A link to one of the job's files: always the same text while it is valid, as clients take another text for another file."""
+    return links.lasting(key, int(seconds), (job.finished_ms or job.created_ms) / 1000)
 
 
 def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:
@@ -108,15 +126,21 @@ def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:
 def guarded_route(render: Render, special_renderers: ErrorRenderers | None = None) -> type[APIRoute]:
     """A route class whose handlers may raise any error. `render` renders ours; unexpected ones are logged and rendered as InternalError.
 
-    `special_renderers`: classes with renderers of their own; by default RateLimited, which all dialects render alike.
+    `special_renderers`: classes with renderers of their own. A response to Busy says in `Retry-After` when to try again, in any dialect.
     """
-    by_kind: ErrorRenderers = {RateLimited: too_many_requests} if special_renderers is None else special_renderers
+    by_kind: ErrorRenderers = special_renderers or {}
 
     class GuardedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def respond(request: Request) -> Response:
+                with counted_windows() as windows:
+                    response = await respond_in_dialect(request)
+                response.headers.update(rate_headers(windows))
+                return response
+
+            async def respond_in_dialect(request: Request) -> Response:
                 try:
                     return await handle(request)
                 except HTTPException:
@@ -124,14 +148,15 @@ def guarded_route(render: Render, special_renderers: ErrorRenderers | None = Non
                 except ClientDisconnect:  # while sending its body: nobody receives the response
                     return Response(status_code=400)
                 except Exception as error:
-                    return _render(error, render, by_kind)
+                    return rendered(error, render, by_kind)
 
             return respond
 
     return GuardedRoute
 
 
-def _render(error: Exception, render: Render, by_kind: ErrorRenderers) -> Response:
+def rendered(error: Exception, render: Render, by_kind: ErrorRenderers) -> Response:
+    """The response to a request whose handler raised this error."""
     for kind, render_special in by_kind.items():
         if isinstance(error, kind):
             return render_special(error)
@@ -139,13 +164,10 @@ def _render(error: Exception, render: Render, by_kind: ErrorRenderers) -> Respon
         error = StorageFull("the disk is full")
     if isinstance(error, StorageFull):
         log.error("a request was refused: %s", error)
-    if isinstance(error, CleanplateError):
-        return render(error)
-    log.error("a request failed", exc_info=error)
-    return render(InternalError("internal error"))
-
-
-def too_many_requests(error: RateLimited) -> Response:
-    """The response to RateLimited, which all dialects share."""
-    body = {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}
-    return JSONResponse(body, 429, {"Retry-After": str(error.retry_after_seconds)})
+    if not isinstance(error, CleanplateError):
+        log.error("a request failed", exc_info=error)
+        error = InternalError("internal error")
+    response = render(error)
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response

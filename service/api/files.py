@@ -1,11 +1,12 @@
 """`/files`: stored files by signed links. Served from a folder; for a bucket, redirected to a fresh link of the bucket."""
 
 import os
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from service.api.problems import MEDIA_TYPE, Problem, ProblemRoute
@@ -19,6 +20,9 @@ Signature = Annotated[str, Query(description="Signature of key, expiry and file 
 Filename = Annotated[str | None, Query(description="Name under which a browser saves the file.")]
 Download = Annotated[bool, Query(description="Make a browser save the file instead of showing it.")]
 
+KnownTags = Annotated[str | None, Header(description="ETags of copies that the client has.")]
+KnownTime = Annotated[str | None, Header(description="`Last-Modified` of the client's copy.")]
+
 # Untrusted bytes on our own origin: no browser may run them, whatever they claim to be.
 HEADERS = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
 PAGE = ".html"  # a job's report: our page with untrusted pictures
@@ -31,6 +35,7 @@ PROBLEM: dict[str, Any] = {"content": {MEDIA_TYPE: {}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"application/octet-stream": {}}},
     206: {"description": "The requested range."},
+    304: {"description": "The client's copy is current."},
     307: {"description": "The file is in a bucket, at this link."},
     400: {"description": "The range is malformed."},
     403: {"description": "The link's signature is wrong or has expired.", **PROBLEM},
@@ -46,7 +51,15 @@ def router(links: Links, storage: Storage) -> APIRouter:
 
     @routes.head("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Get a file's headers")
     @routes.get("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Download a file")
-    def file(key: Key, expires: Expires = 0, signature: Signature = "", filename: Filename = None, download: Download = False) -> Response:
+    def file(
+        key: Key,
+        expires: Expires = 0,
+        signature: Signature = "",
+        filename: Filename = None,
+        download: Download = False,
+        if_none_match: KnownTags = None,
+        if_modified_since: KnownTime = None,
+    ) -> Response:
         """A result, original or thumbnail by its signed link. Supports ranges, so that a player can seek."""
         try:
             links.verify(key, expires, signature, filename)
@@ -57,7 +70,8 @@ def router(links: Links, storage: Storage) -> APIRouter:
         path = storage.local_path(key)
         if path is None:
             return _problem(404, "the file no longer exists")
-        return _file(path, filename or path.name, "attachment" if download else "inline")
+        response = _file(path, filename or path.name, "attachment" if download else "inline")
+        return _unchanged(response) if _is_known(response.headers, if_none_match, if_modified_since) else response
 
     return routes
 
@@ -77,6 +91,20 @@ def _file(path: FilePath, filename: str, disposition: str) -> Response:
         stat_result=file_stat,
         content_disposition_type=disposition,
     )
+
+
+def _is_known(headers: Mapping[str, str], tags: str | None, time: str | None) -> bool:
+    """Whether the client has this file: by its tag or, if it sent none, by its time. A response without a tag is not a file."""
+    if "etag" not in headers:
+        return False
+    if tags is not None:
+        return bool({"*", headers["etag"]} & {tag.strip().removeprefix("W/") for tag in tags.split(",")})
+    return time == headers["last-modified"]
+
+
+def _unchanged(response: Response) -> Response:
+    kept = ("cache-control", "content-security-policy", "etag", "last-modified", "x-content-type-options")
+    return Response(status_code=304, headers={name: response.headers[name] for name in kept})
 
 
 def _problem(status: int, detail: str) -> Response:

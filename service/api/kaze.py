@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service import errors
 from service.api.auth import BEARER_KEY, caller
 from service.api.capacity import in_thread
-from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
+from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route, link_of
 from service.api.kaze_docs import QUOTA, REMOVAL, RESULT
 from service.api.parameters import file_of, parameters_with_files, read_parameters, required, text
 from service.api.picture import Picture, picture_of
@@ -23,8 +23,7 @@ from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, JobSpec, NewJob, State, new_id
 from service.outside.links import Links
 
-OTHER_METHODS: Final = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-WRONG_METHOD: Final = {"code": 1001, "message": "invalid HTTP method, only POST is taken", "data": None}
+PREFIX: Final = "/api/ext"
 
 PARAMETER: Final = Code(1000)
 SERVER: Final = Code(1100)
@@ -34,6 +33,8 @@ CODES: Final[Codes] = {
     errors.InputError: PARAMETER,
     errors.RequestError: PARAMETER,
     errors.ParameterError: PARAMETER,
+    errors.PathUnknown: PARAMETER,
+    errors.MethodNotAllowed: Code(1001, "invalid HTTP method, only POST is taken"),
     errors.ContentRefused: PARAMETER,
     errors.ContentBlocked: PARAMETER,
     errors.AccessError: Code(1002),
@@ -55,9 +56,9 @@ Parameters = dict[str, Any]
 
 
 def router(context: AppContext) -> APIRouter:
-    """The three endpoints. Any method other than POST gets an error body in this dialect."""
+    """The three endpoints."""
     routes = APIRouter(
-        prefix="/api/ext/v1",
+        prefix=f"{PREFIX}/v1",
         route_class=guarded_route(render_error),
         tags=["kaze"],
         dependencies=[Security(BEARER_KEY)],
@@ -80,20 +81,20 @@ def router(context: AppContext) -> APIRouter:
 
     for endpoint, documents in ((submit_watermark_removal, REMOVAL), (get_task_result, RESULT), (get_quota, QUOTA)):
         routes.add_api_route(f"/{endpoint.__name__}", endpoint, methods=["POST"], **documents)
-        routes.add_api_route(f"/{endpoint.__name__}", wrong_method, methods=OTHER_METHODS, include_in_schema=False)
     return routes
 
 
 def render_error(error: CleanplateError) -> JSONResponse:
     """Render an error in this dialect."""
     code = code_of(CODES, type(error))
-    return JSONResponse({"code": code.code, "message": code.message_for(error), "data": None})
+    return JSONResponse({"code": code.code, "message": code.message_for(error), "data": {}})
 
 
 def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
     """A task as the query returns it. The query itself succeeded, so a failed task has its code in `err_code`."""
     if job.state is State.SUCCEEDED and job.result is not None:
-        return {"status": "success", "images": [{"url": links.url(job.result.clean_key, int(link_seconds))}], "err_msg": None}
+        images = [{"url": link_of(job, job.result.clean_key, links, link_seconds)}]
+        return {"status": "success", "images": images, "err_msg": None}
     if job.failure is None:
         return {"status": "processing", "images": [], "err_msg": None}
     return _failure_record(job.failure)
@@ -103,11 +104,6 @@ def _failure_record(failure: Failure) -> dict[str, Any]:
     kind = failure.error_kind
     status = "timeout" if issubclass(kind, JobTimeout) else "failed"
     return {"status": status, "images": [], "err_msg": failure.message, "err_code": code_of(CODES, kind).code}
-
-
-async def wrong_method() -> JSONResponse:
-    """The response to any method other than POST."""
-    return JSONResponse(WRONG_METHOD)
 
 
 def _submit(parameters: Parameters, account: Account, context: AppContext) -> dict[str, Any]:
@@ -161,4 +157,4 @@ def _success(data: dict[str, Any], message: str = "success") -> dict[str, Any]:
     return {"code": 0, "message": message, "data": data}
 
 
-FACADE: Final = Facade("kaze", CODES, router)
+FACADE: Final = Facade("kaze", CODES, router, render_error, prefixes=(PREFIX,))

@@ -8,10 +8,11 @@ from service.api.openapi import example_responses, request_body
 
 TASK_ID: Final = "kaze_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
 IMAGE: Final = "http://example.com/image.png"
-UNKNOWN: Final = {"code": 1000, "message": "there is no such job", "data": None}
-INCOMPLETE: Final = {"code": 1000, "message": "image_url or image_base64 is required", "data": None}
-DENIED: Final = {"code": 1002, "message": "the key is unknown or revoked", "data": None}
-POOR: Final = {"code": 1003, "message": "1 credits are required, 0 are left", "data": None}
+UNKNOWN: Final = {"code": 1000, "message": "there is no such job", "data": {}}
+INCOMPLETE: Final = {"code": 1000, "message": "image_url or image_base64 is required", "data": {}}
+DENIED: Final = {"code": 1002, "message": "the key is unknown or revoked", "data": {}}
+LIMITED: Final = {"code": 1100, "message": "more requests than 20 per 10 second", "data": {}}
+POOR: Final = {"code": 1003, "message": "1 credits are required, 0 are left", "data": {}}
 
 
 class Removal(BaseModel):
@@ -36,7 +37,11 @@ class Nothing(BaseModel):
 
 
 def _endpoint(summary: str, model: type[BaseModel], example: dict[str, Any], **examples: object) -> dict[str, Any]:
-    return {"summary": summary, "responses": example_responses(**examples, denied=DENIED), "openapi_extra": request_body(model, example)}
+    return {
+        "summary": summary,
+        "responses": example_responses(**examples, denied=DENIED, limited=LIMITED),
+        "openapi_extra": request_body(model, example),
+    }
 
 
 REMOVAL: Final = _endpoint(

@@ -10,11 +10,11 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import kie_uploads
 from service.api.auth import BEARER_KEY, caller
-from service.api.facade import AppContext, Callback, Facade, code_of, guarded_route
+from service.api.facade import AppContext, Callback, Facade, code_of, guarded_route, link_of
 from service.api.json_body import parse_object
-from service.api.kie_codes import CODES, MODEL, error_body
+from service.api.kie_codes import CODES, MODEL, error_body, status_of
 from service.api.kie_docs import CREATE_TASK, CREDIT, DOWNLOAD_URL, RECORD_INFO
-from service.api.parameters import read_parameters, required, text
+from service.api.parameters import bracketed, read_parameters, required, text
 from service.api.rates import READ, SUBMIT
 from service.api.source import owns, share_source_of, web_address
 from service.errors import CleanplateError, JobCancelled, MediaAddressInvalid, ParameterError, ParameterMissing, UnknownModel
@@ -74,21 +74,21 @@ def router(context: AppContext) -> APIRouter:
 
 def render_error(error: CleanplateError) -> JSONResponse:
     """Render an error in this dialect."""
-    return JSONResponse(error_body(error))
+    return JSONResponse(error_body(error), status_of(error))
 
 
 def new_task(parameters: dict[str, Any], account_id: int, context: AppContext) -> NewJob:
     """The job that createTask's parameters describe. Raises ParameterError and its subclasses."""
     if text(parameters, "model") != MODEL:
         raise UnknownModel(f"the model must be {MODEL}")
-    task_input = _parse_input(parameters.get("input"), context.options.json_depth)
+    task_input = _parse_input(parameters.get("input") or bracketed(parameters, "input"), context.options.json_depth)
     url = text(task_input, "video_url", "videoUrl")
     if not url:
         raise MediaAddressInvalid("input.video_url is required")
     method = text(task_input, "upload_method")
     if method not in UPLOAD_METHODS:
         raise ParameterError("input.upload_method must be s3 or oss")
-    callback_url = _callback_address(text(parameters, "callBackUrl"))
+    callback_url = _callback_address(_callback_parameter(parameters, task_input))
     source = share_source_of(url, account_id, context, MAX_ADDRESS_CHARACTERS)
     return NewJob(
         id=new_id(f"task_{MODEL}_", now_ms()),
@@ -108,7 +108,7 @@ def record(job: Job, links: Links, link_seconds: float) -> dict[str, Any]:
         "model": MODEL,
         "state": STATES[job.state],
         "param": _request_json(job.request),
-        "resultJson": _result(job, links, int(link_seconds)),
+        "resultJson": _result(job, links, link_seconds),
         "failCode": fail_code,
         "failMsg": fail_message,
         "costTime": _processing_ms(job),
@@ -124,9 +124,9 @@ def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     """The body of an ended task's callback: its record, but with `costTime` in seconds."""
     succeeded = job.state is State.SUCCEEDED
     seconds = round((_processing_ms(job) or 0) / 1000)
-    data = record(job, links, link_seconds) | {"costTime": seconds, "task_id": job.id}
+    data = record(job, links, link_seconds) | {"costTime": seconds, "task_id": job.id, "callbackType": "task_completed"}
     message = "Playground task completed successfully." if succeeded else "Playground task failed."
-    return Callback(job.id, {"code": 200 if succeeded else 501, "msg": message, "data": data})
+    return Callback(f"evt_{job.id}", job.id, {"code": 200 if succeeded else 501, "msg": message, "taskId": job.id, "data": data})
 
 
 def _success(data: object) -> JSONResponse:
@@ -140,6 +140,15 @@ def _parse_input(value: object, max_depth: int) -> dict[str, Any]:
     if isinstance(value, str):
         return parse_object(value, max_depth)
     raise ParameterError("input must be an object")
+
+
+def _callback_parameter(parameters: dict[str, Any], task_input: dict[str, Any]) -> str:
+    """The callback's URL, however its parameter is spelt and also within the input: no client shall wait for one that never comes."""
+    for place in (parameters, task_input):
+        for name in place:
+            if name.replace("_", "").replace("-", "").lower() == "callbackurl" and (url := text(place, name)):
+                return url
+    return ""
 
 
 def _callback_address(url: str) -> str | None:
@@ -169,10 +178,10 @@ def _request_json(request: Mapping[str, Any]) -> str:
     return _json({"model": MODEL, **request, "input": _json(request["input"])})
 
 
-def _result(job: Job, links: Links, link_seconds: int) -> str | None:
+def _result(job: Job, links: Links, link_seconds: float) -> str | None:
     if job.state is not State.SUCCEEDED or job.result is None:
         return None
-    clean, source = (links.url(key, link_seconds) for key in (job.result.clean_key, job.result.source_key))
+    clean, source = (link_of(job, key, links, link_seconds) for key in (job.result.clean_key, job.result.source_key))
     return _json({"resultUrls": [clean], "resultWaterMarkUrls": [source]})
 
 
@@ -198,4 +207,4 @@ def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-FACADE: Final = Facade("kie", CODES, router, callback)
+FACADE: Final = Facade("kie", CODES, router, render_error, callback, prefixes=("/api",))

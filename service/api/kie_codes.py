@@ -22,9 +22,11 @@ from service.errors import (
     JobCancelled,
     JobTimeout,
     Maintenance,
+    MethodNotAllowed,
     ModelError,
     ParameterError,
     ParameterMissing,
+    PathUnknown,
     RateLimited,
     RequestError,
     SettingsError,
@@ -40,6 +42,8 @@ CODES: Final[Codes] = {
     BodyTooSlow: Code(408),
     ParameterMissing: Code(400),
     UnknownJob: Code(422, "recordInfo is null"),
+    PathUnknown: Code(404, "Not Found"),
+    MethodNotAllowed: Code(405, "Method Not Allowed"),
     InsufficientCredits: Code(402, "The current credits are insufficient. Please top up."),
     Busy: Code(429),
     RateLimited: Code(429, "Rate limit exceeded"),
@@ -62,6 +66,7 @@ CODES: Final[Codes] = {
     SettingsError: Code(500),
     InternalError: Code(500),
 }
+IN_STATUS: Final = (RateLimited, PathUnknown, MethodNotAllowed)  # whose code is the HTTP status too
 UPLOAD_CODES: Final[Codes] = {**CODES, ParameterError: Code(400), InputError: Code(400), FetchUnavailable: Code(400)}
 
 
@@ -70,3 +75,8 @@ def error_body(error: CleanplateError) -> dict[str, Any]:
     code = code_of(CODES, type(error))
     body = {"code": code.code, "msg": code.message_for(error)}
     return body if isinstance(error, AccessError) else body | {"data": None}
+
+
+def status_of(error: CleanplateError) -> int:
+    """The HTTP status of the response to an error: 200, as the body has the code, but for what clients and proxies handle by its status."""
+    return code_of(CODES, type(error)).code if isinstance(error, IN_STATUS) else 200

@@ -12,6 +12,9 @@ VIDEO: Final = "https://sora.chatgpt.com/p/s_68e83bd7eee88191be79d2ba7158516f"
 RESULT: Final = "http://example.com/files/jobs/1/clean.mp4"
 SOURCE: Final = "http://example.com/files/jobs/1/source.mp4"
 DENIED: Final = {"code": 401, "msg": "You do not have access permissions"}
+TOO_MANY: Final = "Too many requests from this account; try again after `Retry-After` seconds."
+LIMITED: Final = {"code": 429, "msg": "Rate limit exceeded", "data": None}
+UPLOAD_LIMITED: Final = {"success": False, "code": 429, "msg": "Rate limit exceeded"}
 PIXEL: Final = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 UPLOADED: Final = {
     "success": True,
@@ -20,13 +23,22 @@ UPLOADED: Final = {
     "data": {
         "fileName": "pixel.png",
         "filePath": "images/pixel.png",
-        "downloadUrl": "http://example.com/files/uploads/1/5d41402abc4b2a76b9719d91/images/pixel.png?expires=1766393431&signature=9f86d081",
+        "downloadUrl": "http://example.com/files/uploads/1/named/images/pixel.png?expires=1766393431&signature=9f86d081",
         "fileSize": 68,
         "mimeType": "image/png",
         "uploadedAt": "2025-12-08T08:50:31.860Z",
+        "fileId": "bmFtZWQvaW1hZ2VzL3BpeGVsLnBuZw",
+        "fileUrl": "http://example.com/files/uploads/1/named/images/pixel.png?expires=1766393431&signature=9f86d081",
+        "originalName": "pixel.png",
+        "uploadPath": "images",
+        "uploadTime": "2025-12-08T08:50:31.860Z",
+        "expiresAt": "2025-12-22T08:50:31.860Z",
     },
 }
-REFUSED: Final = {"success": False, "code": 400, "msg": "uploadPath is required"}
+
+
+def _refused(name: str) -> dict[str, Any]:
+    return {"success": False, "code": 400, "msg": f"{name} is required"}
 
 
 class TaskInput(BaseModel):
@@ -55,8 +67,11 @@ class FileLink(BaseModel):
 class Named(BaseModel):
     """Where an upload is stored."""
 
-    uploadPath: str = Field(description="A folder of your choice.")
-    fileName: str | None = Field(None, description="The suffix is corrected to match the file's type.")
+    uploadPath: str | None = Field(None, description="A folder of your choice.")
+    fileName: str | None = Field(
+        None,
+        description="Replaces an older file of this name in this folder. The suffix is corrected to match a video's or an image's type.",
+    )
 
 
 class StreamUpload(Named):
@@ -77,8 +92,11 @@ class Base64Upload(Named):
     base64Data: str = Field(description="Base64 text, or a `data:` URL.")
 
 
-def _endpoint(summary: str, responses: dict[int | str, dict[str, Any]], extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"summary": summary, "responses": responses, "openapi_extra": extra}
+def _endpoint(
+    summary: str, responses: dict[int | str, dict[str, Any]], extra: dict[str, Any] | None = None, limited: object = LIMITED
+) -> dict[str, Any]:
+    too_many = {"description": TOO_MANY, "content": {"application/json": {"example": limited}}}
+    return {"summary": summary, "responses": responses | {429: too_many}, "openapi_extra": extra}
 
 
 RECORD: Final = {
@@ -126,16 +144,19 @@ DOWNLOAD_URL: Final = _endpoint(
 )
 STREAM_UPLOAD: Final = _endpoint(
     "Upload a file in a form",
-    example_responses(uploaded=UPLOADED, refused=REFUSED),
+    example_responses(uploaded=UPLOADED, refused=_refused("file")),
     request_body(StreamUpload, {"file": "(the file's bytes)", "uploadPath": "videos", "fileName": "clip.mp4"}, "multipart/form-data"),
+    UPLOAD_LIMITED,
 )
 URL_UPLOAD: Final = _endpoint(
     "Upload a file by its URL",
-    example_responses(uploaded=UPLOADED, refused=REFUSED),
+    example_responses(uploaded=UPLOADED, refused=_refused("fileUrl")),
     request_body(UrlUpload, {"fileUrl": "http://example.com/pixel.png", "uploadPath": "images", "fileName": "pixel.png"}),
+    UPLOAD_LIMITED,
 )
 BASE64_UPLOAD: Final = _endpoint(
     "Upload a file as base64",
-    example_responses(uploaded=UPLOADED, refused=REFUSED),
+    example_responses(uploaded=UPLOADED, refused=_refused("base64Data")),
     request_body(Base64Upload, {"base64Data": PIXEL, "uploadPath": "images", "fileName": "pixel.png"}),
+    UPLOAD_LIMITED,
 )

@@ -17,16 +17,26 @@ from service.api.auth import caller
 from service.api.body import read_form
 from service.api.capacity import in_thread
 from service.api.facade import AppContext, code_of, guarded_route
-from service.api.kie_codes import UPLOAD_CODES
+from service.api.kie_codes import UPLOAD_CODES, status_of
 from service.api.kie_docs import BASE64_UPLOAD, STREAM_UPLOAD, URL_UPLOAD
 from service.api.parameters import file_of, parameters_with_files, read_parameters, required, text
 from service.api.rates import READ
 from service.api.source import web_address
 from service.api.times import rfc3339
-from service.api.upload import FORM_BYTES, TEMPORARY_PREFIX, AccountSlots, plain_name, plain_path, upload_key
-from service.errors import CleanplateError, ParameterMissing, QueueFull
+from service.api.upload import (
+    FORM_BYTES,
+    TEMPORARY_PREFIX,
+    AccountSlots,
+    named_key,
+    plain_name,
+    plain_path,
+    upload_id,
+    upload_key,
+    upload_suffix,
+)
+from service.errors import CleanplateError, ParameterError, ParameterMissing, QueueFull
 from service.jobs.database import now_ms
-from service.media import HEAD_BYTES, head_of, suffix_of_head
+from service.media import HEAD_BYTES, head_of
 from service.outside.fetch import FetchLimits, fetch
 from service.outside.storage import content_type_of
 
@@ -82,23 +92,28 @@ class FetchSlots:
 def render_error(error: CleanplateError) -> JSONResponse:
     """Render an error as the uploads do."""
     code = code_of(UPLOAD_CODES, type(error))
-    return JSONResponse({"success": False, "code": code.code, "msg": code.message_for(error)})
+    return JSONResponse({"success": False, "code": code.code, "msg": code.message_for(error)}, status_of(error))
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where an upload is stored. `path` is the client's choice, sanitised, with the suffix of the file's type."""
+    """Where an upload is stored. `path` is the client's choice, sanitised, with the suffix of the file's type; `original_name` as sent."""
 
     key: str
     path: str
+    original_name: str
 
     @classmethod
     def of(cls, parameters: dict[str, Any], default_name: str, head: bytes, account_id: int) -> Self:
-        """Raises ParameterMissing, and NotMedia or UnsupportedFormat for bytes of an unsupported type."""
-        folder = plain_path(required(parameters, "uploadPath"))
-        stem = plain_name(PurePosixPath(text(parameters, "fileName") or default_name).stem) or UNNAMED
-        path = str(PurePosixPath(folder, stem + suffix_of_head(head)))
-        return cls(upload_key(account_id, path), path)
+        """Raises ParameterError for an empty file. A file whose name the client chooses replaces an older one of that name."""
+        if not head:
+            raise ParameterError("the file is empty")
+        chosen = text(parameters, "fileName")
+        name = PurePosixPath(chosen or default_name)
+        stem = plain_name(name.stem) or UNNAMED
+        path = str(PurePosixPath(plain_path(text(parameters, "uploadPath")), stem + upload_suffix(head, name.name)))
+        key = named_key(account_id, path) if chosen else upload_key(account_id, path)
+        return cls(key, path, PurePosixPath(default_name).name or name.name)
 
 
 def _store_form_file(form: FormData, account_id: int, context: AppContext) -> JSONResponse:
@@ -111,7 +126,6 @@ def _store_form_file(form: FormData, account_id: int, context: AppContext) -> JS
 
 def _store_fetched(parameters: dict[str, Any], account_id: int, context: AppContext) -> JSONResponse:
     url = web_address(required(parameters, "fileUrl"))
-    required(parameters, "uploadPath")  # check it before the download
     context.account_files.require(account_id)
     limits = FetchLimits(bytes=context.options.upload_bytes, seconds=FETCH_SECONDS)
     with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
@@ -131,12 +145,20 @@ def _store_base64(parameters: dict[str, Any], account_id: int, context: AppConte
 
 
 def _upload_response(target: Target, file_bytes: int, context: AppContext) -> JSONResponse:
+    path, link_seconds, at_ms = PurePosixPath(target.path), int(context.options.result_link_seconds), now_ms()
+    url = context.links.url(target.key, link_seconds)
     data = {
-        "fileName": PurePosixPath(target.path).name,
+        "fileName": path.name,
         "filePath": target.path,
-        "downloadUrl": context.links.url(target.key, int(context.options.result_link_seconds)),
+        "downloadUrl": url,
         "fileSize": file_bytes,
         "mimeType": content_type_of(target.key),
-        "uploadedAt": rfc3339(now_ms()),
+        "uploadedAt": rfc3339(at_ms),
+        "fileId": upload_id(target.key),
+        "fileUrl": url,
+        "originalName": target.original_name or path.name,
+        "uploadPath": "" if path.parent == PurePosixPath() else str(path.parent),
+        "uploadTime": rfc3339(at_ms),
+        "expiresAt": rfc3339(at_ms + 1000 * link_seconds),
     }
     return JSONResponse({"success": True, "code": 200, "msg": "File uploaded successfully", "data": data})

@@ -1,6 +1,5 @@
 """The native API: jobs as resources, ordinary HTTP status codes, problem details (RFC 9457)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, Self
@@ -12,21 +11,27 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
 from service.api.auth import BEARER_KEY, account_of, bearer
+from service.api.body import KEYLESS_BYTES, read_body
 from service.api.facade import AppContext, Callback, Facade
+from service.api.json_body import parse_object
+from service.api.native_callbacks import add_callbacks
+from service.api.native_caller import caller_of, find_job
 from service.api.native_events import EventStream, job_and_events
-from service.api.native_models import AccountView, JobPage, JobView
+from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
-from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute
-from service.api.rates import READ, SUBMIT
-from service.errors import JobCancelled, UnknownJob
+from service.api.native_views import AccountView, EstimateView, JobPage, JobView
+from service.api.parameters import type_of
+from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response, read_as
+from service.api.rates import DETECT, READ, SUBMIT
+from service.api.upload import key_of_upload
+from service.errors import JobCancelled, UnknownJob, UnsupportedFormat
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
 from service.jobs.job import Failure, Job, NewJob, Result, new_id
 from service.outside.links import Links
 
 PREFIX: Final = "job_"
-JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # any facade's; the database is queried for nothing else
 CURSOR: Final = r"^\d{1,15}-\d{1,4}$"
 
 IdempotencyKey = Annotated[
@@ -34,6 +39,7 @@ IdempotencyKey = Annotated[
 ]
 LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="Number of the last event received.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
+OfReference = Annotated[Reference | None, Query(description="Only jobs that were created with this `client_reference`.")]
 After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page.")]
 
 
@@ -48,6 +54,8 @@ def router(context: AppContext) -> APIRouter:
     routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(BEARER_KEY), Depends(sign_in)])
     _add_account_routes(routes, context)
     _add_job_routes(routes, context)
+    _add_deletions(routes, context)
+    add_callbacks(routes, context)
     return routes
 
 
@@ -56,27 +64,55 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.post("/jobs", **docs.CREATE)
     async def create(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-        account = _caller(request, context, SUBMIT)
+        account = caller_of(request, context, SUBMIT)
         order = await read_order(request, account.id, context)
-        job, is_new = await run_in_threadpool(_submit, order, idempotency_key, account.id, context)
+        job, is_new = await run_in_threadpool(_created, order, idempotency_key, account.id, context)
         headers = {"Location": f"/v1/jobs/{job.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
-        return _json_response(_job_view(job, context), 201 if is_new else 200, headers)
+        return _json_response(job, 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
-    async def jobs(request: Request, limit: Limit = 20, cursor: After = None) -> Response:
-        account = _caller(request, context, READ)
+    async def jobs(request: Request, limit: Limit = 20, cursor: After = None, client_reference: OfReference = None) -> Response:
+        account = caller_of(request, context, READ)
         position = Cursor.parse(cursor) if cursor else Cursor()
-        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, limit + position.seen + 1, position.before_ms)
+        most = limit + position.seen + 1
+        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, client_reference)
         page = jobs_found[position.seen :][:limit]
         next_position = position.after(page) if len(jobs_found) > position.seen + limit else None
-        return _json_response(
-            JobPage(data=[_job_view(job, context) for job in page], next_cursor=str(next_position) if next_position else None)
-        )
+        data = await run_in_threadpool(lambda: [_job_view(job, context) for job in page])
+        return _json_response(JobPage(data=data, next_cursor=str(next_position) if next_position else None))
+
+    @routes.post("/estimate", **docs.ESTIMATE)
+    async def estimate(request: Request) -> Response:
+        caller_of(request, context, READ)
+        if type_of(request) != "application/json":
+            raise UnsupportedFormat("the body must be application/json")
+        body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
+        return _json_response(await run_in_threadpool(_estimate, read_as(EstimateBody, body), context))
 
     @routes.get("/account", **docs.ACCOUNT_OF_KEY)
     async def account(request: Request) -> Response:
-        account = _caller(request, context, READ)
+        account = caller_of(request, context, READ)
         return _json_response(await run_in_threadpool(_account_view, account, context))
+
+
+def _add_deletions(routes: APIRouter, context: AppContext) -> None:
+    """Add the routes that delete files now, before they expire."""
+    files = context.account_files
+
+    @routes.delete("/jobs/{job_id}", **docs.DELETE_JOB)
+    async def delete_job(request: Request, job_id: str) -> Response:
+        job = await find_job(request, job_id, context)
+        if not job.ended:
+            raise JobNotEnded(f"the job is {job.state}; cancel it first")
+        if not await run_in_threadpool(files.clear_job, job):
+            raise JobNotEnded("an unfinished job still needs its files")
+        return Response(status_code=204)
+
+    @routes.delete("/uploads/{upload_id}", **docs.DELETE_UPLOAD)
+    async def delete_upload(request: Request, upload_id: str) -> Response:
+        account = caller_of(request, context, READ)
+        await run_in_threadpool(_delete_upload, key_of_upload(account.id, upload_id), account.id, context)
+        return Response(status_code=204)
 
 
 def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
@@ -84,16 +120,17 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}", **docs.FIND)
     async def find(request: Request, job_id: str) -> Response:
-        return _json_response(_job_view(await _find(request, job_id, context), context))
+        job = await find_job(request, job_id, context)
+        return _json_response(await run_in_threadpool(_job_view, job, context))
 
     @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
     async def cancel(request: Request, job_id: str) -> Response:
-        job = await _find(request, job_id, context)
-        return _json_response(_job_view(await run_in_threadpool(context.job_service.cancel, job.account_id, job.id), context))
+        job = await find_job(request, job_id, context)
+        return _json_response(await run_in_threadpool(lambda: _job_view(context.job_service.cancel(job.account_id, job.id), context)))
 
     @routes.get("/jobs/{job_id}/events", **docs.STREAM)
     async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
-        job = await _find(request, job_id, context)
+        job = await find_job(request, job_id, context)
         job, missed = await run_in_threadpool(job_and_events, context.job_service, job, last_event_id)
         if job.ended and not missed:
             return Response(status_code=204)  # tells a browser not to reconnect
@@ -102,17 +139,25 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        outcome = _result_or_failure(await _find(request, job_id, context))
+        outcome = _result_or_failure(await find_job(request, job_id, context))
         if isinstance(outcome, Failure):
             return Problem.of_failure(outcome).response()
         return RedirectResponse(context.links.url(outcome.clean_key, int(context.options.result_link_seconds)), 303)
 
     @routes.get("/jobs/{job_id}/report", **docs.REPORT)
     async def report(request: Request, job_id: str) -> Response:
-        outcome = _result_or_failure(await _find(request, job_id, context))
+        outcome = _result_or_failure(await find_job(request, job_id, context))
         if isinstance(outcome, Failure):
             return Problem.of_failure(outcome).response()
         return Response(await run_in_threadpool(_read_report, outcome, context), media_type="application/json")
+
+
+class FilesDeleted(UnknownJob):
+    """The job is known, but its files have been deleted."""
+
+
+class UploadMissing(UnknownJob):
+    """The account has no such upload."""
 
 
 @dataclass(frozen=True)
@@ -139,27 +184,14 @@ class Cursor:
 
 def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     """The callback for an ended job. The event's id is the same in every delivery."""
+    event_id = f"evt_{job.id.removeprefix(PREFIX)}"
     event: Mapping[str, object] = {
         "type": f"job.{job.state}",
-        "id": f"evt_{job.id.removeprefix(PREFIX)}",
+        "id": event_id,
         "created": (job.finished_ms or job.updated_ms) // 1000,
-        "data": JobView.of(job, links, int(link_seconds)).model_dump(mode="json"),
+        "data": JobView.of(job, links, link_seconds).model_dump(mode="json"),
     }
-    return Callback(job.id, event)
-
-
-def _caller(request: Request, context: AppContext, kind: str) -> Account:
-    """The request's account, after counting the request. Raises RateLimited."""
-    account: Account = request.state.account
-    context.rates.count(account.id, kind)
-    return account
-
-
-async def _find(request: Request, job_id: str, context: AppContext) -> Job:
-    account = _caller(request, context, READ)
-    if not JOB_ID.fullmatch(job_id):
-        raise UnknownJob("there is no such job")
-    return await run_in_threadpool(context.job_service.find, account.id, job_id)
+    return Callback(event_id, job.id, event)
 
 
 def _submit(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[Job, bool]:
@@ -170,13 +202,17 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
         facade=FACADE.name,
         spec=order.spec,
         request={"digest": order.digest},
-        callback_url=order.callback_url,
+        callback_url=order.options.callback_url,
         idempotency_key=f"{FACADE.name}:{idempotency_key}" if idempotency_key else None,
-        priority=order.priority,
-        rights=order.rights,
+        priority=order.options.priority,
+        rights=order.options.rights,
+        client_reference=order.options.client_reference,
+        metadata=order.options.metadata,
     )
     job: Job | None = None
     try:
+        if order.spec.kind == "detect":
+            context.rates.count(account_id, DETECT)
         job = context.job_service.submit(new)
     finally:
         if order.folder and (job is None or job.id != new.id):
@@ -186,10 +222,22 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
     return job, job.id == new.id
 
 
+def _delete_upload(key: str | None, account_id: int, context: AppContext) -> None:
+    """Raises UploadMissing, and JobNotEnded if an unfinished job needs the file."""
+    files = context.account_files
+    if key is None or not files.has(account_id, key):
+        raise UploadMissing("there is no such upload")
+    if files.are_needed(account_id, [key]):
+        raise JobNotEnded("an unfinished job still needs the file")
+    files.delete(key)
+
+
 def _result_or_failure(job: Job) -> Result | Failure:
-    """The outcome of an ended job. Raises JobNotEnded."""
+    """The outcome of an ended job. Raises JobNotEnded, FilesDeleted."""
     if not job.ended:
         raise JobNotEnded(f"the job is {job.state}")
+    if job.result is not None and job.cleared_ms is not None:
+        raise FilesDeleted("the job's files have been deleted")
     if job.result is None or job.failure:
         return job.failure or Failure.of(JobCancelled("the job was cancelled"))
     return job.result
@@ -205,12 +253,31 @@ def _account_view(account: Account, context: AppContext) -> AccountView:
     return AccountView.of(account, context.job_service.balance(account.id), context.job_service.spent_credits(account.id))
 
 
+def _created(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[JobView, bool]:
+    job, is_new = _submit(order, idempotency_key, account_id, context)
+    return _job_view(job, context), is_new
+
+
 def _job_view(job: Job, context: AppContext) -> JobView:
-    return JobView.of(job, context.links, int(context.options.result_link_seconds))
+    """May query the database, so call it in a worker thread."""
+    eta_seconds = None if job.ended else context.job_service.forecast().remaining_seconds(job, now_ms())
+    return JobView.of(job, context.links, context.options.result_link_seconds, eta_seconds)
+
+
+def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:
+    forecast = context.job_service.forecast()
+    sort = (body.kind, body.media)
+    seconds, wait_seconds = forecast.seconds(sort, body.frames), forecast.wait_seconds()
+    return EstimateView(
+        credits=context.job_service.price_of(*sort),
+        seconds=None if seconds is None else round(seconds, 1),
+        wait_seconds=None if wait_seconds is None else round(wait_seconds, 1),
+        measured_jobs=forecast.paces[sort].jobs if sort in forecast.paces else 0,
+    )
 
 
 def _json_response(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse(view.model_dump(mode="json"), status, headers)
 
 
-FACADE: Final = Facade("native", CODES, router, callback)
+FACADE: Final = Facade("native", CODES, router, problem_response, callback)

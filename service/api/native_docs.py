@@ -7,8 +7,9 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from service.api.native_events import ServerSentEvents
-from service.api.native_models import AccountView, JobPage, JobView, NewJobBody, UploadBody
+from service.api.native_models import EstimateBody, NewJobBody, ReceiverBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
+from service.api.native_views import AccountView, DeliveryView, EstimateView, JobPage, JobView, ReceiverView
 from service.api.problems import MEDIA_TYPE
 
 SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
@@ -17,6 +18,8 @@ NEW_JOB: Final[dict[str, Any]] = {
     "source_url": "http://example.com/clip.mp4",
     "boxes": [{"x1": 0.7, "y1": 0.05, "x2": 0.98, "y2": 0.2}],
     "rights": "owner",
+    "client_reference": "order-4711",
+    "metadata": {"customer": "42"},
 }
 RESULT: Final = {
     "url": "http://example.com/files/jobs/1/clean.mp4",
@@ -29,6 +32,7 @@ RESULT: Final = {
     "mark_found": True,
     "advice": None,
     "seconds": 4.2,
+    "not_kept": [],
 }
 JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,
@@ -40,11 +44,15 @@ JOB: Final[dict[str, Any]] = {
     "callback_url": None,
     "credits_used": 0,
     "rights": "owner",
+    "client_reference": "order-4711",
+    "metadata": {"customer": "42"},
     "created_at": "2025-12-08T08:50:31.860Z",
     "started_at": None,
     "finished_at": None,
+    "eta_seconds": 4.2,
     "error": None,
     "result": None,
+    "files_deleted_at": None,
 }
 DONE: Final[dict[str, Any]] = JOB | {
     "state": "succeeded",
@@ -52,14 +60,28 @@ DONE: Final[dict[str, Any]] = JOB | {
     "credits_used": 1,
     "started_at": "2025-12-08T08:50:32.100Z",
     "finished_at": "2025-12-08T08:50:36.300Z",
+    "eta_seconds": None,
     "result": RESULT,
 }
 CANCELLED: Final[dict[str, Any]] = JOB | {
     "state": "cancelled",
     "rights": None,
+    "client_reference": None,
+    "metadata": {},
     "finished_at": "2025-12-08T08:50:32.100Z",
+    "eta_seconds": None,
     "error": {"type": "urn:cleanplate:problem:job-cancelled", "title": "Job cancelled", "status": 409, "detail": "the job was cancelled"},
 }
+DELIVERY: Final[dict[str, Any]] = {
+    "callback_url": "https://example.com/callback",
+    "outcome": "delivered",
+    "attempts": 1,
+    "last_attempt_at": "2025-12-08T08:50:36.400Z",
+    "next_attempt_at": None,
+}
+WAITING: Final[dict[str, Any]] = DELIVERY | {"outcome": "pending", "next_attempt_at": "2025-12-08T08:51:00.000Z"}
+TESTED: Final = {"event_id": "evt_test_3f1c9a7e5b2d4c6f8a0e1b3d", "delivered": True, "detail": None}
+ESTIMATED: Final = {"credits": 1, "seconds": 4.2, "wait_seconds": 0.0, "measured_jobs": 200}
 ACCOUNT: Final = {
     "name": "first",
     "paid_credits": 90,
@@ -132,11 +154,60 @@ LIST: Final[dict[str, Any]] = {
     "description": "All jobs of the account, newest first, whichever API created them.",
     "responses": {200: json_response("A page of jobs.", JobPage, {"data": [DONE], "next_cursor": None})} | problems(),
 }
+ESTIMATE: Final[dict[str, Any]] = {
+    "summary": "Estimate a job",
+    "description": "What a job would cost and how long it would take, before it is created. Nothing is reserved.",
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": inline_schema(EstimateBody), "example": {"media": "video", "frames": 240}}},
+        }
+    },
+    "responses": {200: json_response("The estimate.", EstimateView, ESTIMATED)} | problems(400, 413, 415),
+}
 FIND: Final[dict[str, Any]] = {"summary": "Get a job", "responses": {200: json_response("The job.", JobView, DONE)} | problems(404)}
 CANCEL: Final[dict[str, Any]] = {
     "summary": "Cancel a job",
     "description": "A queued job ends at once, a running one as soon as its worker notices. An ended job is unchanged.",
     "responses": {200: json_response("The job in its current state.", JobView, CANCELLED)} | problems(404),
+}
+DELETE_JOB: Final[dict[str, Any]] = {
+    "summary": "Delete a job's files",
+    "description": (
+        "All files of an ended job, at once: result, original, thumbnail, report, and what was uploaded for it, unless another job has it "
+        "too. The job itself stays until it expires, for the ledger. Repeating the request changes nothing."
+    ),
+    "status_code": 204,
+    "responses": {204: {"description": "The files are gone."}} | problems(404, 409),
+}
+DELETE_UPLOAD: Final[dict[str, Any]] = {
+    "summary": "Delete an upload",
+    "description": "By the `fileId` of the upload's response. A job that has not ended keeps its file: 409.",
+    "status_code": 204,
+    "responses": {204: {"description": "The file is gone."}} | problems(404, 409),
+}
+CALLBACK: Final[dict[str, Any]] = {
+    "summary": "Get the delivery of a job's callback",
+    "responses": {200: json_response("How far it is.", DeliveryView, DELIVERY)} | problems(404),
+}
+REDELIVER: Final[dict[str, Any]] = {
+    "summary": "Send a job's callback again",
+    "description": "At once, with the same id, whether it was delivered before or given up. An attempt that is in progress goes on.",
+    "status_code": 202,
+    "responses": {202: json_response("It will be sent.", DeliveryView, WAITING)} | problems(404),
+}
+TEST: Final[dict[str, Any]] = {
+    "summary": "Test a receiver of callbacks",
+    "description": "Sends it one event of the type `test`, signed like any other, and tells what it answered. It is not tried again.",
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": inline_schema(ReceiverBody), "example": {"callback_url": "https://example.com/callback"}}
+            },
+        }
+    },
+    "responses": {200: json_response("The outcome.", ReceiverView, TESTED)} | problems(400, 413, 415),
 }
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",

@@ -1,17 +1,12 @@
-"""The wire models of the native API: what clients send, and what they receive."""
+"""What clients of the native API send."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from service.api.problems import Problem
-from service.api.times import rfc3339
 from service.errors import FetchRefused, RequestError
-from service.jobs.accounts import Account
-from service.jobs.credits import Balance
-from service.jobs.job import Job, Kind, Media, Result, Rights, State
+from service.jobs.job import Kind, Media, Rights
 from service.outside.guard import address_of
-from service.outside.links import Links
 from service.timed_box import TimedBox
 
 MAX_ADDRESS_CHARACTERS = 2048
@@ -19,10 +14,9 @@ MAX_BOXES = 100
 MAX_CORNER_PIXELS = 65_536
 MAX_SECONDS = 86_400
 MAX_MARKS = 1000
-UNMARKED = (
-    "No mark was found, so the file is as it was. If you see one, send it again with a box around it in `boxes`, or a mask; "
-    "for text on things in the scene, add scene_text to `classes`."
-)
+PREVIEW = {"seconds": 2, "first_seconds": 0.25}  # an example
+MAX_PAIRS = 16
+MAX_FRAMES = 10_000_000
 
 
 def _web_address(url: str) -> str:
@@ -39,6 +33,9 @@ Address = Annotated[
 Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)]
 MarkId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+Reference = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+PairValue = Annotated[str, Field(pattern=r"^[^\x00]{0,500}$")]
 Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
@@ -81,6 +78,13 @@ class Box(Place):
         return TimedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds, end)
 
 
+class Preview(Wire):
+    """A part of a video: `seconds` of it, from `first_seconds` on."""
+
+    seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+    first_seconds: Second = 0.0
+
+
 class Options(Wire):
     """All options of a job except its source."""
 
@@ -98,12 +102,19 @@ class Options(Wire):
     )
     classes: list[Literal["overlay", "scene_text"]] = Field(default=["overlay"], min_length=1, max_length=2, description="What to detect.")
     detect: bool | None = Field(None, description="Detect marks. By default true, unless there are boxes or a mask.")
+    preview: Preview | None = Field(
+        None,
+        description="Clean only this part of a video, as a file of its own that begins at zero. Boxes keep the times of the whole video.",
+        examples=[PREVIEW],
+    )
     remove_audio: bool = False
     callback_url: Address | None = Field(None, description="URL to which the job's outcome is POSTed, signed.")
     priority: int = Field(100, ge=1, le=1000, description="Lower numbers run first, among your own jobs.")
     rights: Rights | None = Field(
         None, description="Whether you own the picture or are licensed to edit it. By default your account's setting."
     )
+    client_reference: Reference | None = Field(None, description="Your own name of the job. Need not be unique; finds it in the list.")
+    metadata: dict[PairName, PairValue] = Field(default={}, max_length=MAX_PAIRS, description="What else you want to be told of the job.")
 
 
 class NewJobBody(Options):
@@ -134,118 +145,15 @@ class UploadBody(Wire):
     )
 
 
-class ProblemView(BaseModel):
-    """A problem (RFC 9457). `type` is stable; `detail` is for people."""
+class EstimateBody(Wire):
+    """A job to be estimated."""
 
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
-class ResultView(BaseModel):
-    """A job's result. The links are signed and expire.
-
-    Of a job that detects, `url` is a JSON document: the marks, each with a mask, and how many seconds cleaning takes.
-    """
-
-    url: str
-    source_url: str
-    thumbnail_url: str
-    report_page_url: str | None = Field(None, description="A page that shows what was done; null if there is none.")
-    content_type: str
-    bytes: int
-    frames: int
-    mark_found: bool
-    advice: str | None = Field(None, description="What to do if you see a mark although none was found; null if one was.")
-    seconds: float
-
-    @classmethod
-    def of(cls, result: Result, links: Links, link_seconds: int) -> Self:
-        return cls(
-            url=links.url(result.clean_key, link_seconds),
-            source_url=links.url(result.source_key, link_seconds),
-            thumbnail_url=links.url(result.thumbnail_key, link_seconds),
-            report_page_url=links.url(result.report_page_key, link_seconds) if result.report_page_key else None,
-            content_type=result.content_type,
-            bytes=result.bytes,
-            frames=result.frames,
-            mark_found=result.mark_found,
-            advice=None if result.mark_found else UNMARKED,
-            seconds=result.seconds,
-        )
-
-
-class JobView(BaseModel):
-    """A job. All fields are always present."""
-
-    # Nullable fields have defaults because FastAPI's document omits nulls in examples.
-
-    id: str
-    state: State
-    progress_percent: int = Field(ge=0, le=100)
     kind: Kind = "clean"
-    media: Media
-    source_url: str | None = Field(None, description="Null for an uploaded file, and for the file of a detection.")
-    callback_url: str | None = None
-    credits_used: int = Field(description="0 until it succeeds, and unless the service says otherwise 0 if no mark was found.")
-    rights: Rights | None = Field(None, description="The declared right to edit the picture; null if none was declared.")
-    created_at: str = Field(json_schema_extra={"format": "date-time"})
-    started_at: str | None = None
-    finished_at: str | None = None
-    error: ProblemView | None = None
-    result: ResultView | None = None
-
-    @classmethod
-    def of(cls, job: Job, links: Links, link_seconds: int) -> Self:
-        return cls(
-            id=job.id,
-            state=job.state,
-            progress_percent=job.progress_percent,
-            kind=job.spec.kind,
-            media=job.spec.media,
-            source_url=job.spec.source_url,
-            callback_url=job.callback_url,
-            credits_used=job.credits_used,
-            rights=job.rights,
-            created_at=rfc3339(job.created_ms),
-            started_at=None if job.started_ms is None else rfc3339(job.started_ms),
-            finished_at=None if job.finished_ms is None else rfc3339(job.finished_ms),
-            error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
-            result=None if job.result is None else ResultView.of(job.result, links, link_seconds),
-        )
+    media: Media = "video"
+    frames: int | None = Field(None, ge=1, le=MAX_FRAMES, description="Pictures of the video. By default as many as the last jobs had.")
 
 
-class JobPage(BaseModel):
-    """A page of jobs, newest first."""
+class ReceiverBody(Wire):
+    """A receiver to be tested."""
 
-    data: list[JobView]
-    next_cursor: str | None = Field(None, description="Cursor of the page with older jobs; null on the last page.")
-
-
-class AccountView(BaseModel):
-    """An account and its credits."""
-
-    name: str
-    paid_credits: int
-    one_time_credits: int
-    total_credits: int
-    held_credits: int = Field(description="Reserved for unfinished jobs.")
-    spent_credits: int
-    rights: Rights | None = Field(None, description="Default for jobs that do not declare any.")
-    digital_source_type: str | None = Field(None, description="Declared for results whose source has no digital source type.")
-
-    @classmethod
-    def of(cls, account: Account, balance: Balance, spent_credits: int) -> Self:
-        return cls(
-            name=account.name,
-            paid_credits=balance.paid_credits,
-            one_time_credits=balance.one_time_credits,
-            total_credits=balance.total_credits,
-            held_credits=balance.held_credits,
-            spent_credits=spent_credits,
-            rights=account.rights,
-            digital_source_type=account.digital_source_type,
-        )
+    callback_url: Address

@@ -21,13 +21,14 @@ from service.api.problems import InvalidFields, JobNotEnded, read_as
 from service.api.source import Source, source_of
 from service.api.upload import FORM_BYTES, upload_key
 from service.errors import UnknownJob, UnsupportedFormat
-from service.jobs.job import Job, JobSpec, Media, Rights
+from service.jobs.job import Job, JobSpec, Media
 from service.media import HEAD_BYTES, suffix_of_head
 
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
-WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind"})
-IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind", "preview"})
+SINCE_DIGESTS: Final = ("client_reference", "metadata")
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,8 @@ class Order:
     """A parsed request for a job. `digest`: equal for equal requests. `folder`: storage prefix of the request's uploaded files."""
 
     spec: JobSpec
-    callback_url: str | None
-    priority: int
+    options: Options
     digest: str
-    rights: Rights | None
     folder: str | None = None
 
 
@@ -66,7 +65,7 @@ def _order_of_addresses(options: NewJobBody, account_id: int, context: AppContex
         raise InvalidFields([("marks", "goes with a detection; reject takes ids of an earlier report")])
     source = source_of(options.source_url, account_id, context)
     mask = Source() if options.mask_url is None else source_of(options.mask_url, account_id, context)
-    return Order(_spec(options, source, mask), options.callback_url, options.priority, _digest(options.model_dump_json()), options.rights)
+    return Order(_spec(options, source, mask), options, _digest(_json_of(options)))
 
 
 def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, context: AppContext) -> Order:
@@ -84,7 +83,7 @@ def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, conte
         reject=tuple(dict.fromkeys(options.reject)),
         remove_audio=options.remove_audio,
     )
-    return Order(spec, options.callback_url, options.priority, _digest(options.model_dump_json()), options.rights)
+    return Order(spec, options, _digest(_json_of(options)))
 
 
 def _detection(job_id: str, account_id: int, context: AppContext) -> Job:
@@ -113,7 +112,7 @@ def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Ord
         for name, url, part in (("source", source_url, file), ("mask", options.mask_url, mask))
     )
     spec = _spec(options, source, mask_source)
-    digest = _digest(options.model_dump_json(), *(_digest_of(part) for part in (file, mask) if part))
+    digest = _digest(_json_of(options), *(_digest_of(part) for part in (file, mask) if part))
     try:  # last, so that a refused request leaves nothing behind
         for part, location in ((file, source), (mask, mask_source)):
             if part and location.key:
@@ -121,7 +120,7 @@ def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Ord
     except BaseException:
         context.account_files.delete_under(folder)
         raise
-    return Order(spec, options.callback_url, options.priority, digest, options.rights, folder)
+    return Order(spec, options, digest, folder)
 
 
 def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
@@ -130,8 +129,11 @@ def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
     detect = not user_marks if options.detect is None else options.detect
     if not (detect or user_marks):
         raise InvalidFields([("detect", "must not be false without boxes and without a mask: there would be nothing to do")])
+    media = options.media or _media_of(source)
+    if options.preview and (media == "image" or options.kind == "detect"):
+        raise InvalidFields([("preview", "is a part of a video that is cleaned; it goes neither with an image nor with a detection")])
     return JobSpec(
-        media=options.media or _media_of(source),
+        media=media,
         source_url=source.url,
         source_key=source.key,
         mask_url=mask.url,
@@ -143,6 +145,8 @@ def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
         classes=tuple(dict.fromkeys(options.classes)),
         detect=detect,
         remove_audio=options.remove_audio,
+        preview_seconds=options.preview.seconds if options.preview else None,
+        preview_first_seconds=options.preview.first_seconds if options.preview else 0.0,
     )
 
 
@@ -184,6 +188,12 @@ def _digest_of(file: UploadFile) -> str:
         digest.update(part)
     file.file.seek(0)
     return digest.hexdigest()
+
+
+def _json_of(options: Options) -> str:
+    """The options as they were before there was anything new in them: a request repeated after an update has the same digest."""
+    unsaid = {name for name in SINCE_DIGESTS if not getattr(options, name)}
+    return options.model_dump_json(exclude=unsaid)
 
 
 def _digest(*parts: str) -> str:

@@ -12,8 +12,22 @@ class ReportMissing(UnknownJob):
     """The job has no report: it is too old, or its files have been deleted."""
 
 
+class PathStepView(BaseModel):
+    """Where a mark that moves is, for a few frames."""
+
+    first_frame: int
+    last_frame: int
+    first_seconds: float
+    last_seconds: float
+    box: list[int] = Field(min_length=4, max_length=4)
+    matte: int | None = None
+
+
 class PlacementView(BaseModel):
-    """A mark at one place for an interval of frames. An animated mark has several, each for the frames that show it."""
+    """A mark at one place, or along its path, for an interval of frames.
+
+    An animated mark has several, each for the frames that show it; one that moves has one, in a box around its path.
+    """
 
     id: str = Field("", description="Names the mark among those of its file; `reject` of a later job takes it.")
     kind: Literal["overlay", "scene_text", "user"]
@@ -26,7 +40,10 @@ class PlacementView(BaseModel):
     opacity: float = Field(ge=0, le=1)
     colour: list[float] = Field(min_length=3, max_length=3, description="Red, green, blue, 0 to 1.")
     confidence: float
-    matte: int | None = Field(None, description="Index into `mattes`, from 0; null if they would be too many or too large.")
+    matte: int | None = Field(
+        None, description="Index into `mattes`, from 0; null if they would be too many or too large, and of a mark that moves."
+    )
+    path: list[PathStepView] = Field(default=[], description="The places of a mark that moves, in order; empty if it stays.")
 
 
 class VideoView(BaseModel):
@@ -68,6 +85,13 @@ class ProvenanceView(BaseModel):
     told_by: Literal["credentials", "metadata", "account"] | None = None
 
 
+class NotKeptView(BaseModel):
+    """Something that the source carries and the result does not."""
+
+    what: str
+    reason: str
+
+
 class FileReportView(BaseModel):
     """What was done to the file."""
 
@@ -84,6 +108,7 @@ class FileReportView(BaseModel):
     steps: list[StepView]
     versions: dict[str, str]
     provenance: ProvenanceView | None = None
+    not_kept: list[NotKeptView] = Field([], description="What the source carries and the result does not, such as data tracks.")
 
 
 class ReportView(BaseModel):
@@ -105,6 +130,7 @@ PLACEMENT: Final[dict[str, Any]] = {
     "colour": [1.0, 1.0, 1.0],
     "confidence": 0.97,
     "matte": 0,
+    "path": [],
 }
 FILE: Final[dict[str, Any]] = {
     "input": "source.mp4",
@@ -136,5 +162,6 @@ FILE: Final[dict[str, Any]] = {
         "digital_source_type": None,
         "told_by": None,
     },
+    "not_kept": [{"what": "data track (bin_data)", "reason": "no container takes over such a track"}],
 }
 EXAMPLE: Final = {"files": [FILE]}

@@ -2,19 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
-
-TOO_MANY: Final = {
-    "description": "Too many requests from this account; try again after `Retry-After` seconds.",
-    "content": {
-        "application/json": {"example": {"code": 429, "msg": "Rate limit exceeded", "message": "Rate limit exceeded", "data": None}}
-    },
-}
 
 
 class DocumentedApp(FastAPI):
@@ -51,9 +44,9 @@ def _restore(documented: dict[str, Any], declared: Mapping[str, Any]) -> None:
 
 
 def example_responses(**examples: object) -> dict[int | str, dict[str, Any]]:
-    """Example responses of an endpoint that always answers with HTTP 200, except when the rate limit is exceeded."""
+    """Example responses of an endpoint that always answers with HTTP 200. With `limited` there is a `Retry-After` header."""
     content = {"application/json": {"examples": {name: {"value": value} for name, value in examples.items()}}}
-    return {200: {"description": "The result or the error, by its `code`.", "content": content}, 429: TOO_MANY}
+    return {200: {"description": "The result or the error, by its `code`.", "content": content}}
 
 
 def request_body(model: type[BaseModel], example: object, media_type: str = "application/json") -> dict[str, Any]:

@@ -91,6 +91,13 @@ def _parse_form(body: bytes, _max_depth: int) -> dict[str, Any]:
         raise ParameterError(f"the form has more than {MAX_FIELDS} fields") from None
 
 
+def bracketed(parameters: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The object that a form writes as `name[field]=value`; None if it has no such field."""
+    prefix = f"{name}["
+    fields = {key[len(prefix) : -1]: value for key, value in parameters.items() if key.startswith(prefix) and key.endswith("]")}
+    return fields or None
+
+
 def text(parameters: dict[str, Any], *names: str) -> str:
     """The first of these parameters that was sent, as text; empty if none was. Raises ParameterError for another type."""
     for name in names:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 
 from service import errors
-from service.api.body import BodyTooSlow
+from service.api.body import BodyTooSlow, EncodingUnsupported
 from service.api.facade import Code, Codes, code_of, guarded_route
 from service.errors import CleanplateError, ParameterError, ServiceError
 from service.jobs.job import Failure
@@ -62,10 +61,13 @@ CODES: Final[Codes] = {
     errors.AccountBanned: Code(403),
     errors.ParameterError: Code(400),
     BodyTooSlow: Code(408),
+    EncodingUnsupported: Code(415),
     errors.ParameterMissing: Code(422),
     errors.MediaAddressInvalid: Code(422),
     errors.UnknownModel: Code(422),
     errors.UnknownJob: Code(404),
+    errors.PathUnknown: Code(404),
+    errors.MethodNotAllowed: Code(405),
     InvalidFields: Code(422),
     IdempotencyKeyReused: Code(422),
     JobNotEnded: Code(409),
@@ -123,15 +125,7 @@ def problem_response(error: CleanplateError) -> Response:
     headers = {}
     if isinstance(error, errors.AccessError):
         headers["WWW-Authenticate"] = "Bearer" if isinstance(error, errors.KeyMissing) else 'Bearer error="invalid_token"'
-    if isinstance(error, errors.Busy):
-        headers["Retry-After"] = str(error.retry_after_seconds)
     return Problem.of(error).response(headers)
-
-
-async def http_problem(_: Request, error: Exception) -> Response:
-    """The response if no route matches the request or its method. An exception handler for the application."""
-    assert isinstance(error, HTTPException)
-    return status_problem(error.status_code, str(error.detail), error.headers)
 
 
 def status_problem(status: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,7 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final
 
 from limits import RateLimitItem, parse
@@ -12,7 +15,44 @@ from limits.strategies import MovingWindowRateLimiter
 from service.errors import RateLimited, SettingsError
 
 SUBMIT: Final = "submit"  # new jobs
+DETECT: Final = "detect"  # those of them that only look for marks, and are free by default; counted beside SUBMIT
 READ: Final = "read"  # everything else
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is left of an account's limit: of `quota` requests in `seconds`, the rest, and in how many seconds the oldest is forgotten."""
+
+    kind: str
+    quota: int
+    seconds: int
+    left: int
+    reset_seconds: int
+
+
+# Of the request that is served: a list that is shared with the threads in which it is counted.
+_COUNTED: ContextVar[list[Window] | None] = ContextVar("counted", default=None)
+
+
+@contextmanager
+def counted_windows() -> Iterator[Sequence[Window]]:
+    """The windows in which the request of this block is counted, as they are then."""
+    windows: list[Window] = []
+    token = _COUNTED.set(windows)
+    try:
+        yield windows
+    finally:
+        _COUNTED.reset(token)
+
+
+def rate_headers(windows: Sequence[Window]) -> dict[str, str]:
+    """`RateLimit` and `RateLimit-Policy`, as draft 10 of the IETF's httpapi group has them."""
+    if not windows:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{each.kind}";q={each.quota};w={each.seconds}' for each in windows),
+        "RateLimit": ", ".join(f'"{each.kind}";r={each.left};t={each.reset_seconds}' for each in windows),
+    }
 
 
 class Rates:
@@ -27,9 +67,14 @@ class Rates:
         self._clock = clock
 
     def count(self, account_id: int, kind: str) -> None:
-        """Count one request of this kind, SUBMIT or READ. Raises RateLimited if there were too many."""
+        """Count one request of this kind. Raises RateLimited if there were too many."""
         limit = self._limits.get(kind)
-        if limit is None or self._window.hit(limit, str(account_id), kind):
+        if limit is None:
             return
-        reset = self._window.get_window_stats(limit, str(account_id), kind).reset_time
-        raise RateLimited(f"more requests than {limit}", max(1, math.ceil(reset - self._clock())))
+        is_within = self._window.hit(limit, str(account_id), kind)
+        stats = self._window.get_window_stats(limit, str(account_id), kind)
+        reset_seconds = max(1, math.ceil(stats.reset_time - self._clock()))
+        if (windows := _COUNTED.get()) is not None:
+            windows.append(Window(kind, limit.amount, limit.get_expiry(), stats.remaining, reset_seconds))
+        if not is_within:
+            raise RateLimited(f"more requests than {limit}", reset_seconds)

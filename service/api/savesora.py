@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -10,12 +11,13 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from service.api.body import KEYLESS_BYTES
-from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route
+from service.api.facade import AppContext, Code, Codes, Facade, code_of, guarded_route, link_of
 from service.api.job_watcher import Waiter
 from service.api.openapi import example_responses, request_body
 from service.api.parameters import read_parameters, required
 from service.api.rates import READ, SUBMIT
 from service.api.source import share_source_of
+from service.api.upload import may_be_replaced
 from service.errors import (
     AccessError,
     AccountBanned,
@@ -35,9 +37,11 @@ from service.errors import (
     JobTimeout,
     KeyInvalid,
     KeyMissing,
+    MethodNotAllowed,
     ModelError,
     ParameterError,
     ParameterMissing,
+    PathUnknown,
     RequestError,
     SettingsError,
     StorageError,
@@ -48,6 +52,8 @@ from service.jobs.job import Job, JobSpec, NewJob, Result, State, new_id
 from service.outside.links import Links
 from service.outside.share_link import post_id_of
 
+DOWNLOAD: Final = "/api/v1/download"
+CREDITS: Final = "/api/v1/credits"
 DISCONNECT_SECONDS: Final = 1.0  # between two looks whether the client is still there
 CANCEL_SECONDS: Final = 5.0  # how long to wait for a worker to notice the cancellation
 FAILED: Final = Code(5002, "watermark removal failed")
@@ -61,9 +67,12 @@ CODES: Final[Codes] = {
     ParameterError: Code(4006, "invalid video url"),
     InsufficientCredits: Code(4007, "insufficient credits"),
     **dict.fromkeys((Busy, StorageError, SettingsError, InternalError, ContentCheckFailed), BROKEN),
+    **dict.fromkeys((PathUnknown, MethodNotAllowed), BROKEN),
     **dict.fromkeys((FetchError, InputError, RequestError, DecodeFailed, EncodeFailed, ModelError), FAILED),
     **dict.fromkeys((ContentRefused, ContentBlocked, JobTimeout, JobCancelled), FAILED),
 }
+
+STATUS: Final[Mapping[type[CleanplateError], int]] = {PathUnknown: 404, MethodNotAllowed: 405}  # the dialect has no code for these
 
 
 class Download(BaseModel):
@@ -96,7 +105,8 @@ DOWNLOADED: Final = {
     },
 }
 BALANCE: Final = {"code": 200, "msg": "success", "data": {"paid_credits": 50, "onetime_credits": 50, "total_credits": 100}}
-INVALID_KEY: Final = {"code": 4003, "msg": "invalid api_key", "data": None}
+INVALID_KEY: Final = {"code": 4003, "msg": "invalid api_key", "data": {}}
+LIMITED: Final = {"code": 5001, "msg": "internal server error", "data": {}}
 NO_CREDITS: Final = {"code": 4007, "msg": "insufficient credits", "data": {"current_credits": 0, "required_credits": 1}}
 
 
@@ -105,9 +115,9 @@ def router(context: AppContext) -> APIRouter:
     routes = APIRouter(route_class=guarded_route(render_error), tags=["savesora"])
 
     @routes.post(
-        "/api/v1/download",
+        DOWNLOAD,
         summary="Clean a video, and wait for it",
-        responses=example_responses(cleaned=DOWNLOADED, no_credits=NO_CREDITS, invalid_key=INVALID_KEY),
+        responses=example_responses(cleaned=DOWNLOADED, no_credits=NO_CREDITS, invalid_key=INVALID_KEY, limited=LIMITED),
         openapi_extra=request_body(Download, {"api_key": "YOUR_API_KEY", "video_url": VIDEO}),
     )
     async def download(request: Request) -> JSONResponse:
@@ -117,13 +127,14 @@ def router(context: AppContext) -> APIRouter:
         context.rates.count(account.id, SUBMIT)
         with context.watcher.enter(account.id, key) as waiter:
             job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
+            is_replay = job.ended
             job = await _wait_or_cancel(request, job, waiter.watch(job), context)
-        return JSONResponse(await run_in_threadpool(_outcome, job, context))
+        return JSONResponse(await run_in_threadpool(_outcome, job, is_replay, context))
 
     @routes.post(
-        "/api/v1/credits",
+        CREDITS,
         summary="Credits left",
-        responses=example_responses(credits=BALANCE, invalid_key=INVALID_KEY),
+        responses=example_responses(credits=BALANCE, invalid_key=INVALID_KEY, limited=LIMITED),
         openapi_extra=request_body(Credits, {"api_key": "YOUR_API_KEY"}),
     )
     async def credits(request: Request) -> JSONResponse:
@@ -141,30 +152,38 @@ def render_error(error: CleanplateError) -> JSONResponse:
     data = None
     if isinstance(error, InsufficientCredits):
         data = {"current_credits": error.current_credits, "required_credits": error.required_credits}
-    return JSONResponse(_failure(code_of(CODES, type(error)), data))
+    return JSONResponse(_failure(code_of(CODES, type(error)), data), STATUS.get(type(error), 200))
 
 
 def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
-    """The job of a request. The same URL again within a day finds the same job, so that a client may repeat a lost request."""
+    """The job of a request. The same source again within a day finds the same job, so that a client may repeat a lost request.
+
+    A post is the same however its link is written, and so is a file of ours, unless a newer one may have its place.
+    """
     source = share_source_of(url, account_id, context)
+    lasting_key = source.key if source.key and not may_be_replaced(source.key) else None
+    same = post_id_of(url) or lasting_key or url
     return NewJob(
         id=new_id("savesora_", now_ms()),
         account_id=account_id,
         facade=FACADE.name,
         spec=JobSpec("video", source_url=source.url, source_key=source.key),
-        idempotency_key=f"savesora:{hashlib.sha256(url.encode()).hexdigest()}",
+        idempotency_key=f"savesora:{hashlib.sha256(same.encode()).hexdigest()}",
     )
 
 
-def download_data(job: Job, result: Result, links: Links, link_seconds: int, remaining_credits: int) -> dict[str, Any]:
+def download_data(job: Job, result: Result, links: Links, link_seconds: float, credits_used: int, remaining_credits: int) -> dict[str, Any]:
     """The data of a successful response. Without a share page, the post's id is the job's and the prompt is empty."""
     page = job.post
+    clean, source, thumbnail = (
+        link_of(job, key, links, link_seconds) for key in (result.clean_key, result.source_key, result.thumbnail_key)
+    )
     return {
         "post_id": page.post_id if page else post_id_of(job.spec.source_url or "") or job.id,
         "prompt": (page and page.prompt) or "",
-        "thumbnail": (page and page.thumbnail_url) or links.url(result.thumbnail_key, link_seconds),
-        "download_links": {"mp4": links.url(result.clean_key, link_seconds), "mp4_source": links.url(result.source_key, link_seconds)},
-        "credits_used": job.credits_used,
+        "thumbnail": (page and page.thumbnail_url) or thumbnail,
+        "download_links": {"mp4": clean, "mp4_source": source},
+        "credits_used": credits_used,
         "remaining_credits": remaining_credits,
     }
 
@@ -198,10 +217,12 @@ async def _wait_for_end(request: Request, job: Job, waiter: Waiter, context: App
     return job
 
 
-def _outcome(job: Job, context: AppContext) -> dict[str, Any]:
+def _outcome(job: Job, is_replay: bool, context: AppContext) -> dict[str, Any]:
+    """The response for a job that has ended. A request that found it ended has used no credits."""
     if job.state is State.SUCCEEDED and job.result:
         remaining = context.job_service.balance(job.account_id).total_credits
-        data = download_data(job, job.result, context.links, int(context.options.result_link_seconds), remaining)
+        used = 0 if is_replay else job.credits_used
+        data = download_data(job, job.result, context.links, context.options.result_link_seconds, used, remaining)
         return _success("watermark removed successfully", data)
     wrong_address = job.failure is not None and issubclass(job.failure.error_kind, ParameterError)
     return _failure(CODES[ParameterError] if wrong_address else FAILED)
@@ -229,7 +250,7 @@ def _success(message: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(code: Code, data: dict[str, int] | None = None) -> dict[str, Any]:
-    return {"code": code.code, "msg": code.message, "data": data}
+    return {"code": code.code, "msg": code.message, "data": data or {}}
 
 
-FACADE: Final = Facade("savesora", CODES, router)
+FACADE: Final = Facade("savesora", CODES, router, render_error, prefixes=(DOWNLOAD, CREDITS))

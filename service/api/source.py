@@ -8,7 +8,7 @@ from service.api.facade import AppContext
 from service.errors import FetchRefused, MediaAddressInvalid, UnknownJob
 from service.jobs.job_service import JobService
 from service.outside.guard import address_of
-from service.outside.share_link import is_share_link
+from service.outside.share_link import is_share_host, is_share_link
 
 MAX_CHARACTERS: Final = 2048
 
@@ -30,10 +30,12 @@ def share_source_of(url: str, account_id: int, context: AppContext, max_characte
 
 def source_of(url: str, account_id: int, context: AppContext, max_characters: int = MAX_CHARACTERS) -> Source:
     """The source that a URL in a request refers to. Raises MediaAddressInvalid. May query the database, so call it in a worker thread."""
-    if len(url) > max_characters:
-        raise MediaAddressInvalid(f"the address has more than {max_characters} characters")
     key = context.links.key_of(url)
     if key is None:
+        if len(url) > max_characters:  # a bucket's own links are longer
+            raise MediaAddressInvalid(f"the address has more than {max_characters} characters")
+        if is_share_host(url) and not is_share_link(url):
+            raise MediaAddressInvalid("the address is not a Sora share link")
         return Source(url=web_address(url))
     if not owns(context.job_service, account_id, key):
         raise MediaAddressInvalid("the link points to a file of another account")

@@ -17,6 +17,7 @@ from service.commands.report_file import check_report, write_report
 from service.commands.targets import target_files
 from service.errors import CleanplateError, RequestError
 from service.library import Tools, clean_file, load_networks, request_of
+from service.pipeline.placement import marks_of
 from service.pipeline.report import contact_sheet
 from service.pipeline.report.report import FileResult, Report
 from service.pipeline.request import CLASSES, Request, parse_classes, parse_part
@@ -137,7 +138,7 @@ def _print_outcome(result: FileResult, target: Path, debug_folder: Path | None, 
 
 
 def _summary(report: Report, name: str, target: Path, debug_folder: Path | None) -> Iterator[str]:
-    count = len(report.placements)
+    count = len(marks_of(report.placements))
     yield f"{name}: {f'mark removed, placements: {count}' if count else NOTHING}"
     yield from mark_lines(report)
     for step in report.steps:
@@ -146,5 +147,6 @@ def _summary(report: Report, name: str, target: Path, debug_folder: Path | None)
     yield f"  clean file     {target}"
     if report.provenance:
         yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
+    yield from (f"  {'not kept':<15}{each.what}: {each.reason}" for each in report.not_kept)
     pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
     yield from (f"  {what:<15}{debug_folder / file}" for what, file in pictures if debug_folder and (debug_folder / file).is_file())

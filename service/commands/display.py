@@ -1,7 +1,7 @@
 """What `cleanplate clean` shows on a terminal: progress, and the marks of a file."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from service.pipeline import run
-from service.pipeline.placement import Placement
+from service.pipeline.placement import Placement, marks_of
 from service.pipeline.report.report import Report
 
 MAX_MARKS = 20  # of one file
@@ -43,13 +43,15 @@ class _Fps(ProgressColumn):
 
 def mark_lines(report: Report) -> Iterator[str]:
     """A line for each mark, as far as one screen holds them."""
-    yield from (f"  mark {mark.id}  {_place(mark, report)}" for mark in report.placements[:MAX_MARKS])
-    if len(report.placements) > MAX_MARKS:
-        yield f"  and {len(report.placements) - MAX_MARKS} more, which the JSON report lists"
+    marks = marks_of(report.placements)
+    yield from (f"  mark {mark[0].id}  {_place(mark, report)}" for mark in marks[:MAX_MARKS])
+    if len(marks) > MAX_MARKS:
+        yield f"  and {len(marks) - MAX_MARKS} more, which the JSON report lists"
 
 
-def _place(mark: Placement, report: Report) -> str:
-    """Where and when a mark is, and how sure that is."""
-    box, first, last = mark.box, report.timeline.seconds(mark.first_frame), report.timeline.seconds(mark.last_frame)
+def _place(mark: Sequence[Placement], report: Report) -> str:
+    """Where and when a mark is, or from where to where it moves, and how sure that is."""
+    first, last = (report.timeline.seconds(frame) for frame in (mark[0].first_frame, mark[-1].last_frame))
+    where = "/".join(dict.fromkeys(f"{box.left},{box.top},{box.right},{box.bottom}" for box in (mark[0].box, mark[-1].box)))
     when = f", {first:.2f} to {last:.2f} s" if report.frames > 1 else ""
-    return f"{box.left},{box.top},{box.right},{box.bottom}{when}, confidence {mark.confidence:.0%}"
+    return f"{where}{when}, confidence {mark[0].confidence:.0%}"

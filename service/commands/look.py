@@ -14,6 +14,7 @@ from service.inference.session import Networks
 from service.library import load_networks
 from service.pipeline import run
 from service.pipeline.estimate import removal_seconds
+from service.pipeline.placement import marks_of
 from service.pipeline.report.detection_report import detection_json, mask_picture
 from service.pipeline.report.report import Report
 from service.pipeline.request import Request
@@ -55,15 +56,16 @@ def _detect(source: Path, folder: Path | None, request: Request, networks: Netwo
 def _verdict(report: Report, removal_seconds: float) -> str:
     if not report.placements:
         return "no mark found; if you see one, point at it with --box or --mask"
-    return f"placements: {len(report.placements)}; to clean it takes about {report.seconds + removal_seconds:.0f} s"
+    return f"placements: {len(marks_of(report.placements))}; to clean it takes about {report.seconds + removal_seconds:.0f} s"
 
 
 def _write(report: Report, removal_seconds: float, folder: Path) -> None:
     """Write detection.json and a mask picture for each mark. Raises RequestError if the folder cannot be written."""
-    names = [f"mask_{mark.id}.png" for mark in report.placements]
+    marks = marks_of(report.placements)
+    names = [f"mask_{mark[0].id}.png" for mark in marks]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, mark in zip(names, report.placements, strict=True):
+        for name, mark in zip(names, marks, strict=True):
             Image.fromarray(mask_picture(mark, report)).save(folder / name)
         (folder / DETECTION).write_text(detection_json(report, removal_seconds, names), encoding="utf-8")
     except OSError as error:

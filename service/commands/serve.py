@@ -14,8 +14,9 @@ import typer
 
 from service import logs, metrics, settings
 from service.api.connection import BACKLOG, server_of
+from service.api.unrouted import refusal_of
 from service.app import create_app
-from service.core import bootstrap, opened
+from service.core import FACADES, bootstrap, opened
 from service.errors import SettingsError
 from service.inference.device import require_runtime
 from service.private_folder import make_files_private, private_file, private_folder
@@ -59,7 +60,7 @@ def serve(no_worker: NoWorker = False) -> None:
             app = create_app(core, shared)
             variables = dict.fromkeys(FIRST_SECRETS) | {"CLEANPLATE_PORT": str(chosen.port)}
             with nullcontext() if no_worker else WorkerProcess(WORKER, variables, chosen.stop_seconds):
-                server_of(app).run(sockets=[listener])
+                server_of(app, refusal=refusal_of(FACADES.values())).run(sockets=[listener])
 
 
 def worker(beside: Beside = False) -> None:

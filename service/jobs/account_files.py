@@ -1,6 +1,6 @@
 """The space that an account's files take: its uploads, and the sources of its unfinished jobs. Results are not counted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -18,6 +18,7 @@ MIB: Final = 2**20
 SMALLEST_BYTES: Final = 4096  # what a file counts at least, as it takes a block of the disk and a row here
 RETRY_SECONDS: Final = 3600  # Retry-After: space is freed when jobs end, and when uploads expire
 BATCH_UPLOADS: Final = 500
+SOURCE_KEYS: Final = ("source_key", "mask_key", "detection_key")  # of a job's spec
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class AccountFiles:
     def delete(self, key: str) -> None:
         """Delete an upload, if there is one."""
         self.storage.delete(key)
-        self._uncount(key)
+        with self.database.write() as connection:
+            _uncount(connection, key)
 
     def delete_under(self, prefix: str) -> None:
         """Delete the uploads below `prefix/`."""
@@ -63,6 +65,44 @@ class AccountFiles:
             )
         for key in keys | set(self.storage.list_under(prefix)):
             self.delete(key)
+
+    def has(self, account_id: int, key: str) -> bool:
+        """Whether the account has this upload."""
+        with self.database.read() as connection:
+            upload = sa.select(UPLOADS.c.key).where(UPLOADS.c.key == key, UPLOADS.c.account_id == account_id)
+            return connection.execute(upload).first() is not None
+
+    def are_needed(self, account_id: int, keys: Collection[str], prefix: str | None = None) -> bool:
+        """Whether an unfinished job of the account needs one of these files, or one below `prefix/`."""
+        with self.database.read() as connection:
+            open_jobs = sa.select(JOBS.c.wish).where(JOBS.c.account_id == account_id, sa.not_(JOBS.c.ended))
+            wishes = connection.execute(open_jobs).scalars().all()
+        needed = [wish[name] for wish in wishes for name in SOURCE_KEYS if wish.get(name)]
+        return any(key in keys or (prefix is not None and key.startswith(f"{prefix}/")) for key in needed)
+
+    def clear_job(self, job: Job) -> bool:
+        """Delete the files of an ended job, and the uploads that no other job has; its row and its ledger lines stay.
+
+        False, and nothing is deleted, if an unfinished job needs one of them.
+        """
+        prefix = f"jobs/{job.id}"
+        if self.are_needed(job.account_id, job.keys, prefix):
+            return False
+        self.storage.delete_under(prefix)
+        for key in job.keys - self._keys_of_others(job):
+            if key.startswith(f"uploads/{job.account_id}/"):
+                self.delete(key)
+        with self.database.write() as connection:
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id, JOBS.c.cleared_ms.is_(None)).values(cleared_ms=NOW_MS))
+        return True
+
+    def _keys_of_others(self, job: Job) -> set[str]:
+        """Those of the job's files that other jobs of the account have too."""
+        columns = [JOBS.c.wish[name].as_string() for name in SOURCE_KEYS]
+        others = sa.select(*columns).where(JOBS.c.account_id == job.account_id, JOBS.c.id != job.id, JOBS.c.cleared_ms.is_(None))
+        shared = others.where(sa.or_(*(column.in_(job.keys) for column in columns)))
+        with self.database.read() as connection:
+            return {key for row in connection.execute(shared) for key in row if key}
 
     def delete_expired(self, keep_seconds: float) -> int:
         """Delete a batch of the uploads that are older; return their number."""
@@ -85,11 +125,13 @@ class AccountFiles:
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(fetched_bytes=needed_bytes))
 
     def _put(self, account_id: int, key: str, size_bytes: int, store: Callable[[str], None]) -> None:
-        """Count an upload, then store it: a crash between the two leaves it counted until it expires."""
+        """Count an upload, then store it: a crash between the two leaves it counted until it expires. It replaces one with the same key."""
         self.disk.require(size_bytes)
         counted_bytes = max(size_bytes, SMALLEST_BYTES)
         with self.database.write() as connection:
-            if used_bytes(connection, account_id, lock=True) + counted_bytes > self.account_bytes:
+            used_bytes(connection, account_id, lock=True)
+            _uncount(connection, key)
+            if used_bytes(connection, account_id) + counted_bytes > self.account_bytes:
                 raise self._exceeded()
             row = {"key": check_key(key), "account_id": account_id, "bytes": counted_bytes, "at_ms": NOW_MS}
             connection.execute(sa.insert(UPLOADS).values(row))
@@ -98,17 +140,8 @@ class AccountFiles:
         try:
             store(content_type_of(key))
         except BaseException:
-            self._uncount(key)
+            self.delete(key)  # also the one that was to be replaced, which is no longer counted
             raise
-
-    def _uncount(self, key: str) -> None:
-        with self.database.write() as connection:
-            row = connection.execute(
-                sa.delete(UPLOADS).where(UPLOADS.c.key == key).returning(UPLOADS.c.account_id, UPLOADS.c.bytes)
-            ).first()
-            if row is not None:
-                less = {"upload_bytes": ACCOUNTS.c.upload_bytes - row.bytes}
-                connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == row.account_id).values(less))
 
     def _exceeded(self) -> QuotaExceeded:
         limit = f"{self.account_bytes / MIB:g} MiB, which is the limit"
@@ -123,6 +156,13 @@ def used_bytes(connection: sa.Connection, account_id: int, lock: bool = False) -
         JOBS.c.account_id == account_id, sa.not_(JOBS.c.ended)
     )
     return int(connection.execute(uploads).scalar_one()) + int(connection.execute(fetched).scalar_one())
+
+
+def _uncount(connection: sa.Connection, key: str) -> None:
+    row = connection.execute(sa.delete(UPLOADS).where(UPLOADS.c.key == key).returning(UPLOADS.c.account_id, UPLOADS.c.bytes)).first()
+    if row is not None:
+        less = {"upload_bytes": ACCOUNTS.c.upload_bytes - row.bytes}
+        connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == row.account_id).values(less))
 
 
 def fetched_bytes(connection: sa.Connection, job_id: str) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from service.jobs.job import Job
 from service.jobs.queues import Queues
 from service.jobs.retry import callback_delay_seconds
 from service.jobs.tables import DELIVERIES, JOBS
+from service.outside.post import ReceiverGone
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,16 @@ DUE: Final = (
     .order_by(DELIVERIES.c.due_ms)
     .limit(DUE_BATCH)
 )
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How far the delivery of a callback is. `at_ms`: of the last attempt, or of the job's end; `due_ms`: of the next, if one waits."""
+
+    outcome: str  # pending | delivered | given_up
+    attempts: int
+    at_ms: int
+    due_ms: int | None
 
 
 def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
@@ -46,7 +58,7 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
         send(job)
         outcome = "delivered"
     except CleanplateError as error:
-        delay_seconds = callback_delay_seconds(attempts)
+        delay_seconds = None if isinstance(error, ReceiverGone) else callback_delay_seconds(attempts, job.facade)
         outcome = "pending" if delay_seconds is not None else "given_up"
         log.warning("callback %s, attempt %d: %s", delivery_id, attempts, error)
     this_attempt = sa.update(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.attempts == row.attempts)
@@ -58,6 +70,18 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
 
     once_there_is_room(record)  # a full disk must not send it again
     return outcome
+
+
+def find(connection: sa.Connection, job_id: str) -> Delivery | None:
+    """The delivery of the job's callback; None if it has none, or has not ended."""
+    row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.job_id == job_id)).first()
+    return None if row is None else Delivery(row.outcome, row.attempts, row.at_ms, row.due_ms)
+
+
+def redeliver(connection: sa.Connection, job_id: str) -> None:
+    """Have the callback sent again, at once: whether it was delivered, given up, or waits for its next attempt. One in progress goes on."""
+    is_idle = sa.or_(DELIVERIES.c.outcome != "pending", DELIVERIES.c.due_ms.is_not(None))
+    connection.execute(sa.update(DELIVERIES).where(DELIVERIES.c.job_id == job_id, is_idle).values(outcome="pending", due_ms=NOW_MS))
 
 
 def enqueue_due(database: Database, queues: Queues) -> int:

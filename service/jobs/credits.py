@@ -89,14 +89,14 @@ def correct(balance: Balance, fund: Fund, amount_credits: int, note: str = "") -
     return Entry(Kind.CORRECT, fund, -amount_credits, 0, note=note)
 
 
-def reserve(balance: Balance, job_id: str, price_credits: int) -> list[Entry]:
+def reserve(balance: Balance, job_id: str, price_credits: int, note: str = "") -> list[Entry]:
     """Entries that hold a job's price. Raises InsufficientCredits. A free job has one entry too, so that every job is in the ledger."""
     if balance.total_credits < price_credits:
         raise InsufficientCredits(balance.total_credits, price_credits)
     one_time = min(max(balance.one_time_credits, 0), price_credits)
     split = {Fund.ONE_TIME: one_time, Fund.PAID: price_credits - one_time}
     amounts = {fund: credits for fund, credits in split.items() if credits} or {Fund.PAID: 0}
-    return [Entry(Kind.RESERVE, fund, -credits, credits, job_id) for fund, credits in amounts.items()]
+    return [Entry(Kind.RESERVE, fund, -credits, credits, job_id, note) for fund, credits in amounts.items()]
 
 
 def settle(reserved: Sequence[Entry]) -> list[Entry]:

@@ -14,7 +14,7 @@ Media = Literal["video", "image"]
 Rights = Literal["owner", "licensed"]  # why the customer may edit the picture: they own it, or its owner permits it
 Kind = Literal["clean", "detect"]
 Price = Mapping[Media, int]  # credits
-NEWER: Final = frozenset({"keep", "reject", "kind", "detection_key", "marks"})  # fields of a spec since 0.3
+NEWER: Final = frozenset({"keep", "reject", "kind", "detection_key", "marks", "preview_seconds", "preview_first_seconds"})  # since 0.3
 RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 
 
@@ -66,6 +66,8 @@ class JobSpec:
     kind: Kind = "clean"  # detect: find the marks and remove none
     detection_key: str | None = None  # marks that an earlier job found in the same source; it is not looked at again
     marks: tuple[str, ...] = ()  # ids of those of them to remove; empty: all
+    preview_seconds: float | None = None  # clean only so much of a video; None: all of it
+    preview_first_seconds: float = 0.0  # where that begins
 
     @property
     def is_fetched(self) -> bool:
@@ -122,6 +124,7 @@ class Result:
     """The storage keys of a job's files, and what the run found. `frames`: number of pictures in the source; `seconds`: processing time.
 
     clean_key: of a job that detects, what it found, as JSON; detection_key: the same for a later job, exact to the bit.
+    not_kept: what the source carries and the result does not, each as `what` and `reason`.
     """
 
     clean_key: str
@@ -136,9 +139,19 @@ class Result:
     report_page_key: str | None = None
     detection_key: str | None = None
     charged: bool = True  # False: nothing was removed, so the credits came back
+    not_kept: tuple[Mapping[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON values. What processes of 0.3 do not know is left out where it says nothing."""
+        values = asdict(self)
+        if not self.not_kept:
+            del values["not_kept"]
+        return values
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**{**data, "not_kept": tuple(data.get("not_kept", ()))})
 
 
 @dataclass(frozen=True)
@@ -155,6 +168,8 @@ class NewJob:
     idempotent_seconds: float = 24 * 3600.0
     priority: int = 100  # lower numbers first, within the account
     rights: Rights | None = None  # None: the account's
+    client_reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +197,9 @@ class Job:
     rights: Rights | None = None  # None if neither the request nor the account declared any
     digital_source_type: str | None = None  # as the account declared it when the job was accepted
     priority: int = 100  # lower numbers first, within the account
+    client_reference: str | None = None  # as the customer calls it
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what else the customer said of it
+    cleared_ms: int | None = None  # when its files were deleted
 
     @property
     def ended(self) -> bool:

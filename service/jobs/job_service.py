@@ -1,23 +1,29 @@
 """The job service: what facades call to authenticate, submit, find and cancel jobs. Synchronous; one transaction per call."""
 
+import math
+import threading
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
-from service.jobs import credits, ledger, metrics, store
+from service.jobs import callbacks, credits, forecast, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
+from service.jobs.callbacks import Delivery
 from service.jobs.content import AllowAll, ContentCheck
 from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
-from service.jobs.job import Job, JobSpec, Media, NewJob, Price, State
+from service.jobs.forecast import Forecast
+from service.jobs.job import Job, JobSpec, Kind, Media, NewJob, Price, State
 from service.jobs.queues import Queues
 from service.jobs.store import Change, Event
 
 MAINTENANCE_SECONDS = 300  # Retry-After
 FULL_SECONDS = 30  # Retry-After
+FORECAST_SECONDS = 3.0  # for so long all requests share one
 
 
 @dataclass(frozen=True)
@@ -26,15 +32,20 @@ class Rules:
 
     price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
     detection_credits: int = 0  # the price of finding marks without removing them
+    preview_seconds: int = 10  # of a preview, that cost one credit
     account_queue_jobs: int = 200  # waiting and running
     total_queue_jobs: int = 10_000
     maintenance: bool = False
     features_off: frozenset[str] = frozenset()
     content: ContentCheck = field(default_factory=AllowAll)
+    worker_jobs: int = 2  # that a worker runs at once
 
     def price_of(self, spec: JobSpec) -> int:
-        """The price of a job, in credits."""
-        return self.detection_credits if spec.kind == "detect" else self.price_credits[spec.media]
+        """The price of a job, in credits. A preview has that of the seconds asked for, but never more than the whole video's."""
+        if spec.kind == "detect":
+            return self.detection_credits
+        whole = self.price_credits[spec.media]
+        return whole if spec.preview_seconds is None else min(whole, math.ceil(spec.preview_seconds / self.preview_seconds))
 
 
 class JobService:
@@ -46,6 +57,8 @@ class JobService:
         self._queues = queues
         self._finalizer = finalizer
         self._rules = rules
+        self._forecast: tuple[float, Forecast] | None = None  # when it was read, in monotonic seconds
+        self._forecast_turn = threading.Lock()
 
     def account_of_key(self, key: str) -> Account:
         """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
@@ -68,7 +81,9 @@ class JobService:
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
             self._check_room(connection, new.account_id)
-            ledger.write(connection, new.account_id, credits.reserve(balance, new.id, price))  # before the job, as at a job's end
+            ledger.write(
+                connection, new.account_id, credits.reserve(balance, new.id, price, new.client_reference or "")
+            )  # before the job, as at a job's end
             job = store.insert(connection, new, price)
             if new.idempotency_key is not None:
                 store.store_idempotency_key(connection, new)
@@ -84,10 +99,10 @@ class JobService:
         with self._database.read() as connection:
             return store.find(connection, job_id, account_id)
 
-    def jobs(self, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
-        """The account's jobs, newest first, at most `limit`, created before `before_ms`."""
+    def jobs(self, account_id: int, limit: int, before_ms: int | None = None, client_reference: str | None = None) -> list[Job]:
+        """The account's jobs, newest first, at most `limit`, created before `before_ms`; with a reference only those that have it."""
         with self._database.read() as connection:
-            return store.of_account(connection, account_id, limit, before_ms)
+            return store.of_account(connection, account_id, limit, before_ms, client_reference)
 
     def cancel(self, account_id: int, job_id: str) -> Job:
         """Cancel and refund a queued job; ask a running one to stop. A job that has ended is unchanged. Raises UnknownJob."""
@@ -100,6 +115,19 @@ class JobService:
                 store.update(connection, job_id, cancel_asked=True)
             return store.find(connection, job_id)
 
+    def delivery(self, account_id: int, job_id: str) -> Delivery | None:
+        """The delivery of the job's callback; None if there is none (yet). Raises UnknownJob."""
+        with self._database.read() as connection:
+            store.find(connection, job_id, account_id)
+            return callbacks.find(connection, job_id)
+
+    def redeliver(self, account_id: int, job_id: str) -> Delivery | None:
+        """Have the callback of an ended job sent again. None if it has none. Raises UnknownJob."""
+        with self._database.write() as connection:
+            store.find(connection, job_id, account_id)
+            callbacks.redeliver(connection, job_id)
+            return callbacks.find(connection, job_id)
+
     def events(self, account_id: int, job_id: str, after: int = 0) -> list[Event]:
         """The job's events with a number greater than `after`, oldest first. Raises UnknownJob."""
         with self._database.read() as connection:
@@ -110,6 +138,18 @@ class JobService:
         """The last change of each of these jobs, and those of the keys that are still accepted."""
         with self._database.read() as connection:
             return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
+
+    def price_of(self, kind: Kind, media: Media) -> int:
+        """The price of a job, in credits."""
+        return self._rules.price_of(JobSpec(media, kind=kind))
+
+    def forecast(self) -> Forecast:
+        """How long jobs take and wait, as of a few seconds ago at most."""
+        with self._forecast_turn:
+            if self._forecast is None or time.monotonic() > self._forecast[0] + FORECAST_SECONDS:
+                with self._database.read() as connection:
+                    self._forecast = time.monotonic(), forecast.read(connection, self._rules.worker_jobs)
+            return self._forecast[1]
 
     def balance(self, account_id: int) -> Balance:
         with self._database.read() as connection:

@@ -10,6 +10,7 @@ from service.jobs.job import State
 from service.jobs.tables import DELIVERIES, JOBS, TOTALS, WORKERS
 
 ALIVE_SECONDS: Final = 15.0  # a worker without a heartbeat for longer counts as dead
+LIVE_WORKERS: Final = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > NOW_MS - int(ALIVE_SECONDS * 1000))
 RECENT_SECONDS: Final = 3600.0  # counted here and not per process, whose counters end with it
 BOUNDS_SECONDS: Final = (1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 3600)  # histogram bounds of job durations
 OUTCOMES: Final = ("pending", "delivered", "given_up")  # of callbacks
@@ -62,14 +63,13 @@ def read(connection: sa.Connection) -> JobMetrics:
         sa.select(NOW_MS - sa.func.min(JOBS.c.created_ms)).where(JOBS.c.state == State.QUEUED, sa.not_(JOBS.c.ended))
     ).scalar()
     held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.price_credits), 0)).where(sa.not_(JOBS.c.ended))).scalar_one()
-    alive = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > NOW_MS - int(ALIVE_SECONDS * 1000))
     return JobMetrics(
         jobs=totals["jobs"],
         oldest_queued_seconds=max(0, waited_ms or 0) / 1000,
         free_credits=totals["credits"],
         held_credits=int(held),
         deliveries={outcome: number for (outcome, _), number in totals["deliveries"].items()},
-        workers=int(connection.execute(alive).scalar_one()),
+        workers=int(connection.execute(LIVE_WORKERS).scalar_one()),
         recent=_recent(connection),
     )
 

@@ -15,9 +15,10 @@ from service.errors import (
 TRANSIENT: Final = (FetchUnavailable, StorageError, StorageFull, ContentCheckFailed)
 PERHAPS_TRANSIENT: Final = (DecodeFailed, EncodeFailed)  # possibly the machine's fault: out of memory, a full disk
 MAX_ATTEMPTS: Final = 3  # at cleaning a job, counting those that ended with the worker's death
-CALLBACK_ATTEMPTS: Final = 4  # one and three retries, as the vendor documents
-CALLBACK_FIRST_DELAY_SECONDS: Final = 5.0
-CALLBACK_DELAY_GROWTH: Final = 6.0  # 5 s, 30 s, 3 min
+HOUR_SECONDS: Final = 3600.0
+THREE_RETRIES_SECONDS: Final = (5.0, 30.0, 180.0)
+THREE_DAYS_SECONDS: Final = (*THREE_RETRIES_SECONDS, 1800.0, *(hours * HOUR_SECONDS for hours in (2, 5, 10, 14, 20, 24)))
+CALLBACK_DELAYS_SECONDS: Final = {"kie": THREE_RETRIES_SECONDS}  # by facade, as its vendor documents; others have three days
 
 
 def worth_a_retry(error: BaseException) -> bool:
@@ -25,8 +26,7 @@ def worth_a_retry(error: BaseException) -> bool:
     return isinstance(error, (*TRANSIENT, *PERHAPS_TRANSIENT)) or not isinstance(error, CleanplateError)
 
 
-def callback_delay_seconds(attempts: int) -> float | None:
+def callback_delay_seconds(attempts: int, facade: str) -> float | None:
     """The delay before the next attempt after so many failed ones; None: give up."""
-    if attempts >= CALLBACK_ATTEMPTS:
-        return None
-    return CALLBACK_FIRST_DELAY_SECONDS * CALLBACK_DELAY_GROWTH ** (attempts - 1)
+    delays_seconds = CALLBACK_DELAYS_SECONDS.get(facade, THREE_DAYS_SECONDS)
+    return delays_seconds[attempts - 1] if attempts <= len(delays_seconds) else None

@@ -15,7 +15,7 @@ from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 # Columns that a new job leaves empty.
-UNSET_COLUMNS: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post")
+UNSET_COLUMNS: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post", "cleared_ms")
 
 # Statements that every request runs, built once: building one costs as much as running it.
 OF_ACCOUNT: Final = {
@@ -86,6 +86,8 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "progress_percent": 0,
         "attempts": 0,
         "cancel_asked": False,
+        "client_reference": new.client_reference,
+        "metadata": dict(new.metadata) or None,
     }
     declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "job_rights": new.rights}).one()
     connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": declared.created_ms})
@@ -116,10 +118,16 @@ def running(connection: sa.Connection, job_id: str) -> Running:
     return Running(row.ended, row.cancel_asked, (row.running_ms or 0) / 1000)
 
 
-def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None) -> list[Job]:
-    """The account's jobs, newest first."""
+def of_account(
+    connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None, client_reference: str | None = None
+) -> list[Job]:
+    """The account's jobs, newest first; with a reference only those that have it."""
     statement = sa.select(JOBS).where(JOBS.c.account_id == account_id).order_by(JOBS.c.created_ms.desc(), JOBS.c.id.desc()).limit(limit)
-    return [job_of(row) for row in connection.execute(statement if before_ms is None else statement.where(JOBS.c.created_ms < before_ms))]
+    if before_ms is not None:
+        statement = statement.where(JOBS.c.created_ms < before_ms)
+    if client_reference is not None:
+        statement = statement.where(JOBS.c.client_reference == client_reference)
+    return [job_of(row) for row in connection.execute(statement)]
 
 
 def count_open(connection: sa.Connection, account_id: int) -> tuple[int, int]:
@@ -186,13 +194,14 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
     plain = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "priority", "progress_percent", "attempts")
-    declared = ("rights", "digital_source_type", "cancel_asked")
-    times = ("created_ms", "updated_ms", "started_ms", "finished_ms")
+    declared = ("rights", "digital_source_type", "cancel_asked", "client_reference")
+    times = ("created_ms", "updated_ms", "started_ms", "finished_ms", "cleared_ms")
     return Job(
         **{name: data[name] for name in (*plain, *declared, *times)},
         state=State(data["state"]),
         spec=JobSpec.from_json(data["wish"]),
         failure=Failure(data["failure_kind"], data["failure_message"]) if data["failure_kind"] else None,
-        result=Result(**data["result"]) if data["result"] else None,
+        result=Result.from_json(data["result"]) if data["result"] else None,
         post=Post(**data["post"]) if data["post"] else None,
+        metadata=data["metadata"] or {},
     )

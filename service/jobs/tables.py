@@ -88,7 +88,17 @@ JOBS: Final = sa.Table(
     sa.Column("fetched_bytes", sa.BigInteger, nullable=False, server_default="0"),  # of its source; counts until the job ends
     sa.Column("rights", sa.Text),  # owner | licensed, as the customer declared
     sa.Column("digital_source_type", sa.Text),
+    sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Index("jobs_of_account", "account_id", "created_ms"),
+    sa.Index(
+        "jobs_of_reference",
+        "account_id",
+        "client_reference",
+        "created_ms",
+        sqlite_where=sa.text("client_reference IS NOT NULL"),
+        postgresql_where=sa.text("client_reference IS NOT NULL"),
+    ),
     # Written as SQLAlchemy renders it in queries: SQLite uses a partial index only if the condition is textually the same.
     sa.Index("jobs_open", "account_id", sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended")),
     sa.Index("jobs_finished", "finished_ms"),

@@ -97,16 +97,13 @@ class Deadline:
 
 @dataclass(frozen=True)
 class HostResponse:
-    """A remote host's response: status and headers at once, the body as it arrives."""
+    """A remote host's response: status and headers at once, the body as it arrives. `host`: as errors name it."""
 
     address: httpx.URL
     status: int
     headers: httpx.Headers
     body: Iterable[bytes]
-
-    @property
-    def host(self) -> str:
-        return host_of(self.address)
+    host: str
 
     def read(self, limit_bytes: int) -> bytes:
         """The whole body. Raises FetchRefused if it is longer than `limit_bytes`."""
@@ -120,28 +117,41 @@ class HostResponse:
 
 @contextmanager
 def exchange(
-    method: str, address: httpx.URL, egress: EgressPolicy, deadline: Deadline, headers: Mapping[str, str], body: bytes | None = None
+    method: str,
+    address: httpx.URL,
+    egress: EgressPolicy,
+    deadline: Deadline,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    shown_host: str | None = None,
 ) -> Iterator[HostResponse]:
-    """Send a request. Any fault, also while the body is read, is raised as a FetchError that names only the host."""
+    """Send a request. Any fault, also while the body is read, is raised as a FetchError that names only the host.
+
+    `shown_host`: what errors say instead, of a host that the customer did not name.
+    """
+    shown_host = shown_host or host_of(address)
     wire = httpcore.URL(scheme=address.raw_scheme, host=address.raw_host, port=address.port, target=address.raw_path)
     lines = httpx.Headers(HEADERS | {"Host": address.netloc.decode("ascii")})
     lines.update(headers)
     with (
-        fetch_errors(host_of(address)),
-        httpcore.ConnectionPool(network_backend=_GuardedBackend(egress, deadline)) as pool,
+        fetch_errors(shown_host),
+        httpcore.ConnectionPool(network_backend=_GuardedBackend(egress, deadline, shown_host)) as pool,
         pool.stream(method, wire, headers=lines.raw, content=body) as raw,
     ):
-        yield HostResponse(address, raw.status, httpx.Headers(raw.headers), raw.iter_stream())
+        yield HostResponse(address, raw.status, httpx.Headers(raw.headers), raw.iter_stream(), shown_host)
 
 
 @contextmanager
-def get(address: httpx.URL, egress: EgressPolicy, deadline: Deadline) -> Iterator[HostResponse]:
+def get(address: httpx.URL, egress: EgressPolicy, deadline: Deadline, shown_host: str | None = None) -> Iterator[HostResponse]:
     """Get a document through at most five redirects, each checked like the first. Any final status but 2xx is a FetchError.
 
-    A redirect from https to http is refused, as the bytes could then be replaced on the way.
+    A redirect from https to http is refused, as the bytes could then be replaced on the way. Errors name the first host, or say
+    `shown_host`: the customer did not name those that it redirects to.
     """
-    for _ in range(1 + REDIRECTS):
-        with exchange("GET", address, egress, deadline, {}) as response:
+    first_host = host_of(address)
+    for hop in range(1 + REDIRECTS):
+        shown = shown_host or (f"a host that {first_host} redirects to" if hop else first_host)
+        with exchange("GET", address, egress, deadline, {}, shown_host=shown) as response:
             if response.status not in REDIRECTED or "Location" not in response.headers:
                 _require_success(response)
                 yield response
@@ -181,8 +191,9 @@ def _next_address(response: HostResponse) -> httpx.URL:
 class _GuardedBackend(httpcore.NetworkBackend):
     """Connects only to addresses that the egress policy allows."""
 
-    def __init__(self, egress: EgressPolicy, deadline: Deadline) -> None:
+    def __init__(self, egress: EgressPolicy, deadline: Deadline, shown_host: str) -> None:
         self._egress = egress
+        self._shown_host = shown_host
         self._deadline = deadline
         self._wire = httpcore.SyncBackend()
 
@@ -195,7 +206,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in self._egress.addresses_of(host):
+        for address in self._egress.addresses_of(host, self._shown_host):
             self._deadline.hear(0)
             self._deadline.look()
             wait_seconds = min(CONNECT_SECONDS, self._deadline.wait_seconds())

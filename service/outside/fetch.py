@@ -48,15 +48,16 @@ def fetch(
     limits: FetchLimits,
     on_progress: Callable[[int], None] = ignore,
     disk: DiskGuard = NO_GUARD,
+    shown_host: str | None = None,
 ) -> Fetched:
-    """Download a file to `target`, unchanged; an error leaves no file.
+    """Download a file to `target`, unchanged; an error leaves no file, and names the host, or says `shown_host` instead.
 
     `on_progress` gets the bytes so far, also while the host is silent, and may raise to stop.
     Raises FetchRefused, FetchTooSlow, FetchUnavailable, TooLarge, StorageFull, StorageError.
     """
     progress = _Progress(limits, on_progress, disk)
     deadline = Deadline(limits.seconds, limits.stall_seconds, limits.pace, progress.report)
-    with get(address_of(url), egress, deadline) as response:
+    with get(address_of(url), egress, deadline, shown_host) as response:
         disk.require(_announced_bytes(response, limits))
         with _new_file(target) as file:
             for part in response.body:

@@ -67,26 +67,27 @@ class EgressPolicy:
                 names.append(_parse_name(part))
         return cls(tuple(networks), tuple(names), resolver)
 
-    def addresses_of(self, host: str) -> tuple[str, ...]:
+    def addresses_of(self, host: str, shown_host: str | None = None) -> tuple[str, ...]:
         """The addresses to connect to, in order of preference.
 
-        Raises FetchRefused if any of them is not allowed, FetchUnavailable if the host cannot be resolved.
+        Raises FetchRefused if any of them is not allowed, FetchUnavailable if the host cannot be resolved; both name `shown_host`.
         """
-        addresses = [_unmap(address) for address in self._resolve(host)]
+        shown = shown_host or f"the host {host}"
+        addresses = [_unmap(address) for address in self._resolve(host, shown)]
         if not self._allows_name(host) and not all(is_public(address) or self._allows_address(address) for address in addresses):
-            raise FetchRefused(f"the host {host} is not public, and this service connects only to public hosts")
+            raise FetchRefused(f"{shown} is not public, and this service connects only to public hosts")
         return tuple(dict.fromkeys(map(str, addresses)))
 
-    def _resolve(self, host: str) -> list[Address]:
+    def _resolve(self, host: str, shown: str) -> list[Address]:
         literal = _literal(host)
         if literal is not None:
             return [literal]
         try:
             addresses = [ip_address(text) for text in self.resolver(host)]
         except OSError as error:
-            raise FetchUnavailable(f"the host {host} cannot be found") from error
+            raise FetchUnavailable(f"{shown} cannot be found") from error
         if not addresses:
-            raise FetchUnavailable(f"the host {host} has no address")
+            raise FetchUnavailable(f"{shown} has no address")
         return addresses
 
     def _allows_name(self, host: str) -> bool:

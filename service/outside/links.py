@@ -1,13 +1,16 @@
-"""Signed, expiring links to stored files. A bucket signs its own, for a week at most; all other links lead to our `/files`."""
+"""Signed, expiring links to stored files: to our `/files`, or, for a week at most, to a bucket that signs its own."""
 
 import hashlib
 import hmac
 import time
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from service.errors import KeyInvalid, SignatureExpired
 from service.outside.storage import PRESIGNED_SECONDS, Storage, check_key, is_key
+
+OVERLAP_SECONDS: Final = 3600  # at most, in which a link and the next one are both valid
 
 
 class Links:
@@ -24,6 +27,15 @@ class Links:
         if seconds <= PRESIGNED_SECONDS and (presigned := self._storage.presign(key, seconds)):
             return presigned
         return self._signed(check_key(key), int(self._clock() + seconds), filename)
+
+    def lasting(self, key: str, seconds: int, since_seconds: float) -> str:
+        """A link to our `/files` that is always the same text, for a key that exists since then (seconds since 1970).
+
+        It is valid for `seconds` from then. Shortly before it expires the next one takes its place.
+        """
+        period_seconds = max(1, seconds - min(seconds // 10, OVERLAP_SECONDS))
+        periods = max(0, int(self._clock() - since_seconds) // period_seconds)
+        return self._signed(check_key(key), int(since_seconds) + periods * period_seconds + seconds, None)
 
     def verify(self, key: str, expires: int, signature: str, filename: str | None = None) -> None:
         """Raise KeyInvalid unless this service signed exactly this, and SignatureExpired if the link has expired."""

@@ -19,6 +19,8 @@ from service.outside.guard import EgressPolicy, address_of
 
 SITE: Final = "https://sora.chatgpt.com"
 LINK: Final = re.compile(r"https?://(?:sora\.chatgpt\.com|(?:www\.)?sora\.com)/p/(s_[0-9a-f]{32})/?(?:[?#].*)?", re.IGNORECASE)
+SHOWN_HOST: Final = "the site of the share links"  # in errors, as the one that takes its place may be internal
+SHARE_HOST: Final = re.compile(r"https?://(?:sora\.chatgpt\.com|(?:www\.)?sora\.com)(?=[/?#:]|$)", re.IGNORECASE)
 ANSWER_SECONDS: Final = 20.0
 ANSWER_BYTES: Final = 5_000_000
 
@@ -39,6 +41,11 @@ class Post:
 def is_share_link(url: str) -> bool:
     """Whether a URL is a post's page."""
     return post_id_of(url) is not None
+
+
+def is_share_host(url: str) -> bool:
+    """Whether a URL leads to the site of the share links, which has no files of its own."""
+    return SHARE_HOST.match(url.strip()) is not None
 
 
 def post_id_of(url: str) -> str | None:
@@ -76,7 +83,7 @@ class ShareLinks:
 
     def _text(self, path: str) -> str:
         address = address_of((self.base_url or SITE).rstrip("/") + path)
-        with get(address, self.egress, Deadline(ANSWER_SECONDS)) as response:
+        with get(address, self.egress, Deadline(ANSWER_SECONDS), SHOWN_HOST) as response:
             return response.read(ANSWER_BYTES).decode(errors="replace")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -57,6 +58,7 @@ class Placement:
     colour: (3, h, w) float32 RGB in [0, 1]. confidence: in [0, 1].
     opacity_sigma: standard deviation of the opacity's error, (h, w) or one value for all pixels.
     dilation_pixels: how far around the mask of a detected mark pixels are replaced too; a user's mask is not dilated.
+    path: of a mark that moves, names its path among those of the file; its placements along it have the same.
     """
 
     first_frame: int
@@ -69,17 +71,30 @@ class Placement:
     kind: Kind = "overlay"
     opacity_sigma: Floats | float = field(default=0.0, repr=False)
     dilation_pixels: int = 2
+    path: str = ""
 
     @property
     def id(self) -> str:
-        """Names the mark among those of its file: eight hexadecimal digits of its kind, place and interval, the same in every run."""
+        """Names the mark among those of its file: eight hexadecimal digits of its kind, place and interval, or of its kind and path.
+
+        It is the same in every run, and for all placements along a path.
+        """
         box = self.box
-        words = (self.kind, self.first_frame, self.last_frame, box.left, box.top, box.right, box.bottom)
+        place = (self.first_frame, self.last_frame, box.left, box.top, box.right, box.bottom)
+        words = (self.kind, self.path) if self.path else (self.kind, *place)
         return hashlib.blake2s(" ".join(map(str, words)).encode(), digest_size=ID_BYTES).hexdigest()
 
     def covers(self, frame_index: int) -> bool:
         """Whether the interval includes this frame."""
         return self.first_frame <= frame_index <= self.last_frame
+
+
+def marks_of(placements: Iterable[Placement]) -> list[tuple[Placement, ...]]:
+    """The placements of each mark, in the order of their first one: of a mark that moves all along its path, of any other one."""
+    marks: dict[str | int, list[Placement]] = {}
+    for number, placement in enumerate(placements):
+        marks.setdefault(placement.path or number, []).append(placement)
+    return [tuple(mark) for mark in marks.values()]
 
 
 def pixel_box(box: TimedBox, width: int, height: int, seconds: float = 0.0) -> Box:

@@ -16,6 +16,8 @@ from service.timed_box import TimedBox
 CLASSES: Final[tuple[Kind, ...]] = ("overlay", "scene_text")
 MAX_NAMED: Final = 20  # marks in an error message
 
+BoxInterval = tuple[int, int, Box]  # first frame, last frame, and the box in all of them
+
 
 @dataclass(frozen=True)
 class Request:
@@ -39,8 +41,8 @@ class Request:
             raise RequestError(f"no class to look for; choose from {', '.join(CLASSES)}")
 
 
-def box_intervals(box: TimedBox, info: VideoInfo, timeline: Timeline) -> list[tuple[int, int, Box]]:
-    """A person's box over time: (first frame, last frame, box). One that moves has a box for each frame.
+def box_intervals(box: TimedBox, info: VideoInfo, timeline: Timeline) -> list[BoxInterval]:
+    """A person's box over time. One that moves has a box for each frame.
 
     Raises RequestError for a box outside the picture, and for one that covers no frame.
     """
@@ -79,10 +81,10 @@ def parse_part(text: str) -> Part:
 
 def chosen_marks(marks: Sequence[Placement], reject: Collection[str], only: Collection[str] = ()) -> list[Placement]:
     """The marks whose ids are not rejected; with `only`, those alone. Raises RequestError for an id that no mark has."""
-    found = {mark.id for mark in marks}
-    if unknown := sorted({*reject, *only} - found):
-        names = f"the marks found are {', '.join(mark.id for mark in marks[:MAX_NAMED])}" if found else "no mark was found"
-        raise RequestError(f"no mark has the id {unknown[0]}; {names}{', ...' if len(marks) > MAX_NAMED else ''}")
+    found = list(dict.fromkeys(mark.id for mark in marks))  # a mark that moves has many placements
+    if unknown := sorted({*reject, *only} - set(found)):
+        names = f"the marks found are {', '.join(found[:MAX_NAMED])}" if found else "no mark was found"
+        raise RequestError(f"no mark has the id {unknown[0]}; {names}{', ...' if len(found) > MAX_NAMED else ''}")
     return [mark for mark in marks if mark.id not in reject and (not only or mark.id in only)]
 
 

@@ -13,7 +13,8 @@ from service.inference.session import Networks
 from service.pipeline.extent.join import join_pieces
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.io.decode import decode
-from service.pipeline.io.encode import Encoder, copy_untouched
+from service.pipeline.io.encode import Encoder, can_copy, check_target, copy_untouched, is_copied
+from service.pipeline.io.not_kept import not_kept
 from service.pipeline.io.probe import probe
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
@@ -28,7 +29,7 @@ from service.pipeline.report.debug import FrameSampler, write_debug_pictures, wr
 from service.pipeline.report.detection import Detection
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import Request, chosen_marks, within
-from service.pipeline.video import Frame, Limits, Part, Timeline, VideoInfo
+from service.pipeline.video import Frame, Limits, NotKept, Part, Timeline, VideoInfo
 from service.version import versions
 
 
@@ -66,6 +67,7 @@ def clean(
     Raises a kind of CleanplateError, and then leaves no target behind.
     """
     info = probe(source, limits)
+    check_target(info, target.suffix)
     if part:
         info, request = _part_of(info, part), within(request, part)
     job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
@@ -74,21 +76,20 @@ def clean(
     with job.step("remove" if found.marks else "copy"):
         if found.marks:
             samples = job.remove(found, target)
-        elif part:
+        elif part or not can_copy(info, target):
             job.encode(target)
         else:
             copy_untouched(source, target)
     if debug:
         write_debug_pictures(samples, debug)
         write_decisions(job.decisions, debug)
-    return Report(info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions, samples)
+    return job.report(found, samples, target)
 
 
 def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
     """The marks that `clean` would remove. Raises a kind of CleanplateError."""
     job = _Job(source, probe(source, limits), limits, networks, on_progress)
-    found = job.find(request)
-    return Report(job.info, found.marks, found.timeline, job.metrics(found.timeline.frames), versions() | networks.versions)
+    return job.report(job.find(request))
 
 
 def _part_of(info: VideoInfo, part: Part) -> VideoInfo:
@@ -177,10 +178,23 @@ class _Job:
         return sampler.samples
 
     def encode(self, target: Path) -> None:
-        """In place of step 4 for a part of a video without marks, which cannot be copied."""
+        """In place of step 4 for a video without marks, of which not all is shown, so that it cannot be copied."""
         with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
             for frame in frames:
                 encoder.write(frame)
+
+    def report(self, found: _Found, samples: tuple[Sample, ...] = (), target: Path | None = None) -> Report:
+        """What was found and done. target: where the result is; None: the marks were only found."""
+        steps = tuple(StepMetrics(name, seconds, found.timeline.frames) for name, seconds in self.seconds.items())
+        lost = self._not_kept(found, target) if target else ()
+        return Report(self.info, found.marks, found.timeline, steps, versions() | self.networks.versions, samples, not_kept=lost)
+
+    def _not_kept(self, found: _Found, target: Path) -> tuple[NotKept, ...]:
+        """What the source carries and the target does not."""
+        encoded = bool(found.marks or self.info.part) or not can_copy(self.info, target)
+        if not encoded and is_copied(self.info.container, self.source, target):
+            return ()
+        return not_kept(self.info, target.suffix, encoded=encoded)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -188,9 +202,6 @@ class _Job:
         started = time.monotonic()
         yield
         self.seconds[name] = time.monotonic() - started
-
-    def metrics(self, frames: int) -> tuple[StepMetrics, ...]:
-        return tuple(StepMetrics(name, seconds, frames) for name, seconds in self.seconds.items())
 
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
         for frame in frames:

@@ -71,6 +71,48 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Crop:
+    """Rows and columns at the edges of the stored picture that the container hides from viewers, in pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Hdr10:
+    """HDR10's static metadata. Empty: none.
+
+    mastering: x and y of the green, blue and red primary and of the white point in 0.00002, then the highest and the lowest luminance
+    in 0.0001 cd/m2. light: the brightest pixel and the brightest mean of a frame in cd/m2.
+    """
+
+    mastering: tuple[int, ...] = ()
+    light: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Something that a file carries besides the pictures that are cleaned.
+
+    kind: such as "audio" or "gain map"; of a stream, FFmpeg's type. codec: FFmpeg's name of a stream's codec. detail: for people.
+    """
+
+    kind: str
+    codec: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class NotKept:
+    """Something that a source carries and its result does not. what, reason: one phrase each, for people."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A probed video or image, as it is shown: upright. All sizes, boxes and planes refer to the upright picture.
 
@@ -93,7 +135,16 @@ class VideoInfo:
     video_bit_rate: int  # bits per second
     sample_aspect_ratio: Fraction | None = None  # width to height of one pixel; None: the file does not say
     display_matrix: tuple[int, ...] = ()  # FFmpeg's nine integers, for the copy; empty: none in the file
+    end_pts: int | None = None  # when the last picture has been shown, in units of `time_base`; None: the container does not say
+    begins_hidden: bool = False  # the first pictures in the file are decoded only because later ones refer to them
+    crop: Crop | None = None  # what is hidden of the stored pictures; not part of width, height and planes
+    interlaced: bool = False  # the lines of a frame alternate between two moments
+    field_order: int = 0  # AVFieldOrder; 0: the file does not say
+    alpha: bool = False  # the pictures have transparency, which is not among the planes
+    captions: bool = False  # CEA-608 or CEA-708, inside the pictures
+    hdr10: Hdr10 = Hdr10()
     part: Part | None = None  # all that is decoded and encoded; None: the whole video
+    carries: tuple[Carried, ...] = ()  # what else is in the file, in its order
 
     @property
     def rotation_degrees(self) -> int:

@@ -169,6 +169,7 @@ def test_a_detection_that_finds_nothing_is_no_mark_found(service: Service, accou
         ({"source_url": "http://example.com/clip.mp4"}, "source_url"),
         ({"boxes": [{"x1": 0, "y1": 0, "x2": 1, "y2": 1}]}, "boxes"),
         ({"kind": "detect"}, "kind"),
+        ({"preview": {"seconds": 1}}, "preview"),
         ({"detect": True}, "detect"),
         ({"marks": ["xyz"]}, "marks.0"),
         ({"detection": "job_1_of_nobody"}, "detection"),

@@ -1,5 +1,6 @@
 """A preview: a part of a video, cleaned as a file of its own."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from service.pipeline.run import clean
 from service.pipeline.video import Part
 from service.timed_box import parse_box
 from tests.footage import Box, marked, read_film, scene, write_film
+from tests.service_process import file, running
 from tests.video.clips import Spec, make_clip, read_packets, read_times
 
 NETWORKS = fake.networks()
@@ -57,6 +59,22 @@ def test_boxes_keep_the_times_of_the_whole_video() -> None:
     request = within(Request(boxes=boxes, keep=boxes[2:3]), Part(2.0, 1.0))
     assert [str(box) for box in request.boxes] == ["0,0,9,9@0-", "2,0,9,9@0-1", "4,0,9,9@0-0.5"]
     assert [str(box) for box in request.keep] == ["2,0,9,9@0-1"]
+
+
+def test_through_the_native_api_as_its_document_says(tmp_path: Path) -> None:
+    """The example of the OpenAPI document, for a video of half a second."""
+    with running(tmp_path, c2pa__enabled="false", price_video_credits="3", price_preview_seconds="1") as service:
+        account = service.account(credits=2)  # too few for the whole
+        body = service.client.get("/openapi.json").json()["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+        (example,) = body["application/json"]["schema"]["properties"]["preview"]["examples"]
+        sent = {"files": {"file": ("a.mp4", file("marked")[0])}, "data": {"options": json.dumps({"preview": example})}}
+        answer = service.client.post("/v1/jobs", headers=account.bearer, **sent)
+        assert answer.status_code == 201, answer.text
+        service.wait(account, answer.json()["id"])
+        job = service.client.get(f"/v1/jobs/{answer.json()['id']}", headers=account.bearer).json()
+        assert (job["state"], job["credits_used"], job["result"]["frames"]) == ("succeeded", 2, 5)
+        (tmp_path / "clean.mp4").write_bytes(service.client.get(job["result"]["url"]).content)
+        assert read_times(tmp_path / "clean.mp4") == [Fraction(i, 25) for i in range(5)]
 
 
 @pytest.mark.parametrize(("text", "part"), [("3", Part(0, 3)), ("3@12.5", Part(12.5, 3)), (" .5@0 ", Part(0, 0.5))])

@@ -68,7 +68,7 @@ class Kie:
             **dict.fromkeys(("no address", "bad address", "unknown task", "content refused", "content blocked"), 422),
             **dict.fromkeys(("too long", "too large", "wrong format", "resolution", "broken"), 422),
             "no credits": 402,
-            "queue full": 429,
+            **dict.fromkeys(("queue full", "too many"), 429),
             "maintenance": 455,
             "feature off": 505,
             "content unanswered": 500,
@@ -119,7 +119,7 @@ class Aidge:
             **dict.fromkeys(("maintenance", "feature off", "timeout"), 500),
             **dict.fromkeys(("wrong format", "broken"), 702),
             "no credits": 402,
-            "queue full": 501,
+            **dict.fromkeys(("queue full", "too many"), 501),
             "content refused": 1000,
             "content unanswered": 1001,
             "content blocked": 1002,
@@ -169,7 +169,7 @@ class Kaze:
             **dict.fromkeys(("no key", "bad key", "banned", "deleted"), 1002),
             **dict.fromkeys(("no address", "bad address", "unknown task", "content refused", "content blocked"), 1000),
             **dict.fromkeys(("too large", "wrong format", "resolution", "broken"), 1000),
-            **dict.fromkeys(("queue full", "maintenance", "feature off", "content unanswered"), 1100),
+            **dict.fromkeys(("queue full", "too many", "maintenance", "feature off", "content unanswered"), 1100),
             **dict.fromkeys(("fetch refused", "fetch failed"), 1101),
             "no credits": 1003,
             "timeout": 1103,
@@ -216,7 +216,7 @@ class SaveSora:
     success: int = 200
     codes: Mapping[str, int] = field(
         default_factory=lambda: {
-            **dict.fromkeys(("queue full", "maintenance", "feature off", "content unanswered"), 5001),
+            **dict.fromkeys(("queue full", "too many", "maintenance", "feature off", "content unanswered"), 5001),
             **dict.fromkeys((*KINDS, "content refused", "content blocked"), 5002),
             "no key": 4001,
             "no address": 4002,

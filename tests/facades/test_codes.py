@@ -14,7 +14,7 @@ ROOTS = (CleanplateError, ServiceError)
 KINDS = [kind for _, kind in getmembers(errors, isclass) if issubclass(kind, CleanplateError) and kind not in ROOTS]
 DOCUMENTED = {
     "savesora": {*range(4001, 4008), 5001, 5002},
-    "kie": {400, 401, 402, 404, 408, 422, 429, 433, 455, 500, 501, 505},
+    "kie": {400, 401, 402, 404, 405, 408, 422, 429, 433, 455, 500, 501, 505},
     "kaze": {1000, 1001, 1002, 1003, 1100, 1101, 1102, 1103},
 }
 

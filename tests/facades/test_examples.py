@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from service.api import kie_docs
 from service.api.parameters import file_of
+from service.api.rates import READ, SUBMIT
+from service.errors import RateLimited
 from tests.facades.dialects import Aidge, Kaze, Kie, with_wrong_key
 from tests.service_process import Service, TestAccount
 
@@ -99,6 +102,8 @@ def kie_pixel() -> bytes:
 
 def without_first(request: Request, names: list[str]) -> Request:
     """A request that lacks the first of these parameters."""
+    if "files" in request:
+        return request | {"files": {"another": request["files"]["file"]}}
     place = next(place for place in ("json", "data", "params") if any(name in request.get(place, {}) for name in names))
     first = next(name for name in names if name in request[place])
     return {**request, place: {name: value for name, value in request[place].items() if name != first}}
@@ -153,6 +158,10 @@ def test_every_example_of_the_dialects_is_true(reader: Reader, document: dict[st
                     answer = asked(reader, path, method, operation, name)
                     assert answer.status_code == 200
                     check(name, answer.json(), example["value"])
+            if "429" in operation["responses"] and not path.startswith("/v1"):
+                answer = asked(reader, path, method, operation, "limited")
+                assert answer.json() == operation["responses"]["429"]["content"][JSON]["example"]
+                assert answer.headers["retry-after"]
     assert tried >= 40
 
 
@@ -170,19 +179,30 @@ def asked(reader: Reader, path: str, method: str, operation: dict[str, Any], nam
         request[place] = dict.fromkeys(request[place], "no-such-task")
     elif name == "foreign":
         request["json"] = operation["requestBody"]["content"][JSON]["example"]
+    elif name == "limited":
+        limited = replace(reader, account=reader.service.account())
+        exhaust(limited)
+        request = limited.request(path, method, operation)
     elif name in MISSING:
         schema = operation.get("requestBody", {}).get("content", {})
         required = next(iter(schema.values()))["schema"].get("required") if schema else None
-        names = [each for each in required or ["image_url", "videoUrl", "taskId"] if each not in ("file", "base64Data", "fileUrl")]
-        request = without_first(request, names or ["image_url"])
+        request = without_first(request, required or ["image_url", "videoUrl", "taskId"])
     else:
         assert name in DONE, f"an example that no test knows: {name}"
     return reader.ask(request)
 
 
+def exhaust(reader: Reader) -> None:
+    """Count as many requests as the account may send."""
+    for kind in (SUBMIT, READ):
+        with suppress(RateLimited):
+            while True:
+                reader.service.context.rates.count(reader.account.id, kind)
+
+
 def check(name: str, answer: dict[str, Any], example: dict[str, Any]) -> None:
     """Check for the same shape on success, and the same message on failure."""
-    if name in DONE:
+    if name in DONE or name == "limited":  # which names the limit
         assert shape(answer) == shape(example)
     else:
         assert message_of(answer) == message_of(example)
@@ -209,6 +229,14 @@ def test_every_example_of_the_native_api_is_true(reader: Reader, document: dict[
         found = service.client.get(url, headers=reader.account.bearer).json()
         assert shape(found | ({"next_cursor": None} if "next_cursor" in found else {})) == example(path)
     assert service.client.get(f"/v1/jobs/{job_id}/result", headers=reader.account.bearer).status_code == 303
+    wanted = paths["/v1/estimate"]["post"]["requestBody"]["content"][JSON]["example"]
+    estimate = service.client.post("/v1/estimate", headers=reader.account.bearer, json=wanted).json()
+    assert shape(estimate) == example("/v1/estimate", "post")
+    assert estimate["measured_jobs"] >= 1
+    assert service.client.delete(f"/v1/jobs/{job_id}", headers=reader.account.bearer).status_code == 204
+    fields = paths["/api/file-base64-upload"]["post"]["requestBody"]["content"][JSON]["example"]
+    uploaded = service.client.post("/api/file-base64-upload", headers=reader.account.bearer, json=fields).json()["data"]
+    assert service.client.delete(f"/v1/uploads/{uploaded['fileId']}", headers=reader.account.bearer).status_code == 204
 
 
 def test_a_cancelled_job_matches_the_document(reader: Reader, document: dict[str, Any]) -> None:

@@ -126,6 +126,23 @@ def test_a_download_resumes_only_if_the_file_is_unchanged(client: httpx.Client, 
     assert client.get(url, headers={"Range": "bytes=10-19", "If-Range": '"another"'}).content == FILM
 
 
+def test_an_unchanged_file_is_not_sent_again(client: httpx.Client, url: str) -> None:
+    sent = client.get(url)
+    tag, time_of = sent.headers["etag"], sent.headers["last-modified"]
+    for known in ({"If-None-Match": tag}, {"If-None-Match": f'"other", W/{tag}'}, {"If-None-Match": "*"}, {"If-Modified-Since": time_of}):
+        for method in ("GET", "HEAD"):
+            answer = client.request(method, url, headers=known)
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+            assert answer.headers["cache-control"] == "private"
+    changed = {"If-None-Match": '"other"', "If-Modified-Since": time_of}  # the tag counts where both are sent
+    assert client.get(url, headers=changed).content == FILM
+    assert client.get(url, headers={"If-Modified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}).content == FILM
+
+
+def test_a_refused_link_is_never_unchanged(client: httpx.Client, url: str) -> None:
+    assert_problem(client.get(url.replace("signature=", "signature=0"), headers={"If-None-Match": "*"}), 403)
+
+
 def test_a_file_is_saved_under_its_name(client: httpx.Client, site: Site) -> None:
     plain, chinese = (client.head(f"{site.links.url(KEY, 60, name)}&download=1") for name in ("my film.mp4", '去"水印\r\n.mp4'))
     assert plain.headers["content-disposition"] == "attachment; filename*=utf-8''my%20film.mp4"
@@ -173,5 +190,5 @@ def test_the_routes_are_documented(site: Site) -> None:
     operations = site.app.openapi()["paths"]["/files/{key}"]
     assert set(operations) == {"get", "head"}
     for operation in operations.values():
-        assert {"200", "206", "307", "400", "403", "404", "416", "422"} == set(operation["responses"])
+        assert {"200", "206", "304", "307", "400", "403", "404", "416", "422"} == set(operation["responses"])
         assert all(parameter["description"] for parameter in operation["parameters"])

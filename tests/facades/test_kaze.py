@@ -83,7 +83,7 @@ def submitted(server: WorkerlessServer, customer: Customer, **body: object) -> s
 
 
 def refused(body: dict[str, Any], code: int) -> str:
-    assert (body["code"], body["data"]) == (code, None)
+    assert (body["code"], body["data"]) == (code, {})
     assert body["message"]
     return str(body["message"])
 
@@ -207,10 +207,6 @@ def test_other_methods_have_their_own_code(server: WorkerlessServer, name: str, 
     refused(answer(server.client.request(method, f"{PREFIX}/{name}")), 1001)
 
 
-def test_other_paths_are_404(server: WorkerlessServer) -> None:
-    assert server.client.get(f"{PREFIX}/get_nothing").status_code == 404
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -256,7 +252,7 @@ def test_too_many_submissions_get_a_retry_after(server: WorkerlessServer) -> Non
     for _ in range(20):
         refused(ask(server, customer, "submit_watermark_removal"), 1000)
     response = server.client.post(f"{PREFIX}/submit_watermark_removal", headers=customer.bearer)
-    assert (response.status_code, response.json()["code"]) == (429, 429)
+    refused(answer(response), 1100)
     assert 1 <= int(response.headers["retry-after"]) <= 10
 
 

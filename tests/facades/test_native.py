@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,14 +23,15 @@ from service import errors
 from service.api import native_docs, native_events
 from service.api.job_watcher import POLL_SECONDS
 from service.api.native import FACADE, Cursor, callback
-from service.api.native_models import AccountView, JobPage, JobView
 from service.api.native_report import EXAMPLE, ReportView
+from service.api.native_views import AccountView, JobPage, JobView
+from service.api.rates import DETECT, Rates
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
 from service.timed_box import TimedBox
-from tests.service_process import Service, file
+from tests.service_process import Service, file, serving
 from tests.workerless_server import ACCOUNT_WAITS, CLEAN, PATIENCE_SECONDS, TOTAL_WAITS, Customer, WorkerlessServer, workerless_server
 
 VIDEO = "http://example.com/clip.mp4"
@@ -180,6 +182,17 @@ def test_a_job_without_a_report(server: WorkerlessServer, customer: Customer) ->
     assert_problem(get(server, customer, f"/v1/jobs/{cancelled}/report"), 409, "job-cancelled")
 
 
+def test_what_a_result_does_not_keep_is_in_the_job(server: WorkerlessServer, customer: Customer) -> None:
+    lost = {"what": "gain map (jpeg, 2482 bytes)", "reason": "it may show the mark"}
+    whole, lossy = (create(server, customer).json()["id"] for _ in range(2))
+    server.succeed(whole)
+    result = server.succeed(lossy).result
+    assert result is not None
+    with server.database.write() as connection:
+        store.update(connection, lossy, result=replace(result, not_kept=(lost,)).to_json())
+    assert [get(server, customer, f"/v1/jobs/{job_id}").json()["result"]["not_kept"] for job_id in (whole, lossy)] == [[], [lost]]
+
+
 def succeed_with(server: WorkerlessServer, job_id: str, reports: dict[str, tuple[str, bytes]]) -> None:
     """Do the worker's part, with reports: name of the result's field -> suffix and bytes."""
     result = server.succeed(job_id).result
@@ -231,6 +244,13 @@ def test_the_medium_is_taken_from_the_url(server: WorkerlessServer, customer: Cu
     assert create(server, customer, source_url=address).json()["media"] == media
 
 
+def test_a_preview_reaches_the_job(server: WorkerlessServer, customer: Customer) -> None:
+    assert create(server, customer, preview={"seconds": 3}).status_code == 201
+    assert (newest(server, customer).spec.preview_seconds, newest(server, customer).spec.preview_first_seconds) == (3, 0)
+    assert create(server, customer, preview={"seconds": 0.5, "first_seconds": 12.25}).status_code == 201
+    assert (newest(server, customer).spec.preview_seconds, newest(server, customer).spec.preview_first_seconds) == (0.5, 12.25)
+
+
 def test_boxes_replace_detection(server: WorkerlessServer, customer: Customer) -> None:
     assert create(server, customer, boxes=[{"x1": 0, "y1": 0, "x2": 10, "y2": 10}]).status_code == 201
     assert not newest(server, customer).spec.detect
@@ -264,6 +284,12 @@ BOX = {"x1": 0, "y1": 0, "x2": 1, "y2": 1}
         ({"detect": "yes"}, "detect"),
         ({"detect": False}, "detect"),
         ({"priority": 0}, "priority"),
+        ({"preview": 3}, "preview"),
+        ({"preview": {}}, "preview.seconds"),
+        ({"preview": {"seconds": 0}}, "preview.seconds"),
+        ({"preview": {"seconds": 1, "first_seconds": -1}}, "preview.first_seconds"),
+        ({"preview": {"seconds": 1}, "media": "image"}, "preview"),
+        ({"preview": {"seconds": 1}, "kind": "detect"}, "preview"),
         ({"colour": "blue"}, "colour"),
     ],
 )
@@ -435,6 +461,41 @@ def test_too_many_requests(server: WorkerlessServer) -> None:
     answer = create(server, customer)
     assert_problem(answer, 429, "rate-limited")
     assert 1 <= int(answer.headers["retry-after"]) <= 10
+
+
+def test_an_estimate_says_the_price_and_what_is_known(server: WorkerlessServer, customer: Customer) -> None:
+    def estimated(**body: object) -> dict[str, Any]:
+        answer = server.client.post("/v1/estimate", headers=customer.bearer, json=body)
+        assert answer.status_code == 200
+        return dict(answer.json())
+
+    assert estimated(media="image") == {"credits": 1, "seconds": None, "wait_seconds": None, "measured_jobs": 0}, "there is no worker"
+    assert estimated(kind="detect")["credits"] == 0
+    assert server.context.job_service.balance(customer.id).held_credits == 0
+
+
+@pytest.mark.parametrize("body", [{"media": "sound"}, {"frames": 0}, {"frames": "many"}, {"source_url": VIDEO}])
+def test_an_invalid_estimate_is_refused(server: WorkerlessServer, customer: Customer, body: dict[str, object]) -> None:
+    assert_problem(server.client.post("/v1/estimate", headers=customer.bearer, json=body), 422, "invalid-fields")
+
+
+def test_jobs_that_only_look_have_a_limit_of_their_own(server: WorkerlessServer) -> None:
+    app = FastAPI()
+    rates = Rates({DETECT: "2/hour"})
+    app.include_router(FACADE.router(replace(server.context, rates=rates)))
+    customer = server.customer()
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        stack.enter_context(serving(app, listener))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = stack.enter_context(httpx.Client(base_url=url, headers=customer.bearer, timeout=PATIENCE_SECONDS, trust_env=False))
+        looks = [client.post("/v1/jobs", json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
+        sent = client.post("/v1/jobs", data={"options": '{"kind": "detect"}'}, files={"file": ("a.mp4", MP4)})
+        assert client.post("/v1/jobs", json={"source_url": VIDEO}).status_code == 201
+    assert [answer.status_code for answer in looks] == [201, 201, 429]
+    assert int(looks[2].headers["retry-after"]) > 3500
+    assert sent.status_code == 429
+    assert list(server.storage.list_under(f"uploads/{customer.id}")) == [], "the file of a refused request is deleted"
 
 
 def test_maintenance(server: WorkerlessServer, customer: Customer) -> None:

@@ -26,8 +26,8 @@ from starlette.responses import Response
 from service.api import operations
 from service.api.native import FACADE
 from service.api.operations import JobMetricsCollector, Probes
-from service.api.problems import http_problem
 from service.api.requests_log import RequestsLog
+from service.api.unrouted import unrouted
 from service.errors import ModelError
 from service.metrics import DiskSpace, Meters, resident_bytes, scrape_registry
 from service.version import VERSION
@@ -71,7 +71,7 @@ def site(folder: Path, min_free_bytes: int = 0) -> Iterator[Site]:
     with workerless_server(folder) as server:
         meters = Meters(CollectorRegistry())
         registry = scrape_registry(meters, None, JobMetricsCollector(server.context.job_service), DiskSpace(folder))
-        app = FastAPI(exception_handlers={HTTPException: http_problem})
+        app = FastAPI(exception_handlers={HTTPException: unrouted([])})
         app.include_router(FACADE.router(server.context))
         app.include_router(
             operations.router(server.context, Probes(parts.check_model, folder, min_free_bytes, registry, metrics_seconds=0))

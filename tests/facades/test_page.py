@@ -31,7 +31,14 @@ FILES: Final = {
     **dict.fromkeys(SCRIPTS, "text/javascript; charset=utf-8"),
 }
 NEVER_RAISED: Final = {errors.InputError, errors.LimitExceeded, errors.ServiceError, errors.AccessError, errors.Busy, errors.FetchError}
-NOT_OF_THE_PAGE: Final = {errors.SettingsError, errors.UnknownModel, errors.SignatureExpired, errors.ParameterMissing}
+NOT_OF_THE_PAGE: Final = {
+    errors.SettingsError,
+    errors.UnknownModel,
+    errors.SignatureExpired,
+    errors.ParameterMissing,
+    errors.PathUnknown,
+    errors.MethodNotAllowed,
+}
 
 each_file = pytest.mark.parametrize("path", FILES)
 
@@ -197,6 +204,7 @@ def test_errors_without_a_text_use_that_of_their_status(scripts: dict[str, str],
     assert {str(code.code) for code in CODES.values()} - by_status.keys() <= {
         "400",
         "402",
+        "405",  # the page requests no such thing
         "409",
         "500",
         "408",

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.api.savesora import FACADE
+from service.api.upload import named_key
 from service.errors import FetchRefused, JobTimeout, MediaAddressInvalid, TooLong
 from service.jobs.credits import Fund
 from service.jobs.job import Post, State
@@ -17,7 +18,7 @@ from tests.workerless_server import ACCOUNT_WAITS, CLEAN, SOURCE, Customer, Work
 POST_ID = "s_68dc40f1f5a481919a01594fef247dd4"
 POST = f"https://sora.chatgpt.com/p/{POST_ID}"
 VIDEO = "http://127.0.0.1:9/video.mp4"  # never fetched, as there is no worker
-FAILED = '{"code":5002,"msg":"watermark removal failed","data":null}'
+FAILED = '{"code":5002,"msg":"watermark removal failed","data":{}}'
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +85,39 @@ def test_a_repeated_request_is_answered_at_once_and_free(server: WorkerlessServe
     held = download(customer)
     server.succeed(server.job_of(customer).id)
     first, again = held.result().json()["data"], download(customer).result().json()["data"]
-    assert (again["post_id"], again["credits_used"], again["remaining_credits"]) == (first["post_id"], 1, 1)
+    assert (first["credits_used"], again["credits_used"], again["remaining_credits"]) == (1, 0, 1)
+    assert again["post_id"] == first["post_id"]
+    assert again["download_links"] == first["download_links"], "the same text, as clients know a video by it"
     assert len(server.context.job_service.jobs(customer.id, 10)) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [f"{POST}/", f"{POST}?psh=abc#top", POST.replace("https", "http"), POST.replace("sora.chatgpt.com", "sora.com"), POST.upper()]
+)
+def test_a_post_is_the_same_however_it_is_spelt(server: WorkerlessServer, download: Download, other: str) -> None:
+    customer = server.customer(credits=2)
+    held = download(customer, POST)
+    server.succeed(server.job_of(customer).id)
+    first, again = held.result().json()["data"], download(customer, other).result().json()["data"]
+    assert (again["post_id"], again["credits_used"], again["remaining_credits"]) == (first["post_id"], 0, 1)
+
+
+def test_a_file_of_ours_is_the_same_by_any_of_its_links(server: WorkerlessServer, download: Download) -> None:
+    customer = server.customer(credits=2)
+    key = f"uploads/{customer.id}/1/clip.mp4"
+    held = download(customer, server.links.url(key, 600))
+    server.succeed(server.job_of(customer).id)
+    assert held.result().json()["data"]["credits_used"] == 1
+    assert download(customer, server.links.url(key, 900)).result().json()["data"]["credits_used"] == 0
+
+
+def test_a_file_that_may_have_been_replaced_is_another_job(server: WorkerlessServer, download: Download) -> None:
+    customer = server.customer(credits=2)
+    for seconds in (600, 900):
+        held = download(customer, server.links.url(named_key(customer.id, "clip.mp4"), seconds))
+        until(lambda number=seconds // 300 - 1: len(server.context.job_service.jobs(customer.id, 10)) == number)
+        server.succeed(server.job_of(customer).id)
+        assert held.result().json()["data"]["credits_used"] == 1
 
 
 def test_a_client_that_disconnects_loses_neither_job_nor_credit(server: WorkerlessServer, download: Download) -> None:
@@ -131,7 +163,8 @@ def test_an_account_holds_few_requests_at_once_and_orders_nothing_beyond(server:
     customer = server.customer(credits=9)
     held = [download(customer, f"{VIDEO}?{number}") for number in range(ACCOUNT_WAITS)]
     until(lambda: len(server.context.job_service.jobs(customer.id, 9)) == ACCOUNT_WAITS)
-    assert download(customer, f"{VIDEO}?more").result().status_code == 429
+    refused = download(customer, f"{VIDEO}?more").result()
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (200, 5001, "10")
     jobs = server.context.job_service.jobs(customer.id, 9)
     assert len(jobs) == ACCOUNT_WAITS
     for job in jobs:
@@ -172,12 +205,12 @@ def test_the_codes_of_keys(server: WorkerlessServer) -> None:
     server.accounts.delete(gone.account)
     server.accounts.set_banned(banned.account, True)
     for path in ("/api/v1/download", "/api/v1/credits"):
-        assert answer(server, path, video_url=VIDEO).text == '{"code":4001,"msg":"api_key is required","data":null}'
-        assert answer(server, path, api_key="no", video_url=VIDEO).text == '{"code":4003,"msg":"invalid api_key","data":null}'
+        assert answer(server, path, video_url=VIDEO).text == '{"code":4001,"msg":"api_key is required","data":{}}'
+        assert answer(server, path, api_key="no", video_url=VIDEO).text == '{"code":4003,"msg":"invalid api_key","data":{}}'
         assert answer(server, path, api_key=["no"], video_url=VIDEO).json()["code"] == 4003
         assert server.client.post(path, content=b'{"api_key":"\\ud800","video_url":"x"}').json()["code"] == 4003
-        assert answer(server, path, api_key=gone.key, video_url=VIDEO).text == '{"code":4004,"msg":"user not found","data":null}'
-        assert answer(server, path, api_key=banned.key, video_url=VIDEO).text == '{"code":4005,"msg":"user account is banned","data":null}'
+        assert answer(server, path, api_key=gone.key, video_url=VIDEO).text == '{"code":4004,"msg":"user not found","data":{}}'
+        assert answer(server, path, api_key=banned.key, video_url=VIDEO).text == '{"code":4005,"msg":"user account is banned","data":{}}'
         assert server.client.post(path, content=b"{").json()["code"] == 4001
 
 
@@ -186,7 +219,7 @@ def test_the_codes_of_keys(server: WorkerlessServer) -> None:
 )
 def test_an_invalid_url(server: WorkerlessServer, url: object) -> None:
     text = answer(server, api_key=server.customer().key, video_url=url).text
-    assert text == '{"code":4006,"msg":"invalid video url","data":null}'
+    assert text == '{"code":4006,"msg":"invalid video url","data":{}}'
 
 
 def test_a_url_with_an_unpaired_surrogate(server: WorkerlessServer) -> None:
@@ -195,7 +228,7 @@ def test_a_url_with_an_unpaired_surrogate(server: WorkerlessServer) -> None:
 
 
 def test_a_missing_url(server: WorkerlessServer) -> None:
-    assert answer(server, api_key=server.customer().key).text == '{"code":4002,"msg":"video_url is required","data":null}'
+    assert answer(server, api_key=server.customer().key).text == '{"code":4002,"msg":"video_url is required","data":{}}'
 
 
 def test_share_links_only(server: WorkerlessServer, download: Download) -> None:
@@ -212,7 +245,7 @@ def test_no_credits(server: WorkerlessServer) -> None:
 
 
 def test_maintenance(server: WorkerlessServer, download: Download) -> None:
-    assert download(server.customer(), prefix="/closed").result().text == '{"code":5001,"msg":"internal server error","data":null}'
+    assert download(server.customer(), prefix="/closed").result().text == '{"code":5001,"msg":"internal server error","data":{}}'
 
 
 def test_credits(server: WorkerlessServer) -> None:

@@ -9,7 +9,7 @@ from service.errors import FetchUnavailable
 from service.jobs import callbacks, store
 from service.jobs.fence import Fence, Superseded
 from service.jobs.job import Job, State
-from service.jobs.retry import CALLBACK_FIRST_DELAY_SECONDS
+from service.jobs.retry import callback_delay_seconds
 from service.jobs.tables import DELIVERIES
 from service.pipeline.run import Progress
 from service.watch import CHECK_SECONDS, Watch
@@ -114,7 +114,9 @@ def test_the_next_attempt_is_due_by_the_clock_of_the_database(either: Bench, mon
     assert callbacks.deliver(take_delivery(either, job), f"{job.id}.succeeded", fail) == "pending"
     assert callbacks.enqueue_due(either.database, either.queues) == 0, "too early"
     with either.database.write() as connection:
-        connection.execute(sa.update(DELIVERIES).values(due_ms=DELIVERIES.c.due_ms - int(CALLBACK_FIRST_DELAY_SECONDS * 1000)))
+        connection.execute(
+            sa.update(DELIVERIES).values(due_ms=DELIVERIES.c.due_ms - int((callback_delay_seconds(1, job.facade) or 0) * 1000))
+        )
     assert [callbacks.enqueue_due(either.database, either.queues) for _ in range(2)] == [1, 0]
     second = either.take(f"{job.id}.succeeded.2")
     assert callbacks.deliver(second, f"{job.id}.succeeded", lambda _: None) == "delivered"

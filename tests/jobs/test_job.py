@@ -63,6 +63,8 @@ SPECS = st.builds(
     marks=st.lists(st.just("3f9a1c07"), max_size=2).map(tuple),
     classes=st.sampled_from([("overlay",), ("overlay", "scene_text")]),
     detect=st.booleans(),
+    preview_seconds=st.none() | st.floats(0.1, 360),
+    preview_first_seconds=st.floats(0, 360),
 )
 
 

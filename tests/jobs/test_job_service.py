@@ -17,6 +17,7 @@ from service.errors import (
 )
 from service.jobs.content import DenyList
 from service.jobs.job import JobSpec, State
+from service.jobs.job_service import Rules
 from service.jobs.tables import DELIVERIES
 from tests.jobs.bench import URL, Bench, bench
 
@@ -27,6 +28,13 @@ class Strict:
 
     def check(self, _spec: JobSpec) -> None:
         raise ContentBlocked("for good")
+
+
+@pytest.mark.parametrize(("seconds", "price"), [(None, 4), (0.1, 1), (10, 1), (10.5, 2), (39, 4), (360, 4)])
+def test_a_preview_costs_its_seconds_but_no_more_than_the_whole(seconds: float | None, price: int) -> None:
+    rules = Rules(price_credits={"video": 4, "image": 1}, preview_seconds=10)
+    assert rules.price_of(JobSpec("video", preview_seconds=seconds)) == price
+    assert Rules(price_credits={"video": 0, "image": 0}).price_of(JobSpec("video", preview_seconds=seconds)) == 0
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path
 
 
 ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveries", "due_ms"), ("jobs", "fetched_bytes"))  # since then
+ADDED += (("jobs", "client_reference"), ("jobs", "metadata"))
 
 
 def go_back(bench: Bench) -> None:
@@ -101,7 +102,13 @@ def go_back(bench: Bench) -> None:
     with bench.database.write() as connection:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
-        for statement in ("DROP TABLE uploads", "DROP TABLE totals", "DROP INDEX deliveries_tried", "DROP INDEX deliveries_due"):
+        for statement in (
+            "DROP TABLE uploads",
+            "DROP TABLE totals",
+            "DROP INDEX deliveries_tried",
+            "DROP INDEX deliveries_due",
+            "DROP INDEX jobs_of_reference",
+        ):
             connection.execute(sa.text(statement))
         for table, column in ADDED:
             connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -21,5 +21,14 @@ def test_unexpected_errors_are_retried(error: Exception) -> None:
     assert worth_a_retry(error)
 
 
-def test_a_callback_is_tried_four_times_at_growing_intervals() -> None:
-    assert [callback_delay_seconds(attempts) for attempts in (1, 2, 3, 4, 5)] == [5, 30, 180, None, None]
+def test_a_callback_of_kie_is_tried_four_times_at_growing_intervals() -> None:
+    assert [callback_delay_seconds(attempts, "kie") for attempts in (1, 2, 3, 4, 5)] == [5, 30, 180, None, None]
+
+
+def test_other_callbacks_are_tried_for_three_days_at_growing_intervals() -> None:
+    delays = [delay for attempts in range(1, 11) if (delay := callback_delay_seconds(attempts, "native")) is not None]
+    assert len(delays) == 10
+    assert callback_delay_seconds(11, "native") is None
+    assert delays == sorted(delays)
+    assert 72 <= sum(delays) / 3600 <= 96
+    assert max(delays) <= 24 * 3600

@@ -79,6 +79,27 @@ def test_parts_of_a_link_cannot_be_shifted_into_one_another(links: Links) -> Non
         links.verify(f"a\n{expires}", 1, signature, "b")
 
 
+@given(st.integers(1, 10**8), st.floats(0, 10**8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_lasting_link_is_valid_and_stays_the_same_until_its_last_tenth(
+    links: Links, clock: Clock, seconds: int, age_seconds: float
+) -> None:
+    clock.now_seconds = NOW + age_seconds
+    url = links.lasting(KEY, seconds, NOW)
+    _, expires, _, _ = parts_of(url)
+    left_seconds = expires - clock.now_seconds
+    assert 0 < left_seconds <= seconds
+    clock.now_seconds += max(0, left_seconds - max(1, min(seconds / 10, 3600)) - 1)
+    assert links.lasting(KEY, seconds, NOW) == url
+    links.verify(*parts_of(url))
+    clock.now_seconds = expires
+    assert links.lasting(KEY, seconds, NOW) != url
+
+
+def test_a_lasting_link_of_the_future_is_valid(links: Links) -> None:
+    links.verify(*parts_of(links.lasting(KEY, 60, NOW + 5)))
+
+
 def test_a_link_expires(links: Links, clock: Clock) -> None:
     url = links.url(KEY, 60)
     clock.now_seconds = NOW + 59.9

@@ -1,12 +1,15 @@
 """Callbacks to a real receiver."""
 
+import base64
+import hashlib
+import hmac
 import time
 
 import pytest
 
 from service.errors import FetchRefused, FetchUnavailable
 from service.outside.guard import EgressPolicy
-from service.outside.post import post, signature, signed_headers
+from service.outside.post import ReceiverGone, WebhookKeys, post, signature, signed_headers
 from tests.fixture_host import Host
 
 TASK = "task_sora-watermark-remover_1765183831860"
@@ -16,6 +19,39 @@ SIGNATURE = "56tgklLK5VWM/Yv3Zq1SAALedmhs5TSwKiorRzBZn8g="
 def test_the_signature_matches_the_documented_vector() -> None:
     assert signature("whsec_test", TASK, 1765183900) == SIGNATURE
     assert signed_headers("whsec_test", TASK, 1765183900) == {"X-Webhook-Timestamp": "1765183900", "X-Webhook-Signature": SIGNATURE}
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("whsec_c2VjcmV0IG9mIHRoaXMgdGVzdA==", b"secret of this test"),
+        ("c2VjcmV0", b"secret"),
+        ("not base64!", b"not base64!"),
+        ("whsec_", b"whsec_"),
+    ],
+)
+def test_the_body_is_signed_as_standard_webhooks_say(key: str, secret: bytes) -> None:
+    body = '{"type":"job.succeeded","data":{"note":"请"}}'.encode()
+    headers = WebhookKeys((key,)).headers("evt_1", TASK, body, 1765183900)
+    assert (headers["webhook-id"], headers["webhook-timestamp"]) == ("evt_1", "1765183900")
+    expected = base64.b64encode(hmac.new(secret, b"evt_1.1765183900." + body, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_while_keys_change_both_sign() -> None:
+    old, new = WebhookKeys(("b2xk",)), WebhookKeys(("bmV3",))
+    both = WebhookKeys(("bmV3", "b2xk")).headers("evt_1", TASK, b"{}", 1)
+    assert both["webhook-signature"].split() == [each.headers("evt_1", TASK, b"{}", 1)["webhook-signature"] for each in (new, old)]
+    assert both["X-Webhook-Signature"] == signature("bmV3", TASK, 1), "the vendor's header has room for one"
+
+
+def test_without_a_key_there_is_no_signature() -> None:
+    assert WebhookKeys().headers("evt_1", TASK, b"{}", 1) == {"webhook-id": "evt_1", "webhook-timestamp": "1"}
+
+
+def test_a_receiver_may_want_no_more(there: Host, egress: EgressPolicy) -> None:
+    with pytest.raises(ReceiverGone):
+        post(there.callback("/done", 410), b"{}", {}, egress)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])

@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import FetchRefused, FetchUnavailable
 from service.outside.guard import EgressPolicy
-from service.outside.share_link import Post, ShareLinks, is_share_link, post_id_of, read_json, read_page
+from service.outside.share_link import Post, ShareLinks, is_share_host, is_share_link, post_id_of, read_json, read_page
 from tests.fixture_host import POST_ID, Host
 
 LINK = f"https://sora.chatgpt.com/p/{POST_ID}"
@@ -36,6 +36,29 @@ def links(there: Host, egress: EgressPolicy, mode: Literal["off", "json", "page"
 def test_share_links_are_recognised(url: str) -> None:
     assert is_share_link(url)
     assert post_id_of(url) == POST_ID
+
+
+@pytest.mark.parametrize("mode", ["json", "page"])
+def test_errors_do_not_name_the_server_that_resolves(there: Host, egress: EgressPolicy, mode: Literal["json", "page"]) -> None:
+    there.serve(f"/p/{POST_ID}", b"", status=503)
+    with pytest.raises(FetchUnavailable, match="the site of the share links answered with status 503"):
+        links(there, egress, mode).resolve(LINK)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_there"),
+    [
+        (LINK, True),
+        ("https://sora.chatgpt.com/p/short", True),
+        ("HTTPS://WWW.SORA.COM", True),
+        ("http://sora.com:443?x", True),
+        ("https://sora.com.example.com/p/x", False),
+        ("https://videos.sora.com/p/x", False),
+        ("https://example.com/https://sora.com/p/x", False),
+    ],
+)
+def test_the_hosts_of_share_links_are_recognised(url: str, is_there: bool) -> None:
+    assert is_share_host(url) == is_there
 
 
 @pytest.mark.parametrize(

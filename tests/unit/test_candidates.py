@@ -44,6 +44,12 @@ def test_a_box_covers_the_frames_of_its_seconds() -> None:
     assert (some.kind, some.slack_frames, some.origin) == ("user", 0, UserBox())
 
 
+def test_a_box_goes_on_along_the_path_on_which_another_ended() -> None:
+    texts = ("0,0,9,9/9,9,18,18@0-0.5", "9,9,18,18/0,0,9,9@0.5-1", "9,9,18,18/0,0,9,9@0.6-1", "0,0,9,9@1-1.2")
+    every = [one.path for one in from_boxes(list(map(parse_box, texts)), INFO, TIMELINE)]
+    assert list(dict.fromkeys(every)) == [every[0], str(parse_box(texts[2])), ""]
+
+
 def test_times_count_from_the_first_frame_and_follow_a_variable_rate() -> None:
     timeline = Timeline([100, 110, 150, 151, 160], INFO.time_base)
     (box,) = from_boxes([TimedBox(0, 0, 1, 1, 10 / FPS, 51 / FPS)], INFO, timeline)
@@ -57,7 +63,7 @@ def test_a_box_that_moves_is_followed_in_short_steps() -> None:
     assert (found[0].first_sample, found[-1].last_sample) == (0, FRAMES - 1)
     assert len(found) > 8
     for one in found:
-        assert one.origin == UserBox(moves=True)
+        assert one.path == found[0].path != ""
         for frame in range(one.first_sample, one.last_sample + 1):
             left = 64 * frame / (FRAMES - 1)
             expected = np.zeros((HEIGHT, WIDTH), bool)

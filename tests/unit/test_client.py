@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from service import errors
+from service.api.facade import rendered
 from service.api.native import FACADE
 from service.api.problems import problem_response
 from service.async_client import AsyncClient
@@ -330,7 +331,7 @@ def test_every_kind_of_error_crosses_the_wire() -> None:
     for kind in kinds:
         sent = InsufficientCredits(3, 5) if kind is InsufficientCredits else kind("in plain words")
         if kind not in (CleanplateError, ServiceError):  # base classes, which are not raised themselves
-            answer = problem_response(sent)
+            answer = rendered(sent, problem_response, {})
             received = error_of(httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body)))
             assert type(received) is kind
             assert str(received) == str(sent)

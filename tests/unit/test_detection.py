@@ -21,7 +21,9 @@ def measured(sigma: float | None) -> Placement:
     box = Box(4, 5, 24, 15)
     mask, opacity, doubt = RNG.random((3, 10, 20), np.float32)
     colour, kept = RNG.random((3, 10, 20), np.float32), RNG.random()
-    plain = replace(placement(3, 12, box), mask=mask, opacity=opacity, colour=colour, confidence=kept, kind="user", dilation_pixels=0)
+    plain = replace(
+        placement(3, 12, box), mask=mask, opacity=opacity, colour=colour, confidence=kept, kind="user", dilation_pixels=0, path="a path"
+    )
     return replace(plain, opacity_sigma=doubt if sigma is None else sigma)
 
 

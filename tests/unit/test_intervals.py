@@ -1,5 +1,7 @@
 """Placements as intervals: which belong together, which rows they take, and which frames show them best."""
 
+from dataclasses import replace
+
 from service.pipeline.placement import Box
 from service.pipeline.report.intervals import MAX_MOMENTS, intervals, key_moments, lanes
 from tests.footage import placement
@@ -15,6 +17,15 @@ def test_an_animated_mark_has_one_interval() -> None:
         (5, 6, RIGHT, 1),
         (12, 14, LEFT, 1),
     ]
+
+
+def test_a_mark_that_moves_has_one_interval_along_its_path() -> None:
+    pieces = [replace(placement(4 * k, 4 * k + 3, Box(5 * k, k, 5 * k + 8, k + 8)), path="a path") for k in range(6)]
+    (interval,) = intervals(pieces)
+    assert (interval.first_frame, interval.last_frame, interval.box) == (0, 23, Box(0, 0, 33, 13))
+    assert [interval.box_at(frame).left for frame in (0, 3, 4, 23)] == [0, 0, 5, 25]
+    assert key_moments(pieces) == {4: [pieces[1].box], 12: [pieces[3].box], 20: [pieces[5].box]}
+    assert len(intervals([replace(piece, path="") for piece in pieces])) == 6
 
 
 def test_overlapping_intervals_are_in_different_lanes() -> None:

@@ -57,8 +57,8 @@ def test_the_callback_of_a_success(links: Links) -> None:
     sent = callback(JOB, links, 600)
     assert sent.task_id == TASK_ID
     assert (sent.body["code"], sent.body["msg"]) == (200, "Playground task completed successfully.")
-    assert list(sent.body["data"])[-1] == "task_id"
-    assert sent.body["data"] == record(JOB, links, 600) | {"costTime": 15, "task_id": TASK_ID}
+    assert sent.body["taskId"] == TASK_ID
+    assert sent.body["data"] == record(JOB, links, 600) | {"costTime": 15, "task_id": TASK_ID, "callbackType": "task_completed"}
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,21 @@
 """Marks that move on their own way are followed; what moves with the scene is not, and neither is what stands."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import chain
 
 import numpy as np
 import pytest
 
 from service.inference import fake
 from service.pipeline.locate.candidates import from_moving
+from service.pipeline.locate.locate import locate
 from service.pipeline.locate.moving_marks import Glances, MovingMark, follow, moving_shapes
 from service.pipeline.locate.segment import is_sampled, sampling_stride
 from service.pipeline.marks.candidate import Followed
 from service.pipeline.placement import Box
-from service.pipeline.video import Timeline
+from service.pipeline.request import Request
+from service.pipeline.video import Limits
 from tests.footage import Picture, described, film, marked, texture
 
 WIDTH, HEIGHT, TOTAL = 160, 120, 72
@@ -37,7 +41,7 @@ def found(pictures: list[Picture]) -> list[MovingMark]:
     for index, picture in enumerate(pictures):
         if is_sampled(index, stride, TOTAL):
             glances.add((index, picture))
-    return follow(film(pictures), INFO, moving_shapes(glances, INFO), network, OVERLAY)
+    return follow(film(pictures), len(pictures), INFO, moving_shapes(glances, INFO), network, OVERLAY)
 
 
 def drifting(index: int) -> tuple[int, int]:
@@ -73,12 +77,22 @@ def test_a_mark_that_leaves_is_followed_over_the_edge() -> None:
     assert abs(max(mark.places) - max(index for index, left in enumerate(lefts) if left > -24)) <= 2
 
 
+@pytest.mark.parametrize("promised_frames", [TOTAL - 6, TOTAL + 6])
+def test_a_mark_is_followed_to_the_last_frame_whatever_the_container_promises(promised_frames: int) -> None:
+    frames = film([marked(panned(i, 0), square(*drifting(i))) for i in range(TOTAL)])
+    info = described(WIDTH, HEIGHT, frames=promised_frames)
+    candidates, timeline = locate(frames, lambda: nullcontext(frames), info, Request(), fake.networks().segmenter, Limits())
+    followed = [range(one.first_sample, one.last_sample + 1) for one in candidates if isinstance(one.origin, Followed)]
+    assert sorted(chain.from_iterable(followed)) == list(range(timeline.frames))
+
+
 def test_candidates_cover_the_mark_in_every_frame_and_little_else() -> None:
     (mark,) = found([marked(panned(i, 0), square(*drifting(i))) for i in range(TOTAL)])
-    candidates = from_moving(mark, INFO, Timeline(range(TOTAL), INFO.time_base), "overlay")
+    candidates = from_moving(mark, INFO, "overlay")
     assert [one.first_sample for one in candidates[1:]] == [one.last_sample + 1 for one in candidates[:-1]]
     for one in candidates:
-        assert one.origin == Followed()
+        assert isinstance(one.origin, Followed)
+        assert one.path == candidates[0].path != ""
         covered = np.zeros((HEIGHT, WIDTH), bool)
         covered[one.box.slices] = one.probability > 0.5
         for frame in range(one.first_sample, one.last_sample + 1):

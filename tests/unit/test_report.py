@@ -73,6 +73,35 @@ def test_json_has_placements_steps_and_versions() -> None:
     assert entry["video"]["frames_per_second"] == pytest.approx(29.97)
 
 
+def moving(pieces: int) -> tuple[Placement, ...]:
+    """A mark that moves right by two pixels every five frames, from frame 3 on."""
+    one = replace(placement(50), path="a path")
+    return tuple(
+        replace(one, first_frame=3 + 5 * k, last_frame=7 + 5 * k, box=Box(4 + 2 * k, 5, 24 + 2 * k, 15), mask=np.roll(one.mask, k, 1))
+        for k in range(pieces)
+    )
+
+
+def test_a_mark_that_moves_is_one_entry_with_its_path() -> None:
+    pieces, still = moving(4), placement(60)
+    entry = entry_of(*pieces[:2], still, *pieces[2:])
+    ReportView.model_validate({"files": [entry]}, strict=True)
+    one, other = entry["placements"]
+    assert (one["id"], other["id"]) == (pieces[3].id, still.id)
+    assert (one["first_frame"], one["last_frame"], one["box"], one["matte"]) == (3, 22, [4, 5, 30, 15], None)
+    assert [(step["first_frame"], step["last_frame"], step["box"][0]) for step in one["path"]] == [
+        (3, 7, 4), (8, 12, 6), (13, 17, 8), (18, 22, 10)
+    ]  # fmt: skip
+    assert [step["matte"] for step in one["path"]] == [0, 1, 2, 3]
+    assert (other["path"], other["matte"]) == ([], 4)
+
+
+def test_the_id_of_a_mark_that_moves_is_that_of_its_path() -> None:
+    pieces = moving(3)
+    assert len({piece.id for piece in pieces}) == 1
+    assert len({piece.id for piece in (pieces[0], replace(pieces[0], path="another"), replace(pieces[0], path=""))}) == 3
+
+
 def test_the_mean_colour_weighs_by_opacity() -> None:
     mask, opacity = np.ones((1, 2), np.float32), np.array([[0.9, 0.1]], np.float32)
     colour = np.array([[[1.0, 0.0]]] * 3, np.float32)

@@ -285,13 +285,6 @@ def test_av1_runs_at_normal_priority(tmp_path: Path) -> None:
     assert policies == {os.SCHED_OTHER}
 
 
-def test_an_aspect_ratio_that_would_be_lost_changes_the_codec() -> None:
-    anamorphic = replace(described("vp9"), sample_aspect_ratio=Fraction(4, 3))
-    assert encoder_options(anamorphic, ".mkv").codec == "libx264"
-    with pytest.raises(UnsupportedFormat, match="4/3"):
-        encoder_options(anamorphic, ".webm")
-
-
 def test_pixels_that_no_encoder_takes_are_refused() -> None:
     with pytest.raises(UnsupportedFormat, match="yuv444p12le"):
         encoder_options(described("prores", "yuv444p12le"), ".webm")

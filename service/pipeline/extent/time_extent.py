@@ -149,4 +149,5 @@ def _placement(mark: MeasuredMark, ends: tuple[int, int], model: MarkModel, dila
         candidate.kind,
         model.opacity_sigma,
         dilation_pixels=dilation,
+        path=candidate.path,
     )

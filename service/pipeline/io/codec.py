@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from service.errors import RequestError, UnsupportedFormat
 from service.pipeline.io.container import MUXERS
+from service.pipeline.io.hdr import HDR10_KEYS, hdr10_options
 from service.pipeline.video import VideoInfo
 
 EIGHT_BIT = ("yuv420p", "yuv422p", "yuv444p")
@@ -22,12 +23,19 @@ ENCODERS = {  # by codec family: FFmpeg's encoders and the pixel formats that th
 FAMILIES = {  # by muxer: the codec families that it holds, best substitute first
     "mp4": ("h264", "hevc", "vp9", "av1"),
     "mov": ("h264", "hevc", "mpeg4"),
+    "3gp": ("h264", "mpeg4"),
+    "3g2": ("h264", "mpeg4"),
     "matroska": ("h264", "hevc", "vp9", "av1", "vp8"),
     "webm": ("vp9", "av1", "vp8"),
     "avi": ("h264", "mpeg4"),
 }
 ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
-ASPECT_RATIO_ENCODERS = ("libx264", "libx264rgb", "libx265", "mpeg4")  # encoders that put the sample aspect ratio into the stream
+INTERLACED_ENCODERS = ("libx264", "libx264rgb", "mpeg4")
+ALPHA_ENCODERS = ("libvpx", "libvpx-vp9")
+ALPHA_MUXERS = ("matroska", "webm")
+ALPHA_FORMATS = {"yuv420p": "yuva420p"}
+CAPTION_ENCODERS = ("libx264", "libx264rgb", "libx265")  # those that write CEA-608 and CEA-708 captions into the pictures
+SPECIAL_OPTIONS = {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}  # options that take an encoder's own
 QUALITY = {  # constant quality at which a re-encoded clip cannot be distinguished from its source
     "libx264": {"preset": "faster", "crf": "17"},
     "libx264rgb": {"preset": "faster", "crf": "17"},
@@ -63,7 +71,28 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
     options = QUALITY[codec] | _rate_limit(info, codec)
     if muxer == "avi":
         options["bf"] = "0"  # AVI has no presentation times, so it must store pictures in display order
-    return EncoderSettings(codec, options, "rgb24" if codec == "libx264rgb" else info.pixel_format.name)
+    if info.interlaced:
+        options["flags"] = options.get("flags", "") + "+ildct+ilme"
+    if info.alpha:
+        options["auto-alt-ref"] = "0"  # libvpx cannot look ahead in two streams of pictures at once
+    if info.captions and codec == "libx265":
+        options["a53cc"] = "1"
+    if special := hdr10_options(codec, info.hdr10):
+        key = SPECIAL_OPTIONS[codec]
+        options[key] = ":".join([*filter(None, [options.get(key)]), *(f"{name}={value}" for name, value in special.items())])
+    return EncoderSettings(codec, options, "rgb24" if codec == "libx264rgb" else coded_format(info))
+
+
+def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:
+    """Which kinds of data, of those in the source's pictures beside the samples, are in the new ones too. Raises like `encoder_options`."""
+    codec = encoder_options(info, target_suffix).codec
+    captions = {"closed captions"} if codec in CAPTION_ENCODERS else set()
+    return frozenset(captions | ({"HDR10 mastering display", "HDR10 light level"} if codec in HDR10_KEYS else set()))
+
+
+def coded_format(info: VideoInfo) -> str:
+    """FFmpeg's name of the pixel format that is encoded: with the transparency, which is not among the planes."""
+    return ALPHA_FORMATS[info.pixel_format.name] if info.alpha else info.pixel_format.name
 
 
 def muxer_of(target_suffix: str) -> str:
@@ -82,23 +111,24 @@ def _choose_encoder(info: VideoInfo, muxer: str) -> str:
     own = [info.codec] if info.codec in families else []
     for family in (*own, *families):
         for codec, pixel_formats in ENCODERS[family]:
-            if info.pixel_format.name in pixel_formats and _keeps_size_and_aspect(codec, info, muxer):
+            if info.pixel_format.name in pixel_formats and _keeps_size(codec, info) and _keeps_fields_and_alpha(codec, info, muxer):
                 return codec
-    pixels = "" if info.sample_aspect_ratio in (None, 1) else f" with aspect ratio {info.sample_aspect_ratio}"
-    raise UnsupportedFormat(f"{info.pixel_format.name} pictures of {info.width}x{info.height}{pixels} cannot be written to {muxer}")
+    traits = " interlaced" * info.interlaced + " transparent" * info.alpha
+    hint = "; deinterlace them first, or choose mp4, mov or mkv" * info.interlaced + "; choose webm or mkv" * info.alpha
+    raise UnsupportedFormat(f"{info.pixel_format.name}{traits} pictures of {info.width}x{info.height} cannot be written to {muxer}{hint}")
 
 
-def _keeps_size_and_aspect(codec: str, info: VideoInfo, muxer: str) -> bool:
-    """Whether picture size and sample aspect ratio are kept. PyAV cannot set Matroska's own field for the aspect ratio."""
-    if _ends_inside_chroma_sample(info) and codec not in ODD_SIZE_ENCODERS:
+def _keeps_fields_and_alpha(codec: str, info: VideoInfo, muxer: str) -> bool:
+    """Whether interlaced pictures stay interlaced, of which two lines of chroma belong together, and whether transparency is kept."""
+    if info.interlaced and (codec not in INTERLACED_ENCODERS or info.height % (2 << info.pixel_format.chroma_shift_y)):
         return False
-    return info.sample_aspect_ratio in (None, 1) or muxer not in ("matroska", "webm") or codec in ASPECT_RATIO_ENCODERS
+    return not info.alpha or (codec in ALPHA_ENCODERS and muxer in ALPHA_MUXERS and info.pixel_format.name in ALPHA_FORMATS)
 
 
-def _ends_inside_chroma_sample(info: VideoInfo) -> bool:
-    """Whether the picture's width or height is odd where chroma is halved."""
+def _keeps_size(codec: str, info: VideoInfo) -> bool:
+    """Whether a picture's size is kept: not every encoder takes an odd width or height where chroma is halved."""
     form = info.pixel_format
-    return bool(info.width % (1 << form.chroma_shift_x) or info.height % (1 << form.chroma_shift_y))
+    return codec in ODD_SIZE_ENCODERS or not (info.width % (1 << form.chroma_shift_x) or info.height % (1 << form.chroma_shift_y))
 
 
 def _rate_limit(info: VideoInfo, codec: str) -> dict[str, str]:

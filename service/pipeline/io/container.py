@@ -4,13 +4,23 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from service.errors import CleanplateError, DecodeFailed, NoVideoStream, Truncated, UnsupportedFormat
 from service.pipeline.io.tags import WithoutTags, find_tags
 
 DEMUXERS = {"mp4": "mov", "mov": "mov", "mkv": "matroska", "webm": "matroska", "avi": "avi"}
-MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}  # by the target's suffix
+MUXERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".3gp": "3gp",
+    ".3g2": "3g2",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+}  # by the target's suffix
 
 
 def open_source(path: Path, container: str, *, with_tags: bool = True) -> InputContainer:
@@ -39,9 +49,14 @@ def read_error(error: av.FFmpegError, damage: str) -> CleanplateError:
     return Truncated(damage)
 
 
+def is_cover(stream: Stream) -> bool:
+    """Whether a stream is one picture that stands for the file, such as an album's cover."""
+    return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
+
+
 def main_video_stream(source: InputContainer) -> VideoStream:
     """The first video stream that is not a cover picture. Raises NoVideoStream or UnsupportedFormat."""
-    streams = [stream for stream in source.streams.video if not stream.disposition & stream.disposition.attached_pic]
+    streams = [stream for stream in source.streams.video if not is_cover(stream)]
     if not streams:
         raise NoVideoStream("the file has no video stream")
     if streams[0].codec_context is None:

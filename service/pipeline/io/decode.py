@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import av
 
@@ -17,7 +18,11 @@ from service.pipeline.picture.orientation import planes_upright
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import THREADS, Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
-from service.pipeline.video import Frame, Limits, Part, VideoInfo
+from service.pipeline.video import Crop, Frame, Limits, Part, VideoInfo
+
+Picture = TypeVar("Picture")
+
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decode no transparency
 
 
 @contextmanager
@@ -62,7 +67,7 @@ def _decode_in_child(channel: Channel, request: Message) -> None:
     index = -1
     decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info.as_stored)
     if info.part:
-        decoded = _within(decoded, info.part, info.time_base)
+        decoded = within(decoded, info.part, info.time_base)
     for index, (pts, planes) in enumerate(decoded):
         if index >= ring.slots and channel.receive() is None:
             return
@@ -75,29 +80,38 @@ def _decode_in_child(channel: Channel, request: Message) -> None:
 
 def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
     """(pts, planes) of each picture of a video, as stored, which `info` describes. The planes are views, valid until the next picture."""
+    for pts, frame in decoded_frames(path, info):
+        _check_unchanged(frame, info)
+        yield pts, _shown(planes_of(frame, info.pixel_format), info)
+
+
+def decoded_frames(path: Path, info: VideoInfo, *, with_alpha: bool = False) -> Iterator[tuple[int, av.VideoFrame]]:
+    """(pts, frame) of each picture of a video as FFmpeg decodes it, with what it carries beside its planes."""
     with closing(open_source(path, info.container, with_tags=False)) as source:
         stream = main_video_stream(source)
-        stream.thread_type = "AUTO"
-        stream.thread_count = THREADS
+        decoder = av.VideoCodecContext.create(ALPHA_DECODERS[info.codec], "r") if with_alpha else stream.codec_context
+        assert isinstance(decoder, av.VideoCodecContext)
+        decoder.thread_type = "AUTO"
+        decoder.thread_count = THREADS
         timestamps = _Timestamps(start_at_zero=info.container == "avi")
         try:
-            for frame in source.decode(stream):
-                _check_unchanged(frame, info)
-                yield timestamps.next_pts(frame), planes_of(frame, info.pixel_format)
+            for packet in source.demux(stream):
+                for frame in decoder.decode(packet):
+                    yield timestamps.next_pts(frame), frame
         except av.FFmpegError as error:
             raise read_error(error, f"the video is damaged after {float((timestamps.last or 0) * info.time_base):.1f} s") from error
 
 
-def _within(decoded: Iterator[tuple[int, Planes]], part: Part, time_base: Fraction) -> Iterator[tuple[int, Planes]]:
+def within(decoded: Iterator[tuple[int, Picture]], part: Part, time_base: Fraction) -> Iterator[tuple[int, Picture]]:
     """The pictures of a part of the video. Those before it are decoded too, as they may be referred to; those after it are not."""
     first: int | None = None
-    for pts, planes in decoded:
+    for pts, picture in decoded:
         first = pts if first is None else first
         seconds = (pts - first) * time_base
         if seconds >= part.start + part.length:
             return
         if seconds >= part.start:
-            yield pts, planes
+            yield pts, picture
 
 
 class _Timestamps:
@@ -123,8 +137,22 @@ class _Timestamps:
         return self.last
 
 
+def _shown(planes: Planes, info: VideoInfo) -> Planes:
+    """What the container does not hide of a picture's planes; views."""
+    if info.crop is None:
+        return planes
+    form, (left, top) = info.pixel_format, (info.crop.left, info.crop.top)
+    luma, *chroma = (
+        plane[top >> shift_y : -(-(top + info.height) >> shift_y), left >> shift_x : -(-(left + info.width) >> shift_x)]
+        for plane, shift_x, shift_y in zip(planes, (0, *2 * [form.chroma_shift_x]), (0, *2 * [form.chroma_shift_y]), strict=True)
+    )
+    return luma, chroma[0], chroma[1]
+
+
 def _check_unchanged(frame: av.VideoFrame, info: VideoInfo) -> None:
-    if (frame.width, frame.height) != (info.width, info.height):
-        raise UnsupportedFormat(f"the picture size changes from {info.width}x{info.height} to {frame.width}x{frame.height}")
+    hidden = info.crop or Crop(0, 0, 0, 0)
+    width, height = info.width + hidden.left + hidden.right, info.height + hidden.top + hidden.bottom
+    if (frame.width, frame.height) != (width, height):
+        raise UnsupportedFormat(f"the picture size changes from {width}x{height} to {frame.width}x{frame.height}")
     if pixel_format_of(frame) != info.pixel_format:
         raise UnsupportedFormat(f"the pixel format changes from {info.pixel_format.name} to {frame.format.name}")

@@ -11,25 +11,26 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.stream import Stream
 
 from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import still, xmp
+from service.pipeline.io.aspect_ratio import write_aspect_ratio
 from service.pipeline.io.atomic_file import atomic_file, unfinished_name
+from service.pipeline.io.carrier import pictures_of
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
+from service.pipeline.io.copied import CopiedStreams, packets_within
 from service.pipeline.io.mux import (
     Interleaver,
-    add_copied_stream,
     add_encoded_stream,
-    copied_packets,
     copy_description,
     open_target,
-    packets_within,
     start_encoders,
 )
-from service.pipeline.io.pixels import frame_of
+from service.pipeline.io.streams import MOVIE_MUXERS, check_streams
+from service.pipeline.io.timed_stream import TimedStream
+from service.pipeline.io.video_parts import is_further_video
 from service.pipeline.picture.orientation import planes_as_stored
 from service.pipeline.sandbox.ring import Layout, Ring
 from service.pipeline.sandbox.sandbox import Channel, Child, Message, Task
@@ -39,7 +40,7 @@ from service.pipeline.video import Frame, VideoInfo
 __all__ = ["Encoder", "EncoderSettings", "copy_untouched", "encoder_options"]
 
 SAME_CONTAINER = {  # by container: the suffixes under which a file is copied byte by byte
-    "mp4": (".mp4", ".m4v"),
+    "mp4": (".mp4", ".m4v", ".3gp", ".3g2"),
     "mov": (".mov",),
     "mkv": (".mkv",),
     "webm": (".webm", ".mkv"),
@@ -103,11 +104,31 @@ class Encoder:
             pass
 
 
+def check_target(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError or UnsupportedFormat, before any work, if no file with this suffix can hold the source."""
+    if info.container == "image":
+        still.check_target(info, suffix)
+    else:
+        check_streams(info, suffix)
+
+
+def is_copied(container: str, source: Path, target: Path) -> bool:
+    """Whether a source without marks becomes the target byte by byte. container: the source's."""
+    return target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container])
+
+
+def can_copy(info: VideoInfo, target: Path) -> bool:
+    """Whether `copy_untouched` keeps what is shown of a video: containers other than its own may not take over what it hides."""
+    if info.container == "image" or target.suffix.lower() in SAME_CONTAINER[info.container]:
+        return True
+    return info.crop is None and (not info.begins_hidden or muxer_of(target.suffix) in MOVIE_MUXERS)
+
+
 def copy_untouched(source: Path, target: Path) -> None:
     """Copy a source without marks: byte by byte, or its streams into another container. Raises like `Encoder`."""
     container = container_of(source)
     with atomic_file(target) as unfinished:
-        if target.suffix.lower() in (still.suffixes_of(source) if container == "image" else SAME_CONTAINER[container]):
+        if is_copied(container, source, target):
             shutil.copyfile(source, unfinished)
         else:
             request = {"source": str(source.absolute()), "target": str(target), "unfinished": str(unfinished), "container": container}
@@ -134,10 +155,12 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
     with _removed_on_failure(Path(request["unfinished"])) as unfinished:
         frames = _received_frames(channel, ring, info.orientation)
         if info.container == "image":
+            still.check_target(info, Path(request["target"]).suffix)
             still.write(unfinished, next(frames).planes, Path(request["source"]), request["target"])
             next(frames, None)  # the end
         else:
             _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info.as_stored)
+            write_aspect_ratio(unfinished, info.as_stored.sample_aspect_ratio)
             xmp.copy_xmp_packet(Path(request["source"]), unfinished)
     channel.send(end=True)
 
@@ -158,30 +181,42 @@ def _received_frames(channel: Channel, ring: Ring, orientation: int) -> Iterator
 
 
 def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix: str, info: VideoInfo) -> None:
-    settings = encoder_options(info, suffix)
-    with closing(open_source(source_path, info.container)) as source, open_target(unfinished, muxer_of(suffix), info.time_base) as target:
+    settings, muxer = encoder_options(info, suffix), muxer_of(suffix)
+    with (
+        closing(open_source(source_path, info.container)) as source,
+        open_target(unfinished, muxer, info.time_base, source.metadata) as target,
+    ):
         main = main_video_stream(source)
-        copies: dict[int, Stream] = {}
+        copies = CopiedStreams(source, target, suffix)
         for template in source.streams:
             if template.index == main.index:
                 video = add_encoded_stream(target, info, settings, main)
-            elif (copy := add_copied_stream(target, template, suffix)) is not None:
-                copies[template.index] = copy
+            elif not is_further_video(template):
+                copies.add(template)
         copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)
-        first = next(frames)
-        start = first.pts if info.part else 0  # a part begins at zero, and what is copied along with it
-        packets = copied_packets(source, copies)
+        pictures = pictures_of(frames, source_path, info)
+        first = next(pictures)
+        start = first[0] if info.part else 0  # a part begins at zero, and what is copied along with it
+        packets = copies.packets()
         if info.part:
             packets = packets_within(packets, start * info.time_base, info.part.length)
         copied = Interleaver(packets, target)
-        for frame in chain([first], frames):
-            copied.mux_until((frame.pts - start) * info.time_base)
-            picture = frame_of(frame.planes, info.pixel_format)
-            picture.pts, picture.time_base = frame.pts - start, info.time_base
-            target.mux(video.encode(picture))
-        target.mux(video.encode(None))
+        encoded = TimedStream(target, video, _end_of(info, start), sums_durations=muxer in MOVIE_MUXERS)
+        for pts, picture in chain([first], pictures):
+            copied.mux_until((pts - start) * info.time_base)
+            picture.pts, picture.time_base = pts - start, info.time_base
+            encoded.write(picture)
+        encoded.finish()
         copied.mux_rest()
+
+
+def _end_of(info: VideoInfo, start: int) -> int | None:
+    """When the last picture has been shown, in ticks since `start`; None if the container does not say."""
+    if info.end_pts is None:
+        return None
+    end = info.end_pts - start
+    return min(end, round(info.part.length / info.time_base)) if info.part else end
 
 
 def _copy_in_child(channel: Channel, request: Message) -> None:
@@ -190,22 +225,25 @@ def _copy_in_child(channel: Channel, request: Message) -> None:
         if request["container"] == "image":
             still.write(unfinished, still.read(source_path), source_path, request["target"])
         else:
-            _remux(source_path, request["container"], unfinished, target_path.suffix)
+            aspect_ratio = _remux(source_path, request["container"], unfinished, target_path.suffix)
+            write_aspect_ratio(unfinished, aspect_ratio)
             xmp.copy_xmp_packet(source_path, unfinished)
     channel.send(end=True)
 
 
-def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> None:
+def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> Fraction | None:
+    """Copy the streams into another container; returns the aspect ratio of the pixels."""
     with closing(open_source(source_path, container)) as source:
-        time_base = main_video_stream(source).time_base or DEFAULT_TIME_BASE
-        with open_target(unfinished, muxer_of(suffix), time_base) as target:
-            copies = {}
+        main = main_video_stream(source)
+        time_base = main.time_base or DEFAULT_TIME_BASE
+        with open_target(unfinished, muxer_of(suffix), time_base, source.metadata) as target:
+            copies = CopiedStreams(source, target, suffix)
             for template in source.streams:
-                if (copy := add_copied_stream(target, template, suffix)) is not None:
-                    copies[template.index] = copy
+                copies.add(template)
             copy_description(source, target)
-            for packet in copied_packets(source, copies):
+            for packet in copies.packets():
                 target.mux(packet)
+        return main.sample_aspect_ratio or None
 
 
 @contextmanager

@@ -10,11 +10,13 @@ from av.container import InputContainer
 from service.errors import EncodeFailed
 from service.media import container_of
 from service.pipeline.io import xmp
+from service.pipeline.io.aspect_ratio import write_aspect_ratio
 from service.pipeline.io.atomic_file import atomic_file
 from service.pipeline.io.codec import muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
+from service.pipeline.io.copied import CopiedStreams
 from service.pipeline.io.encode import DEFAULT_TIME_BASE, MEMORY_BYTES, STALL_SECONDS, copy_untouched
-from service.pipeline.io.mux import add_copied_stream, copied_packets, copy_description, open_target
+from service.pipeline.io.mux import copy_description, open_target
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 
 
@@ -50,6 +52,7 @@ def _mute_in_child(channel: Channel, request: Message) -> None:
         if had_audio:
             try:
                 _copy_all_but_audio(source, Path(request["unfinished"]))
+                write_aspect_ratio(Path(request["unfinished"]), main_video_stream(source).sample_aspect_ratio or None)
                 xmp.copy_xmp_packet(Path(request["source"]), Path(request["unfinished"]))
             except (av.FFmpegError, OSError) as error:
                 raise EncodeFailed(f"the output cannot be written: {error.strerror}") from error
@@ -58,11 +61,11 @@ def _mute_in_child(channel: Channel, request: Message) -> None:
 
 def _copy_all_but_audio(source: InputContainer, unfinished: Path) -> None:
     time_base: Fraction = main_video_stream(source).time_base or DEFAULT_TIME_BASE
-    with open_target(unfinished, muxer_of(unfinished.suffix), time_base) as target:
-        copies = {}
+    with open_target(unfinished, muxer_of(unfinished.suffix), time_base, source.metadata) as target:
+        copies = CopiedStreams(source, target, unfinished.suffix)
         for template in source.streams:
-            if template.type != "audio" and (copy := add_copied_stream(target, template, unfinished.suffix)) is not None:
-                copies[template.index] = copy
+            if template.type != "audio":
+                copies.add(template)
         copy_description(source, target)
-        for packet in copied_packets(source, copies):
+        for packet in copies.packets():
             target.mux(packet)

@@ -1,7 +1,7 @@
 """Builds the output file: its container, its encoded and copied streams, its metadata and chapters."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -11,22 +11,28 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from service.errors import RequestError
 from service.pipeline.io.codec import EncoderSettings
 from service.pipeline.io.hdr import write_colour_tags
+from service.pipeline.io.streams import MOVIE_MUXERS
 from service.pipeline.sandbox.sandbox import THREADS
 from service.pipeline.video import VideoInfo
 
 CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})  # the muxer writes its own
 STATISTICS_TAGS = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS_")  # Matroska's; no longer true of a re-encoded stream
-EMPTY_CAPTION = b"\0\0"  # a text of length 0; MP4 fills the time between captions with it
+MAKER_KEYS = "com."  # how the keys of phones and cameras begin, such as com.apple.quicktime.make
+FRAME_THREADED = ("libx264", "libx264rgb")  # left alone, they cut each picture into a slice per thread
 
 
-def open_target(path: Path, muxer: str, time_base: Fraction) -> OutputContainer:
-    """Open a file for writing. In MP4 and MOV the index comes first, and the main stream keeps its exact time base."""
+def open_target(path: Path, muxer: str, time_base: Fraction, metadata: Mapping[str, str] | None = None) -> OutputContainer:
+    """Open a file for writing. In MP4 and MOV the index comes first, and the main stream keeps its exact time base.
+
+    metadata: the source's. If it has keys of the maker of a phone or camera, MP4 and MOV store all of it under its own keys.
+    """
     options = {}
-    if muxer in ("mp4", "mov"):
-        options = {"movflags": "+faststart", "video_track_timescale": str(time_base.denominator)}
+    if muxer in MOVIE_MUXERS:
+        has_maker_keys = any(key.startswith(MAKER_KEYS) for key in metadata or ())
+        flags = "+faststart+use_metadata_tags" if has_maker_keys else "+faststart"
+        options = {"movflags": flags, "video_track_timescale": str(time_base.denominator)}
     return av.open(str(path), "w", format=muxer, options=options)
 
 
@@ -37,6 +43,11 @@ def add_encoded_stream(target: OutputContainer, info: VideoInfo, settings: Encod
     context = stream.codec_context
     context.width, context.height, context.pix_fmt = info.width, info.height, settings.pixel_format
     context.thread_count = THREADS
+    if settings.codec in FRAME_THREADED:
+        context.thread_type = "FRAME"
+    if settings.codec == "libx265" and target.format.name in MOVIE_MUXERS:
+        context.codec_tag = hevc_tag(template)
+    context.field_order = info.field_order
     write_colour_tags(context, info.colour)
     if info.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = info.sample_aspect_ratio
@@ -44,8 +55,16 @@ def add_encoded_stream(target: OutputContainer, info: VideoInfo, settings: Encod
         stream.set_display_matrix(info.display_matrix)
     stream.time_base = info.time_base
     tags = {key: value for key, value in template.metadata.items() if not key.startswith(STATISTICS_TAGS)}
-    _copy_tags(stream, template, tags)
+    copy_tags(stream, template, tags)
     return stream
+
+
+def hevc_tag(template: Stream) -> str:
+    """How a copy of an HEVC stream is tagged in MP4 and MOV: as Apple's players ask for, unless the source is tagged otherwise."""
+    with suppress(UnicodeDecodeError):  # a tag of any four bytes
+        if template.codec_context.codec_tag == "hev1":
+            return "hev1"
+    return "hvc1"
 
 
 def start_encoders(target: OutputContainer) -> None:
@@ -60,57 +79,11 @@ def start_encoders(target: OutputContainer) -> None:
                 os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
-def add_copied_stream(target: OutputContainer, template: Stream, suffix: str) -> Stream | None:
-    """Add a stream whose packets will be copied. Returns None for data streams, which no container takes from another.
-
-    suffix: the target's, for messages. Raises RequestError if the target cannot hold the stream.
-    """
-    if template.type == "attachment" and target.format.name != "matroska":
-        return None
-    if template.type in ("data", "unknown"):
-        return None
-    try:
-        stream = target.add_stream_from_template(template, opaque=True)
-    except ValueError:
-        name = template.codec_context.name if template.codec_context else "unknown"
-        raise RequestError(
-            f"{suffix} files cannot hold the source's {template.type} stream ({name}); choose another output format"
-        ) from None
-    _copy_tags(stream, template, template.metadata)
-    return stream
-
-
 def copy_description(source: InputContainer, target: OutputContainer, with_chapters: bool = True) -> None:
     """Copy the metadata and chapters of the file as a whole."""
     target.metadata.update({key: value for key, value in source.metadata.items() if key not in CONTAINER_TAGS})
     if with_chapters:
         target.set_chapters(source.chapters())
-
-
-def copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterator["av.Packet[Stream]"]:
-    """Packets of the copied streams in file order, ready to be muxed. copies: target stream by index of the source stream."""
-    templates = [source.streams[index] for index in copies if source.streams[index].type != "attachment"]
-    if not templates:
-        return
-    for packet in source.demux(templates):
-        if packet.dts is None and packet.size == 0:
-            continue  # marks the end of a stream
-        if packet.size == len(EMPTY_CAPTION) and packet.stream.name == "mov_text" and bytes(packet) == EMPTY_CAPTION:
-            continue  # the muxer fills gaps between captions itself
-        packet.stream = copies[packet.stream_index]
-        yield packet
-
-
-def packets_within(packets: Iterator["av.Packet[Stream]"], start: Fraction, seconds: Fraction) -> Iterator["av.Packet[Stream]"]:
-    """The packets that are presented within `seconds` from `start`, moved so that they begin at zero. Those without a time are left out."""
-    for packet in packets:
-        if packet.pts is None or not start <= packet.pts * packet.time_base < start + seconds:
-            continue
-        ticks = round(start / packet.time_base)
-        packet.pts -= ticks
-        if packet.dts is not None:
-            packet.dts -= ticks
-        yield packet
 
 
 class Interleaver:
@@ -143,6 +116,7 @@ def _due_seconds(packet: "av.Packet[Stream]") -> Fraction:
     return Fraction(0) if ticks is None else ticks * packet.time_base
 
 
-def _copy_tags(stream: Stream, template: Stream, tags: dict[str, str]) -> None:
+def copy_tags(stream: Stream, template: Stream, tags: Mapping[str, str]) -> None:
+    """Copy tags, and what a stream is for, but for what the muxer writes itself."""
     stream.metadata.update({key: value for key, value in tags.items() if key not in CONTAINER_TAGS})
     stream.disposition = Disposition(template.disposition)

@@ -23,13 +23,20 @@ EQUIVALENT_FORMATS = {  # the same samples as a format above, in another order o
     "uyvy422": "yuv422p",
     "p010le": "yuv420p10le",
 } | dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr"), "gbrp")
+WIDENED_FORMATS = {  # formats that no encoder here takes, and the one whose chroma planes can hold all of theirs
+    "yuv411p": "yuv422p",
+    "gray": "yuv420p",
+    "gray10le": "yuv420p10le",
+    "gray12le": "yuv420p12le",
+}
+ALPHA_NAMES = ("yuva420p",)  # the transparency comes after the other planes
 FULL_RANGE_NAMES = ("yuvj420p", "yuvj422p", "yuvj444p")  # only the name differs; the planes need no conversion
 
 
 def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
     """The layout of the planes that `planes_of` returns. Raises UnsupportedFormat."""
     name = frame.format.name
-    form = PIXEL_FORMATS.get(EQUIVALENT_FORMATS.get(name, name))
+    form = PIXEL_FORMATS.get((EQUIVALENT_FORMATS | WIDENED_FORMATS).get(name, name))
     if form is None:
         raise UnsupportedFormat(f"the pixel format {name} is not supported")
     return form
@@ -37,19 +44,37 @@ def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
 
 def planes_of(frame: av.VideoFrame, form: PixelFormat) -> Planes:
     """The frame's planes in the layout `form`, (h, w) each; views into the frame where it needs no conversion."""
-    if frame.format.name not in (form.name, *FULL_RANGE_NAMES):
+    if frame.format.name in WIDENED_FORMATS:
+        return _widened(frame, form)
+    if frame.format.name not in (form.name, *FULL_RANGE_NAMES, *ALPHA_NAMES):
         frame = frame.reformat(format=form.name)
-    first, second, third = (_plane_samples(plane, form) for plane in frame.planes)
+    first, second, third = (_plane_samples(plane, form) for plane in frame.planes[:3])
     return first, second, third
+
+
+def _widened(frame: av.VideoFrame, form: PixelFormat) -> Planes:
+    """The planes of a frame of WIDENED_FORMATS: grey chroma for one that has none, else each chroma sample as often as it is shown."""
+    luma, *chroma = (_plane_samples(plane, form) for plane in frame.planes)
+    width, height = -(-frame.width >> form.chroma_shift_x), -(-frame.height >> form.chroma_shift_y)
+    if not chroma:
+        neutral = np.full((height, width), 1 << (form.bit_depth - 1), luma.dtype)
+        return luma, neutral, neutral
+    first, second = (plane.repeat(-(-width // plane.shape[1]), axis=1)[:, :width] for plane in chroma)
+    return luma, first, second
 
 
 def frame_of(planes: Planes, form: PixelFormat) -> av.VideoFrame:
     """A new frame with copies of the planes."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, form.name)
-    for place, plane in zip(frame.planes, planes, strict=True):
-        _plane_samples(place, form)[...] = plane
+    write_planes(frame, planes, form)
     return frame
+
+
+def write_planes(frame: av.VideoFrame, planes: Planes, form: PixelFormat) -> None:
+    """Replace a frame's planes by copies of these; a further one, of transparency, stays."""
+    for place, plane in zip(frame.planes, planes, strict=False):
+        _plane_samples(place, form)[...] = plane
 
 
 def _plane_samples(plane: av.video.plane.VideoPlane, form: PixelFormat) -> Plane:

@@ -16,16 +16,19 @@ from av.video.stream import VideoStream
 
 from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
 from service.media import container_of
-from service.pipeline.io import still
-from service.pipeline.io.container import DEMUXERS, main_video_stream, open_source, read_error
-from service.pipeline.io.hdr import read_colour_tags
+from service.pipeline.io import still, video_parts
+from service.pipeline.io.container import DEMUXERS, is_cover, main_video_stream, open_source, read_error
+from service.pipeline.io.crop import hidden_edges
+from service.pipeline.io.hdr import read_colour_tags, read_hdr10
 from service.pipeline.io.pixels import pixel_format_of
+from service.pipeline.io.traits import crop_of, has_alpha, is_interlaced
 from service.pipeline.picture.orientation import orientation_of
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
 from service.pipeline.video import Limits, VideoInfo
 
 MIN_SIDE_PIXELS = 16  # encoders and networks cannot work on less than a macroblock
+CAPTIONS = b"\xb5\x00\x31GA94"  # how CEA-608 and CEA-708 captions begin in a coded picture
 MISSING_SECONDS = 0.5  # rounding and edit lists explain this much of the announced length, or MISSING_SHARE of it
 MISSING_SHARE = 0.1
 MAX_FRAMES_PER_SECOND = 1000
@@ -73,9 +76,10 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
         _check_size(frame.width, frame.height, limits)
         fps = _frame_rate(stream, span)
         seconds = span.seconds or float(span.packets / fps)
+        crop = crop_of(frame, hidden_edges(path, container))
         stored = VideoInfo(
-            width=frame.width,
-            height=frame.height,
+            width=frame.width - (crop.left + crop.right if crop else 0),
+            height=frame.height - (crop.top + crop.bottom if crop else 0),
             orientation=1,
             pixel_format=pixel_format_of(frame),
             colour=read_colour_tags(frame),
@@ -89,6 +93,15 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             video_bit_rate=round(8 * span.bytes / seconds),
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             display_matrix=_display_matrix(frame),
+            end_pts=None if container == "avi" else span.end,
+            begins_hidden=span.begins_hidden,
+            crop=crop,
+            interlaced=is_interlaced(frame, stream),
+            field_order=stream.codec_context.field_order,
+            alpha=has_alpha(stream),
+            captions=span.captions,
+            hdr10=read_hdr10(frame),
+            carries=video_parts.parts_of(source, stream, frame, span.captions) + video_parts.movie_parts_of(path, container),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 
@@ -99,20 +112,37 @@ class _Span:
 
     MP4 and MOV state how long until the next packet is *decoded*, which for reordered pictures says nothing about how long one is
     shown. Only the sum is right: so the last picture lasts as long as all of them less the time until it appears.
+    stated: the length in the file's index, which holds for a file that is complete; 0: none. arrived: packets, those that an edit list
+    leaves out too.
     """
 
     time_base: Fraction
     sums_durations: bool
+    stated: int
+    arrived: int = 0
     packets: int = 0
     bytes: int = 0
+    begins_hidden: bool = False
+    captions: bool = False
     first: int | None = None
     last: int = 0
     last_duration: int = 0
     durations: int = 0
 
+    @classmethod
+    def of(cls, stream: Stream, container: str) -> "_Span":
+        """The empty span of a stream."""
+        in_movie = DEMUXERS[container] == "mov"
+        return cls(stream.time_base or Fraction(1), in_movie, stream.duration or 0 if in_movie else 0)
+
     def add(self, packet: "av.Packet[Stream]") -> None:
+        self.arrived += 1
+        if packet.is_discard:
+            self.begins_hidden |= not self.packets
+            return
         self.packets += 1
         self.bytes += packet.size
+        self.captions = self.captions or (packet.stream.type == "video" and CAPTIONS in bytes(packet))
         start = packet.pts if packet.pts is not None else packet.dts
         if start is None:
             return
@@ -124,12 +154,17 @@ class _Span:
 
     @property
     def seconds(self) -> float:
-        return float(self._length * self.time_base)
+        return float((self.end - (self.first or 0)) * self.time_base)
+
+    @property
+    def end(self) -> int:
+        """When the last one has been presented, in ticks, if all that the file's index states is there."""
+        return (self.first or 0) + max(self._length, self.stated)
 
     @property
     def end_seconds(self) -> float:
-        """When the last one has been presented."""
-        return float(((self.first or 0) + self._length) * self.time_base)
+        """When the last one that is there has been presented."""
+        return float(max((self.first or 0) + self.durations, self.last + self.last_duration) * self.time_base)
 
     @property
     def _length(self) -> int:
@@ -145,21 +180,27 @@ def _scan_packets(source: InputContainer, stream: VideoStream, container: str, l
     """The span of the main stream. Raises Truncated, NoFrames or TooLong."""
     spans: dict[int, _Span] = {}
     for packet in _data_packets(source):
-        if packet.stream.type not in ("video", "audio") or packet.is_discard:  # an edit list leaves it out
-            continue
-        span = spans.setdefault(packet.stream_index, _Span(packet.time_base, sums_durations=DEMUXERS[container] == "mov"))
-        span.add(packet)
-    if stream.index not in spans:
+        if packet.stream.type in ("video", "audio") and not is_cover(packet.stream):
+            if packet.stream_index not in spans:
+                spans[packet.stream_index] = _Span.of(packet.stream, container)
+            spans[packet.stream_index].add(packet)
+    main = spans.get(stream.index)
+    if main is None or not main.packets:
         raise NoFrames("the video has no frames")
-    _check_complete(source, max(span.end_seconds for span in spans.values()))
-    _check_duration(spans[stream.index].seconds, limits)
-    return spans[stream.index]
+    if not all(0 < source.streams[index].frames <= span.arrived for index, span in spans.items()):
+        _check_complete(source, max(span.end_seconds for span in spans.values()), starts_at_zero=DEMUXERS[container] == "matroska")
+    _check_duration(main.seconds, limits)
+    return main
 
 
-def _check_complete(source: InputContainer, end_seconds: float) -> None:
-    """Raise Truncated if the file announces much more than it holds."""
+def _check_complete(source: InputContainer, end_seconds: float, *, starts_at_zero: bool) -> None:
+    """Raise Truncated if the file announces much more than it holds.
+
+    starts_at_zero: the announced duration holds the time before the start.
+    """
     announced = (source.duration or 0) / av.time_base
-    missing = announced + (source.start_time or 0) / av.time_base - end_seconds
+    start = 0.0 if starts_at_zero else (source.start_time or 0) / av.time_base
+    missing = announced + start - end_seconds
     if announced and missing > max(MISSING_SECONDS, MISSING_SHARE * announced):
         raise Truncated(f"the file ends after {end_seconds:.1f} of its {announced:.1f} s")
 

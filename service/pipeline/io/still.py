@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
-from service.media import JPEG, PNG
-from service.pipeline.io import jpeg, png
+from service.media import JPEG, PNG, animation_refused
+from service.pipeline.io import announcements, embedded, gain_map, jpeg, picture_parts, png
 from service.pipeline.picture.colour import Planes
 from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # by the target's suffix
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}  # by the target's suffix
 CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp"}  # FFmpeg's names
 GREY_MODES = ("1", "L", "LA", "I;16")
 SUPPORTED_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
@@ -38,9 +38,9 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
         png.check_lengths(path)
     with open_image(path) as image:
         if getattr(image, "is_animated", False):
-            raise UnsupportedFormat("animated images are not supported")
+            raise animation_refused(f"an animated {format_of(path)} picture")
         if image.mode not in SUPPORTED_MODES:
-            raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported")
+            raise UnsupportedFormat(f"images of colour mode {image.mode} are not supported; save it in RGB")
         if image.width * image.height > limits.still_pixels:
             size = f"{image.width}x{image.height} = {image.width * image.height / 1e6:.1f} million"
             raise TooManyPixels(f"the picture has {size} pixels; the limit is {limits.still_pixels / 1e6:g} million")
@@ -60,6 +60,7 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
             container="image",
             file_bytes=path.stat().st_size,
             video_bit_rate=8 * 25 * path.stat().st_size,
+            carries=picture_parts.parts_of(path, image, format_of(path)),
         )
     return stored.turned_upright(orientation_of(path))
 
@@ -74,33 +75,48 @@ def read(path: Path) -> Planes:
     return rgb[..., 1], rgb[..., 2], rgb[..., 0]
 
 
+def check_target(info: VideoInfo, suffix: str) -> None:
+    """Raise RequestError if a file with this suffix cannot hold the image."""
+    target_format = format_of_suffix(suffix)
+    if info.pixel_format.bit_depth > 8 and target_format != "PNG":
+        raise RequestError("a 16-bit image can only be written as .png")
+    if target_format == "JPEG" and any(part.kind == "transparency" for part in info.carries):
+        raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
+
+
+def format_of_suffix(suffix: str) -> str:
+    """Pillow's name for the format of a target. Raises RequestError for one that is not written."""
+    try:
+        return FORMATS[suffix.lower()]
+    except KeyError:
+        raise RequestError(
+            f"an image cannot be written as {suffix or 'a file without a suffix'}; choose from {', '.join(FORMATS)}"
+        ) from None
+
+
 def write(path: Path, planes: Planes, source_path: Path, target_name: str) -> None:
     """Write G, B, R planes (h, w), turned as the source stores them, to `path` with the source's colour mode, alpha, quality and metadata.
 
-    target_name: its suffix decides the format. Raises RequestError if that format cannot hold the source.
+    target_name: its suffix decides the format, which `check_target` has accepted. Raises RequestError for too much metadata.
     """
     rgb: NDArray[Any] = np.stack([planes[2], planes[0], planes[1]], axis=-1)
-    target_format = FORMATS.get(Path(target_name).suffix.lower())
-    if target_format is None:
-        raise RequestError(
-            f"an image cannot be written as {Path(target_name).suffix or 'a file without a suffix'}; choose from {', '.join(FORMATS)}"
-        )
+    target_format = format_of_suffix(Path(target_name).suffix)
     if png.is_16_bit(source_path):
-        if target_format != "PNG":
-            raise RequestError("a 16-bit image can only be written as .png")
-        path.write_bytes(png.with_metadata_of(png.encode_16_bit(rgb, png.read_16_bit(source_path)), source_path.read_bytes()))
+        encoded_16_bit = png.encode_16_bit(rgb, png.read_16_bit(source_path), png.transparent_grey(source_path))
+        rewrite = _rewrite(Image.fromarray((rgb >> 8).astype(np.uint8)), source_path)
+        path.write_bytes(png.with_metadata_of(encoded_16_bit, source_path.read_bytes(), rewrite))
         return
-    source_format = format_of(source_path)
+    source_format, source_bytes, bright = format_of(source_path), source_path.read_bytes(), None
     with open_image(source_path) as source:
         picture = _in_mode_of(source, rgb)
-        if target_format == "JPEG" and "A" in picture.getbands():
-            raise RequestError("a .jpg file cannot hold the source's transparency; choose .png or .webp")
-        encoded = BytesIO()
-        picture.save(encoded, target_format, **_encoder_options(source, source_path, target_format))
+        if source_format == target_format == "JPEG" and (found := gain_map.find(source_bytes)):
+            bright = gain_map.cleaned(found, (np.asarray(source.convert("RGB")) != rgb).any(axis=-1))
+        encoded, rewrite = BytesIO(), _rewrite(picture, source_path, None if bright is None else len(bright))
+        picture.save(encoded, target_format, **_encoder_options(source, source_path, target_format, rewrite))
     data = encoded.getvalue()
     if source_format == target_format and source_format in METADATA_COPIERS:
-        data = METADATA_COPIERS[source_format](data, source_path.read_bytes())
-    path.write_bytes(data)
+        data = METADATA_COPIERS[source_format](data, source_bytes, rewrite)
+    path.write_bytes(data if bright is None else gain_map.appended(data, bright, source_bytes))
 
 
 def xmp_of(path: Path) -> bytes | None:
@@ -167,7 +183,29 @@ def _in_mode_of(source: Image.Image, rgb: NDArray[Any]) -> Image.Image:
     return picture
 
 
-def _encoder_options(source: Image.Image, source_path: Path, target_format: str) -> dict[str, Any]:
+def _rewrite(picture: Image.Image, source_path: Path, gain_map_bytes: int | None = None) -> jpeg.Rewrite:
+    """How metadata goes along with new pixels: its small pictures are made anew, and it announces no parts that are not kept.
+
+    gain_map_bytes: the size of the gain map that is; None: there is none.
+    """
+    is_jpeg = format_of(source_path) == "JPEG"
+    extension = (
+        b"".join(part.content for part in jpeg.segments(source_path.read_bytes()) if part.kind == "extended_xmp") if is_jpeg else b""
+    )
+    drops_extension = announcements.holds_pictures(extension)
+
+    def rewrite(kind: str, content: bytes) -> bytes | None:
+        if kind in ("exif", "photoshop"):
+            return embedded.renewed(content, picture)
+        if kind == "xmp":
+            packet = announcements.without_announcements(content, has_extension=not drops_extension, gain_map_bytes=gain_map_bytes)
+            return packet if packet == content or not is_jpeg or len(packet or b"") <= jpeg.MAX_SEGMENT_BYTES else None
+        return None if kind == "extended_xmp" and drops_extension else content
+
+    return rewrite
+
+
+def _encoder_options(source: Image.Image, source_path: Path, target_format: str, rewrite: jpeg.Rewrite) -> dict[str, Any]:
     """Options for Pillow's encoder that keep the source's quality and metadata."""
     source_format = format_of(source_path)
     same_format = source_format == target_format
@@ -177,17 +215,31 @@ def _encoder_options(source: Image.Image, source_path: Path, target_format: str)
         sampling = JpegImagePlugin.get_sampling(source)
         return {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
     stated = jpeg.metadata_of(source_path.read_bytes()) if source_format == "JPEG" else source.info
-    kept = {key: stated[key] for key in ("exif", "icc_profile", "xmp", "comment") if key in stated}
+    found = {key: _bytes_of(stated[key]) for key in ("exif", "icc_profile", "xmp", "comment") if key in stated}
+    kept: dict[str, Any] = {key: new for key, content in found.items() if (new := rewrite(key, content)) is not None}
     if target_format == "PNG":
-        return (
-            {} if same_format else {key: kept[key] for key in ("exif", "icc_profile") if key in kept} | _png_text_options(kept.get("xmp"))
-        )
+        dpi = {"dpi": density} if (density := _density_of(source, source_path)) else {}
+        named = {key: kept[key] for key in ("exif", "icc_profile") if key in kept}
+        return {} if same_format else named | dpi | _png_text_options(kept.get("xmp"))
     if target_format == "WEBP":
         lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
         return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
     if any(len(kept.get(key, b"")) > jpeg.MAX_SEGMENT_BYTES for key in ("exif", "xmp")):
         raise RequestError("a .jpg file cannot hold so much metadata; choose .png or .webp")
-    return kept | {"quality": 95, "subsampling": 0}
+    dpi = {"dpi": density} if (density := _density_of(source, source_path)) else {}
+    return kept | dpi | {"quality": 95, "subsampling": 0}
+
+
+def _bytes_of(stated: str | bytes) -> bytes:
+    return stated.encode() if isinstance(stated, str) else stated
+
+
+def _density_of(source: Image.Image, source_path: Path) -> tuple[int, int] | None:
+    """Pixels per inch, across and down; None if the file does not say."""
+    if format_of(source_path) == "JPEG":
+        return jpeg.density_of(source_path.read_bytes())
+    across, down = source.info.get("dpi", (0, 0))
+    return (round(across), round(down)) if across and down else None
 
 
 def _png_text_options(xmp: bytes | None) -> dict[str, Any]:

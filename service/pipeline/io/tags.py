@@ -118,7 +118,7 @@ def _chunks(file: BinaryIO, at: int, stop: int) -> Iterator[tuple[bytes, int, in
 
 
 def _in_matroska(file: BinaryIO, start: int, stop: int) -> Iterator[Part]:
-    for name, at, first, last in _elements(file, start, stop):
+    for name, at, first, last in elements(file, start, stop):
         if name == SEGMENT:
             yield from _in_matroska(file, first, last)
         elif name == TAGS:
@@ -127,7 +127,7 @@ def _in_matroska(file: BinaryIO, start: int, stop: int) -> Iterator[Part]:
 
 def _count_in_tags(file: BinaryIO, start: int, stop: int) -> int:
     count = 0
-    for name, _, first, last in _elements(file, start, stop):
+    for name, _, first, last in elements(file, start, stop):
         if name in (TAG, SIMPLE_TAG):
             count += (name == SIMPLE_TAG) + _count_in_tags(file, first, last)
         if count > MAX_TAGS:
@@ -142,8 +142,8 @@ def _void(header_bytes: int, content_bytes: int) -> bytes:
     return b"\xec" + (1 << 7 * size_bytes | content_bytes).to_bytes(size_bytes, "big")
 
 
-def _elements(file: BinaryIO, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
-    """Name, start, and start and end of the content, of each element; one of unknown size reaches to the end."""
+def elements(file: BinaryIO, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    """Of Matroska: name, start, and start and end of the content, of each element; one of unknown size reaches to the end."""
     for _ in range(MAX_PARTS):
         head = read_at(file, at, 12)
         name_bytes = 9 - head[0].bit_length() if head else 9

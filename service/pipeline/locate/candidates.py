@@ -4,7 +4,7 @@ Pure, except for reading the mask file.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -27,7 +27,7 @@ from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, bounding_box, hull, intersect
-from service.pipeline.request import Request, box_intervals
+from service.pipeline.request import BoxInterval, Request, box_intervals
 from service.pipeline.video import Limits, Timeline, VideoInfo
 from service.timed_box import TimedBox
 
@@ -38,8 +38,7 @@ MIN_SHAPE_PROBABILITY = 0.35  # of a moving mark's pixels
 MIN_DRIFT_PIXELS, MAX_DRIFT_SHARE = 2, 0.125  # by which a moving box may move, of its smaller side, before a new region begins
 SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
 
-
-_BoxInterval = tuple[int, int, Box]  # first and last frame
+Grow = Callable[[list[list[BoxInterval]]], list[list[BoxInterval]]]  # the boxes of several paths, frame by frame
 
 
 def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
@@ -113,17 +112,30 @@ def _widened(box: Box, width: int) -> Box:
     return Box(max(0, box.left - reach), box.top, min(width, box.right + reach), box.bottom)
 
 
-def from_boxes(boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> list[Candidate]:
+def from_boxes(boxes: Sequence[TimedBox], info: VideoInfo, timeline: Timeline, grow: Grow = list) -> list[Candidate]:
     """One candidate for each box, for the frames that it covers; several for one that moves, each for a short interval.
 
-    Raises RequestError for a box outside the picture, and for one that covers no frame.
+    `grow` may enlarge the boxes of those that move. Raises RequestError for a box outside the picture, and for one that covers no frame.
     """
-    return [
-        _from_box(timed.end is not None, *interval, info) for timed in boxes for interval in _joined(box_intervals(timed, info, timeline))
-    ]
+    over_time = [box_intervals(timed, info, timeline) for timed in boxes]
+    moving = [number for number, timed in enumerate(boxes) if timed.end]
+    for number, grown in zip(moving, grow([over_time[number] for number in moving]), strict=True):
+        over_time[number] = grown
+    paths = zip(_paths(boxes), over_time, strict=True)
+    return [_from_box(path, *interval, info) for path, intervals in paths for interval in _joined(intervals)]
 
 
-def from_moving(mark: MovingMark, info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
+def _paths(boxes: Iterable[TimedBox]) -> Iterator[str]:
+    """The name of each box's path; empty if it stays. One that begins where the last one ended goes on along its path."""
+    path, last = "", None
+    for box in boxes:
+        goes_on = path and last and last.end == box.corners and last.last_seconds == box.first_seconds
+        path = "" if box.end is None else path if goes_on else str(box)
+        yield path
+        last = box
+
+
+def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate]:
     """The candidates along the path of a moving mark, each for a few frames in which it hardly moves."""
     height, width = mark.probability.shape
     scale_x, scale_y = (full / small for full, small in zip((info.width, info.height), analysis_size(info), strict=True))
@@ -137,8 +149,9 @@ def from_moving(mark: MovingMark, info: VideoInfo, timeline: Timeline, kind: Kin
             runs[-1].append((frame, y, x))
         else:
             runs.append([(frame, y, x)])
-    swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs if run[0][0] < timeline.frames)
-    return [_from_pixels(*one, info, confidence, kind, Followed()) for one in swept if one[2].any()]
+    swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs)
+    origin = Followed(f"{places[0]} {places[-1]}")
+    return [_from_pixels(*one, info, confidence, kind, origin) for one in swept if one[2].any()]
 
 
 def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> Mask:
@@ -158,9 +171,9 @@ def _from_pixels(first: int, last: int, mask: Mask, info: VideoInfo, confidence:
     return Candidate(box, mask[box.slices].astype(np.float32), first, last, confidence, kind, 0, origin)
 
 
-def _joined(intervals: Iterable[_BoxInterval]) -> list[_BoxInterval]:
+def _joined(intervals: Iterable[BoxInterval]) -> list[BoxInterval]:
     """Intervals of a moving box, joined while the box has moved little; the joined box holds all of them."""
-    joined: list[_BoxInterval] = []
+    joined: list[BoxInterval] = []
     for first, last, box in intervals:
         if joined and _is_near((whole := hull(joined[-1][2], box)), box):
             joined[-1] = joined[-1][0], last, whole
@@ -175,11 +188,11 @@ def _is_near(whole: Box, box: Box) -> bool:
     return whole.width - box.width <= allowed and whole.height - box.height <= allowed
 
 
-def _from_box(moves: bool, first: int, last: int, inner: Box, info: VideoInfo) -> Candidate:
+def _from_box(path: str, first: int, last: int, inner: Box, info: VideoInfo) -> Candidate:
     box = inner.expanded(CONTEXT_PIXELS, info.width, info.height)
     probability = np.zeros((box.height, box.width), np.float32)
     probability[inner.top - box.top : inner.bottom - box.top, inner.left - box.left : inner.right - box.left] = 1
-    return Candidate(box, probability, first, last, 1.0, "user", 0, UserBox(moves))
+    return Candidate(box, probability, first, last, 1.0, "user", 0, UserBox(path))
 
 
 @dataclass(frozen=True)
@@ -233,7 +246,7 @@ def _same_mask(left: Mask, right: Mask) -> bool:
     return iou(left, right) >= SAME_MASK_IOU or not (left.any() or right.any())
 
 
-def from_request(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits) -> list[Candidate]:
+def from_request(request: Request, info: VideoInfo, timeline: Timeline, limits: Limits, grow: Grow = list) -> list[Candidate]:
     """The boxes and the mask of a request as candidates. Raises RequestError as `from_boxes` and `from_mask` do."""
-    boxes = from_boxes(request.boxes, info, timeline)
+    boxes = from_boxes(request.boxes, info, timeline, grow)
     return boxes + (from_mask(request.mask, info, timeline, limits) if request.mask else [])

@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import chain
 
 from service.inference.batcher import Batcher
 from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_moving, from_pattern, from_request, from_tracks
+from service.pipeline.locate.moving_boxes import BoxPath, grow_to_marks
 from service.pipeline.locate.moving_marks import Glances, follow, moving_shapes
 from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
@@ -14,13 +16,16 @@ from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_
 from service.pipeline.locate.track import track
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
+from service.pipeline.placement import Kind
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
+
+Again = Callable[[], AbstractContextManager[Iterable[Frame]]]
 
 
 def locate(
     frames: Iterable[Frame],
-    again: Callable[[], AbstractContextManager[Iterable[Frame]]],
+    again: Again,
     info: VideoInfo,
     request: Request,
     network: Batcher,
@@ -29,8 +34,8 @@ def locate(
 ) -> tuple[list[Candidate], Timeline]:
     """The candidates, detected and given by the person, and the presentation times of all frames.
 
-    `again`: reads the frames once more, if a shape moves and is to be followed. `network` is the segmenter; `limits` hold for the mask
-    file. Raises RequestError for a box or mask that does not fit the video.
+    `again`: reads the frames once more, if a shape or a person's box moves and is to be followed. `network` is the segmenter; `limits`
+    hold for the mask file. Raises RequestError for a box or mask that does not fit the video.
     """
     pts, exposures, glances = list[int](), ExposureStack(), Glances(network, request.classes, sampling_stride(info))
     timed = _timed(frames, pts)
@@ -49,15 +54,31 @@ def locate(
     tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(exposures, network, request.classes)), pattern)
     timeline = Timeline(pts, info.time_base)
     kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
-    candidates = from_tracks(tracks, info, timeline, kind) + from_request(request, info, timeline, limits)
+    candidates = from_tracks(tracks, info, timeline, kind)
+    candidates += from_request(request, info, timeline, limits, grow=partial(_grown, again, info, network))
     if pattern:
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
-    if shapes := moving_shapes(glances, info):
-        with again() as frames_again:
-            moving = follow(frames_again, info, shapes, network, request.classes)
-        candidates += chain.from_iterable(from_moving(mark, info, timeline, kind) for mark in moving)
+    candidates += _moving(again, glances, info, timeline.frames, kind)
     note_candidates(decisions, candidates)
     return candidates, timeline
+
+
+def _moving(again: Again, glances: Glances, info: VideoInfo, total_frames: int, kind: Kind) -> list[Candidate]:
+    """The candidates along the paths of marks that move on their own way."""
+    shapes = moving_shapes(glances, info)
+    if not shapes:
+        return []
+    with again() as frames_again:
+        marks = follow(frames_again, total_frames, info, shapes, glances.network, glances.classes)
+    return [candidate for mark in marks for candidate in from_moving(mark, info, kind)]
+
+
+def _grown(again: Again, info: VideoInfo, network: Batcher, paths: list[BoxPath]) -> list[BoxPath]:
+    """A person's moving boxes, grown to the marks that are seen in them."""
+    if not paths:
+        return []
+    with again() as frames_again:
+        return grow_to_marks(frames_again, info, paths, network)
 
 
 def _timed(frames: Iterable[Frame], pts: list[int]) -> Iterator[Frame]:

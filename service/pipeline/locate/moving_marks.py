@@ -65,7 +65,7 @@ class Glances:
         index, picture = sample
         if index >= self._next:
             self._next = index + GLANCE_SAMPLES * self.stride_frames
-            probability = _seen_alone(picture, self.network, self.classes)
+            probability = seen_alone(picture, self.network, self.classes)
             self.sightings.append([_sighting(index, region, probability) for region in find_regions(probability)])
 
 
@@ -108,9 +108,9 @@ def moving_shapes(glances: Glances, info: VideoInfo) -> list[MovingShape]:
 
 
 def follow(
-    frames: Iterable[Frame], info: VideoInfo, shapes: Sequence[MovingShape], network: Batcher, classes: frozenset[Kind]
+    frames: Iterable[Frame], total_frames: int, info: VideoInfo, shapes: Sequence[MovingShape], network: Batcher, classes: frozenset[Kind]
 ) -> list[MovingMark]:
-    """The marks among the shapes, followed through the frames of the video: those that do not move with their surroundings."""
+    """The marks among the shapes, followed through all frames of the video: those that do not move with their surroundings."""
     width, height = analysis_size(info)
     trails = [_Trail(shape, network, classes) for shape in shapes]
     for frame in frames:
@@ -119,10 +119,11 @@ def follow(
             picture = shrink_rgb(frame, info, width, height)
             for trail in wanted:
                 trail.look(frame.index, picture)
-    return [mark for trail in trails if (mark := trail.mark((height, width), info.frames_estimate)) is not None]
+    return [mark for trail in trails if (mark := trail.mark((height, width), total_frames)) is not None]
 
 
-def _seen_alone(picture: Bytes, network: Batcher, classes: frozenset[Kind]) -> Floats:
+def seen_alone(picture: Bytes, network: Batcher, classes: frozenset[Kind]) -> Floats:
+    """The probability (h, w) that a pixel of one picture (h, w, 3) belongs to a mark, by that picture alone."""
     probability: Floats = mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0]
     return probability
 
@@ -150,6 +151,17 @@ def _travels(chain: Sequence[Sighting]) -> bool:
     return float(np.median(steps)) >= MIN_TRAVEL_PIXELS
 
 
+def find_shape(shape: Floats, picture: Bytes, expected: Place, network: Batcher, classes: frozenset[Kind]) -> Place | None:
+    """Where a shape, a probability (h, w), is in a picture (H, W, 3), near the expected place; None if it is not seen there."""
+    view = View(*expected, *shape.shape).grown(SEARCH_PIXELS)
+    box = view.inner(picture.shape[1], picture.shape[0])
+    if box is None:
+        return None
+    probability = seen_alone(np.ascontiguousarray(picture[box.slices]), network, classes)
+    similarity, y, x = match_shapes(shape, probability)
+    return (box.top + y, box.left + x) if similarity > MIN_FOLLOWED_CORRELATION else None
+
+
 class _Trail:
     """Follows one shape."""
 
@@ -169,7 +181,7 @@ class _Trail:
 
     def look(self, index: int, picture: Bytes) -> None:
         """Look for the shape where it is expected, and compare how it and its surroundings moved."""
-        place = self._place_in(picture, self._expected(index))
+        place = find_shape(self._template, picture, self._expected(index), self._network, self._classes)
         if place is None:
             self._previous = None
             return
@@ -190,17 +202,6 @@ class _Trail:
         share = (index - one.frame_index) / (other.frame_index - one.frame_index)
         y, x = (round(a + share * (b - a)) for a, b in zip(one.place, other.place, strict=True))
         return y, x
-
-    def _place_in(self, picture: Bytes, expected: Place) -> Place | None:
-        """Where the shape is in the picture, near the expected place; None if it is not seen."""
-        height, width = self._template.shape
-        view = View(*expected, height, width).grown(SEARCH_PIXELS)
-        box = view.inner(picture.shape[1], picture.shape[0])
-        if box is None:
-            return None
-        probability = _seen_alone(np.ascontiguousarray(picture[box.slices]), self._network, self._classes)
-        similarity, y, x = match_shapes(self._template, probability)
-        return (box.top + y, box.left + x) if similarity > MIN_FOLLOWED_CORRELATION else None
 
     def _compare(self, before: Place, after: Place, earlier: Floats, later: Floats) -> None:
         """Note whether the surroundings moved along with the shape, or otherwise."""

@@ -41,14 +41,16 @@ class Tiled:
 
 @dataclass(frozen=True)
 class Followed:
-    """It moves on its own way, and was followed: one of many places along its path."""
+    """It moves on its own way, and was followed: one of many places along its path. path: names the path among those of the video."""
+
+    path: str
 
 
 @dataclass(frozen=True)
 class UserBox:
-    """A user drew a box around it. moves: the box is one of many along a path, and its mark is at no place for long."""
+    """A user drew a box around it. path: if the box moves, names its path; it is one of many places there, and its mark stays at none."""
 
-    moves: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,9 @@ class Candidate:
         return self.by_user or isinstance(self.origin, Followed)
 
     @property
-    def moves(self) -> bool:
-        """Whether it is one of many places along a path: other frames show what it hides."""
-        return isinstance(self.origin, Followed) or (isinstance(self.origin, UserBox) and self.origin.moves)
+    def path(self) -> str:
+        """Names the path of which it is one of many places: other frames show what it hides. Empty if it stays."""
+        return self.origin.path if isinstance(self.origin, Followed | UserBox) else ""
 
     @property
     def spans_video(self) -> bool:

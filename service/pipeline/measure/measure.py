@@ -198,7 +198,7 @@ def _measure_alone(
     """What a person gave, or what was followed: a mark, whatever is seen in it."""
     region = Region(candidate.probability > 0.5, exact=isinstance(candidate.origin, UserMask))
     crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
-    if candidate.moves:
+    if candidate.path:
         model = filled(region.pixels)
     else:
         model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))

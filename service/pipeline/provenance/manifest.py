@@ -25,6 +25,7 @@ MEDIA_TYPES: Final = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
+    ".jfif": "image/jpeg",
     ".webp": "image/webp",
 }
 LIBRARY_SETTINGS: Final = {

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from models.arrays import Bytes
-from service.pipeline.placement import Placement
-from service.pipeline.report.report import Report, placement_entry, png_address, video_entry
+from service.pipeline.placement import Placement, marks_of
+from service.pipeline.report.report import Report, mark_entry, png_address, video_entry
 
 MAX_MASK_BYTES: Final = 8 * 2**20  # of all masks of a file, as base64
 
@@ -18,7 +18,7 @@ def detection_json(report: Report, removal_seconds: float, masks: Sequence[str |
 
     `estimate_seconds` is what cleaning the whole file takes: `seconds`, which finding the marks took, and the removal.
     """
-    marks = [placement_entry(mark, report) | {"mask": mask} for mark, mask in zip(report.placements, masks, strict=True)]
+    marks = [mark_entry(mark, report) | {"mask": mask} for mark, mask in zip(marks_of(report.placements), masks, strict=True)]
     entry = {
         "marks": marks,
         "video": video_entry(report.info, report.frames),
@@ -30,10 +30,14 @@ def detection_json(report: Report, removal_seconds: float, masks: Sequence[str |
     return json.dumps(entry, indent=2) + "\n"
 
 
-def mask_picture(mark: Placement, report: Report) -> Bytes:
-    """The mask of one mark in a picture of the file's size, (H, W) uint8: 255 on the mark, 0 elsewhere. `--mask` takes it."""
+def mask_picture(mark: Sequence[Placement], report: Report) -> Bytes:
+    """The mask of one mark in a picture of the file's size, (H, W) uint8: 255 on the mark, 0 elsewhere. `--mask` takes it.
+
+    Of a mark that moves it is that of half-way along its path.
+    """
+    shown = mark[len(mark) // 2]
     picture = np.zeros((report.info.height, report.info.width), np.uint8)
-    picture[mark.box.slices] = np.where(mark.mask > 0.5, 255, 0)
+    picture[shown.box.slices] = np.where(shown.mask > 0.5, 255, 0)
     return picture
 
 
@@ -41,7 +45,7 @@ def mask_addresses(report: Report) -> list[str | None]:
     """The masks as `data:` addresses of PNG pictures; None for those that would make them larger than MAX_MASK_BYTES in all."""
     addresses: list[str | None] = []
     free_bytes = MAX_MASK_BYTES
-    for mark in report.placements:
+    for mark in marks_of(report.placements):
         address = png_address(mask_picture(mark, report))
         fits = len(address) <= free_bytes
         addresses.append(address if fits else None)

@@ -1,11 +1,12 @@
-"""Placements as a person counts them: an animated mark has a placement for each appearance, but is one mark in one interval. Pure."""
+"""Placements as a person counts them: an animated or moving mark has many, but is one mark in one interval. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Final
 
-from service.pipeline.placement import Box, Placement
+from service.pipeline.placement import Box, Placement, hull
 
 MAX_MOMENTS: Final = 6  # of a run that pictures show
 MAX_MOMENTS_OF_AN_INTERVAL: Final = 3
@@ -13,7 +14,7 @@ MAX_MOMENTS_OF_AN_INTERVAL: Final = 3
 
 @dataclass(frozen=True)
 class Interval:
-    """A mark at one place from its first to its last frame, both included: the placements of one box whose frames overlap or touch."""
+    """A mark at one place, or along its path, from its first to its last frame, both included: placements whose frames overlap or touch."""
 
     first_frame: int
     last_frame: int
@@ -21,7 +22,12 @@ class Interval:
 
     @property
     def box(self) -> Box:
-        return self.placements[0].box
+        """The mark's box; of one that moves, that around its path."""
+        return reduce(hull, (placement.box for placement in self.placements))
+
+    def box_at(self, frame_index: int) -> Box:
+        """Where the mark is in one of its frames."""
+        return next(placement.box for placement in self.placements if placement.covers(frame_index))
 
     @property
     def frames(self) -> int:
@@ -30,15 +36,15 @@ class Interval:
 
 def intervals(placements: Iterable[Placement]) -> tuple[Interval, ...]:
     """The intervals of all placements, in the order of their first frames."""
-    by_box: dict[Box, list[Placement]] = defaultdict(list)
+    groups: dict[Box | str, list[Placement]] = defaultdict(list)
     for placement in placements:
-        by_box[placement.box].append(placement)
-    found = [interval for group in by_box.values() for interval in _intervals_at(group)]
+        groups[placement.path or placement.box].append(placement)
+    found = [interval for group in groups.values() for interval in _intervals_of(group)]
     return tuple(sorted(found, key=lambda interval: (interval.first_frame, interval.last_frame)))
 
 
-def _intervals_at(placements: Iterable[Placement]) -> Iterator[Interval]:
-    """The intervals of placements that have the same box."""
+def _intervals_of(placements: Iterable[Placement]) -> Iterator[Interval]:
+    """The intervals of placements that have the same box or path."""
     joined: list[Placement] = []
     last_frame = -1
     for placement in sorted(placements, key=lambda p: p.first_frame):
@@ -62,7 +68,7 @@ def lanes(found: Sequence[Interval]) -> list[list[Interval]]:
 
 
 def key_moments(placements: Iterable[Placement]) -> dict[int, list[Box]]:
-    """The frames that show the marks best, by index, and the boxes to show in each: spread evenly over the longest interval of each box."""
+    """The frames that show the marks best, by index, and the boxes to show in each: spread evenly over a mark's longest interval."""
     longest: dict[Box, Interval] = {}
     for interval in sorted(intervals(placements), key=lambda interval: -interval.frames):
         longest.setdefault(interval.box, interval)
@@ -71,5 +77,5 @@ def key_moments(placements: Iterable[Placement]) -> dict[int, list[Box]]:
     found: dict[int, list[Box]] = defaultdict(list)
     for interval in chosen:
         for index in sorted({interval.first_frame + interval.frames * (2 * k + 1) // (2 * frames_each) for k in range(frames_each)}):
-            found[index].append(interval.box)
+            found[index].append(interval.box_at(index))
     return dict(found)

@@ -18,6 +18,7 @@ from service.pipeline.report.chart import Bar, Chart, chart, clock, end_seconds
 from service.pipeline.report.contact_sheet import PictureSet, Sample
 from service.pipeline.report.intervals import Interval, intervals
 from service.pipeline.report.report import FileResult, MarkSummary, Report, data_address, png_address
+from service.pipeline.video import NotKept
 
 TEMPLATE: Final = "page.html"
 MAX_ROWS: Final = 60  # of the table of intervals
@@ -95,6 +96,7 @@ class _Section:
     has_time: bool = True
     steps: tuple[_Step, ...] = ()
     versions: dict[str, str] | None = None
+    not_kept: tuple[NotKept, ...] = ()
 
     def bar_title(self, bar: Bar) -> str:
         """The tooltip of a bar of the timeline."""
@@ -129,6 +131,7 @@ def _section(result: FileResult, number: int) -> _Section:
         has_time=report.frames > 1,
         steps=tuple(_steps(report)),
         versions=report.versions,
+        not_kept=report.not_kept,
     )
 
 
@@ -166,7 +169,7 @@ def _steps(report: Report) -> Iterator[_Step]:
 def _row(interval: Interval, number: int, report: Report) -> _Row:
     """A row of the table. Opacity, colour and confidence are those of the interval's longest placement."""
     longest = max(interval.placements, key=lambda placement: placement.last_frame - placement.first_frame)
-    box, summary = interval.box, MarkSummary.of(longest)
+    box, summary = longest.box, MarkSummary.of(longest)
     red, green, blue = (round(255 * value) for value in summary.colour)
     return _Row(
         number=number,
@@ -174,13 +177,19 @@ def _row(interval: Interval, number: int, report: Report) -> _Row:
         first=clock(report.timeline.seconds(interval.first_frame)),
         last=clock(end_seconds(report, interval.last_frame)),
         frames=interval.frames,
-        position=f"{box.left}, {box.top}",
+        position=_position(interval),
         size=f"{box.width} × {box.height}",
         placements=len(interval.placements),
         opacity_percent=round(100 * summary.opacity),
         colour=f"#{red:02x}{green:02x}{blue:02x}",
         confidence_percent=round(100 * longest.confidence),
     )
+
+
+def _position(interval: Interval) -> str:
+    """The upper left corner of the mark; of one that moves, at first and at last."""
+    ends = (interval.box_at(interval.first_frame), interval.box_at(interval.last_frame))
+    return " to ".join(dict.fromkeys(f"{box.left}, {box.top}" for box in ends))
 
 
 def _sample_figure(sample: Sample, report: Report) -> _SampleFigure:

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -12,11 +14,12 @@ from PIL import Image
 
 from models.arrays import Bytes
 from service.errors import CleanplateError
+from service.pipeline.io.not_kept import CREDENTIALS
 from service.pipeline.picture.grey import matte_picture
-from service.pipeline.placement import Placement
+from service.pipeline.placement import Box, Placement, hull, marks_of
 from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.contact_sheet import Sample
-from service.pipeline.video import Timeline, VideoInfo
+from service.pipeline.video import NotKept, Timeline, VideoInfo
 
 MAX_MATTES: Final = 200
 MAX_MATTE_BYTES: Final = 2 * 2**20  # of all mattes of a file, as base64
@@ -40,7 +43,7 @@ class StepMetrics:
 class Report:
     """The result of one run. Without placements no mark was found, and the streams were copied.
 
-    samples: a few frames to look at. timeline: the pts of all frames.
+    samples: a few frames to look at. timeline: the pts of all frames. not_kept: what the source carries and the result does not.
     """
 
     info: VideoInfo
@@ -50,6 +53,14 @@ class Report:
     versions: dict[str, str]
     samples: tuple[Sample, ...] = field(default=(), repr=False)
     provenance: Provenance | None = None
+    not_kept: tuple[NotKept, ...] = ()
+
+    def with_provenance(self, provenance: Provenance) -> "Report":
+        """The report of a target that was to be signed. The source's credentials are not kept in one that is not."""
+        carried = any(part.kind == CREDENTIALS for part in self.info.carries)
+        lost = carried and self.mark_found and provenance.signed_by is None
+        added = (NotKept(CREDENTIALS, provenance.reason or "the result is not signed"),) if lost else ()
+        return replace(self, provenance=provenance, not_kept=(*self.not_kept, *added))
 
     @property
     def frames(self) -> int:
@@ -89,7 +100,9 @@ def to_json(results: tuple[FileResult, ...]) -> str:
     Sizes and boxes (left, top, right, bottom) are in pixels of the picture as it is shown: the stored one, mirrored left to right if
     `mirrored`, then rotated counterclockwise by `rotation_degrees`. Seconds count from the first frame; `last_seconds` is the start of the
     last frame. `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that
-    show how much the mark hides. It is null where the mattes would become too many or too large.
+    show how much the mark hides. It is null where the mattes would become too many or too large. A mark that moves is one of the
+    `placements`, in a box around its `path`, whose steps have the boxes and mattes; of one that stays the path is empty. `not_kept` names
+    what the source carries and the result does not, each with its reason.
     """
     return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
 
@@ -105,12 +118,13 @@ def _report_entry(report: Report) -> dict[str, object]:
     return {
         "mark_found": report.mark_found,
         "video": video_entry(report.info, report.frames),
-        "placements": [placement_entry(placement, report) | {"matte": mattes.index_of(placement)} for placement in report.placements],
+        "placements": [_with_mattes(mark, report, mattes) for mark in marks_of(report.placements)],
         "mattes": mattes.addresses,
         "seconds": round(report.seconds, 3),
         "frames_per_second": round(report.frames_per_second, 2),
         "steps": [_step_entry(step) for step in report.steps],
         "provenance": asdict(report.provenance) if report.provenance else None,
+        "not_kept": [asdict(each) for each in report.not_kept],
         "versions": report.versions,
     }
 
@@ -131,22 +145,40 @@ def video_entry(info: VideoInfo, frames: int) -> dict[str, object]:
     }
 
 
-def placement_entry(placement: Placement, report: Report) -> dict[str, object]:
-    """One mark, as JSON values."""
-    box, summary = placement.box, MarkSummary.of(placement)
+def mark_entry(mark: Sequence[Placement], report: Report) -> dict[str, object]:
+    """One mark, as JSON values: all of its placements. Pixels, opacity, colour and confidence are those of the longest one."""
+    longest = max(mark, key=lambda placement: placement.last_frame - placement.first_frame)
+    summary = MarkSummary.of(longest)
+    first, last = min(one.first_frame for one in mark), max(one.last_frame for one in mark)
     return {
-        "id": placement.id,
-        "kind": placement.kind,
-        "first_frame": placement.first_frame,
-        "last_frame": placement.last_frame,
-        "first_seconds": round(report.timeline.seconds(placement.first_frame), 3),
-        "last_seconds": round(report.timeline.seconds(placement.last_frame), 3),
-        "box": [box.left, box.top, box.right, box.bottom],
+        "id": longest.id,
+        "kind": longest.kind,
+        **_place(first, last, reduce(hull, (one.box for one in mark)), report),
         "mask_pixels": summary.pixels,
         "opacity": round(summary.opacity, 3),
         "colour": [round(value, 3) for value in summary.colour],
-        "confidence": round(placement.confidence, 3),
+        "confidence": round(longest.confidence, 3),
+        "path": [_place(one.first_frame, one.last_frame, one.box, report) for one in mark if one.path],
     }
+
+
+def _place(first_frame: int, last_frame: int, box: Box, report: Report) -> dict[str, object]:
+    return {
+        "first_frame": first_frame,
+        "last_frame": last_frame,
+        "first_seconds": round(report.timeline.seconds(first_frame), 3),
+        "last_seconds": round(report.timeline.seconds(last_frame), 3),
+        "box": [box.left, box.top, box.right, box.bottom],
+    }
+
+
+def _with_mattes(mark: Sequence[Placement], report: Report, mattes: "_Mattes") -> dict[str, object]:
+    """The mark's entry, with the matte of each placement."""
+    entry, indices = mark_entry(mark, report), [mattes.index_of(placement) for placement in mark]
+    if not mark[0].path:
+        return entry | {"matte": indices[0]}
+    steps = [_place(one.first_frame, one.last_frame, one.box, report) | {"matte": index} for one, index in zip(mark, indices, strict=True)]
+    return entry | {"matte": None, "path": steps}
 
 
 @dataclass(frozen=True)

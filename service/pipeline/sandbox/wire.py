@@ -4,7 +4,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from service.pipeline.video import ROTATIONS, Colour, Part, PixelFormat, VideoInfo
+from service.pipeline.video import ROTATIONS, Carried, Colour, Crop, Hdr10, Part, PixelFormat, VideoInfo
 
 
 def info_to_message(info: VideoInfo) -> dict[str, Any]:
@@ -31,7 +31,16 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         video_bit_rate=int(message["video_bit_rate"]),
         sample_aspect_ratio=None if ratio is None else Fraction(ratio),
         display_matrix=tuple(int(value) for value in message["display_matrix"]),
+        end_pts=None if (end := message["end_pts"]) is None else int(end),
+        begins_hidden=bool(message["begins_hidden"]),
+        crop=None if (crop := message["crop"]) is None else Crop(*(int(crop[edge]) for edge in ("left", "top", "right", "bottom"))),
+        interlaced=bool(message["interlaced"]),
+        field_order=int(message["field_order"]),
+        alpha=bool(message["alpha"]),
+        captions=bool(message["captions"]),
+        hdr10=Hdr10(*(tuple(map(int, message["hdr10"][name])) for name in ("mastering", "light"))),
         part=None if (part := message["part"]) is None else Part(float(part["first_seconds"]), float(part["seconds"])),
+        carries=tuple(Carried(str(item["kind"]), str(item["codec"]), str(item["detail"])) for item in message["carries"]),
     )
 
 

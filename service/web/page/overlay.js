@@ -10,6 +10,11 @@ export function isVisible({ first_seconds: first, last_seconds: last }, seconds)
   return seconds === null || (first <= seconds && seconds <= last);
 }
 
+/** Where a visible mark is at a time: a moving one at the last place that it has reached. (An old report has no paths.) */
+function placeAt(placement, seconds) {
+  return placement.path?.findLast((place) => place.first_seconds <= seconds) ?? placement;
+}
+
 export class Overlay {
   /** `file`: from a report; `size`: of the displayed picture in pixels. */
   constructor(canvas, file, size) {
@@ -25,7 +30,8 @@ export class Overlay {
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     pen.strokeStyle = this.colour;
     pen.lineWidth = Math.max(1, this.canvas.width / 640);
-    for (const { box, matte } of this.placements.filter((placement) => isVisible(placement, seconds))) {
+    for (const placement of this.placements.filter((each) => isVisible(each, seconds))) {
+      const { box, matte } = placeAt(placement, seconds);
       const [left, top, right, bottom] = box;
       if (this.mattes[matte]) pen.drawImage(this.mattes[matte], left, top, right - left, bottom - top);
       pen.strokeRect(left, top, right - left, bottom - top);

@@ -140,6 +140,13 @@ def test_what_a_person_points_at_has_rows_of_its_own_without_a_goal() -> None:
     assert "| 2.00% |" in text
 
 
+def test_how_much_is_still_read_stands_beside_what_was_read_before() -> None:
+    read = {"marked": 1.0, "cleaned": 0.25}
+    records = [record("faint", scores(24.0), readable=read), record("faint", scores(24.0)), record("glyph", scores(24.0), readable=None)]
+    assert [(row.readable, row.readable_marked) for row in rows_of(records)] == [(0.25, 1.0), (None, None)]
+    assert "| 25.0% of 100.0% |" in summary.markdown(records)
+
+
 def test_a_record_older_than_the_splits_is_of_eval(tmp_path: Path) -> None:
     old = record("faint", scores(20.0))
     del old["case"]["split"], old["case"]["given"]
@@ -169,7 +176,7 @@ def test_the_table_is_whole_and_says_where_it_was_measured() -> None:
     assert len(rows) == 6
     assert all(len({line.count("|") for line in table}) == 1 for table in (rows[:3], rows[3:]))
     assert "**25.0** | **+5.0** | 30.5 | +5.0 |" in text
-    assert "| 100.0% | 0 | - | -0.05 | 1.00 |" in text
+    assert "| 100.0% | 0 | - | - | -0.05 | 1.00 |" in text
     assert "| no: PSNR |" in text
     assert "Clean clips: 0.0000% of the pixels masked, none in 1 of 1 (goal: under 0.005%, reached)." in text
     assert "Measured on 2 cores of a CPU, commit 0123456789, 2025-01-02." in text

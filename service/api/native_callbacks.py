@@ -1,0 +1,81 @@
+"""Callbacks of the native API: how far a delivery is, sending it again, and an event that tests a receiver."""
+
+import secrets
+from typing import Final
+
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from service.api import native_docs as docs
+from service.api.body import KEYLESS_BYTES, read_body
+from service.api.capacity import in_thread
+from service.api.facade import AppContext, Callback
+from service.api.json_body import parse_object
+from service.api.native_caller import caller_of, find_job
+from service.api.native_models import ReceiverBody
+from service.api.native_views import DeliveryView, ReceiverView
+from service.api.parameters import type_of
+from service.api.problems import ProblemRoute, read_as
+from service.api.rates import SUBMIT
+from service.api.upload import AccountSlots
+from service.errors import FetchError, UnknownJob, UnsupportedFormat
+from service.jobs.callbacks import Delivery
+from service.jobs.database import now_ms
+from service.jobs.job import Job
+from service.outside.post import post
+
+TEST_SECONDS: Final = 15.0  # as for a job's callback
+TESTS: Final = 16  # at once, as each waits for a remote host; none of them keeps a thread from other requests
+EVENT_BYTES: Final = 12
+
+
+class CallbackMissing(UnknownJob):
+    """The job has no callback: it has not ended, or none was ordered."""
+
+
+def add_callbacks(routes: APIRouter, context: AppContext) -> None:
+    """Add the routes."""
+    assert routes.route_class is ProblemRoute
+    threads, slots = CapacityLimiter(TESTS), AccountSlots(1, "test of a callback")
+
+    @routes.get("/jobs/{job_id}/callback", **docs.CALLBACK)
+    async def delivery(request: Request, job_id: str) -> Response:
+        job = await find_job(request, job_id, context)
+        return _view(job, await run_in_threadpool(context.job_service.delivery, job.account_id, job.id))
+
+    @routes.post("/jobs/{job_id}/callback/redeliver", **docs.REDELIVER)
+    async def redeliver(request: Request, job_id: str) -> Response:
+        job = await find_job(request, job_id, context)
+        return _view(job, await run_in_threadpool(context.job_service.redeliver, job.account_id, job.id), 202)
+
+    @routes.post("/callbacks/test", **docs.TEST)
+    async def test(request: Request) -> Response:
+        account = caller_of(request, context, SUBMIT)
+        if type_of(request) != "application/json":
+            raise UnsupportedFormat("the body must be application/json")
+        body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
+        url = read_as(ReceiverBody, body).callback_url
+        with slots.one(account.id):
+            outcome = await in_thread(threads, _send_test, url, context)
+        return JSONResponse(outcome.model_dump(mode="json"))
+
+
+def _view(job: Job, delivery: Delivery | None, status: int = 200) -> Response:
+    if delivery is None or job.callback_url is None:
+        raise CallbackMissing("the job has no callback, or has not ended")
+    return JSONResponse(DeliveryView.of(job.callback_url, delivery).model_dump(mode="json"), status)
+
+
+def _send_test(url: str, context: AppContext) -> ReceiverView:
+    """Send an event of the type `test`, signed like any other, once."""
+    now_seconds = now_ms() // 1000
+    event_id = f"evt_test_{secrets.token_hex(EVENT_BYTES)}"
+    event = Callback(event_id, event_id, {"type": "test", "id": event_id, "created": now_seconds, "data": {}})
+    headers = context.webhook_keys.headers(event.event_id, event.task_id, event.payload, now_seconds)
+    try:
+        post(url, event.payload, headers, context.egress, TEST_SECONDS)
+    except FetchError as error:
+        return ReceiverView(event_id=event_id, delivered=False, detail=str(error))
+    return ReceiverView(event_id=event_id, delivered=True)

@@ -1,0 +1,190 @@
+"""What clients of the native API receive."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.facade import link_of
+from service.api.native_report import NotKeptView
+from service.api.problems import Problem
+from service.api.times import rfc3339
+from service.jobs.accounts import Account
+from service.jobs.callbacks import Delivery
+from service.jobs.credits import Balance
+from service.jobs.job import Job, Kind, Media, Result, Rights, State
+from service.outside.links import Links
+
+UNMARKED = (
+    "No mark was found, so the file is as it was. If you see one, send it again with a box around it in `boxes`, or a mask; "
+    "for text on things in the scene, add scene_text to `classes`."
+)
+
+
+class ProblemView(BaseModel):
+    """A problem (RFC 9457). `type` is stable; `detail` is for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class ResultView(BaseModel):
+    """A job's result. The links are signed and expire.
+
+    Of a job that detects, `url` is a JSON document: the marks, each with a mask, and how many seconds cleaning takes.
+    """
+
+    url: str
+    source_url: str
+    thumbnail_url: str
+    report_page_url: str | None = Field(None, description="A page that shows what was done; null if there is none.")
+    content_type: str
+    bytes: int
+    frames: int
+    mark_found: bool
+    advice: str | None = Field(None, description="What to do if you see a mark although none was found; null if one was.")
+    seconds: float
+    not_kept: list[NotKeptView] = Field([], description="What the source carries and the result does not, such as data tracks.")
+
+    @classmethod
+    def of(cls, job: Job, result: Result, links: Links, link_seconds: float) -> Self:
+        return cls(
+            url=link_of(job, result.clean_key, links, link_seconds),
+            source_url=link_of(job, result.source_key, links, link_seconds),
+            thumbnail_url=link_of(job, result.thumbnail_key, links, link_seconds),
+            report_page_url=link_of(job, result.report_page_key, links, link_seconds) if result.report_page_key else None,
+            content_type=result.content_type,
+            bytes=result.bytes,
+            frames=result.frames,
+            mark_found=result.mark_found,
+            advice=None if result.mark_found else UNMARKED,
+            seconds=result.seconds,
+            not_kept=[NotKeptView.model_validate(each) for each in result.not_kept],
+        )
+
+
+class JobView(BaseModel):
+    """A job. All fields are always present."""
+
+    # Nullable fields have defaults because FastAPI's document omits nulls in examples.
+
+    id: str
+    state: State
+    progress_percent: int = Field(ge=0, le=100)
+    kind: Kind = "clean"
+    media: Media
+    source_url: str | None = Field(None, description="Null for an uploaded file, and for the file of a detection.")
+    callback_url: str | None = None
+    credits_used: int = Field(description="0 until it succeeds, and unless the service says otherwise 0 if no mark was found.")
+    rights: Rights | None = Field(None, description="The declared right to edit the picture; null if none was declared.")
+    client_reference: str | None = None
+    metadata: dict[str, str] = {}
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    started_at: str | None = None
+    finished_at: str | None = None
+    eta_seconds: float | None = Field(
+        None, description="About how long until it ends, by the last jobs; null if it has, or nothing can be said yet."
+    )
+    error: ProblemView | None = None
+    result: ResultView | None = None
+    files_deleted_at: str | None = Field(
+        None, description="When its files were deleted, on request or because they had expired: the links of `result` lead nowhere since."
+    )
+
+    @classmethod
+    def of(cls, job: Job, links: Links, link_seconds: float, eta_seconds: float | None = None) -> Self:
+        return cls(
+            id=job.id,
+            state=job.state,
+            progress_percent=job.progress_percent,
+            kind=job.spec.kind,
+            media=job.spec.media,
+            source_url=job.spec.source_url,
+            callback_url=job.callback_url,
+            credits_used=job.credits_used,
+            rights=job.rights,
+            client_reference=job.client_reference,
+            metadata=dict(job.metadata),
+            created_at=rfc3339(job.created_ms),
+            started_at=None if job.started_ms is None else rfc3339(job.started_ms),
+            finished_at=None if job.finished_ms is None else rfc3339(job.finished_ms),
+            eta_seconds=None if eta_seconds is None else round(eta_seconds, 1),
+            error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
+            result=None if job.result is None else ResultView.of(job, job.result, links, link_seconds),
+            files_deleted_at=None if job.cleared_ms is None else rfc3339(job.cleared_ms),
+        )
+
+
+class EstimateView(BaseModel):
+    """What a job would cost and take, by the last jobs of this service."""
+
+    credits: int = Field(description="Its price; a job that fails, and one that finds no mark unless the service says otherwise, costs 0.")
+    seconds: float | None = Field(None, description="Once a worker has it; null if there was no such job yet.")
+    wait_seconds: float | None = Field(None, description="Until a worker has it; null while there is no worker.")
+    measured_jobs: int = Field(description="How many jobs of the kind and media this is taken from.")
+
+
+class DeliveryView(BaseModel):
+    """How far the delivery of a job's callback is."""
+
+    callback_url: str
+    outcome: Literal["pending", "delivered", "given_up"]
+    attempts: int = Field(description="So far.")
+    last_attempt_at: str | None = Field(None, json_schema_extra={"format": "date-time"})
+    next_attempt_at: str | None = Field(None, description="Null also while an attempt is in progress.")
+
+    @classmethod
+    def of(cls, callback_url: str, delivery: Delivery) -> Self:
+        return cls.model_validate(
+            {
+                "callback_url": callback_url,
+                "outcome": delivery.outcome,
+                "attempts": delivery.attempts,
+                "last_attempt_at": rfc3339(delivery.at_ms) if delivery.attempts else None,
+                "next_attempt_at": None if delivery.due_ms is None else rfc3339(delivery.due_ms),
+            }
+        )
+
+
+class ReceiverView(BaseModel):
+    """Whether a test event was delivered."""
+
+    event_id: str = Field(description="The event's `webhook-id`.")
+    delivered: bool
+    detail: str | None = Field(None, description="Why not.")
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first."""
+
+    data: list[JobView]
+    next_cursor: str | None = Field(None, description="Cursor of the page with older jobs; null on the last page.")
+
+
+class AccountView(BaseModel):
+    """An account and its credits."""
+
+    name: str
+    paid_credits: int
+    one_time_credits: int
+    total_credits: int
+    held_credits: int = Field(description="Reserved for unfinished jobs.")
+    spent_credits: int
+    rights: Rights | None = Field(None, description="Default for jobs that do not declare any.")
+    digital_source_type: str | None = Field(None, description="Declared for results whose source has no digital source type.")
+
+    @classmethod
+    def of(cls, account: Account, balance: Balance, spent_credits: int) -> Self:
+        return cls(
+            name=account.name,
+            paid_credits=balance.paid_credits,
+            one_time_credits=balance.one_time_credits,
+            total_credits=balance.total_credits,
+            held_credits=balance.held_credits,
+            spent_credits=spent_credits,
+            rights=account.rights,
+            digital_source_type=account.digital_source_type,
+        )

@@ -1,0 +1,93 @@
+"""How long jobs will take: by the last ones that succeeded here, and by those that are ahead of them."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import median
+from typing import Final
+
+import sqlalchemy as sa
+
+from service.jobs.job import Job, Kind, Media, State
+from service.jobs.metrics import LIVE_WORKERS
+from service.jobs.tables import JOBS
+
+LAST_JOBS: Final = 200
+LEAST_SECONDS: Final = 1.0  # said of a job that takes longer than the last ones did
+CLEANED: Final = (State.CLEANING, State.PUBLISHING)
+KIND: Final = sa.func.coalesce(JOBS.c.wish["kind"].as_string(), "clean")
+MEDIA: Final = JOBS.c.wish["media"].as_string()
+
+LAST: Final = (
+    sa.select(KIND, MEDIA, JOBS.c.finished_ms - JOBS.c.started_ms, JOBS.c.result["frames"].as_integer())
+    .where(JOBS.c.state == State.SUCCEEDED, JOBS.c.started_ms.is_not(None))
+    .order_by(JOBS.c.finished_ms.desc())
+    .limit(LAST_JOBS)
+)
+UNFINISHED: Final = sa.select(JOBS.c.created_ms, KIND, MEDIA).where(sa.not_(JOBS.c.ended)).order_by(JOBS.c.created_ms)
+
+Sort = tuple[Kind, Media]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What the last jobs of a sort took, as medians: in seconds, and in seconds per picture. `jobs`: how many there were."""
+
+    seconds: float
+    frame_seconds: float
+    jobs: int
+
+    @classmethod
+    def of(cls, spans: Sequence[tuple[float, int]]) -> "Pace":
+        """`spans`: seconds and pictures of each job."""
+        return cls(median(seconds for seconds, _ in spans), median(seconds / max(1, frames) for seconds, frames in spans), len(spans))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`created_ms`: of the unfinished jobs, oldest first; `work_seconds`: what those before each of them take, and in the end all."""
+
+    paces: Mapping[Sort, Pace]
+    jobs_at_once: int
+    created_ms: Sequence[int] = ()
+    work_seconds: Sequence[float] = (0.0,)
+
+    @classmethod
+    def of(cls, last: Iterable[tuple[Sort, float, int]], unfinished: Sequence[tuple[int, Sort]], jobs_at_once: int) -> "Forecast":
+        """`last`: sort, seconds and pictures of the last jobs; `unfinished`: when each was created and its sort, oldest first."""
+        spans: dict[Sort, list[tuple[float, int]]] = defaultdict(list)
+        for sort, seconds, frames in last:
+            spans[sort].append((seconds, frames))
+        paces = {sort: Pace.of(each) for sort, each in spans.items()}
+        work = accumulate((paces[sort].seconds if sort in paces else 0.0 for _, sort in unfinished), initial=0.0)
+        return cls(paces, jobs_at_once, [created_ms for created_ms, _ in unfinished], list(work))
+
+    def seconds(self, sort: Sort, frames: int | None = None) -> float | None:
+        """How long such a job takes, of so many pictures if that is known; None if none like it was seen yet."""
+        pace = self.paces.get(sort)
+        return None if pace is None else pace.frame_seconds * frames if frames else pace.seconds
+
+    def wait_seconds(self, created_ms: int | None = None) -> float | None:
+        """How long a job waits that was created then, or is created now; None while there is no worker."""
+        if not self.jobs_at_once:
+            return None
+        ahead = len(self.created_ms) if created_ms is None else bisect_left(self.created_ms, created_ms)
+        return self.work_seconds[ahead] / self.jobs_at_once
+
+    def remaining_seconds(self, job: Job, now_ms: int) -> float | None:
+        """How long until an unfinished job has ended; None for an ended one, and if it cannot be known yet."""
+        seconds, wait_seconds = self.seconds((job.spec.kind, job.spec.media)), self.wait_seconds(job.created_ms)
+        if job.ended or seconds is None or wait_seconds is None:
+            return None
+        if job.state not in CLEANED or job.started_ms is None:
+            return wait_seconds + seconds
+        return max(LEAST_SECONDS, seconds - (now_ms - job.started_ms) / 1000)
+
+
+def read(connection: sa.Connection, worker_jobs: int) -> Forecast:
+    """The forecast now. `worker_jobs`: how many jobs a worker runs at once."""
+    last = [((kind, media), span_ms / 1000, frames or 1) for kind, media, span_ms, frames in connection.execute(LAST)]
+    unfinished = [(created_ms, (kind, media)) for created_ms, kind, media in connection.execute(UNFINISHED)]
+    return Forecast.of(last, unfinished, worker_jobs * int(connection.execute(LIVE_WORKERS).scalar_one()))

@@ -1,0 +1,121 @@
+"""What becomes of all that a probed file carries, when its marks are removed: kept, converted, or not kept, and why. Pure."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from service.pipeline.io.codec import kept_in_pictures, muxer_of
+from service.pipeline.io.still import format_of_suffix
+from service.pipeline.io.streams import Fate as StreamFate
+from service.pipeline.io.streams import fate_of
+from service.pipeline.video import Carried, NotKept, VideoInfo
+
+Fate = Literal["kept", "converted", "not kept"]
+
+IN_OTHER_FORMATS: Final[dict[str, tuple[str, ...]]] = {  # metadata of images that not every format holds: which ones do
+    "density": ("JPEG", "PNG"),
+    "comment": ("JPEG",),
+    "application metadata": ("JPEG",),
+    "IPTC": ("JPEG",),
+    "Photoshop data": ("JPEG",),
+    "extended XMP": ("JPEG",),
+    "text": ("PNG",),
+    "raw profile": ("PNG",),
+    "time of change": ("PNG",),
+    "HDR tags": ("PNG",),
+}
+CREDENTIALS: Final = "Content Credentials"
+BEHIND: Final = "it is another picture in the same file, which may show the mark"
+UNKNOWN: Final = "nobody can say whether it is still true of the new pixels"
+OF_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # by kind, and kind and codec
+    "gain map": ("not kept", f"{BEHIND}; the picture itself is kept as it is shown without HDR"),
+    "depth map": ("not kept", BEHIND),
+    "further picture": ("not kept", BEHIND),
+    "film": ("not kept", "it is a video in the same file, which may show the mark; clean it as a file of its own"),
+    "data behind the picture": ("not kept", UNKNOWN),
+    "application data": ("not kept", UNKNOWN),
+    "chunk": ("not kept", UNKNOWN),
+    "small picture jpeg": ("converted", "made anew from the clean picture"),
+    "small picture": ("not kept", "it shows the mark, and is no JPEG that can be made anew"),
+    "XMP announces": ("converted", "it announces no pictures and films that are not kept"),
+    "XMP unreadable": ("not kept", "it announces pictures or films that are not kept, and cannot be edited"),
+    "extended XMP pictures": ("not kept", "it holds pictures, which still show the mark"),
+    "palette": ("converted", "to RGB: a palette may lack the new colours"),
+    "black and white": ("converted", "to grey: the new pixels are neither"),
+    "raw profile pictures": ("not kept", "it holds a picture, which still shows the mark"),
+}
+NEW_PICTURES: Final = "new pictures are encoded without it"
+STREAMS: Final = ("audio", "subtitle", "attachment", "cover", "data", "unknown")
+LOST_STREAMS: Final = dict.fromkeys(("data", "unknown"), "no container takes over such a track")
+OF_TRACKS: Final[dict[str, tuple[Fate, str]]] = {
+    "cover": ("kept", "as it is, so it may show the mark"),
+}
+OF_NEW_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # only where pictures are encoded
+    "video": ("not kept", "it still shows the mark, and only the first video stream is cleaned"),
+    "Dolby Vision": ("not kept", f"{NEW_PICTURES}; the base layer is kept"),
+    "HDR10+": ("not kept", f"{NEW_PICTURES}; the colours are kept"),
+    "HDR Vivid": ("not kept", f"{NEW_PICTURES}; the colours are kept"),
+    "HDR10 mastering display": ("not kept", NEW_PICTURES),
+    "HDR10 light level": ("not kept", NEW_PICTURES),
+    "closed captions": ("not kept", NEW_PICTURES),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of one thing that a file carries. reason: for people; empty for what is kept as it is."""
+
+    what: str
+    fate: Fate
+    reason: str
+
+
+def outcomes(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tuple[Outcome, ...]:
+    """What becomes of all that a file carries. target_suffix: such as ".mp4". Raises RequestError for one that is not written.
+
+    encoded: as always when a mark is removed; else the streams of a video move into another container.
+    """
+    return tuple(Outcome(name_of(part), *_fate(part, info, target_suffix, encoded)) for part in info.carries)
+
+
+def not_kept(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tuple[NotKept, ...]:
+    """What the result does not carry. Arguments and errors as of `outcomes`."""
+    return tuple(NotKept(each.what, each.reason) for each in outcomes(info, target_suffix, encoded=encoded) if each.fate == "not kept")
+
+
+def name_of(part: Carried) -> str:
+    """A part as people call it."""
+    stream = {"video": "further video stream", "data": "data track", "unknown": "track of an unknown kind"}.get(part.kind, part.kind)
+    details = ", ".join(filter(None, (part.codec if part.codec not in ("announces", "unreadable", "pictures") else "", part.detail)))
+    return f"{stream} ({details})" if details else stream
+
+
+def _fate(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) -> tuple[Fate, str]:
+    if part.kind == CREDENTIALS:
+        return "converted", "the credentials of the result list them; without a signature they are not kept"
+    if info.container != "image":
+        return _fate_in_video(part, info, target_suffix, encoded)
+    if part.kind == "gain map" and part.codec and format_of_suffix(target_suffix) == "JPEG":
+        return "converted", "cleaned where the mark was, and filled there from its surroundings"
+    special = OF_PICTURES.get(f"{part.kind} {part.codec}".strip()) or OF_PICTURES.get(part.kind)
+    if special is not None:
+        return special
+    holders, target = IN_OTHER_FORMATS.get(part.kind), format_of_suffix(target_suffix)
+    if holders is None or target in holders:
+        return "kept", ""
+    return "not kept", f"{target_suffix} files have no place for it"
+
+
+def _fate_in_video(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) -> tuple[Fate, str]:
+    muxer = muxer_of(target_suffix)
+    if part.kind in STREAMS:
+        fate = fate_of(part, muxer)
+        if fate is StreamFate.LOST:
+            return "not kept", LOST_STREAMS.get(part.kind) or f"{target_suffix} files have no {part.kind}s"
+        return ("converted", "its text; its layout may differ") if fate is StreamFate.CONVERTED else OF_TRACKS.get(part.kind, ("kept", ""))
+    if encoded and part.kind in kept_in_pictures(info.as_stored, target_suffix):
+        return "kept", ""
+    if part.kind == "XMP" and muxer not in ("mp4", "mov"):
+        return "not kept", f"{target_suffix} files have no place for it"
+    if part.kind == "chapters" and muxer == "avi":
+        return "not kept", f"{target_suffix} files have no chapters"
+    return (OF_NEW_PICTURES.get(part.kind) if encoded else None) or ("kept", "")

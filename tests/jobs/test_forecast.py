@@ -1,0 +1,67 @@
+"""How long jobs will take, by the last ones and by those ahead of them."""
+
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.jobs import forecast
+from service.jobs.database import NOW_MS
+from service.jobs.forecast import Forecast, Pace, Sort
+from service.jobs.job import Job, JobSpec, State
+from service.jobs.tables import JOBS, WORKERS
+from tests.jobs.bench import Bench
+
+VIDEO: Sort = ("clean", "video")
+IMAGE: Sort = ("clean", "image")
+LOOK: Sort = ("detect", "video")
+LAST = [(VIDEO, 10.0, 100), (VIDEO, 30.0, 100), (VIDEO, 20.0, 400), (IMAGE, 2.0, 1)]
+
+
+def job_at(state: State, created_ms: int, started_ms: int | None = None) -> Job:
+    spec = JobSpec("video", "http://example.com/video.mp4")
+    return Job("job_1", 1, "native", state, spec, {}, None, 1, 0, 0, created_ms, created_ms, started_ms, None, None, None, None)
+
+
+def test_a_job_takes_what_the_last_ones_of_its_sort_took() -> None:
+    found = Forecast.of(LAST, [], 2)
+    assert found.paces[VIDEO] == Pace(20.0, 0.1, 3)
+    assert (found.seconds(VIDEO), found.seconds(VIDEO, 1000), found.seconds(IMAGE), found.seconds(LOOK)) == (20.0, 100.0, 2.0, None)
+
+
+def test_a_job_waits_for_those_ahead_of_it() -> None:
+    found = Forecast.of(LAST, [(100, VIDEO), (200, IMAGE), (300, LOOK), (400, VIDEO)], 2)
+    assert [found.wait_seconds(at_ms) for at_ms in (100, 200, 300, 400, None)] == [0.0, 10.0, 11.0, 11.0, 21.0]
+    assert Forecast.of(LAST, [], 0).wait_seconds() is None, "without a worker nobody knows"
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from([VIDEO, IMAGE, LOOK])), max_size=30), st.integers(1, 8))
+def test_whoever_came_later_waits_no_less(unfinished: list[tuple[int, Sort]], jobs_at_once: int) -> None:
+    found = Forecast.of(LAST, sorted(unfinished), jobs_at_once)
+    waits = [found.wait_seconds(at_ms) or 0.0 for at_ms in (*sorted(at_ms for at_ms, _ in unfinished), None)]
+    assert waits == sorted(waits)
+
+
+def test_a_running_job_has_the_rest_left_and_an_ended_one_nothing() -> None:
+    found = Forecast.of(LAST, [(0, VIDEO), (1000, VIDEO)], 1)
+    assert found.remaining_seconds(job_at(State.QUEUED, 1000), 5000) == 40.0
+    assert found.remaining_seconds(job_at(State.FETCHING, 0, 0), 5000) == 20.0, "its time starts again when it is cleaned"
+    assert found.remaining_seconds(job_at(State.CLEANING, 0, 1000), 6000) == 15.0
+    assert found.remaining_seconds(job_at(State.CLEANING, 0, 1000), 90_000) == 1.0
+    assert found.remaining_seconds(job_at(State.SUCCEEDED, 0, 1000), 6000) is None
+    assert Forecast.of([], [], 1).remaining_seconds(job_at(State.QUEUED, 0), 0) is None
+
+
+def test_it_is_read_from_the_jobs_and_workers(fresh: Bench) -> None:
+    account = fresh.customer(paid=30)
+    ended, waiting = fresh.order(account), fresh.order(account)
+    fresh.find_nothing(ended, mark_found=True)
+    fresh.succeed(ended)
+    with fresh.database.write() as connection:
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == ended.id).values(started_ms=1000, finished_ms=5000))
+        connection.execute(sa.insert(WORKERS).values(id="a", host="h", process_id=1, process_started=1, beat_ms=NOW_MS))
+    with fresh.database.read() as connection:
+        found = forecast.read(connection, 2)
+    assert found.paces == {VIDEO: Pace(4.0, 4.0, 1)}
+    assert found.jobs_at_once == 2
+    assert found.created_ms == [waiting.created_ms]
+    assert found.remaining_seconds(waiting, waiting.created_ms) == 4.0

@@ -1,0 +1,78 @@
+"""Deliveries of callbacks: given up at once if the receiver wants no more, and sent again on request."""
+
+import pytest
+import sqlalchemy as sa
+
+from service.errors import FetchUnavailable
+from service.jobs import callbacks
+from service.jobs.callbacks import Delivery
+from service.jobs.job import Job
+from service.jobs.tables import DELIVERIES
+from service.outside.post import ReceiverGone
+from tests.jobs.bench import URL, Bench
+
+
+def ended(bench: Bench, facade: str = "kie") -> Job:
+    return bench.succeed(bench.order(bench.customer(paid=3), callback_url=URL, facade=facade))
+
+
+def attempt(bench: Bench, job: Job, number: int, error: Exception | None = None) -> str:
+    """Make the attempt with this number as a worker does."""
+
+    def send(_: Job) -> None:
+        if error is not None:
+            raise error
+
+    return callbacks.deliver(bench.take(f"{job.id}.{job.state}.{number}"), f"{job.id}.{job.state}", send)
+
+
+def delivery(bench: Bench, job: Job) -> Delivery:
+    found = bench.job_service.delivery(job.account_id, job.id)
+    assert found is not None
+    return found
+
+
+def test_a_receiver_that_is_gone_gets_no_more(either: Bench) -> None:
+    job = ended(either)
+    assert attempt(either, job, 1, ReceiverGone("410")) == "given_up"
+    found = delivery(either, job)
+    assert (found.outcome, found.attempts, found.due_ms) == ("given_up", 1, None)
+
+
+@pytest.mark.parametrize("error", [None, ReceiverGone("410")])
+def test_a_finished_delivery_is_sent_again_on_request(either: Bench, error: Exception | None) -> None:
+    job = ended(either)
+    attempt(either, job, 1, error)
+    again = either.job_service.redeliver(job.account_id, job.id)
+    assert again is not None
+    assert (again.outcome, again.attempts) == ("pending", 1)
+    assert callbacks.enqueue_due(either.database, either.queues) == 1
+    assert attempt(either, job, 2) == "delivered"
+    assert delivery(either, job).attempts == 2
+
+
+def test_a_delivery_that_waits_is_sent_at_once(either: Bench) -> None:
+    job = ended(either)
+    attempt(either, job, 1, FetchUnavailable("503"))
+    assert callbacks.enqueue_due(either.database, either.queues) == 0, "too early"
+    either.job_service.redeliver(job.account_id, job.id)
+    assert callbacks.enqueue_due(either.database, either.queues) == 1
+    assert attempt(either, job, 2) == "delivered"
+
+
+def test_an_attempt_in_progress_is_not_doubled(either: Bench) -> None:
+    job = ended(either)
+    before = delivery(either, job)
+    assert either.job_service.redeliver(job.account_id, job.id) == before
+    assert callbacks.enqueue_due(either.database, either.queues) == 0
+    assert attempt(either, job, 1) == "delivered"
+
+
+def test_a_job_without_a_callback_has_no_delivery(either: Bench) -> None:
+    silent, unfinished = (either.order(either.customer(paid=3), **more) for more in ({}, {"callback_url": URL}))
+    either.succeed(silent)
+    for job in (silent, unfinished):
+        assert either.job_service.delivery(job.account_id, job.id) is None
+        assert either.job_service.redeliver(job.account_id, job.id) is None
+    with either.database.read() as connection:
+        assert connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.job_id.in_([silent.id, unfinished.id]))).all() == []
