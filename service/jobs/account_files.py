@@ -1,6 +1,7 @@
 """The space that an account's files take: its uploads, and the sources of its unfinished jobs. Results are not counted."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -8,7 +9,7 @@ from typing import BinaryIO, Final
 import sqlalchemy as sa
 
 from service.disk import DiskGuard
-from service.errors import QuotaExceeded
+from service.errors import QuotaExceeded, StorageError
 from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Job
 from service.jobs.tables import ACCOUNTS, JOBS, UPLOADS
@@ -140,7 +141,10 @@ class AccountFiles:
         try:
             store(content_type_of(key))
         except BaseException:
-            self.delete(key)  # also the one that was to be replaced, which is no longer counted
+            with self.database.write() as connection:
+                _uncount(connection, key)
+            with suppress(StorageError):  # where nothing could be written, there may be nothing to delete
+                self.storage.delete(key)  # also the one that was to be replaced, which is no longer counted
             raise
 
     def _exceeded(self) -> QuotaExceeded:

@@ -3,7 +3,6 @@
 Such parts are not written with new pixels, so what announces them is removed too: readers would look for them in vain.
 """
 
-import re
 from typing import Final
 from xml.dom import XMLNS_NAMESPACE, minidom
 from xml.parsers.expat import ExpatError
@@ -11,34 +10,37 @@ from xml.parsers.expat import ExpatError
 MAX_PACKET_BYTES: Final = 2**20  # of a packet that is edited; the specification writes 2 to 64 kB
 GOOGLE: Final = "http://ns.google.com/photos/"
 ADOBE: Final = "http://ns.adobe.com/"
-ANNOUNCING: Final = {  # by namespace: how the names of the properties begin that announce something; empty: all of them
-    f"{GOOGLE}1.0/container/": "",
-    f"{GOOGLE}1.0/container/item/": "",
-    f"{GOOGLE}1.0/depthmap/": "",
-    f"{GOOGLE}1.0/image/": "",
-    f"{GOOGLE}1.0/audio/": "",
-    f"{GOOGLE}1.0/camera/": "M(otionPhoto|icroVideo)",
-    f"{GOOGLE}dd/1.0/container/": "",
-    f"{GOOGLE}dd/1.0/item/": "",
-    f"{GOOGLE}dd/1.0/device/": "",
-    f"{ADOBE}hdr-gain-map/1.0/": "",
-    f"{ADOBE}xap/1.0/": "Thumbnails",
-    f"{ADOBE}xap/1.0/g/img/": "",
-    "http://ns.apple.com/HDRGainMap/1.0/": "",
-    "http://ns.apple.com/pixeldatainfo/1.0/": "",
-    "http://ns.oplus.com/photos/1.0/camera/": "(MotionPhoto|VideoLength)",
-    "http://ns.xiaomi.com/photos/1.0/camera/": "",
+EVERYTHING: Final = ("",)  # every name begins so
+THUMBNAILS: Final = "Thumbnails"
+ANNOUNCING: Final[dict[str, tuple[str, ...]]] = {  # by namespace: how the names of the properties begin that announce something
+    f"{GOOGLE}1.0/container/": EVERYTHING,
+    f"{GOOGLE}1.0/container/item/": EVERYTHING,
+    f"{GOOGLE}1.0/depthmap/": EVERYTHING,
+    f"{GOOGLE}1.0/image/": EVERYTHING,
+    f"{GOOGLE}1.0/audio/": EVERYTHING,
+    f"{GOOGLE}1.0/camera/": ("MotionPhoto", "MicroVideo"),
+    f"{GOOGLE}dd/1.0/container/": EVERYTHING,
+    f"{GOOGLE}dd/1.0/item/": EVERYTHING,
+    f"{GOOGLE}dd/1.0/device/": EVERYTHING,
+    f"{ADOBE}hdr-gain-map/1.0/": EVERYTHING,
+    f"{ADOBE}xap/1.0/": (THUMBNAILS,),
+    f"{ADOBE}xap/1.0/g/img/": EVERYTHING,
+    "http://ns.apple.com/HDRGainMap/1.0/": EVERYTHING,
+    "http://ns.apple.com/pixeldatainfo/1.0/": EVERYTHING,
+    "http://ns.oplus.com/photos/1.0/camera/": ("MotionPhoto", "VideoLength"),
+    "http://ns.xiaomi.com/photos/1.0/camera/": EVERYTHING,
 }
 OF_GAIN_MAPS: Final = (f"{GOOGLE}1.0/container/", f"{GOOGLE}1.0/container/item/", f"{ADOBE}hdr-gain-map/1.0/")
 ITEM: Final = f"{GOOGLE}1.0/container/item/"
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-EXTENSION: Final = {f"{ADOBE}xmp/note/": "HasExtendedXMP"}
+EXTENSION: Final[dict[str, tuple[str, ...]]] = {f"{ADOBE}xmp/note/": ("HasExtendedXMP",)}
 BASE64_PICTURES: Final = (b"/9j/", b"iVBORw0KGgo")  # how a JPEG and a PNG begin
 
 
 def announces(packet: bytes) -> bool:
     """Whether a packet may announce something: it names one of the namespaces."""
-    return any(namespace.encode() in packet for namespace in ANNOUNCING if ANNOUNCING[namespace] != "Thumbnails") or b"Thumbnails" in packet
+    telling = (namespace for namespace, names in ANNOUNCING.items() if names != (THUMBNAILS,))
+    return any(namespace.encode() in packet for namespace in telling) or THUMBNAILS.encode() in packet
 
 
 def holds_pictures(extension: bytes) -> bool:
@@ -85,12 +87,12 @@ def _keep_gain_map(document: minidom.Document, size_bytes: int) -> None:
             entry.parentNode.removeChild(entry)
 
 
-def _remove(document: minidom.Document, removed: dict[str, str]) -> bool:
+def _remove(document: minidom.Document, removed: dict[str, tuple[str, ...]]) -> bool:
     """Remove the properties that announce something, and the namespaces that stand for nothing else; whether there were any."""
     found = False
     for element in list(document.getElementsByTagName("*")):
         for attribute in list(element.attributes.values()):
-            is_declaration = attribute.namespaceURI == XMLNS_NAMESPACE and removed.get(attribute.value) == ""
+            is_declaration = attribute.namespaceURI == XMLNS_NAMESPACE and removed.get(attribute.value) == EVERYTHING
             if is_declaration or _announces(attribute, removed):
                 element.removeAttributeNode(attribute)
                 found = True
@@ -100,7 +102,6 @@ def _remove(document: minidom.Document, removed: dict[str, str]) -> bool:
     return found
 
 
-def _announces(node: minidom.Element | minidom.Attr, removed: dict[str, str]) -> bool:
+def _announces(node: minidom.Element | minidom.Attr, removed: dict[str, tuple[str, ...]]) -> bool:
     """Whether an attribute or an element is a property that announces something."""
-    beginning = removed.get(node.namespaceURI or "")
-    return beginning is not None and re.match(beginning, node.localName or "") is not None
+    return (node.localName or "").startswith(removed.get(node.namespaceURI or "", ()))
