@@ -82,21 +82,21 @@ def _marks_of(path: Path, networks: Networks) -> Iterator[Found]:
     short_side = min(report.info.width, report.info.height)
     print(f"{path.name}: {len(report.placements)} marks", flush=True)
     for placement in report.placements:
-        if not ((placement.mask > 0.5) & (placement.opacity > VISIBLE)).any():
-            continue
-        yield _found(path, placement, short_side)
+        yield from _found(path, placement, short_side)
 
 
-def _found(path: Path, mark: Placement, short_side: int) -> Found:
-    """The mark of one placement, as if its picture's short side had COMMON_SHORT_SIDE_PIXELS."""
+def _found(path: Path, mark: Placement, short_side: int) -> Iterator[Found]:
+    """The mark of one placement, if it is visible, as if its picture's short side had COMMON_SHORT_SIDE_PIXELS."""
     alpha = np.where(mark.mask > 0.5, mark.opacity, 0).astype(np.float32)
+    if not (alpha > VISIBLE).any():
+        return
     colour = np.ascontiguousarray(mark.colour.transpose(1, 2, 0))
     sigma = np.ascontiguousarray(np.broadcast_to(np.asarray(mark.opacity_sigma, np.float32), alpha.shape))
     scale = COMMON_SHORT_SIDE_PIXELS / short_side
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     planes = [cv2.resize(plane, None, fx=scale, fy=scale, interpolation=method) for plane in (alpha, colour, sigma)]
     visible = bounding_box(alpha > VISIBLE)
-    return Found(path, *planes, max(visible.width, visible.height) / short_side)
+    yield Found(path, *planes, max(visible.width, visible.height) / short_side)
 
 
 def _alike(known: Found, marks: Sequence[Found]) -> list[Found]:

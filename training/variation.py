@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.placement import bounding_box
 from training.augment import flipped
 from training.restoration import cut_on_grid
 from training.samples import Sample
@@ -63,9 +64,8 @@ def with_given_region(sample: Sample, rng: Rng) -> Sample:
 def _around(mask: NDArray[np.bool_], reach_pixels: int, boxed: bool) -> NDArray[np.bool_]:
     """The mask (H, W) and what lies within `reach_pixels` of it, or of its bounding box."""
     if boxed and mask.any():
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         mask = mask.copy()
-        mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+        mask[bounding_box(mask).slices] = True
     side = 2 * reach_pixels + 1
     return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
 

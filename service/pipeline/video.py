@@ -41,6 +41,15 @@ class PixelFormat:
     chroma_shift_x: int
     chroma_shift_y: int
 
+    def samples_of(self, rows: slice, columns: slice) -> tuple[tuple[slice, slice], ...]:
+        """For each plane, the rows and columns of its samples that cover any of these pixels."""
+        shifts = ((0, 0), *((self.chroma_shift_y, self.chroma_shift_x),) * 2)
+        return tuple((_covering(rows, down), _covering(columns, across)) for down, across in shifts)
+
+
+def _covering(pixels: slice, shift: int) -> slice:
+    return slice(pixels.start >> shift, -(-pixels.stop >> shift))
+
 
 @dataclass(frozen=True)
 class Colour:

@@ -141,12 +141,9 @@ def _shown(planes: Planes, info: VideoInfo) -> Planes:
     """What the container does not hide of a picture's planes; views."""
     if info.crop is None:
         return planes
-    form, (left, top) = info.pixel_format, (info.crop.left, info.crop.top)
-    luma, *chroma = (
-        plane[top >> shift_y : -(-(top + info.height) >> shift_y), left >> shift_x : -(-(left + info.width) >> shift_x)]
-        for plane, shift_x, shift_y in zip(planes, (0, *2 * [form.chroma_shift_x]), (0, *2 * [form.chroma_shift_y]), strict=True)
-    )
-    return luma, chroma[0], chroma[1]
+    rows, columns = slice(info.crop.top, info.crop.top + info.height), slice(info.crop.left, info.crop.left + info.width)
+    luma, first, second = (plane[area] for plane, area in zip(planes, info.pixel_format.samples_of(rows, columns), strict=True))
+    return luma, first, second
 
 
 def _check_unchanged(frame: av.VideoFrame, info: VideoInfo) -> None:

@@ -42,11 +42,9 @@ class KeptBoxes:
         boxes = [kept.box for kept in self.boxes if kept.covers(clean.index)]
         if not boxes:
             return clean
-        shifts = ((0, 0), *((self.form.chroma_shift_x, self.form.chroma_shift_y),) * 2)
-        first, second, third = (plane.copy() for plane in clean.planes)
-        for plane, source, (shift_x, shift_y) in zip((first, second, third), marked.planes, shifts, strict=True):
-            for box in boxes:
-                area = slice(box.top >> shift_y, -(-box.bottom >> shift_y)), slice(box.left >> shift_x, -(-box.right >> shift_x))
+        first, second, third = planes = tuple(plane.copy() for plane in clean.planes)
+        for box in boxes:
+            for plane, source, area in zip(planes, marked.planes, self.form.samples_of(*box.slices), strict=True):
                 plane[area] = source[area]
         return replace(clean, planes=(first, second, third))
 
