@@ -28,7 +28,7 @@ def profile(source: Path, target: Path) -> Spent:
     for activity, owner, name in (
         ("colour", composite, "crop_rgb"),
         ("colour", composite, "shrink_rgb"),
-        ("composite", composite, "paste"),
+        ("composite", composite, "paste_all"),
         ("alignment", ReferenceAligner, "references"),
     ):
         meter.count(activity, owner, name)
