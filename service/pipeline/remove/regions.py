@@ -72,16 +72,19 @@ class _Cluster:
 
 
 def _merged(clusters: Iterable[_Cluster]) -> list[_Cluster]:
-    """The clusters, with those joined that cost no more as one."""
+    """The clusters, with those joined that cost no more as one tile."""
     kept: list[_Cluster] = []
     for cluster in clusters:
-        while partner := next(
-            (other for other in kept if _cost(hull(other.box, cluster.box)) <= _cost(other.box) + _cost(cluster.box)), None
-        ):
+        while partner := next((other for other in kept if _better_as_one(other.box, cluster.box)), None):
             kept.remove(partner)
             cluster = _Cluster(cluster.labels | partner.labels, hull(cluster.box, partner.box))
         kept.append(cluster)
     return kept
+
+
+def _better_as_one(one: Box, other: Box) -> bool:
+    both = hull(one, other)
+    return max(both.width, both.height) <= TILE_PIXELS and _cost(both) <= _cost(one) + _cost(other)
 
 
 def _cost(box: Box) -> int:
