@@ -5,7 +5,7 @@ scene is seen as well; but it moves with what is around it, and a mark does not.
 linked, and a shape that moves is followed frame by frame and compared with its surroundings.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -67,6 +67,10 @@ class Glances:
             self._next = index + GLANCE_SAMPLES * self.stride_frames
             probability = seen_alone(picture, self.network, self.classes)
             self.sightings.append([_sighting(index, region, probability) for region in find_regions(probability)])
+
+    def drop(self, known: Callable[[Sighting], bool]) -> None:
+        """Forget the sightings that are known to be of something else."""
+        self.sightings = [[sighting for sighting in seen if not known(sighting)] for seen in self.sightings]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class Observation:
     """What was seen at one place: crops (N, 3, h, w) with the mark and (M, 3, h, w) without, uint8; its probability and its shape.
 
     probability: (h, w) in [0, 1], of being mark. shape: (h, w) in [0, 1], the predicted opacity where a mark is suspected. confirmed:
-    whether it counts as a mark by itself; otherwise it counts only if it matches one. matte: what the matte network predicts from these crops.
+    whether it counts as a mark by itself; otherwise it counts only if it matches one. matte: what the matte network
+    predicts from these crops.
     """
 
     marked_crops: Bytes = field(repr=False)
