@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.arrays import Mask
-from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.placement import Box
-from service.pipeline.remove.regions import GAP_PIXELS, MAX_CLUSTERS, regions
+from service.pipeline.remove.regions import CONTEXT_PIXELS, GAP_PIXELS, MAX_CLUSTERS, regions
 from service.pipeline.remove.tiles import TILE_PIXELS
 
 LEFT, TOP = 7, 5

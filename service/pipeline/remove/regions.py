@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 
 from models.arrays import Mask
-from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.placement import Box, bounding_box, hull
 from service.pipeline.remove.tiles import TILE_PIXELS, Tile, tiles
 
+CONTEXT_PIXELS = 16  # of the scene that a region has around it, as a small mark has around its box
 GAP_PIXELS = 16  # between two pixels of a hole, up to which they belong together, such as the letters of a word
 TILE_COST_PIXELS = 4096  # a tile costs as much as a tile that is larger by so many pixels, beside what its pixels cost
 MAX_CLUSTERS = 256  # of a mark that is cut; one of more clusters is noise
