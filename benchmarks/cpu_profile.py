@@ -16,7 +16,8 @@ from service.pipeline import run
 from service.pipeline.picture import composite
 from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.request import Request
-from service.pipeline.sandbox.sandbox import Child
+from service.pipeline.sandbox.forker import FORKER
+from service.pipeline.sandbox.sandbox import Child, Message
 
 
 def profile(source: Path, target: Path) -> Spent:
@@ -32,11 +33,12 @@ def profile(source: Path, target: Path) -> Spent:
         ("alignment", ReferenceAligner, "references"),
     ):
         meter.count(activity, owner, name)
-    _count_children(meter)
+    children = _Children(meter)
     _count_steps(meter)
     networks = Networks(**{network.name: _counted(network, meter) for network in spec.NETWORKS}, versions={})
     with meter.step("other"):
         run.clean(source, target, Request(), networks)
+        children.charge_rest()
     return meter.spent
 
 
@@ -56,15 +58,39 @@ class _Counted(Session):
         return answers
 
 
-def _count_children(meter: CpuMeter) -> None:
-    """Count the processes of decoders and encoders, with their start."""
-    leave = Child.__exit__
+class _Children:
+    """Counts the processes of decoders and encoders. A process that is gone says nothing, so each is asked whenever it sends a message."""
 
-    def counted_leave(child: Child, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        meter.charge(child._work, process_seconds(child.process_id))
-        leave(child, kind, error, trace)
+    def __init__(self, meter: CpuMeter) -> None:
+        self._meter = meter
+        self._known: dict[int, float] = {}  # CPU seconds by process
+        self._counted = 0.0
+        receive, leave = Child.receive, Child.__exit__
 
-    Child.__exit__ = counted_leave  # type: ignore[method-assign]
+        def counted_receive(child: Child) -> Message:
+            message = receive(child)
+            self._ask(child)
+            return message
+
+        def counted_leave(child: Child, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+            self._ask(child)
+            self._charge(child._work, self._known.pop(child.process_id))
+            leave(child, kind, error, trace)
+
+        Child.receive = counted_receive  # type: ignore[method-assign]
+        Child.__exit__ = counted_leave  # type: ignore[method-assign]
+
+    def charge_rest(self) -> None:
+        """Count the forker, and what its children did after their last message."""
+        if FORKER.process_id is not None:
+            self._charge("forker", process_seconds(FORKER.process_id) - self._counted)
+
+    def _ask(self, child: Child) -> None:
+        self._known[child.process_id] = max(self._known.get(child.process_id, 0.0), process_seconds(child.process_id))
+
+    def _charge(self, work: str, seconds: float) -> None:
+        self._meter.charge(work, seconds)
+        self._counted += seconds
 
 
 def _count_steps(meter: CpuMeter) -> None:

@@ -91,6 +91,11 @@ class Forker:
                 self._end()
                 return self._fork(order, environment)
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the forker; None where none runs."""
+        return self._process.pid if self._process else None
+
     def _fork(self, order: Mapping[str, Any], environment: Mapping[str, str]) -> ForkedProcess:
         orders = self._orders or self._begin(environment)
         leash, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
