@@ -6,7 +6,7 @@ import numpy as np
 
 from service.inference.batcher import Arrays, Batcher, Session
 from service.pipeline.picture.view import View
-from service.pipeline.remove.encodings import Encodings, Piece
+from service.pipeline.remove.encodings import PIECES_AT_ONCE, Encodings, Piece
 
 BYTES = 4 * 100  # of an encoding
 
@@ -70,3 +70,19 @@ def test_the_same_frame_in_another_view_is_another_piece() -> None:
     encodings = Encodings(Batcher(encoder))
     encodings.of([piece(1), Piece(1, View(8, 0, 16, 16))], inputs)
     assert encoder.seen == [1, 1]
+
+
+def test_the_inputs_of_few_pieces_are_in_memory() -> None:
+    """Each input is made only when those of all but the last few pieces were encoded."""
+    encoder = Doubling()
+    encodings = Encodings(Batcher(encoder))
+    ahead = list[int]()
+
+    def counted(of: Piece) -> Arrays:
+        ahead.append(of.frame - len(encoder.seen))
+        return inputs(of)
+
+    pieces = [piece(number) for number in range(100)]
+    assert list(encodings.of(pieces, counted)) == pieces
+    assert sorted(encoder.seen) == list(range(100))
+    assert max(ahead) <= 2 * PIECES_AT_ONCE

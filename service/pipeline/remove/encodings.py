@@ -1,7 +1,7 @@
 """The inpainter's encodings of pieces of frames: each is computed once, and kept as long as it probably serves further targets."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from service.pipeline.picture.view import View
 
 # About two windows of references of a mark in motion: 65 frames, each in two views of 256 by 256 pixels. With fewer the result is the same.
 MAX_CACHED_BYTES: Final = 128 * 2**20
+PIECES_AT_ONCE: Final = 16  # whose inputs are in memory, up to 2.4 MB each; twice a batch
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,22 @@ class Encodings:
 
     def of(self, pieces: Collection[Piece], inputs: Callable[[Piece], Arrays]) -> Mapping[Piece, Arrays]:
         """The encodings of the pieces; `inputs` gives the encoder's inputs for a piece whose encoding is not known."""
-        unknown = list(dict.fromkeys(piece for piece in pieces if piece not in self._kept))
-        fresh = dict(zip(unknown, self._encoder.run([inputs(piece) for piece in unknown]), strict=True))
+        fresh = dict(self._encoded(list(dict.fromkeys(piece for piece in pieces if piece not in self._kept)), inputs))
         found = {piece: fresh[piece] if piece in fresh else self._kept[piece] for piece in pieces}
         for piece, encoding in found.items():
             self._keep(piece, encoding)
         return found
+
+    def _encoded(self, pieces: Sequence[Piece], inputs: Callable[[Piece], Arrays]) -> Iterator[tuple[Piece, Arrays]]:
+        """Yields each piece with its encoding. The inputs of a few pieces are made while the network encodes those before."""
+        waiting: tuple[Sequence[Piece], Callable[[], list[Arrays]]] | None = None
+        for part in (pieces[start : start + PIECES_AT_ONCE] for start in range(0, len(pieces), PIECES_AT_ONCE)):
+            begun = part, self._encoder.begin([inputs(piece) for piece in part])
+            if waiting:
+                yield from zip(waiting[0], waiting[1](), strict=True)
+            waiting = begun
+        if waiting:
+            yield from zip(waiting[0], waiting[1](), strict=True)
 
     def _keep(self, piece: Piece, encoding: Arrays) -> None:
         if piece not in self._kept:

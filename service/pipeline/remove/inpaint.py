@@ -22,7 +22,7 @@ from service.pipeline.remove.mark_windows import MarkWindows, placement_hole
 from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.remove.regions import Region, regions
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
-from service.pipeline.remove.tiles import Tile
+from service.pipeline.remove.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
 
 
@@ -77,6 +77,11 @@ class Inpainter:
         self._encoder, self._encodings = encoder, Encodings(encoder)
         self._aligners: dict[Box, ReferenceAligner] = {}
         self._smoother = TemporalSmoother()
+
+    @property
+    def most_tiles(self) -> int:
+        """Of the largest mark; at least 1."""
+        return max((len(tiles(mark.box)) for mark in self._marks), default=1)
 
     def patches(self, targets: Sequence[int], frames: Mapping[int, Frame]) -> dict[int, list[Patch]]:
         """The patches of the target frames by frame index. Targets come in order; `frames` also holds REACH_FRAMES on both sides."""

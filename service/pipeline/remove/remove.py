@@ -8,7 +8,8 @@ from service.pipeline.picture.composite import paste_all
 from service.pipeline.remove.inpaint import Inpainter, Patch
 from service.pipeline.video import Frame, VideoInfo
 
-CHUNK_FRAMES = 4  # frames restored together, so that their windows share a batch
+CHUNK_FRAMES = 4  # frames restored together, at most, so that their windows share a batch
+CHUNK_TILES = 16  # of the largest mark, in all frames of a chunk: the windows of two chunks are in memory, up to 6 MB each
 
 Watcher = Callable[[Frame, Frame], None]  # called with a frame as decoded and as cleaned
 
@@ -22,10 +23,11 @@ class _Chunk:
 
 
 def remove(
-    frames: Iterable[Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher, chunk_frames: int = CHUNK_FRAMES
+    frames: Iterable[Frame], inpainter: Inpainter, info: VideoInfo, watch: Watcher, chunk_frames: int | None = None
 ) -> Iterator[Frame]:
-    """Yields the frames in order, cleaned. `watch` is called for each. `chunk_frames` changes the speed, not the result."""
+    """Yields the frames in order, cleaned. `watch` is called for each. `chunk_frames` changes speed and memory, not the result."""
     pending: _Chunk | None = None
+    chunk_frames = chunk_frames or max(1, min(CHUNK_FRAMES, CHUNK_TILES // inpainter.most_tiles))
     for chunk in _begin_chunks(frames, inpainter, chunk_frames):
         if pending:  # composited while the network restores the next chunk
             yield from _composite(pending, info, watch)
