@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import torch
 
 from models.matte import MatteConfig
 from tests.material import small_source
-from training import checkpoint, store, stored, train_matte, variation
+from training import checkpoint, store, stored, train_matte, variation, watermarks
 from training.config import TrainConfig
 from training.fit import Sources, fit
+from training.patches import Mark
 from training.samples import Sample
 from training.scenes import Source
 from training.store import draw
@@ -227,3 +229,25 @@ def test_a_run_from_a_store_resumes_exactly(drawn: Path, tmp_path: Path) -> None
     for key, value in one.items():
         torch.testing.assert_close(other[key], value, rtol=0, atol=0)
     assert any((value != state[key]).any() for key, value in one.items())
+
+
+def test_a_store_of_chosen_kinds_has_no_other_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[str] = []
+
+    def noted(kind: str, *arguments: Any) -> Mark:
+        kinds.append(kind)
+        return drawn_mark(kind, *arguments)
+
+    drawn_mark = watermarks.draw
+    monkeypatch.setattr(watermarks, "draw", noted)
+    draw(tmp_path, "segmenter", replace(SOURCE, kinds=("vertical", "plate")), FEW, size=SIZE)
+    assert set(kinds) <= {"vertical", "plate"}
+    assert kinds
+    with pytest.raises(StoreMismatch, match="kinds"):
+        draw(tmp_path, "segmenter", SOURCE, FEW, size=SIZE)
+
+
+def test_a_kind_that_no_network_learns_from_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        store.main([str(tmp_path), str(tmp_path / "out"), "--network", "segmenter", "--kinds", "vertical,horizontal"])
+    assert "learns from no kind of mark named horizontal" in capsys.readouterr().err
