@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from models import registry, spec
-from service.api import docs_page, files, operations, page
+from service.api import admin, docs_page, files, operations, page
 from service.api.capacity import Capacity
 from service.api.cross_origin import CrossOrigin
 from service.api.facade import ApiOptions, AppContext
@@ -35,6 +35,7 @@ TAGS: Final = {
     "savesora": "Videos, in one request that waits for the result; the key is in the body. Errors have HTTP status 200 and a `code`.",
     "aidge": "Videos, asynchronous, with signed requests; parameters in query or body. Errors have HTTP status 200 and a `resCode`.",
     "kaze": "Images, asynchronous; strokes may mark what to remove. Errors have HTTP status 200 and a `code`.",
+    "admin": "Accounts, keys, credits, limits, usage and the state of the service, for operators: keys need the scope `admin`.",
     "files": "Results and uploads, served by the signed links that the other APIs return.",
     "operations": "Health, readiness and metrics for operators. No key is needed.",
 }
@@ -59,6 +60,8 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     )
     for facade in FACADES.values():
         app.include_router(facade.router(context))
+    if "admin" not in settings.features_off:
+        app.include_router(admin.router(context, core.administration, core.queues))
     app.include_router(files.router(core.links, core.storage))
     app.include_router(operations.router(context, probes))
     app.include_router(docs_page.router())

@@ -19,14 +19,14 @@ INTERRUPTED: Final = 130
 COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit", "verify": "verify", "inspect": "inspect"}
 GROUPS: Final = {
     "models": "models",
-    "accounts": "admin",
-    "keys": "admin",
-    "signers": "admin",
-    "credits": "admin",
+    "accounts": "accounts",
+    "keys": "keys",
+    "signers": "accounts",
+    "credits": "credits",
     "settings": "settings",
 }
 SERVE_EXTRA: Final = "cleanplate[serve]"
-SERVE_MODULES: Final = frozenset({"serve", "admin"})  # they need the extra `serve`: a database, a web server
+SERVE_MODULES: Final = frozenset({"serve", "accounts", "keys", "credits"})  # they need the extra `serve`: a database, a web server
 OURS: Final = frozenset({"cleanplate", "service", "models"})
 
 

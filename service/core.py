@@ -1,6 +1,6 @@
 """The parts that every process of the service shares, built from its settings: database, storage, accounts, queues, links."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Self
@@ -14,10 +14,10 @@ from service.api.savesora import FACADE as SAVESORA
 from service.certificate import service_signer
 from service.disk import DiskGuard
 from service.errors import ParameterError, SettingsError
-from service.jobs import ledger
 from service.jobs.account_files import AccountFiles
-from service.jobs.accounts import Account, Accounts
-from service.jobs.credits import EMPTY, Balance, Entry, Fund, correct, grant
+from service.jobs.accounts import Accounts
+from service.jobs.administration import Administration
+from service.jobs.credits import EMPTY, Fund, grant
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.queues import Queues
@@ -52,6 +52,11 @@ class Core:
     disk: DiskGuard
     account_files: AccountFiles
     webhook_keys: WebhookKeys
+
+    @property
+    def administration(self) -> Administration:
+        """What operators do, by command and over HTTP."""
+        return Administration(self.database, self.accounts)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -118,21 +123,3 @@ def bootstrap(core: Core) -> str | None:
         made = core.accounts.create_with_key(FIRST_ACCOUNT, credits, signer, key)
         return made if key is None else None
     return None
-
-
-def grant_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
-    """Grant credits to an account; return the ledger entry. Raises ParameterError for a negative amount or one that is too large."""
-    return _enter(core, account, lambda balance: grant(balance, fund, amount_credits, note))
-
-
-def correct_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
-    """Remove credits that were granted by mistake; return the ledger entry. Raises ParameterError for more than are free."""
-    return _enter(core, account, lambda balance: correct(balance, fund, amount_credits, note))
-
-
-def _enter(core: Core, account: Account, entry_for: Callable[[Balance], Entry]) -> Entry:
-    """Append an entry that depends on the account's balance."""
-    with core.database.write() as connection:
-        entry = entry_for(ledger.locked_balance(connection, account.id))
-        ledger.write(connection, account.id, [entry])
-    return entry

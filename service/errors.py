@@ -20,6 +20,8 @@
         ├── AccessError            the caller may not do this
         │   ├── KeyMissing
         │   ├── KeyInvalid         unknown, revoked, or a wrong signature
+        │   │   └── KeyExpired
+        │   ├── ScopeMissing       the key is valid, but not for this
         │   ├── SignatureExpired   the timestamp is too far from now
         │   ├── AccountMissing
         │   └── AccountBanned
@@ -148,6 +150,14 @@ class KeyMissing(AccessError):
 
 class KeyInvalid(AccessError):
     """The key is unknown or revoked, or the signature is wrong."""
+
+
+class KeyExpired(KeyInvalid):
+    """The key was valid until a time that has passed."""
+
+
+class ScopeMissing(AccessError):
+    """The key is valid, but may not do this; the message names the scope that it lacks."""
 
 
 class SignatureExpired(AccessError):

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     rate_read: str = Field("600/10 second", description="Rate limit for other requests of one account.")
     rate_store: str = Field("memory://", description="Where rates are counted: in each process, or redis://host for all.")
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")
-    features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, video, image.")
+    features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, admin, video, image.")
 
     body_bytes: Count = Field(32 * MIB, description="Largest request body with a file as base64. Other bodies than uploads may have 1 MiB.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")

@@ -9,18 +9,15 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
-from service.api.body import KEYLESS_BYTES, read_body
 from service.api.capacity import in_thread
 from service.api.facade import AppContext, Callback
-from service.api.json_body import parse_object
-from service.api.native_caller import caller_of, find_job
+from service.api.native_caller import caller_of, find_job, read_json
 from service.api.native_models import ReceiverBody
 from service.api.native_views import DeliveryView, ReceiverView
-from service.api.parameters import type_of
-from service.api.problems import ProblemRoute, read_as
+from service.api.problems import ProblemRoute
 from service.api.rates import SUBMIT
 from service.api.upload import AccountSlots
-from service.errors import FetchError, UnknownJob, UnsupportedFormat
+from service.errors import FetchError, UnknownJob
 from service.jobs.callbacks import Delivery
 from service.jobs.database import now_ms
 from service.jobs.job import Job
@@ -53,10 +50,7 @@ def add_callbacks(routes: APIRouter, context: AppContext) -> None:
     @routes.post("/callbacks/test", **docs.TEST)
     async def test(request: Request) -> Response:
         account = caller_of(request, context, SUBMIT)
-        if type_of(request) != "application/json":
-            raise UnsupportedFormat("the body must be application/json")
-        body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
-        url = read_as(ReceiverBody, body).callback_url
+        url = (await read_json(request, ReceiverBody, context)).callback_url
         with slots.one(account.id):
             outcome = await in_thread(threads, _send_test, url, context)
         return JSONResponse(outcome.model_dump(mode="json"))

@@ -18,6 +18,7 @@ from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.forecast import Forecast
 from service.jobs.job import Job, JobSpec, Kind, Media, NewJob, Price, State
+from service.jobs.keys import Scope
 from service.jobs.queues import Queues
 from service.jobs.store import Change, Event
 
@@ -60,9 +61,12 @@ class JobService:
         self._forecast: tuple[float, Forecast] | None = None  # when it was read, in monotonic seconds
         self._forecast_turn = threading.Lock()
 
-    def account_of_key(self, key: str) -> Account:
-        """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
-        return self._accounts.account_of_key(key)
+    def account_of_key(self, key: str, scope: Scope | None = None) -> Account:
+        """The account of a key that has this scope; None: whichever it has.
+
+        Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned, ScopeMissing.
+        """
+        return self._accounts.account_of_key(key, scope)
 
     def account_of_signer(self, name: str) -> tuple[Account, bytes]:
         """The account that signs with this name, and its secret. Raises like `account_of_key`."""
@@ -181,8 +185,9 @@ class JobService:
         self._rules.content.check(new.spec)
 
     def _check_room(self, connection: sa.Connection, account_id: int) -> None:
-        account_open, all_open = store.count_open(connection, account_id)
-        if account_open >= self._rules.account_queue_jobs:
-            raise QueueFull(f"the account has {self._rules.account_queue_jobs} unfinished jobs, which is the limit", FULL_SECONDS)
+        account_open, all_open, own_limit = store.count_open(connection, account_id)
+        most = self._rules.account_queue_jobs if own_limit is None else own_limit
+        if account_open >= most:
+            raise QueueFull(f"the account has {most} unfinished jobs, which is the limit", FULL_SECONDS)
         if all_open >= self._rules.total_queue_jobs:
             raise QueueFull("too many jobs are waiting", FULL_SECONDS)

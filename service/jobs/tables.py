@@ -23,6 +23,8 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("rights", sa.Text),  # for jobs that do not declare their own
     sa.Column("digital_source_type", sa.Text),  # declared for its sources; a URL of IPTC's or C2PA's list
     sa.Column("spent_credits", sa.BigInteger, nullable=False, server_default="0"),  # kept by a trigger, as `totals` are
+    sa.Column("queue_jobs", sa.BigInteger),  # limits of its own; empty: those of the settings
+    sa.Column("storage_bytes", sa.BigInteger),
 )
 
 API_KEYS: Final = sa.Table(
@@ -30,9 +32,13 @@ API_KEYS: Final = sa.Table(
     METADATA,
     sa.Column("hash", sa.Text, primary_key=True),  # SHA-256 of a random key, which needs no salt and no slow hash
     sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
-    sa.Column("hint", sa.Text, nullable=False),  # its first characters, to identify it in lists
+    sa.Column("hint", sa.Text, nullable=False),  # its first characters, to recognise it in lists
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("revoked_ms", sa.BigInteger),
+    sa.Column("id", sa.Text),  # its name in lists; empty if a process of an older version made it
+    sa.Column("scopes", sa.Text, nullable=False, server_default="submit read"),  # separated by spaces
+    sa.Column("expires_ms", sa.BigInteger),  # empty: never
+    sa.Index("api_keys_by_id", "id", unique=True),
 )
 
 SIGNERS: Final = sa.Table(
@@ -58,6 +64,7 @@ LEDGER: Final = sa.Table(
     sa.Column("held_credits", sa.BigInteger, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("ledger_by_time", "at_ms"),
 )
 
 JOBS: Final = sa.Table(
@@ -91,6 +98,7 @@ JOBS: Final = sa.Table(
     sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
     sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Index("jobs_of_account", "account_id", "created_ms"),
+    sa.Index("jobs_by_time", "created_ms"),
     sa.Index(
         "jobs_of_reference",
         "account_id",
@@ -164,4 +172,5 @@ WORKERS: Final = sa.Table(
     sa.Column("process_id", sa.Integer, nullable=False),
     sa.Column("process_started", sa.BigInteger, nullable=False),  # distinguishes it from a later process with the same id
     sa.Column("beat_ms", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Text),  # of Cleanplate
 )

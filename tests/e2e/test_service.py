@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -273,6 +274,12 @@ def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return code, captured.out.strip(), captured.err.strip()
 
 
+def listed(capsys: pytest.CaptureFixture[str], group: str) -> list[dict[str, Any]]:
+    """What `cleanplate GROUP list --json` prints."""
+    rows: list[dict[str, Any]] = json.loads(run_cli(capsys, group, "list", "--json")[1])
+    return rows
+
+
 def test_accounts_keys_and_credits_are_administered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,33 +292,47 @@ def test_accounts_keys_and_credits_are_administered(
     assert run_cli(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
     assert run_cli(capsys, "credits", "grant", "ann", str(10**12 + 1))[0] == 2
     assert "999999999988 more can be granted" in run_cli(capsys, "credits", "grant", "ann", str(10**12))[2]
-    assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0\t-\t-"
+    assert listed(capsys, "accounts")[0].items() >= {"account": "ann", "state": "active", "one_time": 7, "paid": 5, "rights": None}.items()
     assert run_cli(capsys, "credits", "correct", "ann", "6", "--one-time", "--note", "seven was one")[0] == 0
     assert run_cli(capsys, "credits", "correct", "ann", "6", "--note", "too many") == (
         7,
         "",
         "cleanplate: the account has 5 free paid credits; 6 cannot be removed",
     )
-    assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t1\t5\t0\t-\t-"
-    lines = [line.split("\t") for line in run_cli(capsys, "credits", "ledger", "ann")[1].splitlines()]
-    assert [line[1:5] for line in lines] == [
+    heads, row = run_cli(capsys, "accounts", "list")[1].splitlines()
+    assert heads.split()[1:6] == ["ACCOUNT", "STATE", "ONE_TIME", "PAID", "HELD"]
+    assert row.split()[1:6] == ["ann", "active", "1", "5", "0"]
+    assert row.index("active") == heads.index("STATE"), "columns stand below their names"
+    lines = run_cli(capsys, "credits", "ledger", "ann")[1].splitlines()
+    assert [line.split()[1:5] for line in lines] == [
+        ["KIND", "FUND", "FREE", "HELD"],
         ["grant", "paid", "+5", "+0"],
         ["grant", "one_time", "+7", "+0"],
         ["correct", "one_time", "-6", "+0"],
     ]
-    assert [line[-1] for line in lines[1:]] == ["a gift", "seven was one"]
+    notes = [line["note"] for line in json.loads(run_cli(capsys, "credits", "ledger", "ann", "--json")[1])]
+    assert notes == ["", "a gift", "seven was one"]
     assert run_cli(capsys, "accounts", "ban", "ann")[0] == 0
-    assert run_cli(capsys, "accounts", "list")[1].split("\t")[1] == "banned"
+    assert listed(capsys, "accounts")[0]["state"] == "banned"
     assert run_cli(capsys, "accounts", "unban", "ann")[0] == 0
     second = run_cli(capsys, "keys", "create", "ann")[1]
     assert run_cli(capsys, "keys", "revoke", key)[0] == 0
     assert run_cli(capsys, "keys", "revoke", key) == (7, "", "cleanplate: there is no such key")
-    listed = run_cli(capsys, "keys", "list", "ann")[1]
-    assert [line.split("\t")[-1] for line in listed.splitlines()] == ["revoked", "active"]
-    assert key not in listed
-    assert second not in listed
+    shown = run_cli(capsys, "keys", "list", "ann")[1]
+    assert [line.split()[-1] for line in shown.splitlines()] == ["STATE", "revoked", "active"]
+    assert key not in shown
+    assert second not in shown
+    operators = run_cli(capsys, "keys", "create", "ann", "--scope", "admin", "--days", "1")[1]
+    *_, last = listed(capsys, "keys")
+    assert (last["scopes"], last["key"], last["expires"] > last["created"]) == (["admin"], f"{operators[:7]}...", True)
+    for name in (shown.splitlines()[-1].split()[0], last["key"]):  # an id and first characters, as they are printed
+        assert run_cli(capsys, "keys", "revoke", name)[0] == 0
+    assert {row["state"] for row in listed(capsys, "keys")} == {"revoked"}
+    assert run_cli(capsys, "accounts", "limit", "ann", "--queue-jobs", "3")[0] == 0
+    assert run_cli(capsys, "accounts", "limit", "ann", "--storage-bytes", "9")[0] == 0
+    assert (listed(capsys, "accounts")[0]["queue_jobs"], listed(capsys, "accounts")[0]["storage_bytes"]) == (3, 9)
     assert len(run_cli(capsys, "signers", "create", "ann", "app")[1]) > 20
     assert run_cli(capsys, "signers", "revoke", "app")[0] == 0
     assert run_cli(capsys, "accounts", "delete", "ann")[0] == 0
-    assert run_cli(capsys, "accounts", "list") == (0, "", "")
+    assert listed(capsys, "accounts") == []
     assert run_cli(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")
