@@ -98,6 +98,7 @@ def open_app_context(core: Core) -> AppContext:
         watcher=JobWatcher(job_service, settings.account_waits, settings.total_waits),
         options=_options(settings),
         account_files=core.account_files,
+        batches=core.batches,
         webhook_keys=core.webhook_keys,
         capacity=Capacity(disk=core.disk),
     )

@@ -17,10 +17,12 @@ from service.errors import ParameterError, SettingsError
 from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Accounts
 from service.jobs.administration import Administration
+from service.jobs.batches import Batches
 from service.jobs.credits import EMPTY, Fund, grant
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.queues import Queues
+from service.jobs.room import Room
 from service.jobs.vault import Vault, load_or_create_key
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
@@ -52,6 +54,16 @@ class Core:
     disk: DiskGuard
     account_files: AccountFiles
     webhook_keys: WebhookKeys
+
+    @property
+    def room(self) -> Room:
+        """How many unfinished jobs there may be."""
+        return Room(self.settings.account_queue_jobs, self.settings.total_queue_jobs)
+
+    @property
+    def batches(self) -> Batches:
+        """The batches, as API and workers advance them."""
+        return Batches(self.database, self.queues, self.finalizer, self.room)
 
     @property
     def administration(self) -> Administration:

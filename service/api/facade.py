@@ -18,6 +18,7 @@ from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import Busy, CleanplateError, InternalError, StorageFull, UnknownJob
 from service.jobs.account_files import AccountFiles
+from service.jobs.batches import Batches
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
 from service.outside.guard import EgressPolicy
@@ -72,6 +73,7 @@ class AppContext:
     watcher: JobWatcher
     options: ApiOptions
     account_files: AccountFiles
+    batches: Batches
     webhook_keys: WebhookKeys = field(default_factory=WebhookKeys)
     capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))

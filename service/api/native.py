@@ -13,6 +13,7 @@ from service.api import native_docs as docs
 from service.api.auth import BEARER_KEY, account_of, bearer
 from service.api.cursor import After, Cursor
 from service.api.facade import AppContext, Callback, Facade
+from service.api.native_batches import add_batches
 from service.api.native_callbacks import add_callbacks
 from service.api.native_caller import caller_of, find_job, read_json
 from service.api.native_events import EventStream, job_and_events
@@ -26,7 +27,7 @@ from service.api.upload import key_of_upload
 from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
-from service.jobs.job import Failure, Job, NewJob, Result, new_id
+from service.jobs.job import Failure, Job, JobSpec, NewJob, Result, new_id
 from service.jobs.keys import Scope
 from service.outside.links import Links
 
@@ -54,6 +55,7 @@ def router(context: AppContext) -> APIRouter:
     _add_job_routes(routes, context)
     _add_deletions(routes, context)
     add_callbacks(routes, context)
+    add_batches(routes, context)
     return routes
 
 
@@ -243,7 +245,7 @@ def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:
     sort = (body.kind, body.media)
     seconds, wait_seconds = forecast.seconds(sort, body.frames), forecast.wait_seconds()
     return EstimateView(
-        credits=context.job_service.price_of(*sort),
+        credits=context.job_service.price_of(JobSpec(body.media, kind=body.kind)),
         seconds=None if seconds is None else round(seconds, 1),
         wait_seconds=None if wait_seconds is None else round(wait_seconds, 1),
         measured_jobs=forecast.paces[sort].jobs if sort in forecast.paces else 0,

@@ -12,7 +12,7 @@ from service.disk import DiskGuard
 from service.errors import QuotaExceeded, StorageError
 from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Job
-from service.jobs.tables import ACCOUNTS, JOBS, UPLOADS
+from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, JOBS, UPLOADS
 from service.outside.storage import Storage, check_key, content_type_of
 
 MIB: Final = 2**20
@@ -76,10 +76,14 @@ class AccountFiles:
             return connection.execute(upload).first() is not None
 
     def are_needed(self, account_id: int, keys: Collection[str], prefix: str | None = None) -> bool:
-        """Whether an unfinished job of the account needs one of these files, or one below `prefix/`."""
+        """Whether an unfinished job of the account, or one that waits in a batch, needs one of these files, or one below `prefix/`."""
         with self.database.read() as connection:
             open_jobs = sa.select(JOBS.c.wish).where(JOBS.c.account_id == account_id, sa.not_(JOBS.c.ended))
-            wishes = connection.execute(open_jobs).scalars().all()
+            waiting = (
+                sa.select(BATCH_ITEMS.c.wish).join(BATCHES).where(BATCHES.c.account_id == account_id, sa.not_(BATCH_ITEMS.c.submitted))
+            )
+            not_cancelled = waiting.where(BATCHES.c.cancelled_ms.is_(None))
+            wishes = [*connection.execute(open_jobs).scalars(), *connection.execute(not_cancelled).scalars()]
         needed = [wish[name] for wish in wishes for name in SOURCE_KEYS if wish.get(name)]
         return any(key in keys or (prefix is not None and key.startswith(f"{prefix}/")) for key in needed)
 

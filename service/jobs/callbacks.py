@@ -16,15 +16,21 @@ from service.jobs.finalizer import host_of
 from service.jobs.job import Job
 from service.jobs.queues import Queues
 from service.jobs.retry import callback_delay_seconds
-from service.jobs.tables import DELIVERIES, JOBS
+from service.jobs.tables import BATCHES, DELIVERIES, JOBS
 from service.outside.post import ReceiverGone
 
 log = logging.getLogger(__name__)
 
 DUE_BATCH: Final = 100
 DUE: Final = (
-    sa.select(DELIVERIES.c.id, DELIVERIES.c.attempts, JOBS.c.account_id, JOBS.c.callback_url)
+    sa.select(
+        DELIVERIES.c.id,
+        DELIVERIES.c.attempts,
+        JOBS.c.account_id,
+        sa.func.coalesce(BATCHES.c.callback_url, JOBS.c.callback_url).label("callback_url"),
+    )
     .join(JOBS, JOBS.c.id == DELIVERIES.c.job_id)
+    .outerjoin(BATCHES, BATCHES.c.id == DELIVERIES.c.batch_id)
     .where(DELIVERIES.c.due_ms <= NOW_MS)
     .order_by(DELIVERIES.c.due_ms)
     .limit(DUE_BATCH)
@@ -72,16 +78,27 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
     return outcome
 
 
-def find(connection: sa.Connection, job_id: str) -> Delivery | None:
-    """The delivery of the job's callback; None if it has none, or has not ended."""
-    row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.job_id == job_id)).first()
+def find(connection: sa.Connection, subject_id: str) -> Delivery | None:
+    """The delivery of the callback of a job or a batch; None if it has none, or has not ended."""
+    row = connection.execute(sa.select(DELIVERIES).where(_of(subject_id))).first()
     return None if row is None else Delivery(row.outcome, row.attempts, row.at_ms, row.due_ms)
 
 
-def redeliver(connection: sa.Connection, job_id: str) -> None:
+def redeliver(connection: sa.Connection, subject_id: str) -> None:
     """Have the callback sent again, at once: whether it was delivered, given up, or waits for its next attempt. One in progress goes on."""
     is_idle = sa.or_(DELIVERIES.c.outcome != "pending", DELIVERIES.c.due_ms.is_not(None))
-    connection.execute(sa.update(DELIVERIES).where(DELIVERIES.c.job_id == job_id, is_idle).values(outcome="pending", due_ms=NOW_MS))
+    connection.execute(sa.update(DELIVERIES).where(_of(subject_id), is_idle).values(outcome="pending", due_ms=NOW_MS))
+
+
+def _of(subject_id: str) -> sa.ColumnElement[bool]:
+    """The delivery of a job or a batch. That of a batch also has a job, whose retention it shares."""
+    of_job = sa.and_(DELIVERIES.c.job_id == subject_id, DELIVERIES.c.batch_id.is_(None))
+    return sa.or_(of_job, DELIVERIES.c.id == ended_id(subject_id))
+
+
+def ended_id(batch_id: str) -> str:
+    """The id of the delivery of a batch's end."""
+    return f"{batch_id}.ended"
 
 
 def enqueue_due(database: Database, queues: Queues) -> int:

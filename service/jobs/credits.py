@@ -9,7 +9,7 @@ Each entry moves credits between three places of an account: free, held (reserve
     refund   held    -> free      when it failed or was cancelled
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -97,6 +97,20 @@ def reserve(balance: Balance, job_id: str, price_credits: int, note: str = "") -
     split = {Fund.ONE_TIME: one_time, Fund.PAID: price_credits - one_time}
     amounts = {fund: credits for fund, credits in split.items() if credits} or {Fund.PAID: 0}
     return [Entry(Kind.RESERVE, fund, -credits, credits, job_id, note) for fund, credits in amounts.items()]
+
+
+def reserve_all(balance: Balance, prices_credits: Mapping[str, int], note: str = "") -> list[Entry]:
+    """Entries that hold the prices of several jobs, by their ids. Raises InsufficientCredits unless all can be paid."""
+    if balance.total_credits < sum(prices_credits.values()):
+        raise InsufficientCredits(balance.total_credits, sum(prices_credits.values()))
+    entries: list[Entry] = []
+    one_time, paid = balance.one_time_credits, balance.paid_credits
+    for job_id, price_credits in prices_credits.items():
+        held = reserve(Balance(paid, one_time), job_id, price_credits, note)
+        change = balance_of(held)
+        one_time, paid = one_time + change.one_time_credits, paid + change.paid_credits
+        entries += held
+    return entries
 
 
 def settle(reserved: Sequence[Entry]) -> list[Entry]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
+from service.errors import FeatureDisabled, Maintenance, StorageError
 from service.jobs import callbacks, credits, forecast, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.callbacks import Delivery
@@ -17,13 +17,13 @@ from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.forecast import Forecast
-from service.jobs.job import Job, JobSpec, Kind, Media, NewJob, Price, State
+from service.jobs.job import Job, JobSpec, Media, NewJob, Price
 from service.jobs.keys import Scope
 from service.jobs.queues import Queues
+from service.jobs.room import Room
 from service.jobs.store import Change, Event
 
 MAINTENANCE_SECONDS = 300  # Retry-After
-FULL_SECONDS = 30  # Retry-After
 FORECAST_SECONDS = 3.0  # for so long all requests share one
 
 
@@ -40,6 +40,11 @@ class Rules:
     features_off: frozenset[str] = frozenset()
     content: ContentCheck = field(default_factory=AllowAll)
     worker_jobs: int = 2  # that a worker runs at once
+
+    @property
+    def room(self) -> Room:
+        """How many unfinished jobs there may be."""
+        return Room(self.account_queue_jobs, self.total_queue_jobs)
 
     def price_of(self, spec: JobSpec) -> int:
         """The price of a job, in credits. A preview has that of the seconds asked for, but never more than the whole video's."""
@@ -78,13 +83,13 @@ class JobService:
         The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, ContentRefused,
         ContentCheckFailed, ContentBlocked.
         """
-        self._admit(new)
+        self.admit(new.facade, new.spec)
         price = self._rules.price_of(new.spec)
         with self._database.write() as connection:
             balance = ledger.locked_balance(connection, new.account_id)
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
-            self._check_room(connection, new.account_id)
+            self._rules.room.require(connection, new.account_id)
             ledger.write(
                 connection, new.account_id, credits.reserve(balance, new.id, price, new.client_reference or "")
             )  # before the job, as at a job's end
@@ -112,12 +117,7 @@ class JobService:
         """Cancel and refund a queued job; ask a running one to stop. A job that has ended is unchanged. Raises UnknownJob."""
         with self._database.write() as connection:
             store.find(connection, job_id, account_id)
-            job = store.locked(connection, job_id)
-            if job.state is State.QUEUED:
-                return self._finalizer.cancel_and_refund(connection, job)
-            if not job.ended:
-                store.update(connection, job_id, cancel_asked=True)
-            return store.find(connection, job_id)
+            return self._finalizer.ask_to_cancel(connection, store.locked(connection, job_id))
 
     def delivery(self, account_id: int, job_id: str) -> Delivery | None:
         """The delivery of the job's callback; None if there is none (yet). Raises UnknownJob."""
@@ -143,9 +143,9 @@ class JobService:
         with self._database.read() as connection:
             return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
 
-    def price_of(self, kind: Kind, media: Media) -> int:
+    def price_of(self, spec: JobSpec) -> int:
         """The price of a job, in credits."""
-        return self._rules.price_of(JobSpec(media, kind=kind))
+        return self._rules.price_of(spec)
 
     def forecast(self) -> Forecast:
         """How long jobs take and wait, as of a few seconds ago at most."""
@@ -177,17 +177,10 @@ class JobService:
         with self._database.read() as connection:
             return metrics.read(connection)
 
-    def _admit(self, new: NewJob) -> None:
+    def admit(self, facade: str, spec: JobSpec) -> None:
+        """Raise Maintenance, FeatureDisabled, or what the content check says, if such a job is not accepted now."""
         if self._rules.maintenance:
             raise Maintenance("the service is down for maintenance", MAINTENANCE_SECONDS)
-        if off := self._rules.features_off & {new.facade, new.spec.media}:
+        if off := self._rules.features_off & {facade, spec.media}:
             raise FeatureDisabled(f"{', '.join(sorted(off))} is switched off", MAINTENANCE_SECONDS)
-        self._rules.content.check(new.spec)
-
-    def _check_room(self, connection: sa.Connection, account_id: int) -> None:
-        account_open, all_open, own_limit = store.count_open(connection, account_id)
-        most = self._rules.account_queue_jobs if own_limit is None else own_limit
-        if account_open >= most:
-            raise QueueFull(f"the account has {most} unfinished jobs, which is the limit", FULL_SECONDS)
-        if all_open >= self._rules.total_queue_jobs:
-            raise QueueFull("too many jobs are waiting", FULL_SECONDS)
+        self._rules.content.check(spec)

@@ -1,7 +1,7 @@
 """The credit ledger in the database. Each call is part of the caller's transaction."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -53,7 +53,12 @@ def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry], 
 
 def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:
     """The entries of a job's reservation."""
-    rows = connection.execute(sa.select(LEDGER).where(LEDGER.c.job_id == job_id, LEDGER.c.kind == Kind.RESERVE).order_by(LEDGER.c.id))
+    return reserved_of(connection, [job_id])
+
+
+def reserved_of(connection: sa.Connection, job_ids: Collection[str]) -> list[Entry]:
+    """The entries of several jobs' reservations."""
+    rows = connection.execute(sa.select(LEDGER).where(LEDGER.c.job_id.in_(job_ids), LEDGER.c.kind == Kind.RESERVE).order_by(LEDGER.c.id))
     return [entry_of(row) for row in rows]
 
 

@@ -112,6 +112,41 @@ JOBS: Final = sa.Table(
     sa.Index("jobs_finished", "finished_ms"),
 )
 
+BATCHES: Final = sa.Table(
+    "batches",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("jobs", sa.Integer, nullable=False),  # how many it has
+    sa.Column("digest", sa.Text, nullable=False),  # of the request, to recognise a repeated one
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("callback_url", sa.Text),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("rights", sa.Text),
+    sa.Column("client_reference", sa.Text),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("cancelled_ms", sa.BigInteger),  # when that was asked for
+    sa.Column("finished_ms", sa.BigInteger),  # when the last of its jobs had ended
+    sa.Index("batches_of_account", "account_id", "id"),
+    sa.Index("batches_of_key", "account_id", "idempotency_key"),
+    sa.Index("batches_finished", "finished_ms"),
+)
+
+BATCH_ITEMS: Final = sa.Table(
+    "batch_items",
+    METADATA,
+    sa.Column("batch_id", sa.ForeignKey("batches.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.Text, nullable=False),  # of its job; before it is submitted, of the credits that are held for it
+    sa.Column("wish", sa.JSON, nullable=False),
+    sa.Column("price_credits", sa.Integer, nullable=False),
+    sa.Column("client_reference", sa.Text),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
+    sa.Column("submitted", sa.Boolean, nullable=False),
+    sa.Index("batch_items_by_job", "job_id", unique=True),
+)
+
 UPLOADS: Final = sa.Table(
     "uploads",
     METADATA,
@@ -148,6 +183,7 @@ DELIVERIES: Final = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),  # pending -> delivered | given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("batch_id", sa.Text),  # empty: the job itself is reported
     sa.Column("due_ms", sa.BigInteger),  # when the next attempt is to be enqueued; empty while one is, and at the end
     sa.Index("deliveries_tried", "at_ms"),
     sa.Index("deliveries_due", "due_ms"),

@@ -110,7 +110,7 @@ def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path
 ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveries", "due_ms"), ("jobs", "fetched_bytes"))  # since then
 ADDED += (("jobs", "client_reference"), ("jobs", "metadata"))
 ADDED += (("api_keys", "id"), ("api_keys", "scopes"), ("api_keys", "expires_ms"))
-ADDED += (("accounts", "queue_jobs"), ("accounts", "storage_bytes"), ("workers", "version"))
+ADDED += (("accounts", "queue_jobs"), ("accounts", "storage_bytes"), ("workers", "version"), ("deliveries", "batch_id"))
 
 
 def go_back(bench: Bench) -> None:
@@ -120,6 +120,8 @@ def go_back(bench: Bench) -> None:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
         for statement in (
+            "DROP TABLE batch_items",
+            "DROP TABLE batches",
             "DROP TABLE uploads",
             "DROP TABLE totals",
             "DROP INDEX deliveries_tried",
