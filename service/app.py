@@ -99,7 +99,7 @@ def open_app_context(core: Core) -> AppContext:
         options=_options(settings),
         account_files=core.account_files,
         batches=core.batches,
-        webhook_keys=core.webhook_keys,
+        webhook_secrets=core.webhook_secrets,
         capacity=Capacity(disk=core.disk),
     )
 

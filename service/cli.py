@@ -16,7 +16,15 @@ from service.version import VERSION
 INTERRUPTED: Final = 130
 
 # A command, or a group of them, and the module in service/commands that has it under that name.
-COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit", "verify": "verify", "inspect": "inspect"}
+COMMANDS: Final = {
+    "clean": "clean",
+    "serve": "serve",
+    "worker": "serve",
+    "submit": "submit",
+    "verify": "verify",
+    "inspect": "inspect",
+    "redeliver": "redeliver",
+}
 GROUPS: Final = {
     "models": "models",
     "accounts": "accounts",
@@ -26,7 +34,9 @@ GROUPS: Final = {
     "settings": "settings",
 }
 SERVE_EXTRA: Final = "cleanplate[serve]"
-SERVE_MODULES: Final = frozenset({"serve", "accounts", "keys", "credits"})  # they need the extra `serve`: a database, a web server
+SERVE_MODULES: Final = frozenset(
+    {"serve", "accounts", "keys", "credits", "redeliver"}
+)  # they need the extra `serve`: a database, a web server
 OURS: Final = frozenset({"cleanplate", "service", "models"})
 
 

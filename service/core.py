@@ -24,6 +24,7 @@ from service.jobs.finalizer import JobFinalizer
 from service.jobs.queues import Queues
 from service.jobs.room import Room
 from service.jobs.vault import Vault, load_or_create_key
+from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.post import WebhookKeys
@@ -53,7 +54,7 @@ class Core:
     signer: Signer | None
     disk: DiskGuard
     account_files: AccountFiles
-    webhook_keys: WebhookKeys
+    webhook_secrets: WebhookSecrets
 
     @property
     def room(self) -> Room:
@@ -96,7 +97,7 @@ class Core:
             signer=service_signer(settings),
             disk=disk,
             account_files=AccountFiles(database, storage, disk, settings.account_bytes),
-            webhook_keys=WebhookKeys(tuple(key.get_secret_value() for key in (settings.webhook_key, settings.webhook_key_previous) if key)),
+            webhook_secrets=WebhookSecrets(database, vault, _shared_keys(settings)),
         )
 
     def close(self) -> None:
@@ -112,6 +113,11 @@ def opened(settings: Settings) -> Iterator[Core]:
         yield core
     finally:
         core.close()
+
+
+def _shared_keys(settings: Settings) -> WebhookKeys:
+    """What signs callbacks of accounts without a secret of their own, the newest first."""
+    return WebhookKeys(tuple(key.get_secret_value() for key in (settings.webhook_key, settings.webhook_key_previous) if key))
 
 
 def bootstrap(core: Core) -> str | None:

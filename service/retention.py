@@ -9,7 +9,7 @@ from service.core import Core
 from service.jobs import batch_store
 from service.jobs.database import NOW_MS
 from service.jobs.queues import fetch_id
-from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
+from service.jobs.tables import ATTEMPTS, DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def _delete_jobs(core: Core) -> int:
         expired = sa.select(JOBS.c.id).where(old, JOBS.c.cleared_ms.is_not(None)).limit(BATCH_JOBS)
         ids = list(connection.execute(expired).scalars())
         deliveries = list(connection.execute(sa.select(DELIVERIES.c.id, DELIVERIES.c.attempts).where(DELIVERIES.c.job_id.in_(ids))))
+        connection.execute(sa.delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_([row.id for row in deliveries])))
         for table in (EVENTS, IDEMPOTENCY, DELIVERIES):
             connection.execute(sa.delete(table).where(table.c.job_id.in_(ids)))
         connection.execute(sa.delete(JOBS).where(JOBS.c.id.in_(ids)))

@@ -154,7 +154,8 @@ class JobSteps:
         body = callback.payload
         with fence.read() as connection:  # the last look before sending
             now_seconds = now_ms_of(connection) // 1000  # receivers refuse signatures whose time is far from theirs
-        headers = self.core.webhook_keys.headers(callback.event_id, callback.task_id, body, now_seconds)
+        keys = self.core.webhook_secrets.keys_of(job.account_id)
+        headers = keys.headers(callback.event_id, callback.task_id, body, now_seconds)
         post(url, body, headers, self.core.egress, CALLBACK_SECONDS)
 
     def _callback(self, job: Job, delivery_id: str) -> tuple[Callback, str]:

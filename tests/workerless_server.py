@@ -41,6 +41,7 @@ from service.jobs.job import Failure, Job, Post, Result, State
 from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import Queues
 from service.jobs.vault import Vault
+from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
@@ -84,9 +85,10 @@ class WorkerlessServer:
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
         job_service, egress = self._job_service(Rules()), EgressPolicy.parse("127.0.0.0/8")
         watcher = JobWatcher(job_service, account_waits=ACCOUNT_WAITS, total_waits=TOTAL_WAITS)
+        secrets = WebhookSecrets(self.database, vault)
         batches = Batches(self.database, self.queues, self.finalizer, Rules().room)
         account_files = AccountFiles(self.database, self.storage, DiskGuard(), 2**30)
-        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options, account_files, batches)
+        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options, account_files, batches, secrets)
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:

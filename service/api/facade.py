@@ -21,9 +21,9 @@ from service.jobs.account_files import AccountFiles
 from service.jobs.batches import Batches
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
+from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
-from service.outside.post import WebhookKeys
 from service.outside.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class AppContext:
     options: ApiOptions
     account_files: AccountFiles
     batches: Batches
-    webhook_keys: WebhookKeys = field(default_factory=WebhookKeys)
+    webhook_secrets: WebhookSecrets
     capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 

@@ -98,6 +98,13 @@ def _row(state: AccountState) -> dict[str, object]:
     }
 
 
+@accounts.command("webhook-secret")
+def webhook_secret(name: Name) -> None:
+    """Make the secret that signs the account's callbacks and print it; it is not shown again. The one before it signs too for a day."""
+    with core_of_settings() as core:
+        typer.echo(core.webhook_secrets.rotate(core.accounts.find(name).id))
+
+
 @accounts.command("ban")
 def ban(name: Name) -> None:
     """Refuse the account's requests from now on; running jobs continue."""

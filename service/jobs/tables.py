@@ -25,6 +25,10 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("spent_credits", sa.BigInteger, nullable=False, server_default="0"),  # kept by a trigger, as `totals` are
     sa.Column("queue_jobs", sa.BigInteger),  # limits of its own; empty: those of the settings
     sa.Column("storage_bytes", sa.BigInteger),
+    sa.Column("webhook_secret", sa.Text),  # encrypted; signs its callbacks; empty: the service's key does
+    sa.Column("webhook_secret_ms", sa.BigInteger),
+    sa.Column("webhook_previous", sa.Text),  # signs too, for a while
+    sa.Column("webhook_previous_until_ms", sa.BigInteger),
 )
 
 API_KEYS: Final = sa.Table(
@@ -187,6 +191,16 @@ DELIVERIES: Final = sa.Table(
     sa.Column("due_ms", sa.BigInteger),  # when the next attempt is to be enqueued; empty while one is, and at the end
     sa.Index("deliveries_tried", "at_ms"),
     sa.Index("deliveries_due", "due_ms"),
+)
+
+ATTEMPTS: Final = sa.Table(
+    "attempts",
+    METADATA,
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),  # when it had ended
+    sa.Column("took_ms", sa.BigInteger, nullable=False),
+    sa.Column("error", sa.Text),  # empty: delivered
 )
 
 # Running totals of what grows, so that reading one takes the same time however old the service is. Triggers keep them: see migration 0003.

@@ -16,9 +16,11 @@ from unittest.mock import patch
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from service.cli import run_command
 from service.commands.serve import FIRST_KEY_FILE
+from service.jobs.tables import DELIVERIES
 from tests.conftest import ROOT
 from tests.fixture_host import Host, eventually, host
 from tests.s3_server import s3
@@ -336,3 +338,24 @@ def test_accounts_keys_and_credits_are_administered(
     assert run_cli(capsys, "accounts", "delete", "ann")[0] == 0
     assert listed(capsys, "accounts") == []
     assert run_cli(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")
+
+
+def test_callbacks_are_sent_again_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with running(tmp_path, worker=False) as service:
+        monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
+        account = service.account()
+        order = {"source_url": "http://127.0.0.1:9/a.mp4", "callback_url": "http://127.0.0.1:9/ended"}
+        job_id = service.client.post("/v1/jobs", headers=account.bearer, json=order).json()["id"]
+        assert run_cli(capsys, "redeliver", job_id) == (7, "", f"cleanplate: {job_id} has no callback, or has not ended")
+        service.client.post(f"/v1/jobs/{job_id}/cancel", headers=account.bearer)
+        assert run_cli(capsys, "redeliver", job_id) == (0, "", "")
+        assert run_cli(capsys, "redeliver", "--given-up") == (0, "0 callbacks will be sent again", "")
+        with service.core.database.write() as connection:
+            connection.execute(sa.update(DELIVERIES).values(outcome="given_up"))
+        assert run_cli(capsys, "redeliver", "--given-up") == (0, "1 callbacks will be sent again", "")
+        path = f"/v1/jobs/{job_id}/callback"
+        assert service.client.get(path, headers=account.bearer).json()["outcome"] == "pending"
+        for wrong in (["redeliver"], ["redeliver", job_id, "--given-up"]):
+            assert run_cli(capsys, *wrong)[0] == 7
+        secret = run_cli(capsys, "accounts", "webhook-secret", account.name)[1]
+        assert service.core.webhook_secrets.keys_of(account.id).keys == (secret,)

@@ -111,6 +111,7 @@ ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveri
 ADDED += (("jobs", "client_reference"), ("jobs", "metadata"))
 ADDED += (("api_keys", "id"), ("api_keys", "scopes"), ("api_keys", "expires_ms"))
 ADDED += (("accounts", "queue_jobs"), ("accounts", "storage_bytes"), ("workers", "version"), ("deliveries", "batch_id"))
+ADDED += tuple(("accounts", f"webhook_{name}") for name in ("secret", "secret_ms", "previous", "previous_until_ms"))
 
 
 def go_back(bench: Bench) -> None:
@@ -120,6 +121,7 @@ def go_back(bench: Bench) -> None:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
         for statement in (
+            "DROP TABLE attempts",
             "DROP TABLE batch_items",
             "DROP TABLE batches",
             "DROP TABLE uploads",

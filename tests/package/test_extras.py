@@ -34,7 +34,7 @@ def test_the_help_works_without_any_extra(lacking: Lacking) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("clean", "serve", "worker", "submit", "verify", "models", "accounts", "keys", "settings", "version"):
         assert command in done.stdout
-    assert done.stdout.count("Not installed: needs the extra `serve`.") == 6
+    assert done.stdout.count("Not installed: needs the extra `serve`.") == 7
 
 
 @pytest.mark.parametrize(
