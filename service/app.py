@@ -22,8 +22,7 @@ from service.api.trailing_slash import TrailingSlash
 from service.api.unrouted import unrouted
 from service.core import FACADES, Core
 from service.inference.folder import in_use, manifest_of
-from service.jobs.content import AllowAll, DenyList
-from service.jobs.job_service import JobService, Rules
+from service.jobs.job_service import JobService
 from service.metrics import DiskSpace, Meters, scrape_registry
 from service.settings import Settings
 from service.version import VERSION
@@ -77,18 +76,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
 def open_app_context(core: Core) -> AppContext:
     """Build what the facades work with: job service, links, storage, rate limits and options."""
     settings = core.settings
-    rules = Rules(
-        price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
-        detection_credits=settings.price_detection_credits,
-        preview_seconds=settings.price_preview_seconds,
-        account_queue_jobs=settings.account_queue_jobs,
-        total_queue_jobs=settings.total_queue_jobs,
-        worker_jobs=settings.worker_jobs,
-        maintenance=settings.maintenance,
-        features_off=settings.features_off,
-        content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
-    )
-    job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, rules)
+    job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, core.rules)
     return AppContext(
         job_service=job_service,
         links=core.links,

@@ -18,9 +18,12 @@ from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Accounts
 from service.jobs.administration import Administration
 from service.jobs.batches import Batches
+from service.jobs.content import AllowAll, DenyList
 from service.jobs.credits import EMPTY, Fund, grant
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
+from service.jobs.job_service import Rules
+from service.jobs.price import Metering
 from service.jobs.queues import Queues
 from service.jobs.room import Room
 from service.jobs.vault import Vault, load_or_create_key
@@ -57,9 +60,26 @@ class Core:
     webhook_secrets: WebhookSecrets
 
     @property
+    def rules(self) -> Rules:
+        """Prices and admission rules."""
+        settings = self.settings
+        return Rules(
+            price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
+            metering=Metering(settings.price_second_credits, settings.price_megapixel_second_credits),
+            detection_credits=settings.price_detection_credits,
+            preview_seconds=settings.price_preview_seconds,
+            account_queue_jobs=settings.account_queue_jobs,
+            total_queue_jobs=settings.total_queue_jobs,
+            worker_jobs=settings.worker_jobs,
+            maintenance=settings.maintenance,
+            features_off=settings.features_off,
+            content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
+        )
+
+    @property
     def room(self) -> Room:
         """How many unfinished jobs there may be."""
-        return Room(self.settings.account_queue_jobs, self.settings.total_queue_jobs)
+        return self.rules.room
 
     @property
     def batches(self) -> Batches:

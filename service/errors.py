@@ -33,6 +33,7 @@
         ├── PathUnknown            no endpoint has this path
         ├── MethodNotAllowed       the endpoint does not have this HTTP method
         ├── InsufficientCredits
+        │   └── CreditsRanOut      the job costs more than was known when it was accepted
         ├── Busy                   try again later
         │   ├── RateLimited        the account sends too many requests
         │   ├── QueueFull          too many jobs are waiting
@@ -207,6 +208,14 @@ class InsufficientCredits(ServiceError):
         super().__init__(f"{required_credits} credits are required, {current_credits} are left")
         self.current_credits = current_credits
         self.required_credits = required_credits
+
+
+class CreditsRanOut(InsufficientCredits):
+    """The job costs more than was known when it was accepted, by its length and size, and the account cannot pay that."""
+
+    def __init__(self, message: str, current_credits: int = 0, required_credits: int = 0) -> None:
+        super().__init__(current_credits, required_credits)
+        self.args = (message,)
 
 
 class Busy(ServiceError):

@@ -100,7 +100,7 @@ def error_of(response: httpx.Response) -> CleanplateError:
     """The error in a response: one of our problems (RFC 9457), or only a status, for instance from a proxy."""
     problem = _problem(response)
     kind = _kind_of(_kind_name(problem.get("type")), ParameterError if response.status_code < 500 else FetchUnavailable)
-    if issubclass(kind, InsufficientCredits):
+    if kind is InsufficientCredits:
         return kind(_whole_number(problem.get("current_credits")), _whole_number(problem.get("required_credits")))
     message = _line(problem.get("detail")) or f"{response.url.host} answered with status {response.status_code}"
     if issubclass(kind, Busy):

@@ -245,7 +245,7 @@ def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:
     sort = (body.kind, body.media)
     seconds, wait_seconds = forecast.seconds(sort, body.frames), forecast.wait_seconds()
     return EstimateView(
-        credits=context.job_service.price_of(JobSpec(body.media, kind=body.kind)),
+        credits=context.job_service.price_of(JobSpec(body.media, kind=body.kind), body.seconds, (body.width or 0) * (body.height or 0)),
         seconds=None if seconds is None else round(seconds, 1),
         wait_seconds=None if wait_seconds is None else round(wait_seconds, 1),
         measured_jobs=forecast.paces[sort].jobs if sort in forecast.paces else 0,

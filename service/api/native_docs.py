@@ -242,12 +242,12 @@ DOWNLOAD: Final[dict[str, Any]] = {
     "summary": "Download a job's result",
     "status_code": 303,
     "response_class": RedirectResponse,
-    "responses": {303: {"description": "Redirect to the file: a signed link that expires."}} | problems(404, 409, 413, 415, 502, 504),
+    "responses": {303: {"description": "Redirect to the file: a signed link that expires."}} | problems(402, 404, 409, 413, 415, 502, 504),
 }
 REPORT: Final[dict[str, Any]] = {
     "summary": "Read a job's report",
     "description": "Where and when marks were found, what they look like, and the timing of each step. `report_page_url` shows the same.",
-    "responses": {200: json_response("The report.", ReportView, EXAMPLE)} | problems(404, 409, 413, 415, 502, 504),
+    "responses": {200: json_response("The report.", ReportView, EXAMPLE)} | problems(402, 404, 409, 413, 415, 502, 504),
 }
 ACCOUNT_OF_KEY: Final[dict[str, Any]] = {
     "summary": "Get the account",

@@ -114,13 +114,21 @@ def reserve_all(balance: Balance, prices_credits: Mapping[str, int], note: str =
 
 
 def settle(reserved: Sequence[Entry]) -> list[Entry]:
-    """Entries that spend the held credits of a job."""
-    return [Entry(Kind.SETTLE, entry.fund, 0, -entry.held_credits, entry.job_id) for entry in reserved]
+    """Entries that spend the held credits of jobs."""
+    return [Entry(Kind.SETTLE, fund, 0, -held, job_id) for (job_id, fund), held in _held(reserved).items()]
 
 
 def refund(reserved: Sequence[Entry]) -> list[Entry]:
-    """Entries that return the held credits of a job to the funds they came from."""
-    return [Entry(Kind.REFUND, entry.fund, entry.held_credits, -entry.held_credits, entry.job_id) for entry in reserved]
+    """Entries that return the held credits of jobs to the funds they came from."""
+    return [Entry(Kind.REFUND, fund, held, -held, job_id) for (job_id, fund), held in _held(reserved).items()]
+
+
+def _held(reserved: Sequence[Entry]) -> dict[tuple[str | None, Fund], int]:
+    """What is held for each job of each fund: in one entry, or in two if its price was not known at first."""
+    held: dict[tuple[str | None, Fund], int] = {}
+    for entry in reserved:
+        held[entry.job_id, entry.fund] = held.get((entry.job_id, entry.fund), 0) + entry.held_credits
+    return held
 
 
 def balance_of(entries: Iterable[Entry]) -> Balance:

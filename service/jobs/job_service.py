@@ -19,6 +19,7 @@ from service.jobs.finalizer import JobFinalizer
 from service.jobs.forecast import Forecast
 from service.jobs.job import Job, JobSpec, Media, NewJob, Price
 from service.jobs.keys import Scope
+from service.jobs.price import Metering
 from service.jobs.queues import Queues
 from service.jobs.room import Room
 from service.jobs.store import Change, Event
@@ -32,6 +33,7 @@ class Rules:
     """Prices and admission rules. `features_off`: names of facades or media that are disabled."""
 
     price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
+    metering: Metering = field(default_factory=Metering)  # of videos, beside their price
     detection_credits: int = 0  # the price of finding marks without removing them
     preview_seconds: int = 10  # of a preview, that cost one credit
     account_queue_jobs: int = 200  # waiting and running
@@ -46,12 +48,22 @@ class Rules:
         """How many unfinished jobs there may be."""
         return Room(self.account_queue_jobs, self.total_queue_jobs)
 
-    def price_of(self, spec: JobSpec) -> int:
-        """The price of a job, in credits. A preview has that of the seconds asked for, but never more than the whole video's."""
+    def price_of(self, spec: JobSpec, seconds: float | None = None, pixels: int = 0) -> int:
+        """The price of a job, in credits: of a video of so many seconds and pixels, or the least that it costs if that is not known yet.
+
+        A preview costs what its seconds do, but never more than the whole video.
+        """
         if spec.kind == "detect":
             return self.detection_credits
-        whole = self.price_credits[spec.media]
-        return whole if spec.preview_seconds is None else min(whole, math.ceil(spec.preview_seconds / self.preview_seconds))
+        flat = self.price_credits[spec.media]
+        if spec.media == "image":
+            return flat
+        whole = flat + (0 if seconds is None else self.metering.credits(seconds, pixels))
+        if spec.preview_seconds is None:
+            return whole
+        part_seconds = spec.preview_seconds if seconds is None else min(spec.preview_seconds, seconds)
+        metered = self.metering.credits(part_seconds, pixels) if seconds is not None else 0
+        return min(whole, math.ceil(spec.preview_seconds / self.preview_seconds) + metered)
 
 
 class JobService:
@@ -143,9 +155,9 @@ class JobService:
         with self._database.read() as connection:
             return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
 
-    def price_of(self, spec: JobSpec) -> int:
-        """The price of a job, in credits."""
-        return self._rules.price_of(spec)
+    def price_of(self, spec: JobSpec, seconds: float | None = None, pixels: int = 0) -> int:
+        """The price of a job, in credits; the least that it costs if the length is not known yet."""
+        return self._rules.price_of(spec, seconds, pixels)
 
     def forecast(self) -> Forecast:
         """How long jobs take and wait, as of a few seconds ago at most."""

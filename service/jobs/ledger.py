@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.errors import AccountMissing
+from service.errors import AccountMissing, CreditsRanOut
 from service.jobs import credits
 from service.jobs.credits import Balance, Entry, Fund, Kind
 from service.jobs.database import NOW_MS
+from service.jobs.job import Job
 from service.jobs.tables import ACCOUNTS, LEDGER
 
 # Built once, as they run with every job.
@@ -43,12 +44,22 @@ def balance(connection: sa.Connection, account_id: int) -> Balance:
 def write(connection: sa.Connection, account_id: int, entries: Sequence[Entry], event: str | None = None) -> None:
     """Append entries and update the account's sums. Raises IntegrityError for an entry that already exists.
 
-    event: identifies a grant or a correction, so that it is made once; None: there is no other like it.
+    event: identifies a grant, a correction or a second reservation of a job, so that it is made once.
     """
     change = credits.balance_of(entries)
     sums = {"paid": change.paid_credits, "one_time": change.one_time_credits, "held": change.held_credits}
     connection.execute(ADD, {"account_id": account_id, **sums})  # first: transactions lock an account before the totals
     connection.execute(INSERT, [_row(account_id, entry, event) for entry in entries])
+
+
+def reserve_more(connection: sa.Connection, job: Job, price_credits: int) -> None:
+    """Hold what a job costs more than was held for it, now that its length is known. The job is locked. Raises CreditsRanOut."""
+    more_credits = price_credits - job.price_credits
+    balance = locked_balance(connection, job.account_id)
+    if balance.total_credits < more_credits:
+        told = f"by its length and size the job costs {price_credits} credits, of which {job.price_credits} were held"
+        raise CreditsRanOut(f"{told}; {balance.total_credits} are left", balance.total_credits, more_credits)
+    write(connection, job.account_id, credits.reserve(balance, job.id, more_credits, "by length and size"), f"to {price_credits}")
 
 
 def reserved(connection: sa.Connection, job_id: str) -> list[Entry]:
@@ -103,11 +114,11 @@ def _row(account_id: int, entry: Entry, event: str | None) -> dict[str, object]:
 
 
 def _key(account_id: int, entry: Entry, event: str | None) -> str:
-    """A unique key per event: a job is reserved once, and either settled or refunded once; unnamed grants and corrections all differ."""
+    """A unique key per event: a job is reserved once per event, and settled or refunded once; unnamed grants and corrections all differ."""
     if entry.kind in (Kind.GRANT, Kind.CORRECT):
         return _event_key(account_id, entry.kind, event) if event else f"{entry.kind}:{secrets.token_hex(16)}"
     step = "reserve" if entry.kind is Kind.RESERVE else "end"
-    return f"{step}:{entry.job_id}:{entry.fund}"
+    return ":".join([step, str(entry.job_id), entry.fund, *([event] if event else [])])
 
 
 def _event_key(account_id: int, kind: Kind, event: str) -> str:
