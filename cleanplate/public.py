@@ -64,7 +64,7 @@ from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.run import Progress
 from service.pipeline.video import Limits, NotKept, Timeline, VideoInfo
-from service.remote_job import RemoteJob
+from service.remote_job import Estimate, RemoteJob
 from service.settings import Device
 from service.timed_box import TimedBox
 from service.version import VERSION as __version__
@@ -85,6 +85,7 @@ __all__ = [
     "DecodeFailed",
     "Device",
     "EncodeFailed",
+    "Estimate",
     "FeatureDisabled",
     "FetchError",
     "FetchRefused",
