@@ -1,7 +1,7 @@
 """What a video shows and carries, as PyAV reads it: the oracle that says whether a result still has what its source had."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +13,13 @@ from av.container import InputContainer
 from av.sidedata.sidedata import Type
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-MUXERS_OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}  # tags that say who wrote the file
-STREAMS_OWN = {"encoder", "vendor_id", "handler_name", "duration"}  # tags of streams that a muxer fills in by itself
+MUXERS_OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "software", "timecode"}  # tags that say who wrote the file
+STREAMS_OWN = {"encoder", "vendor_id", "handler_name", "timecode"}  # tags of streams that a muxer fills in by itself
 STATISTICS = ("bps", "number_of_", "_statistics_", "duration")
-USUAL_HANDLERS = ("", "VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler")
+USUAL_HANDLERS = ("", "TimeCodeHandler", "VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler")
 SAMPLES_OF = {"nv12": "yuv420p", "p010le": "yuv420p10le", "yuyv422": "yuv422p", "uyvy422": "yuv422p"}
 RGB: Final = dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr", "gbrp"), "RGB")
 SIDE_DATA = {
@@ -29,7 +30,8 @@ SIDE_DATA = {
 }
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 TIME_TOLERANCE = Fraction(1, 1000)
-LIMITED, UNSPECIFIED = 1, 2
+SHIFT_TOLERANCE = Fraction(1, 10)  # of all streams together: where a container has no time before zero
+UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16)
 
 
 @dataclass(frozen=True)
@@ -39,51 +41,66 @@ class Seen:
     size: tuple[int, int]
     traits: Mapping[str, object]
     pictures: NDArray[np.float32]
-    times: tuple[Fraction, ...] = ()
 
 
 def see(path: Path) -> Seen:
     """Read a whole video."""
-    with av.open(str(path), metadata_errors="replace") as source:
-        main = next(stream for stream in source.streams.video if not stream.disposition & Disposition.attached_pic)
-        streams = _streams(source, main)
-        chapters = [(_seconds(each["start"], each), _seconds(each["end"], each), each["metadata"]) for each in source.chapters()]
-        tags = _tags(source.metadata, MUXERS_OWN)
-        own = _tags(main.metadata, STREAMS_OWN)
-        length = Fraction(main.duration or 0) * (main.time_base or 1) or Fraction(source.duration or 0, av.time_base)
-        is_avi = source.format.name == "avi"
     frames = list(_frames(path))
-    first = frames[0]
+    first, times = frames[0], tuple((frame.pts or 0) * Fraction(frame.time_base) for frame in frames)
     matrix = tuple(memoryview(first.side_data[Type.DISPLAYMATRIX]).cast("i")) if Type.DISPLAYMATRIX in first.side_data else ()
-    times = tuple((frame.pts or 0) * Fraction(frame.time_base) for frame in frames)
-    turned = bool(matrix and matrix[0] == 0)
-    traits = {
-        "pictures": (main.codec_context.codec.canonical_name, _format(first)),
-        "codec tag": main.codec_context.codec_tag if main.codec_context.name == "hevc" else "",
-        "rotation": matrix if matrix[:5] != (65536, 0, 0, 0, 65536) else (),
-        "pixel aspect": main.sample_aspect_ratio or Fraction(1),
-        "colour": _colour(first),
-        "fields": (first.interlaced_frame, first.interlaced_frame and main.codec_context.field_order),
-        "number of pictures": len(frames),
-        "times": () if is_avi else times,
-        "length": Fraction(0) if is_avi else length,
-        "transparency": _alpha(path, main),
-        "chapters": tuple((start, end, tuple(sorted(texts.items()))) for start, end, texts in chapters),
-        "tags": tags,
-        "main video stream": own,
-        "XMP": _xmp(path),
-        **streams,
-        **_side_data(frames),
-    }
-    height, width = first.height, first.width
+    with av.open(str(path), metadata_errors="replace") as source:
+        traits = _of_file(source, first) | {
+            "rotation": matrix if matrix[:5] != UPRIGHT else (),
+            "number of pictures": len(frames),
+            **_times(source, times),
+            "transparency": _alpha(path, _main(source), first),
+            "XMP": _xmp(path),
+            **_side_data(frames),
+        }
+    size = (first.height, first.width) if matrix and matrix[0] == 0 else (first.width, first.height)
     pictures = np.stack([_brightness(frame) for frame in frames])
-    return Seen((height, width) if turned else (width, height), {key: value for key, value in traits.items() if value}, pictures, times)
+    return Seen(size, {key: value for key, value in traits.items() if value}, pictures)
+
+
+def _times(source: InputContainer, times: tuple[Fraction, ...]) -> dict[str, object]:
+    """When the pictures begin, when each is shown after that, and how long all of them are: no shorter than the last one takes to come."""
+    main, tags = _main(source), {name.lower(): value for name, value in _main(source).metadata.items()}
+    if "duration" in tags:
+        hours, minutes, seconds = tags["duration"].split(":")
+        length = 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds) - times[0]
+    else:
+        length = Fraction(main.duration or 0) * (main.time_base or 1)
+    is_avi = source.format.name == "avi"  # which numbers its pictures, from where the decoder begins to return some
+    begins = Fraction(0) if is_avi else times[0]
+    least = times[-1] - times[0] + Fraction(1, 25)
+    return {"begins": begins, "times": tuple(time - times[0] for time in times), "length": least if is_avi else max(length, least)}
+
+
+def _main(source: InputContainer) -> VideoStream:
+    return next(stream for stream in source.streams.video if not stream.disposition & Disposition.attached_pic)
+
+
+def _of_file(source: InputContainer, first: VideoFrame) -> dict[str, object]:
+    """What the file says about itself and its streams."""
+    main = _main(source)
+    codec = main.codec_context
+    return {
+        "pictures": (codec.codec.canonical_name, _format(first)),
+        "codec tag": codec.codec_tag if codec.name == "hevc" else "",
+        "pixel aspect": (main.sample_aspect_ratio or Fraction(1)).limit_denominator(8),  # Matroska rounds what is shown to whole pixels
+        "colour": _colour(first),
+        "fields": (first.interlaced_frame, first.interlaced_frame and codec.field_order),
+        "chapters": tuple((_seconds(each["start"], each), _seconds(each["end"], each), str(each["metadata"])) for each in source.chapters()),
+        "tags": _tags(source.metadata, MUXERS_OWN),
+        "main video stream": _tags(main.metadata, STREAMS_OWN),
+        "time code": _time_code(source),
+        **_streams(source, main),
+    }
 
 
 def _frames(path: Path) -> Iterator[VideoFrame]:
     with av.open(str(path), metadata_errors="replace") as source:
-        main = next(stream for stream in source.streams.video if not stream.disposition & Disposition.attached_pic)
-        yield from source.decode(main)
+        yield from source.decode(_main(source))
 
 
 def _format(frame: VideoFrame) -> str:
@@ -102,12 +119,11 @@ def _brightness(frame: VideoFrame) -> NDArray[np.float32]:
     return frame.reformat(format="gray").to_ndarray().astype(np.float32)
 
 
-def _alpha(path: Path, main: Stream) -> tuple[int, ...]:
-    """The mean transparency of each picture, in steps of 16; empty: none. Only VP8 and VP9 keep it beside the pictures."""
+def _alpha(path: Path, main: VideoStream, first: VideoFrame) -> tuple[int, ...]:
+    """The mean transparency of each picture, in steps of 16; empty: none. VP8 and VP9 have it beside the pictures."""
     name = main.codec_context.codec.canonical_name
-    if main.metadata.get("alpha_mode", main.metadata.get("ALPHA_MODE")) != "1" or name not in ALPHA_DECODERS:
-        frame = next(_frames(path))
-        return (1,) if any(component.is_alpha for component in frame.format.components) else ()
+    if name not in ALPHA_DECODERS or main.metadata.get("alpha_mode", main.metadata.get("ALPHA_MODE")) != "1":
+        return (1,) if any(component.is_alpha for component in first.format.components) else ()
     decoder = av.CodecContext.create(ALPHA_DECODERS[name], "r")
     with av.open(str(path)) as source:
         frames = [frame for packet in source.demux(video=0) for frame in decoder.decode(packet)]
@@ -127,16 +143,28 @@ def _side_data(frames: list[VideoFrame]) -> dict[str, tuple[bytes, ...]]:
 
 def _streams(source: InputContainer, main: Stream) -> dict[str, tuple[object, ...]]:
     """What the other streams hold, by kind, as sorted tuples."""
-    others = [stream for stream in source.streams if stream.index != main.index]
-    sounds: dict[int, list[tuple[Fraction, bytes]]] = {stream.index: [] for stream in others}
-    for packet in source.demux([stream for stream in others if not isinstance(stream, AttachmentStream)]) if others else ():
+    packets: dict[int, list[tuple[Fraction, bytes]]] = {stream.index: [] for stream in source.streams}
+    for packet in source.demux():
         if packet.size and not packet.is_discard:
-            sounds[packet.stream_index].append(((packet.pts or 0) * Fraction(packet.time_base or 1), bytes(packet)))
+            packets[packet.stream_index].append(((packet.pts or 0) * Fraction(packet.time_base or 1), bytes(packet)))
+    begins = min((time for time, _ in packets[main.index]), default=Fraction(0))
     found: dict[str, list[object]] = {}
-    for stream in others:
-        kind, value = _stream(stream, sounds[stream.index])
-        found.setdefault(kind, []).append(value)
-    return {kind: tuple(sorted(map(repr, values))) for kind, values in found.items()}
+    for stream in source.streams:
+        if stream.index != main.index and not _is_written_anew(stream):
+            kind, value = _stream(stream, [(time - begins, data) for time, data in packets[stream.index]])
+            found.setdefault(kind, []).append(value)
+    return {kind: tuple(sorted(values, key=repr)) for kind, values in found.items()}
+
+
+def _is_written_anew(stream: Stream) -> bool:
+    """Whether a track holds the titles of chapters or the time code."""
+    return stream.type == "data" and (stream.discard is Discard.all or "timecode" in stream.metadata)
+
+
+def _time_code(source: InputContainer) -> tuple[str, ...]:
+    """The time of the first picture as cameras count it: a tag of the file or of a stream."""
+    stated = [source.metadata, *(stream.metadata for stream in source.streams)]
+    return tuple(sorted({value for tags in stated for name, value in tags.items() if name.lower() == "timecode"}))
 
 
 def _stream(stream: Stream, packets: list[tuple[Fraction, bytes]]) -> tuple[str, object]:
@@ -146,14 +174,13 @@ def _stream(stream: Stream, packets: list[tuple[Fraction, bytes]]) -> tuple[str,
         return "cover", zlib.crc32(b"".join(data for _, data in packets))
     tags = _tags(stream.metadata, STREAMS_OWN)
     name = stream.codec_context.name if stream.codec_context else stream.name
-    if stream.type == "data" and (stream.discard is Discard.all or "timecode" in stream.metadata):
-        return "time code", tags
     if name == "mov_text":
         packets = [(time, data) for time, data in packets if data != b"\0\0"]
     digest = zlib.crc32(b"".join(data for _, data in packets))
-    start = round(1000 * packets[0][0]) if packets else 0
+    start = packets[0][0] if packets else Fraction(0)
     kind = {"data": "data track", "video": "further video stream"}.get(stream.type, stream.type)
-    return kind, (name, digest, len(packets), start, tags, str(Disposition(stream.disposition)))
+    purpose = Disposition(stream.disposition) & ~Disposition.default  # which MP4 gives to the first of its kind in any case
+    return kind, (name, digest, len(packets), start, tags, int(purpose))
 
 
 def _tags(stated: Mapping[str, str], left_out: set[str]) -> tuple[tuple[str, str], ...]:
@@ -164,6 +191,8 @@ def _tags(stated: Mapping[str, str], left_out: set[str]) -> tuple[tuple[str, str
         kept["handler_name"] = lowered["handler_name"]
     if kept.get("language") == "und":
         del kept["language"]
+    if "name" in kept:  # as MP4 and MOV call the title of a track
+        kept["title"] = kept.pop("name")
     return tuple(sorted(kept.items()))
 
 
@@ -178,19 +207,16 @@ def _xmp(path: Path) -> bytes:
     return data[start:end] if 0 <= start < end else b""
 
 
-def _near(first: object, second: object) -> bool:
-    """Whether two traits are the same, times within a millisecond."""
-    if isinstance(first, Fraction) and isinstance(second, Fraction):
-        return abs(first - second) <= TIME_TOLERANCE
+def _near(first: object, second: object, tolerance: Fraction) -> bool:
+    """Whether two traits are the same, times within a tolerance in seconds."""
+    if isinstance(first, Fraction) or isinstance(second, Fraction):
+        return abs((first or 0) - (second or 0)) <= tolerance
     if isinstance(first, tuple) and isinstance(second, tuple):
-        return len(first) == len(second) and all(map(_near, first, second))
+        return len(first) == len(second) and all(_near(*pair, tolerance) for pair in zip(first, second, strict=True))
     return first == second
 
 
-Same = Callable[[object, object], bool]
-
-
-def differences(before: Seen, after: Seen, same: Same = _near) -> list[str]:
+def differences(before: Seen, after: Seen) -> list[str]:
     """The names of the traits that are not the same."""
     names = dict.fromkeys([*before.traits, *after.traits])
-    return [name for name in names if not same(before.traits.get(name, ()), after.traits.get(name, ()))]
+    return [name for name in names if not _near(before.traits.get(name, ()), after.traits.get(name, ()), SHIFT_TOLERANCE if name == "begins" else TIME_TOLERANCE)]

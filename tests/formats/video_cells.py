@@ -150,6 +150,7 @@ def _times() -> Iterator[Cell]:
             yield _cell("Times", row, container, replace(film, codec=USUAL.get(container, "libx264"), options=own, sounds=sounds))
         yield _cell("Times", row, "mp4", film, "mkv")
         yield _cell("Times", row, "mkv", film, "mp4")
+        yield _cell("Times", row, "mp4", replace(film, sounds=tuple(replace(sound, codec="mp3") for sound in film.sounds)), "avi")
     for container in ("mp4", "mov"):
         for target in ("", "mkv"):
             yield _cell("Times", "an edit list cuts the beginning", container, Film(), target, _trimmed)

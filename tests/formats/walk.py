@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import CleanplateError
+from service.errors import CleanplateError, DecodeFailed, EncodeFailed, Truncated
 from service.inference import fake
 from service.inference.session import Networks
 from service.pipeline.io.not_kept import Outcome, outcomes
@@ -30,9 +30,12 @@ Fate = Literal["kept", "converted", "not kept", "refused", "fault"]
 NOTHING: Final = Request(detect=False)
 BOX: Final = Box(16, 16, 32, 32)  # what is removed
 RIM_PIXELS: Final = 6  # around the box, which an encoder may change along with it
-OUTSIDE_DB: Final = 30.0  # of the pictures, which are a few dozen pixels wide and were encoded once more
+OUTSIDE_DB: Final = 15.0  # of pictures a few dozen pixels wide, at the least rate that the encoders are given
 CHANGED: Final = 10.0  # mean square error in the box: the mark is gone
 WORKERS: Final = 2
+
+
+UNREADABLE: Final = Seen((0, 0), {}, np.zeros((1, 1, 1), np.float32))
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,27 @@ def judge(cell: Cell, networks: Networks) -> Verdict | None:
             return None
         try:
             before = cell.see(source)
-        except (OSError, ValueError, StopIteration) as error:  # a file that no reader here opens
-            before = Seen((0, 0), {"unreadable": repr(error)}, np.zeros((1, 1, 1), np.float32))
+        except (OSError, ValueError, StopIteration):  # of a format that no reader here knows, or a file that is none
+            before = UNREADABLE
         detection = _detection(before, cell.size or before.size)
         try:
             report = clean(source, target, NOTHING, networks, detection=detection)
         except CleanplateError as error:
-            left = sorted(path.name for path in folder.iterdir() if path != source)
-            return Verdict("fault", (f"left {left}",)) if left else Verdict("refused", (str(error),))
+            return _refusal(error, before, sorted(path.name for path in folder.iterdir() if path != source))
         clean(source, copy, NOTHING, networks, detection=Detection((), detection.timeline, detection.size))
         if copy.read_bytes() != source.read_bytes():
             return Verdict("fault", ("without a mark the result is not the same file",))
         return _verdict(before, cell.see(target), report, outcomes(report.info, cell.target))
+
+
+def _refusal(error: CleanplateError, before: Seen, left: list[str]) -> Verdict | None:
+    """A whole file is not refused as damaged, and nothing is left behind."""
+    is_damage = isinstance(error, (Truncated, DecodeFailed, EncodeFailed))
+    if is_damage and before is UNREADABLE:
+        return None
+    if is_damage or left:
+        return Verdict("fault", (f"{type(error).__name__}: {error}", *left))
+    return Verdict("refused", (str(error),))
 
 
 def _detection(seen: Seen, size: tuple[int, int]) -> Detection:

@@ -90,6 +90,12 @@ def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:
     return frozenset(captions | ({"HDR10 mastering display", "HDR10 light level"} if codec in HDR10_KEYS else set()))
 
 
+def coded_family(info: VideoInfo, target_suffix: str) -> str:
+    """FFmpeg's name of the codec of the new pictures. Raises like `encoder_options`."""
+    codec = encoder_options(info, target_suffix).codec
+    return next(family for family, encoders in ENCODERS.items() if codec in dict(encoders))
+
+
 def coded_format(info: VideoInfo) -> str:
     """FFmpeg's name of the pixel format that is encoded: with the transparency, which is not among the planes."""
     return ALPHA_FORMATS[info.pixel_format.name] if info.alpha else info.pixel_format.name

@@ -1,10 +1,11 @@
 """What becomes of all that a probed file carries, when its marks are removed: kept, converted, or not kept, and why. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from service.pipeline.io.codec import kept_in_pictures, muxer_of
-from service.pipeline.io.still import format_of_suffix
+from service.pipeline.io.codec import coded_family, kept_in_pictures, muxer_of
+from service.pipeline.io.still import CODECS, format_of_suffix
 from service.pipeline.io.streams import Fate as StreamFate
 from service.pipeline.io.streams import fate_of
 from service.pipeline.video import Carried, NotKept, VideoInfo
@@ -57,6 +58,7 @@ OF_NEW_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # only where pictures a
     "HDR10 mastering display": ("not kept", NEW_PICTURES),
     "HDR10 light level": ("not kept", NEW_PICTURES),
     "closed captions": ("not kept", NEW_PICTURES),
+    "pixel format": ("converted", "to one that holds the same samples, and that encoders take"),
 }
 
 
@@ -74,7 +76,18 @@ def outcomes(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tu
 
     encoded: as always when a mark is removed; else the streams of a video move into another container.
     """
-    return tuple(Outcome(name_of(part), *_fate(part, info, target_suffix, encoded)) for part in info.carries)
+    of_parts = (Outcome(name_of(part), *_fate(part, info, target_suffix, encoded)) for part in info.carries)
+    return (*_of_pictures(info, target_suffix, encoded), *of_parts)
+
+
+def _of_pictures(info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator[Outcome]:
+    """What becomes of the pictures themselves, where they are stored in another way than before."""
+    if info.container == "image":
+        codec = CODECS[format_of_suffix(target_suffix)]
+    else:
+        codec = coded_family(info.as_stored, target_suffix) if encoded else info.codec
+    if codec != info.codec:
+        yield Outcome(f"pictures ({info.codec})", "converted", f"to {codec}")
 
 
 def not_kept(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tuple[NotKept, ...]:

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from service.pipeline.io.boxes import boxes, read_at
 from service.pipeline.io.container import is_cover
 from service.pipeline.io.mux import CONTAINER_TAGS
+from service.pipeline.io.pixels import WIDENED_FORMATS
 from service.pipeline.io.streams import is_written_anew, stream_part
 from service.pipeline.io.xmp import XMP_UUID
 from service.pipeline.video import Carried
@@ -41,6 +42,8 @@ def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame, ca
     side_data = cast(SideDataContainer, first.side_data)  # PyAV annotates one kind only
     of_pictures = dict.fromkeys(name for kind, name in PICTURE_DATA.items() if kind in side_data)
     parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures), *[Carried("closed captions")] * captions]
+    if first.format.name in WIDENED_FORMATS:
+        parts.append(Carried("pixel format", first.format.name))
     if tags := {name for name in source.metadata if name.lower() not in CONTAINER_TAGS}:
         parts.append(Carried("tags", detail=_printable(", ".join(sorted(tags)))))
     if chapters := len(source.chapters()):
