@@ -146,7 +146,9 @@ def _metadata() -> Iterator[Cell]:
 def _with_chunk(path: Path, chunk: tuple[bytes, bytes]) -> None:
     data = photos.encoded(_picture(), "PNG")
     name, content = chunk
-    path.write_bytes(data[:33] + struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)) + data[33:])
+    path.write_bytes(
+        data[:33] + struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)) + data[33:]
+    )
 
 
 def _with_segments(path: Path, pieces: tuple[tuple[int, bytes], ...]) -> None:
@@ -162,7 +164,9 @@ def _parts() -> Iterator[Cell]:
         yield from _everywhere(group, "thumbnail in EXIF", suffix, partial(_saved, name=name, exif=exif))
     film = struct.pack(">I", 20) + b"ftypisom\0\0\0\0isom" + bytes(50)
     behind: Mapping[str, Callable[[bytes], bytes]] = {
-        "gain map": lambda data: photos.further_pictures(data, photos.with_segments(small, (0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"))),
+        "gain map": lambda data: photos.further_pictures(
+            data, photos.with_segments(small, (0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"))
+        ),
         "second picture": lambda data: photos.further_pictures(data, small),
         "film behind the picture": lambda data: data + film,
     }
@@ -190,6 +194,3 @@ def _further() -> Iterator[Cell]:
 def _animated(path: Path, name: str) -> None:
     others = [Image.fromarray(picture_rgb(WIDTH, HEIGHT, index)) for index in (5, 9)]
     _saved(path, name, save_all=True, append_images=others)
-
-
-

@@ -17,10 +17,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 MUXERS_OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "software", "timecode"}  # tags that say who wrote the file
-STREAMS_OWN = {"encoder", "vendor_id", "handler_name", "timecode"}  # tags of streams that a muxer fills in by itself
+STREAMS_OWN = {"encoder", "vendor_id", "handler_name", "timecode", "creation_time"}  # tags of streams that a muxer fills in by itself
 STATISTICS = ("bps", "number_of_", "_statistics_", "duration")
 USUAL_HANDLERS = ("", "TimeCodeHandler", "VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler")
 SAMPLES_OF = {"nv12": "yuv420p", "p010le": "yuv420p10le", "yuyv422": "yuv422p", "uyvy422": "yuv422p"}
+START_UP = Fraction(1, 10)  # of a sound decoder: packets before the first picture that only MP4 and MOV can hide
 RGB: Final = dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr", "gbrp"), "RGB")
 SIDE_DATA = {
     Type.A53_CC: "closed captions",
@@ -46,7 +47,7 @@ class Seen:
 def see(path: Path) -> Seen:
     """Read a whole video."""
     frames = list(_frames(path))
-    first, times = frames[0], tuple((frame.pts or 0) * Fraction(frame.time_base) for frame in frames)
+    first, times = frames[0], _numbers(path) or tuple((frame.pts or 0) * Fraction(frame.time_base) for frame in frames)
     matrix = tuple(memoryview(first.side_data[Type.DISPLAYMATRIX]).cast("i")) if Type.DISPLAYMATRIX in first.side_data else ()
     with av.open(str(path), metadata_errors="replace") as source:
         traits = _of_file(source, first) | {
@@ -70,10 +71,17 @@ def _times(source: InputContainer, times: tuple[Fraction, ...]) -> dict[str, obj
         length = 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds) - times[0]
     else:
         length = Fraction(main.duration or 0) * (main.time_base or 1)
-    is_avi = source.format.name == "avi"  # which numbers its pictures, from where the decoder begins to return some
-    begins = Fraction(0) if is_avi else times[0]
     least = times[-1] - times[0] + Fraction(1, 25)
-    return {"begins": begins, "times": tuple(time - times[0] for time in times), "length": least if is_avi else max(length, least)}
+    is_avi = source.format.name == "avi"
+    return {"begins": times[0], "times": tuple(time - times[0] for time in times), "length": least if is_avi else max(length, least)}
+
+
+def _numbers(path: Path) -> tuple[Fraction, ...]:
+    """When the pictures of an AVI are shown: it numbers its packets. Empty for other files."""
+    with av.open(str(path)) as source:
+        if source.format.name != "avi":
+            return ()
+        return tuple((packet.dts or 0) * Fraction(packet.time_base) for packet in source.demux(_main(source)) if packet.size)
 
 
 def _main(source: InputContainer) -> VideoStream:
@@ -86,11 +94,13 @@ def _of_file(source: InputContainer, first: VideoFrame) -> dict[str, object]:
     codec = main.codec_context
     return {
         "pictures": (codec.codec.canonical_name, _format(first)),
-        "codec tag": codec.codec_tag if codec.name == "hevc" else "",
+        "codec tag": codec.codec_tag if codec.name == "hevc" and "mov" in source.format.name else "",
         "pixel aspect": (main.sample_aspect_ratio or Fraction(1)).limit_denominator(8),  # Matroska rounds what is shown to whole pixels
         "colour": _colour(first),
         "fields": (first.interlaced_frame, first.interlaced_frame and codec.field_order),
-        "chapters": tuple((_seconds(each["start"], each), _seconds(each["end"], each), str(each["metadata"])) for each in source.chapters()),
+        "chapters": tuple(
+            (_seconds(each["start"], each), _seconds(each["end"], each), str(each["metadata"])) for each in source.chapters()
+        ),
         "tags": _tags(source.metadata, MUXERS_OWN),
         "main video stream": _tags(main.metadata, STREAMS_OWN),
         "time code": _time_code(source),
@@ -147,7 +157,7 @@ def _streams(source: InputContainer, main: Stream) -> dict[str, tuple[object, ..
     for packet in source.demux():
         if packet.size and not packet.is_discard:
             packets[packet.stream_index].append(((packet.pts or 0) * Fraction(packet.time_base or 1), bytes(packet)))
-    begins = min((time for time, _ in packets[main.index]), default=Fraction(0))
+    begins = Fraction(0) if source.format.name == "avi" else min((time for time, _ in packets[main.index]), default=Fraction(0))
     found: dict[str, list[object]] = {}
     for stream in source.streams:
         if stream.index != main.index and not _is_written_anew(stream):
@@ -176,6 +186,7 @@ def _stream(stream: Stream, packets: list[tuple[Fraction, bytes]]) -> tuple[str,
     name = stream.codec_context.name if stream.codec_context else stream.name
     if name == "mov_text":
         packets = [(time, data) for time, data in packets if data != b"\0\0"]
+    packets = [(time, data) for time, data in packets if not -START_UP <= time < -TIME_TOLERANCE]
     digest = zlib.crc32(b"".join(data for _, data in packets))
     start = packets[0][0] if packets else Fraction(0)
     kind = {"data": "data track", "video": "further video stream"}.get(stream.type, stream.type)
@@ -187,6 +198,8 @@ def _tags(stated: Mapping[str, str], left_out: set[str]) -> tuple[tuple[str, str
     """The tags, with one spelling of their names, without those that a muxer fills in."""
     lowered = {key.lower(): value for key, value in stated.items()}
     kept = {key: value for key, value in lowered.items() if key not in left_out and not key.startswith(STATISTICS)}
+    kept = {key.removesuffix("-eng"): value for key, value in kept.items()}
+    kept = {{"product": "album", "author": "artist"}.get(key, key): value for key, value in kept.items()}
     if lowered.get("handler_name", "") not in USUAL_HANDLERS:
         kept["handler_name"] = lowered["handler_name"]
     if kept.get("language") == "und":
@@ -218,5 +231,13 @@ def _near(first: object, second: object, tolerance: Fraction) -> bool:
 
 def differences(before: Seen, after: Seen) -> list[str]:
     """The names of the traits that are not the same."""
-    names = dict.fromkeys([*before.traits, *after.traits])
-    return [name for name in names if not _near(before.traits.get(name, ()), after.traits.get(name, ()), SHIFT_TOLERANCE if name == "begins" else TIME_TOLERANCE)]
+    names = [
+        name
+        for name in dict.fromkeys([*before.traits, *after.traits])
+        if name != "codec tag" or name in before.traits.keys() & after.traits
+    ]
+    return [
+        name
+        for name in names
+        if not _near(before.traits.get(name, ()), after.traits.get(name, ()), SHIFT_TOLERANCE if name == "begins" else TIME_TOLERANCE)
+    ]

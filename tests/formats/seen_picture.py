@@ -94,7 +94,15 @@ def _chunks(path: Path) -> dict[str, str]:
     data = path.read_bytes()
     if not data.startswith(b"\x89PNG"):
         return {}
-    names = {b"gAMA": "gamma", b"cHRM": "chromaticities", b"sRGB": "sRGB", b"cICP": "HDR tags", b"mDCV": "HDR tags", b"cLLI": "HDR tags", b"tIME": "time of change"}
+    names = {
+        b"gAMA": "gamma",
+        b"cHRM": "chromaticities",
+        b"sRGB": "sRGB",
+        b"cICP": "HDR tags",
+        b"mDCV": "HDR tags",
+        b"cLLI": "HDR tags",
+        b"tIME": "time of change",
+    }
     found: dict[str, str] = {}
     at = 8
     while at + 12 <= len(data):

@@ -113,7 +113,9 @@ def _shapes() -> Iterator[Cell]:
                 stream.codec_context.sample_aspect_ratio = ratio
                 stream.sample_aspect_ratio = ratio
 
-            yield _cell("Pixels that are not square", f"{ratio.numerator}:{ratio.denominator}", container, _usual(container, configure=configure))
+            yield _cell(
+                "Pixels that are not square", f"{ratio.numerator}:{ratio.denominator}", container, _usual(container, configure=configure)
+            )
     for row, options in (("interlaced, top field first", "+ildct+ilme"), ("interlaced, bottom field first", "+ildct+ilme")):
         for container in ("mp4", "mov", "mkv", "avi"):
             x264 = {"flags": options} | ({"x264-params": "bff=1"} if "bottom" in row else {})
@@ -146,7 +148,9 @@ def _times() -> Iterator[Cell]:
     for row, film in rows.items():
         for container in CONTAINERS:
             own = film.options if container not in USUAL else {}
-            sounds = tuple(replace(sound, codec="libopus" if container == "webm" else "mp3" if container == "avi" else "aac") for sound in film.sounds)
+            sounds = tuple(
+                replace(sound, codec="libopus" if container == "webm" else "mp3" if container == "avi" else "aac") for sound in film.sounds
+            )
             yield _cell("Times", row, container, replace(film, codec=USUAL.get(container, "libx264"), options=own, sounds=sounds))
         yield _cell("Times", row, "mp4", film, "mkv")
         yield _cell("Times", row, "mkv", film, "mp4")
@@ -177,7 +181,22 @@ def _trimmed(path: Path) -> None:
 
 
 def _sounds() -> Iterator[Cell]:
-    codecs = ("aac", "mp3", "ac3", "eac3", "libopus", "vorbis", "flac", "alac", "pcm_s16le", "pcm_s24le", "pcm_f32le", "mp2", "libopencore_amrnb", "wmav2")
+    codecs = (
+        "aac",
+        "mp3",
+        "ac3",
+        "eac3",
+        "libopus",
+        "vorbis",
+        "flac",
+        "alac",
+        "pcm_s16le",
+        "pcm_s24le",
+        "pcm_f32le",
+        "mp2",
+        "libopencore_amrnb",
+        "wmav2",
+    )
     for codec in codecs:
         for container in CONTAINERS:
             yield _cell("Sound", codec, container, _usual(container, sounds=(Sound(codec),)))
@@ -273,7 +292,14 @@ def _chapters(target: OutputContainer, _: VideoStream) -> None:
 
 def _attached() -> Iterator[Cell]:
     group = "Tracks beside the pictures"
-    pairs = [*((container, "") for container in CONTAINERS), ("mkv", "mp4"), ("mp4", "mkv"), ("mkv", "webm"), ("mov", "mp4"), ("mkv", "avi")]
+    pairs = [
+        *((container, "") for container in CONTAINERS),
+        ("mkv", "mp4"),
+        ("mp4", "mkv"),
+        ("mkv", "webm"),
+        ("mov", "mp4"),
+        ("mkv", "avi"),
+    ]
     for container, target in pairs:
         film = partial(_usual, "webm" if "webm" in (container, target) else container)
         yield _cell(group, "chapters", container, film(configure=_chapters), target)
@@ -298,7 +324,14 @@ def _tags() -> Iterator[Cell]:
         "a key of one's own": {"my_key": "my value"},
         "in another script": {"title": "фильм 電影 🎬", "comment": "äöü"},
     }
-    pairs = [*((container, "") for container in CONTAINERS), ("mkv", "mp4"), ("mp4", "mkv"), ("mp4", "mov"), ("mkv", "webm"), ("mp4", "avi")]
+    pairs = [
+        *((container, "") for container in CONTAINERS),
+        ("mkv", "mp4"),
+        ("mp4", "mkv"),
+        ("mp4", "mov"),
+        ("mkv", "webm"),
+        ("mp4", "avi"),
+    ]
     for row, tags in rows.items():
         for container, target in pairs:
             own = {"movflags": "use_metadata_tags"} if container in MOVIES and row in ("keys of a phone", "a key of one's own") else {}
@@ -341,7 +374,15 @@ def _light() -> Iterator[Cell]:
     }
     for row, numbers in rows.items():
         deep = "BT.2020" in row
-        for codec, container in (("libx264", "mp4"), ("libx265", "mp4"), ("libx265", "mov"), ("libx264", "mkv"), ("libvpx-vp9", "webm"), ("libsvtav1", "webm"), ("mpeg4", "avi")):
+        for codec, container in (
+            ("libx264", "mp4"),
+            ("libx265", "mp4"),
+            ("libx265", "mov"),
+            ("libx264", "mkv"),
+            ("libvpx-vp9", "webm"),
+            ("libsvtav1", "webm"),
+            ("mpeg4", "avi"),
+        ):
             form = "yuv420p10le" if deep and codec in ("libx264", "libx265", "libsvtav1") else "yuv420p"
             cell = _cell(group, row, container, Film(codec, form, configure=_colours(*numbers)))
             yield replace(cell, place=(group, row, f"{container}, {codec}"))

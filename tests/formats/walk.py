@@ -118,7 +118,11 @@ def _verdict(before: Seen, after: Seen, report: Report, said: tuple[Outcome, ...
     fates = {_subject(each): each for each in said if each.fate != "kept"}
     silent = [name for name in changed if name not in fates]
     empty = [each.what for each in said if each.fate == "not kept" and _subject(each) not in changed]
-    faults = [*(_told(name, before, after) for name in silent), *(f"{what}: named as not kept, but there" for what in empty), *_of_pictures(before, after)]
+    faults = [
+        *(_told(name, before, after) for name in silent),
+        *(f"{what}: named as not kept, but there" for what in empty),
+        *_of_pictures(before, after),
+    ]
     if faults:
         return Verdict("fault", tuple(faults))
     listed = {lost.what for lost in report.not_kept}

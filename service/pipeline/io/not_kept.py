@@ -8,6 +8,7 @@ from service.pipeline.io.codec import coded_family, kept_in_pictures, muxer_of
 from service.pipeline.io.still import CODECS, format_of_suffix
 from service.pipeline.io.streams import Fate as StreamFate
 from service.pipeline.io.streams import fate_of
+from service.pipeline.io.tag_names import without_place
 from service.pipeline.video import Carried, NotKept, VideoInfo
 
 Fate = Literal["kept", "converted", "not kept"]
@@ -76,8 +77,21 @@ def outcomes(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tu
 
     encoded: as always when a mark is removed; else the streams of a video move into another container.
     """
-    of_parts = (Outcome(name_of(part), *_fate(part, info, target_suffix, encoded)) for part in info.carries)
+    of_parts = (each for part in info.carries for each in _of_part(part, info, target_suffix, encoded))
     return (*_of_pictures(info, target_suffix, encoded), *of_parts)
+
+
+def _of_part(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator[Outcome]:
+    """What becomes of a part; of tags those that have a place in the target, and those that have none."""
+    if part.kind != "tags":
+        yield Outcome(name_of(part), *_fate(part, info, target_suffix, encoded))
+        return
+    names = part.detail.split(", ")
+    lost = without_place(names, muxer_of(target_suffix), own_keys=part.codec == "keys")
+    if kept := [name for name in names if name not in lost]:
+        yield Outcome(f"tags ({', '.join(kept)})", "kept", "")
+    if lost:
+        yield Outcome(f"tags ({', '.join(lost)})", "not kept", f"{target_suffix} files have no place for them")
 
 
 def _of_pictures(info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator[Outcome]:
