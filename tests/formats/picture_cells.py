@@ -81,7 +81,9 @@ def _modes() -> Iterator[Cell]:
     for suffix in ("jpg", "webp", "png"):
         for channels, row in ((1, "grey, 16 bit"), (3, "RGB, 16 bit"), (4, "RGBA, 16 bit")):
             yield _cell(group, row, "png", partial(_deep, channels=channels), "" if suffix == "png" else suffix)
-    yield from _everywhere(group, "P, one colour transparent", "png", partial(_saved, name="PNG", mode="P", transparency=3))
+    yield from _everywhere(
+        group, "P, one colour transparent", "png", partial(_saved, name="PNG", mode="P", transparency=_picture("P").getpixel((0, 0)))
+    )
     yield from _everywhere(group, "RGB, one colour transparent", "png", partial(_saved, name="PNG", transparency=(220, 40, 60)))
     yield from _everywhere(group, "L, one shade transparent", "png", partial(_saved, name="PNG", mode="L", transparency=100))
 

@@ -30,6 +30,7 @@ SIDE_DATA = {
     Type.DYNAMIC_HDR_PLUS: "HDR10+",
 }
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+OF_ONE_FORMAT = "coding"  # a trait that only files of the same format share: how JPEG and HEVC are stored
 TIME_TOLERANCE = Fraction(1, 1000)
 SHIFT_TOLERANCE = Fraction(1, 10)  # of all streams together: where a container has no time before zero
 UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16)
@@ -94,7 +95,7 @@ def _of_file(source: InputContainer, first: VideoFrame) -> dict[str, object]:
     codec = main.codec_context
     return {
         "pictures": (codec.codec.canonical_name, _format(first)),
-        "codec tag": codec.codec_tag if codec.name == "hevc" and "mov" in source.format.name else "",
+        OF_ONE_FORMAT: codec.codec_tag if codec.name == "hevc" and "mov" in source.format.name else "",
         "pixel aspect": (main.sample_aspect_ratio or Fraction(1)).limit_denominator(8),  # Matroska rounds what is shown to whole pixels
         "colour": _colour(first),
         "fields": (first.interlaced_frame, first.interlaced_frame and codec.field_order),
@@ -234,7 +235,7 @@ def differences(before: Seen, after: Seen) -> list[str]:
     names = [
         name
         for name in dict.fromkeys([*before.traits, *after.traits])
-        if name != "codec tag" or name in before.traits.keys() & after.traits
+        if name != OF_ONE_FORMAT or name in before.traits.keys() & after.traits
     ]
     return [
         name

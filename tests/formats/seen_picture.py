@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, IptcImagePlugin, JpegImagePlugin, PngImagePlugin
 
-from tests.formats.seen_film import Seen
+from tests.formats.seen_film import OF_ONE_FORMAT, Seen
 
 ORIENTATION: Final = ExifTags.Base.Orientation
+GAIN_MAP: Final = b"urn:iso:std:iso:ts:21496"
 POINTERS: Final = (0x8769, 0x8825, 0xA005)  # offsets of further directories
 
 
@@ -20,7 +21,7 @@ def see_picture(path: Path) -> Seen:
         image.load()
         exif = image.getexif()
         traits = {
-            "format": image.format,
+            "pictures": "JPEG" if image.format == "MPO" else image.format,
             "colour mode": _mode(image),
             "orientation": exif.get(ORIENTATION, 1),
             "EXIF": _exif(exif),
@@ -31,8 +32,9 @@ def see_picture(path: Path) -> Seen:
             "IPTC": _iptc(image),
             "text": _texts(image),
             "transparency": _transparency(image),
-            "quality": _quality(image),
+            OF_ONE_FORMAT: _quality(image),
             **_chunks(path),
+            **_beside(path.read_bytes(), image),
         }
         upright = ImageOps.exif_transpose(image)
         pictures = _brightness(path, image)
@@ -40,7 +42,9 @@ def see_picture(path: Path) -> Seen:
 
 
 def _mode(image: Image.Image) -> str:
-    return f"{image.mode}, 16 bit" if _is_16_bit(image) else image.mode
+    """The colour mode; one colour that is transparent says as much as an alpha of its own."""
+    mode = f"{image.mode}A" if image.has_transparency_data and image.mode in ("L", "RGB") else image.mode
+    return f"{mode}, 16 bit" if _is_16_bit(image) else mode
 
 
 def _is_16_bit(image: Image.Image) -> bool:
@@ -97,7 +101,7 @@ def _chunks(path: Path) -> dict[str, str]:
     names = {
         b"gAMA": "gamma",
         b"cHRM": "chromaticities",
-        b"sRGB": "sRGB",
+        b"prVt": "chunk",
         b"cICP": "HDR tags",
         b"mDCV": "HDR tags",
         b"cLLI": "HDR tags",
@@ -111,6 +115,23 @@ def _chunks(path: Path) -> dict[str, str]:
             found[names[name]] = found.get(names[name], "") + data[at + 8 : at + 8 + size].hex()
         at += 12 + size
     return found
+
+
+def _beside(data: bytes, image: Image.Image) -> dict[str, object]:
+    """What lies beside the picture in a JPEG, and the small picture in EXIF."""
+    directory = image.getexif().get_ifd(ExifTags.IFD.IFD1)
+    block = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    small = block[directory[0x0201] :][: directory[0x0202]] if 0x0201 in directory else b""
+    found: dict[str, object] = {"small picture": _digest(small)}
+    if image.format not in ("JPEG", "MPO"):
+        return found
+    has_gain_map = GAIN_MAP in data
+    return found | {
+        "application data": data.count(b"MINE\0"),
+        "film": data.count(b"ftyp"),
+        "gain map": has_gain_map,
+        "further picture": image.format == "MPO" and not has_gain_map,
+    }
 
 
 def _brightness(path: Path, image: Image.Image) -> np.ndarray:

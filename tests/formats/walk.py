@@ -35,6 +35,7 @@ CHANGED: Final = 10.0  # mean square error in the box: the mark is gone
 WORKERS: Final = 2
 
 
+ALSO_SAID_OF: Final = {"colour mode": ("palette", "black and white", "pictures")}  # by trait: what a word on it may name instead
 UNREADABLE: Final = Seen((0, 0), {}, np.zeros((1, 1, 1), np.float32))
 
 
@@ -116,7 +117,8 @@ def _verdict(before: Seen, after: Seen, report: Report, said: tuple[Outcome, ...
     """What became of all traits. What differs must have been said."""
     changed = differences(before, after)
     fates = {_subject(each): each for each in said if each.fate != "kept"}
-    silent = [name for name in changed if name not in fates]
+    told = {name: next((fates[each] for each in (name, *ALSO_SAID_OF.get(name, ())) if each in fates), None) for name in changed}
+    silent = [name for name, outcome in told.items() if outcome is None]
     empty = [each.what for each in said if each.fate == "not kept" and _subject(each) not in changed]
     faults = [
         *(_told(name, before, after) for name in silent),
@@ -128,8 +130,8 @@ def _verdict(before: Seen, after: Seen, report: Report, said: tuple[Outcome, ...
     listed = {lost.what for lost in report.not_kept}
     if unlisted := [each.what for each in said if each.fate == "not kept" and each.what not in listed]:
         return Verdict("fault", tuple(f"{what}: not in the report" for what in unlisted))
-    notes = tuple(f"{each.what}: {each.reason}" for each in said if _subject(each) in changed and each.fate != "kept")
-    worst: Collection[str] = {fates[name].fate for name in changed}
+    notes = tuple(f"{each.what}: {each.reason}" for each in said if each in told.values())
+    worst: Collection[str] = {outcome.fate for outcome in told.values() if outcome}
     return Verdict("not kept" if "not kept" in worst else "converted" if worst else "kept", notes)
 
 

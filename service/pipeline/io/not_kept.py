@@ -24,6 +24,8 @@ IN_OTHER_FORMATS: Final[dict[str, tuple[str, ...]]] = {  # metadata of images th
     "raw profile": ("PNG",),
     "time of change": ("PNG",),
     "HDR tags": ("PNG",),
+    "gamma": ("PNG",),
+    "chromaticities": ("PNG",),
 }
 CREDENTIALS: Final = "Content Credentials"
 BEHIND: Final = "it is another picture in the same file, which may show the mark"
