@@ -1,4 +1,4 @@
-"""Runs the tasks of decoder and encoder in threads of this process: the same code without the start of a process, of which a job needs four.
+"""Runs the tasks of decoder and encoder in threads: the same code without the start of a process, of which a job needs four.
 
 For walks over hundreds of files that are made here. A sample of them goes through real processes, in the tests.
 """
@@ -12,7 +12,7 @@ from types import TracebackType
 import pytest
 
 from service.errors import CleanplateError
-from service.pipeline.io import decode, encode, probe
+from service.pipeline.io import decode, encode, mux, probe
 from service.pipeline.sandbox.sandbox import CHILD_ENVIRONMENT, Channel, Child, Message, Task
 
 
@@ -26,10 +26,10 @@ class TaskInThread(Child):
         *,
         work: str,
         failure: type[CleanplateError],
-        memory_bytes: int,  # noqa: ARG002
+        memory_bytes: int,
         stall_seconds: float,
-        may_write: bool = False,  # noqa: ARG002
-        share: tuple[int, ...] = (),  # noqa: ARG002
+        may_write: bool = False,
+        share: tuple[int, ...] = (),
     ) -> None:
         self._work, self._failure, self._stall_seconds = work, failure, stall_seconds
         ours, theirs = socket.socketpair()
@@ -63,4 +63,6 @@ def in_process() -> Iterator[None]:
         patch.setenv("SVT_LOG", CHILD_ENVIRONMENT["SVT_LOG"])
         for module in (probe, decode, encode):
             patch.setattr(module, "Child", TaskInThread)
+        for module in (decode, mux):
+            patch.setattr(module, "THREADS", 1)  # several files are cleaned at once
         yield

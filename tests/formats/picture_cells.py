@@ -35,7 +35,7 @@ def cells() -> Iterator[Cell]:
 def _picture(mode: str = "RGB") -> Image.Image:
     rgb = Image.fromarray(picture_rgb(WIDTH, HEIGHT, 2))
     if mode == "I;16":
-        return Image.fromarray((np.asarray(rgb.convert("L"), np.uint16) * 257))
+        return Image.fromarray(np.asarray(rgb.convert("L"), np.uint16) * 257)
     if mode == "PA":
         return rgb.convert("P").convert("PA")
     if mode in ("RGBA", "LA"):

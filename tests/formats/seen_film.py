@@ -111,7 +111,9 @@ def _of_file(source: InputContainer, first: VideoFrame) -> dict[str, object]:
 
 def _frames(path: Path) -> Iterator[VideoFrame]:
     with av.open(str(path), metadata_errors="replace") as source:
-        yield from source.decode(_main(source))
+        main = _main(source)
+        main.thread_count = 1
+        yield from source.decode(main)
 
 
 def _format(frame: VideoFrame) -> str:

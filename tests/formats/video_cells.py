@@ -1,6 +1,5 @@
 """The videos of the matrix: what people have, one thing varied at a time, in each container that holds it."""
 
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -98,10 +97,12 @@ def _turned() -> Iterator[Cell]:
         "transposed the other way": (0, -one, 0, -one, 0, 0, 0, 0, 1 << 30),
     }
     for row, matrix in matrices.items():
+
+        def configure(_: OutputContainer, stream: VideoStream, matrix: tuple[int, ...] = matrix) -> None:
+            stream.set_display_matrix(matrix)
+
         for container in (*MOVIES, "mkv", "webm"):
-            configure = lambda _, stream, matrix=matrix: stream.set_display_matrix(matrix)  # noqa: E731
             yield _cell("Turned pictures", row, container, _usual(container, configure=configure))
-        configure = lambda _, stream, matrix=matrix: stream.set_display_matrix(matrix)  # noqa: E731
         yield _cell("Turned pictures", row, "mov", Film(configure=configure), "mkv")
 
 
@@ -385,7 +386,7 @@ def _light() -> Iterator[Cell]:
         ):
             form = "yuv420p10le" if deep and codec in ("libx264", "libx265", "libsvtav1") else "yuv420p"
             cell = _cell(group, row, container, Film(codec, form, configure=_colours(*numbers)))
-            yield replace(cell, place=(group, row, f"{container}, {codec}"))
+            yield replace(cell, place=(group, row, f"{container} with {codec}"))
     for codec, options in HDR10.items():
         for container, target in (("mp4", ""), ("mkv", ""), ("mov", ""), ("webm", ""), ("mp4", "mkv"), ("mkv", "webm")):
             film = Film(codec, "yuv420p10le", options=options, configure=_colours(1, 9, 9, 16))

@@ -32,7 +32,7 @@ BOX: Final = Box(16, 16, 32, 32)  # what is removed
 RIM_PIXELS: Final = 6  # around the box, which an encoder may change along with it
 OUTSIDE_DB: Final = 15.0  # of pictures a few dozen pixels wide, at the least rate that the encoders are given
 CHANGED: Final = 10.0  # mean square error in the box: the mark is gone
-WORKERS: Final = 2
+WORKERS: Final = 4
 
 
 ALSO_SAID_OF: Final = {"colour mode": ("palette", "black and white", "pictures")}  # by trait: what a word on it may name instead

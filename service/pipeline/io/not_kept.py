@@ -99,11 +99,12 @@ def _of_part(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) 
 def _of_pictures(info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator[Outcome]:
     """What becomes of the pictures themselves, where they are stored in another way than before."""
     if info.container == "image":
-        codec = CODECS[format_of_suffix(target_suffix)]
+        before = next(name for name, codec in CODECS.items() if codec == info.codec)
+        after = format_of_suffix(target_suffix)
     else:
-        codec = coded_family(info.as_stored, target_suffix) if encoded else info.codec
-    if codec != info.codec:
-        yield Outcome(f"pictures ({info.codec})", "converted", f"to {codec}")
+        before, after = info.codec, coded_family(info.as_stored, target_suffix) if encoded else info.codec
+    if after != before:
+        yield Outcome(f"pictures ({before})", "converted", f"to {after}")
 
 
 def not_kept(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tuple[NotKept, ...]:

@@ -52,12 +52,9 @@ def has_own_keys(path: Path, container: str, tags: Mapping[str, str]) -> bool:
 
 
 def _stores_keys(file: BinaryIO, start: int, stop: int) -> bool:
-    for name, first, last in boxes(file, start, stop):
-        if name == b"meta":
-            handler = first + (8 if read_at(file, first + 4, 4) == b"hdlr" else 12)  # QuickTime's has no version before it
-            if read_at(file, handler + 8, 4) == OWN_KEYS:
-                return True
-    return False
+    folders = (first for name, first, _ in boxes(file, start, stop) if name == b"meta")
+    handlers = (first + (16 if read_at(file, first + 4, 4) == b"hdlr" else 20) for first in folders)  # QuickTime has no version before it
+    return any(read_at(file, at, 4) == OWN_KEYS for at in handlers)
 
 
 def _known(name: str) -> str:
