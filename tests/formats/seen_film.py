@@ -33,6 +33,7 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 OF_ONE_FORMAT = "coding"  # a trait that only files of the same format share: how JPEG and HEVC are stored
 TIME_TOLERANCE = Fraction(1, 1000)
 SHIFT_TOLERANCE = Fraction(1, 10)  # of all streams together: where a container has no time before zero
+FIELDS_OF_DV = 3  # AVFieldOrder: the bottom one first, which its standard says and its files do not
 UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16)
 
 
@@ -98,7 +99,7 @@ def _of_file(source: InputContainer, first: VideoFrame) -> dict[str, object]:
         OF_ONE_FORMAT: codec.codec_tag if codec.name == "hevc" and "mov" in source.format.name else "",
         "pixel aspect": (main.sample_aspect_ratio or Fraction(1)).limit_denominator(8),  # Matroska rounds what is shown to whole pixels
         "colour": _colour(first),
-        "fields": (first.interlaced_frame, first.interlaced_frame and codec.field_order),
+        "fields": first.interlaced_frame and (codec.field_order or FIELDS_OF_DV),
         "chapters": tuple(
             (_seconds(each["start"], each), _seconds(each["end"], each), str(each["metadata"])) for each in source.chapters()
         ),
@@ -189,12 +190,13 @@ def _stream(stream: Stream, packets: list[tuple[Fraction, bytes]]) -> tuple[str,
     name = stream.codec_context.name if stream.codec_context else stream.name
     if name == "mov_text":
         packets = [(time, data) for time, data in packets if data != b"\0\0"]
-    packets = [(time, data) for time, data in packets if not -START_UP <= time < -TIME_TOLERANCE]
+    if not name.startswith("pcm"):  # which has no packets of its own
+        packets = [(time, data) for time, data in packets if not -START_UP <= time < -TIME_TOLERANCE]
     digest = zlib.crc32(b"".join(data for _, data in packets))
     start = packets[0][0] if packets else Fraction(0)
     kind = {"data": "data track", "video": "further video stream"}.get(stream.type, stream.type)
     purpose = Disposition(stream.disposition) & ~Disposition.default  # which MP4 gives to the first of its kind in any case
-    return kind, (name, digest, len(packets), start, tags, int(purpose))
+    return kind, (name, digest, start, tags, int(purpose))
 
 
 def _tags(stated: Mapping[str, str], left_out: set[str]) -> tuple[tuple[str, str], ...]:

@@ -35,7 +35,10 @@ CHANGED: Final = 10.0  # mean square error in the box: the mark is gone
 WORKERS: Final = 4
 
 
-ALSO_SAID_OF: Final = {"colour mode": ("palette", "black and white", "pictures")}  # by trait: what a word on it may name instead
+ALSO_SAID_OF: Final = {
+    "pictures": ("pixel format",),
+    "colour mode": ("palette", "black and white", "pictures"),
+}  # by trait: what a word on it may name instead
 UNREADABLE: Final = Seen((0, 0), {}, np.zeros((1, 1, 1), np.float32))
 
 

@@ -114,6 +114,12 @@ def test_another_codec_or_pixel_format_is_said(tmp_path: Path) -> None:
     assert said(written(tmp_path / "c.mp4", Film()), ".mp4") == {}
 
 
+def test_dv_is_shown_with_its_bottom_field_first(tmp_path: Path) -> None:
+    transcode(written(tmp_path / "source.avi", Film("dvvideo", pts=(0, 1))), tmp_path / "target.avi")
+    with av.open(str(tmp_path / "target.avi")) as target:
+        assert target.streams.video[0].codec_context.field_order == 3
+
+
 # Sound
 
 

@@ -90,9 +90,9 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
 
 
 def _field_options(codec: str, info: VideoInfo) -> dict[str, str]:
-    """x264's own option for which field comes first; it does not ask the pictures."""
-    is_x264 = codec in ("libx264", "libx264rgb")
-    return {"bff": "1"} if is_x264 and info.interlaced and info.field_order in BOTTOM_FIRST else {}
+    """x264's own option for which field comes first; it does not ask the pictures. In DV, which does not say, the bottom one does."""
+    is_bottom_first = info.field_order in BOTTOM_FIRST or (not info.field_order and info.codec == "dvvideo")
+    return {"bff": "1"} if codec in ("libx264", "libx264rgb") and info.interlaced and is_bottom_first else {}
 
 
 def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:

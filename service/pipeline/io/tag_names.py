@@ -52,7 +52,10 @@ def has_own_keys(path: Path, container: str, tags: Mapping[str, str]) -> bool:
 
 
 def _stores_keys(file: BinaryIO, start: int, stop: int) -> bool:
-    folders = (first for name, first, _ in boxes(file, start, stop) if name == b"meta")
+    """Whether the box of a movie has tags under their own names: Apple puts them into it, FFmpeg into its user data."""
+    parts = list(boxes(file, start, stop))
+    parts += [inner for name, *place in parts if name == b"udta" for inner in boxes(file, *place)]
+    folders = (first for name, first, _ in parts if name == b"meta")
     handlers = (first + (16 if read_at(file, first + 4, 4) == b"hdlr" else 20) for first in folders)  # QuickTime has no version before it
     return any(read_at(file, at, 4) == OWN_KEYS for at in handlers)
 
