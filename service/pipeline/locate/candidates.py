@@ -4,7 +4,7 @@ Pure, except for reading the mask file.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -16,7 +16,7 @@ from models.arrays import Mask
 from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.moving_marks import MovingMark
+from service.pipeline.locate.moving_marks import STEP_FRAMES, MovingMark
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
@@ -140,8 +140,9 @@ def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate
     height, width = mark.probability.shape
     scale_x, scale_y = (full / small for full, small in zip((info.width, info.height), analysis_size(info), strict=True))
     shape = cv2.resize(mark.probability, (round(width * scale_x), round(height * scale_y)), interpolation=cv2.INTER_LINEAR)
+    exact = {frame: (y * scale_y, x * scale_x) for frame, (y, x) in mark.places.items()}
     pixels = dilate(np.pad(shape > MIN_SHAPE_PROBABILITY, (reach := 1 + math.ceil(scale_x))), reach)
-    places = [(frame, round(y * scale_y) - reach, round(x * scale_x) - reach) for frame, (y, x) in mark.places.items()]
+    places = [(frame, round(y) - reach, round(x) - reach) for frame, (y, x) in exact.items()]
     confidence = float(mark.probability[mark.probability > MIN_SHAPE_PROBABILITY].mean())
     runs: list[list[tuple[int, int, int]]] = []
     for frame, y, x in places:
@@ -150,8 +151,15 @@ def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate
         else:
             runs.append([(frame, y, x)])
     swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs)
-    origin = Followed(f"{places[0]} {places[-1]}")
+    origin = Followed(f"{places[0]} {places[-1]}", shape, shape > MIN_SHAPE_PROBABILITY, exact, _reach_pixels(exact, scale_x))
     return [_from_pixels(*one, info, confidence, kind, origin) for one in swept if one[2].any()]
+
+
+def _reach_pixels(places: Mapping[int, tuple[float, float]], scale: float) -> int:
+    """How far from its place a followed mark may lie: a pixel at analysis size, and what it moves from one look to the next if it turns."""
+    path = np.array(list(places.values()))
+    speed = float(np.median(np.abs(np.diff(path, axis=0)).max(1))) if len(path) > 1 else 0.0
+    return math.ceil(scale + STEP_FRAMES * speed)
 
 
 def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> Mask:
