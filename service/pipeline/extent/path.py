@@ -15,7 +15,6 @@ from service.pipeline.locate.moving_marks import STEADY_STEPS
 from service.pipeline.marks.candidate import Followed
 from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel
-from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.marks.presence import fill_hole, mark_effect
 from service.pipeline.marks.registration import Match, Place, fine_detail, match_detail, moved
 from service.pipeline.measure.dilation import WIDE_PIXELS
@@ -74,7 +73,7 @@ def _see(mark: MeasuredMark, frame: int, crop: Floats, info: VideoInfo) -> Seen:
     origin, model, box = mark.candidate.origin, mark.model, mark.candidate.box
     assert isinstance(origin, Followed), "others do not move"
     reach, width = origin.reach_pixels, detail_pixels(model.opacity * model.mask)
-    y, x = (value - CONTEXT_PIXELS for value in origin.places[frame])
+    y, x = origin.places[frame]
     view = View(round(y), round(x), *model.mask.shape).grown(reach)
     window = crop_padded(crop, view.top - box.top, view.left - box.left, view.height, view.width, repeat_edge=True)
     detail, inside = fine_detail(window, width), _inside(view, info)
@@ -169,11 +168,13 @@ def _padded(plane: Floats, margin: int) -> Floats:
 
 
 def _moved_model(model: MarkModel, down: float, right: float) -> MarkModel:
-    """The model moved by fractions of a pixel. Its colour hardly differs from one pixel to the next."""
-    mask, opacity, sigma = (
-        moved(plane, -down, -right, cv2.INTER_LINEAR) for plane in (model.mask, model.opacity * model.mask, model.opacity_sigma)
-    )
-    return MarkModel((mask > 0).astype(np.float32), opacity, model.colour, sigma)
+    """The model moved by fractions of a pixel. Its colour hardly differs from one pixel to the next.
+
+    Cubic: linear interpolation would blur the opacity, which the frames that it was measured from have blurred already.
+    """
+    mask = moved(model.mask, -down, -right, cv2.INTER_LINEAR)
+    opacity, sigma = (moved(plane, -down, -right) for plane in (model.opacity * model.mask, model.opacity_sigma))
+    return MarkModel((mask > 0).astype(np.float32), np.clip(opacity, 0, 1), model.colour, np.clip(sigma, 0, 1))
 
 
 def margin_pixels(box: Box, model: MarkModel, seen: Seen) -> int:

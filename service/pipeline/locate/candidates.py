@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.arrays import Mask
+from models.arrays import Floats, Mask
 from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
@@ -151,15 +151,21 @@ def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate
         else:
             runs.append([(frame, y, x)])
     swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs)
-    origin = Followed(f"{places[0]} {places[-1]}", shape, shape > MIN_SHAPE_PROBABILITY, exact, _reach_pixels(exact, scale_x))
+    origin = _followed(f"{places[0]} {places[-1]}", shape, exact, scale_x)
     return [_from_pixels(*one, info, confidence, kind, origin) for one in swept if one[2].any()]
 
 
-def _reach_pixels(places: Mapping[int, tuple[float, float]], scale: float) -> int:
-    """How far from its place a followed mark may lie: a pixel at analysis size, and what it moves from one look to the next if it turns."""
-    path = np.array(list(places.values()))
-    speed = float(np.median(np.abs(np.diff(path, axis=0)).max(1))) if len(path) > 1 else 0.0
-    return math.ceil(scale + STEP_FRAMES * speed)
+def _followed(path: str, shape: Floats, places: Mapping[int, tuple[float, float]], scale: float) -> Followed:
+    """The origin of a shape's candidates. Its frame of reference has room for letters beside the shape that were not seen alone.
+
+    A place may be wrong by a pixel at analysis size, and by what the mark moves from one look to the next if it turned.
+    """
+    pixels = shape > MIN_SHAPE_PROBABILITY
+    margin = CONTEXT_PIXELS + min(shape.shape) // 2
+    speeds = np.abs(np.diff(np.array(list(places.values())), axis=0)).max(1, initial=0)
+    reach = math.ceil(scale + STEP_FRAMES * (float(np.median(speeds)) if len(speeds) else 0.0))
+    moved = {frame: (y - margin, x - margin) for frame, (y, x) in places.items()}
+    return Followed(path, np.pad(pixels, margin), moved, reach)
 
 
 def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> Mask:

@@ -44,13 +44,12 @@ class Tiled:
 class Followed:
     """It moves on its own way, and was followed: one of many places along its path.
 
-    path: names the path among those of the video. shape: (h, w) in [0, 1], the probability that a pixel belongs to the mark, at native
-    size. pixels: (h, w), those that do. places: by frame, where the shape's (0, 0) is expected, as (y, x) in pixels of the video.
-    reach_pixels: how far from there it may lie, along either axis.
+    path: names the path among those of the video. pixels: (h, w), of the mark in its frame of reference, as far as they were seen.
+    places: by frame, where the (0, 0) of that frame of reference is expected, as (y, x) in pixels of the video. reach_pixels: how far from
+    there it may lie, along either axis.
     """
 
     path: str
-    shape: Floats = field(repr=False)
     pixels: Mask = field(repr=False)
     places: Mapping[int, tuple[float, float]] = field(repr=False)
     reach_pixels: int

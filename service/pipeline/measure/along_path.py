@@ -17,11 +17,13 @@ from service.inference.session import Networks
 from service.pipeline.marks.candidate import Candidate, Followed
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, to_float
-from service.pipeline.marks.mark_model import MarkModel
-from service.pipeline.marks.plan import CONTEXT_PIXELS, MARKED_FRAMES, MAX_MARKED_PIXELS, MIN_MARKED_FRAMES
+from service.pipeline.marks.mark_model import MarkModel, opacity_level
+from service.pipeline.marks.plan import MARKED_FRAMES, MAX_MARKED_PIXELS, MIN_MARKED_FRAMES
 from service.pipeline.marks.registration import fine_detail, match_detail, moved
 from service.pipeline.measure.given_region import OPAQUE, Region, Solve, measure_region
+from service.pipeline.measure.mask import MIN_EDGE_SHARE
 from service.pipeline.measure.observe import ABSENT_SCORE_SHARE
+from service.pipeline.measure.pixel_opacity import fit_pixel_opacity
 from service.pipeline.measure.pool import MAX_OBSERVATIONS
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
@@ -81,9 +83,9 @@ def _inside(view: View, info: VideoInfo) -> Box:
 def sights_along(origin: Followed, info: VideoInfo) -> list[Sight]:
     """Frames all along the path, as many as are read of a mark that was seen at several places; none of a path too short to measure."""
     shape, reach = bounding_box(origin.pixels), origin.reach_pixels
-    height, width = (side + 2 * (CONTEXT_PIXELS + reach) for side in origin.shape.shape)
+    height, width = (side + 2 * reach for side in origin.pixels.shape)
     whole = [
-        (frame, View(round(y), round(x), *origin.shape.shape).grown(CONTEXT_PIXELS + reach))
+        (frame, View(round(y), round(x), *origin.pixels.shape).grown(reach))
         for frame, (y, x) in origin.places.items()
         if y + shape.top >= 0 and x + shape.left >= 0 and y + shape.bottom <= info.height and x + shape.right <= info.width
     ]
@@ -95,22 +97,38 @@ def sights_along(origin: Followed, info: VideoInfo) -> list[Sight]:
 
 def measure_along_path(path: PathCrops, networks: Networks, solve: Solve, notes: Notes = UNNOTED) -> MarkModel | None:
     """The mark in its own frame of reference; None where it is opaque, or un-blending it is not proven to restore the scene."""
-    crops = standing(path) if path.crops else np.zeros((0, 3, *path.origin.shape.shape), np.float32)
+    crops = standing(path)
     notes("frames in which the mark is clear", len(crops), MIN_MARKED_FRAMES, "measured" if len(crops) >= MIN_MARKED_FRAMES else "filled")
     if len(crops) < MIN_MARKED_FRAMES:
         return None
-    region = Region(dilate(np.pad(path.origin.pixels, CONTEXT_PIXELS), CONTEXT_PIXELS // 2), exact=False)
-    model = measure_region(crops, crops[:0], region, networks, solve, notes)
-    return None if (model.opacity >= OPAQUE)[model.pixels].all() else model
+    scenes = _scenes(path)
+
+    def solve_pixels(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> MarkModel:
+        return fit_pixel_opacity(crops, solve(crops, probability, predicted, notes), scenes)
+
+    region = Region(np.ones(path.origin.pixels.shape, bool), exact=False)
+    model = measure_region(crops, crops[:0], region, networks, solve_pixels, notes)
+    shown = model.opacity * model.mask > MIN_EDGE_SHARE
+    return model if shown.any() and opacity_level(model.opacity, shown) < OPAQUE else None
+
+
+def _scenes(path: PathCrops) -> float:
+    """The number of crops that show the mark over different pixels of the scene: those farther apart than its strokes are wide."""
+    places = np.array([path.origin.places[sight.frame] for sight in path.sights])
+    travelled = float(np.abs(np.diff(places, axis=0)).max(1).sum())
+    return min(len(places), 1 + travelled / detail_pixels(path.origin.pixels.astype(np.float32)))
 
 
 def standing(path: PathCrops) -> Floats:
     """The crops (N, 3, h, w) in [0, 1] in the mark's frame of reference, without those in which too little of it is seen to place it."""
-    crops, origin = to_float(np.stack(path.crops)), path.origin
-    reach, pixels = origin.reach_pixels, np.pad(origin.pixels, CONTEXT_PIXELS)
+    origin, reach = path.origin, path.origin.reach_pixels
+    if not path.crops:
+        return np.zeros((0, 3, *origin.pixels.shape), np.float32)
+    crops = to_float(np.stack(path.crops))
     expected = [origin.places[sight.frame] for sight in path.sights]
     start = np.array([(y - round(y), x - round(x)) for y, x in expected])
-    offsets, strengths = register(fine_detail(crops, detail_pixels(origin.shape)), start, dilate(pixels, 1), reach)
+    details = fine_detail(crops, detail_pixels(origin.pixels.astype(np.float32)))
+    offsets, strengths = register(details, start, dilate(origin.pixels, 1), reach)
     clear = strengths > ABSENT_SCORE_SHARE * float(np.median(strengths))
     return np.stack([_inner(moved(crop, *offset), reach) for crop, offset in zip(crops[clear], offsets[clear], strict=True)])
 

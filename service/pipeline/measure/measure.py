@@ -28,6 +28,7 @@ from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pix
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
@@ -233,7 +234,16 @@ def _solve_path(
     model = measure_along_path(path, networks, _fit, decisions.about("mark", numbers[0]))
     if model is None:
         return [_filled(candidates[number], number, info) for number in numbers]
-    return [MeasuredMark(candidates[number], model, 1.0, number, moves=True) for number in numbers]
+    return [MeasuredMark(_boxed(candidates[number], path.origin, model, info), model, 1.0, number, moves=True) for number in numbers]
+
+
+def _boxed(candidate: Candidate, origin: Followed, model: MarkModel, info: VideoInfo) -> Candidate:
+    """The candidate in a box that holds the mark and its context in each of its frames."""
+    own, around = bounding_box(model.pixels), CONTEXT_PIXELS + origin.reach_pixels
+    tops, lefts = zip(*(origin.places[frame] for frame in range(candidate.first_sample, candidate.last_sample + 1)), strict=True)
+    view = View(round(min(tops)), round(min(lefts)), round(max(tops) - min(tops)) + own.height, round(max(lefts) - min(lefts)) + own.width)
+    box = view.moved(own.top, own.left).grown(around).inner(info.width, info.height)
+    return candidate if box is None else replace(candidate, box=box)
 
 
 def _filled(candidate: Candidate, number: int, info: VideoInfo) -> MeasuredMark:
