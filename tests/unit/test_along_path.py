@@ -17,7 +17,7 @@ from service.inference.session import Networks
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import from_moving
 from service.pipeline.locate.moving_marks import MovingMark
-from service.pipeline.marks.candidate import Candidate, Static
+from service.pipeline.marks.candidate import Candidate, Followed, Static
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, MARKED_FRAMES
 from service.pipeline.marks.registration import moved
@@ -71,15 +71,16 @@ def drifting(speed: float, angle: float = 0.35) -> Path:
     return lambda index: (44 + speed * np.sin(angle) * (index - TOTAL / 2), 70 + speed * np.cos(angle) * (index - TOTAL / 2))
 
 
-def true_model() -> MarkModel:
+def true_model(candidate: Candidate) -> MarkModel:
     """The word as it was drawn, in its frame of reference."""
-    shape = np.pad(coverage(), CONTEXT_PIXELS)
+    assert isinstance(candidate.origin, Followed)
+    shape = np.pad(coverage(), (candidate.origin.pixels.shape[0] - coverage().shape[0]) // 2)
     return MarkModel((shape > 0.02).astype(np.float32), OPACITY * shape, np.ones((3, *shape.shape), np.float32), np.zeros_like(shape))
 
 
 def placed(path: Path, total: int = TOTAL) -> list[Placement]:
     """Its placements, if it was measured exactly."""
-    found = [MeasuredMark(one, true_model(), 1.0, number, moves=True) for number, one in enumerate(candidates(path, total))]
+    found = [MeasuredMark(one, true_model(one), 1.0, number, moves=True) for number, one in enumerate(candidates(path, total))]
     return find_extents(film(pictures(path, total)), INFO, found, total)
 
 
