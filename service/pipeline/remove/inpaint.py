@@ -20,7 +20,6 @@ from service.pipeline.remove.active_picture import ActivePicture
 from service.pipeline.remove.encodings import Encodings, Piece
 from service.pipeline.remove.mark_windows import MarkWindows, placement_hole
 from service.pipeline.remove.reference_alignment import ReferenceAligner
-from service.pipeline.remove.regions import Region, regions
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.remove.tiles import Tile, tiles
 from service.pipeline.video import Frame, VideoInfo
@@ -36,15 +35,23 @@ class Patch:
 
 
 @dataclass(frozen=True, eq=False)
-class _Restored:
-    """A region of a mark that is restored by itself. alpha: (h, w) of its patches."""
+class _Hole:
+    """What is restored of the marks of one box. alpha: (h, w), of its patches. tiles: those that contain a pixel of it."""
 
-    region: Region
+    box: Box
     alpha: Floats = field(repr=False)
+    tiles: Sequence[Tile]
+
+    @classmethod
+    def of(cls, marks: Sequence[Placement]) -> "_Hole":
+        """The hole of marks that share a box."""
+        box = marks[0].box
+        hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
+        return cls(box, feather(hole), [tile for tile in tiles(box) if hole[shared_slices(box, tile.seen)[0]].any()])
 
     def empty_patch(self) -> Patch:
         """A black patch."""
-        return Patch(self.region.box, np.zeros((3, *self.alpha.shape), np.float32), self.alpha)
+        return Patch(self.box, np.zeros((3, self.box.height, self.box.width), np.float32), self.alpha)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Inpainter:
         self._windows = MarkWindows(marks, info)
         self._active_picture = ActivePicture(info)
         self._last_seen = -1  # frame whose black bars were looked at
-        self._regions: dict[tuple[int, ...], list[_Restored]] = {}  # by the numbers of the marks
+        self._holes: dict[tuple[int, ...], _Hole] = {}  # by the numbers of the marks
         self._encoder, self._encodings = encoder, Encodings(encoder)
         self._aligners: dict[Box, ReferenceAligner] = {}
         self._smoother = TemporalSmoother()
@@ -97,15 +104,15 @@ class Inpainter:
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
         jobs: list[_TileJob] = []
         for index in targets:
-            for restored in self._restored(index):
-                patch = restored.empty_patch()
+            for hole in self._holes_of(index):
+                patch = hole.empty_patch()
                 patches[index].append(patch)
-                jobs += [self._tile_job(index, patch, tile, frames) for tile in restored.region.tiles]
+                jobs += [self._tile_job(index, patch, tile, frames) for tile in hole.tiles]
         marked = [self._marked_frame(job.pieces[0], frames) for job in jobs]
         encodings = self._encodings.of([piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames))
         answers = self._network.begin([_window(job, inputs, encodings) for job, inputs in zip(jobs, marked, strict=True)])
         self._forget_marks_before(max(targets, default=0))
-        remaining = {tile.seen for restored in chain.from_iterable(self._regions.values()) for tile in restored.region.tiles}
+        remaining = {tile.seen for hole in self._holes.values() for tile in hole.tiles}
         self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
 
         def finish() -> dict[int, list[Patch]]:
@@ -129,21 +136,21 @@ class Inpainter:
             self._windows.limit_to(self._active_picture.box)
             self._encodings, self._aligners = Encodings(self._encoder), {}
 
-    def _restored(self, index: int) -> list[_Restored]:
-        """The regions of a frame. Marks that share a box, which are parts of one mark, are restored together."""
+    def _holes_of(self, index: int) -> list[_Hole]:
+        """The holes of a frame. Marks that share a box, which are parts of one mark, are restored together."""
         groups: dict[Box, list[int]] = defaultdict(list)
         for number in self._windows.active(index):
             groups[self._marks[number].box].append(number)
-        for box, numbers in groups.items():
-            if tuple(numbers) not in self._regions:
-                self._regions[tuple(numbers)] = _restored(box, [self._marks[number] for number in numbers])
-        return [restored for numbers in groups.values() for restored in self._regions[tuple(numbers)]]
+        for numbers in groups.values():
+            if tuple(numbers) not in self._holes:
+                self._holes[tuple(numbers)] = _Hole.of([self._marks[number] for number in numbers])
+        return [self._holes[tuple(numbers)] for numbers in groups.values()]
 
     def _forget_marks_before(self, frame: int) -> None:
-        """Drops the regions of marks of which one has ended before this frame."""
-        ended = [numbers for numbers in self._regions if any(self._marks[number].last_frame < frame for number in numbers)]
+        """Drops the holes of marks of which one has ended before this frame."""
+        ended = [numbers for numbers in self._holes if any(self._marks[number].last_frame < frame for number in numbers)]
         for numbers in ended:
-            del self._regions[numbers]
+            del self._holes[numbers]
 
     def _tile_job(self, index: int, patch: Patch, tile: Tile, frames: Mapping[int, Frame]) -> _TileJob:
         """A tile's job: references are cut out on the grid, so that their encodings serve many targets."""
@@ -183,15 +190,6 @@ def _window(job: _TileJob, marked: Arrays, encodings: Mapping[Piece, Arrays]) ->
     """The network's inputs for one tile: the target with its marks, and the encodings of the target and of its references."""
     of_pieces = [encodings[piece] for piece in job.pieces]
     return {**marked, **{name: np.stack([one[name] for one in of_pieces]) for name in of_pieces[0]}, "shift": job.shift}
-
-
-def _restored(box: Box, marks: Sequence[Placement]) -> list[_Restored]:
-    """The regions of the marks of one box, each with its part of their alpha."""
-    hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks])
-    alpha = feather(hole.astype(np.float32))
-    return [
-        _Restored(region, np.where(region.hole, alpha[shared_slices(box, region.box)[0]], np.float32(0))) for region in regions(box, hole)
-    ]
 
 
 def _blacken_bars(patch: Patch, shown: Box) -> None:
