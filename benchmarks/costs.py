@@ -106,7 +106,7 @@ def measure(kinds: Sequence[str], heights: Sequence[int], runs: int, against: st
                 spent = profile(source) if with_profile else {}
                 if spent:
                     print("\n" + cpu_meter.table(spent), flush=True)
-                figures = {"costs": {name: asdict(each) for name, each in found.items()}, "profile": spent}
+                figures: dict[str, object] = {"costs": {name: asdict(each) for name, each in found.items()}, "profile": spent}
                 results.append(path, {"kind": kind, "height": height, "runs": runs}, figures, stamped)
 
 

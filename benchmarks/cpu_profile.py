@@ -77,7 +77,7 @@ class _Children:
             self._charge(child._work, self._known.pop(child.process_id))
             leave(child, kind, error, trace)
 
-        Child.receive = counted_receive  # type: ignore[method-assign]
+        Child.receive = counted_receive  # type: ignore[method-assign,assignment]
         Child.__exit__ = counted_leave  # type: ignore[method-assign]
 
     def charge_rest(self) -> None:

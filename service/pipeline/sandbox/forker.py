@@ -186,7 +186,8 @@ class _Server:
         """In a new child: drop what is the forker's."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for each in (self._selector, self._orders, self._woken, self._wake, leash, *self._leashes.values()):
+        self._selector.close()
+        for each in (self._orders, self._woken, self._wake, leash, *self._leashes.values()):
             each.close()
 
     def _kill(self, pid: int) -> None:
