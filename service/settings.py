@@ -14,9 +14,8 @@ from service.errors import SettingsError
 from service.jobs.credits import MAX_CREDITS, MAX_PRICE_CREDITS
 from service.pipeline.provenance.signer import Algorithm
 from service.pipeline.video import Limits
+from service.variables import NESTED, PREFIX
 
-PREFIX: Final = "CLEANPLATE_"
-NESTED: Final = "__"
 MIB: Final = 2**20
 DAY_SECONDS: Final = 86400.0
 LIMITS: Final = {  # what each limit of an input means
@@ -197,6 +196,11 @@ def naming(name: str) -> Iterator[None]:
         yield
     except SettingsError as error:
         raise SettingsError(f"{PREFIX}{name.upper()}: {error}") from None
+
+
+def names() -> frozenset[str]:
+    """The names of all variables that are read here."""
+    return frozenset(name for name, _, _ in _rows())
 
 
 def table() -> str:
