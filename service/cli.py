@@ -37,6 +37,7 @@ ENTRIES: Final = {
     "inspect": Entry("inspect", "Show what a file carries, and what of it a clean file has too."),
     "verify": Entry("verify", "Show who signed a file, and whether it was changed since."),
     "submit": Entry("submit", "Send a job to a service and download the result."),
+    "jobs": Entry("jobs", "List, cancel and delete the jobs of a service.", is_group=True),
     "serve": Entry("serve", "Run the service: all APIs and one worker."),
     "worker": Entry("serve", "Run a worker of a fleet."),
     "models": Entry("models", "List, verify and choose the networks' weights.", is_group=True),
@@ -67,6 +68,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return fail(message, error.exit_code) if message else error.exit_code
     except CleanplateError as error:
         return fail(str(error), error.exit_code)
+    except KeyboardInterrupt:  # before the command has begun, which turns it into its exit code
+        code = INTERRUPTED
     except Exception as error:
         if {"-v", "--verbose"} & set(arguments):
             traceback.print_exc()
@@ -104,8 +107,8 @@ def _read_variables() -> None:
     """Add the settings of the current folder's files to the environment, and warn of names that are no settings."""
     read_files(Path())
     if names := candidates():
-        from service import settings  # slow to load, and mostly not needed here
-
+        with sign_of_life("starting"):
+            from service import settings  # slow to load, and mostly not needed here
         for name in names:
             if name not in settings.names():
                 fail(remark_on(name, settings.names()), 0)

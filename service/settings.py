@@ -200,17 +200,18 @@ def naming(name: str) -> Iterator[None]:
 
 def names() -> frozenset[str]:
     """The names of all variables that are read here."""
-    return frozenset(name for name, _, _ in _rows())
+    return frozenset(name for name, _, _ in rows())
 
 
 def table() -> str:
     """All variables with defaults and descriptions, as the Markdown table in `docs/settings.md`."""
     lines = ["| variable | default | description |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {description} |" for name, default, description in _rows()]
+    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {description} |" for name, default, description in rows()]
     return "\n".join(lines) + "\n"
 
 
-def _rows() -> Iterator[tuple[str, str, str]]:
+def rows() -> Iterator[tuple[str, str, str]]:
+    """Each variable, its default as one would write it, and what it means."""
     for name, field in Settings.model_fields.items():
         if name == "limits":
             for limit, value in vars(Limits()).items():

@@ -15,7 +15,7 @@ DOTENV: Final = ".env"
 TOML: Final = "cleanplate.toml"
 OF_CLIENTS: Final = frozenset({"CLEANPLATE_URL", "CLEANPLATE_KEY"})  # what the commands that ask a service read
 OF_TESTS: Final = "CLEANPLATE_TEST_"
-LIKENESS: Final = 0.8  # of 1, from which a name may be a slip of the pen
+LIKENESS: Final = 0.7  # of 1, from which a name may be a slip of the pen
 
 
 def read_files(folder: Path) -> None:
@@ -35,8 +35,9 @@ def candidates() -> list[str]:
 
 def remark_on(name: str, known: Collection[str]) -> str:
     """A line that says of a variable that it is no setting, and which of the known ones may be meant."""
-    meant = get_close_matches(name, [*known, *OF_CLIENTS], 1, LIKENESS)
-    return f"{name} is not a setting{f'; did you mean {meant[0]}?' if meant else ''}"
+    names = [each.removeprefix(PREFIX) for each in (*known, *OF_CLIENTS)]
+    meant = get_close_matches(name.removeprefix(PREFIX), names, 1, LIKENESS)
+    return f"{name} is not a setting{f'; did you mean {PREFIX}{meant[0]}?' if meant else ''}"
 
 
 def _of_dotenv(path: Path) -> dict[str, str]:

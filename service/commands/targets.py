@@ -40,8 +40,9 @@ def _refuse_duplicates(targets: Sequence[Path]) -> None:
 
 def _identity(path: Path) -> Identity:
     """Equal for two paths of the same file, also through links."""
+    path = path.resolve()
     try:
         status = path.stat()
     except OSError:
-        return path.resolve()
+        return path
     return status.st_dev, status.st_ino

@@ -103,6 +103,15 @@ def test_bash_completes_with_the_printed_script(cleanplate: Command, tmp_path: P
     assert done.stdout == "inspect\n"
 
 
+def test_ctrl_c_while_a_command_is_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    assert cli.run_command(["clean"]) == 130
+    assert capsys.readouterr().err == "cleanplate: stopped\n"
+
+
 def test_without_a_command_the_help_is_shown(cleanplate: Command) -> None:
     done = cleanplate()
     assert "clean" in done.stdout + done.stderr
