@@ -47,8 +47,7 @@ class Batch:
         chosen = settings.read()
         if skip_existing:
             self._skip_existing()
-        if len(self._left) > 1:
-            self._check(chosen.limits)
+        self._check(chosen.limits)
         if self._left:
             with self.display.waiting("loading the networks"):
                 tools = Tools(load_networks(device), chosen.limits, command_signer(chosen))
@@ -67,12 +66,12 @@ class Batch:
         """A clean file appears whole or not at all, so one that is there is finished."""
         for index, target in enumerate(self.targets):
             if target.is_file():
-                self._end(index, Skipped(self.inputs[index].name, target.name))
+                self._end(index, Skipped(self.inputs[index].name))
 
     def _check(self, limits: Limits) -> None:
         for number, index in enumerate(left := self._left, 1):
             with self.display.waiting(f"checking {title_of(self.inputs[index].name, number, len(left))}"):
-                error = self._fault(index, limits)
+                error = self._fault(index, limits, alone=len(left) == 1)
             if error:
                 self._end(index, self._result(index, error))
 
@@ -81,11 +80,14 @@ class Batch:
             title = title_of(self.inputs[index].name, number, len(left))
             self._end(index, self._result(index, self._cleaned(index, title, tools)))
 
-    def _fault(self, index: int, limits: Limits) -> CleanplateError | None:
-        """What is wrong with a file, as far as it shows before it is decoded."""
+    def _fault(self, index: int, limits: Limits, *, alone: bool) -> CleanplateError | None:
+        """What is wrong with a file, as far as it shows before it is decoded; of one that is cleaned next, whether it is there."""
         source, work = self.inputs[index].path, self.work
+        if not source.is_file():
+            return RequestError("no such file")
+        if alone:
+            return None
         try:
-            _require(source)
             run.check(source, self.targets[index].suffix, work.request, limits, work.part, work.encoding)
         except CleanplateError as error:
             return error
@@ -95,7 +97,6 @@ class Batch:
         """Clean one file. Its own error is returned, so that the command goes on with the next one."""
         source, work = self.inputs[index].path, self.work
         try:
-            _require(source)
             with self.display.progress(title) as on_progress:
                 debug = self._debug_folder(index)
                 return clean_file(source, self.targets[index], work.request, tools, on_progress, debug, work.part, work.encoding)
@@ -115,18 +116,14 @@ class Batch:
     def _end(self, index: int, outcome: Outcome) -> None:
         """Keep the outcome of a file, and show it."""
         self.outcomes[index] = outcome
-        entry = entry_of(outcome)
+        target = str(self.targets[index])
+        entry = entry_of(outcome, PIPE if self.display.beside_output else target)
         if isinstance(outcome, Skipped):
-            self.display.show([f"{outcome.source_name}: there already ({self.targets[index]})"], entry)
+            self.display.show([f"{outcome.source_name}: there already ({target})"], entry)
         elif isinstance(outcome.outcome, Report):
-            target = "standard output" if self.display.beside_output else str(self.targets[index])
-            self.display.show(list(lines_of(outcome.outcome, outcome.source_name, target, self._debug_folder(index))), entry)
+            shown = "standard output" if self.display.beside_output else target
+            self.display.show(list(lines_of(outcome.outcome, outcome.source_name, shown, self._debug_folder(index))), entry)
         else:
             fail(f"{outcome.source_name}: {outcome.outcome}", outcome.exit_code)
             if self.display.as_json:
                 self.display.show([], entry)
-
-
-def _require(source: Path) -> None:
-    if not source.is_file():
-        raise RequestError("no such file")

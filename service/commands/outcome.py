@@ -21,22 +21,21 @@ class Skipped:
     """A file whose clean file was there already."""
 
     source_name: str
-    target_name: str
 
 
 Outcome = FileResult | Skipped
 
 
-def entry_of(outcome: Outcome) -> dict[str, object]:
-    """What became of a file, as JSON values: a summary of the report that `--report` writes."""
+def entry_of(outcome: Outcome, output: str) -> dict[str, object]:
+    """What became of a file, as JSON values: a summary of the report that `--report` writes. output: where its clean file is."""
     if isinstance(outcome, Skipped):
-        return {"input": outcome.source_name, "output": outcome.target_name, "skipped": True}
+        return {"input": outcome.source_name, "output": output, "skipped": True}
     report = outcome.outcome
     if isinstance(report, CleanplateError):
         return {"input": outcome.source_name, "error": type(report).__name__, "message": str(report)}
     return {
         "input": outcome.source_name,
-        "output": outcome.target_name,
+        "output": output,
         "mark_found": report.mark_found,
         "marks": [mark[0].id for mark in marks_of(report.placements)],
         "frames": report.frames,

@@ -115,7 +115,11 @@ def test_json_is_one_line_for_each_file(clips: Path, cleanplate: Command) -> Non
     entries = {entry["input"]: entry for entry in map(json.loads, done.stdout.splitlines())}
     assert list(entries) == ["bad.mp4", "a.png", "plain.png"]
     assert (entries["bad.mp4"]["error"], entries["bad.mp4"]["message"][:11]) == ("NotMedia", "not a video")
-    assert (entries["a.png"]["output"], entries["a.png"]["mark_found"], entries["a.png"]["frames"]) == ("a.png", True, 1)
+    assert (entries["a.png"]["output"], entries["a.png"]["mark_found"], entries["a.png"]["frames"]) == (
+        str(clips.with_name("out") / "a.png"),
+        True,
+        1,
+    )
     assert len(entries["a.png"]["marks"]) == 1
     assert entries["plain.png"]["marks"] == []
 
@@ -132,9 +136,9 @@ def test_skip_existing_goes_on_with_a_batch(clips: Path, cleanplate: Command) ->
     (out / ".1a2b3c4d.plain.png").write_bytes(b"half")  # as a killed run leaves it
     done = cleanplate("clean", clips / "a.png", clips / "plain.png", "-o", out, "--skip-existing", "--json")
     skipped, cleaned = map(json.loads, done.stdout.splitlines())
-    assert (done.returncode, skipped) == (0, {"input": "a.png", "output": "a.png", "skipped": True})
+    assert (done.returncode, skipped) == (0, {"input": "a.png", "output": str(out / "a.png"), "skipped": True})
     assert (out / "a.png").read_bytes() == b"finished before"
-    assert cleaned["output"] == "plain.png"
+    assert cleaned["output"] == str(out / "plain.png")
     again = cleanplate("clean", clips / "a.png", clips / "plain.png", "-o", out, "--skip-existing")
     assert again.stdout.splitlines()[-1] == "2 files: 2 there already"
 

@@ -31,7 +31,7 @@ def cleaned(picture: Path, monkeypatch: pytest.MonkeyPatch) -> Clean:
 
     def run(*options: str) -> tuple[Picture, dict[str, Any]]:
         target, report = picture.with_name("out.png"), picture.with_name("report.json")
-        assert run_command(["clean", str(picture), "-o", str(target), "--report", str(report), *options]) == 0
+        assert run_command(["clean", str(picture), "-o", str(target), "--report", str(report), "--quiet", *options]) == 0
         (entry,) = json.loads(report.read_text())["files"]
         with Image.open(target) as image:
             return np.asarray(image), entry
