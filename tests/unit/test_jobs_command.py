@@ -50,7 +50,7 @@ def test_each_job_is_cancelled_and_deleted_whatever_is_wrong_with_the_others(cap
     first, second = (printed(capsys, "submit", VIDEO).strip() for _ in range(2))
     assert run_command(["jobs", "delete", first, "job_of_nobody"]) == 7
     assert capsys.readouterr().err.splitlines() == [
-        f"cleanplate: {first}: the job is queued",
+        f"cleanplate: {first}: the job is queued; cancel it first",
         "cleanplate: job_of_nobody: there is no such job",
     ]
     assert printed(capsys, "jobs", "cancel", first, "job_of_nobody", second, code=7) == f"{first}: cancelled\n{second}: cancelled\n"
