@@ -133,6 +133,8 @@ def clean(
     display = _display(quiet, as_json, verbose, output == PIPE)
     if detect_only:
         _refuse_for_detection(work, report, output == PIPE, skip_existing)
+    elif output is None:
+        raise RequestError("missing option '-o' / '--output'")
     with pipes_as_files(inputs, output, settings.read().limits.file_bytes) as (words, place):
         found = find_inputs(words, recursive, Path(place) if place else None)
         _refuse_several(found, bool(reject), output == PIPE)
@@ -151,8 +153,7 @@ def _clean_all(
     skip_existing: bool,
 ) -> int:
     """Clean the inputs, write the report, and return the exit code."""
-    if output is None:
-        raise RequestError("missing option '-o' / '--output'")
+    assert output is not None
     targets = target_files(inputs, output, report)
     check_report(report, [each.path for each in inputs])
     outcomes = Batch(inputs, targets, work, display).run(device, skip_existing)
