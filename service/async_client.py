@@ -4,15 +4,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Seq
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import httpx
 
-from service.jobs.job import Kind
+from service.jobs.job import Kind, Media
 from service.pipeline.io.atomic_file import atomic_file
-from service.remote_job import EventReader, RemoteJob, done, error_of, ignore, job_of, page_of
+from service.remote_job import Estimate, EventReader, RemoteJob, done, error_of, estimate_of, ignore, job_of, page_of
 from service.remote_order import (
+    ESTIMATE,
     JOBS,
     PAUSES_SECONDS,
     TIMEOUT_SECONDS,
@@ -89,13 +90,27 @@ class AsyncClient:
             found += more
         return found
 
-    async def cancel(self, job_id: str) -> RemoteJob:
-        """Cancel a job that has not ended, and return it: a queued one ends at once, a running one soon. Raises UnknownJob."""
-        return await self._tried(lambda: self._cancel(job_id))
-
     async def delete(self, job_id: str) -> None:
         """Delete all files of a job that has ended. Raises UnknownJob, ParameterError for one that has not."""
         await self._tried(lambda: self._delete(job_id))
+
+    async def estimate(
+        self,
+        *,
+        kind: Kind = "clean",
+        media: Media = "video",
+        seconds: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> Estimate:
+        """What a job would cost and take; nothing is ordered. `seconds`, `width`, `height`: of the video, if its price depends on them."""
+        given = {"kind": kind, "media": media, "seconds": seconds, "width": width, "height": height}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        return await self._tried(lambda: self._estimate(wanted))
+
+    async def cancel(self, job_id: str) -> RemoteJob:
+        """Cancel a job: a queued one ends at once, a running one as soon as its worker notices. An ended job is unchanged."""
+        return await self._tried(lambda: self._cancel(job_id))
 
     async def wait(self, job_id: str, on_progress: Callable[[RemoteJob], object] = ignore) -> RemoteJob:
         """Wait until the job has ended, well or not, and return it. `on_progress` is called at each change, and may raise to stop waiting.
@@ -133,6 +148,9 @@ class AsyncClient:
             return page_of(await self._http.get(JOBS, params=page_query(jobs_left, cursor)))
 
         return await self._tried(asked)
+
+    async def _estimate(self, wanted: dict[str, Any]) -> Estimate:
+        return estimate_of(await self._http.post(ESTIMATE, json=wanted))
 
     async def _cancel(self, job_id: str) -> RemoteJob:
         return job_of(await self._http.post(f"{path_of(job_id)}/cancel"))

@@ -24,11 +24,15 @@ INTERRUPTED: Final = 130
 
 @dataclass(frozen=True)
 class Entry:
-    """A command, or a group of them: its module in service/commands, which has it under its name, and what it does in a few words."""
+    """A command, or a group of them: its module in service/commands, which has it under its name, and what it does in a few words.
+
+    extra: what the module needs that the package alone does not bring.
+    """
 
     module: str
     summary: str
     is_group: bool = False
+    extra: str = ""
 
 
 COMPLETION_VARIABLE: Final = "_CLEANPLATE_COMPLETE"  # set where a shell asks what may come next
@@ -38,19 +42,19 @@ ENTRIES: Final = {
     "verify": Entry("verify", "Show who signed a file, and whether it was changed since."),
     "submit": Entry("submit", "Send a job to a service and download the result."),
     "jobs": Entry("jobs", "List, cancel and delete the jobs of a service.", is_group=True),
-    "serve": Entry("serve", "Run the service: all APIs and one worker."),
-    "worker": Entry("serve", "Run a worker of a fleet."),
+    "mcp": Entry("mcp", "Offer a service's jobs to agents as tools.", extra="mcp"),
+    "serve": Entry("serve", "Run the service: all APIs and one worker.", extra="serve"),
+    "worker": Entry("serve", "Run a worker of a fleet.", extra="serve"),
     "models": Entry("models", "List, verify and choose the networks' weights.", is_group=True),
-    "accounts": Entry("admin", "Create, list, ban and delete accounts.", is_group=True),
-    "keys": Entry("admin", "Create, list and revoke keys.", is_group=True),
-    "signers": Entry("admin", "Names and secrets of signed requests (aidge).", is_group=True),
-    "credits": Entry("admin", "Grant and correct credits, show the ledger.", is_group=True),
+    "accounts": Entry("accounts", "Create, list, limit, ban and delete accounts.", is_group=True, extra="serve"),
+    "keys": Entry("keys", "Create, list and revoke keys.", is_group=True, extra="serve"),
+    "signers": Entry("accounts", "Names and secrets of signed requests (aidge).", is_group=True, extra="serve"),
+    "credits": Entry("credits", "Grant and correct credits, show the ledger.", is_group=True, extra="serve"),
+    "redeliver": Entry("redeliver", "Have callbacks sent again.", extra="serve"),
     "settings": Entry("settings", "Show and check the settings.", is_group=True),
     "completion": Entry("completion", "Print a shell's completion script."),
 }
-SERVE_EXTRA: Final = "cleanplate[serve]"
-SERVE_PACKAGES: Final = ("dbos", "fastapi")  # of the extra
-SERVE_MODULES: Final = frozenset({"serve", "admin"})  # they need the extra `serve`: a database, a web server
+EXTRAS: Final = {"serve": ("dbos", "fastapi"), "mcp": ("mcp",)}  # by extra: packages that come with it alone
 BESIDE: Final = "--beside"  # a worker's whose service has read the settings
 OURS: Final = frozenset({"cleanplate", "service", "models"})
 LINE: Final = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")  # where a shell that completes a line puts it
@@ -95,10 +99,10 @@ def command_line(name: str = "") -> typer.Typer:
     if name in ENTRIES:
         _add(app, name, ENTRIES[name])
     else:
-        lacking = any(find_spec(package) is None for package in SERVE_PACKAGES)
+        lacking = {extra for extra, packages in EXTRAS.items() if any(find_spec(package) is None for package in packages)}
         for each, entry in ENTRIES.items():
-            absent = lacking and entry.module in SERVE_MODULES
-            app.command(each, help="Not installed: needs the extra `serve`." if absent else entry.summary)(_absent(each))
+            told = f"Not installed: needs the extra `{entry.extra}`." if entry.extra in lacking else entry.summary
+            app.command(each, help=told)(_absent(each, entry.extra))
     app.command()(version)
     return app
 
@@ -123,30 +127,30 @@ def _name_in(arguments: Sequence[str]) -> str:
 
 def _add(app: typer.Typer, name: str, entry: Entry) -> None:
     """Add a command or a group; where its extra is not installed, something that says so in its place."""
-    module = _module(entry.module)
+    module = _module(entry)
     if module is None:
         anything = {"ignore_unknown_options": True, "allow_extra_args": True}
-        app.command(name, add_help_option=False, context_settings=anything)(_absent(name))
+        app.command(name, add_help_option=False, context_settings=anything)(_absent(name, entry.extra))
     elif entry.is_group:
         app.add_typer(getattr(module, name), name=name)
     else:
         app.command(name)(getattr(module, name))
 
 
-def _module(name: str) -> ModuleType | None:
-    """A module of service/commands; None where it needs an extra that is not installed."""
+def _module(entry: Entry) -> ModuleType | None:
+    """The module of a command; None where it needs an extra that is not installed."""
     try:
         with sign_of_life("starting"):
-            return import_module(f"{commands.__name__}.{name}")
+            return import_module(f"{commands.__name__}.{entry.module}")
     except ModuleNotFoundError as error:
-        if name not in SERVE_MODULES or (error.name or "").partition(".")[0] in OURS:
+        if not entry.extra or (error.name or "").partition(".")[0] in OURS:
             raise
         return None
 
 
-def _absent(name: str) -> Callable[[], NoReturn]:
+def _absent(name: str, extra: str) -> Callable[[], NoReturn]:
     def absent() -> NoReturn:
-        raise RequestError(f"`{name}` needs packages that are not installed: install {SERVE_EXTRA}")
+        raise RequestError(f"`{name}` needs packages that are not installed: install cleanplate[{extra}]")
 
     return absent
 
