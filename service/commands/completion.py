@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal
 
 import typer
-from typer.completion import get_completion_script
+from typer.completion import get_completion_script  # type: ignore[attr-defined]  # it has it from a private module
 
 PROGRAM: Final = "cleanplate"
 VARIABLE: Final = "_CLEANPLATE_COMPLETE"
