@@ -8,7 +8,7 @@ Drawing and compressing a sample takes longer than a small network needs to lear
 `00000.npy`, `00001.npy` ...: memory-mapped arrays of records, a field for each array of a sample. Stopped and started again, it goes on
 with the first missing shard; more `--samples` add shards. The folder may be read while it grows. Samples of another seed, setting, material
 or version of the drawing code are refused. `--recorded`: the inpainter's samples as the service makes them (`recording.py`), at a tenth of
-the speed.
+the speed. `--held-out`: from the clips that no network learns from, for `training.evaluate --store`.
 """
 
 import argparse
@@ -139,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=defaults.cache, help="a folder for decoded frames")
     parser.add_argument("--mistake-share", type=float, default=0.0, help="share of the segmenter's scenes with its false positives")
     parser.add_argument("--kinds", default="", help="kinds of marks, separated by commas; by default all that the network learns from")
+    parser.add_argument("--held-out", action="store_true", help="draw from the held-out clips, to score networks on")
     parser.add_argument("--recorded", action="store_true", help="samples as the service makes them; of the inpainter only")
     given = parser.parse_args(arguments)
     if given.recorded and given.network != "inpainter":
@@ -148,7 +149,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"the {given.network} learns from no kind of mark named {', '.join(unknown)}")
     config = replace(defaults, data=given.data, cache=given.cache, seed=given.seed, mistake_share=given.mistake_share)
     try:
-        source = replace(open_sources(config).training, kinds=kinds)
+        sources = open_sources(config)
+        source = replace(sources.validation if given.held_out else sources.training, kinds=kinds)
         index = draw(given.out, given.network, source, given.samples, given.workers, recorded=given.recorded)
     except StoreMismatch as error:
         raise SystemExit(str(error)) from error

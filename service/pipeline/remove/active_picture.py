@@ -58,7 +58,7 @@ class ActivePicture:
             rows = slice(start, start + STRIP_PIXELS)
             seen = ~hidden[rows]
             lit = ((luma[rows] > self._limit) & seen).sum(1) > MIN_LIT_SHARE * seen.sum(1)
-            before = np.flatnonzero(seen.any(1)[: int(np.argmax(lit)) if lit.any() else None])
+            before = np.flatnonzero(seen[: int(np.argmax(lit)) if lit.any() else None].any(1))
             dark = start + int(before[-1]) + 1 if len(before) else dark
             if lit.any():
                 return dark
