@@ -91,7 +91,7 @@ def judge(cell: Cell, networks: Networks) -> Verdict | None:
             before = UNREADABLE
         if cell.needs and before is not UNREADABLE and cell.needs not in before.traits:
             return None
-        detection = _detection(before)
+        detection = detection_of(len(before.pictures), before.size)
         try:
             report = clean(source, target, NOTHING, networks, detection=detection)
         except CleanplateError as error:
@@ -112,10 +112,9 @@ def _refusal(error: CleanplateError, before: Seen, left: list[str]) -> Verdict |
     return Verdict("refused", (str(error),))
 
 
-def _detection(seen: Seen) -> Detection:
-    """One mark, in all frames, as if it had been found before."""
-    frames = len(seen.pictures)
-    return Detection((placement(0, frames - 1, BOX),), Timeline(range(frames), Fraction(1, 25)), seen.size)
+def detection_of(frames: int, size: tuple[int, int]) -> Detection:
+    """One mark, in all frames, as if it had been found before. size: of the upright picture, width and height."""
+    return Detection((placement(0, frames - 1, BOX),), Timeline(range(frames), Fraction(1, 25)), size)
 
 
 def _verdict(before: Seen, after: Seen, report: Report, said: tuple[Outcome, ...]) -> Verdict:
