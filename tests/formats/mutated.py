@@ -134,7 +134,7 @@ def _sources(seed: int) -> list[Cell]:
 
 
 def _made(cell: Cell, folder: Path) -> bytes:
-    path = folder / f"whole{cell.source}"
+    path = folder / f"made{cell.source}"
     try:
         cell.make(path)
         return path.read_bytes()
