@@ -5,7 +5,7 @@ DEV := .venv-dev
 UV ?= $(DEV)/bin/uv
 COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
 
-.PHONY: help demo serve test check format lock images quality speed bench load crash container docs
+.PHONY: help demo serve test check format lock images quality speed bench load crash container docs formats
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -57,6 +57,9 @@ docs: $(DEV)/.stamp ## rewrite what is generated in the documents: settings, mod
 	{ printf '# Settings\n\nEvery variable that the program reads, with its default.\n\n'; $(DEV)/bin/cleanplate settings table; } > docs/settings.md
 	$(DEV)/bin/python -m tests.docs.code_map
 	$(DEV)/bin/python -m benchmarks.documents
+
+formats: $(DEV)/.stamp ## rewrite docs/formats.md: clean a file of each kind, and note what comes back
+	$(DEV)/bin/python -m tests.formats.page
 
 $(SERVE)/.stamp: requirements/serve-cpu.lock pyproject.toml
 $(DEV)/.stamp: requirements/dev.lock pyproject.toml

@@ -20,13 +20,14 @@ HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 ANIMATED: Final = 0x02  # in the flags of a WebP
 AS_PNG: Final = "save it as png"
 AS_JPEG: Final = "save it as jpg or png"
+AS_VIDEO: Final = "save it as mp4 or mkv"
 AS_MP4: Final = "save it as mp4, or a single picture of it as png"
 UNSUPPORTED: Final = {  # known formats that are refused by name, and what to do
     b"GIF8": ("GIF", AS_MP4),
-    b"FLV\x01": ("FLV", ""),
-    b"OggS": ("Ogg", ""),
-    b"\x30\x26\xb2\x75": ("WMV", ""),
-    b"\x00\x00\x01\xba": ("MPEG program stream", ""),
+    b"FLV\x01": ("FLV", AS_VIDEO),
+    b"OggS": ("Ogg", AS_VIDEO),
+    b"\x30\x26\xb2\x75": ("WMV", AS_VIDEO),
+    b"\x00\x00\x01\xba": ("MPEG program stream", AS_VIDEO),
     b"II*\x00": ("TIFF", AS_PNG),
     b"MM\x00*": ("TIFF", AS_PNG),
     b"II+\x00": ("TIFF", AS_PNG),
@@ -107,7 +108,7 @@ def _refusal(head: bytes) -> NotMedia | UnsupportedFormat:
     if heif := _heif_name(head):
         name, hint = heif, AS_JPEG
     if head[:1] == SYNC_BYTE == head[188:189] or head[4:5] == SYNC_BYTE == head[196:197]:
-        name = "MPEG transport stream"
+        name, hint = "MPEG transport stream", AS_VIDEO
     if name is None:
         return NotMedia("the file is empty" if not head else f"not a video or an image of a supported format ({SUPPORTED})")
     return UnsupportedFormat(f"{name} files are not supported ({SUPPORTED} are){f'; {hint}' if hint else ''}")

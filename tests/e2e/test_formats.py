@@ -3,7 +3,10 @@
 CLEANPLATE_TEST_FORMATS=all pytest tests/e2e/test_formats.py        # about three minutes on two idle cores
 """
 
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +62,9 @@ def test_every_file_comes_back_as_the_page_says() -> None:
     with in_process():
         found = {cell.place: verdict for cell, verdict in walk(CELLS)}
     assert {place: as_listed(verdict) for place, verdict in found.items() if verdict} == PAGE
+
+
+def test_damaged_files_end_in_an_error_or_a_result() -> None:
+    done = subprocess.run([sys.executable, "-m", "tests.formats.mutated", "--files", "20"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["files"] == 20

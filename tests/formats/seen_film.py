@@ -1,5 +1,6 @@
 """What a video shows and carries, as PyAV reads it: the oracle that says whether a result still has what its source had."""
 
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -145,14 +146,21 @@ def _alpha(path: Path, main: VideoStream, first: VideoFrame) -> tuple[int, ...]:
     return tuple(round(float(plane.mean()) / 16) for plane in planes)
 
 
-def _side_data(frames: list[VideoFrame]) -> dict[str, tuple[bytes, ...]]:
+def _side_data(frames: list[VideoFrame]) -> dict[str, tuple[object, ...]]:
     found = {}
     for kind, name in SIDE_DATA.items():
         some = frames if kind is Type.A53_CC else frames[:1]
-        data = tuple(bytes(frame.side_data[kind]) for frame in some if kind in frame.side_data)
+        read = _display if kind is Type.MASTERING_DISPLAY_METADATA else bytes
+        data = tuple(read(frame.side_data[kind]) for frame in some if kind in frame.side_data)
         if data:
             found[name] = data
     return found
+
+
+def _display(mastering: object) -> tuple[float, ...]:
+    """AVMasteringDisplayMetadata, whose ten fractions codecs round in their own ways."""
+    numbers = struct.unpack_from("20i", bytes(mastering))
+    return tuple(round(number / divisor, 3) for number, divisor in zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _streams(source: InputContainer, main: Stream) -> dict[str, tuple[object, ...]]:

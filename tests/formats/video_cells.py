@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from tests.formats.films import FPS, Film, NotWritten, Sound, remuxed
+from tests.formats.films import FPS, Film, Sound, remuxed
 from tests.formats.seen_film import see
 from tests.formats.walk import Cell
 from tests.video.clips import picture_rgb
@@ -55,12 +55,25 @@ CODECS: Final = {  # FFmpeg's encoders, and the pixel formats that are met
     "cinepak": ("rgb24",),
     "jpeg2000": ("yuv420p",),
 }
+NEEDS: Final = {  # by row or group: what its files must carry
+    "Tags": "tags",
+    "language and title of the pictures": "main video stream",
+    "Subtitles": "subtitle",
+    "Sound": "audio",
+    "chapters": "chapters",
+    "time code": "time code",
+    "cover, attached": "cover",
+    "cover, a stream": "cover",
+    "font, attached": "attachment",
+    "further video stream": "further video stream",
+    "telemetry": "data track",
+}
 USUAL: Final = {"webm": "libvpx-vp9", "avi": "mpeg4"}  # by container; else H.264
 
 
 def cells() -> Iterator[Cell]:
     """All of them."""
-    for group in (_codecs, _turned, _shapes, _times, _sounds, _captions, _attached, _tags, _light, _moved):
+    for group in (_codecs, _turned, _shapes, _times, _sounds, _captions, _attached, _tags, _light, _moved, _further):
         yield from group()
 
 
@@ -70,7 +83,9 @@ def _cell(group: str, row: str, container: str, film: Film, target: str = "", ma
     if container == FRAGMENTED:
         film = replace(film, muxer_options={**film.muxer_options, **FRAGMENTS})
     column = f"{container} to {target}" if target else container
-    return Cell((group, row, column), suffix, f".{target}" if target else suffix, make or film.write, see)
+    return Cell(
+        (group, row, column), suffix, f".{target}" if target else suffix, make or film.write, see, NEEDS.get(row, NEEDS.get(group, ""))
+    )
 
 
 def _usual(container: str, **changes: object) -> Film:
@@ -426,4 +441,23 @@ def _moved() -> Iterator[Cell]:
                     yield _cell("Into another container", row, container, film, target)
 
 
-__all__ = ["NotWritten", "cells"]
+def _further() -> Iterator[Cell]:
+    """Other containers that people send, and the telephones' own."""
+    group = "Further containers"
+    for row, film in {
+        "H.264 and AAC": Film(sounds=(Sound("aac"),)),
+        "H.263 and AMR": Film("h263", sounds=(Sound("libopencore_amrnb"),)),
+    }.items():
+        yield _cell(group, row, "3gp", film)
+        yield _cell(group, row, "3gp", film, "mp4")
+    yield _cell(group, "H.264 and AAC", "m4v", Film(sounds=(Sound("aac"),), muxer="mp4"))
+    others = {
+        "ts": Film(sounds=(Sound("aac"),), muxer="mpegts"),
+        "m2ts": Film(sounds=(Sound("ac3"),), muxer="mpegts", muxer_options={"mpegts_m2ts_mode": "1"}),
+        "mpg": Film("mpeg2video", sounds=(Sound("mp2"),), muxer="mpeg"),
+        "flv": Film(sounds=(Sound("aac"),), muxer="flv"),
+        "wmv": Film("wmv2", muxer="asf"),
+        "ogg": Film("vp8", sounds=(Sound("vorbis"),), muxer="ogg"),
+    }
+    for container, film in others.items():
+        yield _cell(group, "what such files hold", container, film)

@@ -46,7 +46,7 @@ UNREADABLE: Final = Seen((0, 0), {}, np.zeros((1, 1, 1), np.float32))
 class Cell:
     """One file of the matrix. place: group, row and column in the table. make: writes the file, or raises NotWritten.
 
-    source, target: suffixes. see: reads what a file shows and carries. size: of the picture as it is shown, where `see` cannot tell.
+    source, target: suffixes. see: reads what a file shows and carries. needs: what a source must carry; a muxer may have dropped it.
     """
 
     place: tuple[str, str, str]
@@ -54,7 +54,7 @@ class Cell:
     target: str
     make: Callable[[Path], object]
     see: Callable[[Path], Seen]
-    size: tuple[int, int] | None = None
+    needs: str = ""
 
     @property
     def id(self) -> str:
@@ -89,7 +89,9 @@ def judge(cell: Cell, networks: Networks) -> Verdict | None:
             before = cell.see(source)
         except (OSError, ValueError, StopIteration):  # of a format that no reader here knows, or a file that is none
             before = UNREADABLE
-        detection = _detection(before, cell.size or before.size)
+        if cell.needs and before is not UNREADABLE and cell.needs not in before.traits:
+            return None
+        detection = detection_of(len(before.pictures), before.size)
         try:
             report = clean(source, target, NOTHING, networks, detection=detection)
         except CleanplateError as error:
@@ -110,9 +112,8 @@ def _refusal(error: CleanplateError, before: Seen, left: list[str]) -> Verdict |
     return Verdict("refused", (str(error),))
 
 
-def _detection(seen: Seen, size: tuple[int, int]) -> Detection:
-    """One mark, in all frames, as if it had been found before."""
-    frames = len(seen.pictures)
+def detection_of(frames: int, size: tuple[int, int]) -> Detection:
+    """One mark, in all frames, as if it had been found before. size: of the upright picture, width and height."""
     return Detection((placement(0, frames - 1, BOX),), Timeline(range(frames), Fraction(1, 25)), size)
 
 

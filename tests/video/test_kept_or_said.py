@@ -15,6 +15,7 @@ from service.pipeline.io.probe import probe
 from service.pipeline.video import Limits
 from tests.formats.films import Film, Sound
 from tests.formats.picture_cells import cells as picture_cells
+from tests.video.clips import read_packets
 from tests.video.test_carried_over import assert_refused_at_once
 from tests.video.test_encode import transcode
 from tests.video.test_still import picture, rewrite
@@ -138,6 +139,13 @@ def test_sound_without_named_loudspeakers_goes_into_mp4(tmp_path: Path) -> None:
     transcode(source, tmp_path / "target.mp4")
     with av.open(str(tmp_path / "target.mp4")) as target:
         assert target.streams.audio[0].codec_context.layout.name == "stereo"
+
+
+def test_the_last_sound_of_an_avi_is_kept(tmp_path: Path) -> None:
+    source = written(tmp_path / "source.avi", Film("mpeg4", sounds=(Sound("flac"),)))
+    transcode(source, tmp_path / "target.mp4")
+    contents = [[content for content, _ in read_packets(path, "audio")] for path in (source, tmp_path / "target.mp4")]
+    assert contents[0] == contents[1]
 
 
 # Images

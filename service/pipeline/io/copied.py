@@ -68,6 +68,8 @@ class CopiedStreams:
                 continue
             if packet.size == len(EMPTY_CAPTION) and packet.stream.name == "mov_text" and bytes(packet) == EMPTY_CAPTION:
                 continue  # the muxer fills gaps between captions itself
+            if packet.stream.type == "audio" and not packet.duration and self._source.format.name == "avi":
+                packet.duration = 1  # one tick is one packet there; MP4 would cut off a last one without a length
             index = packet.stream_index
             copy = self._converted(packet) if index in self._captions else packet
             if copy is not None:

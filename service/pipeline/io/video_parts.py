@@ -50,14 +50,19 @@ def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame, ca
     return tuple(parts)
 
 
-def tags_of(source: InputContainer, path: Path, container: str) -> tuple[Carried, ...]:
+def file_parts_of(source: InputContainer, path: Path, container: str) -> tuple[Carried, ...]:
+    """What a file carries beside its streams."""
+    return _tags_of(source, path, container) + _movie_parts_of(path, container)
+
+
+def _tags_of(source: InputContainer, path: Path, container: str) -> tuple[Carried, ...]:
     """The tags of a whole file, by name. codec: `keys` where an MP4 or MOV would store them under their own names."""
     names = sorted(name for name in source.metadata if name.lower() not in MUXERS_OWN)[:MAX_TAGS]
     listed = ", ".join(_printable(name) for name in names)
     return (Carried("tags", "keys" if has_own_keys(path, container, source.metadata) else "", listed),) if names else ()
 
 
-def movie_parts_of(path: Path, container: str) -> tuple[Carried, ...]:
+def _movie_parts_of(path: Path, container: str) -> tuple[Carried, ...]:
     """What an MP4 or MOV carries beside its streams; nothing for other containers."""
     if container not in ("mp4", "mov"):
         return ()
