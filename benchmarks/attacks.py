@@ -199,11 +199,28 @@ def slow_source(target: Target) -> Iterator[bytes]:
     return post("/api/file-url-upload", json.dumps({"fileUrl": target.drip_url, "uploadPath": "a"}).encode(), bearer(target))
 
 
+def batch(target: Target) -> Iterator[bytes]:
+    """A thousand sources that the account cannot pay."""
+    sources = [{"source_url": f"http://127.0.0.1:9/{number}.mp4"} for number in range(1000)]
+    return post(BATCHES, json.dumps({"sources": sources}).encode(), bearer(target))
+
+
+def secret(target: Target) -> Iterator[bytes]:
+    """A new secret that signs callbacks, again and again: each is a write."""
+    return post("/v1/callbacks/secret", b"", bearer(target))
+
+
+def without_scope(target: Target) -> Iterator[bytes]:
+    """An operator's question with a customer's key."""
+    return get("/v1/admin/status", bearer(target))
+
+
 def page(path: str) -> Callable[[Target], Iterator[bytes]]:
     return lambda _: get(path)
 
 
 SUBMIT, AIDGE, SAVESORA, KAZE = "/api/v1/jobs/createTask", "/ai/video/removal", "/api/v1/download", "/api/ext/v1/submit_watermark_removal"
+BATCHES = "/v1/batches"
 DIALECTS = {"native": "/v1/jobs", "kie": SUBMIT, "aidge": AIDGE, "savesora": SAVESORA, "kaze": KAZE}
 ATTACKS: tuple[Attack, ...] = (
     Attack("long path", long_path),
@@ -232,6 +249,11 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("event streams", events, hold=True),
     Attack("held requests", held, hold=True),
     Attack("uploads from a slow source", slow_source),
+    Attack("batches without credits", batch),
+    Attack("nested JSON, batches", nested(BATCHES, with_key=True)),
+    Attack("4 MiB of elements, batches", repeated(BATCHES, b'{"sources":[', b"{},", 4 * MIB - PART_BYTES, with_key=True)),
+    Attack("secrets of callbacks", secret),
+    Attack("admin without its scope", without_scope),
     Attack("documents", page("/openapi.json")),
     Attack("metrics", page("/metrics")),
 )

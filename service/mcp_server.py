@@ -120,13 +120,14 @@ class Access:
 def mcp_server(access: Access) -> MCPServer[Any]:
     """The server with its tools, for any transport."""
     server: MCPServer[Any] = MCPServer(NAME, instructions=INSTRUCTIONS, version=VERSION, log_level="WARNING")
+    _add_estimate(server, access)
     _add_orders(server, access)
     _add_jobs(server, access)
     return server
 
 
-def _add_orders(server: MCPServer[Any], access: Access) -> None:
-    """Add the tools that order: estimate, detect, clean."""
+def _add_estimate(server: MCPServer[Any], access: Access) -> None:
+    """Add the tool that tells a price."""
 
     @server.tool()
     async def estimate(
@@ -141,6 +142,10 @@ def _add_orders(server: MCPServer[Any], access: Access) -> None:
         async with access.client(context) as client:
             found = await client.estimate(kind=kind, media=media, seconds=seconds, width=width, height=height)
         return Price(credits=found.credits, seconds=found.seconds, wait_seconds=found.wait_seconds)
+
+
+def _add_orders(server: MCPServer[Any], access: Access) -> None:
+    """Add the tools that order: detect, clean."""
 
     @server.tool()
     async def detect(context: Context[Any, Any], source: Source, wait_seconds: Wait = 60) -> Detection:

@@ -30,8 +30,9 @@ from PIL import Image
 from service import settings
 from service.api.connection import server_of
 from service.api.facade import AppContext
+from service.api.unrouted import refusal_of
 from service.app import create_app
-from service.core import Core, opened
+from service.core import FACADES, Core, opened
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund
 from service.jobs.job import Job
@@ -132,7 +133,7 @@ def running(folder: Path, worker: bool = True, **variables: str) -> Iterator[Ser
 @contextmanager
 def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
     """Serve the application on this socket, in a thread."""
-    server = server_of(app, close_seconds=1)
+    server = server_of(app, close_seconds=1, refusal=refusal_of(FACADES.values()))  # as `serve` does
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     eventually(lambda: server.started)

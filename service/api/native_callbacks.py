@@ -63,13 +63,13 @@ def add_callbacks(routes: APIRouter, context: AppContext) -> None:
 
     @routes.post("/callbacks/secret", **docs.ROTATE_SECRET)
     async def rotate(request: Request) -> Response:
-        account = caller_of(request, context, READ)
+        account = caller_of(request, context, SUBMIT)
         made = await run_in_threadpool(context.webhook_secrets.rotate, account.id)
         return _secret_response(await run_in_threadpool(context.webhook_secrets.info, account.id), made, 201)
 
     @routes.delete("/callbacks/secret", **docs.REMOVE_SECRET)
     async def remove(request: Request) -> Response:
-        account = caller_of(request, context, READ)
+        account = caller_of(request, context, SUBMIT)
         await run_in_threadpool(context.webhook_secrets.remove, account.id)
         return Response(status_code=204)
 

@@ -1,6 +1,7 @@
 """Requests generated from the OpenAPI document: no internal error, and no response that the document does not describe."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from service.jobs.keys import Scope
 from tests.service_process import Service, TestAccount, running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -44,6 +46,15 @@ def test_responses_to_generated_requests_match_the_document(
         operation = found.ok()
         with subtests.test(operation.label):
             asked(operation, quiet, account)
+
+
+def test_responses_to_an_operator_match_the_document(document: schemathesis.BaseSchema, quiet: Service, subtests: pytest.Subtests) -> None:
+    account = quiet.account()
+    operator = replace(account, key=quiet.core.accounts.create_key(account.account, {Scope.ADMIN}).key)
+    for found in document.include(path_regex="^/v1/admin/").get_all_operations():
+        operation = found.ok()
+        with subtests.test(operation.label):
+            asked(operation, quiet, operator)
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/jobs/", 200), ("/docs/", 404), ("/healthz/", 404), ("/api/v1/credits/", 405)])
