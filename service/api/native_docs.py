@@ -7,22 +7,31 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from service.api.native_events import ServerSentEvents
-from service.api.native_models import EstimateBody, NewJobBody, ReceiverBody, UploadBody
+from service.api.native_models import ArchiveBody, EstimateBody, NewJobBody, ReceiverBody, RenameBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
-from service.api.native_views import AccountView, DeliveryView, EstimateView, JobPage, JobView, ReceiverView
+from service.api.native_views import (
+    AccountView,
+    ArchiveView,
+    DeliveryView,
+    EstimateView,
+    JobPage,
+    JobView,
+    LimitsView,
+    ReceiverView,
+)
 from service.api.problems import MEDIA_TYPE
 
 SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
 JOB_ID: Final = "job_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
 NEW_JOB: Final[dict[str, Any]] = {
     "source_url": "http://example.com/clip.mp4",
-    "boxes": [{"x1": 0.7, "y1": 0.05, "x2": 0.98, "y2": 0.2}],
     "rights": "owner",
     "client_reference": "order-4711",
     "metadata": {"customer": "42"},
 }
 RESULT: Final = {
     "url": "http://example.com/files/jobs/1/clean.mp4",
+    "name": "holiday_clean.mp4",
     "source_url": "http://example.com/files/jobs/1/source.mp4",
     "thumbnail_url": "http://example.com/files/jobs/1/thumbnail.jpg",
     "report_page_url": "http://example.com/files/jobs/1/report.html",
@@ -38,11 +47,16 @@ JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,
     "state": "queued",
     "progress_percent": 0,
+    "step": None,
     "kind": "clean",
     "media": "video",
+    "name": "holiday.mp4",
     "source_url": "http://example.com/clip.mp4",
     "callback_url": None,
     "credits_used": 0,
+    "boxes": [],
+    "keep": [],
+    "reject": [],
     "rights": "owner",
     "client_reference": "order-4711",
     "metadata": {"customer": "42"},
@@ -82,6 +96,17 @@ DELIVERY: Final[dict[str, Any]] = {
 WAITING: Final[dict[str, Any]] = DELIVERY | {"outcome": "pending", "next_attempt_at": "2025-12-08T08:51:00.000Z"}
 TESTED: Final = {"event_id": "evt_test_3f1c9a7e5b2d4c6f8a0e1b3d", "delivered": True, "detail": None}
 ESTIMATED: Final = {"credits": 1, "seconds": 4.2, "wait_seconds": 0.0, "measured_jobs": 200}
+LIMITS_SAID: Final = {
+    "file_bytes": 209715200,
+    "duration_seconds": 360.0,
+    "long_side_pixels": 2048,
+    "short_side_pixels": 1088,
+    "still_pixels": 50000000,
+    "video_credits": 1,
+    "image_credits": 1,
+    "detection_credits": 0,
+}
+ARCHIVED: Final = {"url": "http://example.com/archive?jobs=job_1&account=1&expires=1766393431&signature=9f86d081", "files": 1}
 ACCOUNT: Final = {
     "name": "first",
     "paid_credits": 90,
@@ -94,7 +119,7 @@ ACCOUNT: Final = {
 }
 EVENTS: Final = (
     'id: 2\nevent: state\ndata: {"state": "fetching", "at": "2025-12-08T08:50:32.100Z"}\n\n'
-    'event: progress\ndata: {"progress_percent": 40}\n\n'
+    'event: progress\ndata: {"progress_percent": 40, "step": "remove", "eta_seconds": 2.4}\n\n'
     'id: 5\nevent: state\ndata: {"state": "succeeded", "at": "2025-12-08T08:50:36.300Z"}\n\n'
 )
 
@@ -151,7 +176,7 @@ CREATE: Final[dict[str, Any]] = {
 }
 LIST: Final[dict[str, Any]] = {
     "summary": "List jobs",
-    "description": "All jobs of the account, newest first, whichever API created them.",
+    "description": "All jobs of the account, newest first, whichever API created them; with conditions only those that meet them all.",
     "responses": {200: json_response("A page of jobs.", JobPage, {"data": [DONE], "next_cursor": None})} | problems(),
 }
 ESTIMATE: Final[dict[str, Any]] = {
@@ -185,6 +210,32 @@ DELETE_UPLOAD: Final[dict[str, Any]] = {
     "description": "By the `fileId` of the upload's response. A job that has not ended keeps its file: 409.",
     "status_code": 204,
     "responses": {204: {"description": "The file is gone."}} | problems(404, 409),
+}
+RENAME: Final[dict[str, Any]] = {
+    "summary": "Rename a job's file",
+    "description": "Its result is called after it from then on; links that were given out before keep the old name.",
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": inline_schema(RenameBody), "example": {"name": "holiday.mp4"}}},
+        }
+    },
+    "responses": {200: json_response("The job.", JobView, DONE)} | problems(400, 404, 413, 415),
+}
+ARCHIVE: Final[dict[str, Any]] = {
+    "summary": "Pack results",
+    "description": "The results of several jobs in one ZIP file, in the given order. Jobs without a result are left out.",
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": inline_schema(ArchiveBody), "example": {"jobs": [JOB_ID]}}},
+        }
+    },
+    "responses": {200: json_response("A link to the archive.", ArchiveView, ARCHIVED)} | problems(400, 404, 409, 413, 415),
+}
+LIMITS: Final[dict[str, Any]] = {
+    "summary": "Get the limits and prices",
+    "responses": {200: json_response("What is accepted, and what it costs.", LimitsView, LIMITS_SAID)} | problems(),
 }
 CALLBACK: Final[dict[str, Any]] = {
     "summary": "Get the delivery of a job's callback",
