@@ -93,7 +93,7 @@ def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path
 
 
 ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveries", "due_ms"), ("jobs", "fetched_bytes"))  # since then
-ADDED += (("jobs", "client_reference"), ("jobs", "metadata"))
+ADDED += (("jobs", "client_reference"), ("jobs", "metadata"), ("jobs", "name"))
 
 
 def go_back(bench: Bench) -> None:

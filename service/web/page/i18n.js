@@ -2,7 +2,9 @@
 
 import { kept, keep } from "./kept.js";
 
-export const LANGUAGES = ["en", "zh", "vi"];
+/** Their names as their speakers call them. Another language is another line here and a file in `languages`. */
+export const LANGUAGES = { en: "English", es: "Español", pt: "Português (Brasil)", vi: "Tiếng Việt", zh: "中文" };
+const FILES = { pt: "pt-BR" }; // where the file is called otherwise
 const ATTRIBUTES = { i18nLabel: "aria-label", i18nPlaceholder: "placeholder" };
 
 const page = { language: "en", wanted: "en", words: {} };
@@ -11,20 +13,27 @@ export const language = () => page.language;
 
 /** The language chosen earlier, else the browser's first that is available. */
 export function preferred(wanted = [kept("language"), ...navigator.languages]) {
-  return wanted.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find((tag) => LANGUAGES.includes(tag)) ?? "en";
+  return wanted.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find((tag) => tag in LANGUAGES) ?? "en";
 }
 
 /** Switch to this language; listeners of `language` redraw texts with dates and numbers. The last call wins. */
 export async function setLanguage(chosen) {
   page.wanted = chosen;
-  const answer = await fetch(new URL(`languages/${chosen}.json`, import.meta.url));
+  const answer = await fetch(new URL(`languages/${FILES[chosen] ?? chosen}.json`, import.meta.url));
   const words = await answer.json();
   if (page.wanted !== chosen) return;
   page.words = words;
   page.language = chosen;
-  document.documentElement.lang = chosen;
+  document.documentElement.lang = FILES[chosen] ?? chosen;
   for (const element of document.querySelectorAll("[data-i18n], [data-i18n-label], [data-i18n-placeholder]")) refreshText(element);
   document.dispatchEvent(new Event("language"));
+}
+
+/** Fill a `select` with the languages. */
+export function offerLanguages(select) {
+  for (const [lang, textContent] of Object.entries(LANGUAGES)) {
+    select.append(Object.assign(document.createElement("option"), { value: lang, lang, textContent }));
+  }
 }
 
 export async function choose(chosen) {
