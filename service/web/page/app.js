@@ -96,7 +96,8 @@ async function runAgain() {
   const name = nameOf(shown) ?? undefined;
   if (options.detection) return order({ ...options, ...common, name });
   const source = { media: shown.media, source_url: shown.result.source_url };
-  await order({ ...common, classes, ...options, ...source, name, metadata: { rerun_of: shown.id } }, { name, mask });
+  const metadata = shown.kind === "clean" ? { rerun_of: shown.id } : {}; // a detection has no result to compare with
+  await order({ ...common, classes, ...options, ...source, name, metadata }, { name, mask });
 }
 
 // Showing jobs. Each has an address, and Back leads to the one before.

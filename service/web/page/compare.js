@@ -2,7 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { percent } from "./format.js";
-import { t } from "./i18n.js";
+import { setText, t } from "./i18n.js";
 
 const MIDDLE = 50;
 const RESULT_ALONE = 0;
@@ -33,6 +33,15 @@ export function divide(place) {
 }
 
 export const dividedAt = () => Number(byId("divider").value);
+
+/** Show another file in place of the original, at the same time: an earlier result, or the original again. */
+export function replaceBefore(address, words) {
+  const media = byId("before").firstElementChild;
+  const seconds = media.currentTime;
+  media.src = address;
+  if (seconds) media.addEventListener("loadedmetadata", () => { media.currentTime = seconds; }, { once: true });
+  setText(byId("stage").querySelector(".tag-before"), words);
+}
 
 /** Show the result alone, as leftovers are visible there; or both again. */
 export function showResultAlone(isAlone) {

@@ -29,7 +29,7 @@ export function drag(event, onMove, onEnd = () => {}) {
     moved ||= Math.hypot(now.clientX - clientX, now.clientY - clientY) >= DRAGGED_PIXELS;
     if (moved) onMove(now);
   });
-  on(["pointerup", "pointercancel"], (now) => { stop.abort(); onEnd(moved, now); });
+  on(["pointerup", "pointercancel"], (now) => { stop.abort(); onEnd(moved && now.type === "pointerup", now); });
 }
 
 /** Announce a translated text to screen readers. */

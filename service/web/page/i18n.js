@@ -3,8 +3,7 @@
 import { kept, keep } from "./kept.js";
 
 /** Their names as their speakers call them. Another language is another line here and a file in `languages`. */
-export const LANGUAGES = { en: "English", es: "Español", pt: "Português (Brasil)", vi: "Tiếng Việt", zh: "中文" };
-const FILES = { pt: "pt-BR" }; // where the file is called otherwise
+export const LANGUAGES = { en: "English", es: "Español", "pt-BR": "Português (Brasil)", vi: "Tiếng Việt", zh: "中文" };
 const ATTRIBUTES = { i18nLabel: "aria-label", i18nPlaceholder: "placeholder" };
 
 const page = { language: "en", wanted: "en", words: {} };
@@ -13,18 +12,20 @@ export const language = () => page.language;
 
 /** The language chosen earlier, else the browser's first that is available. */
 export function preferred(wanted = [kept("language"), ...navigator.languages]) {
-  return wanted.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find((tag) => tag in LANGUAGES) ?? "en";
+  const base = (tag) => tag.toLowerCase().split("-")[0];
+  const known = (tag) => Object.keys(LANGUAGES).find((name) => base(name) === base(tag));
+  return wanted.filter(Boolean).map(known).find(Boolean) ?? "en";
 }
 
 /** Switch to this language; listeners of `language` redraw texts with dates and numbers. The last call wins. */
 export async function setLanguage(chosen) {
   page.wanted = chosen;
-  const answer = await fetch(new URL(`languages/${FILES[chosen] ?? chosen}.json`, import.meta.url));
+  const answer = await fetch(new URL(`languages/${chosen}.json`, import.meta.url));
   const words = await answer.json();
   if (page.wanted !== chosen) return;
   page.words = words;
   page.language = chosen;
-  document.documentElement.lang = FILES[chosen] ?? chosen;
+  document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-i18n], [data-i18n-label], [data-i18n-placeholder]")) refreshText(element);
   document.dispatchEvent(new Event("language"));
 }

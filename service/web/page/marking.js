@@ -145,10 +145,10 @@ function list() {
 function row(box, index) {
   const isSelected = box === panel.sketch.selected;
   const words = box.kind === "keep" ? "draw.numberedKeep" : "draw.numbered";
-  const remove = setText(make("button", { type: "button", className: "secondary", onclick: () => panel.sketch.remove(box) }), "draw.remove");
+  const now = { box }; // the fields change it
+  const remove = setText(make("button", { type: "button", className: "secondary", onclick: () => panel.sketch.remove(now.box) }), "draw.remove");
   const select = setText(make("button", { type: "button", className: "text", onclick: () => panel.sketch.select(box) }), words, { number: index + 1 });
   if (!isSelected) return make("li", { className: "line" }, select, remove);
-  const now = { box }; // the fields change it
   const fields = Object.entries(EDGES).map(([edge, name]) => percentField(now, edge, name));
   if (panel.job.media === "video") fields.push(...Object.entries(TIMES).flatMap(([end, names]) => timeFields(now, end, ...names)));
   return make("li", {}, make("fieldset", {}, setText(make("legend"), words, { number: index + 1 }), ...fields, remove));

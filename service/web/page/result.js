@@ -1,7 +1,7 @@
 // Shows a job that has ended well: result and original, or the marks that were found; what was removed, and marking for another run.
 
-import { rename, report } from "./api.js";
-import { compare, showResultAlone } from "./compare.js";
+import { Problem, find, rename, report } from "./api.js";
+import { compare, replaceBefore, showResultAlone } from "./compare.js";
 import { announce, byId, make, view } from "./dom.js";
 import { clearFound, placeChips, startFound } from "./found.js";
 import { count, lasting, size as bytes } from "./format.js";
@@ -53,6 +53,7 @@ export function listenToResult(onRun, attempt) {
   listenToStage(toggle);
   byId("share").addEventListener("click", attempt(share));
   byId("rename-open").addEventListener("click", openRename);
+  byId("compare-with").addEventListener("change", attempt(compareWith));
   byId("rename").addEventListener("submit", (event) => { event.preventDefault(); attempt(saveName)(); });
 }
 
@@ -72,6 +73,7 @@ function describe(job) {
   byId("report").hidden = !result.report_page_url;
   if (result.report_page_url) byId("report").href = result.report_page_url;
   byId("show-difference").parentElement.hidden = isSingle(job);
+  byId("compare-with").parentElement.hidden = isSingle(job) || !job.metadata.rerun_of;
   describeLoss(result.not_kept ?? []);
 }
 
@@ -92,6 +94,15 @@ function downloadLink({ url }) {
   const link = new URL(url);
   if (link.searchParams.has("signature")) link.searchParams.set("download", "true"); // our links only; a bucket signs the whole URL
   return link.href;
+}
+
+/** Compare with the original, or with the result that this run was to improve. */
+async function compareWith({ target }) {
+  const { metadata, result } = shown.job;
+  if (target.value === "original") return replaceBefore(result.source_url, "compare.before");
+  const earlier = await find(metadata.rerun_of);
+  if (!earlier.result || earlier.files_deleted_at) throw new Problem({ kind: "unknown-job" });
+  replaceBefore(earlier.result.url, "compare.earlier");
 }
 
 async function share() {
@@ -134,6 +145,8 @@ function clearReport() {
   byId("show-mask").disabled = true;
   byId("show-mask").checked = false;
   setText(byId("share"), "result.share");
+  byId("compare-with").value = "original";
+  setText(byId("stage").querySelector(".tag-before"), "compare.before");
   clearFound();
   byId("overlay").getContext("2d").clearRect(0, 0, byId("overlay").width, byId("overlay").height);
 }
