@@ -87,7 +87,10 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, as nothing is held back."""
+
+    def close(self) -> None:
+        """Do nothing: what was written is taken afterwards."""
 
     def taken(self) -> bytes:
         """What was written since the last time."""

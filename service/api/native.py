@@ -41,7 +41,10 @@ IdempotencyKey = Annotated[
 ]
 LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="Number of the last event received.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
-OfName = Annotated[str | None, Query(min_length=1, max_length=200, description="Only jobs whose file's name contains this, in any case.")]
+OfName = Annotated[
+    str | None,
+    Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", description="Only jobs whose file's name contains this, in any case."),
+]
 OfState = Annotated[State | None, Query(description="Only jobs in this state.")]
 WithFiles = Annotated[bool, Query(description="Only jobs whose files have not been deleted.")]
 OfReference = Annotated[Reference | None, Query(description="Only jobs that were created with this `client_reference`.")]

@@ -36,7 +36,7 @@ Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)
 MarkId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Reference = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f/\\\\]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 PairValue = Annotated[str, Field(pattern=r"^[^\x00]{0,500}$")]
 Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]

@@ -98,6 +98,7 @@ def test_the_examples_use_the_users_key_and_last_file_and_work(visit: Visit, ser
     service.wait(account, job["id"])
     visitor.enter(account)
     visitor.find("#examples summary").click()
+    expect(visitor.find("#calls pre").first).to_be_visible()
     assert account.key not in visitor.find("#calls").inner_text()
     visitor.find("#show-key").check()
     for name in APIS:

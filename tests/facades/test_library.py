@@ -85,6 +85,7 @@ def test_jobs_are_found_by_name_state_and_files(server: WorkerlessServer) -> Non
     assert found(name="%") == [percent]
     assert found(state="succeeded", with_files=True) == [holiday]
     assert found(name="day", state="queued") == []
+    assert server.client.get("/v1/jobs?name=%00", headers=customer.bearer).status_code == 422
 
 
 def test_results_are_packed_in_order_under_their_names(server: WorkerlessServer) -> None:

@@ -24,8 +24,8 @@ const SIGNING = [
 const SIGNED = { app_key: "AIDGE_NAME", timestamp: "timestamp", sign: "sign" };
 
 const PROGRAMS = { curl, Python: python, JavaScript: javascript };
-const PLACEHOLDER = /^https?:\/\/example\.com\/.*\.(mp4|png|jpe?g)$/; // a file in the document's examples
-const OMITTED = new Set(["callBackUrl", "callback_url", "smear_url"]); // addresses that nobody answers at
+const SOURCES = new Set(["source_url", "video_url", "videoUrl", "image_url"]); // what the document's examples call the file
+const OMITTED = new Set(["callBackUrl", "callback_url", "smear_url", "inpaintingBoxes"]); // what fits no other file, and hosts that do not answer
 const HIDDEN_KEY = "cp_••••••••";
 
 const page = { api: "native", program: "curl", document: null };
@@ -58,6 +58,7 @@ function choice(group, value) {
 }
 
 function draw() {
+  if (!page.document) return; // it is being loaded
   const source = newestResult(page.api === "kaze" ? "image" : page.api === "native" ? null : "video");
   const calls = CALLS[page.api].map(([method, path]) => {
     const operation = filled({ path, method: method.toUpperCase(), ...page.document.paths[path][method] }, source);
@@ -73,11 +74,11 @@ function draw() {
 /** The operation with the user's last file in place of the document's, and its job. */
 function filled(operation, source) {
   if (!source) return operation;
-  const fill = (value) => {
-    if (typeof value === "string") return PLACEHOLDER.test(value) ? source.result.source_url : value;
+  const fill = (value, name) => {
+    if (typeof value === "string") return SOURCES.has(name) ? source.result.source_url : value;
     if (value === null || typeof value !== "object") return value;
-    const entries = Object.entries(value).filter(([name]) => !OMITTED.has(name)).map(([name, part]) => [name, fill(part)]);
-    return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
+    if (Array.isArray(value)) return value.map((part) => fill(part));
+    return Object.fromEntries(Object.entries(value).filter(([each]) => !OMITTED.has(each)).map(([each, part]) => [each, fill(part, each)]));
   };
   const known = (parameter) => (parameter.name === "job_id" ? { ...parameter, example: source.id } : fill(parameter));
   return { ...operation, requestBody: fill(operation.requestBody), parameters: operation.parameters?.map(known) };
