@@ -51,6 +51,14 @@ OfReference = Annotated[Reference | None, Query(description="Only jobs that were
 After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page.")]
 
 
+def _asked(client_reference: OfReference = None, name: OfName = None, state: OfState = None, with_files: WithFiles = False) -> Only:
+    """Which jobs a request for the list asks for."""
+    return Only(client_reference, name, state, with_files)
+
+
+Asked = Annotated[Only, Depends(_asked)]
+
+
 def router(context: AppContext) -> APIRouter:
     """All endpoints below `/v1`."""
     # The option `sora_links_only` applies to the vendors' dialects; here any source is accepted.
@@ -80,19 +88,10 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
         return _json_response(job, 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
-    async def jobs(
-        request: Request,
-        limit: Limit = 20,
-        cursor: After = None,
-        client_reference: OfReference = None,
-        name: OfName = None,
-        state: OfState = None,
-        with_files: WithFiles = False,
-    ) -> Response:
+    async def jobs(request: Request, only: Asked, limit: Limit = 20, cursor: After = None) -> Response:
         account = caller_of(request, context, READ)
         position = Cursor.parse(cursor) if cursor else Cursor()
         most = limit + position.seen + 1
-        only = Only(client_reference, name, state, with_files)
         jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, only)
         page = jobs_found[position.seen :][:limit]
         next_position = position.after(page) if len(jobs_found) > position.seen + limit else None

@@ -97,7 +97,8 @@ function item(job) {
     make("span", { className: `hint state ${job.state}` }, setText(make("span"), stateWords(job)), ` · ${ago(Date.parse(job.created_at))}`),
   );
   button.dataset.job = job.id;
-  const bin = make("button", { type: "button", className: "icon-button bin", onclick: page.attempt(() => deleteFiles(job)) }, byId("bin-icon").content.cloneNode(true));
+  const bin = make("button", { type: "button", className: "icon-button bin" }, byId("bin-icon").content.cloneNode(true));
+  bin.addEventListener("click", page.attempt(() => deleteFiles(job)));
   label(bin, "jobs.delete", { name: nameOf(job) ?? t(`media.${job.media}`) });
   return make("li", {}, button, ended(job) && bin);
 }
