@@ -253,13 +253,34 @@ def weave(rng: Rng, canvas: Canvas) -> Art:
     return Art(cv2.GaussianBlur(shape, (0, 0), rng.uniform(0.7, 3)), _lit(rng, colour))
 
 
+def ruled(rng: Rng, canvas: Canvas) -> Art:
+    """A sheet with evenly spaced thin lines or stripes, one way or both: squared paper, a cutting mat, tiles, a striped wall or cloth."""
+    shape = _size(rng, canvas, 0.4, 1.3), _size(rng, canvas, 0.5, 1.8)
+    spacing, angle = _size(rng, canvas, 0.015, 0.12), float(rng.choice([0, np.pi / 2]) + rng.normal(0, 0.15))
+    thick = max(1.0, spacing * float(np.exp(rng.uniform(np.log(0.04), np.log(0.5)))))
+    lines = _stripes(shape, angle, spacing, thick)
+    if rng.random() < 0.6:
+        lines = np.maximum(lines, _stripes(shape, angle + np.pi / 2, spacing * float(rng.choice([1, 1, rng.uniform(0.5, 2)])), thick))
+    light, dark = rng.uniform(0.6, 1) * rng.uniform(0.7, 1, 3), rng.uniform(0, 0.5) * rng.uniform(0.5, 1, 3)
+    ink, ground = (light, dark) if rng.random() < 0.6 else (dark, light)
+    drawing = art.over(art.flat(lines * np.float32(rng.uniform(0.4, 1)), ink), art.flat(np.ones(shape, np.float32), ground))
+    return in_perspective(rng, drawing, float(rng.uniform(0, 0.12)))
+
+
+def _stripes(shape: tuple[int, int], angle: float, spacing: float, thick: float) -> Coverage:
+    """Coverage of parallel lines, `spacing` pixels apart and `thick` pixels wide, across the direction of the angle in radians."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    along = x * np.cos(angle) + y * np.sin(angle)
+    return np.clip(thick / 2 - np.abs(along % spacing - spacing / 2) + 0.5, 0, 1).astype(np.float32)
+
+
 OBJECT_KINDS: dict[str, Callable[[Rng, Canvas], Art]] = {
     kind.__name__: kind
-    for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave)
+    for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave, ruled)
 }
-SHARES = {"sign": 2, "clothing": 2, "objects": 5, "vessels": 2, "weave": 2}  # relative frequencies; 1 for the others
+SHARES = {"sign": 2, "clothing": 2, "objects": 5, "vessels": 2, "weave": 2, "ruled": 2}  # relative frequencies; 1 for the others
 TEXTS = ("sign", "scoreboard", "clothing")
-SOLID = ("objects", "vessels", "weave")  # unlike any mark, so they may stand still in a static clip
+SOLID = ("objects", "vessels", "weave", "ruled")  # unlike any mark, so they may stand still in a static clip
 
 
 def framing(rng: Rng, canvas: Canvas) -> Patch:

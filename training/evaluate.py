@@ -3,6 +3,7 @@
 python -m training.evaluate                                  # the shipped networks
 python -m training.evaluate --weights FOLDER                 # with NAME.pt, or a folder of runs: NAME/best.pt, else NAME/last.pt
 python -m training.evaluate training/configs/segmenter.toml  # the runs of this configuration's folder, on its data
+python -m training.evaluate --store FOLDER                   # one network, on all samples of a store, such as recorded ones
 
 Writes a Markdown table and a JSON file. Of the matte network, also says whether its opacity sigma is calibrated.
 """
@@ -10,7 +11,7 @@ Writes a Markdown table and a JSON file. Of the matte network, also says whether
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from models.registry import MANIFEST
@@ -18,6 +19,7 @@ from training import networks, reliability, watermarks
 from training.config import TrainConfig, from_command_line
 from training.fit import open_sources
 from training.samples import Source
+from training.stored import StoredSamples, StoreMismatch, read_index
 from training.task import Task
 from training.validation import Validation
 from training.watermarks import Mark
@@ -86,6 +88,13 @@ def table(rows: Mapping[str, Scores], corner: str = "mark") -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
+def on_store(tasks: Mapping[str, Task], folder: Path) -> Scores:
+    """The scores of the store's network on each of its samples. Raises StoreMismatch if there is no such store."""
+    name = read_index(folder).network
+    stored = StoredSamples(folder, name, seed=1)
+    return Validation(replace(tasks[name], sample=stored), None, len(stored)).scores(tasks[name].network)
+
+
 def sigma_table(task: Task, source: Source, samples: int) -> str:
     """The reliability table of the matte network's opacity sigma, over samples of all kinds of marks."""
     return reliability.table(reliability.reliability(task.network, Validation(task, source, samples).batches))
@@ -113,6 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="a folder with clips/ and photos/")
     parser.add_argument("--kinds", type=lambda text: tuple(text.split(",")), default=KINDS)
     parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--store", type=Path, help="a folder of samples that training.store drew, with --held-out")
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="output path without suffix")
     given = parser.parse_args(arguments)
     if unknown := set(given.kinds) - set(watermarks.KINDS):
@@ -121,7 +131,12 @@ def main(arguments: list[str] | None = None) -> None:
     config = from_command_line([given.config, *overrides]) if given.config else TrainConfig("", data=given.data or TrainConfig("").data)
     try:
         tasks = tasks_in(given.weights or (config.runs if given.config else SHIPPED))
-    except networks.CheckpointMismatch as error:
+        if given.store:
+            rows = {given.store.name: on_store(tasks, given.store)}
+            write(rows, given.out, "store")
+            print(table(rows, "store"))
+            return
+    except (networks.CheckpointMismatch, StoreMismatch) as error:
         raise SystemExit(str(error)) from error
     source = open_sources(config).validation
     rows = by_kind(tasks, source, given.kinds, given.samples)

@@ -55,6 +55,17 @@ def lettered(words: str, font: Path, size_pixels: int, spacing_pixels: float = 0
     return cropped(np.asarray(image, np.float32) / 255)
 
 
+def stacked(words: str, font: Path, size_pixels: int) -> Coverage:
+    """Coverage (h, w) of the letters one below another, centred, `size_pixels` apart or as far as the tallest needs."""
+    letters = [text(letter, font, size_pixels) for letter in words if not letter.isspace()] or [text(words, font, size_pixels)]
+    pitch, width = max(size_pixels, *(letter.shape[0] for letter in letters)), max(letter.shape[1] for letter in letters)
+    column = np.zeros((pitch * len(letters), width), np.float32)
+    for place, letter in enumerate(letters):
+        top, left = place * pitch + (pitch - letter.shape[0]) // 2, (width - letter.shape[1]) // 2
+        column[top : top + letter.shape[0], left : left + letter.shape[1]] = letter
+    return column
+
+
 def slanted(coverage: Coverage, slope: float) -> Coverage:
     """Slant (h, w) to the right by `slope` pixels per pixel of height."""
     height, width = coverage.shape

@@ -1,6 +1,7 @@
 """The kinds of marks that the networks are trained on, in addition to those of the benchmark; each is a small function."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,34 @@ def plate(rng: Rng, canvas: Canvas) -> MarkFrames:
     drawing = art.plated(rng, _typeset(rng, canvas, _size(rng, canvas, 0.03, 0.08), text))
     drawing = art.faded(_fitted(drawing, canvas), 1.0 if rng.random() < 0.7 else art.opacity(rng))
     return animation.moved(rng, canvas, drawing, _home(rng, canvas, drawing))
+
+
+def vertical(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """A line that runs down the picture: Chinese characters one below another, or a caption turned by a quarter; mostly at a side."""
+    size = _size(rng, canvas, 0.03, 0.09)
+    drawing = _column(rng, canvas, size) if rng.random() < 0.6 else _sideways(_typeset(rng, canvas, size), int(rng.choice([1, 3])))
+    drawing = art.outlined(rng, drawing) if rng.random() < 0.5 else art.styled(rng, drawing)
+    drawing = art.faded(_fitted(drawing, canvas), art.opacity(rng))
+    home, half = animation.anywhere(rng, canvas, drawing), drawing.alpha.shape[1] / 2
+    margin = half + canvas.width * float(rng.uniform(0.01, 0.1))
+    side = float(rng.choice([margin, canvas.width - margin, home.x], p=[0.3, 0.4, 0.3]))
+    return animation.moved(rng, canvas, drawing, replace(home, x=side))
+
+
+def _column(rng: Rng, canvas: Canvas, size_pixels: int) -> Art:
+    """Chinese characters one below another, in one or two columns of one colour."""
+    fonts, texts = canvas.vocabulary.chinese_fonts, canvas.vocabulary.chinese
+    font, colour = fonts[rng.integers(len(fonts))], art.ink(rng)
+    columns = [
+        str(rng.choice(canvas.vocabulary.chinese_sentences if rng.random() < 0.4 else texts)) for _ in range(rng.choice([1, 1, 1, 2]))
+    ]
+    drawn = [glyphs.stacked(column, font, size_pixels) for column in columns]
+    height = max(len(column) for column in drawn)
+    return art.flat(np.hstack([np.pad(column, ((0, height - len(column)), (0, 0))) for column in drawn]), colour)
+
+
+def _sideways(drawing: Art, quarter_turns: int) -> Art:
+    return Art(np.rot90(drawing.alpha, quarter_turns).copy(), np.rot90(drawing.colour, quarter_turns))
 
 
 def bug(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -264,5 +293,5 @@ def merged(patches: list[Patch]) -> Patch:
 
 OVERLAY_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     kind.__name__: kind
-    for kind in (logo, sticker, wordmark, plate, bug, handle, stamp, emblem, diagonal, grid, crawl, clock, bouncing, several)
+    for kind in (logo, sticker, wordmark, plate, vertical, bug, handle, stamp, emblem, diagonal, grid, crawl, clock, bouncing, several)
 }

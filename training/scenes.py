@@ -39,6 +39,7 @@ class Source:
     cutouts: tuple[Path, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     mistake_share: float = 0.0  # share of the segmenter's scenes that show one of them
+    kinds: tuple[str, ...] = ()  # the kinds of marks to draw; without any, all that a network learns from
 
     def rng(self, index: int) -> Rng:
         """The random generator of sample `index`."""
@@ -46,8 +47,9 @@ class Source:
 
     def mark(self, rng: Rng, kinds: Mapping[str, float], width: int, height: int, frames: int) -> Mark:
         """A random mark, its kind drawn by the given shares, on `frames` frames of width x height pixels."""
-        shares = np.array(list(kinds.values()))
-        kind = str(rng.choice(list(kinds), p=shares / shares.sum()))
+        drawable = {kind: share for kind, share in kinds.items() if not self.kinds or kind in self.kinds}
+        shares = np.array(list(drawable.values()))
+        kind = str(rng.choice(list(drawable), p=shares / shares.sum()))
         return watermarks.draw(kind, rng, width, height, frames, self.vocabulary, self.pictures)
 
     @cached_property

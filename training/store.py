@@ -1,13 +1,14 @@
 """Draws the training samples of a network once, in parallel, into a folder from which trainers read them.
 
 python -m training.store DATA OUT --network segmenter --samples 8000 [--seed 1] [--workers 2] [--cache build/clips] [--mistake-share 0.05]
+        [--kinds vertical,plate]
 python -m training.store DATA OUT --network inpainter --recorded --samples 4000
 
 Drawing and compressing a sample takes longer than a small network needs to learn from it. The folder has `index.json` and shards
 `00000.npy`, `00001.npy` ...: memory-mapped arrays of records, a field for each array of a sample. Stopped and started again, it goes on
 with the first missing shard; more `--samples` add shards. The folder may be read while it grows. Samples of another seed, setting, material
 or version of the drawing code are refused. `--recorded`: the inpainter's samples as the service makes them (`recording.py`), at a tenth of
-the speed.
+the speed. `--held-out`: from the clips that no network learns from, for `training.evaluate --store`.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from training.config import TrainConfig
 from training.feed import SampleDataset, init_worker, worker_context
 from training.fit import open_sources
 from training.recording import recorded_samples
-from training.samples import Sample
+from training.samples import INPAINTER_KINDS, SEGMENTER_KINDS, Sample
 from training.scenes import Source
 from training.stored import ENCODINGS, INDEX, LAYOUTS, Index, StoreMismatch, read_index, shard_path
 
@@ -52,7 +53,7 @@ def draw(
     index = Index(
         network, source.seed, source.mistake_share, size + layout.margin, size, shards * SHARD_SAMPLES, SHARD_SAMPLES,
         tuple((name, layout.encodings[name], array.shape) for name, array in next(draws(source, 0)).items()), code_digest(recorded),
-        _digest_of(source), recorded,
+        _digest_of(source), recorded, source.kinds,
     )  # fmt: skip
     index = _continued(folder, index)
     missing = [number for number in range(shards) if not shard_path(folder, number).exists()]
@@ -137,13 +138,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     parser.add_argument("--cache", type=Path, default=defaults.cache, help="a folder for decoded frames")
     parser.add_argument("--mistake-share", type=float, default=0.0, help="share of the segmenter's scenes with its false positives")
+    parser.add_argument("--kinds", default="", help="kinds of marks, separated by commas; by default all that the network learns from")
+    parser.add_argument("--held-out", action="store_true", help="draw from the held-out clips, to score networks on")
     parser.add_argument("--recorded", action="store_true", help="samples as the service makes them; of the inpainter only")
     given = parser.parse_args(arguments)
     if given.recorded and given.network != "inpainter":
         parser.error("only the inpainter's samples can be recorded")
+    kinds = tuple(kind for kind in given.kinds.split(",") if kind)
+    if unknown := sorted(set(kinds) - set(INPAINTER_KINDS if given.network != "segmenter" else SEGMENTER_KINDS)):
+        parser.error(f"the {given.network} learns from no kind of mark named {', '.join(unknown)}")
     config = replace(defaults, data=given.data, cache=given.cache, seed=given.seed, mistake_share=given.mistake_share)
     try:
-        index = draw(given.out, given.network, open_sources(config).training, given.samples, given.workers, recorded=given.recorded)
+        sources = open_sources(config)
+        source = replace(sources.validation if given.held_out else sources.training, kinds=kinds)
+        index = draw(given.out, given.network, source, given.samples, given.workers, recorded=given.recorded)
     except StoreMismatch as error:
         raise SystemExit(str(error)) from error
     print(f"{index.samples} samples of the {given.network} in {given.out}")

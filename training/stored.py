@@ -82,6 +82,7 @@ class Index:
     code: str
     material: str
     recorded: bool = False  # whether the service itself found and measured the marks
+    kinds: tuple[str, ...] = ()  # the kinds of marks it is limited to
     version: int = VERSION
 
     @property
@@ -104,7 +105,7 @@ def read_index(folder: Path) -> Index:
     if entries.get("version") != VERSION:
         raise StoreMismatch(f"{folder} is of format {entries.get('version')}, this code reads format {VERSION}")
     arrays = tuple((name, code, tuple(shape)) for name, code, shape in entries.pop("fields"))
-    return Index(fields=arrays, **entries)
+    return Index(fields=arrays, kinds=tuple(entries.pop("kinds", ())), **entries)
 
 
 class StoredSamples:

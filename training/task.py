@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from training.samples import Sample, Source
+from training.samples import Sample
 
 Batch = dict[str, Tensor]
 
@@ -29,7 +30,7 @@ class Task:
 
     name: str
     network: nn.Module
-    sample: Callable[[Source, int], Sample]
+    sample: Callable[[Any, int], Sample]  # of a Source, or of None where the samples are stored
     loss: Callable[[nn.Module, Batch], Tensor]
     score: Callable[[nn.Module, Batch], dict[str, float]]
     goal: Goal | None = None

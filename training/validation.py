@@ -20,7 +20,7 @@ class Validation:
     """Fixed samples of held-out clips, drawn once, on which networks are scored in full precision."""
 
     task: Task
-    source: Source
+    source: Source | None  # None if the task's samples are stored
     samples: int
 
     @cached_property

@@ -1,7 +1,6 @@
 """`/archive`: the results of several jobs as one ZIP file, by a signed link. It is made while it is sent, and never held whole."""
 
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
@@ -10,12 +9,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from service.api.batch_zip import Entry, zipped
 from service.api.facade import AppContext
 from service.api.files import HEADERS
 from service.api.problems import MEDIA_TYPE, Problem, ProblemRoute
 from service.errors import KeyInvalid, SignatureExpired, UnknownJob
 from service.jobs.names import told_apart
-from service.outside.storage import Storage, Stored
 
 NAME: Final = "cleanplate.zip"
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -42,57 +41,20 @@ def router(context: AppContext) -> APIRouter:
             return Problem("about:blank", HTTPStatus.FORBIDDEN.phrase, 403, str(error)).response({"Cache-Control": "no-store"})
         files = await run_in_threadpool(_results, account, ids, context)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{NAME}"'}
-        return StreamingResponse(zip_parts(files, context.storage), headers=headers, media_type="application/zip")
+        return StreamingResponse(zipped(files), headers=headers, media_type="application/zip")
 
     return routes
 
 
-def _results(account_id: int, job_ids: Sequence[str], context: AppContext) -> list[tuple[str, Stored]]:
-    """Names and files of the results that are still there."""
-    found: list[tuple[str, Stored]] = []
+def _results(account_id: int, job_ids: Sequence[str], context: AppContext) -> list[Entry]:
+    """The results that are still there. Each is read when it is its turn."""
+    found: list[tuple[str, str]] = []  # names and keys
     for job_id in job_ids:
         try:
             job = context.job_service.find(account_id, job_id)
         except UnknownJob:  # expired since the link was made
             continue
         if job.result is not None and (stored := context.storage.stat(job.result.clean_key)):
-            found.append((job.result_name or f"{job.id}{PurePosixPath(stored.key).suffix}", stored))
-    names = told_apart([name for name, _ in found])
-    return [(name, stored) for name, (_, stored) in zip(names, found, strict=True)]
-
-
-def zip_parts(files: Sequence[tuple[str, Stored]], storage: Storage) -> Iterator[bytes]:
-    """The bytes of a ZIP file with these names and files, as they are: videos and pictures are compressed already."""
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        for name, stored in files:
-            at = stored.modified_at
-            entry = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
-            entry.file_size = stored.bytes  # tells whether it needs the format for large files
-            with archive.open(entry, "w") as target:
-                for part in storage.read(stored.key):
-                    target.write(part)
-                    yield sink.taken()
-    yield sink.taken()
-
-
-class _Sink:
-    """Where the archive is written, and taken from part by part."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing, as nothing is held back."""
-
-    def close(self) -> None:
-        """Do nothing: what was written is taken afterwards."""
-
-    def taken(self) -> bytes:
-        """What was written since the last time."""
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
+            found.append((job.result_name or f"{job.id}{PurePosixPath(stored.key).suffix}", stored.key))
+    names = told_apart(name for name, _ in found)
+    return [Entry(name, context.storage.read(key)) for name, (_, key) in zip(names, found, strict=True)]

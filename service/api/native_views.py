@@ -10,11 +10,12 @@ from service.api.native_report import NotKeptView
 from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.jobs.accounts import Account
-from service.jobs.callbacks import Delivery
+from service.jobs.callbacks import Attempt, Delivery
 from service.jobs.credits import Balance
 from service.jobs.database import now_ms
 from service.jobs.job import Job, Kind, Media, Result, Rights, State
 from service.jobs.progress import step_of
+from service.jobs.webhook_secrets import SecretInfo
 from service.outside.links import Links
 
 UNMARKED = (
@@ -150,7 +151,7 @@ class LimitsView(BaseModel):
     long_side_pixels: int = Field(description="Longer side of the largest video picture.")
     short_side_pixels: int
     still_pixels: int = Field(description="Width times height of the largest image.")
-    video_credits: int
+    video_credits: int = Field(description="The least, where the price depends on length and size: see the estimate.")
     image_credits: int
     detection_credits: int
 
@@ -162,6 +163,45 @@ class ArchiveView(BaseModel):
     files: int
 
 
+class AttemptView(BaseModel):
+    """One attempt to deliver a callback."""
+
+    number: int
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    seconds: float = Field(description="How long it took.")
+    delivered: bool
+    detail: str | None = Field(None, description="Why not.")
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            number=attempt.number,
+            at=rfc3339(attempt.at_ms),
+            seconds=attempt.took_ms / 1000,
+            delivered=attempt.error is None,
+            detail=attempt.error,
+        )
+
+
+class SecretView(BaseModel):
+    """What signs the account's callbacks."""
+
+    own: bool = Field(description="Whether the account has a secret of its own; otherwise the service's key signs, if it has one.")
+    secret: str | None = Field(None, description="The secret, only in the response that makes it.")
+    created_at: str | None = None
+    previous_until: str | None = Field(None, description="Until when the secret before it signs too.")
+
+    @classmethod
+    def of(cls, info: SecretInfo | None, secret: str | None) -> Self:
+        previous_ms = info.previous_until_ms if info else None
+        return cls(
+            own=info is not None,
+            secret=secret,
+            created_at=rfc3339(info.created_ms) if info else None,
+            previous_until=None if previous_ms is None else rfc3339(previous_ms),
+        )
+
+
 class DeliveryView(BaseModel):
     """How far the delivery of a job's callback is."""
 
@@ -170,6 +210,7 @@ class DeliveryView(BaseModel):
     attempts: int = Field(description="So far.")
     last_attempt_at: str | None = Field(None, json_schema_extra={"format": "date-time"})
     next_attempt_at: str | None = Field(None, description="Null also while an attempt is in progress.")
+    log: list[AttemptView] = Field([], description="The last 50 attempts, oldest first.")
 
     @classmethod
     def of(cls, callback_url: str, delivery: Delivery) -> Self:
@@ -180,6 +221,7 @@ class DeliveryView(BaseModel):
                 "attempts": delivery.attempts,
                 "last_attempt_at": rfc3339(delivery.at_ms) if delivery.attempts else None,
                 "next_attempt_at": None if delivery.due_ms is None else rfc3339(delivery.due_ms),
+                "log": [AttemptView.of(attempt) for attempt in delivery.log],
             }
         )
 

@@ -9,9 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api.archive import zip_parts
 from service.api.native import FACADE
-from service.outside.storage import PART_BYTES
 from tests.workerless_server import CLEAN, Customer, WorkerlessServer, workerless_server
 
 MP4 = b"\x00\x00\x00\x18ftypmp42"
@@ -122,15 +120,6 @@ def test_a_link_to_an_archive_holds_for_nothing_else(server: WorkerlessServer) -
     for changed in ({"jobs": other}, {"account": "1"}, {"expires": "9999999999"}, {"signature": ""}):
         assert server.client.get(url.copy_merge_params(changed)).status_code == 403, changed
     assert server.client.get(url).status_code == 200
-
-
-def test_an_archive_is_sent_part_by_part(server: WorkerlessServer) -> None:
-    server.storage.put_bytes("jobs/large/clean.mp4", bytes(2 * PART_BYTES), "video/mp4")
-    stored = server.storage.stat("jobs/large/clean.mp4")
-    assert stored is not None
-    sizes = [len(part) for part in zip_parts([("a.mp4", stored), ("b.mp4", stored), ("c.mp4", stored)], server.storage)]
-    assert max(sizes) < 1.1 * PART_BYTES
-    assert sum(sizes) > 6 * PART_BYTES
 
 
 def test_the_limits_and_prices_are_told(server: WorkerlessServer) -> None:

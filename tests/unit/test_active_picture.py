@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.pipeline.placement import Box
-from service.pipeline.remove.active_picture import ActivePicture
+from service.pipeline.remove.active_picture import SPREAD_PIXELS, ActivePicture
 from service.pipeline.video import Frame
 from tests.footage import described
 
@@ -44,6 +44,26 @@ def test_a_mark_in_a_bar_is_no_picture() -> None:
     assert active.box == picture
     active.see(frame(picture, mark=mark), NOTHING)  # the same, not known to be a mark
     assert active.box == Box(0, 10, WIDTH, 74)
+
+
+def test_what_a_codec_spreads_is_no_picture() -> None:
+    active, picture, mark = ActivePicture(INFO), Box(0, 10, WIDTH, 60), Box(20, 64, 70, 74)
+    hidden = NOTHING.copy()
+    hidden[mark.slices] = True
+    shown = frame(picture, mark=mark)
+    shown.planes[0][75:78, 25:60] = 40  # beside the mark
+    shown.planes[0][60:62, 5:8] = 30  # below the picture
+    active.see(shown, hidden)
+    assert active.box == picture
+
+
+@given(st.integers(0, 12), st.integers(0, 20))
+def test_rows_of_which_only_a_mark_is_seen_belong_to_what_follows_them(covered: int, bar: int) -> None:
+    active, hidden = ActivePicture(INFO), NOTHING.copy()
+    hidden[HEIGHT - bar - covered : HEIGHT - bar] = True
+    active.see(frame(Box(0, 0, WIDTH, HEIGHT - bar)), hidden)
+    visible_bar = max(0, bar - SPREAD_PIXELS) if covered else bar
+    assert active.box == Box(0, 0, WIDTH, HEIGHT - visible_bar)
 
 
 def test_what_was_lit_once_stays_picture() -> None:

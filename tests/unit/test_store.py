@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import torch
 
 from models.matte import MatteConfig
 from tests.material import small_source
-from training import checkpoint, store, stored, train_matte, variation
+from training import checkpoint, store, stored, train_matte, variation, watermarks
 from training.config import TrainConfig
 from training.fit import Sources, fit
+from training.patches import Mark
 from training.samples import Sample
 from training.scenes import Source
 from training.store import draw
@@ -227,3 +229,39 @@ def test_a_run_from_a_store_resumes_exactly(drawn: Path, tmp_path: Path) -> None
     for key, value in one.items():
         torch.testing.assert_close(other[key], value, rtol=0, atol=0)
     assert any((value != state[key]).any() for key, value in one.items())
+
+
+def test_other_colours_leave_grey_marks_grey_and_the_light_as_it_is() -> None:
+    rng = np.random.default_rng(3)
+    frames = rng.uniform(0.4, 0.6, (2, 3, 8, 8)).astype(np.float32)
+    frames[..., :4] = 0.9
+    spreads = []
+    for _ in range(40):
+        other = variation.recoloured(frames, rng)
+        assert other.dtype == np.float32
+        np.testing.assert_allclose(other[..., :4], 0.9, atol=1e-6)
+        np.testing.assert_allclose(other.mean(1), frames.mean(1), atol=0.02)
+        spreads.append(float(np.ptp(other[..., 4:], axis=1).mean() / np.ptp(frames[..., 4:], axis=1).mean()))
+    assert min(spreads) < 0.5 < 2 < max(spreads)
+
+
+def test_a_store_of_chosen_kinds_has_no_other_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[str] = []
+
+    def noted(kind: str, *arguments: Any) -> Mark:
+        kinds.append(kind)
+        return drawn_mark(kind, *arguments)
+
+    drawn_mark = watermarks.draw
+    monkeypatch.setattr(watermarks, "draw", noted)
+    draw(tmp_path, "segmenter", replace(SOURCE, kinds=("vertical", "plate")), FEW, size=SIZE)
+    assert set(kinds) <= {"vertical", "plate"}
+    assert kinds
+    with pytest.raises(StoreMismatch, match="kinds"):
+        draw(tmp_path, "segmenter", SOURCE, FEW, size=SIZE)
+
+
+def test_a_kind_that_no_network_learns_from_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        store.main([str(tmp_path), str(tmp_path / "out"), "--network", "segmenter", "--kinds", "vertical,horizontal"])
+    assert "learns from no kind of mark named horizontal" in capsys.readouterr().err

@@ -4,16 +4,20 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from models.matte import MatteConfig
 from models.segmenter import SegmenterConfig
 from tests.material import small_source
-from training import evaluate, networks, train_matte, train_segmenter
+from training import evaluate, networks, store, train_matte, train_segmenter
 from training.config import TrainConfig
 from training.evaluate import OneKind
+from training.feed import collated
 from training.samples import matte_sample
+from training.store import draw
+from training.stored import StoredSamples
 from training.validation import Validation
 
 
@@ -80,3 +84,16 @@ def test_unknown_kinds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         evaluate.main(["--kinds", "faint,loud"])
     assert "unknown kinds: loud" in capsys.readouterr().err
+
+
+def test_a_store_is_scored_sample_by_sample(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SHARD_SAMPLES", 2)
+    folder, tasks = tmp_path / "store", evaluate.tasks_in(weights)
+    draw(folder, "matte", small_source(2), 2, size=64)
+    stored = StoredSamples(folder, "matte", seed=1)
+    with torch.no_grad():
+        alone = [tasks["matte"].score(tasks["matte"].network.eval(), collated([stored(None, index)])) for index in range(len(stored))]
+    scores = evaluate.on_store(tasks, folder)
+    assert scores["opacity_error"] == pytest.approx(np.mean([row["opacity_error"] for row in alone]))
+    with pytest.raises(SystemExit, match="is not a store of samples"):
+        evaluate.main(["--weights", str(weights), "--store", str(tmp_path / "none")])

@@ -10,6 +10,7 @@ from models.arrays import Mask
 from service.pipeline.extent.fade import fades
 from service.pipeline.extent.first_and_last_frame import find_ends, reconcile_ends
 from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
+from service.pipeline.extent.path import PieceOfPath, piece_of_path, placements_along
 from service.pipeline.extent.slide import ShiftedModel, follow_slides
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
@@ -36,19 +37,29 @@ def find_extents(
     """The placements of every mark, by their first frame: usually one; several where parts appear or vanish at different times."""
     candidates = [mark.candidate for mark in marks]
     plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
-    requests = [
-        CropRequest(c.box, frozenset(p.marked_frames + p.bare_frames + p.end_frames)) for c, p in zip(candidates, plans, strict=True)
-    ]
+    requests = [_request(mark, plan) for mark, plan in zip(marks, plans, strict=True)]
     max_sliding_pixels = MAX_SLIDING_SHARE * info.width * info.height
 
-    def extents_of(gathered: tuple[int, Crops]) -> list[_Extent]:
+    def extents_of(gathered: tuple[int, Crops]) -> list[_Extent] | PieceOfPath:
         number, crops = gathered
         box, notes = requests[number].box, decisions.about("candidate", marks[number].number)
+        if marks[number].moves:
+            return piece_of_path(marks[number], crops, info)
         return _extents_of(marks[number], plans[number], crops, box.width * box.height < max_sliding_pixels, notes)
 
-    found = list(chain.from_iterable(parallel_map(extents_of, gather_crops(frames, info, requests))))
-    kept = [placement for extent in _drop_duplicates(found, decisions) for placement in (extent.placement, *extent.slides)]
+    found = list(parallel_map(extents_of, gather_crops(frames, info, requests)))
+    extents = list(chain.from_iterable(one for one in found if not isinstance(one, PieceOfPath)))
+    kept = [placement for extent in _drop_duplicates(extents, decisions) for placement in (extent.placement, *extent.slides)]
+    kept += placements_along([one for one in found if isinstance(one, PieceOfPath)])
     return sorted(kept, key=lambda placement: placement.first_frame)
+
+
+def _request(mark: MeasuredMark, plan: FramePlan) -> CropRequest:
+    """What is read of a mark: of one that moves, every frame."""
+    candidate = mark.candidate
+    if mark.moves:
+        return CropRequest(candidate.box, frozenset(range(candidate.first_sample, candidate.last_sample + 1)))
+    return CropRequest(candidate.box, frozenset(plan.marked_frames + plan.bare_frames + plan.end_frames))
 
 
 @dataclass(frozen=True)

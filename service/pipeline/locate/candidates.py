@@ -4,7 +4,7 @@ Pure, except for reading the mask file.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.arrays import Mask
+from models.arrays import Floats, Mask
 from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.moving_marks import MovingMark
+from service.pipeline.locate.moving_marks import STEP_FRAMES, MovingMark
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
@@ -140,8 +140,9 @@ def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate
     height, width = mark.probability.shape
     scale_x, scale_y = (full / small for full, small in zip((info.width, info.height), analysis_size(info), strict=True))
     shape = cv2.resize(mark.probability, (round(width * scale_x), round(height * scale_y)), interpolation=cv2.INTER_LINEAR)
+    exact = {frame: (y * scale_y, x * scale_x) for frame, (y, x) in mark.places.items()}
     pixels = dilate(np.pad(shape > MIN_SHAPE_PROBABILITY, (reach := 1 + math.ceil(scale_x))), reach)
-    places = [(frame, round(y * scale_y) - reach, round(x * scale_x) - reach) for frame, (y, x) in mark.places.items()]
+    places = [(frame, round(y) - reach, round(x) - reach) for frame, (y, x) in exact.items()]
     confidence = float(mark.probability[mark.probability > MIN_SHAPE_PROBABILITY].mean())
     runs: list[list[tuple[int, int, int]]] = []
     for frame, y, x in places:
@@ -150,8 +151,21 @@ def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate
         else:
             runs.append([(frame, y, x)])
     swept = ((run[0][0], run[-1][0], _swept(pixels, {(y, x) for _, y, x in run}, info)) for run in runs)
-    origin = Followed(f"{places[0]} {places[-1]}")
+    origin = _followed(f"{places[0]} {places[-1]}", shape, exact, scale_x)
     return [_from_pixels(*one, info, confidence, kind, origin) for one in swept if one[2].any()]
+
+
+def _followed(path: str, shape: Floats, places: Mapping[int, tuple[float, float]], scale: float) -> Followed:
+    """The origin of a shape's candidates. Its frame of reference has room for letters beside the shape that were not seen alone.
+
+    A place may be wrong by a pixel at analysis size, and by what the mark moves from one look to the next if it turned.
+    """
+    pixels = shape > MIN_SHAPE_PROBABILITY
+    margin = CONTEXT_PIXELS + min(shape.shape) // 2
+    speeds = np.abs(np.diff(np.array(list(places.values())), axis=0)).max(1, initial=0)
+    reach = math.ceil(scale + STEP_FRAMES * (float(np.median(speeds)) if len(speeds) else 0.0))
+    moved = {frame: (y - margin, x - margin) for frame, (y, x) in places.items()}
+    return Followed(path, np.pad(pixels, margin), moved, reach)
 
 
 def _swept(pixels: Mask, places: Iterable[tuple[int, int]], info: VideoInfo) -> Mask:

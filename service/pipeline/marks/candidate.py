@@ -1,8 +1,9 @@
 """A candidate: a place that may hold a mark, before it has been measured, and how it was found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from models.arrays import Floats
+from models.arrays import Floats, Mask
 from service.pipeline.placement import Box, Kind
 
 LatticeVector = tuple[float, float]  # (dy, dx) in pixels
@@ -41,9 +42,17 @@ class Tiled:
 
 @dataclass(frozen=True)
 class Followed:
-    """It moves on its own way, and was followed: one of many places along its path. path: names the path among those of the video."""
+    """It moves on its own way, and was followed: one of many places along its path.
+
+    path: names the path among those of the video. pixels: (h, w), of the mark in its frame of reference, as far as they were seen.
+    places: by frame, where the (0, 0) of that frame of reference is expected, as (y, x) in pixels of the video. reach_pixels: how far from
+    there it may lie, along either axis.
+    """
 
     path: str
+    pixels: Mask = field(repr=False)
+    places: Mapping[int, tuple[float, float]] = field(repr=False)
+    reach_pixels: int
 
 
 @dataclass(frozen=True)

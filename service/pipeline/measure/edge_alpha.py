@@ -59,7 +59,7 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
     level = opacity_level(predicted.opacity, part)
     prior = np.clip(predicted.opacity / max(FULL_SHARE * level, 1e-3), 0, 1)
     prior_precision = 1 / np.square(np.maximum(predicted.opacity_sigma, MIN_OPACITY_SIGMA))
-    fills, fill_power = _fills_and_errors(crops, part)
+    fills, fill_power = fills_and_errors(crops, part)
     effect = predicted.colour - fills
     power, along = np.square(effect).mean((0, 1)), (effect * (crops - fills)).mean((0, 1))
     opacity = prior
@@ -76,7 +76,7 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
     return opacity, np.minimum(sigma, predicted.opacity_sigma).astype(np.float32)
 
 
-def _fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
+def fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
     """The crops with the part filled, and the mean square error (h, w) of such a fill, which is assumed to be the same as beside it."""
     fills, wide_fills = (
         np.stack([fill_hole(crop, part, pixels) for crop in crops]) for pixels in (FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS)

@@ -11,12 +11,13 @@ from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.static_marks import MIN_PART_SHARE, SURROUNDINGS_PIXELS
 from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, refine_lattice
-from service.pipeline.marks.candidate import Candidate, Lattice, Tiled, UserMask
+from service.pipeline.marks.candidate import Candidate, Followed, Lattice, Tiled, UserMask
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
-from service.pipeline.marks.plan import CONTEXT_PIXELS, plan_frames
+from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan, plan_frames
+from service.pipeline.measure.along_path import CropsAlongPaths, PathCrops, measure_along_path
 from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.given_region import Region, filled, measure_region
@@ -27,6 +28,7 @@ from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pix
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
 from service.pipeline.video import Frame, VideoInfo
 
@@ -37,13 +39,15 @@ MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: a smaller find is a detail 
 class MeasuredMark:
     """A candidate that is a mark, its box fitted to the mark with context around it; its model there, and its mean probability.
 
-    number: of the candidate, by which the decisions know it.
+    number: of the candidate, by which the decisions know it. moves: the model is that of a mark measured along its path, in its own frame
+    of reference, and the box holds it in all frames of the candidate.
     """
 
     candidate: Candidate
     model: MarkModel = field(repr=False)
     confidence: float
     number: int
+    moves: bool = False
 
 
 def measure(
@@ -56,30 +60,47 @@ def measure(
 ) -> list[MeasuredMark]:
     """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once."""
     plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
-    requests = [CropRequest(c.box, frozenset(p.marked_frames + p.bare_frames)) for c, p in zip(candidates, plans, strict=True)]
-    pool = MarkPool(decisions)
+    pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info)
+    requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)] + paths.requests
 
-    def observed(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark]:
+    def observed(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark | Crops]:
         number, crops = gathered
+        if number >= len(candidates):
+            return number, crops
         observation = observe(candidates[number], plans[number], crops, networks, decisions.about("candidate", number))
         if not candidates[number].is_exact:
             return number, observation
         return number, _measure_alone(candidates[number], number, observation, info, networks, decisions)
 
-    def complete() -> Iterator[MeasuredMark | PooledMark]:
-        """Exact candidates, which are measured alone; and pooled marks of which no new observation will come."""
+    def complete() -> Iterator[MeasuredMark | PooledMark | PathCrops]:
+        """Exact candidates, which are measured alone; and pooled marks and paths of which no new observation will come."""
+        yield from paths.too_short
         for number, result in parallel_map(observed, gather_crops(frames, info, requests)):
             if isinstance(result, MeasuredMark):
                 yield result
-            else:
+            elif isinstance(result, Observation):
                 yield from pool.add(number, result)
+            else:
+                yield from paths.add(number - len(candidates), result)
         yield from pool.flush()
 
-    def solved(mark: MeasuredMark | PooledMark) -> list[MeasuredMark]:
-        return [mark] if isinstance(mark, MeasuredMark) else _solve(mark, candidates, info, networks.matte, decisions)
+    def solved(mark: MeasuredMark | PooledMark | PathCrops) -> list[MeasuredMark]:
+        match mark:
+            case MeasuredMark():
+                return [mark]
+            case PathCrops():
+                return _solve_path(mark, candidates, info, networks, decisions)
+            case _:
+                return _solve(mark, candidates, info, networks.matte, decisions)
 
     marks = chain.from_iterable(parallel_map(solved, complete()))
     return _drop_parts(_drop_small(marks, MIN_PICTURE_SHARE * info.width * info.height, decisions), decisions)
+
+
+def _request(candidate: Candidate, plan: FramePlan) -> CropRequest:
+    """What is read to measure a candidate; nothing for a place along a path, which is measured as a whole."""
+    frames = () if isinstance(candidate.origin, Followed) else plan.marked_frames + plan.bare_frames
+    return CropRequest(candidate.box, frozenset(frames))
 
 
 def _drop_small(marks: Iterable[MeasuredMark], min_pixels: float, decisions: Decisions) -> list[MeasuredMark]:
@@ -121,7 +142,7 @@ def _solve(
     """The mark at each of its places, whole even where only a part of it was seen."""
     notes = decisions.about("mark", pooled.registrations[0].number)
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
-    probability, model = complete_mask(crops, pooled.probability, bare_crops, network)
+    probability, model = complete_mask(crops, pooled.probability, bare_crops, network, pooled.matte)
     origin = candidates[pooled.registrations[0].number].origin
     if isinstance(origin, Tiled):
         model = _fit_tiled(crops, probability, model, origin.lattice, notes)
@@ -195,12 +216,37 @@ def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo)
 def _measure_alone(
     candidate: Candidate, number: int, observation: Observation, info: VideoInfo, networks: Networks, decisions: Decisions
 ) -> MeasuredMark:
-    """What a person gave, or what was followed: a mark, whatever is seen in it."""
+    """What a person gave: a mark, whatever is seen in it."""
     region = Region(candidate.probability > 0.5, exact=isinstance(candidate.origin, UserMask))
     crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
     if candidate.path:
-        model = filled(region.pixels)
-    else:
-        model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
+        return _filled(candidate, number, info)
+    model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
     box, placed = _fit_box(candidate.box, 0, 0, model, info)
+    return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)
+
+
+def _solve_path(
+    path: PathCrops, candidates: Sequence[Candidate], info: VideoInfo, networks: Networks, decisions: Decisions
+) -> list[MeasuredMark]:
+    """A mark that was followed, at each of its places; filled there if it cannot be un-blended."""
+    numbers = [number for number, candidate in enumerate(candidates) if candidate.origin is path.origin]
+    model = measure_along_path(path, networks, _fit, decisions.about("mark", numbers[0]))
+    if model is None:
+        return [_filled(candidates[number], number, info) for number in numbers]
+    return [MeasuredMark(_boxed(candidates[number], path.origin, model, info), model, 1.0, number, moves=True) for number in numbers]
+
+
+def _boxed(candidate: Candidate, origin: Followed, model: MarkModel, info: VideoInfo) -> Candidate:
+    """The candidate in a box that holds the mark and its context in each of its frames."""
+    own, around = bounding_box(model.pixels), CONTEXT_PIXELS + origin.reach_pixels
+    tops, lefts = zip(*(origin.places[frame] for frame in range(candidate.first_sample, candidate.last_sample + 1)), strict=True)
+    view = View(round(min(tops)), round(min(lefts)), round(max(tops) - min(tops)) + own.height, round(max(lefts) - min(lefts)) + own.width)
+    box = view.moved(own.top, own.left).grown(around).inner(info.width, info.height)
+    return candidate if box is None else replace(candidate, box=box)
+
+
+def _filled(candidate: Candidate, number: int, info: VideoInfo) -> MeasuredMark:
+    """One of many places along a path, all of whose pixels are filled: other frames show what it hides."""
+    box, placed = _fit_box(candidate.box, 0, 0, filled(candidate.probability > 0.5), info)
     return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)

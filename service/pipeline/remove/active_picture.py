@@ -5,6 +5,7 @@ Nothing of the scene lies in a bar, so a mark in a bar is replaced with black, a
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,8 @@ from service.pipeline.video import Frame, VideoInfo
 
 LIMITED_BLACK = 16 / 255  # luma of black where the range is limited
 MAX_ABOVE_BLACK = 4 / 255  # of luma, by which a codec lets a bar exceed black
+MIN_LIT_SHARE = 0.1  # of what is seen of a row of the picture; a codec lights up to 0.04 of the first rows of a bar
+SPREAD_PIXELS = 8  # beside a mark, over which a codec's transform block spreads it
 STRIP_PIXELS = 32  # rows looked at together, from an edge inwards
 
 
@@ -32,13 +35,13 @@ class ActivePicture:
         return self._lit or self._whole
 
     def see(self, frame: Frame, hidden: Mask) -> None:
-        """Take in a frame. What its `hidden` pixels (H, W) show, marks, says nothing."""
-        lit = self._lit_in(frame.planes[0], hidden)
+        """Take in a frame. What its `hidden` pixels (H, W) show, marks, and those beside them, says nothing."""
+        lit = self._lit_in(frame.planes[0], _spread(hidden))
         if lit is not None:
             self._lit = lit if self._lit is None else hull(self._lit, lit)
 
     def _lit_in(self, luma: NDArray[Any], hidden: Mask) -> Box | None:
-        """The smallest box around the pixels that are neither black nor hidden; None where there are none."""
+        """The smallest box around the rows and columns that are neither black nor hidden; None where there are none."""
         height, width = hidden.shape
         top = self._dark_rows(luma, hidden)
         if top == height:
@@ -49,10 +52,22 @@ class ActivePicture:
         return Box(left, top, width - right, height - bottom)
 
     def _dark_rows(self, luma: NDArray[Any], hidden: Mask) -> int:
-        """How many of the first rows are black apart from hidden pixels."""
+        """How many of the first rows are black apart from hidden pixels. Rows of which nothing else is seen belong to what follows."""
+        dark = 0
         for start in range(0, len(luma), STRIP_PIXELS):
             rows = slice(start, start + STRIP_PIXELS)
-            lit = ((luma[rows] > self._limit) & ~hidden[rows]).any(1)
+            seen = ~hidden[rows]
+            lit = ((luma[rows] > self._limit) & seen).sum(1) > MIN_LIT_SHARE * seen.sum(1)
+            before = np.flatnonzero(seen[: int(np.argmax(lit)) if lit.any() else None].any(1))
+            dark = start + int(before[-1]) + 1 if len(before) else dark
             if lit.any():
-                return start + int(np.argmax(lit))
+                return dark
         return len(luma)
+
+
+def _spread(hidden: Mask) -> Mask:
+    """The pixels (H, W), and those over which a codec may have spread them."""
+    if not hidden.any():
+        return hidden
+    width = 2 * SPREAD_PIXELS + 1
+    return cv2.dilate(hidden.view(np.uint8), np.ones((width, width), np.uint8)).view(bool)

@@ -120,10 +120,16 @@ export function update() {
 }
 
 async function showPrice(job) {
-  const { credits, seconds } = await estimate({ media: job.media, frames: job.result.frames }).catch(() => ({}));
+  const { credits, seconds } = await estimate({ media: job.media, frames: job.result.frames, ...lengthAndSize(job) }).catch(() => ({}));
   if (panel.job !== job || credits === undefined) return;
   const price = t("price.credits", { credits: count(credits) });
   byId("estimate").textContent = seconds ? `${price} · ${t("price.time", { time: lasting(seconds) })}` : price;
+}
+
+/** What the price of a video may depend on. */
+function lengthAndSize({ media }) {
+  const { duration: seconds, videoWidth: width, videoHeight: height } = byId("before").firstElementChild ?? {};
+  return media === "video" && seconds > 0 && width ? { seconds, width, height } : {};
 }
 
 /** A box of the API as an item: in fractions, without what is not said. */
