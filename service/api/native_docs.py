@@ -7,19 +7,9 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from service.api.native_events import ServerSentEvents
-from service.api.native_models import ArchiveBody, EstimateBody, NewJobBody, ReceiverBody, RenameBody, UploadBody
+from service.api.native_models import EstimateBody, NewJobBody, ReceiverBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
-from service.api.native_views import (
-    AccountView,
-    ArchiveView,
-    DeliveryView,
-    EstimateView,
-    JobPage,
-    JobView,
-    LimitsView,
-    ReceiverView,
-    SecretView,
-)
+from service.api.native_views import AccountView, DeliveryView, EstimateView, JobPage, JobView, ReceiverView, SecretView
 from service.api.problems import MEDIA_TYPE
 
 SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
@@ -100,17 +90,6 @@ SECRET_VIEW: Final[dict[str, Any]] = {"own": True, "secret": None, "created_at":
 MADE: Final[dict[str, Any]] = SECRET_VIEW | {"secret": "whsec_...", "previous_until": "2025-12-09T08:50:31.860Z"}
 TESTED: Final = {"event_id": "evt_test_3f1c9a7e5b2d4c6f8a0e1b3d", "delivered": True, "detail": None}
 ESTIMATED: Final = {"credits": 1, "seconds": 4.2, "wait_seconds": 0.0, "measured_jobs": 200}
-LIMITS_SAID: Final = {
-    "file_bytes": 209715200,
-    "duration_seconds": 360.0,
-    "long_side_pixels": 2048,
-    "short_side_pixels": 1088,
-    "still_pixels": 50000000,
-    "video_credits": 1,
-    "image_credits": 1,
-    "detection_credits": 0,
-}
-ARCHIVED: Final = {"url": "http://example.com/archive?jobs=job_1&account=1&expires=1766393431&signature=9f86d081", "files": 1}
 ACCOUNT: Final = {
     "name": "first",
     "paid_credits": 90,
@@ -214,32 +193,6 @@ DELETE_UPLOAD: Final[dict[str, Any]] = {
     "description": "By the `fileId` of the upload's response. A job that has not ended keeps its file: 409.",
     "status_code": 204,
     "responses": {204: {"description": "The file is gone."}} | problems(404, 409),
-}
-RENAME: Final[dict[str, Any]] = {
-    "summary": "Rename a job's file",
-    "description": "Its result is called after it from then on; links that were given out before keep the old name.",
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": inline_schema(RenameBody), "example": {"name": "holiday.mp4"}}},
-        }
-    },
-    "responses": {200: json_response("The job.", JobView, DONE)} | problems(400, 404, 413, 415),
-}
-ARCHIVE: Final[dict[str, Any]] = {
-    "summary": "Pack results",
-    "description": "The results of several jobs in one ZIP file, in the given order. Jobs without a result are left out.",
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": inline_schema(ArchiveBody), "example": {"jobs": [JOB_ID]}}},
-        }
-    },
-    "responses": {200: json_response("A link to the archive.", ArchiveView, ARCHIVED)} | problems(400, 404, 409, 413, 415),
-}
-LIMITS: Final[dict[str, Any]] = {
-    "summary": "Get the limits and prices",
-    "responses": {200: json_response("What is accepted, and what it costs.", LimitsView, LIMITS_SAID)} | problems(),
 }
 CALLBACK: Final[dict[str, Any]] = {
     "summary": "Get the delivery of a job's callback",

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from service.api import native_docs as docs
+from service.api import native_library_docs as docs
 from service.api.facade import AppContext
 from service.api.native_caller import caller_of, find_job, read_json
 from service.api.native_models import ArchiveBody, RenameBody
