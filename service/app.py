@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from models import registry, spec
-from service.api import admin, docs_page, files, operations, page
+from service.api import admin, archive, docs_page, files, operations, page
 from service.api.capacity import Capacity
 from service.api.cross_origin import CrossOrigin
-from service.api.facade import ApiOptions, AppContext
+from service.api.facade import ApiOptions, AppContext, InputLimits
 from service.api.job_watcher import JobWatcher
 from service.api.openapi import DocumentedApp
 from service.api.operations import Check, JobMetricsCollector, Probes
@@ -62,6 +62,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     if "admin" not in settings.features_off:
         app.include_router(admin.router(context, core.administration, core.queues))
     app.include_router(files.router(core.links, core.storage))
+    app.include_router(archive.router(context))
     app.include_router(operations.router(context, probes))
     app.include_router(docs_page.router())
     app.include_router(page.router(core.links))
@@ -115,4 +116,11 @@ def _options(settings: Settings) -> ApiOptions:
         json_depth=settings.json_depth,
         upload_fetches=settings.upload_fetches,
         account_fetches=settings.account_fetches,
+        limits=InputLimits(
+            file_bytes=min(settings.limits.file_bytes, settings.upload_bytes),
+            duration_seconds=settings.limits.duration_seconds,
+            long_side_pixels=settings.limits.long_side_pixels,
+            short_side_pixels=settings.limits.short_side_pixels,
+            still_pixels=settings.limits.still_pixels,
+        ),
     )

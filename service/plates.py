@@ -10,6 +10,7 @@ from typing import Final
 from service.core import Core
 from service.inference.session import Networks
 from service.jobs.job import Job, JobSpec, Result
+from service.jobs.names import result_name
 from service.media import head_of
 from service.outside.storage import content_type_of
 from service.pipeline import run
@@ -85,7 +86,7 @@ def detect_marks(job: Job, core: Core, networks: Networks, folder: Path, prefix:
         frames=report.frames,
         mark_found=report.mark_found,
         seconds=round(report.seconds, 3),
-        report_key=_store_report(".json", FileResult(PurePosixPath(job.spec.source_key).name, "", report), prefix, core),
+        report_key=_store_report(".json", FileResult(_name_of(job), "", report), prefix, core),
         detection_key=keys["detection.npz"],
     )
 
@@ -116,7 +117,8 @@ def _request(spec: JobSpec, core: Core, source: Path, folder: Path, limits: Limi
 def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path, report: Report) -> Result:
     """Put the clean file, the thumbnail and the reports into the storage."""
     assert job.spec.source_key is not None
-    file_result = FileResult(PurePosixPath(job.spec.source_key).name, clean.name, report)
+    clean_name = result_name(job.shown_name, clean.suffix) if job.shown_name else clean.name
+    file_result = FileResult(_name_of(job), clean_name, report)
     keys = {name: f"{prefix}/{name}{suffix}" for name, suffix in (("clean", clean.suffix), ("thumbnail", ".jpg"))}
     core.storage.put_file(keys["clean"], clean, content_type_of(keys["clean"]))
     core.storage.put_file(keys["thumbnail"], picture, content_type_of(keys["thumbnail"]))
@@ -133,6 +135,12 @@ def _store_results(job: Job, core: Core, prefix: str, clean: Path, picture: Path
         report_page_key=_store_report(".html", file_result, prefix, core),
         not_kept=tuple(asdict(each) for each in report.not_kept),
     )
+
+
+def _name_of(job: Job) -> str:
+    """What the job's source is called, in reports."""
+    assert job.spec.source_key is not None
+    return job.shown_name or PurePosixPath(job.spec.source_key).name
 
 
 def _store_report(suffix: str, file_result: FileResult, prefix: str, core: Core) -> str | None:

@@ -10,14 +10,10 @@ from service.errors import JobCancelled, JobTimeout
 from service.jobs import store
 from service.jobs.fence import Fence
 from service.jobs.job import Job
+from service.jobs.progress import percent_at
 from service.pipeline.run import Progress
 
 CHECK_SECONDS: Final = 0.5  # between two reads of the database
-# Progress in percent at each step's start and end, by its share of the time of a 720p clip in benchmarks/results/speed.jsonl.
-SHARES: Final = {"locate": (0, 12), "measure": (12, 20), "bound": (20, 24), "remove": (24, 99)}
-
-
-DETECTION_SCALE: Final = 99 / 24  # of the progress of a job that ends before its marks are removed
 
 
 class HandedBack(BaseException):
@@ -66,9 +62,7 @@ class Watch:
         self._check(self._saved_percent)
 
     def on_cleaned(self, progress: Progress) -> None:
-        first, last = SHARES[progress.step]
-        percent = first + (last - first) * progress.done_frames / max(1, progress.total_frames)
-        self._check(int(percent * DETECTION_SCALE if self._job.spec.kind == "detect" else percent))
+        self._check(percent_at(self._job.spec.kind, progress.step, progress.done_frames / max(1, progress.total_frames)))
 
     def _check(self, percent: int) -> None:
         if self._stopping.is_set():

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import files
+from service.api import archive, files
 from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.job_watcher import JobWatcher
@@ -154,6 +154,7 @@ class WorkerlessServer:
         }
         app = FastAPI(exception_handlers={HTTPException: unrouted(facades)})
         app.include_router(files.router(self.links, self.storage))
+        app.include_router(archive.router(self.context))
         for prefix, context in contexts.items():
             for facade in facades:
                 app.include_router(facade.router(context), prefix=prefix)

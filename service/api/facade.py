@@ -46,6 +46,17 @@ ErrorRenderers = Mapping[type[Exception], Callable[[Any], Response]]
 
 
 @dataclass(frozen=True)
+class InputLimits:
+    """The largest input that is accepted, as clients are told."""
+
+    file_bytes: int = 200 * 2**20
+    duration_seconds: float = 360.0
+    long_side_pixels: int = 2048
+    short_side_pixels: int = 1088
+    still_pixels: int = 50 * 10**6
+
+
+@dataclass(frozen=True)
 class ApiOptions:
     """The facades' options."""
 
@@ -59,6 +70,7 @@ class ApiOptions:
     json_depth: int = 16
     upload_fetches: int = 64  # uploads by URL that are fetched at once
     account_fetches: int = 4  # of one account
+    limits: InputLimits = field(default_factory=InputLimits)
 
 
 @dataclass(frozen=True)
@@ -115,9 +127,12 @@ class Facade:
     prefixes: tuple[str, ...] = ()
 
 
-def link_of(job: Job, key: str, links: Links, seconds: float) -> str:
-    """A link to one of the job's files: always the same text while it is valid, as clients take another text for another file."""
-    return links.lasting(key, int(seconds), (job.finished_ms or job.created_ms) / 1000)
+def link_of(job: Job, key: str, links: Links, seconds: float, filename: str | None = None) -> str:
+    """A link to one of the job's files: always the same text while it is valid, as clients take another text for another file.
+
+    filename: under which browsers save it.
+    """
+    return links.lasting(key, int(seconds), (job.finished_ms or job.created_ms) / 1000, filename)
 
 
 def code_of(codes: Codes, kind: type[CleanplateError]) -> Code:

@@ -17,18 +17,20 @@ from service.api.native_batches import add_batches
 from service.api.native_callbacks import add_callbacks
 from service.api.native_caller import caller_of, find_job, read_json
 from service.api.native_events import EventStream, job_and_events
+from service.api.native_library import add_library
 from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
-from service.api.native_views import AccountView, EstimateView, JobPage, JobView
+from service.api.native_views import AccountView, EstimateView, JobPage, JobView, job_view
 from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
 from service.api.rates import DETECT, READ, SUBMIT
 from service.api.upload import key_of_upload
 from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
-from service.jobs.job import Failure, Job, JobSpec, NewJob, Result, new_id
+from service.jobs.job import Failure, Job, JobSpec, NewJob, Result, State, new_id
 from service.jobs.keys import Scope
+from service.jobs.store import Only
 from service.outside.links import Links
 
 PREFIX: Final = "job_"
@@ -38,7 +40,21 @@ IdempotencyKey = Annotated[
 ]
 LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="Number of the last event received.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
+OfName = Annotated[
+    str | None,
+    Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", description="Only jobs whose file's name contains this, in any case."),
+]
+OfState = Annotated[State | None, Query(description="Only jobs in this state.")]
+WithFiles = Annotated[bool, Query(description="Only jobs whose files have not been deleted.")]
 OfReference = Annotated[Reference | None, Query(description="Only jobs that were created with this `client_reference`.")]
+
+
+def _asked(client_reference: OfReference = None, name: OfName = None, state: OfState = None, with_files: WithFiles = False) -> Only:
+    """Which jobs a request for the list asks for."""
+    return Only(client_reference, name, state, with_files)
+
+
+Asked = Annotated[Only, Depends(_asked)]
 
 
 def router(context: AppContext) -> APIRouter:
@@ -55,6 +71,7 @@ def router(context: AppContext) -> APIRouter:
     _add_job_routes(routes, context)
     _add_deletions(routes, context)
     add_callbacks(routes, context)
+    add_library(routes, context)
     add_batches(routes, context)
     return routes
 
@@ -71,14 +88,14 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
         return _json_response(job, 201 if is_new else 200, headers)
 
     @routes.get("/jobs", **docs.LIST)
-    async def jobs(request: Request, limit: Limit = 20, cursor: After = None, client_reference: OfReference = None) -> Response:
+    async def jobs(request: Request, only: Asked, limit: Limit = 20, cursor: After = None) -> Response:
         account = caller_of(request, context, READ)
         position = Cursor.parse(cursor) if cursor else Cursor()
         most = limit + position.seen + 1
-        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, client_reference)
+        jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, only)
         page = jobs_found[position.seen :][:limit]
         next_position = position.after(page) if len(jobs_found) > position.seen + limit else None
-        data = await run_in_threadpool(lambda: [_job_view(job, context) for job in page])
+        data = await run_in_threadpool(lambda: [job_view(job, context) for job in page])
         return _json_response(JobPage(data=data, next_cursor=str(next_position) if next_position else None))
 
     @routes.post("/estimate", **docs.ESTIMATE)
@@ -119,12 +136,12 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
     @routes.get("/jobs/{job_id}", **docs.FIND)
     async def find(request: Request, job_id: str) -> Response:
         job = await find_job(request, job_id, context)
-        return _json_response(await run_in_threadpool(_job_view, job, context))
+        return _json_response(await run_in_threadpool(job_view, job, context))
 
     @routes.post("/jobs/{job_id}/cancel", **docs.CANCEL)
     async def cancel(request: Request, job_id: str) -> Response:
         job = await find_job(request, job_id, context)
-        return _json_response(await run_in_threadpool(lambda: _job_view(context.job_service.cancel(job.account_id, job.id), context)))
+        return _json_response(await run_in_threadpool(lambda: job_view(context.job_service.cancel(job.account_id, job.id), context)))
 
     @routes.get("/jobs/{job_id}/events", **docs.STREAM)
     async def events(request: Request, job_id: str, last_event_id: LastEventId = 0) -> Response:
@@ -184,6 +201,7 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
         rights=order.options.rights,
         client_reference=order.options.client_reference,
         metadata=order.options.metadata,
+        name=order.name,
     )
     job: Job | None = None
     try:
@@ -231,13 +249,7 @@ def _account_view(account: Account, context: AppContext) -> AccountView:
 
 def _created(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[JobView, bool]:
     job, is_new = _submit(order, idempotency_key, account_id, context)
-    return _job_view(job, context), is_new
-
-
-def _job_view(job: Job, context: AppContext) -> JobView:
-    """May query the database, so call it in a worker thread."""
-    eta_seconds = None if job.ended else context.job_service.forecast().remaining_seconds(job, now_ms())
-    return JobView.of(job, context.links, context.options.result_link_seconds, eta_seconds)
+    return job_view(job, context), is_new
 
 
 def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:

@@ -16,13 +16,13 @@ SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
 JOB_ID: Final = "job_1765183831860_3f1c9a7e5b2d4c6f8a0e1b3d"
 NEW_JOB: Final[dict[str, Any]] = {
     "source_url": "http://example.com/clip.mp4",
-    "boxes": [{"x1": 0.7, "y1": 0.05, "x2": 0.98, "y2": 0.2}],
     "rights": "owner",
     "client_reference": "order-4711",
     "metadata": {"customer": "42"},
 }
 RESULT: Final = {
     "url": "http://example.com/files/jobs/1/clean.mp4",
+    "name": "holiday_clean.mp4",
     "source_url": "http://example.com/files/jobs/1/source.mp4",
     "thumbnail_url": "http://example.com/files/jobs/1/thumbnail.jpg",
     "report_page_url": "http://example.com/files/jobs/1/report.html",
@@ -38,11 +38,16 @@ JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,
     "state": "queued",
     "progress_percent": 0,
+    "step": None,
     "kind": "clean",
     "media": "video",
+    "name": "holiday.mp4",
     "source_url": "http://example.com/clip.mp4",
     "callback_url": None,
     "credits_used": 0,
+    "boxes": [],
+    "keep": [],
+    "reject": [],
     "rights": "owner",
     "client_reference": "order-4711",
     "metadata": {"customer": "42"},
@@ -97,7 +102,7 @@ ACCOUNT: Final = {
 }
 EVENTS: Final = (
     'id: 2\nevent: state\ndata: {"state": "fetching", "at": "2025-12-08T08:50:32.100Z"}\n\n'
-    'event: progress\ndata: {"progress_percent": 40}\n\n'
+    'event: progress\ndata: {"progress_percent": 40, "step": "remove", "eta_seconds": 2.4}\n\n'
     'id: 5\nevent: state\ndata: {"state": "succeeded", "at": "2025-12-08T08:50:36.300Z"}\n\n'
 )
 
@@ -154,7 +159,7 @@ CREATE: Final[dict[str, Any]] = {
 }
 LIST: Final[dict[str, Any]] = {
     "summary": "List jobs",
-    "description": "All jobs of the account, newest first, whichever API created them.",
+    "description": "All jobs of the account, newest first, whichever API created them; with conditions only those that meet them all.",
     "responses": {200: json_response("A page of jobs.", JobPage, {"data": [DONE], "next_cursor": None})} | problems(),
 }
 ESTIMATE: Final[dict[str, Any]] = {

@@ -11,8 +11,10 @@ from starlette.types import Receive, Scope, Send
 from service.api.job_watcher import Waiter
 from service.api.times import rfc3339
 from service.errors import CleanplateError
+from service.jobs.database import now_ms
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
+from service.jobs.progress import step_of
 from service.jobs.store import Event
 
 HEARTBEAT: Final = ": still here\n\n"  # a comment, which clients ignore
@@ -50,7 +52,8 @@ async def _stream(waiter: Waiter, job_service: JobService, job: Job, after: int)
             return
         lines = [_state(event) for event in events]
         if job.progress_percent != sent_percent and not job.ended:
-            lines.append(_progress(job))
+            eta_seconds = (await run_in_threadpool(job_service.forecast)).remaining_seconds(job, now_ms())
+            lines.append(_progress(job, eta_seconds))
             sent_percent = job.progress_percent
         if lines:
             yield "".join(lines)
@@ -70,5 +73,7 @@ def _state(event: Event) -> str:
     return f"id: {event.number}\nevent: state\ndata: {json.dumps({'state': event.state, 'at': rfc3339(event.at_ms)})}\n\n"
 
 
-def _progress(job: Job) -> str:
-    return f"event: progress\ndata: {json.dumps({'progress_percent': job.progress_percent})}\n\n"
+def _progress(job: Job, eta_seconds: float | None) -> str:
+    rounded = None if eta_seconds is None else round(eta_seconds, 1)
+    data = {"progress_percent": job.progress_percent, "step": step_of(job), "eta_seconds": rounded}
+    return f"event: progress\ndata: {json.dumps(data)}\n\n"

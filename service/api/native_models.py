@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from service.errors import FetchRefused, RequestError
 from service.jobs.job import Kind, Media, Rights
+from service.jobs.names import MAX_CHARACTERS
 from service.outside.guard import address_of
 from service.timed_box import TimedBox
 
@@ -16,6 +17,7 @@ MAX_SECONDS = 86_400
 MAX_MARKS = 1000
 PREVIEW = {"seconds": 2, "first_seconds": 0.25}  # an example
 MAX_PAIRS = 16
+MAX_ARCHIVED = 100  # so that a link with all their ids stays below the 8 KiB that proxies take
 MAX_FRAMES = 10_000_000
 
 
@@ -34,6 +36,7 @@ Corner = Annotated[float, Field(ge=0, le=MAX_CORNER_PIXELS, allow_inf_nan=False)
 MarkId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Reference = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 PairValue = Annotated[str, Field(pattern=r"^[^\x00]{0,500}$")]
 Second = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
@@ -72,6 +75,14 @@ class Box(Place):
         except RequestError as error:
             raise ValueError(str(error)) from None
         return self
+
+    @classmethod
+    def of(cls, box: TimedBox) -> Self:
+        """The inverse of `to_timed_box`."""
+        corners = ("x1", "y1", "x2", "y2")
+        end = Place(**dict(zip(corners, box.end, strict=True))) if box.end else None
+        first, last = box.first_seconds, box.last_seconds
+        return cls(**dict(zip(corners, box.corners, strict=True)), first_seconds=first, last_seconds=last, end=end)
 
     def to_timed_box(self) -> TimedBox:
         end = (self.end.x1, self.end.y1, self.end.x2, self.end.y2) if self.end else None
@@ -115,6 +126,11 @@ class Options(Wire):
     )
     client_reference: Reference | None = Field(None, description="Your own name of the job. Need not be unique; finds it in the list.")
     metadata: dict[PairName, PairValue] = Field(default={}, max_length=MAX_PAIRS, description="What else you want to be told of the job.")
+    name: Name | None = Field(
+        None,
+        description="What the file is called, and its result after it. By default its own name.",
+        examples=["holiday.mp4"],
+    )
 
 
 class NewJobBody(Options):
@@ -156,6 +172,18 @@ class EstimateBody(Wire):
     )
     width: int | None = Field(None, ge=1, le=MAX_CORNER_PIXELS, description="Of its picture, with `height`.")
     height: int | None = Field(None, ge=1, le=MAX_CORNER_PIXELS)
+
+
+class RenameBody(Wire):
+    """Another name for a job's file."""
+
+    name: Name
+
+
+class ArchiveBody(Wire):
+    """Which jobs' results to pack, in this order."""
+
+    jobs: list[JobId] = Field(min_length=1, max_length=MAX_ARCHIVED)
 
 
 class ReceiverBody(Wire):

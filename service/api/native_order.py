@@ -22,23 +22,28 @@ from service.api.source import Source, source_of
 from service.api.upload import FORM_BYTES, upload_key
 from service.errors import UnknownJob, UnsupportedFormat
 from service.jobs.job import Job, JobSpec, Media
+from service.jobs.names import file_name, name_in_url
 from service.media import HEAD_BYTES, suffix_of_head
 
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
 WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind", "preview"})
-SINCE_DIGESTS: Final = ("client_reference", "metadata")
+SINCE_DIGESTS: Final = ("client_reference", "metadata", "name")
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp"})
 
 
 @dataclass(frozen=True)
 class Order:
-    """A parsed request for a job. `digest`: equal for equal requests. `folder`: storage prefix of the request's uploaded files."""
+    """A parsed request for a job. `digest`: equal for equal requests. `folder`: storage prefix of the request's uploaded files.
+
+    name: what the file is called.
+    """
 
     spec: JobSpec
     options: Options
     digest: str
     folder: str | None = None
+    name: str | None = None
 
 
 async def read_order(request: Request, account_id: int, context: AppContext) -> Order:
@@ -65,7 +70,8 @@ def _order_of_addresses(options: NewJobBody, account_id: int, context: AppContex
         raise InvalidFields([("marks", "goes with a detection; reject takes ids of an earlier report")])
     source = source_of(options.source_url, account_id, context)
     mask = Source() if options.mask_url is None else source_of(options.mask_url, account_id, context)
-    return Order(spec_of(options, source, mask), options, _digest(_json_of(options)))
+    name = options.name or name_in_url(source.url)
+    return Order(spec_of(options, source, mask), options, _digest(_json_of(options)), name=name)
 
 
 def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, context: AppContext) -> Order:
@@ -83,7 +89,7 @@ def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, conte
         reject=tuple(dict.fromkeys(options.reject)),
         remove_audio=options.remove_audio,
     )
-    return Order(spec, options, _digest(_json_of(options)))
+    return Order(spec, options, _digest(_json_of(options)), name=options.name or found.name)
 
 
 def _detection(job_id: str, account_id: int, context: AppContext) -> Job:
@@ -120,7 +126,8 @@ def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Ord
     except BaseException:
         context.account_files.delete_under(folder)
         raise
-    return Order(spec, options, digest, folder)
+    name = options.name or (file_name(file.filename or "") if file else name_in_url(source.url))
+    return Order(spec, options, digest, folder, name)
 
 
 def spec_of(options: Options, source: Source, mask: Source) -> JobSpec:

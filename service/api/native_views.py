@@ -4,14 +4,17 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.facade import link_of
+from service.api.facade import AppContext, link_of
+from service.api.native_models import Box
 from service.api.native_report import NotKeptView
 from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.jobs.accounts import Account
 from service.jobs.callbacks import Attempt, Delivery
 from service.jobs.credits import Balance
+from service.jobs.database import now_ms
 from service.jobs.job import Job, Kind, Media, Result, Rights, State
+from service.jobs.progress import step_of
 from service.jobs.webhook_secrets import SecretInfo
 from service.outside.links import Links
 
@@ -39,6 +42,7 @@ class ResultView(BaseModel):
     """
 
     url: str
+    name: str | None = Field(None, description="Under which browsers save `url`: `holiday_clean.mp4`; null if the file has no name.")
     source_url: str
     thumbnail_url: str
     report_page_url: str | None = Field(None, description="A page that shows what was done; null if there is none.")
@@ -53,7 +57,8 @@ class ResultView(BaseModel):
     @classmethod
     def of(cls, job: Job, result: Result, links: Links, link_seconds: float) -> Self:
         return cls(
-            url=link_of(job, result.clean_key, links, link_seconds),
+            url=link_of(job, result.clean_key, links, link_seconds, job.result_name),
+            name=job.result_name,
             source_url=link_of(job, result.source_key, links, link_seconds),
             thumbnail_url=link_of(job, result.thumbnail_key, links, link_seconds),
             report_page_url=link_of(job, result.report_page_key, links, link_seconds) if result.report_page_key else None,
@@ -75,11 +80,16 @@ class JobView(BaseModel):
     id: str
     state: State
     progress_percent: int = Field(ge=0, le=100)
+    step: str | None = Field(None, description="What a cleaning job is at: locate, measure, bound or remove.")
     kind: Kind = "clean"
     media: Media
+    name: str | None = Field(None, description="What its file is called; null if nobody said.")
     source_url: str | None = Field(None, description="Null for an uploaded file, and for the file of a detection.")
     callback_url: str | None = None
     credits_used: int = Field(description="0 until it succeeds, and unless the service says otherwise 0 if no mark was found.")
+    boxes: list[Box] = Field([], description="As they were given.")
+    keep: list[Box] = []
+    reject: list[str] = []
     rights: Rights | None = Field(None, description="The declared right to edit the picture; null if none was declared.")
     client_reference: str | None = None
     metadata: dict[str, str] = {}
@@ -101,11 +111,16 @@ class JobView(BaseModel):
             id=job.id,
             state=job.state,
             progress_percent=job.progress_percent,
+            step=step_of(job),
             kind=job.spec.kind,
             media=job.spec.media,
+            name=job.shown_name,
             source_url=job.spec.source_url,
             callback_url=job.callback_url,
             credits_used=job.credits_used,
+            boxes=[Box.of(box) for box in job.spec.boxes],
+            keep=[Box.of(box) for box in job.spec.keep],
+            reject=list(job.spec.reject),
             rights=job.rights,
             client_reference=job.client_reference,
             metadata=dict(job.metadata),
@@ -126,6 +141,26 @@ class EstimateView(BaseModel):
     seconds: float | None = Field(None, description="Once a worker has it; null if there was no such job yet.")
     wait_seconds: float | None = Field(None, description="Until a worker has it; null while there is no worker.")
     measured_jobs: int = Field(description="How many jobs of the kind and media this is taken from.")
+
+
+class LimitsView(BaseModel):
+    """What is accepted, and what it costs."""
+
+    file_bytes: int
+    duration_seconds: float
+    long_side_pixels: int = Field(description="Longer side of the largest video picture.")
+    short_side_pixels: int
+    still_pixels: int = Field(description="Width times height of the largest image.")
+    video_credits: int = Field(description="The least, where the price depends on length and size: see the estimate.")
+    image_credits: int
+    detection_credits: int
+
+
+class ArchiveView(BaseModel):
+    """A file with the results of several jobs."""
+
+    url: str = Field(description="A ZIP file, made while it is downloaded. The link is signed and expires.")
+    files: int
 
 
 class AttemptView(BaseModel):
@@ -230,3 +265,9 @@ class AccountView(BaseModel):
             rights=account.rights,
             digital_source_type=account.digital_source_type,
         )
+
+
+def job_view(job: Job, context: AppContext) -> JobView:
+    """The job as clients see it now. May query the database, so call it in a worker thread."""
+    eta_seconds = None if job.ended else context.job_service.forecast().remaining_seconds(job, now_ms())
+    return JobView.of(job, context.links, context.options.result_link_seconds, eta_seconds)

@@ -1,4 +1,4 @@
-"""How long jobs will take: by the last ones that succeeded here, and by those that are ahead of them."""
+"""How long jobs will take: by the last ones that succeeded here, by those ahead of them, and by their own pace."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -15,6 +15,7 @@ from service.jobs.metrics import LIVE_WORKERS
 from service.jobs.tables import JOBS
 
 LAST_JOBS: Final = 200
+TELLING_PERCENT: Final = 10  # from here on a job's own pace says more than that of the last ones
 LEAST_SECONDS: Final = 1.0  # said of a job that takes longer than the last ones did
 CLEANED: Final = (State.CLEANING, State.PUBLISHING)
 KIND: Final = sa.func.coalesce(JOBS.c.wish["kind"].as_string(), "clean")
@@ -83,7 +84,10 @@ class Forecast:
             return None
         if job.state not in CLEANED or job.started_ms is None:
             return wait_seconds + seconds
-        return max(LEAST_SECONDS, seconds - (now_ms - job.started_ms) / 1000)
+        spent_seconds = (now_ms - job.started_ms) / 1000
+        if job.progress_percent < TELLING_PERCENT:
+            return max(LEAST_SECONDS, seconds - spent_seconds)
+        return max(0.0, spent_seconds * (100 - job.progress_percent) / job.progress_percent)
 
 
 def read(connection: sa.Connection, worker_jobs: int) -> Forecast:

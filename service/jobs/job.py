@@ -4,10 +4,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any, Final, Literal, Self
 
 from service import errors
 from service.errors import CleanplateError, InternalError
+from service.jobs.names import name_in_url, result_name
 from service.timed_box import TimedBox
 
 Media = Literal["video", "image"]
@@ -170,6 +172,7 @@ class NewJob:
     rights: Rights | None = None  # None: the account's
     client_reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None  # of its file, as the customer knows it
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ class Job:
     client_reference: str | None = None  # as the customer calls it
     metadata: Mapping[str, str] = field(default_factory=dict)  # what else the customer said of it
     cleared_ms: int | None = None  # when its files were deleted
+    name: str | None = None  # of its file, as the customer knows it
 
     @property
     def ended(self) -> bool:
@@ -212,6 +216,18 @@ class Job:
         pages = (result.report_key, result.report_page_key) if result else ()
         of_result = (result.clean_key, result.thumbnail_key, result.detection_key, *pages) if result else ()
         return frozenset(key for key in (self.spec.source_key, self.spec.mask_key, self.spec.detection_key, *of_result) if key)
+
+    @property
+    def shown_name(self) -> str | None:
+        """What its file is called: as the customer said, or in its URL."""
+        return self.name or name_in_url(self.spec.source_url)
+
+    @property
+    def result_name(self) -> str | None:
+        """What its result is called: `holiday_clean.mp4`; None if its file has no name, or there is no result to keep."""
+        if self.result is None or self.shown_name is None or self.spec.kind == "detect":
+            return None
+        return result_name(self.shown_name, PurePosixPath(self.result.clean_key).suffix)
 
     @property
     def removed_nothing(self) -> bool:

@@ -22,7 +22,7 @@ from service.jobs.keys import Scope
 from service.jobs.price import Metering
 from service.jobs.queues import Queues
 from service.jobs.room import Room
-from service.jobs.store import Change, Event
+from service.jobs.store import ANY_JOB, Change, Event, Only
 
 MAINTENANCE_SECONDS = 300  # Retry-After
 FORECAST_SECONDS = 3.0  # for so long all requests share one
@@ -120,10 +120,17 @@ class JobService:
         with self._database.read() as connection:
             return store.find(connection, job_id, account_id)
 
-    def jobs(self, account_id: int, limit: int, before_ms: int | None = None, client_reference: str | None = None) -> list[Job]:
-        """The account's jobs, newest first, at most `limit`, created before `before_ms`; with a reference only those that have it."""
+    def jobs(self, account_id: int, limit: int, before_ms: int | None = None, only: Only = ANY_JOB) -> list[Job]:
+        """The account's jobs, newest first, at most `limit`, created before `before_ms`."""
         with self._database.read() as connection:
-            return store.of_account(connection, account_id, limit, before_ms, client_reference)
+            return store.of_account(connection, account_id, limit, before_ms, only)
+
+    def rename(self, account_id: int, job_id: str, name: str) -> Job:
+        """Call the job's file by another name. Raises UnknownJob."""
+        with self._database.write() as connection:
+            store.find(connection, job_id, account_id)
+            store.update(connection, job_id, name=name)
+            return store.find(connection, job_id)
 
     def cancel(self, account_id: int, job_id: str) -> Job:
         """Cancel and refund a queued job; ask a running one to stop. A job that has ended is unchanged. Raises UnknownJob."""

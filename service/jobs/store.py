@@ -72,6 +72,30 @@ class Event:
     at_ms: int
 
 
+@dataclass(frozen=True)
+class Only:
+    """Which jobs to list. `name`: a part of their file's name, in any case; `with_files`: only those whose files are still there."""
+
+    client_reference: str | None = None
+    name: str | None = None
+    state: State | None = None
+    with_files: bool = False
+
+    @property
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """The conditions in the database's terms."""
+        conditions = [
+            (self.client_reference is not None, JOBS.c.client_reference == self.client_reference),
+            (self.name is not None, JOBS.c.name.icontains(self.name or "", autoescape=True)),
+            (self.state is not None, JOBS.c.state == self.state),
+            (self.with_files, JOBS.c.cleared_ms.is_(None)),
+        ]
+        return [condition for is_given, condition in conditions if is_given]
+
+
+ANY_JOB: Final = Only()
+
+
 def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
     """Insert a queued job. Rights that it does not declare are the account's."""
     row: dict[str, Any] = {
@@ -90,6 +114,7 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "cancel_asked": False,
         "client_reference": new.client_reference,
         "metadata": dict(new.metadata) or None,
+        "name": new.name,
     }
     declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "job_rights": new.rights}).one()
     connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": declared.created_ms})
@@ -120,16 +145,12 @@ def running(connection: sa.Connection, job_id: str) -> Running:
     return Running(row.ended, row.cancel_asked, (row.running_ms or 0) / 1000)
 
 
-def of_account(
-    connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None, client_reference: str | None = None
-) -> list[Job]:
-    """The account's jobs, newest first; with a reference only those that have it."""
+def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None, only: Only = ANY_JOB) -> list[Job]:
+    """The account's jobs, newest first."""
     statement = sa.select(JOBS).where(JOBS.c.account_id == account_id).order_by(JOBS.c.created_ms.desc(), JOBS.c.id.desc()).limit(limit)
     if before_ms is not None:
         statement = statement.where(JOBS.c.created_ms < before_ms)
-    if client_reference is not None:
-        statement = statement.where(JOBS.c.client_reference == client_reference)
-    return [job_of(row) for row in connection.execute(statement)]
+    return [job_of(row) for row in connection.execute(statement.where(*only.conditions))]
 
 
 def count_open(connection: sa.Connection, account_id: int) -> tuple[int, int, int | None]:
@@ -196,7 +217,7 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
     plain = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "priority", "progress_percent", "attempts")
-    declared = ("rights", "digital_source_type", "cancel_asked", "client_reference")
+    declared = ("rights", "digital_source_type", "cancel_asked", "client_reference", "name")
     times = ("created_ms", "updated_ms", "started_ms", "finished_ms", "cleared_ms")
     return Job(
         **{name: data[name] for name in (*plain, *declared, *times)},

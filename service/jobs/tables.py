@@ -101,6 +101,7 @@ JOBS: Final = sa.Table(
     sa.Column("digital_source_type", sa.Text),
     sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
     sa.Column("metadata", sa.JSON(none_as_null=True)),
+    sa.Column("name", sa.Text),  # of its file, as the customer knows it
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     sa.Index("jobs_by_time", "created_ms"),
     sa.Index(

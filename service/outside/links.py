@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from service.errors import KeyInvalid, SignatureExpired
 from service.outside.storage import PRESIGNED_SECONDS, Storage, check_key, is_key
 
+ARCHIVE: Final = "archive"  # no key of a file begins so
 OVERLAP_SECONDS: Final = 3600  # at most, in which a link and the next one are both valid
 
 
@@ -28,14 +29,25 @@ class Links:
             return presigned
         return self._signed(check_key(key), int(self._clock() + seconds), filename)
 
-    def lasting(self, key: str, seconds: int, since_seconds: float) -> str:
+    def lasting(self, key: str, seconds: int, since_seconds: float, filename: str | None = None) -> str:
         """A link to our `/files` that is always the same text, for a key that exists since then (seconds since 1970).
 
         It is valid for `seconds` from then. Shortly before it expires the next one takes its place.
         """
         period_seconds = max(1, seconds - min(seconds // 10, OVERLAP_SECONDS))
         periods = max(0, int(self._clock() - since_seconds) // period_seconds)
-        return self._signed(check_key(key), int(since_seconds) + periods * period_seconds + seconds, None)
+        return self._signed(check_key(key), int(since_seconds) + periods * period_seconds + seconds, filename)
+
+    def archive(self, account_id: int, job_ids: Sequence[str], seconds: float) -> str:
+        """A link to an archive of the results of these jobs of an account, valid for `seconds`."""
+        expires, text = int(self._clock() + seconds), ",".join(job_ids)
+        query = {"jobs": text, "account": str(account_id), "expires": str(expires)}
+        query["signature"] = self._signature(f"{ARCHIVE}/{account_id}", expires, text)
+        return f"{self._base.removesuffix('files/')}{ARCHIVE}?{urlencode(query)}"
+
+    def verify_archive(self, account_id: int, job_ids: Sequence[str], expires: int, signature: str) -> None:
+        """Raise like `verify` unless this service signed exactly this link to an archive."""
+        self.verify(f"{ARCHIVE}/{account_id}", expires, signature, ",".join(job_ids))
 
     def verify(self, key: str, expires: int, signature: str, filename: str | None = None) -> None:
         """Raise KeyInvalid unless this service signed exactly this, and SignatureExpired if the link has expired."""

@@ -19,7 +19,7 @@ export function curl(operation, type, { schema, example }) {
 }
 
 /** The operation's URL, with its required parameters and those with examples. */
-function address({ path, parameters: all = [] }) {
+export function address({ path, parameters: all = [] }) {
   const query = new URLSearchParams();
   let filled = path;
   for (const { name, in: place, required, schema, example = schema?.examples?.[0] } of all) {

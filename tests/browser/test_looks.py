@@ -10,7 +10,7 @@ from playwright.sync_api import Route, expect
 from tests.browser.visitor import Visit, Visitor, words
 from tests.service_process import Service, TestAccount
 
-LANGUAGES = ("en", "zh", "vi")
+LANGUAGES = ("en", "es", "pt-BR", "vi", "zh")
 NARROW = {"width": 360, "height": 740}
 GRAVE = {"serious", "critical"}
 NAME = re.compile(r"\b(?:" + "|".join({name.partition(".")[0] for name in words() if "." in name}) + r")\.[a-z][a-zA-Z-]+\b")
@@ -39,20 +39,26 @@ def views(service: Service, resident: TestAccount, cleaned_video: str) -> Views:
         visitor.find("#result .again").click()
         expect(visitor.find("#new-job")).to_be_visible()
         yield "start, jobs and examples"
+        visitor.find("#examples summary").click()
         visitor.find("input[value=aidge]").check()
+        visitor.find("#show-key").check()
         visitor.find("#address").fill(service.host.trickle("/a-clip-with-a-rather-long-name-that-goes-on-and-on.mp4"))
         visitor.find("#address").press("Enter")
         expect(visitor.find("#work")).to_be_visible()
         yield "work"
         visitor.find("#cancel").click()
+        expect(visitor.find("#new-job")).to_be_visible()
+        visitor.drop_all({"a.mp4": b"nothing", "b.mp4": b"nothing"})
+        expect(visitor.find(".queued[data-state=failed]")).to_have_count(2)
+        yield "queue"
 
     return go
 
 
-@pytest.mark.parametrize("light", ["light", "dark"])
+@pytest.mark.parametrize("light", ["light", "dark", "forced"])
 def test_axe_finds_no_serious_problem(visit: Visit, views: Views, light: str) -> None:
-    visitor = visit(color_scheme=light)
-    assert (max(visitor.page.evaluate(GROUND)) < 128) == (light == "dark")
+    visitor = visit(forced_colors="active") if light == "forced" else visit(color_scheme=light)
+    assert light == "forced" or (max(visitor.page.evaluate(GROUND)) < 128) == (light == "dark")
     found = {view: grave_findings(visitor) for view in views(visitor)}
     assert {view: findings for view, findings in found.items() if findings} == {}
 
@@ -89,7 +95,7 @@ def foreign(visitor: Visitor, language: str) -> list[str]:
     return [text for name, text in texts if not re.fullmatch(patterns[name], text, re.DOTALL)]
 
 
-@pytest.mark.parametrize(("locale", "language"), [("vi-VN", "vi"), ("zh-TW", "zh"), ("fr-FR", "en")])
+@pytest.mark.parametrize(("locale", "language"), [("vi-VN", "vi"), ("zh-TW", "zh"), ("pt-PT", "pt-BR"), ("fr-FR", "en")])
 def test_the_browsers_language_is_used_until_another_is_chosen(visit: Visit, locale: str, language: str) -> None:
     visitor = visit(locale=locale)
     for spoken in (language, "vi"):

@@ -77,7 +77,7 @@ def test_an_empty_box_is_not_sent(marking: Visitor) -> None:
 
 
 def test_brush_strokes_become_a_mask_that_is_white_where_painted(marking: Visitor, service: Service, resident: TestAccount) -> None:
-    marking.page.get_by_role("radio", name=EN["draw.brush"]).check()
+    marking.tool("brush").check()
     marking.slider(EN["draw.size"]).fill("10")
     marking.draw((0.25, 0.5), (0.75, 0.5))
     spec = run_again(marking, service, resident)
@@ -100,7 +100,7 @@ def test_a_photo_that_is_stored_turned_is_painted_as_it_is_shown(visit: Visit, s
     visitor = visit()
     visitor.enter(account, job["id"])
     visitor.mark()
-    visitor.page.get_by_role("radio", name=EN["draw.brush"]).check()
+    visitor.tool("brush").check()
     visitor.draw((0.1, 0.1), (0.3, 0.1))
     visitor.button(EN["draw.run"]).click()
     expect(visitor.page).not_to_have_url(f"{service.url}/#{job['id']}")
@@ -123,5 +123,7 @@ def test_drawing_can_be_undone(marking: Visitor) -> None:
     marking.draw((0.1, 0.1), (0.3, 0.3))
     marking.button(EN["draw.clear"]).click()
     expect(marking.find("#boxes li")).to_have_count(0)
-    for name in ("undo", "clear", "run"):
+    for name in ("clear", "run"):
         expect(marking.button(EN[f"draw.{name}"])).to_be_disabled()
+    marking.button(EN["draw.undo"]).click()
+    expect(marking.find("#boxes li")).to_have_count(1)

@@ -65,12 +65,25 @@ def test_a_job_can_be_left_and_cancelled_later(visit: Visit, service: Service) -
     expect(visitor.find("#credits")).to_have_text("Credits: 1")
 
 
-def test_the_page_says_when_no_mark_was_found(visit: Visit, service: Service) -> None:
+def test_a_result_without_a_mark_opens_the_tools_and_compares_nothing(visit: Visit, service: Service) -> None:
     visitor = visit()
-    visitor.enter(service.account())
+    visitor.enter(service.account(credits=1))
     visitor.paste_address(service.video_url("clean"))
     expect(visitor.find("#result-summary")).to_have_text(EN["result.nothing_free"])
-    expect(visitor.page.get_by_role("checkbox", name=EN["overlay.show"])).to_be_disabled()
+    expect(visitor.page.get_by_role("status")).to_have_text(EN["state.nothing"])
+    expect(visitor.find("#credits")).to_have_text("Credits: 1")
+    expect(visitor.tool("box")).to_be_checked()
+    expect(visitor.find("#stage video")).to_have_count(1)
+    for shown in (".handle", ".tag-before", ".tag-after", "#divider"):
+        expect(visitor.find(shown)).to_be_hidden()
+    assert EN["compare.after"] not in visitor.find("#result").inner_text()
+    visitor.draw((0.2, 0.2), (0.5, 0.5))
+    before = visitor.job_id
+    visitor.button(EN["draw.run"]).click()
+    expect(visitor.page).not_to_have_url(f"{service.url}/#{before}")
+    visitor.see_result()
+    expect(visitor.find(".handle")).to_be_visible()
+    assert {placement["kind"] for placement in visitor.report()["placements"]} == {"user"}
 
 
 # Errors are shown as sentences on the page.

@@ -70,7 +70,7 @@ def test_space_plays_and_sound_is_switched(viewer: Visitor) -> None:
 
 
 def test_the_timeline_seeks_to_the_mark_and_the_overlay_shows_it(viewer: Visitor) -> None:
-    stay = viewer.page.get_by_role("group", name=EN["timeline.label"]).get_by_role("button")
+    stay = viewer.page.get_by_role("toolbar", name=EN["timeline.label"]).get_by_role("button")
     expect(stay).to_have_count(1)
     viewer.page.get_by_role("checkbox", name=EN["overlay.show"]).check()
     overlay = viewer.page.get_by_test_id("overlay")
@@ -107,11 +107,16 @@ def test_everything_works_with_the_keyboard(visit: Visit, resident: TestAccount,
     tab_to(visitor, "#play")
     keys.press("Enter")
     expect(visitor.button(EN["player.pause"])).to_be_visible()
-    tab_to(visitor, "#mark")
+    tab_to(visitor, "#tools [value=look]", backwards=True)
+    keys.press("ArrowRight")
+    expect(visitor.tool("box")).to_be_checked()
+    tab_to(visitor, "#sketch")
     keys.press("Enter")
-    tab_to(visitor, "#add-box")
-    keys.press("Enter")
-    expect(visitor.page.get_by_label(EN["draw.left"])).to_be_focused()
+    keys.press("ArrowLeft")
+    keys.press("Shift+ArrowDown")
+    corners = visitor.find("#boxes input").evaluate_all("all => all.slice(0, 4).map((each) => each.valueAsNumber)")
+    assert corners == [39, 40, 59, 61]
+    tab_to(visitor, "#boxes input")
     tab_to(visitor, "#run-again")
     expect(visitor.find("#run-again")).to_be_enabled()
 
@@ -122,10 +127,10 @@ def drawn_box(canvas: Locator) -> tuple[int, int, int, int] | None:
     return Image.open(io.BytesIO(b64decode(picture))).getchannel("A").getbbox()
 
 
-def tab_to(visitor: Visitor, selector: str) -> None:
+def tab_to(visitor: Visitor, selector: str, backwards: bool = False) -> None:
     """Press Tab until this element has the focus."""
     for _ in range(60):
-        visitor.page.keyboard.press("Tab")
+        visitor.page.keyboard.press("Shift+Tab" if backwards else "Tab")
         if visitor.page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
     pytest.fail(f"Tab does not lead to {selector}", pytrace=False)

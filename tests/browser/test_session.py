@@ -1,12 +1,15 @@
 """The session: key and jobs across a reload, signing out, older jobs, and the requests that the page may make."""
 
 import json
+import os
 import subprocess
+import sys
+from typing import Any
 
 import pytest
 from playwright.sync_api import Error, expect
 
-from tests.browser.visitor import Visit, words
+from tests.browser.visitor import Visit, Visitor, words
 from tests.service_process import Service, TestAccount, file
 
 EN = words()
@@ -78,9 +81,26 @@ def test_older_jobs_are_shown_page_by_page(visit: Visit, service: Service) -> No
     expect(visitor.button(EN["jobs.older"])).to_be_hidden()
 
 
-def test_the_examples_contain_the_users_key_and_work(visit: Visit, service: Service) -> None:
+def test_a_remembered_key_is_known_in_another_tab_until_signing_out(visit: Visit, resident: TestAccount) -> None:
+    visitor = visit()
+    visitor.find("#remember-key").check()
+    visitor.enter(resident)
+    second = visitor.page.context.new_page()
+    second.goto(visitor.service.url)
+    expect(second.locator("#new-job")).to_be_visible()
+    second.get_by_role("button", name=EN["key.forget"]).click()
+    assert resident.key not in second.evaluate("() => JSON.stringify(localStorage)")
+
+
+def test_the_examples_use_the_users_key_and_last_file_and_work(visit: Visit, service: Service) -> None:
     visitor, account = visit(permissions=["clipboard-read", "clipboard-write"]), service.account(credits=7)
+    job = service.client.post("/v1/jobs", headers=account.bearer, files={"file": ("a.mp4", file("marked")[0])}).json()
+    service.wait(account, job["id"])
     visitor.enter(account)
+    visitor.find("#examples summary").click()
+    expect(visitor.find("#calls pre").first).to_be_visible()
+    assert account.key not in visitor.find("#calls").inner_text()
+    visitor.find("#show-key").check()
     for name in APIS:
         visitor.page.get_by_role("radio", name=name, exact=True).check()
         calls = visitor.find("#calls pre").all_inner_texts()
@@ -88,11 +108,24 @@ def test_the_examples_contain_the_users_key_and_work(visit: Visit, service: Serv
         assert all(account.key in call for call in calls) == (name != "aidge"), "whose requests are signed"
         assert not [call for call in calls if "CLEANPLATE_KEY" in call or "YOUR_API_KEY" in call]
     visitor.page.get_by_role("radio", name="native", exact=True).check()
-    visitor.button(EN["examples.copy"]).last.click()
-    expect(visitor.button(EN["examples.copied"])).to_be_visible()
+    visitor.find("#show-key").uncheck()
+    programs = {"curl": ["bash", "-c", "{} --silent --noproxy '*'"], "Python": [sys.executable, "-c", "{}"]}
+    for program, command in programs.items():
+        visitor.page.get_by_role("radio", name=program, exact=True).check()
+        made, _, account_seen = (run_copied(visitor, number, command) for number in range(3))
+        assert made["state"] == "queued"
+        assert made["boxes"] == []
+        assert account_seen["total_credits"] < 7
+
+
+def run_copied(visitor: Visitor, number: int, command: list[str]) -> Any:
+    """Copy a call and run it; return its answer."""
+    visitor.find("#calls .block").nth(number).get_by_role("button").click()
+    expect(visitor.find("#calls .block").nth(number).get_by_role("button")).to_have_text(EN["examples.copied"])
     call = visitor.page.evaluate("() => navigator.clipboard.readText()")
-    answer = subprocess.run(["bash", "-c", f"{call} --silent --noproxy '*'"], capture_output=True, check=True, timeout=60)
-    assert json.loads(answer.stdout)["total_credits"] == 7
+    environment = os.environ | {"no_proxy": "*"}
+    answer = subprocess.run([part.replace("{}", call) for part in command], capture_output=True, check=True, timeout=60, env=environment)
+    return json.loads(answer.stdout)
 
 
 def test_the_content_security_policy_blocks_everything_else(visit: Visit, service: Service) -> None:

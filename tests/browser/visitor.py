@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, Self
@@ -14,9 +15,10 @@ from tests.service_process import Service, TestAccount
 
 PATIENCE_MILLISECONDS = 60_000  # only failing tests or busy machines wait this long
 LANGUAGES = ROOT / "service" / "web" / "languages"
-CARRY = """([name, type, text]) => {
+CARRY = """(files) => {
     const carried = new DataTransfer();
-    carried.items.add(new File([Uint8Array.from(atob(text), (each) => each.charCodeAt(0))], name, { type }));
+    const bytes = (text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
+    for (const [name, type, text] of files) carried.items.add(new File([bytes(text)], name, { type }));
     return carried;
 }"""
 REFUSED = "Failed to load resource"  # how Chromium reports an error response
@@ -99,6 +101,10 @@ class Visitor:
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[-1]}"}
 
+    def tool(self, name: str) -> Locator:
+        """A tool of the stage: look, box, keep, brush or eraser."""
+        return self.find(f"#tools [value={name}]")
+
     # Actions.
 
     def enter(self, account: TestAccount, job_id: str | None = None) -> None:
@@ -108,7 +114,7 @@ class Visitor:
             self.page.goto(f"{self.service.url}/#{job_id}")
         self.find("#key").fill(account.key)
         self.find("#key").press("Enter")
-        expect(self.find("#calls pre").first).to_be_visible()
+        expect(self.find("#limits")).not_to_be_empty()
         if job_id:
             self.see_result()
 
@@ -118,7 +124,11 @@ class Visitor:
 
     def drop(self, name: str, data: bytes, kind: str = "video/mp4") -> None:
         """Drop a file on the page."""
-        transfer = self.page.evaluate_handle(CARRY, [name, kind, b64encode(data).decode()])
+        self.drop_all({name: data}, kind)
+
+    def drop_all(self, files: Mapping[str, bytes], kind: str = "video/mp4") -> None:
+        """Drop several files on the page at once."""
+        transfer = self.page.evaluate_handle(CARRY, [[name, kind, b64encode(data).decode()] for name, data in files.items()])
         for event in ("dragenter", "dragover", "drop"):
             self.find("#drop").dispatch_event(event, {"dataTransfer": transfer})
 
@@ -129,13 +139,13 @@ class Visitor:
     def see_result(self) -> None:
         """Wait for the result with its picture and its report."""
         expect(self.find("#result")).to_be_visible()
-        expect(self.find("#mark")).to_be_enabled()
+        expect(self.tool("box")).to_be_enabled()
         expect(self.find("#show-mask")).to_be_enabled()
 
     def mark(self) -> None:
-        """Open the panel for marking leftovers."""
-        self.find("#mark").click()
-        expect(self.find("#marking")).to_be_visible()
+        """Take the tool that draws boxes."""
+        self.tool("box").check()
+        expect(self.page.get_by_test_id("sketch")).to_be_visible()
 
     def draw(self, *places: tuple[float, float]) -> None:
         """Drag across the picture from point to point, in fractions of its size."""

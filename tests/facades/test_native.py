@@ -561,14 +561,14 @@ def test_events_report_the_states_of_a_job(server: WorkerlessServer, customer: C
     job = create(server, customer).json()["id"]
     events = follow(server, customer, job)
     assert json.loads(next(events)["data"])["state"] == "queued"
-    assert json.loads(next(events)["data"]) == {"progress_percent": 0}
+    assert json.loads(next(events)["data"])["progress_percent"] == 0
     server.start(job)
     assert [json.loads(next(events)["data"])["state"] for _ in range(2)] == ["fetching", "cleaning"]
     with server.database.write() as connection:
         store.update(connection, job, progress_percent=40)
     progress = next(events)
     assert progress["event"] == "progress"
-    assert json.loads(progress["data"]) == {"progress_percent": 40}
+    assert json.loads(progress["data"]) == {"progress_percent": 40, "step": "remove", "eta_seconds": None}
     server.succeed(job)
     rest = list(events)
     assert [(event["id"], json.loads(event["data"])["state"]) for event in rest] == [("4", "publishing"), ("5", "succeeded")]

@@ -1,5 +1,7 @@
 """How long jobs will take, by the last ones and by those ahead of them."""
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,9 @@ def test_a_running_job_has_the_rest_left_and_an_ended_one_nothing() -> None:
     assert found.remaining_seconds(job_at(State.FETCHING, 0, 0), 5000) == 20.0, "its time starts again when it is cleaned"
     assert found.remaining_seconds(job_at(State.CLEANING, 0, 1000), 6000) == 15.0
     assert found.remaining_seconds(job_at(State.CLEANING, 0, 1000), 90_000) == 1.0
+    running = replace(job_at(State.CLEANING, 0, 1000), progress_percent=25)
+    assert found.remaining_seconds(running, 6000) == 15.0, "by its own pace: a quarter took 5 s"
+    assert found.remaining_seconds(replace(running, progress_percent=50), 61_000) == 60.0, "however long the last ones took"
     assert found.remaining_seconds(job_at(State.SUCCEEDED, 0, 1000), 6000) is None
     assert Forecast.of([], [], 1).remaining_seconds(job_at(State.QUEUED, 0), 0) is None
 

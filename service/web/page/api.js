@@ -1,6 +1,6 @@
 // Client for the part of the native API that the page needs. The key is sent only in a header.
 
-import { keptInTab } from "./kept.js";
+import { kept, keptInTab } from "./kept.js";
 
 const TYPE = "urn:cleanplate:problem:";
 
@@ -17,19 +17,31 @@ export class Problem extends Error {
   }
 }
 
-export const key = () => keptInTab("key") ?? "";
+export const key = () => keptInTab("key") ?? kept("key") ?? "";
 export const address = (path) => new URL(path, document.baseURI).href;
 export const authorization = () => ({ Authorization: `Bearer ${key()}` });
 
 export const account = () => call("v1/account");
-export const listJobs = (cursor) => call(`v1/jobs?limit=12${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+export const limits = () => call("v1/limits");
+/** A page of the jobs that have files. `only`: name, state, limit, cursor; empty ones are left out. */
+export const listJobs = (only) => call(`v1/jobs?${new URLSearchParams({ with_files: true, ...given(only) })}`);
 export const find = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
 export const cancel = (id) => call(`v1/jobs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
 export const report = (id) => call(`v1/jobs/${encodeURIComponent(id)}/report`);
 
-/** Create a job from a URL. */
-export function create(order) {
-  return call("v1/jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) });
+export const rename = (id, name) => send("PATCH", `v1/jobs/${encodeURIComponent(id)}`, { name });
+export const archive = (ids) => send("POST", "v1/archives", { jobs: ids });
+export const estimate = (order) => send("POST", "v1/estimate", order);
+/** Delete a job's files. */
+export const remove = (id) => request(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+/** Create a job from a URL, or from the marks that an earlier job found. */
+export const create = (order) => send("POST", "v1/jobs", order);
+
+const given = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value));
+
+function send(method, path, body) {
+  return call(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 /** Yield a job's events until the stream ends. `after`: number of the last event received. */

@@ -1,22 +1,26 @@
 // The page: signing in, creating jobs, showing results. Only this module connects the others.
 
 import { Problem, account, create, find, key } from "./api.js";
+import { check, listenToLimits, showLimits } from "./check.js";
 import { listenToDivider } from "./compare.js";
 import { announce, byId, view } from "./dom.js";
-import { forgetExamples, showExamples } from "./examples.js";
+import { forgetExamples, listenToExamples } from "./examples.js";
 import { ended } from "./follow.js";
 import { count } from "./format.js";
-import { choose, preferred, setText, setLanguage, t } from "./i18n.js";
-import { forgetJobs, listenToJobs, nameOf, refresh, remember } from "./jobs.js";
-import { forgetInTab, keepInTab } from "./kept.js";
-import { markedOptions } from "./marking.js";
-import { chosenOptions, listenToOrder, presetRights } from "./order.js";
+import { choose, offerLanguages, preferred, setText, setLanguage, t } from "./i18n.js";
+import { forgetJobs, listenToJobs, nameOf, refresh } from "./jobs.js";
+import { forget, forgetInTab, keep, keepInTab } from "./kept.js";
+import { listenToLeaving } from "./leaving.js";
+import { markedOrder, rememberStrokes } from "./marking.js";
+import { chosenKind, chosenOptions, listenToOrder, presetRights } from "./order.js";
 import { listenToPlayer } from "./player.js";
 import { clearProblem, showProblem } from "./problems.js";
+import { enqueue, forgetQueue, listenToQueue } from "./queue.js";
 import { hideResult, listenToResult, showResult, shownJob } from "./result.js";
 import { stopWatching, listenToCancel, send, watch } from "./work.js";
+import { listenToZoom } from "./zoom.js";
 
-const page = { isOrdering: false };
+const page = { ordering: null };
 
 /** Wrap a user's action: clear previous errors, and show those that it throws. */
 const attempt = (act) => async (...given) => {
@@ -36,14 +40,15 @@ const attempt = (act) => async (...given) => {
 async function signIn() {
   await showAccount();
   view("start");
-  await Promise.all([refresh(), showExamples()]);
-  const job = location.hash.slice(1);
-  if (job) await open(await find(job));
+  await Promise.all([refresh(), showLimits()]);
+  await openAddressed();
 }
 
 function signOut() {
+  forget("key");
   forgetInTab();
   forgetJobs();
+  forgetQueue();
   forgetExamples();
   stopWatching();
   hideResult();
@@ -65,39 +70,64 @@ function needKey() {
   throw new Problem({ kind: "key-missing" });
 }
 
-/** Create a job and open it. One at a time, so that a second click does not create another. */
-async function clean(options, { file, name, mask }) {
+/** One file has the page to itself; several, and those that come during an upload, are queued. */
+async function takeFiles(files) {
   needKey();
-  if (page.isOrdering) return;
-  page.isOrdering = true;
-  const ordered = file || mask ? send(options, file, mask, name) : create(options);
-  const job = await ordered.finally(() => { page.isOrdering = false; });
-  remember(job, name);
+  const options = { ...chosenOptions(), kind: chosenKind() };
+  if (files.length > 1 || page.ordering || !byId("queue").hidden) return enqueue(files, options, page.ordering);
+  await check(files[0]);
+  await order(options, { file: files[0], name: files[0].name });
+}
+
+/** Create a job and open it. One at a time, so that a second click does not create another. */
+async function order(options, { file, name, mask } = {}) {
+  needKey();
+  if (page.ordering) return;
+  page.ordering = file || mask ? send(options, file, mask, name) : create(options);
+  const job = await page.ordering.finally(() => { page.ordering = null; });
+  rememberStrokes(job);
   await open(job);
 }
 
 async function runAgain() {
-  const { id, result, media } = shownJob();
-  const { options, mask } = await markedOptions();
-  await clean({ ...chosenOptions(), ...options, media, source_url: result.source_url }, { name: nameOf(id), mask });
+  const shown = shownJob();
+  const { options, mask } = await markedOrder();
+  const { classes, ...common } = chosenOptions();
+  const name = nameOf(shown) ?? undefined;
+  if (options.detection) return order({ ...options, ...common, name });
+  const source = { media: shown.media, source_url: shown.result.source_url };
+  const metadata = shown.kind === "clean" ? { rerun_of: shown.id } : {}; // a detection has no result to compare with
+  await order({ ...common, classes, ...options, ...source, name, metadata }, { name, mask });
 }
 
-// Showing jobs.
+// Showing jobs. Each has an address, and Back leads to the one before.
 
 async function open(job) {
+  if (location.hash !== `#${job.id}`) history.pushState(null, "", `#${job.id}`);
+  await show(job);
+}
+
+async function show(job) {
   hideResult();
   stopWatching();
-  history.replaceState(null, "", `#${job.id}`);
   if (ended(job)) return finish(job);
   const update = () => Promise.all([showAccount(), refresh()]);
   await Promise.all([watch(job, attempt(async (now) => { await update(); await finish(now); })), update()]);
 }
 
+/** Show the job that the address names, or the start. */
+async function openAddressed() {
+  const id = location.hash.slice(1);
+  if (id) await show(await find(id));
+  else showStart();
+}
+
 async function finish(job) {
-  announce(t(`state.${job.state}`));
-  if (job.state === "succeeded") return showResult(job);
+  announce(t(job.result?.mark_found === false ? "state.nothing" : `state.${job.state}`));
+  if (job.state === "succeeded" && !job.files_deleted_at) return showResult(job);
   startOver();
   if (job.state === "failed") throw Problem.of(job.error, job.error.status);
+  if (job.files_deleted_at) throw new Problem({ kind: "unknown-job" });
 }
 
 /** After a run without result: back to the previous result and its marking, or to the start. */
@@ -108,37 +138,43 @@ function goBack() {
 }
 
 function startOver() {
+  if (location.hash) history.pushState(null, "", location.pathname);
+  showStart();
+}
+
+function showStart() {
   stopWatching();
   hideResult();
   view("start");
-  history.replaceState(null, "", location.pathname);
   byId("file").focus({ preventScroll: true });
   scrollTo(0, 0);
 }
 
 function listen() {
-  listenToOrder(
-    attempt((file) => clean(chosenOptions(), { file, name: file.name })),
-    attempt((address) => clean({ ...chosenOptions(), source_url: address }, {})),
-  );
-  listenToJobs(attempt(open), attempt);
-  listenToResult(attempt(runAgain));
+  listenToOrder(attempt(takeFiles), attempt((address) => order({ ...chosenOptions(), kind: chosenKind(), source_url: address })));
+  listenToQueue({ open: attempt(open), attempt, onChange: () => Promise.all([showAccount(), refresh()]).catch(() => {}) });
+  listenToJobs(attempt(open), attempt, ({ id }) => shownJob()?.id === id && startOver());
+  listenToResult(attempt(runAgain), attempt);
   listenToCancel(goBack);
-  listenToPlayer();
-  listenToDivider();
+  for (const listenTo of [listenToPlayer, listenToDivider, listenToZoom, listenToLimits, listenToLeaving]) listenTo();
+  listenToExamples(attempt);
   for (const button of document.querySelectorAll(".again")) button.addEventListener("click", () => { clearProblem(); startOver(); });
   byId("forget-key").addEventListener("click", () => { clearProblem(); signOut(); });
   byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
+  addEventListener("popstate", () => key() && attempt(openAddressed)());
 }
 
 const enter = attempt(async () => {
-  keepInTab("key", byId("key").value.trim());
+  const given = byId("key").value.trim();
+  keepInTab("key", given);
   byId("key").value = "";
   await signIn();
-  byId("file").focus({ preventScroll: true });
+  if (byId("remember-key").checked) keep("key", given); // one that is valid
+  if (!shownJob()) byId("file").focus({ preventScroll: true });
 });
 
 // Before the texts are loaded, as the user may choose another language meanwhile.
+offerLanguages(byId("language"));
 byId("language").value = preferred();
 byId("language").addEventListener("change", ({ target }) => choose(target.value));
 await setLanguage(preferred());

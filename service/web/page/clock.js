@@ -1,4 +1,4 @@
-// One clock for two videos: the leader sets the time, the follower is kept in sync.
+// One clock for two videos: the leader sets the time, the follower is kept in sync. Both may be the same one.
 
 const JUMP_SECONDS = 0.2; // beyond this the follower seeks, which is visible
 const STEER_SECONDS = 0.015; // half a frame: below this nothing is visible
@@ -10,6 +10,8 @@ const STEER_STEP = 0.05; // browsers stutter if the speed changes with every fra
 export class Clock extends EventTarget {
   #stop = new AbortController();
   #held = false; // the leader waits for the follower
+  #rate = 1;
+  loops = false;
 
   constructor(leader, follower) {
     super();
@@ -17,17 +19,25 @@ export class Clock extends EventTarget {
     const on = (video, name, act) => video.addEventListener(name, act, { signal: this.#stop.signal });
     for (const name of ["play", "pause", "ended"]) on(leader, name, () => this.#tell("state"));
     for (const name of ["seeked", "loadeddata", "durationchange"]) on(leader, name, () => this.#tick());
-    on(leader, "pause", () => follower.pause());
-    on(leader, "waiting", () => follower.pause());
-    on(leader, "playing", () => this.#start(follower));
-    on(follower, "waiting", () => this.#hold());
-    on(follower, "canplay", () => this.#release());
+    on(leader, "ended", () => this.loops && this.play());
+    if (follower !== leader) {
+      on(leader, "pause", () => follower.pause());
+      on(leader, "waiting", () => follower.pause());
+      on(leader, "playing", () => this.#start(follower));
+      on(follower, "waiting", () => this.#hold());
+      on(follower, "canplay", () => this.#release());
+    }
     this.#loop();
   }
 
   get seconds() { return this.leader.currentTime; }
   get duration() { return this.leader.duration || 0; }
   get playing() { return this.#held || !this.leader.paused; }
+
+  /** How many times as fast as usual it plays. */
+  set rate(rate) {
+    this.#rate = this.leader.playbackRate = this.follower.playbackRate = rate;
+  }
 
   async play() {
     if (this.leader.ended) this.seek(0);
@@ -69,11 +79,11 @@ export class Clock extends EventTarget {
   /** Keep the follower in sync: play a little faster or slower, or seek if it is far off. */
   #steer() {
     const { leader, follower } = this;
-    if (follower.error || follower.seeking || leader.seeking) return;
+    if (follower === leader || follower.error || follower.seeking || leader.seeking) return;
     const drift = follower.currentTime - leader.currentTime;
     const still = leader.paused;
     if (Math.abs(drift) > (still ? STEER_SECONDS : JUMP_SECONDS)) follower.currentTime = leader.currentTime;
-    const rate = still ? 1 : speed(drift);
+    const rate = this.#rate * (still ? 1 : speed(drift));
     if (follower.playbackRate !== rate) follower.playbackRate = rate;
   }
 

@@ -1,14 +1,19 @@
-// Follows a job to its end, reconnecting when the connection is lost.
+// Follows a job to its end, reconnecting when the connection is lost, and says how long it still takes.
 
 import { Problem, events, find } from "./api.js";
+import { pause } from "./upload.js";
 
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const WAIT_SECONDS = [1, 2, 4, 8];
 const MIN_FRACTION = 0.03; // of the whole: before this, no estimate is possible
+const MAX_RISE = 1.1; // of the time that was last said to be left
 
 export const ended = (job) => ENDED.has(job.state);
 
-/** Call `onChange` with each change of a job, and with the complete job at its end. Throws a Problem if the service refuses. */
+/**
+ * Call `onChange` with each change of a job, and with the complete job at its end. While the service is away, the job has `isAway`.
+ * Throws a Problem if the service refuses.
+ */
 export async function follow(job, onChange, signal) {
   let [known, number, tries] = [job, 0, 0];
   onChange(known);
@@ -17,33 +22,29 @@ export async function follow(job, onChange, signal) {
       for await (const event of events(job.id, number, signal)) {
         number = event.number ?? number;
         tries = 0;
-        known = { ...known, ...changeOf(event) };
+        known = { ...known, ...changeOf(event), isAway: false };
         if (!ended(known)) onChange(known);
       }
       known = await find(job.id);
     } catch (error) {
       if (!(error instanceof Problem && isPassing(error))) throw error;
+      known = { ...known, isAway: true };
     }
     if (signal.aborted) return;
-    if (!ended(known)) await sleep(WAIT_SECONDS[Math.min(tries++, WAIT_SECONDS.length - 1)], signal);
+    if (ended(known)) break;
+    onChange(known);
+    await pause(WAIT_SECONDS[Math.min(tries++, WAIT_SECONDS.length - 1)], signal);
   }
   onChange(known);
 }
 
 function changeOf({ name, data }) {
-  return name === "state" ? { state: data.state } : { progress_percent: data.progress_percent };
+  return name === "state" ? { state: data.state } : data;
 }
 
 const isPassing = ({ kind, status }) => kind === "network" || status === 429 || status >= 500;
 
-function sleep(seconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); });
-  });
-}
-
-/** Estimates the remaining time from the speed so far. */
+/** Estimates the remaining time of an upload from its speed so far. */
 export class Estimate {
   #since = performance.now();
 
@@ -51,5 +52,24 @@ export class Estimate {
   left(fraction, now = performance.now()) {
     const elapsed = (now - this.#since) / 1000;
     return fraction < MIN_FRACTION || elapsed < 1 ? null : (elapsed * (1 - fraction)) / fraction;
+  }
+}
+
+/** What is said to be left: it counts down between two estimates, and never climbs by more than a tenth. */
+export class Countdown {
+  #seconds = null;
+  #at = 0;
+
+  /** Take an estimate in seconds (null: none), and return what to say. */
+  take(estimate, now = performance.now()) {
+    const before = this.left(now);
+    this.#seconds = estimate === null || estimate === undefined ? before : before === null ? estimate : Math.min(estimate, before * MAX_RISE);
+    this.#at = now;
+    return this.#seconds;
+  }
+
+  /** Seconds left; null if nobody knows. */
+  left(now = performance.now()) {
+    return this.#seconds === null ? null : Math.max(0, this.#seconds - (now - this.#at) / 1000);
   }
 }

@@ -2,7 +2,8 @@
 
 import { kept, keep } from "./kept.js";
 
-export const LANGUAGES = ["en", "zh", "vi"];
+/** Their names as their speakers call them. Another language is another line here and a file in `languages`. */
+export const LANGUAGES = { en: "English", es: "Español", "pt-BR": "Português (Brasil)", vi: "Tiếng Việt", zh: "中文" };
 const ATTRIBUTES = { i18nLabel: "aria-label", i18nPlaceholder: "placeholder" };
 
 const page = { language: "en", wanted: "en", words: {} };
@@ -11,7 +12,9 @@ export const language = () => page.language;
 
 /** The language chosen earlier, else the browser's first that is available. */
 export function preferred(wanted = [kept("language"), ...navigator.languages]) {
-  return wanted.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find((tag) => LANGUAGES.includes(tag)) ?? "en";
+  const base = (tag) => tag.toLowerCase().split("-")[0];
+  const known = (tag) => Object.keys(LANGUAGES).find((name) => base(name) === base(tag));
+  return wanted.filter(Boolean).map(known).find(Boolean) ?? "en";
 }
 
 /** Switch to this language; listeners of `language` redraw texts with dates and numbers. The last call wins. */
@@ -25,6 +28,13 @@ export async function setLanguage(chosen) {
   document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-i18n], [data-i18n-label], [data-i18n-placeholder]")) refreshText(element);
   document.dispatchEvent(new Event("language"));
+}
+
+/** Fill a `select` with the languages. */
+export function offerLanguages(select) {
+  for (const [lang, textContent] of Object.entries(LANGUAGES)) {
+    select.append(Object.assign(document.createElement("option"), { value: lang, lang, textContent }));
+  }
 }
 
 export async function choose(chosen) {

@@ -1,6 +1,7 @@
-// Browser storage: choices permanently, the key and file names as long as the tab is open. Works without storage, too.
+// Browser storage: choices permanently, the key as long as the tab is open unless it is to be remembered. Works without storage, too.
 
 export const kept = (name) => attempt(() => localStorage.getItem(`cleanplate.${name}`));
+export const forget = (name) => attempt(() => localStorage.removeItem(`cleanplate.${name}`));
 export const keep = (name, value) => attempt(() => localStorage.setItem(`cleanplate.${name}`, value));
 
 const forTab = new Map();

@@ -11,7 +11,7 @@ export function isVisible({ first_seconds: first, last_seconds: last }, seconds)
 }
 
 /** Where a visible mark is at a time: a moving one at the last place that it has reached. (An old report has no paths.) */
-function placeAt(placement, seconds) {
+export function placeAt(placement, seconds) {
   return placement.path?.findLast((place) => place.first_seconds <= seconds) ?? placement;
 }
 
@@ -24,8 +24,8 @@ export class Overlay {
     this.ready = Promise.all(file.mattes.map(tintWith(this.colour))).then((mattes) => { this.mattes = mattes; });
   }
 
-  /** Draw the marks visible at a time; null: all. */
-  draw(seconds) {
+  /** Draw the marks visible at a time; null: all. `withMattes`: not only where they are, but also what they hide. */
+  draw(seconds, withMattes = true) {
     const pen = this.canvas.getContext("2d");
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     pen.strokeStyle = this.colour;
@@ -33,7 +33,7 @@ export class Overlay {
     for (const placement of this.placements.filter((each) => isVisible(each, seconds))) {
       const { box, matte } = placeAt(placement, seconds);
       const [left, top, right, bottom] = box;
-      if (this.mattes[matte]) pen.drawImage(this.mattes[matte], left, top, right - left, bottom - top);
+      if (withMattes && this.mattes[matte]) pen.drawImage(this.mattes[matte], left, top, right - left, bottom - top);
       pen.strokeRect(left, top, right - left, bottom - top);
     }
   }

@@ -16,7 +16,8 @@ const BY_STATUS = {
   503: "queue-full",
 };
 const SPOKEN = new Set([
-  "invalid-fields", "parameter-error", "request-error", "too-long", "too-many-pixels", "fetch-refused", "fetch-unavailable", "unknown",
+  "invalid-fields", "parameter-error", "request-error", "too-large", "too-long", "too-many-pixels", "fetch-refused", "fetch-unavailable",
+  "unknown",
 ]);
 
 /** The name of the text for a problem. */
@@ -25,17 +26,22 @@ export function textNameOf({ kind, status }) {
   return known ?? "problem.unknown";
 }
 
-/** Show a problem, with the service's message if it contains details. Anything but a Problem is a bug of the page. */
+/** The values of that text. */
+export function figuresOf({ more = {} }) {
+  return { current: more.current_credits, required: more.required_credits };
+}
+
+/** Show a problem, with its figures or the service's message if that contains details. Anything but a Problem is a bug of the page. */
 export function showProblem(error) {
   if (!(error instanceof Problem)) console.error(error);
   const problem = error instanceof Problem ? error : new Problem({ detail: String(error?.message ?? error) });
-  const values = { current: problem.more.current_credits, required: problem.more.required_credits };
   const words = textNameOf(problem);
-  const detail = SPOKEN.has(words.replace("problem.", "")) && problem.detail;
   const box = byId("alert");
   box.hidden = false;
-  box.replaceChildren(setText(make("p"), words, values));
-  if (detail) box.append(make("p", { className: "hint", lang: "en" }, detail));
+  box.replaceChildren(setText(make("p"), words, figuresOf(problem)));
+  const { found, limit } = problem.more;
+  if (found) box.append(setText(make("p", { className: "hint" }), "check.beyond", { found, limit }));
+  else if (SPOKEN.has(words.replace("problem.", "")) && problem.detail) box.append(make("p", { className: "hint", lang: "en" }, problem.detail));
   box.scrollIntoView({ block: "nearest" });
 }
 

@@ -1,39 +1,44 @@
-// Shows a running job: its progress, the time left, and how to cancel it.
+// Shows a running job: its step and progress, the time left, and how to cancel it.
 
 import { cancel } from "./api.js";
 import { announce, byId, view } from "./dom.js";
-import { Estimate, ended, follow } from "./follow.js";
+import { Countdown, Estimate, ended, follow } from "./follow.js";
 import { lasting, percent } from "./format.js";
 import { setText, t } from "./i18n.js";
-import { title } from "./jobs.js";
+import { nameOf, title } from "./jobs.js";
+import { guard, notify, setTitle } from "./leaving.js";
 import { showProblem } from "./problems.js";
 import { formOf, upload } from "./upload.js";
 
-const FEW_SECONDS = 8;
+const FEW_SECONDS = 3;
+const TICK_MILLISECONDS = 1000;
 
-const current = { stop: new AbortController(), id: null };
+const current = { stop: new AbortController(), id: null, name: "", shown: null, timer: 0 };
 
 /** Upload a file, a mask or both with options; return the job. `name`: shown during the upload. */
 export async function send(options, file, mask, name) {
-  const signal = begin(null);
+  const signal = begin(null, name);
   setText(byId("work-title"), name ? "work.named" : "state.sending", { name });
   show("sending", 0);
   const estimate = new Estimate();
-  return upload(formOf(options, file, mask), (fraction) => show("sending", fraction, estimate.left(fraction)), signal);
+  const onProgress = (fraction) => (fraction === null ? showAway() : show("sending", fraction, estimate.left(fraction)));
+  return guard(upload(formOf(options, file, mask), onProgress, signal));
 }
 
 /** Watch a job and call `onEnd` when it has ended, unless another job replaces it. */
 export async function watch(job, onEnd) {
-  const signal = begin(job.id);
-  const estimate = new Estimate();
+  const signal = begin(job.id, nameOf(job));
   title(byId("work-title"), job);
   await follow(job, (now) => {
     if (signal.aborted) return;
     if (ended(now)) {
       stopWatching();
+      notify(t(now.result?.mark_found === false ? "state.nothing" : `state.${now.state}`), current.name);
       onEnd(now);
+    } else if (now.isAway) {
+      showAway();
     } else {
-      show(now.state, now.progress_percent / 100, now.state === "cleaning" ? estimate.left(now.progress_percent / 100) : null);
+      show(now.state, now.progress_percent / 100, now.eta_seconds, now.step);
     }
   }, signal);
 }
@@ -41,6 +46,8 @@ export async function watch(job, onEnd) {
 /** Stop watching; the job continues. */
 export function stopWatching() {
   current.stop.abort();
+  clearInterval(current.timer);
+  setTitle("");
   blockNavigation(false);
 }
 
@@ -64,22 +71,47 @@ function blockNavigation(isSending) {
   byId("work").querySelector(".again").hidden = isSending;
 }
 
-function begin(id) {
-  current.stop.abort();
-  Object.assign(current, { stop: new AbortController(), id });
+function begin(id, name) {
+  stopWatching();
+  Object.assign(current, { stop: new AbortController(), id, name: name ?? "", shown: null, countdown: new Countdown() });
+  current.timer = setInterval(tick, TICK_MILLISECONDS);
   byId("cancel").disabled = false;
   view("work");
   return current.stop.signal;
 }
 
-function show(state, fraction, leftSeconds = null) {
-  const before = byId("work-state").dataset.i18n;
+function show(state, fraction, leftSeconds = null, step = null) {
   const known = ["sending", "cleaning"].includes(state);
   if (known) byId("progress").value = 100 * fraction;
   else byId("progress").removeAttribute("value");
   blockNavigation(state === "sending");
-  setText(byId("work-state"), `state.${state}`);
-  if (before !== `state.${state}`) announce(t(`state.${state}`));
-  const left = leftSeconds === null ? "" : leftSeconds < FEW_SECONDS ? t("work.soon") : t("work.left", { time: lasting(leftSeconds) });
-  byId("work-left").textContent = [known && percent(fraction), left].filter(Boolean).join(" · ");
+  if (current.shown?.state !== state) current.countdown = new Countdown(); // an upload's time is not that of the cleaning
+  current.countdown.take(leftSeconds);
+  current.shown = { state, part: known ? percent(fraction) : "" };
+  say(step ? `step.${step}` : `state.${state}`);
+  tick();
+}
+
+/** The service does not respond: say so; what is left is not known meanwhile. */
+function showAway() {
+  current.shown = { state: "away", part: "" };
+  current.countdown = new Countdown();
+  byId("progress").removeAttribute("value");
+  say("state.away");
+  tick();
+}
+
+function say(words) {
+  const isNew = byId("work-state").dataset.i18n !== words;
+  setText(byId("work-state"), words);
+  if (isNew) announce(t(words));
+}
+
+function tick() {
+  if (!current.shown) return;
+  const { part } = current.shown;
+  const seconds = current.countdown.left();
+  const left = seconds === null ? "" : seconds < FEW_SECONDS ? t("work.soon") : t("work.left", { time: lasting(seconds) });
+  byId("work-left").textContent = [part, left].filter(Boolean).join(" · ");
+  setTitle([part, current.name].filter(Boolean).join(" "));
 }
