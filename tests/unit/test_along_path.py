@@ -121,6 +121,15 @@ def test_a_bounce_is_not_rounded_off() -> None:
     assert max(errors[frame] for frame in range(13, 18)) < 0.2
 
 
+def test_a_frame_without_the_mark_is_filled_there_and_not_un_blended() -> None:
+    path = lambda index: (40.0, 20 + 1.2 * index)  # noqa: E731
+    bare = [np.rint(255 * scene(index)).astype(np.uint8) for index in range(6)]
+    found = [MeasuredMark(one, true_model(one), 1.0, number, moves=True) for number, one in enumerate(candidates(path))]
+    placements = find_extents(film(bare + pictures(path)[6:]), INFO, found, TOTAL)
+    assert all((one.opacity == 1).all() for one in placements if one.first_frame < 6)
+    assert all(one.opacity.max() < 0.6 for one in placements if one.first_frame >= 6)
+
+
 def test_frames_a_whole_pixel_apart_share_their_planes() -> None:
     found = placed(lambda index: (40.0, 20.0 + index))
     assert len({id(one.opacity.base) for one in found}) < TOTAL / 2
