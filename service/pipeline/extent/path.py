@@ -201,5 +201,5 @@ def _moved_model(model: MarkModel, down: float, right: float) -> MarkModel:
 
 def margin_pixels(box: Box, model: MarkModel, seen: Seen) -> int:
     """How far a box reaches beyond the model at a place."""
-    (top, left), (height, width) = (math.floor(value) for value in seen.place), model.mask.shape
-    return 1 + max(0, top - box.top, left - box.left, box.bottom - top - height, box.right - left - width)
+    (height, width), top, left = model.mask.shape, *(math.floor(value) for value in seen.place)
+    return 1 + int(max(0, top - box.top, left - box.left, box.bottom - top - height, box.right - left - width))
