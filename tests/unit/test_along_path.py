@@ -25,6 +25,7 @@ from service.pipeline.measure.along_path import CropsAlongPaths
 from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.measure.pool import MAX_OBSERVATIONS
 from service.pipeline.placement import Box, Placement
+from service.pipeline.remove.mark_windows import placement_hole
 from tests.footage import Picture, described, film, texture
 
 WIDTH, HEIGHT, TOTAL = 240, 120, 32
@@ -92,7 +93,7 @@ def middle(opacity: NDArray[Any]) -> NDArray[np.float64]:
 def shown(placement: Placement) -> Floats:
     """The placement's opacity in the picture."""
     picture = np.zeros((HEIGHT, WIDTH), np.float32)
-    picture[placement.box.slices] = placement.opacity * (placement.mask > 0.5)
+    picture[placement.box.slices] = placement.opacity * (placement_hole(placement) > 0)
     return picture
 
 

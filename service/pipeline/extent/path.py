@@ -66,10 +66,10 @@ def placements_along(pieces: Sequence[PieceOfPath]) -> list[Placement]:
 
 
 def _placement(mark: MeasuredMark, frame: int, box: Box, model: MarkModel) -> Placement:
-    """The mask already holds what lies beside the mark."""
+    """An un-blended mark is replaced with what a codec carries beyond its edge."""
     planes, candidate = (model.mask, model.opacity, model.colour), mark.candidate
     return Placement(
-        frame, frame, box, *planes, mark.confidence, candidate.kind, model.opacity_sigma, dilation_pixels=0, path=candidate.path
+        frame, frame, box, *planes, mark.confidence, candidate.kind, model.opacity_sigma, dilation_pixels=WIDE_PIXELS, path=candidate.path
     )
 
 
@@ -195,8 +195,8 @@ def _moved_model(model: MarkModel, down: float, right: float) -> MarkModel:
     Cubic: linear interpolation would blur the opacity, which the frames that it was measured from have blurred already.
     """
     mask = moved(model.mask, -down, -right, cv2.INTER_LINEAR)
-    opacity, sigma = (moved(plane, -down, -right) for plane in (model.opacity * model.mask, model.opacity_sigma))
-    return MarkModel((mask > 0).astype(np.float32), np.clip(opacity, 0, 1), model.colour, np.clip(sigma, 0, 1))
+    opacity, sigma = (moved(plane, -down, -right) for plane in (model.opacity, model.opacity_sigma))
+    return MarkModel(mask, np.clip(opacity, 0, 1), model.colour, np.clip(sigma, 0, 1))
 
 
 def margin_pixels(box: Box, model: MarkModel, seen: Seen) -> int:
