@@ -33,7 +33,7 @@ from benchmarks.memory import process_bytes
 from benchmarks.orders import Customer
 from benchmarks.wire import HOST, connected
 from service.app import open_app_context
-from service.core import Core, grant_credits, opened
+from service.core import Core, opened
 from service.jobs.credits import Fund
 from service.jobs.database import now_ms
 from service.jobs.job import JobSpec, NewJob, new_id
@@ -139,7 +139,7 @@ def service() -> Iterator[Service]:
 def _poor_customer(core: Core, source_url: str) -> tuple[str, str]:
     """An account that spent its last credit on a job, which waits for ever: its key, and the job's id."""
     account = core.accounts.create("poor")
-    grant_credits(core, account, Fund.PAID, int(SETTINGS["price_video_credits"]), "hostile")
+    core.administration.grant(account, Fund.PAID, int(SETTINGS["price_video_credits"]), "hostile")
     new = NewJob(
         id=new_id("job_", now_ms()), account_id=account.id, facade="native", spec=JobSpec(media="video", source_url=source_url), request={}
     )

@@ -1,5 +1,6 @@
-"""Measures the peak memory of a command and all its descendants, by sampling while it runs."""
+"""Measures the CPU time and the peak memory of a command and all its descendants; memory by sampling while it runs."""
 
+import resource
 import subprocess
 import time
 from collections.abc import Sequence
@@ -12,20 +13,21 @@ _KIB = 1024
 
 @dataclass(frozen=True)
 class Usage:
-    """A finished command: its output, duration, and the peak memory of its process tree.
+    """A finished command: its output, duration, and the peak memory and CPU time of its process tree.
 
-    Memory shared between its processes is counted once (proportional set size).
+    Memory shared between its processes is counted once (proportional set size). CPU time: user and system time of all that were waited for.
     """
 
     output: str
     seconds: float
     peak_bytes: int
     samples: int
+    cpu_seconds: float = 0.0
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> Usage:
-    """Run a command and sample its process tree; its stderr is passed through. Raises CalledProcessError if it fails."""
-    began, peak, samples = time.perf_counter(), 0, 0
+    """Run a command and sample its process tree; its stderr is passed through. One at a time. Raises CalledProcessError if it fails."""
+    began, cpu_before, peak, samples = time.perf_counter(), _children_cpu_seconds(), 0, 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=cwd) as process:
         while True:
             peak, samples = max(peak, tree_bytes(process.pid)), samples + 1
@@ -36,7 +38,13 @@ def run(command: Sequence[str], cwd: Path | None = None) -> Usage:
                 continue
     if process.returncode != 0:
         raise subprocess.CalledProcessError(process.returncode, command, output)
-    return Usage(output, time.perf_counter() - began, peak, samples)
+    return Usage(output, time.perf_counter() - began, peak, samples, _children_cpu_seconds() - cpu_before)
+
+
+def _children_cpu_seconds() -> float:
+    """CPU time of all ended descendants of this process."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def tree_bytes(pid: int) -> int:

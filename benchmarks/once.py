@@ -1,6 +1,6 @@
 """One timed run in a separate process, so that its peak memory can be measured; prints one JSON line.
 
-python -m benchmarks.once clean|transcode SOURCE TARGET [--device cpu] [--warm-up FILE]
+python -m benchmarks.once clean|transcode|profile SOURCE TARGET [--device cpu] [--warm-up FILE]
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
+from benchmarks.cpu_profile import profile
 from benchmarks.transcode import transcode
 from service.inference.session import Networks
 from service.pipeline.request import Request
@@ -43,14 +44,20 @@ def timed_transcode(source: Path, target: Path) -> dict[str, Any]:
 
 
 def main(
-    what: Annotated[str, typer.Argument(help="clean or transcode.")],
+    what: Annotated[str, typer.Argument(help="clean, transcode, or profile: clean, and say what the CPU seconds go into.")],
     source: Annotated[Path, typer.Argument(exists=True)],
     target: Path,
     device: str = "cpu",
     warm_up: Annotated[Path | None, typer.Option(exists=True)] = None,
 ) -> None:
     """Run once and print the metrics; `maxrss_bytes` is of the largest process, this one or a child."""
-    metrics = timed_clean(source, target, device, warm_up) if what == "clean" else timed_transcode(source, target)
+    match what:
+        case "clean":
+            metrics = timed_clean(source, target, device, warm_up)
+        case "profile":
+            metrics = {"spent": profile(source, target)}
+        case _:
+            metrics = timed_transcode(source, target)
     largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(json.dumps(metrics | {"maxrss_bytes": largest * 1024}))
 

@@ -11,7 +11,7 @@ import httpx
 
 from benchmarks.loopback_host import LoopbackHost, files
 from service.api.aidge_sign import sign_v2
-from service.core import Core, grant_credits
+from service.core import Core
 from service.jobs.credits import Fund
 
 KINDS = ("kie", "native", "aidge", "kaze", "missing", "cancelled", "upload")
@@ -32,8 +32,8 @@ class Customer:
     def new(cls, core: Core, name: str, credits: int) -> "Customer":
         """Create an account with credits in both funds; one-time credits are odd, so that some jobs are paid from both."""
         account = core.accounts.create(name)
-        grant_credits(core, account, Fund.ONE_TIME, credits // 2 + 1, "crash")
-        grant_credits(core, account, Fund.PAID, credits, "crash")
+        core.administration.grant(account, Fund.ONE_TIME, credits // 2 + 1, "crash")
+        core.administration.grant(account, Fund.PAID, credits, "crash")
         return cls(account.id, core.accounts.add_key(account), f"app {name}", core.accounts.add_signer(account, f"app {name}").encode())
 
 

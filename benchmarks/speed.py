@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                                    # 480p, 720p, 1080p; 10 s; CPU, and CUDA if available
     python -m benchmarks.speed --heights 720 --seconds 10,120 --runs 1
+    python -m benchmarks.speed --profile --against v1.0 --kinds moving,tiled --heights 480 --runs 1   # CPU seconds and what they go into
 
 Every run is a separate process, monitored from outside; clean and transcode alternate, so that both run under the same load.
 """
@@ -21,7 +22,7 @@ import numpy as np
 import onnxruntime
 import typer
 
-from benchmarks import results, speed_table
+from benchmarks import costs, results, speed_table
 from benchmarks.machine import CACHE, DATA, RESULTS, ROOT, stamp
 from benchmarks.media import Picture, Timing, pictures_of, write_video
 from benchmarks.memory import Usage, run
@@ -137,8 +138,17 @@ def main(
     fonts: Path = FONTS,
     path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "speed.jsonl",
     cache: Annotated[Path, typer.Option(help="Folder for test videos.")] = CACHE,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Only CPU seconds, by step and activity, of short files of these kinds.")
+    ] = False,
+    against: Annotated[str, typer.Option(help="A commit: only CPU seconds and memory, beside those of its code.")] = "",
+    kinds: Annotated[str, typer.Option(help="Kinds of mark for --profile and --against.")] = ",".join(costs.KINDS),
 ) -> None:
     """Measure, print the table and write it next to the result file."""
+    if profile or against:
+        lines = [int(height) for height in heights.split(",")]
+        costs.measure(kinds.split(","), lines, runs, against, path.with_name("costs.jsonl"), with_profile=profile)
+        return
     vocabulary = evaluation_vocabulary(fonts)
     for name in (device,) if device else devices():
         for length in map(int, seconds.split(",")):

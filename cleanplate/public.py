@@ -11,6 +11,7 @@ from service.errors import (
     ContentBlocked,
     ContentCheckFailed,
     ContentRefused,
+    CreditsRanOut,
     DecodeFailed,
     EncodeFailed,
     FeatureDisabled,
@@ -23,6 +24,7 @@ from service.errors import (
     InternalError,
     JobCancelled,
     JobTimeout,
+    KeyExpired,
     KeyInvalid,
     KeyMissing,
     LimitExceeded,
@@ -40,6 +42,7 @@ from service.errors import (
     QuotaExceeded,
     RateLimited,
     RequestError,
+    ScopeMissing,
     ServiceError,
     SettingsError,
     SignatureExpired,
@@ -61,7 +64,7 @@ from service.pipeline.provenance.provenance import Provenance
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.run import Progress
 from service.pipeline.video import Limits, NotKept, Timeline, VideoInfo
-from service.remote_job import RemoteJob
+from service.remote_job import Estimate, RemoteJob
 from service.settings import Device
 from service.timed_box import TimedBox
 from service.version import VERSION as __version__
@@ -78,9 +81,11 @@ __all__ = [
     "ContentBlocked",
     "ContentCheckFailed",
     "ContentRefused",
+    "CreditsRanOut",
     "DecodeFailed",
     "Device",
     "EncodeFailed",
+    "Estimate",
     "FeatureDisabled",
     "FetchError",
     "FetchRefused",
@@ -91,6 +96,7 @@ __all__ = [
     "InternalError",
     "JobCancelled",
     "JobTimeout",
+    "KeyExpired",
     "KeyInvalid",
     "KeyMissing",
     "Kind",
@@ -117,6 +123,7 @@ __all__ = [
     "RemoteJob",
     "Report",
     "RequestError",
+    "ScopeMissing",
     "ServiceError",
     "SettingsError",
     "SignatureExpired",

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from models import registry, spec
-from service.api import docs_page, files, operations, page
+from service.api import admin, docs_page, files, operations, page
 from service.api.capacity import Capacity
 from service.api.cross_origin import CrossOrigin
 from service.api.facade import ApiOptions, AppContext
@@ -22,8 +22,7 @@ from service.api.trailing_slash import TrailingSlash
 from service.api.unrouted import unrouted
 from service.core import FACADES, Core
 from service.inference.folder import in_use, manifest_of
-from service.jobs.content import AllowAll, DenyList
-from service.jobs.job_service import JobService, Rules
+from service.jobs.job_service import JobService
 from service.metrics import DiskSpace, Meters, scrape_registry
 from service.settings import Settings
 from service.version import VERSION
@@ -35,6 +34,7 @@ TAGS: Final = {
     "savesora": "Videos, in one request that waits for the result; the key is in the body. Errors have HTTP status 200 and a `code`.",
     "aidge": "Videos, asynchronous, with signed requests; parameters in query or body. Errors have HTTP status 200 and a `resCode`.",
     "kaze": "Images, asynchronous; strokes may mark what to remove. Errors have HTTP status 200 and a `code`.",
+    "admin": "Accounts, keys, credits, limits, usage and the state of the service, for operators: keys need the scope `admin`.",
     "files": "Results and uploads, served by the signed links that the other APIs return.",
     "operations": "Health, readiness and metrics for operators. No key is needed.",
 }
@@ -59,6 +59,8 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
     )
     for facade in FACADES.values():
         app.include_router(facade.router(context))
+    if "admin" not in settings.features_off:
+        app.include_router(admin.router(context, core.administration, core.queues))
     app.include_router(files.router(core.links, core.storage))
     app.include_router(operations.router(context, probes))
     app.include_router(docs_page.router())
@@ -74,18 +76,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
 def open_app_context(core: Core) -> AppContext:
     """Build what the facades work with: job service, links, storage, rate limits and options."""
     settings = core.settings
-    rules = Rules(
-        price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
-        detection_credits=settings.price_detection_credits,
-        preview_seconds=settings.price_preview_seconds,
-        account_queue_jobs=settings.account_queue_jobs,
-        total_queue_jobs=settings.total_queue_jobs,
-        worker_jobs=settings.worker_jobs,
-        maintenance=settings.maintenance,
-        features_off=settings.features_off,
-        content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
-    )
-    job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, rules)
+    job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, core.rules)
     return AppContext(
         job_service=job_service,
         links=core.links,
@@ -95,7 +86,8 @@ def open_app_context(core: Core) -> AppContext:
         watcher=JobWatcher(job_service, settings.account_waits, settings.total_waits),
         options=_options(settings),
         account_files=core.account_files,
-        webhook_keys=core.webhook_keys,
+        batches=core.batches,
+        webhook_secrets=core.webhook_secrets,
         capacity=Capacity(disk=core.disk),
     )
 

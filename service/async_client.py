@@ -4,15 +4,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Seq
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import httpx
 
-from service.jobs.job import Kind
+from service.jobs.job import Kind, Media
 from service.pipeline.io.atomic_file import atomic_file
-from service.remote_job import EventReader, RemoteJob, error_of, ignore, job_of
+from service.remote_job import Estimate, EventReader, RemoteJob, error_of, estimate_of, ignore, job_of
 from service.remote_order import (
+    ESTIMATE,
     JOBS,
     PAUSES_SECONDS,
     TIMEOUT_SECONDS,
@@ -78,6 +79,24 @@ class AsyncClient:
         """The job as it is now. Raises UnknownJob."""
         return await self._tried(lambda: self._get(job_id))
 
+    async def estimate(
+        self,
+        *,
+        kind: Kind = "clean",
+        media: Media = "video",
+        seconds: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> Estimate:
+        """What a job would cost and take; nothing is ordered. `seconds`, `width`, `height`: of the video, if its price depends on them."""
+        given = {"kind": kind, "media": media, "seconds": seconds, "width": width, "height": height}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        return await self._tried(lambda: self._estimate(wanted))
+
+    async def cancel(self, job_id: str) -> RemoteJob:
+        """Cancel a job: a queued one ends at once, a running one as soon as its worker notices. An ended job is unchanged."""
+        return await self._tried(lambda: self._cancel(job_id))
+
     async def wait(self, job_id: str, on_progress: Callable[[RemoteJob], object] = ignore) -> RemoteJob:
         """Wait until the job has ended, well or not, and return it. `on_progress` is called at each change, and may raise to stop waiting.
 
@@ -108,6 +127,12 @@ class AsyncClient:
 
     async def _get(self, job_id: str) -> RemoteJob:
         return job_of(await self._http.get(path_of(job_id)))
+
+    async def _estimate(self, wanted: dict[str, Any]) -> Estimate:
+        return estimate_of(await self._http.post(ESTIMATE, json=wanted))
+
+    async def _cancel(self, job_id: str) -> RemoteJob:
+        return job_of(await self._http.post(f"{path_of(job_id)}/cancel"))
 
     async def _download(self, job_id: str, unfinished: Path) -> None:
         async with self._http.stream("GET", f"{path_of(job_id)}/result", follow_redirects=True) as response:

@@ -16,17 +16,26 @@ from service.version import VERSION
 INTERRUPTED: Final = 130
 
 # A command, or a group of them, and the module in service/commands that has it under that name.
-COMMANDS: Final = {"clean": "clean", "serve": "serve", "worker": "serve", "submit": "submit", "verify": "verify", "inspect": "inspect"}
+COMMANDS: Final = {
+    "clean": "clean",
+    "serve": "serve",
+    "worker": "serve",
+    "submit": "submit",
+    "verify": "verify",
+    "inspect": "inspect",
+    "redeliver": "redeliver",
+    "mcp": "mcp",
+}
 GROUPS: Final = {
     "models": "models",
-    "accounts": "admin",
-    "keys": "admin",
-    "signers": "admin",
-    "credits": "admin",
+    "accounts": "accounts",
+    "keys": "keys",
+    "signers": "accounts",
+    "credits": "credits",
     "settings": "settings",
 }
-SERVE_EXTRA: Final = "cleanplate[serve]"
-SERVE_MODULES: Final = frozenset({"serve", "admin"})  # they need the extra `serve`: a database, a web server
+# What a module needs that the package alone does not bring: `serve` a database and a web server, `mcp` the protocol for agents.
+EXTRAS: Final = dict.fromkeys(("serve", "accounts", "keys", "credits", "redeliver"), "serve") | {"mcp": "mcp"}
 OURS: Final = frozenset({"cleanplate", "service", "models"})
 
 
@@ -63,7 +72,9 @@ def _add(app: typer.Typer, name: str, module_name: str) -> None:
     module = _module(module_name)
     if module is None:
         anything = {"ignore_unknown_options": True, "allow_extra_args": True}
-        app.command(name, help="Not installed: needs the extra `serve`.", add_help_option=False, context_settings=anything)(_absent(name))
+        extra = EXTRAS[module_name]
+        told = f"Not installed: needs the extra `{extra}`."
+        app.command(name, help=told, add_help_option=False, context_settings=anything)(_absent(name, extra))
     elif name in COMMANDS:
         app.command(name)(getattr(module, name))
     else:
@@ -75,14 +86,14 @@ def _module(name: str) -> ModuleType | None:
     try:
         return import_module(f"{commands.__name__}.{name}")
     except ModuleNotFoundError as error:
-        if name not in SERVE_MODULES or (error.name or "").partition(".")[0] in OURS:
+        if name not in EXTRAS or (error.name or "").partition(".")[0] in OURS:
             raise
         return None
 
 
-def _absent(name: str) -> Callable[[], NoReturn]:
+def _absent(name: str, extra: str) -> Callable[[], NoReturn]:
     def absent() -> NoReturn:
-        raise RequestError(f"`{name}` needs packages that are not installed: install {SERVE_EXTRA}")
+        raise RequestError(f"`{name}` needs packages that are not installed: install cleanplate[{extra}]")
 
     return absent
 

@@ -1,6 +1,6 @@
 """The parts that every process of the service shares, built from its settings: database, storage, accounts, queues, links."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Self
@@ -14,14 +14,20 @@ from service.api.savesora import FACADE as SAVESORA
 from service.certificate import service_signer
 from service.disk import DiskGuard
 from service.errors import ParameterError, SettingsError
-from service.jobs import ledger
 from service.jobs.account_files import AccountFiles
-from service.jobs.accounts import Account, Accounts
-from service.jobs.credits import EMPTY, Balance, Entry, Fund, correct, grant
+from service.jobs.accounts import Accounts
+from service.jobs.administration import Administration
+from service.jobs.batches import Batches
+from service.jobs.content import AllowAll, DenyList
+from service.jobs.credits import EMPTY, Fund, grant
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
+from service.jobs.job_service import Rules
+from service.jobs.price import Metering
 from service.jobs.queues import Queues
+from service.jobs.room import Room
 from service.jobs.vault import Vault, load_or_create_key
+from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.post import WebhookKeys
@@ -51,7 +57,39 @@ class Core:
     signer: Signer | None
     disk: DiskGuard
     account_files: AccountFiles
-    webhook_keys: WebhookKeys
+    webhook_secrets: WebhookSecrets
+
+    @property
+    def rules(self) -> Rules:
+        """Prices and admission rules."""
+        settings = self.settings
+        return Rules(
+            price_credits={"video": settings.price_video_credits, "image": settings.price_image_credits},
+            metering=Metering(settings.price_second_credits, settings.price_megapixel_second_credits),
+            detection_credits=settings.price_detection_credits,
+            preview_seconds=settings.price_preview_seconds,
+            account_queue_jobs=settings.account_queue_jobs,
+            total_queue_jobs=settings.total_queue_jobs,
+            worker_jobs=settings.worker_jobs,
+            maintenance=settings.maintenance,
+            features_off=settings.features_off,
+            content=DenyList(settings.content_deny) if settings.content_deny else AllowAll(),
+        )
+
+    @property
+    def room(self) -> Room:
+        """How many unfinished jobs there may be."""
+        return self.rules.room
+
+    @property
+    def batches(self) -> Batches:
+        """The batches, as API and workers advance them."""
+        return Batches(self.database, self.queues, self.finalizer, self.room)
+
+    @property
+    def administration(self) -> Administration:
+        """What operators do, by command and over HTTP."""
+        return Administration(self.database, self.accounts)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -79,7 +117,7 @@ class Core:
             signer=service_signer(settings),
             disk=disk,
             account_files=AccountFiles(database, storage, disk, settings.account_bytes),
-            webhook_keys=WebhookKeys(tuple(key.get_secret_value() for key in (settings.webhook_key, settings.webhook_key_previous) if key)),
+            webhook_secrets=WebhookSecrets(database, vault, _shared_keys(settings)),
         )
 
     def close(self) -> None:
@@ -95,6 +133,11 @@ def opened(settings: Settings) -> Iterator[Core]:
         yield core
     finally:
         core.close()
+
+
+def _shared_keys(settings: Settings) -> WebhookKeys:
+    """What signs callbacks of accounts without a secret of their own, the newest first."""
+    return WebhookKeys(tuple(key.get_secret_value() for key in (settings.webhook_key, settings.webhook_key_previous) if key))
 
 
 def bootstrap(core: Core) -> str | None:
@@ -118,21 +161,3 @@ def bootstrap(core: Core) -> str | None:
         made = core.accounts.create_with_key(FIRST_ACCOUNT, credits, signer, key)
         return made if key is None else None
     return None
-
-
-def grant_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
-    """Grant credits to an account; return the ledger entry. Raises ParameterError for a negative amount or one that is too large."""
-    return _enter(core, account, lambda balance: grant(balance, fund, amount_credits, note))
-
-
-def correct_credits(core: Core, account: Account, fund: Fund, amount_credits: int, note: str) -> Entry:
-    """Remove credits that were granted by mistake; return the ledger entry. Raises ParameterError for more than are free."""
-    return _enter(core, account, lambda balance: correct(balance, fund, amount_credits, note))
-
-
-def _enter(core: Core, account: Account, entry_for: Callable[[Balance], Entry]) -> Entry:
-    """Append an entry that depends on the account's balance."""
-    with core.database.write() as connection:
-        entry = entry_for(ledger.locked_balance(connection, account.id))
-        ledger.write(connection, account.id, [entry])
-    return entry

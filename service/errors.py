@@ -20,6 +20,8 @@
         ├── AccessError            the caller may not do this
         │   ├── KeyMissing
         │   ├── KeyInvalid         unknown, revoked, or a wrong signature
+        │   │   └── KeyExpired
+        │   ├── ScopeMissing       the key is valid, but not for this
         │   ├── SignatureExpired   the timestamp is too far from now
         │   ├── AccountMissing
         │   └── AccountBanned
@@ -31,6 +33,7 @@
         ├── PathUnknown            no endpoint has this path
         ├── MethodNotAllowed       the endpoint does not have this HTTP method
         ├── InsufficientCredits
+        │   └── CreditsRanOut      the job costs more than was known when it was accepted
         ├── Busy                   try again later
         │   ├── RateLimited        the account sends too many requests
         │   ├── QueueFull          too many jobs are waiting
@@ -150,6 +153,14 @@ class KeyInvalid(AccessError):
     """The key is unknown or revoked, or the signature is wrong."""
 
 
+class KeyExpired(KeyInvalid):
+    """The key was valid until a time that has passed."""
+
+
+class ScopeMissing(AccessError):
+    """The key is valid, but may not do this; the message names the scope that it lacks."""
+
+
 class SignatureExpired(AccessError):
     """The signature's timestamp is invalid or too far from now."""
 
@@ -197,6 +208,14 @@ class InsufficientCredits(ServiceError):
         super().__init__(f"{required_credits} credits are required, {current_credits} are left")
         self.current_credits = current_credits
         self.required_credits = required_credits
+
+
+class CreditsRanOut(InsufficientCredits):
+    """The job costs more than was known when it was accepted, by its length and size, and the account cannot pay that."""
+
+    def __init__(self, message: str, current_credits: int = 0, required_credits: int = 0) -> None:
+        super().__init__(current_credits, required_credits)
+        self.args = (message,)
 
 
 class Busy(ServiceError):

@@ -33,12 +33,20 @@ log = logging.getLogger(__name__)
 REPORTS: Final[dict[str, Callable[[tuple[FileResult]], str]]] = {".json": to_json, ".html": to_html}
 
 
-def clean_source(job: Job, core: Core, networks: Networks, folder: Path, prefix: str, watch: Watch) -> Result:
-    """Clean the spec's source. The result, thumbnail and report are in the storage, below `prefix/`, when this returns."""
+def clean_source(
+    job: Job, core: Core, networks: Networks, folder: Path, prefix: str, watch: Watch, on_measured: Callable[[float, int], None]
+) -> Result:
+    """Clean the spec's source. The result, thumbnail and report are in the storage, below `prefix/`, when this returns.
+
+    on_measured: told the seconds of a video and the pixels of its picture, before it is cleaned; raises to stop.
+    """
     limits = core.settings.limits
     assert job.spec.source_key is not None
     source = _download(core, job.spec.source_key, folder / "source")
     check_media(head_of(source), job.spec.media)
+    if job.spec.media == "video" and core.rules.metering.measures:
+        info = probe(source, limits)
+        on_measured(info.duration_seconds, info.width * info.height)
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     detection = _detection(job.spec, core, folder)

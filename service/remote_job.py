@@ -53,6 +53,27 @@ class RemoteJob:
         return replace(self, state=state, progress_percent=int(event.get("progress_percent", self.progress_percent)))
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What a job would cost and take. None: the service cannot know yet."""
+
+    credits: int
+    seconds: float | None
+    wait_seconds: float | None
+
+
+def estimate_of(response: httpx.Response) -> Estimate:
+    """The estimate in a response. Raises the error that the response reports, or FetchRefused for a response of another kind."""
+    if not response.is_success:
+        raise error_of(response)
+    try:
+        body = response.json()
+        seconds, wait_seconds = (None if body[name] is None else float(body[name]) for name in ("seconds", "wait_seconds"))
+        return Estimate(int(body["credits"]), seconds, wait_seconds)
+    except (KeyError, TypeError, ValueError):
+        raise FetchRefused(f"{response.url.host} answered with something other than an estimate") from None
+
+
 def ignore(_job: RemoteJob) -> None:
     """Ignore progress."""
 
@@ -100,7 +121,7 @@ def error_of(response: httpx.Response) -> CleanplateError:
     """The error in a response: one of our problems (RFC 9457), or only a status, for instance from a proxy."""
     problem = _problem(response)
     kind = _kind_of(_kind_name(problem.get("type")), ParameterError if response.status_code < 500 else FetchUnavailable)
-    if issubclass(kind, InsufficientCredits):
+    if kind is InsufficientCredits:
         return kind(_whole_number(problem.get("current_credits")), _whole_number(problem.get("required_credits")))
     message = _line(problem.get("detail")) or f"{response.url.host} answered with status {response.status_code}"
     if issubclass(kind, Busy):

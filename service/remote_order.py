@@ -17,6 +17,7 @@ from service.timed_box import TimedBox
 from service.version import VERSION
 
 JOBS: Final = "/v1/jobs"
+ESTIMATE: Final = "/v1/estimate"
 TIMEOUT_SECONDS: Final = 30.0  # of one request, between two signs of life
 PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)  # before each further try; the last also between two looks at a job
 LONGEST_PAUSE_SECONDS: Final = 60.0  # that a service may ask for

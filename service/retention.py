@@ -6,13 +6,15 @@ from typing import Final
 import sqlalchemy as sa
 
 from service.core import Core
+from service.jobs import batch_store
 from service.jobs.database import NOW_MS
 from service.jobs.queues import fetch_id
-from service.jobs.tables import DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
+from service.jobs.tables import ATTEMPTS, DELIVERIES, EVENTS, IDEMPOTENCY, JOBS
 
 log = logging.getLogger(__name__)
 
 BATCH_JOBS: Final = 500
+BATCH_BATCHES: Final = 20  # of up to a thousand sources each
 STALE_SECONDS: Final = 3600.0  # a write in progress is never this old
 
 
@@ -20,6 +22,8 @@ def delete_expired(core: Core) -> None:
     """Delete one batch. Several workers may do so at once."""
     core.storage.sweep_staging(STALE_SECONDS)
     results, rows = _clear_results(core), _delete_jobs(core)
+    with core.database.write() as connection:
+        batch_store.delete_expired(connection, core.settings.keep_jobs_seconds, BATCH_BATCHES)
     uploads = core.account_files.delete_expired(core.settings.keep_results_seconds)
     if results or rows or uploads:
         log.info("deleted expired data", extra={"results": results, "jobs": rows, "uploads": uploads})
@@ -45,6 +49,7 @@ def _delete_jobs(core: Core) -> int:
         expired = sa.select(JOBS.c.id).where(old, JOBS.c.cleared_ms.is_not(None)).limit(BATCH_JOBS)
         ids = list(connection.execute(expired).scalars())
         deliveries = list(connection.execute(sa.select(DELIVERIES.c.id, DELIVERIES.c.attempts).where(DELIVERIES.c.job_id.in_(ids))))
+        connection.execute(sa.delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_([row.id for row in deliveries])))
         for table in (EVENTS, IDEMPOTENCY, DELIVERIES):
             connection.execute(sa.delete(table).where(table.c.job_id.in_(ids)))
         connection.execute(sa.delete(JOBS).where(JOBS.c.id.in_(ids)))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -60,6 +61,7 @@ def _origins(value: object) -> object:
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 Apis = Annotated[frozenset[str], NoDecode, BeforeValidator(_apis)]
 Origins = Annotated[frozenset[str], NoDecode, BeforeValidator(_origins)]
+PriceRate = Annotated[Decimal, Field(ge=0, le=1000, max_digits=10, decimal_places=6)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -130,6 +132,12 @@ class Settings(BaseSettings):
     bootstrap_aidge: SecretStr | None = Field(None, description="`name:secret` of the first account's signer.")
     bootstrap_credits: int = Field(100, ge=0, le=MAX_CREDITS, description="Credits of the first account.")
     price_video_credits: int = Field(1, ge=0, le=MAX_PRICE_CREDITS, description="Price of a video, in credits.")
+    price_second_credits: PriceRate = Field(
+        Decimal(0), description="Credits for each second of a video, beside its price; fractions are rounded up at the end."
+    )
+    price_megapixel_second_credits: PriceRate = Field(
+        Decimal(0), description="Credits for each second and each million pixels of its picture, beside both."
+    )
     price_image_credits: int = Field(1, ge=0, le=MAX_PRICE_CREDITS, description="Price of an image, in credits.")
 
     price_detection_credits: int = Field(
@@ -159,7 +167,7 @@ class Settings(BaseSettings):
     rate_read: str = Field("600/10 second", description="Rate limit for other requests of one account.")
     rate_store: str = Field("memory://", description="Where rates are counted: in each process, or redis://host for all.")
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")
-    features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, video, image.")
+    features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, admin, video, image.")
 
     body_bytes: Count = Field(32 * MIB, description="Largest request body with a file as base64. Other bodies than uploads may have 1 MiB.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")

@@ -5,13 +5,16 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Final
 
+from service.api.facade import Callback
+from service.api.native_batches import callback as batch_callback
 from service.core import FACADES, Core
 from service.disk import naming_full_disks, once_there_is_room
 from service.errors import InternalError, JobCancelled, StorageError, StorageFull, UnknownJob
 from service.inference.session import Networks
-from service.jobs import callbacks, store
+from service.jobs import batch_store, callbacks, ledger, store
 from service.jobs.account_files import record_source
 from service.jobs.database import NOW_MS, now_ms_of
 from service.jobs.fence import Fence, Superseded
@@ -78,8 +81,11 @@ class JobSteps:
             with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
                 watch = self._watch(fence, job).begin()
                 self.core.disk.require(self._room_bytes(job))
-                work = detect_marks if job.spec.kind == "detect" else clean_source
-                result = work(job, self.core, self.networks, folder, attempt_prefix(job_id, fence), watch)
+                where = (folder, attempt_prefix(job_id, fence), watch)
+                if job.spec.kind == "detect":
+                    result = detect_marks(job, self.core, self.networks, *where)
+                else:
+                    result = clean_source(job, self.core, self.networks, *where, partial(self._hold_price, fence, job_id))
                 self.meters.count_frames(result.frames)
                 with fence.write() as connection:
                     store.update(connection, job_id, result=result.to_json())
@@ -112,7 +118,16 @@ class JobSteps:
         """Make one attempt to deliver a callback."""
         with log_fields(delivery=delivery_id), self.meters.step("notify"):
             fence = Fence.of_this_execution(self.core.database)
-            callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job))
+            callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id))
+
+    def _hold_price(self, fence: Fence, job_id: str, seconds: float, pixels: int) -> None:
+        """Hold what the video costs by its length and size, if that is more than is held. Raises CreditsRanOut."""
+        with fence.write() as connection:
+            job = store.locked(connection, job_id)
+            price_credits = self.core.rules.price_of(job.spec, seconds, pixels)
+            if not job.ended and price_credits > job.price_credits:  # not again after a crash
+                ledger.reserve_more(connection, job, price_credits)
+                store.update(connection, job_id, price_credits=price_credits)
 
     def _find(self, job_id: str) -> Job:
         with self.core.database.read() as connection:
@@ -147,16 +162,26 @@ class JobSteps:
     def _watch(self, fence: Fence, job: Job) -> Watch:
         return Watch(fence, job, self.core.settings.job_seconds, self.stopping)
 
-    def _send_callback(self, fence: Fence, job: Job) -> None:
-        render = FACADES[job.facade].callback
-        assert render is not None
-        assert job.callback_url is not None
-        callback = render(job, self.core.links, self.core.settings.result_link_seconds)
+    def _send_callback(self, fence: Fence, job: Job, delivery_id: str) -> None:
+        callback, url = self._callback(job, delivery_id)
         body = callback.payload
         with fence.read() as connection:  # the last look before sending
             now_seconds = now_ms_of(connection) // 1000  # receivers refuse signatures whose time is far from theirs
-        headers = self.core.webhook_keys.headers(callback.event_id, callback.task_id, body, now_seconds)
-        post(job.callback_url, body, headers, self.core.egress, CALLBACK_SECONDS)
+        keys = self.core.webhook_secrets.keys_of(job.account_id)
+        headers = keys.headers(callback.event_id, callback.task_id, body, now_seconds)
+        post(url, body, headers, self.core.egress, CALLBACK_SECONDS)
+
+    def _callback(self, job: Job, delivery_id: str) -> tuple[Callback, str]:
+        """What a delivery sends, and where to: the end of the job, or of the batch that it reports."""
+        with self.core.database.read() as connection:
+            batch = batch_store.of_delivery(connection, delivery_id)
+        if batch is not None:
+            assert batch.callback_url is not None
+            return batch_callback(batch, self.core.batches.progress(batch)), batch.callback_url
+        render = FACADES[job.facade].callback
+        assert render is not None
+        assert job.callback_url is not None
+        return render(job, self.core.links, self.core.settings.result_link_seconds), job.callback_url
 
     @contextmanager
     def _step(self, name: str, job_id: str) -> Iterator[Fence]:

@@ -103,6 +103,7 @@ def _chores(core: Core, member: Member, networks: Networks, meters: Meters, scra
 
     return [
         _Chore(DUE_SECONDS, lambda: callbacks.enqueue_due(core.database, core.queues)),
+        _Chore(DUE_SECONDS, core.batches.advance_all),
         _Chore(TAKE_OVER_SECONDS, member.take_over),
         _Chore(TAKE_OVER_SECONDS, scratch.sweep),
         _Chore(TAKE_OVER_SECONDS, count_batches),

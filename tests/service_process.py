@@ -31,7 +31,7 @@ from service import settings
 from service.api.connection import server_of
 from service.api.facade import AppContext
 from service.app import create_app
-from service.core import Core, grant_credits, opened
+from service.core import Core, opened
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund
 from service.jobs.job import Job
@@ -88,7 +88,7 @@ class Service:
         """A new account with a key, a signer and credits."""
         account = self.core.accounts.create(name or f"account {secrets.token_hex(6)}")
         if credits:
-            grant_credits(self.core, account, fund, credits, "test")
+            self.core.administration.grant(account, fund, credits, "test")
         signer = f"app{secrets.token_hex(4)}"
         return TestAccount(account, self.core.accounts.add_key(account), signer, self.core.accounts.add_signer(account, signer))
 

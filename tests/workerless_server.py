@@ -33,6 +33,7 @@ from service.disk import DiskGuard
 from service.jobs import credits, ledger, store
 from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Account, Accounts
+from service.jobs.batches import Batches
 from service.jobs.credits import Fund
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
@@ -40,6 +41,7 @@ from service.jobs.job import Failure, Job, Post, Result, State
 from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import Queues
 from service.jobs.vault import Vault
+from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
 from service.outside.storage import Storage
@@ -83,8 +85,10 @@ class WorkerlessServer:
         options = ApiOptions(upload_bytes=2**20, body_bytes=2**20)
         job_service, egress = self._job_service(Rules()), EgressPolicy.parse("127.0.0.0/8")
         watcher = JobWatcher(job_service, account_waits=ACCOUNT_WAITS, total_waits=TOTAL_WAITS)
+        secrets = WebhookSecrets(self.database, vault)
+        batches = Batches(self.database, self.queues, self.finalizer, Rules().room)
         account_files = AccountFiles(self.database, self.storage, DiskGuard(), 2**30)
-        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options, account_files)
+        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options, account_files, batches, secrets)
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:

@@ -13,6 +13,7 @@ Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 LIGHT_SHARE, NOISE_SHARE = 0.6, 0.3  # of the samples whose light is changed, and that get noise
+COLOUR_SHARE, MAX_SATURATION = 0.4, 3.0  # share of the segmenter's samples in other colours; 1 is as filmed
 REFERENCE_LIGHT_SHARE, MAX_LIGHT_CHANGE = 0.25, 0.1  # of the inpainter's samples, whose frames differ in light by up to this share
 MAX_NOISE = 0.025  # standard deviation
 GIVEN_SHARE, BOX_SHARE = 0.25, 0.4  # of the inpainter's samples in which a person gives the region; of those, the share of boxes
@@ -21,10 +22,10 @@ MAX_GIVEN_SHARE = 0.6  # of the window: with more, too little of the scene is le
 
 
 def of_segmenter(sample: Sample, rng: Rng) -> Sample:
-    """Mirrored left to right, in another light, with the noise of a cheap camera."""
+    """Mirrored left to right, in other colours and another light, with the noise of a cheap camera."""
     if rng.random() < 0.5:
         sample = {key: np.ascontiguousarray(value[..., ::-1]) for key, value in sample.items()}
-    return {**sample, "frames": noisy(relit(sample["frames"], rng), rng)}
+    return {**sample, "frames": noisy(relit(recoloured(sample["frames"], rng), rng), rng)}
 
 
 def of_matte(sample: Sample, rng: Rng) -> Sample:
@@ -70,14 +71,21 @@ def _around(mask: NDArray[np.bool_], reach_pixels: int, boxed: bool) -> NDArray[
     return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
 
 
+def recoloured(frames: Floats, rng: Rng) -> Floats:
+    """Frames (T, 3, H, W) in [0, 1] from grey to garish; what is grey, as most marks are, stays so. Sometimes with exchanged channels."""
+    if rng.random() < COLOUR_SHARE:
+        grey = frames.mean(1, keepdims=True)
+        frames = np.clip(grey + np.float32(rng.uniform(0, MAX_SATURATION)) * (frames - grey), 0, 1)
+    return frames[:, rng.permutation(3)] if rng.random() < COLOUR_SHARE else frames
+
+
 def relit(frames: Floats, rng: Rng) -> Floats:
-    """Frames (T, 3, H, W) in [0, 1] with other gains and gammas, the same in all frames; sometimes with exchanged channels."""
+    """Frames (T, 3, H, W) in [0, 1] with other gains and gammas, the same in all frames."""
     if rng.random() >= LIGHT_SHARE:
         return frames
     gains, gammas = rng.uniform(0.75, 1.2) * rng.uniform(0.9, 1.1, 3), rng.uniform(0.75, 1.35) * rng.uniform(0.95, 1.05, 3)
-    order = rng.permutation(3) if rng.random() < 0.25 else np.arange(3)
     gains, gammas = (x.astype(np.float32)[:, None, None] for x in (gains, gammas))
-    return np.clip(gains * frames[:, order] ** gammas, 0, 1).astype(np.float32)
+    return np.clip(gains * frames**gammas, 0, 1).astype(np.float32)
 
 
 def noisy(frames: Floats, rng: Rng) -> Floats:

@@ -18,11 +18,12 @@ from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import Busy, CleanplateError, InternalError, StorageFull, UnknownJob
 from service.jobs.account_files import AccountFiles
+from service.jobs.batches import Batches
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
+from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
-from service.outside.post import WebhookKeys
 from service.outside.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class AppContext:
     watcher: JobWatcher
     options: ApiOptions
     account_files: AccountFiles
-    webhook_keys: WebhookKeys = field(default_factory=WebhookKeys)
+    batches: Batches
+    webhook_secrets: WebhookSecrets
     capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 

@@ -36,6 +36,7 @@ from service.api.upload import (
 )
 from service.errors import CleanplateError, ParameterError, ParameterMissing, QueueFull
 from service.jobs.database import now_ms
+from service.jobs.keys import Scope
 from service.media import HEAD_BYTES, head_of
 from service.outside.fetch import FetchLimits, fetch
 from service.outside.storage import content_type_of
@@ -51,7 +52,7 @@ def router(context: AppContext) -> APIRouter:
 
     @routes.post("/api/file-stream-upload", **STREAM_UPLOAD)
     async def stream_upload(request: Request) -> JSONResponse:
-        account = await caller(request, context, READ)
+        account = await caller(request, context, READ, Scope.SUBMIT)
         most_bytes = context.options.upload_bytes + FORM_BYTES
         with context.uploads.one(account.id):
             async with read_form(request, context.capacity, most_bytes) as form:
@@ -59,13 +60,13 @@ def router(context: AppContext) -> APIRouter:
 
     @routes.post("/api/file-url-upload", **URL_UPLOAD)
     async def url_upload(request: Request) -> JSONResponse:
-        account = await caller(request, context, READ)
+        account = await caller(request, context, READ, Scope.SUBMIT)
         parameters = await read_parameters(request, context)
         return await fetches.run(account.id, partial(_store_fetched, parameters, account.id, context))
 
     @routes.post("/api/file-base64-upload", **BASE64_UPLOAD)
     async def base64_upload(request: Request) -> JSONResponse:
-        account = await caller(request, context, READ)
+        account = await caller(request, context, READ, Scope.SUBMIT)
         with context.uploads.one(account.id):
             async with parameters_with_files(request, context) as parameters:
                 return await in_thread(context.capacity.storing, _store_base64, parameters, account.id, context)

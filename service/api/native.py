@@ -1,8 +1,8 @@
 """The native API: jobs as resources, ordinary HTTP status codes, problem details (RFC 9457)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Final, Self
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -11,28 +11,27 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
 from service.api.auth import BEARER_KEY, account_of, bearer
-from service.api.body import KEYLESS_BYTES, read_body
+from service.api.cursor import After, Cursor
 from service.api.facade import AppContext, Callback, Facade
-from service.api.json_body import parse_object
+from service.api.native_batches import add_batches
 from service.api.native_callbacks import add_callbacks
-from service.api.native_caller import caller_of, find_job
+from service.api.native_caller import caller_of, find_job, read_json
 from service.api.native_events import EventStream, job_and_events
 from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
 from service.api.native_views import AccountView, EstimateView, JobPage, JobView
-from service.api.parameters import type_of
-from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response, read_as
+from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
 from service.api.rates import DETECT, READ, SUBMIT
 from service.api.upload import key_of_upload
-from service.errors import JobCancelled, UnknownJob, UnsupportedFormat
+from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
-from service.jobs.job import Failure, Job, NewJob, Result, new_id
+from service.jobs.job import Failure, Job, JobSpec, NewJob, Result, new_id
+from service.jobs.keys import Scope
 from service.outside.links import Links
 
 PREFIX: Final = "job_"
-CURSOR: Final = r"^\d{1,15}-\d{1,4}$"
 
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, description="A repeated request with the same key returns the same job.")
@@ -40,7 +39,6 @@ IdempotencyKey = Annotated[
 LastEventId = Annotated[int, Header(ge=0, le=2**31 - 1, description="Number of the last event received.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 OfReference = Annotated[Reference | None, Query(description="Only jobs that were created with this `client_reference`.")]
-After = Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page.")]
 
 
 def router(context: AppContext) -> APIRouter:
@@ -49,13 +47,15 @@ def router(context: AppContext) -> APIRouter:
     context = replace(context, options=replace(context.options, sora_links_only=False))
 
     async def sign_in(request: Request) -> None:
-        request.state.account = await account_of(request, context)
+        scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.SUBMIT
+        request.state.account = await account_of(request, context, scope)
 
     routes = APIRouter(prefix="/v1", route_class=ProblemRoute, tags=["native"], dependencies=[Security(BEARER_KEY), Depends(sign_in)])
     _add_account_routes(routes, context)
     _add_job_routes(routes, context)
     _add_deletions(routes, context)
     add_callbacks(routes, context)
+    add_batches(routes, context)
     return routes
 
 
@@ -84,10 +84,8 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
     @routes.post("/estimate", **docs.ESTIMATE)
     async def estimate(request: Request) -> Response:
         caller_of(request, context, READ)
-        if type_of(request) != "application/json":
-            raise UnsupportedFormat("the body must be application/json")
-        body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
-        return _json_response(await run_in_threadpool(_estimate, read_as(EstimateBody, body), context))
+        body = await read_json(request, EstimateBody, context)
+        return _json_response(await run_in_threadpool(_estimate, body, context))
 
     @routes.get("/account", **docs.ACCOUNT_OF_KEY)
     async def account(request: Request) -> Response:
@@ -158,28 +156,6 @@ class FilesDeleted(UnknownJob):
 
 class UploadMissing(UnknownJob):
     """The account has no such upload."""
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """A position in the account's jobs, newest first: before this millisecond, after the first `seen` jobs in it."""
-
-    before_ms: int | None = None
-    seen: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        before_ms, _, seen = text.partition("-")
-        return cls(int(before_ms), int(seen))
-
-    def after(self, page: Sequence[Job]) -> "Cursor":
-        """The position after these jobs, which follow this position."""
-        before_ms = page[-1].created_ms + 1
-        seen = sum(job.created_ms + 1 == before_ms for job in page)
-        return Cursor(before_ms, seen + (self.seen if before_ms == self.before_ms else 0))
-
-    def __str__(self) -> str:
-        return f"{self.before_ms}-{self.seen}"
 
 
 def callback(job: Job, links: Links, link_seconds: float) -> Callback:
@@ -269,7 +245,7 @@ def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:
     sort = (body.kind, body.media)
     seconds, wait_seconds = forecast.seconds(sort, body.frames), forecast.wait_seconds()
     return EstimateView(
-        credits=context.job_service.price_of(*sort),
+        credits=context.job_service.price_of(JobSpec(body.media, kind=body.kind), body.seconds, (body.width or 0) * (body.height or 0)),
         seconds=None if seconds is None else round(seconds, 1),
         wait_seconds=None if wait_seconds is None else round(wait_seconds, 1),
         measured_jobs=forecast.paces[sort].jobs if sort in forecast.paces else 0,

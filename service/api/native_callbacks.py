@@ -9,21 +9,19 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
-from service.api.body import KEYLESS_BYTES, read_body
 from service.api.capacity import in_thread
 from service.api.facade import AppContext, Callback
-from service.api.json_body import parse_object
-from service.api.native_caller import caller_of, find_job
+from service.api.native_caller import caller_of, find_job, read_json
 from service.api.native_models import ReceiverBody
-from service.api.native_views import DeliveryView, ReceiverView
-from service.api.parameters import type_of
-from service.api.problems import ProblemRoute, read_as
-from service.api.rates import SUBMIT
+from service.api.native_views import DeliveryView, ReceiverView, SecretView
+from service.api.problems import ProblemRoute
+from service.api.rates import READ, SUBMIT
 from service.api.upload import AccountSlots
-from service.errors import FetchError, UnknownJob, UnsupportedFormat
+from service.errors import FetchError, UnknownJob
 from service.jobs.callbacks import Delivery
 from service.jobs.database import now_ms
 from service.jobs.job import Job
+from service.jobs.webhook_secrets import SecretInfo
 from service.outside.post import post
 
 TEST_SECONDS: Final = 15.0  # as for a job's callback
@@ -53,13 +51,31 @@ def add_callbacks(routes: APIRouter, context: AppContext) -> None:
     @routes.post("/callbacks/test", **docs.TEST)
     async def test(request: Request) -> Response:
         account = caller_of(request, context, SUBMIT)
-        if type_of(request) != "application/json":
-            raise UnsupportedFormat("the body must be application/json")
-        body = parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth)
-        url = read_as(ReceiverBody, body).callback_url
+        url = (await read_json(request, ReceiverBody, context)).callback_url
         with slots.one(account.id):
-            outcome = await in_thread(threads, _send_test, url, context)
+            outcome = await in_thread(threads, _send_test, url, account.id, context)
         return JSONResponse(outcome.model_dump(mode="json"))
+
+    @routes.get("/callbacks/secret", **docs.SECRET)
+    async def secret(request: Request) -> Response:
+        account = caller_of(request, context, READ)
+        return _secret_response(await run_in_threadpool(context.webhook_secrets.info, account.id))
+
+    @routes.post("/callbacks/secret", **docs.ROTATE_SECRET)
+    async def rotate(request: Request) -> Response:
+        account = caller_of(request, context, READ)
+        made = await run_in_threadpool(context.webhook_secrets.rotate, account.id)
+        return _secret_response(await run_in_threadpool(context.webhook_secrets.info, account.id), made, 201)
+
+    @routes.delete("/callbacks/secret", **docs.REMOVE_SECRET)
+    async def remove(request: Request) -> Response:
+        account = caller_of(request, context, READ)
+        await run_in_threadpool(context.webhook_secrets.remove, account.id)
+        return Response(status_code=204)
+
+
+def _secret_response(info: SecretInfo | None, secret: str | None = None, status: int = 200) -> Response:
+    return JSONResponse(SecretView.of(info, secret).model_dump(mode="json"), status, {"Cache-Control": "no-store"})
 
 
 def _view(job: Job, delivery: Delivery | None, status: int = 200) -> Response:
@@ -68,12 +84,12 @@ def _view(job: Job, delivery: Delivery | None, status: int = 200) -> Response:
     return JSONResponse(DeliveryView.of(job.callback_url, delivery).model_dump(mode="json"), status)
 
 
-def _send_test(url: str, context: AppContext) -> ReceiverView:
+def _send_test(url: str, account_id: int, context: AppContext) -> ReceiverView:
     """Send an event of the type `test`, signed like any other, once."""
     now_seconds = now_ms() // 1000
     event_id = f"evt_test_{secrets.token_hex(EVENT_BYTES)}"
     event = Callback(event_id, event_id, {"type": "test", "id": event_id, "created": now_seconds, "data": {}})
-    headers = context.webhook_keys.headers(event.event_id, event.task_id, event.payload, now_seconds)
+    headers = context.webhook_secrets.keys_of(account_id).headers(event.event_id, event.task_id, event.payload, now_seconds)
     try:
         post(url, event.payload, headers, context.egress, TEST_SECONDS)
     except FetchError as error:

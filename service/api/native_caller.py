@@ -6,9 +6,13 @@ from typing import Final
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from service.api.body import KEYLESS_BYTES, read_body
 from service.api.facade import AppContext
+from service.api.json_body import parse_object
+from service.api.parameters import type_of
+from service.api.problems import Model, read_as
 from service.api.rates import READ
-from service.errors import UnknownJob
+from service.errors import UnknownJob, UnsupportedFormat
 from service.jobs.accounts import Account
 from service.jobs.job import Job
 
@@ -20,6 +24,13 @@ def caller_of(request: Request, context: AppContext, kind: str) -> Account:
     account: Account = request.state.account
     context.rates.count(account.id, kind)
     return account
+
+
+async def read_json(request: Request, model: type[Model], context: AppContext) -> Model:
+    """The request's JSON body, which is small. Raises UnsupportedFormat, TooLarge, ParameterError, InvalidFields."""
+    if type_of(request) != "application/json":
+        raise UnsupportedFormat("the body must be application/json")
+    return read_as(model, parse_object(await read_body(request, context.capacity, KEYLESS_BYTES), context.options.json_depth))
 
 
 async def find_job(request: Request, job_id: str, context: AppContext) -> Job:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from service.api.native_events import ServerSentEvents
 from service.api.native_models import EstimateBody, NewJobBody, ReceiverBody, UploadBody
 from service.api.native_report import EXAMPLE, ReportView
-from service.api.native_views import AccountView, DeliveryView, EstimateView, JobPage, JobView, ReceiverView
+from service.api.native_views import AccountView, DeliveryView, EstimateView, JobPage, JobView, ReceiverView, SecretView
 from service.api.problems import MEDIA_TYPE
 
 SCHEMA: Final = {"$ref": "#/components/schemas/ProblemView"}
@@ -78,8 +78,11 @@ DELIVERY: Final[dict[str, Any]] = {
     "attempts": 1,
     "last_attempt_at": "2025-12-08T08:50:36.400Z",
     "next_attempt_at": None,
+    "log": [{"number": 1, "at": "2025-12-08T08:50:36.400Z", "seconds": 0.045, "delivered": True, "detail": None}],
 }
 WAITING: Final[dict[str, Any]] = DELIVERY | {"outcome": "pending", "next_attempt_at": "2025-12-08T08:51:00.000Z"}
+SECRET_VIEW: Final[dict[str, Any]] = {"own": True, "secret": None, "created_at": "2025-12-08T08:50:31.860Z", "previous_until": None}
+MADE: Final[dict[str, Any]] = SECRET_VIEW | {"secret": "whsec_...", "previous_until": "2025-12-09T08:50:31.860Z"}
 TESTED: Final = {"event_id": "evt_test_3f1c9a7e5b2d4c6f8a0e1b3d", "delivered": True, "detail": None}
 ESTIMATED: Final = {"credits": 1, "seconds": 4.2, "wait_seconds": 0.0, "measured_jobs": 200}
 ACCOUNT: Final = {
@@ -209,6 +212,22 @@ TEST: Final[dict[str, Any]] = {
     },
     "responses": {200: json_response("The outcome.", ReceiverView, TESTED)} | problems(400, 413, 415),
 }
+SECRET: Final[dict[str, Any]] = {
+    "summary": "What signs the callbacks",
+    "responses": {200: json_response("Without the secret itself.", SecretView, SECRET_VIEW)} | problems(),
+}
+ROTATE_SECRET: Final[dict[str, Any]] = {
+    "summary": "Make a secret that signs the account's callbacks",
+    "description": "The response is the only place where it is shown. The one before it signs too for 24 hours.",
+    "status_code": 201,
+    "responses": {201: json_response("The secret.", SecretView, MADE)} | problems(),
+}
+REMOVE_SECRET: Final[dict[str, Any]] = {
+    "summary": "Remove the account's secret",
+    "description": "At once; then the service's key signs again, if it has one.",
+    "status_code": 204,
+    "responses": {204: {"description": "There is none any more."}} | problems(),
+}
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",
     "description": "Server-sent events: numbered changes of state, and progress. `Last-Event-ID` resumes after a number.",
@@ -223,12 +242,12 @@ DOWNLOAD: Final[dict[str, Any]] = {
     "summary": "Download a job's result",
     "status_code": 303,
     "response_class": RedirectResponse,
-    "responses": {303: {"description": "Redirect to the file: a signed link that expires."}} | problems(404, 409, 413, 415, 502, 504),
+    "responses": {303: {"description": "Redirect to the file: a signed link that expires."}} | problems(402, 404, 409, 413, 415, 502, 504),
 }
 REPORT: Final[dict[str, Any]] = {
     "summary": "Read a job's report",
     "description": "Where and when marks were found, what they look like, and the timing of each step. `report_page_url` shows the same.",
-    "responses": {200: json_response("The report.", ReportView, EXAMPLE)} | problems(404, 409, 413, 415, 502, 504),
+    "responses": {200: json_response("The report.", ReportView, EXAMPLE)} | problems(402, 404, 409, 413, 415, 502, 504),
 }
 ACCOUNT_OF_KEY: Final[dict[str, Any]] = {
     "summary": "Get the account",

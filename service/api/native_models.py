@@ -151,6 +151,11 @@ class EstimateBody(Wire):
     kind: Kind = "clean"
     media: Media = "video"
     frames: int | None = Field(None, ge=1, le=MAX_FRAMES, description="Pictures of the video. By default as many as the last jobs had.")
+    seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)] | None = Field(
+        None, description="Length of the video, for a price that depends on it; without it the price is the least."
+    )
+    width: int | None = Field(None, ge=1, le=MAX_CORNER_PIXELS, description="Of its picture, with `height`.")
+    height: int | None = Field(None, ge=1, le=MAX_CORNER_PIXELS)
 
 
 class ReceiverBody(Wire):

@@ -65,7 +65,7 @@ def _order_of_addresses(options: NewJobBody, account_id: int, context: AppContex
         raise InvalidFields([("marks", "goes with a detection; reject takes ids of an earlier report")])
     source = source_of(options.source_url, account_id, context)
     mask = Source() if options.mask_url is None else source_of(options.mask_url, account_id, context)
-    return Order(_spec(options, source, mask), options, _digest(_json_of(options)))
+    return Order(spec_of(options, source, mask), options, _digest(_json_of(options)))
 
 
 def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, context: AppContext) -> Order:
@@ -111,7 +111,7 @@ def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Ord
         source_of(url, account_id, context) if url else Source(key=f"{folder}/{name}{_suffix(part)}" if part else None)
         for name, url, part in (("source", source_url, file), ("mask", options.mask_url, mask))
     )
-    spec = _spec(options, source, mask_source)
+    spec = spec_of(options, source, mask_source)
     digest = _digest(_json_of(options), *(_digest_of(part) for part in (file, mask) if part))
     try:  # last, so that a refused request leaves nothing behind
         for part, location in ((file, source), (mask, mask_source)):
@@ -123,7 +123,7 @@ def _order_of_files(form: FormData, account_id: int, context: AppContext) -> Ord
     return Order(spec, options, digest, folder)
 
 
-def _spec(options: Options, source: Source, mask: Source) -> JobSpec:
+def spec_of(options: Options, source: Source, mask: Source) -> JobSpec:
     """Boxes and a mask replace detection, unless it is requested as well. Raises InvalidFields if there is nothing to do."""
     user_marks = bool(options.boxes or mask.url or mask.key)
     detect = not user_marks if options.detect is None else options.detect

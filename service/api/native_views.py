@@ -9,9 +9,10 @@ from service.api.native_report import NotKeptView
 from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.jobs.accounts import Account
-from service.jobs.callbacks import Delivery
+from service.jobs.callbacks import Attempt, Delivery
 from service.jobs.credits import Balance
 from service.jobs.job import Job, Kind, Media, Result, Rights, State
+from service.jobs.webhook_secrets import SecretInfo
 from service.outside.links import Links
 
 UNMARKED = (
@@ -127,6 +128,45 @@ class EstimateView(BaseModel):
     measured_jobs: int = Field(description="How many jobs of the kind and media this is taken from.")
 
 
+class AttemptView(BaseModel):
+    """One attempt to deliver a callback."""
+
+    number: int
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    seconds: float = Field(description="How long it took.")
+    delivered: bool
+    detail: str | None = Field(None, description="Why not.")
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            number=attempt.number,
+            at=rfc3339(attempt.at_ms),
+            seconds=attempt.took_ms / 1000,
+            delivered=attempt.error is None,
+            detail=attempt.error,
+        )
+
+
+class SecretView(BaseModel):
+    """What signs the account's callbacks."""
+
+    own: bool = Field(description="Whether the account has a secret of its own; otherwise the service's key signs, if it has one.")
+    secret: str | None = Field(None, description="The secret, only in the response that makes it.")
+    created_at: str | None = None
+    previous_until: str | None = Field(None, description="Until when the secret before it signs too.")
+
+    @classmethod
+    def of(cls, info: SecretInfo | None, secret: str | None) -> Self:
+        previous_ms = info.previous_until_ms if info else None
+        return cls(
+            own=info is not None,
+            secret=secret,
+            created_at=rfc3339(info.created_ms) if info else None,
+            previous_until=None if previous_ms is None else rfc3339(previous_ms),
+        )
+
+
 class DeliveryView(BaseModel):
     """How far the delivery of a job's callback is."""
 
@@ -135,6 +175,7 @@ class DeliveryView(BaseModel):
     attempts: int = Field(description="So far.")
     last_attempt_at: str | None = Field(None, json_schema_extra={"format": "date-time"})
     next_attempt_at: str | None = Field(None, description="Null also while an attempt is in progress.")
+    log: list[AttemptView] = Field([], description="The last 50 attempts, oldest first.")
 
     @classmethod
     def of(cls, callback_url: str, delivery: Delivery) -> Self:
@@ -145,6 +186,7 @@ class DeliveryView(BaseModel):
                 "attempts": delivery.attempts,
                 "last_attempt_at": rfc3339(delivery.at_ms) if delivery.attempts else None,
                 "next_attempt_at": None if delivery.due_ms is None else rfc3339(delivery.due_ms),
+                "log": [AttemptView.of(attempt) for attempt in delivery.log],
             }
         )
 

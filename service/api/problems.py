@@ -23,6 +23,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE: Final = "urn:cleanplate:problem:"
+CHALLENGES: Final = {  # what RFC 6750 has after `Bearer`; the first that fits
+    errors.KeyMissing: "",
+    errors.ScopeMissing: ' error="insufficient_scope"',
+    errors.AccessError: ' error="invalid_token"',
+}
 
 
 class InvalidFields(ParameterError):
@@ -59,6 +64,7 @@ CODES: Final[Codes] = {
     errors.SettingsError: Code(500),
     errors.AccessError: Code(401),
     errors.AccountBanned: Code(403),
+    errors.ScopeMissing: Code(403),
     errors.ParameterError: Code(400),
     BodyTooSlow: Code(408),
     EncodingUnsupported: Code(415),
@@ -124,7 +130,7 @@ def problem_response(error: CleanplateError) -> Response:
     """The response to a request that raised this error."""
     headers = {}
     if isinstance(error, errors.AccessError):
-        headers["WWW-Authenticate"] = "Bearer" if isinstance(error, errors.KeyMissing) else 'Bearer error="invalid_token"'
+        headers["WWW-Authenticate"] = "Bearer" + next((said for kind, said in CHALLENGES.items() if isinstance(error, kind)), "")
     return Problem.of(error).response(headers)
 
 

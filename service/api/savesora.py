@@ -49,6 +49,7 @@ from service.errors import (
 from service.jobs.credits import Balance
 from service.jobs.database import now_ms
 from service.jobs.job import Job, JobSpec, NewJob, Result, State, new_id
+from service.jobs.keys import Scope
 from service.outside.links import Links
 from service.outside.share_link import post_id_of
 
@@ -123,7 +124,7 @@ def router(context: AppContext) -> APIRouter:
     async def download(request: Request) -> JSONResponse:
         parameters = await _read_parameters(request, context)
         key, url = _key(parameters), required(parameters, "video_url")
-        account = await run_in_threadpool(context.job_service.account_of_key, key)
+        account = await run_in_threadpool(context.job_service.account_of_key, key, Scope.SUBMIT)
         context.rates.count(account.id, SUBMIT)
         with context.watcher.enter(account.id, key) as waiter:
             job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
@@ -139,7 +140,7 @@ def router(context: AppContext) -> APIRouter:
     )
     async def credits(request: Request) -> JSONResponse:
         key = _key(await _read_parameters(request, context))
-        account = await run_in_threadpool(context.job_service.account_of_key, key)
+        account = await run_in_threadpool(context.job_service.account_of_key, key, Scope.READ)
         context.rates.count(account.id, READ)
         balance = await run_in_threadpool(context.job_service.balance, account.id)
         return JSONResponse(_success("success", credit_data(balance)))

@@ -12,7 +12,7 @@ from service.disk import DiskGuard
 from service.errors import QuotaExceeded, StorageError
 from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Job
-from service.jobs.tables import ACCOUNTS, JOBS, UPLOADS
+from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, JOBS, UPLOADS
 from service.outside.storage import Storage, check_key, content_type_of
 
 MIB: Final = 2**20
@@ -26,6 +26,7 @@ SOURCE_KEYS: Final = ("source_key", "mask_key", "detection_key")  # of a job's s
 class AccountFiles:
     """Stores uploads, and reserves room for sources, within each account's quota and while the disk has room.
 
+    account_bytes: the quota of an account that has none of its own.
     Both raise QuotaExceeded and StorageFull before anything is written.
     """
 
@@ -38,8 +39,9 @@ class AccountFiles:
         """Raise QuotaExceeded or StorageFull if not even a small file would fit."""
         self.disk.require()
         with self.database.read() as connection:
-            if used_bytes(connection, account_id) + SMALLEST_BYTES > self.account_bytes:
-                raise self._exceeded()
+            quota_bytes = self._quota_bytes(connection, account_id)
+            if used_bytes(connection, account_id) + SMALLEST_BYTES > quota_bytes:
+                raise _exceeded(quota_bytes)
 
     def put_file(self, account_id: int, key: str, path: Path) -> None:
         """Store a file as an upload."""
@@ -74,10 +76,14 @@ class AccountFiles:
             return connection.execute(upload).first() is not None
 
     def are_needed(self, account_id: int, keys: Collection[str], prefix: str | None = None) -> bool:
-        """Whether an unfinished job of the account needs one of these files, or one below `prefix/`."""
+        """Whether an unfinished job of the account, or one that waits in a batch, needs one of these files, or one below `prefix/`."""
         with self.database.read() as connection:
             open_jobs = sa.select(JOBS.c.wish).where(JOBS.c.account_id == account_id, sa.not_(JOBS.c.ended))
-            wishes = connection.execute(open_jobs).scalars().all()
+            waiting = (
+                sa.select(BATCH_ITEMS.c.wish).join(BATCHES).where(BATCHES.c.account_id == account_id, sa.not_(BATCH_ITEMS.c.submitted))
+            )
+            not_cancelled = waiting.where(BATCHES.c.cancelled_ms.is_(None))
+            wishes = [*connection.execute(open_jobs).scalars(), *connection.execute(not_cancelled).scalars()]
         needed = [wish[name] for wish in wishes for name in SOURCE_KEYS if wish.get(name)]
         return any(key in keys or (prefix is not None and key.startswith(f"{prefix}/")) for key in needed)
 
@@ -117,12 +123,13 @@ class AccountFiles:
 
     def reserve_source(self, job: Job, most_bytes: int) -> None:
         """Count so many bytes for a job that is being fetched, in place of what was counted for it before."""
-        needed_bytes = min(most_bytes, self.account_bytes)  # so that a quota smaller than the largest file still admits one job
         self.disk.require()
         with self.database.write() as connection:
+            quota_bytes = self._quota_bytes(connection, job.account_id)
+            needed_bytes = min(most_bytes, quota_bytes)  # so that a quota smaller than the largest file still admits one job
             others_bytes = used_bytes(connection, job.account_id, lock=True) - fetched_bytes(connection, job.id)
-            if others_bytes + needed_bytes > self.account_bytes:
-                raise self._exceeded()
+            if others_bytes + needed_bytes > quota_bytes:
+                raise _exceeded(quota_bytes)
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(fetched_bytes=needed_bytes))
 
     def _put(self, account_id: int, key: str, size_bytes: int, store: Callable[[str], None]) -> None:
@@ -132,8 +139,9 @@ class AccountFiles:
         with self.database.write() as connection:
             used_bytes(connection, account_id, lock=True)
             _uncount(connection, key)
-            if used_bytes(connection, account_id) + counted_bytes > self.account_bytes:
-                raise self._exceeded()
+            quota_bytes = self._quota_bytes(connection, account_id)
+            if used_bytes(connection, account_id) + counted_bytes > quota_bytes:
+                raise _exceeded(quota_bytes)
             row = {"key": check_key(key), "account_id": account_id, "bytes": counted_bytes, "at_ms": NOW_MS}
             connection.execute(sa.insert(UPLOADS).values(row))
             more = {"upload_bytes": ACCOUNTS.c.upload_bytes + counted_bytes}
@@ -147,9 +155,14 @@ class AccountFiles:
                 self.storage.delete(key)  # also the one that was to be replaced, which is no longer counted
             raise
 
-    def _exceeded(self) -> QuotaExceeded:
-        limit = f"{self.account_bytes / MIB:g} MiB, which is the limit"
-        return QuotaExceeded(f"the account's uploads and the sources of its unfinished jobs take {limit}", RETRY_SECONDS)
+    def _quota_bytes(self, connection: sa.Connection, account_id: int) -> int:
+        own_bytes = connection.execute(sa.select(ACCOUNTS.c.storage_bytes).where(ACCOUNTS.c.id == account_id)).scalar()
+        return self.account_bytes if own_bytes is None else int(own_bytes)
+
+
+def _exceeded(quota_bytes: int) -> QuotaExceeded:
+    limit = f"{quota_bytes / MIB:g} MiB, which is the limit"
+    return QuotaExceeded(f"the account's uploads and the sources of its unfinished jobs take {limit}", RETRY_SECONDS)
 
 
 def used_bytes(connection: sa.Connection, account_id: int, lock: bool = False) -> int:

@@ -1,32 +1,42 @@
 """Accounts, their keys and signing secrets."""
 
-import hashlib
 import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import AccountBanned, AccountMissing, KeyInvalid, KeyMissing, ParameterError
+from service.errors import AccountBanned, AccountMissing, KeyExpired, KeyInvalid, KeyMissing, ParameterError, ScopeMissing
 from service.jobs import ledger
 from service.jobs.credits import Entry
 from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Rights
+from service.jobs.keys import CUSTOMER, KeyInfo, NewKey, Scope, hash_of, hint_of, new_key_id, random_key, scopes_of, scopes_to_text
 from service.jobs.tables import ACCOUNTS, API_KEYS, SIGNERS
 from service.jobs.vault import Vault
 
-KEY_PREFIX: Final = "cp_"
-HINT_CHARACTERS: Final = 7
 MAX_NAME_CHARACTERS: Final = 100
 
+EXPIRED: Final = sa.func.coalesce(API_KEYS.c.expires_ms <= NOW_MS, sa.false()).label("expired")
+
 # Built once, as they run with every request.
-ACCOUNT_BY_KEY: Final = sa.select(ACCOUNTS, API_KEYS.c.revoked_ms).join(API_KEYS).where(API_KEYS.c.hash == sa.bindparam("hash"))
+ACCOUNT_BY_KEY: Final = (
+    sa.select(ACCOUNTS, API_KEYS.c.revoked_ms, API_KEYS.c.scopes, EXPIRED).join(API_KEYS).where(API_KEYS.c.hash == sa.bindparam("hash"))
+)
 ACCOUNT_BY_SIGNER: Final = (
     sa.select(ACCOUNTS, SIGNERS.c.revoked_ms, SIGNERS.c.secret).join(SIGNERS).where(SIGNERS.c.name == sa.bindparam("signer"))
 )
+
+
+@dataclass(frozen=True)
+class AccountLimits:
+    """Limits of an account's own: unfinished jobs, and bytes of its uploads and sources. None: those of the settings."""
+
+    queue_jobs: int | None = None
+    storage_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,16 +48,7 @@ class Account:
     banned: bool = False
     rights: Rights | None = None
     digital_source_type: str | None = None
-
-
-@dataclass(frozen=True)
-class KeyInfo:
-    """What may be shown of a key: enough to identify it, not enough to use it."""
-
-    hint: str
-    account: str
-    created_ms: int
-    revoked: bool
+    limits: AccountLimits = AccountLimits()
 
 
 class Accounts:
@@ -66,7 +67,7 @@ class Accounts:
     def create_with_key(self, name: str, credits: Entry, signer: tuple[str, str] | None, key: str | None) -> str:
         """Create an account with credits, a signer (name, secret) and a key in one transaction; return the key. Raises ParameterError."""
         _check_name(name)
-        key = key or _new_key()
+        key = key or random_key()
         with self._insertion(f"the account {name}, its key or its signer already exists") as connection:
             account = _insert_account(connection, name)
             ledger.write(connection, account.id, [credits])
@@ -81,12 +82,20 @@ class Accounts:
             row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name, ACCOUNTS.c.deleted_ms.is_(None))).first()
         if row is None:
             raise AccountMissing(f"there is no account {name}")
-        return _account_of(row)
+        return account_of(row)
+
+    def get(self, account_id: int) -> Account:
+        """The account with this id. Raises AccountMissing."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == account_id, ACCOUNTS.c.deleted_ms.is_(None))).first()
+        if row is None:
+            raise AccountMissing("there is no such account")
+        return account_of(row)
 
     def all(self) -> list[Account]:
         with self._database.read() as connection:
             rows = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.deleted_ms.is_(None)).order_by(ACCOUNTS.c.id)).all()
-        return [_account_of(row) for row in rows]
+        return [account_of(row) for row in rows]
 
     def set_banned(self, account: Account, banned: bool) -> None:
         self._update(account, banned_ms=NOW_MS if banned else None)
@@ -96,41 +105,72 @@ class Accounts:
         self._update(account, rights=rights, digital_source_type=digital_source_type)
         return replace(account, rights=rights, digital_source_type=digital_source_type)
 
+    def limit(self, account: Account, limits: AccountLimits) -> Account:
+        """Set the account's own limits, in force from its next request on. Return the changed account."""
+        self._update(account, queue_jobs=limits.queue_jobs, storage_bytes=limits.storage_bytes)
+        return replace(account, limits=limits)
+
     def delete(self, account: Account) -> None:
         """Close an account: its keys are refused, its jobs and ledger lines stay, its name can be used again."""
         self._update(account, deleted_ms=NOW_MS, name=f"{account.name} (deleted {account.id})")
 
     def add_key(self, account: Account, key: str | None = None) -> str:
-        """Add a random key, or the given one, and return it; it is not stored in clear. Raises ParameterError if it is in use."""
-        key = key or _new_key()
-        with self._insertion("this key is in use") as connection:
-            connection.execute(sa.insert(API_KEYS).values(_key_row(account, key)))
-        return key
+        """Add a random key of a customer, or the given one; return it. It is not stored in clear. Raises ParameterError if it is in use."""
+        return self.create_key(account, key=key).key
 
-    def keys(self, account: Account | None = None) -> list[KeyInfo]:
-        statement = sa.select(API_KEYS, ACCOUNTS.c.name).join(ACCOUNTS).order_by(API_KEYS.c.created_ms)
+    def create_key(
+        self, account: Account, scopes: Collection[Scope] = CUSTOMER, valid_seconds: float | None = None, key: str | None = None
+    ) -> NewKey:
+        """Add a key with these scopes, valid for so long (None: for ever). Raises ParameterError if it is in use, or could do nothing."""
+        if not scopes:
+            raise ParameterError("a key needs a scope")
+        new = NewKey(key or random_key(), new_key_id())
+        expires_ms = None if valid_seconds is None else NOW_MS + int(valid_seconds * 1000)
+        row = _key_row(account, new.key) | {"id": new.id, "scopes": scopes_to_text(scopes), "expires_ms": expires_ms}
+        with self._insertion("this key is in use") as connection:
+            connection.execute(sa.insert(API_KEYS).values(row))
+        return new
+
+    def keys(self, account: Account | None = None, key_id: str | None = None) -> list[KeyInfo]:
+        """The keys, oldest first: of this account, or with this id."""
+        statement = sa.select(API_KEYS, ACCOUNTS.c.name, EXPIRED).join(ACCOUNTS).order_by(API_KEYS.c.created_ms)
         if account is not None:
             statement = statement.where(API_KEYS.c.account_id == account.id)
+        if key_id is not None:
+            statement = statement.where(API_KEYS.c.id == key_id)
         with self._database.read() as connection:
-            return [KeyInfo(row.hint, row.name, row.created_ms, row.revoked_ms is not None) for row in connection.execute(statement)]
+            return [_key_info(row) for row in connection.execute(statement)]
 
-    def revoke_key(self, key_or_hint: str) -> int:
-        """Revoke the key, or all keys with this hint; return their number."""
-        matches = sa.or_(API_KEYS.c.hash == _hash(key_or_hint), API_KEYS.c.hint == key_or_hint)
+    def revoke_key(self, name: str) -> int:
+        """Revoke a key by its id, by itself, or by its hint if no other active key has it; return whether one was revoked, as a number.
+
+        Raises ParameterError for the hint of several.
+        """
+        active = API_KEYS.c.revoked_ms.is_(None)
+        exact = sa.or_(API_KEYS.c.hash == hash_of(name), API_KEYS.c.id == name)
         with self._database.write() as connection:
-            revoked = connection.execute(sa.update(API_KEYS).where(matches, API_KEYS.c.revoked_ms.is_(None)).values(revoked_ms=NOW_MS))
-        return revoked.rowcount
+            hashes = list(connection.execute(sa.select(API_KEYS.c.hash).where(exact, active)).scalars())
+            hashes = hashes or list(connection.execute(sa.select(API_KEYS.c.hash).where(API_KEYS.c.hint == name, active)).scalars())
+            if len(hashes) > 1:
+                raise ParameterError(f"{len(hashes)} active keys begin with {name}: name one by its id")
+            return connection.execute(sa.update(API_KEYS).where(API_KEYS.c.hash.in_(hashes)).values(revoked_ms=NOW_MS)).rowcount
 
-    def account_of_key(self, key: str) -> Account:
-        """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
+    def account_of_key(self, key: str, scope: Scope | None = None) -> Account:
+        """The account of a key that has this scope; None: whichever it has.
+
+        Raises KeyMissing, KeyInvalid, KeyExpired, AccountMissing, AccountBanned, ScopeMissing.
+        """
         if not key:
             raise KeyMissing("a key is required")
-        return self._find_active(ACCOUNT_BY_KEY, hash=_hash(key))[0]
+        account, row = self._find_active(ACCOUNT_BY_KEY, hash=hash_of(key))
+        if scope is not None and scope not in scopes_of(row.scopes):
+            raise ScopeMissing(f"the key lacks the scope {scope}")
+        return account
 
     def accepted(self, connection: sa.Connection, keys: Collection[str]) -> set[str]:
         """Those of the keys that `account_of_key` accepts."""
-        by_hash = {_hash(key): key for key in keys}
-        active = (API_KEYS.c.revoked_ms.is_(None), ACCOUNTS.c.deleted_ms.is_(None), ACCOUNTS.c.banned_ms.is_(None))
+        by_hash = {hash_of(key): key for key in keys}
+        active = (API_KEYS.c.revoked_ms.is_(None), sa.not_(EXPIRED), ACCOUNTS.c.deleted_ms.is_(None), ACCOUNTS.c.banned_ms.is_(None))
         found = sa.select(API_KEYS.c.hash).join(ACCOUNTS).where(API_KEYS.c.hash.in_(by_hash), *active)
         return {by_hash[found_hash] for found_hash in connection.execute(found).scalars()}
 
@@ -162,11 +202,13 @@ class Accounts:
             row = connection.execute(statement, values).first()
         if row is None or row.revoked_ms is not None:
             raise KeyInvalid("the key is unknown or revoked")
+        if row._mapping.get("expired"):
+            raise KeyExpired("the key has expired")
         if row.deleted_ms is not None:
             raise AccountMissing("the account was deleted")
         if row.banned_ms is not None:
             raise AccountBanned("the account is banned")
-        return _account_of(row), row
+        return account_of(row), row
 
     def _update(self, account: Account, **values: object) -> None:
         with self._database.write() as connection:
@@ -185,8 +227,10 @@ class Accounts:
             raise ParameterError(message) from None
 
 
-def _account_of(row: sa.Row[Any]) -> Account:
-    return Account(row.id, row.name, row.banned_ms is not None, row.rights, row.digital_source_type)
+def account_of(row: sa.Row[Any]) -> Account:
+    """The account in a row of `accounts`."""
+    limits = AccountLimits(row.queue_jobs, row.storage_bytes)
+    return Account(row.id, row.name, row.banned_ms is not None, row.rights, row.digital_source_type, limits)
 
 
 def _check_name(name: str) -> None:
@@ -199,18 +243,10 @@ def _insert_account(connection: sa.Connection, name: str) -> Account:
     return Account(connection.execute(sa.insert(ACCOUNTS).values(row).returning(ACCOUNTS.c.id)).scalar_one(), name)
 
 
-def _new_key() -> str:
-    return KEY_PREFIX + secrets.token_urlsafe(32)
-
-
 def _key_row(account: Account, key: str) -> dict[str, object]:
-    return {"hash": _hash(key), "account_id": account.id, "hint": _hint(key), "created_ms": NOW_MS}
+    return {"hash": hash_of(key), "account_id": account.id, "hint": hint_of(key), "id": new_key_id(), "created_ms": NOW_MS}
 
 
-def _hint(key: str) -> str:
-    """The key's first characters; at most a third of it, as a short key was chosen by a person."""
-    return key[: min(HINT_CHARACTERS, len(key) // 3)]
-
-
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def _key_info(row: sa.Row[Any]) -> KeyInfo:
+    state: Literal["active", "expired", "revoked"] = "revoked" if row.revoked_ms is not None else "expired" if row.expired else "active"
+    return KeyInfo(row.id or row.hint, row.hint, row.account_id, row.name, scopes_of(row.scopes), row.created_ms, row.expires_ms, state)

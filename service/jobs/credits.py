@@ -9,7 +9,7 @@ Each entry moves credits between three places of an account: free, held (reserve
     refund   held    -> free      when it failed or was cancelled
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -99,14 +99,36 @@ def reserve(balance: Balance, job_id: str, price_credits: int, note: str = "") -
     return [Entry(Kind.RESERVE, fund, -credits, credits, job_id, note) for fund, credits in amounts.items()]
 
 
+def reserve_all(balance: Balance, prices_credits: Mapping[str, int], note: str = "") -> list[Entry]:
+    """Entries that hold the prices of several jobs, by their ids. Raises InsufficientCredits unless all can be paid."""
+    if balance.total_credits < sum(prices_credits.values()):
+        raise InsufficientCredits(balance.total_credits, sum(prices_credits.values()))
+    entries: list[Entry] = []
+    one_time, paid = balance.one_time_credits, balance.paid_credits
+    for job_id, price_credits in prices_credits.items():
+        held = reserve(Balance(paid, one_time), job_id, price_credits, note)
+        change = balance_of(held)
+        one_time, paid = one_time + change.one_time_credits, paid + change.paid_credits
+        entries += held
+    return entries
+
+
 def settle(reserved: Sequence[Entry]) -> list[Entry]:
-    """Entries that spend the held credits of a job."""
-    return [Entry(Kind.SETTLE, entry.fund, 0, -entry.held_credits, entry.job_id) for entry in reserved]
+    """Entries that spend the held credits of jobs."""
+    return [Entry(Kind.SETTLE, fund, 0, -held, job_id) for (job_id, fund), held in _held(reserved).items()]
 
 
 def refund(reserved: Sequence[Entry]) -> list[Entry]:
-    """Entries that return the held credits of a job to the funds they came from."""
-    return [Entry(Kind.REFUND, entry.fund, entry.held_credits, -entry.held_credits, entry.job_id) for entry in reserved]
+    """Entries that return the held credits of jobs to the funds they came from."""
+    return [Entry(Kind.REFUND, fund, held, -held, job_id) for (job_id, fund), held in _held(reserved).items()]
+
+
+def _held(reserved: Sequence[Entry]) -> dict[tuple[str | None, Fund], int]:
+    """What is held for each job of each fund: in one entry, or in two if its price was not known at first."""
+    held: dict[tuple[str | None, Fund], int] = {}
+    for entry in reserved:
+        held[entry.job_id, entry.fund] = held.get((entry.job_id, entry.fund), 0) + entry.held_credits
+    return held
 
 
 def balance_of(entries: Iterable[Entry]) -> Balance:

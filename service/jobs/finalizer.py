@@ -43,6 +43,14 @@ class JobFinalizer:
         reason = {"failure_kind": "JobCancelled", "failure_message": "the job was cancelled"}
         return self._end(connection, job, State.CANCELLED, credits.refund, **reason)
 
+    def ask_to_cancel(self, connection: sa.Connection, job: Job) -> Job:
+        """Cancel a queued job and refund it; ask a running one to stop. A job that has ended is unchanged."""
+        if job.state is State.QUEUED:
+            return self.cancel_and_refund(connection, job)
+        if not job.ended:
+            store.update(connection, job.id, cancel_asked=True)
+        return store.find(connection, job.id)
+
     def _end(self, connection: sa.Connection, job: Job, state: State, close: CloseReservation, **values: object) -> Job:
         if job.ended:  # the step is repeated after a crash, or another process ended the job first
             return job

@@ -26,6 +26,7 @@ from service.jobs.job import Failure
 from service.jobs.metrics import ALIVE_SECONDS
 from service.jobs.queues import Queues
 from service.jobs.tables import JOBS, WORKERS
+from service.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Member:
     def beat(self) -> None:
         """Renew the lease. The first comes before the worker takes any job."""
         row = {"host": platform.node(), "process_id": os.getpid(), "process_started": start_ticks(os.getpid()), "beat_ms": NOW_MS}
+        row["version"] = VERSION
         with self._database.write() as connection:
             updated = connection.execute(sa.update(WORKERS).where(WORKERS.c.id == self.id).values(beat_ms=NOW_MS)).rowcount
             if not updated:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from service.errors import FeatureDisabled, Maintenance, QueueFull, StorageError
+from service.errors import FeatureDisabled, Maintenance, StorageError
 from service.jobs import callbacks, credits, forecast, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.callbacks import Delivery
@@ -17,12 +17,14 @@ from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.forecast import Forecast
-from service.jobs.job import Job, JobSpec, Kind, Media, NewJob, Price, State
+from service.jobs.job import Job, JobSpec, Media, NewJob, Price
+from service.jobs.keys import Scope
+from service.jobs.price import Metering
 from service.jobs.queues import Queues
+from service.jobs.room import Room
 from service.jobs.store import Change, Event
 
 MAINTENANCE_SECONDS = 300  # Retry-After
-FULL_SECONDS = 30  # Retry-After
 FORECAST_SECONDS = 3.0  # for so long all requests share one
 
 
@@ -31,6 +33,7 @@ class Rules:
     """Prices and admission rules. `features_off`: names of facades or media that are disabled."""
 
     price_credits: Price = field(default_factory=lambda: {"video": 1, "image": 1})
+    metering: Metering = field(default_factory=Metering)  # of videos, beside their price
     detection_credits: int = 0  # the price of finding marks without removing them
     preview_seconds: int = 10  # of a preview, that cost one credit
     account_queue_jobs: int = 200  # waiting and running
@@ -40,12 +43,27 @@ class Rules:
     content: ContentCheck = field(default_factory=AllowAll)
     worker_jobs: int = 2  # that a worker runs at once
 
-    def price_of(self, spec: JobSpec) -> int:
-        """The price of a job, in credits. A preview has that of the seconds asked for, but never more than the whole video's."""
+    @property
+    def room(self) -> Room:
+        """How many unfinished jobs there may be."""
+        return Room(self.account_queue_jobs, self.total_queue_jobs)
+
+    def price_of(self, spec: JobSpec, seconds: float | None = None, pixels: int = 0) -> int:
+        """The price of a job, in credits: of a video of so many seconds and pixels, or the least that it costs if that is not known yet.
+
+        A preview costs what its seconds do, but never more than the whole video.
+        """
         if spec.kind == "detect":
             return self.detection_credits
-        whole = self.price_credits[spec.media]
-        return whole if spec.preview_seconds is None else min(whole, math.ceil(spec.preview_seconds / self.preview_seconds))
+        flat = self.price_credits[spec.media]
+        if spec.media == "image":
+            return flat
+        whole = flat + (0 if seconds is None else self.metering.credits(seconds, pixels))
+        if spec.preview_seconds is None:
+            return whole
+        part_seconds = spec.preview_seconds if seconds is None else min(spec.preview_seconds, seconds)
+        metered = self.metering.credits(part_seconds, pixels) if seconds is not None else 0
+        return min(whole, math.ceil(spec.preview_seconds / self.preview_seconds) + metered)
 
 
 class JobService:
@@ -60,9 +78,12 @@ class JobService:
         self._forecast: tuple[float, Forecast] | None = None  # when it was read, in monotonic seconds
         self._forecast_turn = threading.Lock()
 
-    def account_of_key(self, key: str) -> Account:
-        """The account that the key belongs to. Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned."""
-        return self._accounts.account_of_key(key)
+    def account_of_key(self, key: str, scope: Scope | None = None) -> Account:
+        """The account of a key that has this scope; None: whichever it has.
+
+        Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned, ScopeMissing.
+        """
+        return self._accounts.account_of_key(key, scope)
 
     def account_of_signer(self, name: str) -> tuple[Account, bytes]:
         """The account that signs with this name, and its secret. Raises like `account_of_key`."""
@@ -74,13 +95,13 @@ class JobService:
         The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, ContentRefused,
         ContentCheckFailed, ContentBlocked.
         """
-        self._admit(new)
+        self.admit(new.facade, new.spec)
         price = self._rules.price_of(new.spec)
         with self._database.write() as connection:
             balance = ledger.locked_balance(connection, new.account_id)
             if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
                 return known
-            self._check_room(connection, new.account_id)
+            self._rules.room.require(connection, new.account_id)
             ledger.write(
                 connection, new.account_id, credits.reserve(balance, new.id, price, new.client_reference or "")
             )  # before the job, as at a job's end
@@ -108,12 +129,7 @@ class JobService:
         """Cancel and refund a queued job; ask a running one to stop. A job that has ended is unchanged. Raises UnknownJob."""
         with self._database.write() as connection:
             store.find(connection, job_id, account_id)
-            job = store.locked(connection, job_id)
-            if job.state is State.QUEUED:
-                return self._finalizer.cancel_and_refund(connection, job)
-            if not job.ended:
-                store.update(connection, job_id, cancel_asked=True)
-            return store.find(connection, job_id)
+            return self._finalizer.ask_to_cancel(connection, store.locked(connection, job_id))
 
     def delivery(self, account_id: int, job_id: str) -> Delivery | None:
         """The delivery of the job's callback; None if there is none (yet). Raises UnknownJob."""
@@ -139,9 +155,9 @@ class JobService:
         with self._database.read() as connection:
             return store.changes(connection, job_ids), self._accounts.accepted(connection, keys)
 
-    def price_of(self, kind: Kind, media: Media) -> int:
-        """The price of a job, in credits."""
-        return self._rules.price_of(JobSpec(media, kind=kind))
+    def price_of(self, spec: JobSpec, seconds: float | None = None, pixels: int = 0) -> int:
+        """The price of a job, in credits; the least that it costs if the length is not known yet."""
+        return self._rules.price_of(spec, seconds, pixels)
 
     def forecast(self) -> Forecast:
         """How long jobs take and wait, as of a few seconds ago at most."""
@@ -173,16 +189,10 @@ class JobService:
         with self._database.read() as connection:
             return metrics.read(connection)
 
-    def _admit(self, new: NewJob) -> None:
+    def admit(self, facade: str, spec: JobSpec) -> None:
+        """Raise Maintenance, FeatureDisabled, or what the content check says, if such a job is not accepted now."""
         if self._rules.maintenance:
             raise Maintenance("the service is down for maintenance", MAINTENANCE_SECONDS)
-        if off := self._rules.features_off & {new.facade, new.spec.media}:
+        if off := self._rules.features_off & {facade, spec.media}:
             raise FeatureDisabled(f"{', '.join(sorted(off))} is switched off", MAINTENANCE_SECONDS)
-        self._rules.content.check(new.spec)
-
-    def _check_room(self, connection: sa.Connection, account_id: int) -> None:
-        account_open, all_open = store.count_open(connection, account_id)
-        if account_open >= self._rules.account_queue_jobs:
-            raise QueueFull(f"the account has {self._rules.account_queue_jobs} unfinished jobs, which is the limit", FULL_SECONDS)
-        if all_open >= self._rules.total_queue_jobs:
-            raise QueueFull("too many jobs are waiting", FULL_SECONDS)
+        self._rules.content.check(spec)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from service.jobs.database import NOW_MS
 from service.jobs.job import State
-from service.jobs.tables import DELIVERIES, JOBS, TOTALS, WORKERS
+from service.jobs.tables import ACCOUNTS, DELIVERIES, JOBS, TOTALS, WORKERS
 
 ALIVE_SECONDS: Final = 15.0  # a worker without a heartbeat for longer counts as dead
 LIVE_WORKERS: Final = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.beat_ms > NOW_MS - int(ALIVE_SECONDS * 1000))
@@ -57,12 +57,12 @@ class JobMetrics:
 
 
 def read(connection: sa.Connection) -> JobMetrics:
-    """Read all metrics as they are now, from the totals, the open jobs and the last hour: nothing that grows as the service gets older."""
+    """Read all metrics as they are now, from the totals, the accounts, the open jobs and the last hour."""
     totals = _totals(connection)
     waited_ms = connection.execute(
         sa.select(NOW_MS - sa.func.min(JOBS.c.created_ms)).where(JOBS.c.state == State.QUEUED, sa.not_(JOBS.c.ended))
     ).scalar()
-    held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.price_credits), 0)).where(sa.not_(JOBS.c.ended))).scalar_one()
+    held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(ACCOUNTS.c.held_credits), 0))).scalar_one()
     return JobMetrics(
         jobs=totals["jobs"],
         oldest_queued_seconds=max(0, waited_ms or 0) / 1000,

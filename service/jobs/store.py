@@ -34,9 +34,11 @@ FIND_LOCKED: Final = FIND.with_for_update()
 RUNNING: Final = sa.select(JOBS.c.ended, JOBS.c.cancel_asked, (NOW_MS - JOBS.c.started_ms).label("running_ms")).where(
     JOBS.c.id == sa.bindparam("job_id")
 )
-COUNT_OPEN: Final = sa.select(sa.func.sum(sa.case((JOBS.c.account_id == sa.bindparam("account_id"), 1), else_=0)), sa.func.count()).where(
-    sa.not_(JOBS.c.ended)
-)
+COUNT_OPEN: Final = sa.select(
+    sa.func.sum(sa.case((JOBS.c.account_id == sa.bindparam("account_id"), 1), else_=0)),
+    sa.func.count(),
+    sa.select(ACCOUNTS.c.queue_jobs).where(ACCOUNTS.c.id == sa.bindparam("account_id")).scalar_subquery(),
+).where(sa.not_(JOBS.c.ended))
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,10 @@ def of_account(
     return [job_of(row) for row in connection.execute(statement)]
 
 
-def count_open(connection: sa.Connection, account_id: int) -> tuple[int, int]:
-    """The number of unfinished jobs: of the account, and in total."""
-    account_open, all_open = connection.execute(COUNT_OPEN, {"account_id": account_id}).one()
-    return int(account_open or 0), int(all_open)
+def count_open(connection: sa.Connection, account_id: int) -> tuple[int, int, int | None]:
+    """The number of unfinished jobs: of the account, and in total; and the account's own limit of them, if it has one."""
+    account_open, all_open, own_limit = connection.execute(COUNT_OPEN, {"account_id": account_id}).one()
+    return int(account_open or 0), int(all_open), own_limit
 
 
 def advance(connection: sa.Connection, job: Job, state: State, **values: object) -> Job:

@@ -23,6 +23,12 @@ ACCOUNTS: Final = sa.Table(
     sa.Column("rights", sa.Text),  # for jobs that do not declare their own
     sa.Column("digital_source_type", sa.Text),  # declared for its sources; a URL of IPTC's or C2PA's list
     sa.Column("spent_credits", sa.BigInteger, nullable=False, server_default="0"),  # kept by a trigger, as `totals` are
+    sa.Column("queue_jobs", sa.BigInteger),  # limits of its own; empty: those of the settings
+    sa.Column("storage_bytes", sa.BigInteger),
+    sa.Column("webhook_secret", sa.Text),  # encrypted; signs its callbacks; empty: the service's key does
+    sa.Column("webhook_secret_ms", sa.BigInteger),
+    sa.Column("webhook_previous", sa.Text),  # signs too, for a while
+    sa.Column("webhook_previous_until_ms", sa.BigInteger),
 )
 
 API_KEYS: Final = sa.Table(
@@ -30,9 +36,13 @@ API_KEYS: Final = sa.Table(
     METADATA,
     sa.Column("hash", sa.Text, primary_key=True),  # SHA-256 of a random key, which needs no salt and no slow hash
     sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
-    sa.Column("hint", sa.Text, nullable=False),  # its first characters, to identify it in lists
+    sa.Column("hint", sa.Text, nullable=False),  # its first characters, to recognise it in lists
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("revoked_ms", sa.BigInteger),
+    sa.Column("id", sa.Text),  # its name in lists; empty if a process of an older version made it
+    sa.Column("scopes", sa.Text, nullable=False, server_default="submit read"),  # separated by spaces
+    sa.Column("expires_ms", sa.BigInteger),  # empty: never
+    sa.Index("api_keys_by_id", "id", unique=True),
 )
 
 SIGNERS: Final = sa.Table(
@@ -58,6 +68,7 @@ LEDGER: Final = sa.Table(
     sa.Column("held_credits", sa.BigInteger, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("ledger_by_time", "at_ms"),
 )
 
 JOBS: Final = sa.Table(
@@ -91,6 +102,7 @@ JOBS: Final = sa.Table(
     sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
     sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Index("jobs_of_account", "account_id", "created_ms"),
+    sa.Index("jobs_by_time", "created_ms"),
     sa.Index(
         "jobs_of_reference",
         "account_id",
@@ -102,6 +114,41 @@ JOBS: Final = sa.Table(
     # Written as SQLAlchemy renders it in queries: SQLite uses a partial index only if the condition is textually the same.
     sa.Index("jobs_open", "account_id", sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended")),
     sa.Index("jobs_finished", "finished_ms"),
+)
+
+BATCHES: Final = sa.Table(
+    "batches",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("jobs", sa.Integer, nullable=False),  # how many it has
+    sa.Column("digest", sa.Text, nullable=False),  # of the request, to recognise a repeated one
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("callback_url", sa.Text),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("rights", sa.Text),
+    sa.Column("client_reference", sa.Text),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("cancelled_ms", sa.BigInteger),  # when that was asked for
+    sa.Column("finished_ms", sa.BigInteger),  # when the last of its jobs had ended
+    sa.Index("batches_of_account", "account_id", "id"),
+    sa.Index("batches_of_key", "account_id", "idempotency_key"),
+    sa.Index("batches_finished", "finished_ms"),
+)
+
+BATCH_ITEMS: Final = sa.Table(
+    "batch_items",
+    METADATA,
+    sa.Column("batch_id", sa.ForeignKey("batches.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.Text, nullable=False),  # of its job; before it is submitted, of the credits that are held for it
+    sa.Column("wish", sa.JSON, nullable=False),
+    sa.Column("price_credits", sa.Integer, nullable=False),
+    sa.Column("client_reference", sa.Text),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
+    sa.Column("submitted", sa.Boolean, nullable=False),
+    sa.Index("batch_items_by_job", "job_id", unique=True),
 )
 
 UPLOADS: Final = sa.Table(
@@ -140,9 +187,20 @@ DELIVERIES: Final = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),  # pending -> delivered | given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("batch_id", sa.Text),  # empty: the job itself is reported
     sa.Column("due_ms", sa.BigInteger),  # when the next attempt is to be enqueued; empty while one is, and at the end
     sa.Index("deliveries_tried", "at_ms"),
     sa.Index("deliveries_due", "due_ms"),
+)
+
+ATTEMPTS: Final = sa.Table(
+    "attempts",
+    METADATA,
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),  # when it had ended
+    sa.Column("took_ms", sa.BigInteger, nullable=False),
+    sa.Column("error", sa.Text),  # empty: delivered
 )
 
 # Running totals of what grows, so that reading one takes the same time however old the service is. Triggers keep them: see migration 0003.
@@ -164,4 +222,5 @@ WORKERS: Final = sa.Table(
     sa.Column("process_id", sa.Integer, nullable=False),
     sa.Column("process_started", sa.BigInteger, nullable=False),  # distinguishes it from a later process with the same id
     sa.Column("beat_ms", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Text),  # of Cleanplate
 )

@@ -1,21 +1,20 @@
-"""The path of a video, from a marked file to its clean plate: probe, locate, measure, extent, remove. Each step rereads the file."""
+"""The path of a video, from a marked file to its clean plate: probe, locate, measure, extent, remove. Each step rereads the frames."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from service.errors import RequestError
 from service.inference.session import Networks
 from service.pipeline.extent.join import join_pieces
 from service.pipeline.extent.time_extent import find_extents
-from service.pipeline.io.decode import decode
 from service.pipeline.io.encode import Encoder, can_copy, check_target, copy_untouched, is_copied
 from service.pipeline.io.not_kept import not_kept
 from service.pipeline.io.probe import probe
+from service.pipeline.io.reread import Rereader
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
@@ -123,6 +122,10 @@ class _Job:
     on_progress: Listener
     decisions: Decisions = UNRECORDED
     seconds: dict[str, float] = field(default_factory=dict)
+    reader: Rereader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = Rereader(self.source, self.info, self.limits)
 
     def find(self, request: Request) -> _Found:
         """Steps 1 to 3."""
@@ -145,20 +148,19 @@ class _Job:
 
     def locate(self, request: Request) -> tuple[list[Candidate], Timeline]:
         """Step 1: where marks may be."""
-        with decode(self.source, self.info, self.limits) as frames:
+        with self.reader.read() as frames:
             counted = self._counted("locate", frames, self.info.frames_estimate)
-            again = partial(decode, self.source, self.info, self.limits)
-            return locate(counted, again, self.info, request, self.networks.segmenter, self.limits, self.decisions)
+            return locate(counted, self.reader.read, self.info, request, self.networks.segmenter, self.limits, self.decisions)
 
     def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
         """Step 2: their pixels, opacity and colour."""
-        with decode(self.source, self.info, self.limits) as frames:
+        with self.reader.read() as frames:
             counted = self._counted("measure", frames, timeline.frames)
             return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions)
 
     def bound(self, marks: list[MeasuredMark], timeline: Timeline) -> list[Placement]:
         """Step 3: their first and last frames."""
-        with decode(self.source, self.info, self.limits) as frames:
+        with self.reader.read() as frames:
             counted = self._counted("bound", frames, timeline.frames)
             return find_extents(counted, self.info, marks, timeline.frames, self.decisions)
 
@@ -166,7 +168,7 @@ class _Job:
         """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
         inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info)
         sampler = FrameSampler(found.marks, self.info)
-        with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
+        with self.reader.read() as frames, Encoder(self.source, target, self.info) as encoder:
 
             def finish(marked: Frame, clean: Frame) -> None:
                 clean = found.kept.restored(marked, clean)
@@ -179,7 +181,7 @@ class _Job:
 
     def encode(self, target: Path) -> None:
         """In place of step 4 for a video without marks, of which not all is shown, so that it cannot be copied."""
-        with decode(self.source, self.info, self.limits) as frames, Encoder(self.source, target, self.info) as encoder:
+        with self.reader.read() as frames, Encoder(self.source, target, self.info) as encoder:
             for frame in frames:
                 encoder.write(frame)
 

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from service.cli import run_command
 from service.commands.serve import FIRST_KEY_FILE
+from service.jobs.tables import DELIVERIES
 from tests.conftest import ROOT
 from tests.fixture_host import Host, eventually, host
 from tests.s3_server import s3
@@ -273,6 +276,12 @@ def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return code, captured.out.strip(), captured.err.strip()
 
 
+def listed(capsys: pytest.CaptureFixture[str], group: str) -> list[dict[str, Any]]:
+    """What `cleanplate GROUP list --json` prints."""
+    rows: list[dict[str, Any]] = json.loads(run_cli(capsys, group, "list", "--json")[1])
+    return rows
+
+
 def test_accounts_keys_and_credits_are_administered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,33 +294,68 @@ def test_accounts_keys_and_credits_are_administered(
     assert run_cli(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
     assert run_cli(capsys, "credits", "grant", "ann", str(10**12 + 1))[0] == 2
     assert "999999999988 more can be granted" in run_cli(capsys, "credits", "grant", "ann", str(10**12))[2]
-    assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t7\t5\t0\t-\t-"
+    assert listed(capsys, "accounts")[0].items() >= {"account": "ann", "state": "active", "one_time": 7, "paid": 5, "rights": None}.items()
     assert run_cli(capsys, "credits", "correct", "ann", "6", "--one-time", "--note", "seven was one")[0] == 0
     assert run_cli(capsys, "credits", "correct", "ann", "6", "--note", "too many") == (
         7,
         "",
         "cleanplate: the account has 5 free paid credits; 6 cannot be removed",
     )
-    assert run_cli(capsys, "accounts", "list")[1] == "ann\tactive\t1\t5\t0\t-\t-"
-    lines = [line.split("\t") for line in run_cli(capsys, "credits", "ledger", "ann")[1].splitlines()]
-    assert [line[1:5] for line in lines] == [
+    heads, row = run_cli(capsys, "accounts", "list")[1].splitlines()
+    assert heads.split()[1:6] == ["ACCOUNT", "STATE", "ONE_TIME", "PAID", "HELD"]
+    assert row.split()[1:6] == ["ann", "active", "1", "5", "0"]
+    assert row.index("active") == heads.index("STATE"), "columns stand below their names"
+    lines = run_cli(capsys, "credits", "ledger", "ann")[1].splitlines()
+    assert [line.split()[1:5] for line in lines] == [
+        ["KIND", "FUND", "FREE", "HELD"],
         ["grant", "paid", "+5", "+0"],
         ["grant", "one_time", "+7", "+0"],
         ["correct", "one_time", "-6", "+0"],
     ]
-    assert [line[-1] for line in lines[1:]] == ["a gift", "seven was one"]
+    notes = [line["note"] for line in json.loads(run_cli(capsys, "credits", "ledger", "ann", "--json")[1])]
+    assert notes == ["", "a gift", "seven was one"]
     assert run_cli(capsys, "accounts", "ban", "ann")[0] == 0
-    assert run_cli(capsys, "accounts", "list")[1].split("\t")[1] == "banned"
+    assert listed(capsys, "accounts")[0]["state"] == "banned"
     assert run_cli(capsys, "accounts", "unban", "ann")[0] == 0
     second = run_cli(capsys, "keys", "create", "ann")[1]
     assert run_cli(capsys, "keys", "revoke", key)[0] == 0
     assert run_cli(capsys, "keys", "revoke", key) == (7, "", "cleanplate: there is no such key")
-    listed = run_cli(capsys, "keys", "list", "ann")[1]
-    assert [line.split("\t")[-1] for line in listed.splitlines()] == ["revoked", "active"]
-    assert key not in listed
-    assert second not in listed
+    shown = run_cli(capsys, "keys", "list", "ann")[1]
+    assert [line.split()[-1] for line in shown.splitlines()] == ["STATE", "revoked", "active"]
+    assert key not in shown
+    assert second not in shown
+    operators = run_cli(capsys, "keys", "create", "ann", "--scope", "admin", "--days", "1")[1]
+    *_, last = listed(capsys, "keys")
+    assert (last["scopes"], last["key"], last["expires"] > last["created"]) == (["admin"], f"{operators[:7]}...", True)
+    for name in (shown.splitlines()[-1].split()[0], last["key"]):  # an id and first characters, as they are printed
+        assert run_cli(capsys, "keys", "revoke", name)[0] == 0
+    assert {row["state"] for row in listed(capsys, "keys")} == {"revoked"}
+    assert run_cli(capsys, "accounts", "limit", "ann", "--queue-jobs", "3")[0] == 0
+    assert run_cli(capsys, "accounts", "limit", "ann", "--storage-bytes", "9")[0] == 0
+    assert (listed(capsys, "accounts")[0]["queue_jobs"], listed(capsys, "accounts")[0]["storage_bytes"]) == (3, 9)
     assert len(run_cli(capsys, "signers", "create", "ann", "app")[1]) > 20
     assert run_cli(capsys, "signers", "revoke", "app")[0] == 0
     assert run_cli(capsys, "accounts", "delete", "ann")[0] == 0
-    assert run_cli(capsys, "accounts", "list") == (0, "", "")
+    assert listed(capsys, "accounts") == []
     assert run_cli(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")
+
+
+def test_callbacks_are_sent_again_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with running(tmp_path, worker=False) as service:
+        monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
+        account = service.account()
+        order = {"source_url": "http://127.0.0.1:9/a.mp4", "callback_url": "http://127.0.0.1:9/ended"}
+        job_id = service.client.post("/v1/jobs", headers=account.bearer, json=order).json()["id"]
+        assert run_cli(capsys, "redeliver", job_id) == (7, "", f"cleanplate: {job_id} has no callback, or has not ended")
+        service.client.post(f"/v1/jobs/{job_id}/cancel", headers=account.bearer)
+        assert run_cli(capsys, "redeliver", job_id) == (0, "", "")
+        assert run_cli(capsys, "redeliver", "--given-up") == (0, "0 callbacks will be sent again", "")
+        with service.core.database.write() as connection:
+            connection.execute(sa.update(DELIVERIES).values(outcome="given_up"))
+        assert run_cli(capsys, "redeliver", "--given-up") == (0, "1 callbacks will be sent again", "")
+        path = f"/v1/jobs/{job_id}/callback"
+        assert service.client.get(path, headers=account.bearer).json()["outcome"] == "pending"
+        for wrong in (["redeliver"], ["redeliver", job_id, "--given-up"]):
+            assert run_cli(capsys, *wrong)[0] == 7
+        secret = run_cli(capsys, "accounts", "webhook-secret", account.name)[1]
+        assert service.core.webhook_secrets.keys_of(account.id).keys == (secret,)

@@ -16,13 +16,13 @@ from tests.service_process import Service, TestAccount
 SECRET = base64.b64decode("test")  # the key of the service under test is whsec_test
 
 
-def verified(received: ReceivedRequest) -> dict[str, Any]:
-    """The event, after checking it as a receiver does that knows Standard Webhooks."""
+def verified(received: ReceivedRequest, *secrets: bytes) -> dict[str, Any]:
+    """The event, after checking it as a receiver does that knows Standard Webhooks and one of these secrets."""
     event_id, timestamp = received.headers["webhook-id"], received.headers["webhook-timestamp"]
     assert abs(time.time() - int(timestamp)) < 300
     signed = f"{event_id}.{timestamp}.".encode() + received.body
-    expected = "v1," + base64.b64encode(hmac.new(SECRET, signed, hashlib.sha256).digest()).decode()
-    assert received.headers["webhook-signature"] == expected
+    expected = ["v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode() for secret in secrets or (SECRET,)]
+    assert received.headers["webhook-signature"].split() == expected
     return dict(json.loads(received.body))
 
 
@@ -48,6 +48,7 @@ def test_a_callback_is_signed_followed_and_sent_again(service: Service) -> None:
     found = service.client.get(path, headers=account.bearer).json()
     assert (found["callback_url"], found["attempts"]) == (body["callback_url"], 1)
     assert shape(found) == shape(example(service, "/v1/jobs/{job_id}/callback", "get", "200"))
+    assert [(line["number"], line["delivered"], line["detail"]) for line in found["log"]] == [(1, True, None)]
     again = service.client.post(f"{path}/redeliver", headers=account.bearer)
     assert again.status_code == 202
     assert shape(again.json()) == shape(example(service, "/v1/jobs/{job_id}/callback/redeliver", "post", "202"))
@@ -95,3 +96,26 @@ def test_a_receiver_within_our_network_is_not_tested(service: Service) -> None:
     answer = sent_to(service, service.account(), "http://169.254.169.254/latest").json()
     assert (answer["delivered"], "not public" in answer["detail"]) == (False, True)
     assert sent_to(service, service.account(), "ftp://example.com/").status_code == 422
+
+
+def test_an_account_signs_with_its_own_secret_and_changes_it(service: Service) -> None:
+    account, url = service.account(), service.host.callback("/own-secret", 204)
+    path = "/v1/callbacks/secret"
+    assert service.client.get(path, headers=account.bearer).json() == {
+        "own": False,
+        "secret": None,
+        "created_at": None,
+        "previous_until": None,
+    }
+    old, new = (service.client.post(path, headers=account.bearer) for _ in range(2))
+    assert (old.status_code, new.status_code, new.headers["cache-control"]) == (201, 201, "no-store")
+    assert shape(new.json()) == shape(example(service, path, "post", "201"))
+    shown = service.client.get(path, headers=account.bearer).json()
+    assert shape(shown | {"previous_until": None}) == shape(example(service, path, "get", "200"))
+    assert new.json()["secret"] not in str(shown)
+    sent_to(service, account, url)
+    keys = [base64.b64decode(made.json()["secret"].removeprefix("whsec_")) for made in (new, old)]
+    assert verified(service.host.wait_for_posts(1, "/own-secret")[0], *keys)["type"] == "test"
+    assert service.client.delete(path, headers=account.bearer).status_code == 204
+    sent_to(service, account, url)
+    assert verified(service.host.wait_for_posts(2, "/own-secret")[1])["type"] == "test"

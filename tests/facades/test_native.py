@@ -21,8 +21,9 @@ from pydantic import TypeAdapter
 
 from service import errors
 from service.api import native_docs, native_events
+from service.api.cursor import Cursor
 from service.api.job_watcher import POLL_SECONDS
-from service.api.native import FACADE, Cursor, callback
+from service.api.native import FACADE, callback
 from service.api.native_report import EXAMPLE, ReportView
 from service.api.native_views import AccountView, JobPage, JobView
 from service.api.rates import DETECT, Rates

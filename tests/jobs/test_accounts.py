@@ -22,7 +22,7 @@ def test_a_key_works_until_it_is_revoked(either: Bench) -> None:
         either.job_service.account_of_key(key)
     assert either.job_service.account_of_key(other) == account
     assert either.accounts.revoke_key(other[:7]) == 1
-    assert [info.revoked for info in either.accounts.keys(account)] == [True, True]
+    assert [info.state for info in either.accounts.keys(account)] == ["revoked", "revoked"]
 
 
 @pytest.mark.parametrize("key", ["cp_unknown", "cp_\0", "é"])

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from service import settings
-from service.core import Core, grant_credits, opened
+from service.core import Core, opened
 from service.disk import DiskGuard
 from service.errors import JobCancelled, QuotaExceeded, StorageError, StorageFull
 from service.inference import fake
@@ -56,7 +56,7 @@ def there() -> Iterator[Host]:
 @pytest.fixture
 def account(core: Core) -> Account:
     account = core.accounts.create(f"account {now_ms()}")
-    grant_credits(core, account, Fund.PAID, 10, "test")
+    core.administration.grant(account, Fund.PAID, 10, "test")
     return account
 
 

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 
 from service.errors import SettingsError
 from service.jobs.database import Database
+from service.jobs.keys import CUSTOMER, Scope
 from service.jobs.tables import DELIVERIES, JOBS, LEDGER, METADATA
 from tests.jobs.bench import URL, Bench, bench
 
@@ -61,6 +62,20 @@ def test_jobs_of_an_older_version_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_old_keys_get_an_id_and_keep_what_they_may_do(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}" if kind == "sqlite" else request.getfixturevalue("database")
+    with bench(url) as old:
+        account = old.customer()
+        kept = [old.accounts.add_key(account) for _ in range(2)]
+        go_back(old)
+        old.database.migrate()
+        found = old.accounts.keys(account)
+        assert len({info.id for info in found}) == 2
+        assert all(info.id.startswith("key_") and info.scopes == CUSTOMER for info in found)
+        assert [old.accounts.account_of_key(key, Scope.SUBMIT) for key in kept] == [account, account]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_totals_count_what_was_there_before_them(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.sqlite'}" if kind == "sqlite" else request.getfixturevalue("database")
     with bench(url) as old:
@@ -94,6 +109,9 @@ def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path
 
 ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveries", "due_ms"), ("jobs", "fetched_bytes"))  # since then
 ADDED += (("jobs", "client_reference"), ("jobs", "metadata"))
+ADDED += (("api_keys", "id"), ("api_keys", "scopes"), ("api_keys", "expires_ms"))
+ADDED += (("accounts", "queue_jobs"), ("accounts", "storage_bytes"), ("workers", "version"), ("deliveries", "batch_id"))
+ADDED += tuple(("accounts", f"webhook_{name}") for name in ("secret", "secret_ms", "previous", "previous_until_ms"))
 
 
 def go_back(bench: Bench) -> None:
@@ -103,11 +121,17 @@ def go_back(bench: Bench) -> None:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
         for statement in (
+            "DROP TABLE attempts",
+            "DROP TABLE batch_items",
+            "DROP TABLE batches",
             "DROP TABLE uploads",
             "DROP TABLE totals",
             "DROP INDEX deliveries_tried",
             "DROP INDEX deliveries_due",
             "DROP INDEX jobs_of_reference",
+            "DROP INDEX jobs_by_time",
+            "DROP INDEX ledger_by_time",
+            "DROP INDEX api_keys_by_id",
         ):
             connection.execute(sa.text(statement))
         for table, column in ADDED:

@@ -60,6 +60,34 @@ def test_a_delivery_that_waits_is_sent_at_once(either: Bench) -> None:
     assert attempt(either, job, 2) == "delivered"
 
 
+def test_each_attempt_is_logged_with_what_went_wrong(either: Bench) -> None:
+    job = ended(either)
+    attempt(either, job, 1, FetchUnavailable("example.com answered the callback with status 503"))
+    either.job_service.redeliver(job.account_id, job.id)
+    callbacks.enqueue_due(either.database, either.queues)
+    attempt(either, job, 2)
+    first, second = delivery(either, job).log
+    assert (first.number, first.error, second.number, second.error) == (
+        1,
+        "example.com answered the callback with status 503",
+        2,
+        None,
+    )
+    assert first.at_ms <= second.at_ms
+    assert min(first.took_ms, second.took_ms) >= 0
+
+
+def test_all_that_were_given_up_are_sent_again(either: Bench) -> None:
+    given_up, delivered = ended(either), ended(either)
+    attempt(either, given_up, 1, ReceiverGone("410"))
+    attempt(either, delivered, 1)
+    with either.database.write() as connection:
+        again = callbacks.redeliver_given_up(connection)
+    assert again >= 1
+    assert callbacks.enqueue_due(either.database, either.queues) == again
+    assert [delivery(either, job).outcome for job in (given_up, delivered)] == ["pending", "delivered"]
+
+
 def test_an_attempt_in_progress_is_not_doubled(either: Bench) -> None:
     job = ended(either)
     before = delivery(either, job)

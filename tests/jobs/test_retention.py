@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from service import retention, settings
-from service.core import Core, grant_credits, opened
+from service.core import Core, opened
 from service.errors import UnknownJob
 from service.jobs import ledger, store
 from service.jobs.accounts import Account
@@ -33,7 +33,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
 @pytest.fixture
 def account(core: Core) -> Account:
     account = core.accounts.create(f"account {time.time_ns()}")
-    grant_credits(core, account, Fund.PAID, 10, "test")
+    core.administration.grant(account, Fund.PAID, 10, "test")
     return account
 
 

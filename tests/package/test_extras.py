@@ -34,7 +34,8 @@ def test_the_help_works_without_any_extra(lacking: Lacking) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("clean", "serve", "worker", "submit", "verify", "models", "accounts", "keys", "settings", "version"):
         assert command in done.stdout
-    assert done.stdout.count("Not installed: needs the extra `serve`.") == 6
+    assert done.stdout.count("Not installed: needs the extra `serve`.") == 7
+    assert done.stdout.count("Not installed: needs the extra `mcp`.") == 1
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,12 @@ def test_a_command_of_the_service_names_its_extra(lacking: Lacking, words: list[
     done = lacking(BASE, "-m", "cleanplate", *words)
     assert (done.returncode, done.stdout) == (2, "")
     one_line(done.stderr, f"`{words[0]}` needs packages that are not installed: install cleanplate[serve]")
+
+
+def test_the_server_for_agents_names_its_extra(lacking: Lacking) -> None:
+    done = lacking(BASE, "-m", "cleanplate", "mcp")
+    assert (done.returncode, done.stdout) == (2, "")
+    one_line(done.stderr, "`mcp` needs packages that are not installed: install cleanplate[mcp]")
 
 
 def test_one_missing_package_of_the_service_is_enough(lacking: Lacking) -> None:
@@ -105,7 +112,7 @@ cleanplate.Client("http://127.0.0.1", "a key")
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["cleanplate", "service"], ["cpu", "serve", "openvino"]),
+        (["cleanplate", "service"], ["cpu", "serve", "openvino", "mcp"]),
         (["training", "models"], ["cpu", "train"]),
         (["benchmarks"], ["dev"]),
         (["tests"], ["dev"]),

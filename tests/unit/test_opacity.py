@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from models.arrays import Bytes, Floats
+from service.inference.batcher import Batcher
+from service.inference.fake import FakeMatte
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
-from service.pipeline.measure.opacity import OpacityFit, add_animation_sigma, fit_opacity, opacity_variation
+from service.pipeline.measure.opacity import OpacityFit, add_animation_sigma, complete_mask, fit_opacity, opacity_variation, predict_matte
 from service.pipeline.measure.opaque import MAX_OPAQUE_TRANSMITTANCE, transmittance
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS
 from tests.footage import pan, scene
@@ -160,3 +162,18 @@ def test_over_a_moving_scene_the_inside_of_a_logo_is_found_by_its_pixels_that_do
     assert not frozen_pixels(still, ring).any()
     hollow = crops_of(pan(3, 12, (5, 7), WIDTH, HEIGHT), [ring.astype(np.float32)] * 12)
     assert not frozen_pixels(hollow, ring).any()
+
+
+def test_a_prediction_that_is_known_is_not_made_again() -> None:
+    opacity = disc(10)
+    crops = crops_of(SMOOTH, [opacity] * FRAMES)
+    network = Batcher(FakeMatte())
+    first = predict_matte(crops, opacity, crops[:0], network)
+    before = network.metrics().windows
+    expected = complete_mask(crops, opacity, crops[:0], network)
+    between = network.metrics().windows
+    found = complete_mask(crops, opacity, crops[:0], network, first)
+    assert network.metrics().windows - between == between - before - 1
+    np.testing.assert_array_equal(found[0], expected[0])
+    for one, other in zip(vars(found[1]).values(), vars(expected[1]).values(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,5 +1,7 @@
 """Pooling: one mark at several places is recognised by its shape and registered."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,3 +111,16 @@ def test_memory_is_bounded_in_marks_and_in_places() -> None:
     (mark,) = pool.flush()
     assert len(mark.marked_crops) == 3 * MAX_OBSERVATIONS
     assert len(mark.registrations) == 40
+
+
+def test_what_the_network_predicted_is_known_of_a_mark_seen_at_one_place_alone() -> None:
+    opacity = shape(1)
+    matte = opacity, np.zeros((3, HEIGHT, WIDTH), np.float32), opacity
+    pool = MarkPool()
+    pool.add(0, replace(observation(opacity), matte=matte))
+    (mark,) = pool.flush()
+    assert mark.matte is matte
+    pool.add(0, replace(observation(opacity), matte=matte))
+    pool.add(1, replace(observation(opacity, 50), matte=matte))
+    (mark,) = pool.flush()
+    assert mark.matte is None  # its crops are others

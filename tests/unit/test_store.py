@@ -231,6 +231,20 @@ def test_a_run_from_a_store_resumes_exactly(drawn: Path, tmp_path: Path) -> None
     assert any((value != state[key]).any() for key, value in one.items())
 
 
+def test_other_colours_leave_grey_marks_grey_and_the_light_as_it_is() -> None:
+    rng = np.random.default_rng(3)
+    frames = rng.uniform(0.4, 0.6, (2, 3, 8, 8)).astype(np.float32)
+    frames[..., :4] = 0.9
+    spreads = []
+    for _ in range(40):
+        other = variation.recoloured(frames, rng)
+        assert other.dtype == np.float32
+        np.testing.assert_allclose(other[..., :4], 0.9, atol=1e-6)
+        np.testing.assert_allclose(other.mean(1), frames.mean(1), atol=0.02)
+        spreads.append(float(np.ptp(other[..., 4:], axis=1).mean() / np.ptp(frames[..., 4:], axis=1).mean()))
+    assert min(spreads) < 0.5 < 2 < max(spreads)
+
+
 def test_a_store_of_chosen_kinds_has_no_other_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: list[str] = []
 

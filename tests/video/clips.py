@@ -126,5 +126,11 @@ def read_packets(path: Path, kind: str) -> list[tuple[bytes, Fraction]]:
 
 
 def child_processes() -> set[int]:
-    """The ids of this process's children."""
-    return {int(child) for task in Path(f"/proc/{os.getpid()}/task").iterdir() for child in (task / "children").read_text().split()}
+    """The ids of the processes that work for this one: its children, and those of its forker, which is none itself."""
+    children = _children_of(os.getpid())
+    forkers = {child for child in children if b"forker" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    return (children - forkers).union(*map(_children_of, forkers))
+
+
+def _children_of(process_id: int) -> set[int]:
+    return {int(child) for task in Path(f"/proc/{process_id}/task").iterdir() for child in (task / "children").read_text().split()}

@@ -31,11 +31,17 @@ FAMILIES = {  # by muxer: the codec families that it holds, best substitute firs
 }
 ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
 INTERLACED_ENCODERS = ("libx264", "libx264rgb", "mpeg4")
+BOTTOM_FIRST = (3, 4)  # of AVFieldOrder: the bottom field is shown first, whichever is stored first
 ALPHA_ENCODERS = ("libvpx", "libvpx-vp9")
 ALPHA_MUXERS = ("matroska", "webm")
 ALPHA_FORMATS = {"yuv420p": "yuva420p"}
 CAPTION_ENCODERS = ("libx264", "libx264rgb", "libx265")  # those that write CEA-608 and CEA-708 captions into the pictures
-SPECIAL_OPTIONS = {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}  # options that take an encoder's own
+SPECIAL_OPTIONS = {
+    "libx264": "x264-params",
+    "libx264rgb": "x264-params",
+    "libx265": "x265-params",
+    "libsvtav1": "svtav1-params",
+}  # options that take an encoder's own
 QUALITY = {  # constant quality at which a re-encoded clip cannot be distinguished from its source
     "libx264": {"preset": "faster", "crf": "17"},
     "libx264rgb": {"preset": "faster", "crf": "17"},
@@ -77,10 +83,16 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
         options["auto-alt-ref"] = "0"  # libvpx cannot look ahead in two streams of pictures at once
     if info.captions and codec == "libx265":
         options["a53cc"] = "1"
-    if special := hdr10_options(codec, info.hdr10):
+    if special := hdr10_options(codec, info.hdr10) | _field_options(codec, info):
         key = SPECIAL_OPTIONS[codec]
         options[key] = ":".join([*filter(None, [options.get(key)]), *(f"{name}={value}" for name, value in special.items())])
     return EncoderSettings(codec, options, "rgb24" if codec == "libx264rgb" else coded_format(info))
+
+
+def _field_options(codec: str, info: VideoInfo) -> dict[str, str]:
+    """x264's own option for which field comes first; it does not ask the pictures. In DV, which does not say, the bottom one does."""
+    is_bottom_first = info.field_order in BOTTOM_FIRST or (not info.field_order and info.codec == "dvvideo")
+    return {"bff": "1"} if codec in ("libx264", "libx264rgb") and info.interlaced and is_bottom_first else {}
 
 
 def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:
@@ -88,6 +100,12 @@ def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:
     codec = encoder_options(info, target_suffix).codec
     captions = {"closed captions"} if codec in CAPTION_ENCODERS else set()
     return frozenset(captions | ({"HDR10 mastering display", "HDR10 light level"} if codec in HDR10_KEYS else set()))
+
+
+def coded_family(info: VideoInfo, target_suffix: str) -> str:
+    """FFmpeg's name of the codec of the new pictures. Raises like `encoder_options`."""
+    codec = encoder_options(info, target_suffix).codec
+    return next(family for family, encoders in ENCODERS.items() if codec in dict(encoders))
 
 
 def coded_format(info: VideoInfo) -> str:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
@@ -18,6 +19,8 @@ from service.pipeline.io.streams import MOVIE_MUXERS, TEXT_OF_MUXER, Fate, fate_
 EMPTY_CAPTION = b"\0\0"  # a text of length 0; MP4 fills the time between captions with it
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}  # by codec: name and type of an attachment
 MAX_START_UP_SECONDS = 0.1  # of sound before the first that is heard: HE-AAC has the longest, about 0.09
+UNNAMED = " channels"  # how FFmpeg calls a layout of which only the number of channels is known
+USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # FFmpeg's own choice
 MILLISECONDS = Fraction(1, 1000)
 
 
@@ -81,6 +84,8 @@ class CopiedStreams:
         stream = self._target.add_stream_from_template(template, opaque=True)
         if isinstance(template, VideoStream) and self._muxer in MOVIE_MUXERS and template.codec_context.name == "hevc":
             stream.codec_context.codec_tag = hevc_tag(template)
+        if isinstance(stream, AudioStream) and self._muxer in MOVIE_MUXERS:
+            _name_layout(stream)
         copy_tags(stream, template, template.metadata)
         return stream
 
@@ -106,6 +111,13 @@ class CopiedStreams:
         copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
         copy.is_keyframe = True
         return copy
+
+
+def _name_layout(stream: AudioStream) -> None:
+    """Say which loudspeakers the channels are for, where a source gives only their number: MP4 wants to know of PCM."""
+    layout = stream.codec_context.layout
+    if layout.name.endswith(UNNAMED) and layout.nb_channels in USUAL_LAYOUTS:
+        stream.codec_context.layout = USUAL_LAYOUTS[layout.nb_channels]
 
 
 def _cover_pictures(source: InputContainer) -> dict[int, bytes]:

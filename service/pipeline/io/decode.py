@@ -1,5 +1,6 @@
 """File to frames, in presentation order. A child process decodes ahead of the reader."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import av
+from av.video.stream import VideoStream
 
 from service.errors import DecodeFailed, NoFrames, UnsupportedFormat
 from service.pipeline.io import still
@@ -93,9 +95,10 @@ def decoded_frames(path: Path, info: VideoInfo, *, with_alpha: bool = False) -> 
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.thread_type = "AUTO"
         decoder.thread_count = THREADS
-        timestamps = _Timestamps(start_at_zero=info.container == "avi")
+        timestamps = _Timestamps(numbered=info.container == "avi")
         try:
             for packet in source.demux(stream):
+                timestamps.read(packet)
                 for frame in decoder.decode(packet):
                     yield timestamps.next_pts(frame), frame
         except av.FFmpegError as error:
@@ -117,24 +120,32 @@ def within(decoded: Iterator[tuple[int, Picture]], part: Part, time_base: Fracti
 class _Timestamps:
     """Makes the pts of successive frames rise strictly, whatever the file states.
 
-    start_at_zero: for AVI, which numbers its frames instead of timing them. FFmpeg starts the numbers at the decoder's delay, which
-    depends on the codec.
+    numbered: for AVI, which numbers its packets instead of timing the pictures. What FFmpeg takes for their times is out of order where
+    the pictures are stored out of order. They are shown in the order of the numbers.
     """
 
-    def __init__(self, *, start_at_zero: bool) -> None:
+    def __init__(self, *, numbered: bool) -> None:
         self.last: int | None = None
-        self._start_at_zero = start_at_zero
-        self._shift = 0
+        self._numbers: deque[int] | None = deque() if numbered else None  # of packets whose picture has not come yet
+
+    def read(self, packet: "av.Packet[VideoStream]") -> None:
+        """Take note of a packet before it is decoded."""
+        if self._numbers is not None and packet.size and packet.dts is not None:
+            self._numbers.append(packet.dts)
 
     def next_pts(self, frame: av.VideoFrame) -> int:
         """The pts of the next frame, in units of the stream's time base."""
-        stated = frame.pts if frame.pts is not None else frame.dts
+        stated = self._stated(frame)
         if self.last is None:
-            self._shift = stated or 0 if self._start_at_zero else 0
-            self.last = (stated or 0) - self._shift
+            self.last = stated or 0
         else:
-            self.last = self.last + 1 if stated is None else max(stated - self._shift, self.last + 1)
+            self.last = self.last + 1 if stated is None else max(stated, self.last + 1)
         return self.last
+
+    def _stated(self, frame: av.VideoFrame) -> int | None:
+        if self._numbers is not None:
+            return self._numbers.popleft() if self._numbers else None
+        return frame.pts if frame.pts is not None else frame.dts
 
 
 def _shown(planes: Planes, info: VideoInfo) -> Planes:

@@ -29,6 +29,7 @@ from service.pipeline.io.mux import (
     start_encoders,
 )
 from service.pipeline.io.streams import MOVIE_MUXERS, check_streams
+from service.pipeline.io.tag_names import has_own_keys
 from service.pipeline.io.timed_stream import TimedStream
 from service.pipeline.io.video_parts import is_further_video
 from service.pipeline.picture.orientation import planes_as_stored
@@ -184,7 +185,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
     settings, muxer = encoder_options(info, suffix), muxer_of(suffix)
     with (
         closing(open_source(source_path, info.container)) as source,
-        open_target(unfinished, muxer, info.time_base, source.metadata) as target,
+        open_target(unfinished, muxer, info.time_base, own_keys=has_own_keys(source_path, info.container, source.metadata)) as target,
     ):
         main = main_video_stream(source)
         copies = CopiedStreams(source, target, suffix)
@@ -236,7 +237,7 @@ def _remux(source_path: Path, container: str, unfinished: Path, suffix: str) -> 
     with closing(open_source(source_path, container)) as source:
         main = main_video_stream(source)
         time_base = main.time_base or DEFAULT_TIME_BASE
-        with open_target(unfinished, muxer_of(suffix), time_base, source.metadata) as target:
+        with open_target(unfinished, muxer_of(suffix), time_base, own_keys=has_own_keys(source_path, container, source.metadata)) as target:
             copies = CopiedStreams(source, target, suffix)
             for template in source.streams:
                 copies.add(template)

@@ -17,6 +17,7 @@ from service.pipeline.io.container import main_video_stream, open_source
 from service.pipeline.io.copied import CopiedStreams
 from service.pipeline.io.encode import DEFAULT_TIME_BASE, MEMORY_BYTES, STALL_SECONDS, copy_untouched
 from service.pipeline.io.mux import copy_description, open_target
+from service.pipeline.io.tag_names import has_own_keys
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 
 
@@ -51,7 +52,8 @@ def _mute_in_child(channel: Channel, request: Message) -> None:
         had_audio = bool(source.streams.audio)
         if had_audio:
             try:
-                _copy_all_but_audio(source, Path(request["unfinished"]))
+                own_keys = has_own_keys(Path(request["source"]), request["container"], source.metadata)
+                _copy_all_but_audio(source, Path(request["unfinished"]), own_keys=own_keys)
                 write_aspect_ratio(Path(request["unfinished"]), main_video_stream(source).sample_aspect_ratio or None)
                 xmp.copy_xmp_packet(Path(request["source"]), Path(request["unfinished"]))
             except (av.FFmpegError, OSError) as error:
@@ -59,9 +61,9 @@ def _mute_in_child(channel: Channel, request: Message) -> None:
     channel.send(had_audio=had_audio)
 
 
-def _copy_all_but_audio(source: InputContainer, unfinished: Path) -> None:
+def _copy_all_but_audio(source: InputContainer, unfinished: Path, *, own_keys: bool) -> None:
     time_base: Fraction = main_video_stream(source).time_base or DEFAULT_TIME_BASE
-    with open_target(unfinished, muxer_of(unfinished.suffix), time_base, source.metadata) as target:
+    with open_target(unfinished, muxer_of(unfinished.suffix), time_base, own_keys=own_keys) as target:
         copies = CopiedStreams(source, target, unfinished.suffix)
         for template in source.streams:
             if template.type != "audio":

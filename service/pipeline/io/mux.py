@@ -14,24 +14,23 @@ from av.video.stream import VideoStream
 from service.pipeline.io.codec import EncoderSettings
 from service.pipeline.io.hdr import write_colour_tags
 from service.pipeline.io.streams import MOVIE_MUXERS
+from service.pipeline.io.tag_names import KEYED, MUXERS_OWN, written
 from service.pipeline.sandbox.sandbox import THREADS
 from service.pipeline.video import VideoInfo
 
-CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})  # the muxer writes its own
 STATISTICS_TAGS = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS_")  # Matroska's; no longer true of a re-encoded stream
-MAKER_KEYS = "com."  # how the keys of phones and cameras begin, such as com.apple.quicktime.make
+TITLE_AS_READ, TITLE = "name", "title"  # of a track: MP4 and MOV are read with one name for it and written with another
 FRAME_THREADED = ("libx264", "libx264rgb")  # left alone, they cut each picture into a slice per thread
 
 
-def open_target(path: Path, muxer: str, time_base: Fraction, metadata: Mapping[str, str] | None = None) -> OutputContainer:
+def open_target(path: Path, muxer: str, time_base: Fraction, *, own_keys: bool = False) -> OutputContainer:
     """Open a file for writing. In MP4 and MOV the index comes first, and the main stream keeps its exact time base.
 
-    metadata: the source's. If it has keys of the maker of a phone or camera, MP4 and MOV store all of it under its own keys.
+    own_keys: MP4 and MOV store all tags under their own names.
     """
     options = {}
     if muxer in MOVIE_MUXERS:
-        has_maker_keys = any(key.startswith(MAKER_KEYS) for key in metadata or ())
-        flags = "+faststart+use_metadata_tags" if has_maker_keys else "+faststart"
+        flags = "+faststart+use_metadata_tags" if own_keys and muxer in KEYED else "+faststart"
         options = {"movflags": flags, "video_track_timescale": str(time_base.denominator)}
     return av.open(str(path), "w", format=muxer, options=options)
 
@@ -81,7 +80,7 @@ def start_encoders(target: OutputContainer) -> None:
 
 def copy_description(source: InputContainer, target: OutputContainer, with_chapters: bool = True) -> None:
     """Copy the metadata and chapters of the file as a whole."""
-    target.metadata.update({key: value for key, value in source.metadata.items() if key not in CONTAINER_TAGS})
+    target.metadata.update(written(source.metadata))
     if with_chapters:
         target.set_chapters(source.chapters())
 
@@ -118,5 +117,8 @@ def _due_seconds(packet: "av.Packet[Stream]") -> Fraction:
 
 def copy_tags(stream: Stream, template: Stream, tags: Mapping[str, str]) -> None:
     """Copy tags, and what a stream is for, but for what the muxer writes itself."""
-    stream.metadata.update({key: value for key, value in tags.items() if key not in CONTAINER_TAGS})
+    kept = {key: value for key, value in tags.items() if key not in MUXERS_OWN}
+    if TITLE_AS_READ in kept:
+        kept.setdefault(TITLE, kept.pop(TITLE_AS_READ))
+    stream.metadata.update(kept)
     stream.disposition = Disposition(template.disposition)

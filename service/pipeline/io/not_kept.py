@@ -1,12 +1,14 @@
 """What becomes of all that a probed file carries, when its marks are removed: kept, converted, or not kept, and why. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from service.pipeline.io.codec import kept_in_pictures, muxer_of
-from service.pipeline.io.still import format_of_suffix
+from service.pipeline.io.codec import coded_family, kept_in_pictures, muxer_of
+from service.pipeline.io.still import CODECS, format_of_suffix
 from service.pipeline.io.streams import Fate as StreamFate
 from service.pipeline.io.streams import fate_of
+from service.pipeline.io.tag_names import without_place
 from service.pipeline.video import Carried, NotKept, VideoInfo
 
 Fate = Literal["kept", "converted", "not kept"]
@@ -22,6 +24,8 @@ IN_OTHER_FORMATS: Final[dict[str, tuple[str, ...]]] = {  # metadata of images th
     "raw profile": ("PNG",),
     "time of change": ("PNG",),
     "HDR tags": ("PNG",),
+    "gamma": ("PNG",),
+    "chromaticities": ("PNG",),
 }
 CREDENTIALS: Final = "Content Credentials"
 BEHIND: Final = "it is another picture in the same file, which may show the mark"
@@ -57,6 +61,7 @@ OF_NEW_PICTURES: Final[dict[str, tuple[Fate, str]]] = {  # only where pictures a
     "HDR10 mastering display": ("not kept", NEW_PICTURES),
     "HDR10 light level": ("not kept", NEW_PICTURES),
     "closed captions": ("not kept", NEW_PICTURES),
+    "pixel format": ("converted", "to one that holds the same samples, and that encoders take"),
 }
 
 
@@ -74,7 +79,32 @@ def outcomes(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tu
 
     encoded: as always when a mark is removed; else the streams of a video move into another container.
     """
-    return tuple(Outcome(name_of(part), *_fate(part, info, target_suffix, encoded)) for part in info.carries)
+    of_parts = (each for part in info.carries for each in _of_part(part, info, target_suffix, encoded))
+    return (*_of_pictures(info, target_suffix, encoded), *of_parts)
+
+
+def _of_part(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator[Outcome]:
+    """What becomes of a part; of tags those that have a place in the target, and those that have none."""
+    if part.kind != "tags":
+        yield Outcome(name_of(part), *_fate(part, info, target_suffix, encoded))
+        return
+    names = part.detail.split(", ")
+    lost = without_place(names, muxer_of(target_suffix), own_keys=part.codec == "keys")
+    if kept := [name for name in names if name not in lost]:
+        yield Outcome(f"tags ({', '.join(kept)})", "kept", "")
+    if lost:
+        yield Outcome(f"tags ({', '.join(lost)})", "not kept", f"{target_suffix} files have no place for them")
+
+
+def _of_pictures(info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator[Outcome]:
+    """What becomes of the pictures themselves, where they are stored in another way than before."""
+    if info.container == "image":
+        before = next(name for name, codec in CODECS.items() if codec == info.codec)
+        after = format_of_suffix(target_suffix)
+    else:
+        before, after = info.codec, coded_family(info.as_stored, target_suffix) if encoded else info.codec
+    if after != before:
+        yield Outcome(f"pictures ({before})", "converted", f"to {after}")
 
 
 def not_kept(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tuple[NotKept, ...]:

@@ -25,9 +25,11 @@ CHUNK_KINDS: Final = {
     b"mDCV": "HDR tags",
     b"cLLI": "HDR tags",
     b"tIME": "time of change",
+    b"gAMA": "gamma",
+    b"cHRM": "chromaticities",
     b"caBX": "Content Credentials",
 }
-PIXEL_CHUNKS: Final = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"iTXt", b"eXIf")
+PIXEL_CHUNKS: Final = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sRGB", b"iTXt", b"eXIf")
 WEBP_KINDS: Final = {b"ICCP": "ICC profile", b"C2PA": "Content Credentials"}
 WEBP_PIXELS: Final = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"EXIF", b"XMP ")
 

@@ -101,7 +101,11 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             alpha=has_alpha(stream),
             captions=span.captions,
             hdr10=read_hdr10(frame),
-            carries=video_parts.parts_of(source, stream, frame, span.captions) + video_parts.movie_parts_of(path, container),
+            carries=(
+                *video_parts.parts_of(source, stream, frame, span.captions),
+                *video_parts.tags_of(source, path, container),
+                *video_parts.movie_parts_of(path, container),
+            ),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 

@@ -224,6 +224,8 @@ def _encoder_options(source: Image.Image, source_path: Path, target_format: str,
     if target_format == "WEBP":
         lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
         return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
+    if "exif" in kept:  # which WebP and PNG store without this name
+        kept["exif"] = jpeg.EXIF + kept["exif"].removeprefix(jpeg.EXIF)
     if any(len(kept.get(key, b"")) > jpeg.MAX_SEGMENT_BYTES for key in ("exif", "xmp")):
         raise RequestError("a .jpg file cannot hold so much metadata; choose .png or .webp")
     dpi = {"dpi": density} if (density := _density_of(source, source_path)) else {}

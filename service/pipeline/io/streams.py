@@ -14,6 +14,7 @@ from service.pipeline.video import Carried, VideoInfo
 
 COVER_CODECS = ("mjpeg", "png")
 MOVIE_MUXERS = ("mp4", "mov", "3gp", "3g2")  # those of ISO base media files, which have edit lists
+MP4_ALONE = frozenset(("opus", "libopus", "flac", "truehd"))  # which FFmpeg lists for all movie muxers, and refuses when it writes
 TEXT_CODECS = ("subrip", "srt", "webvtt", "ass", "ssa", "text", "mov_text")  # FFmpeg's names of subtitles that are text
 TEXT_OF_MUXER = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}  # what such text is converted to
 NEEDED = ("audio", "subtitle")  # a target without these is refused
@@ -63,6 +64,8 @@ def fate_of(part: Carried, muxer: str) -> Fate:
 
 def check_streams(info: VideoInfo, suffix: str) -> None:
     """Raise RequestError or UnsupportedFormat if no file with this suffix, such as ".mp4", can hold the pictures, sound and subtitles."""
+    if muxer_of(suffix) == "avi" != info.container:
+        raise RequestError("an .avi file cannot say when each picture is shown; choose .mp4, .mov or .mkv")
     encoder_options(info, suffix)
     for part in info.carries:
         if part.kind in NEEDED and fate_of(part, muxer_of(suffix)) is Fate.REFUSED:
@@ -79,4 +82,4 @@ def refusal(part: Carried, suffix: str) -> RequestError:
 def _codecs_of(muxer: str) -> frozenset[str]:
     """FFmpeg's names of the codecs that a muxer takes, of decoders and encoders."""
     with av.open(os.devnull, "w", format=muxer) as container:
-        return frozenset(container.supported_codecs)
+        return frozenset(container.supported_codecs) - (MP4_ALONE if muxer in MOVIE_MUXERS and muxer != "mp4" else frozenset())

@@ -14,12 +14,14 @@ from av.video.stream import VideoStream
 
 from service.pipeline.io.boxes import boxes, read_at
 from service.pipeline.io.container import is_cover
-from service.pipeline.io.mux import CONTAINER_TAGS
+from service.pipeline.io.pixels import WIDENED_FORMATS
 from service.pipeline.io.streams import is_written_anew, stream_part
+from service.pipeline.io.tag_names import MUXERS_OWN, has_own_keys
 from service.pipeline.io.xmp import XMP_UUID
 from service.pipeline.video import Carried
 
 MAX_PARTS: Final = 50  # of one file that are listed
+MAX_TAGS: Final = 50  # of one file that are listed
 MAX_DETAIL: Final = 80  # characters
 PICTURE_DATA: Final = {  # by the kind of side data of the first picture
     Type.MASTERING_DISPLAY_METADATA: "HDR10 mastering display",
@@ -41,11 +43,18 @@ def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame, ca
     side_data = cast(SideDataContainer, first.side_data)  # PyAV annotates one kind only
     of_pictures = dict.fromkeys(name for kind, name in PICTURE_DATA.items() if kind in side_data)
     parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures), *[Carried("closed captions")] * captions]
-    if tags := {name for name in source.metadata if name.lower() not in CONTAINER_TAGS}:
-        parts.append(Carried("tags", detail=_printable(", ".join(sorted(tags)))))
+    if first.format.name in WIDENED_FORMATS:
+        parts.append(Carried("pixel format", first.format.name))
     if chapters := len(source.chapters()):
         parts.append(Carried("chapters", detail=str(chapters)))
     return tuple(parts)
+
+
+def tags_of(source: InputContainer, path: Path, container: str) -> tuple[Carried, ...]:
+    """The tags of a whole file, by name. codec: `keys` where an MP4 or MOV would store them under their own names."""
+    names = sorted(name for name in source.metadata if name.lower() not in MUXERS_OWN)[:MAX_TAGS]
+    listed = ", ".join(_printable(name) for name in names)
+    return (Carried("tags", "keys" if has_own_keys(path, container, source.metadata) else "", listed),) if names else ()
 
 
 def movie_parts_of(path: Path, container: str) -> tuple[Carried, ...]:

@@ -13,7 +13,7 @@ from service.pipeline.locate.moving_marks import Glances, follow, moving_shapes
 from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
-from service.pipeline.locate.track import track
+from service.pipeline.locate.track import MIN_PROBABILITY, track
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
 from service.pipeline.placement import Kind
@@ -58,6 +58,7 @@ def locate(
     candidates += from_request(request, info, timeline, limits, grow=partial(_grown, again, info, network))
     if pattern:
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
+        glances.drop(lambda sighting: pattern.holds(sighting.probability > MIN_PROBABILITY, *sighting.place))
     candidates += _moving(again, glances, info, timeline.frames, kind)
     note_candidates(decisions, candidates)
     return candidates, timeline

@@ -5,7 +5,7 @@ scene is seen as well; but it moves with what is around it, and a mark does not.
 linked, and a shape that moves is followed frame by frame and compared with its surroundings.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -67,6 +67,10 @@ class Glances:
             self._next = index + GLANCE_SAMPLES * self.stride_frames
             probability = seen_alone(picture, self.network, self.classes)
             self.sightings.append([_sighting(index, region, probability) for region in find_regions(probability)])
+
+    def drop(self, known: Callable[[Sighting], bool]) -> None:
+        """Forget the sightings that are known to be of something else."""
+        self.sightings = [[sighting for sighting in seen if not known(sighting)] for seen in self.sightings]
 
 
 @dataclass(frozen=True)
@@ -205,21 +209,7 @@ class _Trail:
 
     def _compare(self, before: Place, after: Place, earlier: Floats, later: Floats) -> None:
         """Note whether the surroundings moved along with the shape, or otherwise."""
-        outer = RING_PIXELS[1]
-        around = ring(np.pad(self._mask, outer), *RING_PIXELS)
-        height, width = around.shape
-        one = crop_padded(earlier, before[0] - outer, before[1] - outer, height, width, repeat_edge=True)
-        moved = after[0] - before[0], after[1] - before[1]
-
-        def difference(dy: int, dx: int) -> float:
-            other = crop_padded(later, before[0] - outer + dy, before[1] - outer + dx, height, width, repeat_edge=True)
-            hidden = _shifted(np.pad(self._mask, outer), moved[0] - dy, moved[1] - dx)
-            where = around & ~dilate(hidden, RING_PIXELS[0])
-            return float(np.square(one - other)[where].mean()) if where.any() else np.inf
-
-        steps = range(-SCENE_REACH_PIXELS, SCENE_REACH_PIXELS + 1)
-        others = [difference(dy, dx) for dy in steps for dx in steps if max(abs(dy - moved[0]), abs(dx - moved[1])) > 1]
-        self._own.append(difference(*moved) > OWN_MOTION_RATIO * (min(others) + LUMA_NOISE))
+        self._own.append(moves_alone(self._mask, before, after, earlier, later))
 
     def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark | None:
         """The mark with its place in every frame; None if it is part of the scene, or was not seen again."""
@@ -231,6 +221,37 @@ class _Trail:
         places = {frame: tuple(_at(frame, known, path) for path in paths.T) for frame in frames}
         places |= _beyond_the_edge(known, paths, self._template.shape, size, total_frames)
         return MovingMark(self._template, {frame: (place[0], place[1]) for frame, place in sorted(places.items())})
+
+
+def moves_alone(mask: Mask, before: Place, after: Place, earlier: Floats, later: Floats) -> bool:
+    """Whether a shape (h, w) that moves from one place to another leaves its surroundings behind: they fit better at another shift.
+
+    earlier, later: luma (H, W) in [0, 1] of the two frames.
+    """
+    outer, reach = RING_PIXELS[1], SCENE_REACH_PIXELS
+    padded = np.pad(mask, outer)
+    around = ring(padded, *RING_PIXELS)
+    height, width = around.shape
+    top, left = before[0] - outer, before[1] - outer
+    moved_y, moved_x = after[0] - before[0], after[1] - before[1]
+    one = crop_padded(earlier, top, left, height, width, repeat_edge=True)
+
+    def difference(other: Floats, hidden: Mask) -> float:
+        where = around & ~dilate(hidden, RING_PIXELS[0])
+        return float(np.square(one - other)[where].mean()) if where.any() else np.inf
+
+    # All crops that are compared, in one: the later frame, and the shape in it.
+    wide = height + 2 * reach, width + 2 * reach
+    others = crop_padded(later, top - reach, left - reach, *wide, repeat_edge=True)
+    shapes = crop_padded(padded, -moved_y - reach, -moved_x - reach, *wide, repeat_edge=False)
+    differences = [
+        difference(others[y : y + height, x : x + width], shapes[y : y + height, x : x + width])
+        for y in range(2 * reach + 1)
+        for x in range(2 * reach + 1)
+        if max(abs(y - reach - moved_y), abs(x - reach - moved_x)) > 1
+    ]
+    along = difference(crop_padded(later, top + moved_y, left + moved_x, height, width, repeat_edge=True), padded)
+    return along > OWN_MOTION_RATIO * (min(differences) + LUMA_NOISE)
 
 
 def _at(frame: int, known: np.ndarray, path: np.ndarray) -> float:
@@ -265,10 +286,3 @@ def _beyond_the_edge(
 def _luma(picture: Bytes) -> Floats:
     luma: Floats = picture.mean(2, dtype=np.float32) / np.float32(255)
     return luma
-
-
-def _shifted(mask: Mask, dy: int, dx: int) -> Mask:
-    """The mask moved by (dy, dx), within its frame."""
-    height, width = mask.shape
-    moved: Mask = crop_padded(mask, -dy, -dx, height, width, repeat_edge=False)
-    return moved

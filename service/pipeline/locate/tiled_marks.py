@@ -54,6 +54,12 @@ class TiledPattern:
     lattice: Lattice
     signal_to_noise: float
 
+    def holds(self, mask: Mask, top: int = 0, left: int = 0) -> bool:
+        """Whether most of a mask (h, w), whose (0, 0) lies at (top, left), is on the strokes: then it is a piece of the pattern."""
+        height, width = mask.shape
+        near = dilate(self.strokes > MIN_PROBABILITY, 1)[top : top + height, left : left + width]
+        return float((mask & near).sum()) >= MIN_PART_SHARE * float(mask.sum())
+
 
 def find_tiled_pattern(samples: Sequence[Sample], probability: Floats) -> TiledPattern | None:
     """The tiled mark that all samples show, at their size, or None.
@@ -79,10 +85,7 @@ def _mean_probability(pattern: TiledPattern, probability: Floats) -> float:
 
 def drop_pattern_pieces(tracks: Iterable[Track], pattern: TiledPattern | None) -> list[Track]:
     """The tracks that are not a piece of the pattern."""
-    if pattern is None:
-        return list(tracks)
-    near = dilate(pattern.strokes > MIN_PROBABILITY, 1)
-    return [t for t in tracks if float((t.mask & near).sum()) < MIN_PART_SHARE * float(t.mask.sum())]
+    return [t for t in tracks if pattern is None or not pattern.holds(t.mask)]
 
 
 def static_detail(pictures: Sequence[Bytes]) -> Floats:

@@ -122,7 +122,7 @@ def find_regions(probability: Floats) -> list[Mask]:
     detected = probability > MIN_PROBABILITY
     count, labels = cv2.connectedComponents(neighbourhood(detected).astype(np.uint8))
     regions = [(labels == label) & detected for label in range(1, count)]
-    return [region for region in regions if region.sum() >= MIN_PIXELS]
+    return [region for region in regions if np.count_nonzero(region) >= MIN_PIXELS]
 
 
 def neighbourhood(mask: Mask) -> Mask:
@@ -151,7 +151,7 @@ def _extend(open_tracks: list[Track], regions: list[Mask], detection: Detection)
 
 def _matching_regions(regions: list[Mask], mask: Mask) -> list[Mask]:
     """The regions of which the mask (h, w) covers at least half. If there are none, the first one of a similar shape."""
-    covered = [region for region in regions if (region & mask).sum() >= 0.5 * region.sum()]
+    covered = [region for region in regions if np.count_nonzero(region & mask) >= 0.5 * np.count_nonzero(region)]
     return covered or [region for region in regions if iou(region, mask) >= SAME_MARK_IOU][:1]
 
 

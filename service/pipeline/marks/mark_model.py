@@ -15,6 +15,8 @@ LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
 CORE_SHARE = 0.75  # of the level: with more opacity a pixel is not edge
 FULL_SHARE = 0.9  # of the level: with more predicted opacity a pixel is covered fully
 
+Matte = tuple[Floats, Floats, Floats]  # opacity (h, w), colour (3, h, w) RGB, opacity sigma (h, w): as in a model, whatever its mask
+
 
 @dataclass(frozen=True)
 class MarkModel:

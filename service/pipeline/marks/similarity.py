@@ -17,8 +17,8 @@ MAX_SIZE_RATIO: Final = 4.0  # of two marks' areas, either way: beyond it they a
 
 def iou(left: Mask, right: Mask) -> float:
     """Intersection over union of two masks (h, w), in [0, 1]; 0 if both are empty."""
-    union = int((left | right).sum())
-    return int((left & right).sum()) / union if union else 0.0
+    union = np.count_nonzero(left | right)
+    return np.count_nonzero(left & right) / union if union else 0.0
 
 
 def correlation(left: Floats, right: Floats) -> float:

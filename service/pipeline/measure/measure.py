@@ -142,7 +142,7 @@ def _solve(
     """The mark at each of its places, whole even where only a part of it was seen."""
     notes = decisions.about("mark", pooled.registrations[0].number)
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
-    probability, model = complete_mask(crops, pooled.probability, bare_crops, network)
+    probability, model = complete_mask(crops, pooled.probability, bare_crops, network, pooled.matte)
     origin = candidates[pooled.registrations[0].number].origin
     if isinstance(origin, Tiled):
         model = _fit_tiled(crops, probability, model, origin.lattice, notes)

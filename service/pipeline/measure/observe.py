@@ -33,15 +33,15 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
         return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
     marked = to_float(marked_crops)
     probability = _refine_probability(candidate, marked, networks.segmenter)
-    opacity, colour, opacity_sigma = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
-    model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), opacity, colour, opacity_sigma)
+    matte = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
+    model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), *matte)
     if candidate.spans_video and not is_in_every_frame(marked, model, notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
     confirmed = candidate.confirmed and confidence >= MIN_CONFIDENCE
     notes("confidence", confidence, MIN_CONFIDENCE, "confirmed" if confirmed else "unconfirmed: counts only if it matches a confirmed mark")
-    shape = np.where(probability > MIN_PROBABILITY, opacity, 0).astype(np.float32)
-    return Observation(marked_crops, bare_crops, probability, shape, confirmed)
+    shape = np.where(probability > MIN_PROBABILITY, model.opacity, 0).astype(np.float32)
+    return Observation(marked_crops, bare_crops, probability, shape, confirmed, matte)
 
 
 def mean_confidence(coarse: float, probability: Floats) -> float:

@@ -12,7 +12,7 @@ from models.preprocess import matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import MarkModel, opacity_level, split_parts
+from service.pipeline.marks.mark_model import MarkModel, Matte, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
 from service.pipeline.measure.noise import SURROUNDINGS_KERNEL_PIXELS, UNBLENDED_NOISE
 from service.pipeline.measure.opaque import (
@@ -58,7 +58,7 @@ class _PartFit:
     opaque: bool
 
 
-def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher) -> tuple[Floats, Floats, Floats]:
+def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher) -> Matte:
     """Opacity (h, w), colour (3, h, w) and opacity sigma (h, w), all in [0, 1], as the matte network predicts them.
 
     marked_crops: (N, 3, h, w) in [0, 1]; bare_crops: (M, 3, h, w), the same place without the mark; probability: (h, w) of being mark.
@@ -70,13 +70,17 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
     return opacity[0], colour, opacity_sigma[0]
 
 
-def complete_mask(marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher) -> tuple[Floats, MarkModel]:
+def complete_mask(
+    marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher, first: Matte | None = None
+) -> tuple[Floats, MarkModel]:
     """The probability (h, w) with the pixels that the segmenter missed, and the predicted model, whose mask is that probability.
 
-    Pixels that the matte network is certain of count as seen in its next pass, so that a word is completed letter by letter.
+    Pixels that the matte network is certain of count as seen in its next pass, so that a word is completed letter by letter. first: what
+    it predicts in its first pass, where that is known.
     """
     for _ in range(MAX_COMPLETION_ROUNDS):
-        model = MarkModel(probability, *predict_matte(marked_crops, probability, bare_crops, network))
+        model = MarkModel(probability, *(first or predict_matte(marked_crops, probability, bare_crops, network)))
+        first = None
         sure = probability > SURE_PROBABILITY
         if not sure.any():
             break

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.arrays import Bytes, Floats
 from service.pipeline.locate.track import MAX_UNCONFIRMED
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
+from service.pipeline.marks.mark_model import Matte
 from service.pipeline.marks.similarity import MIN_VALUE, match_shapes
 from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import bounding_box
@@ -27,7 +28,8 @@ class Observation:
     """What was seen at one place: crops (N, 3, h, w) with the mark and (M, 3, h, w) without, uint8; its probability and its shape.
 
     probability: (h, w) in [0, 1], of being mark. shape: (h, w) in [0, 1], the predicted opacity where a mark is suspected. confirmed:
-    whether it counts as a mark by itself; otherwise it counts only if it matches one.
+    whether it counts as a mark by itself; otherwise it counts only if it matches one. matte: what the matte network
+    predicts from these crops.
     """
 
     marked_crops: Bytes = field(repr=False)
@@ -35,6 +37,7 @@ class Observation:
     probability: Floats = field(repr=False)
     shape: Floats = field(repr=False)
     confirmed: bool = True
+    matte: Matte | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,16 @@ class Registration:
 
 @dataclass(frozen=True)
 class PooledMark:
-    """Everything seen of one mark, as in `Observation`, in the frame of reference of the place that showed most of it; and its places."""
+    """Everything seen of one mark, as in `Observation`, in the frame of reference of the place that showed most of it; and its places.
+
+    matte: what the matte network predicts from all of it, where that is known.
+    """
 
     marked_crops: Bytes = field(repr=False)
     bare_crops: Bytes = field(repr=False)
     probability: Floats = field(repr=False)
     registrations: tuple[Registration, ...]
+    matte: Matte | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -140,7 +147,8 @@ def _stack(mark: _OpenMark) -> PooledMark:
     bare_crops = np.concatenate([aligned(registration, observation.bare_crops) for registration, observation in whole])
     probabilities = [aligned(registration, observation.probability, repeat_edge=False) for registration, observation in whole]
     probability: Floats = np.max(probabilities, 0)  # a pixel seen at one place was seen
-    return PooledMark(marked_crops, bare_crops, probability, tuple(_relative_to(place, frame) for place in mark.registrations))
+    places = tuple(_relative_to(place, frame) for place in mark.registrations)
+    return PooledMark(marked_crops, bare_crops, probability, places, fullest.matte if len(whole) == 1 else None)
 
 
 def _relative_to(registration: Registration, frame: Registration) -> Registration:

@@ -1,5 +1,6 @@
 """Crops of a frame as RGB, and clean crops pasted back. No other sample changes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -39,12 +40,25 @@ def paste(frame: Frame, box: Box, rgb: Floats, alpha: Floats, info: VideoInfo) -
     towards their mean, weighted by alpha. A luma or chroma sample keeps its bits if alpha is 0 on all its pixels.
     Raises ValueError for a box that reaches beyond the picture.
     """
-    if not alpha.any():
+    return paste_all(frame, [(box, rgb, alpha)], info)
+
+
+def paste_all(frame: Frame, patches: Iterable[tuple[Box, Floats, Floats]], info: VideoInfo) -> Frame:
+    """The frame with each (box, rgb, alpha) pasted in turn, as by `paste`; its planes are copied once. Raises ValueError like `paste`."""
+    visible = [patch for patch in patches if patch[2].any()]
+    if not visible:
         return frame
+    luma, first, second = (plane.copy() for plane in frame.planes)
+    for box, rgb, alpha in visible:
+        _paste_into((luma, first, second), box, rgb, alpha, info)
+    return replace(frame, planes=(luma, first, second))
+
+
+def _paste_into(planes: Planes, box: Box, rgb: Floats, alpha: Floats, info: VideoInfo) -> None:
     form = info.pixel_format
     area = _whole_chroma_samples(box, info)
     patch = _Patch.of(box, area, rgb, alpha, info)
-    luma = _blend(frame.planes[0], area, patch.samples[0], patch.alpha, form.bit_depth)
+    _blend(planes[0], area, patch.samples[0], patch.alpha, form.bit_depth)
     chroma_area = Box(
         area.left >> form.chroma_shift_x,
         area.top >> form.chroma_shift_y,
@@ -54,8 +68,8 @@ def paste(frame: Frame, box: Box, rgb: Floats, alpha: Floats, info: VideoInfo) -
     weight = block_mean(patch.alpha_of_blocks, form.chroma_shift_x, form.chroma_shift_y)
     wanted = block_mean(patch.samples_of_blocks[1:] * patch.alpha_of_blocks, form.chroma_shift_x, form.chroma_shift_y)
     wanted /= np.maximum(weight, np.finfo(np.float32).tiny)
-    first, second = (_blend(frame.planes[1 + i], chroma_area, wanted[i], weight, form.bit_depth) for i in range(2))
-    return replace(frame, planes=(luma, first, second))
+    for plane, samples in zip(planes[1:], wanted, strict=True):
+        _blend(plane, chroma_area, samples, weight, form.bit_depth)
 
 
 @dataclass(frozen=True)
@@ -86,14 +100,12 @@ class _Patch:
         return cls(samples, weights, np.pad(samples, ((0, 0), *beyond), mode="edge"), np.pad(weights, beyond, mode="edge"))
 
 
-def _blend(plane: Plane, area: Box, wanted: Floats, weight: Floats, bit_depth: int) -> Plane:
-    """The plane with `wanted` (h, w) laid over the area wherever `weight` (h, w) is above 0, rounded to nearest and clipped."""
+def _blend(plane: Plane, area: Box, wanted: Floats, weight: Floats, bit_depth: int) -> None:
+    """Lays `wanted` (h, w) over the plane's area wherever `weight` (h, w) is above 0, rounded to nearest and clipped."""
     present = plane[area.slices]
     blended = present + weight * (wanted - present)
     stored = np.clip(np.rint(blended), 0, (1 << bit_depth) - 1).astype(plane.dtype)
-    result = plane.copy()
-    result[area.slices] = np.where(weight > 0, stored, present)
-    return result
+    plane[area.slices] = np.where(weight > 0, stored, present)
 
 
 def _whole_chroma_samples(box: Box, info: VideoInfo) -> Box:

@@ -126,6 +126,7 @@ def read(path: Path) -> Credentials:
         failure=DecodeFailed,
         memory_bytes=MEMORY_BYTES,
         stall_seconds=STALL_SECONDS,
+        fresh=True,
     ) as child:
         message = child.receive()
     try:
@@ -182,6 +183,7 @@ def _sign_in_child_process(request: Mapping[str, Any], signer: Signer) -> dict[s
         memory_bytes=MEMORY_BYTES,
         stall_seconds=STALL_SECONDS,
         may_write=True,
+        fresh=True,
     ) as child:
         for _ in range(MAX_SIGNATURES):
             message = child.receive()

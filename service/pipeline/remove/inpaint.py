@@ -20,8 +20,9 @@ from service.pipeline.remove.active_picture import ActivePicture
 from service.pipeline.remove.encodings import Encodings, Piece
 from service.pipeline.remove.mark_windows import MarkWindows, placement_hole
 from service.pipeline.remove.reference_alignment import ReferenceAligner
+from service.pipeline.remove.regions import Region, regions
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
-from service.pipeline.remove.tiles import Tile, tiles
+from service.pipeline.remove.tiles import Tile
 from service.pipeline.video import Frame, VideoInfo
 
 
@@ -32,6 +33,18 @@ class Patch:
     box: Box
     rgb: Floats = field(repr=False)
     alpha: Floats = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Restored:
+    """A region of a mark that is restored by itself. alpha: (h, w) of its patches."""
+
+    region: Region
+    alpha: Floats = field(repr=False)
+
+    def empty_patch(self) -> Patch:
+        """A black patch."""
+        return Patch(self.region.box, np.zeros((3, *self.alpha.shape), np.float32), self.alpha)
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class Inpainter:
         self._windows = MarkWindows(marks, info)
         self._active_picture = ActivePicture(info)
         self._last_seen = -1  # frame whose black bars were looked at
+        self._regions: dict[tuple[int, ...], list[_Restored]] = {}  # by the numbers of the marks
         self._encoder, self._encodings = encoder, Encodings(encoder)
         self._aligners: dict[Box, ReferenceAligner] = {}
         self._smoother = TemporalSmoother()
@@ -78,14 +92,15 @@ class Inpainter:
         patches: dict[int, list[Patch]] = {index: [] for index in targets}
         jobs: list[_TileJob] = []
         for index in targets:
-            for marks in self._marks_by_box(index):
-                patch = _empty_patch(marks)
+            for restored in self._restored(index):
+                patch = restored.empty_patch()
                 patches[index].append(patch)
-                jobs += self._tile_jobs(index, patch, frames)
+                jobs += [self._tile_job(index, patch, tile, frames) for tile in restored.region.tiles]
         marked = [self._marked_frame(job.pieces[0], frames) for job in jobs]
         encodings = self._encodings.of([piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames))
         answers = self._network.begin([_window(job, inputs, encodings) for job, inputs in zip(jobs, marked, strict=True)])
-        remaining = self._tile_boxes_from(max(targets, default=0))
+        self._forget_marks_before(max(targets, default=0))
+        remaining = {tile.seen for restored in chain.from_iterable(self._regions.values()) for tile in restored.region.tiles}
         self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
 
         def finish() -> dict[int, list[Patch]]:
@@ -109,21 +124,21 @@ class Inpainter:
             self._windows.limit_to(self._active_picture.box)
             self._encodings, self._aligners = Encodings(self._encoder), {}
 
-    def _marks_by_box(self, index: int) -> list[list[Placement]]:
-        """The marks of a frame, grouped by box: parts of one mark share a box and are restored together."""
-        groups: dict[Box, list[Placement]] = defaultdict(list)
-        for mark in self._marks:
-            if mark.covers(index):
-                groups[mark.box].append(mark)
-        return list(groups.values())
+    def _restored(self, index: int) -> list[_Restored]:
+        """The regions of a frame. Marks that share a box, which are parts of one mark, are restored together."""
+        groups: dict[Box, list[int]] = defaultdict(list)
+        for number in self._windows.active(index):
+            groups[self._marks[number].box].append(number)
+        for box, numbers in groups.items():
+            if tuple(numbers) not in self._regions:
+                self._regions[tuple(numbers)] = _restored(box, [self._marks[number] for number in numbers])
+        return [restored for numbers in groups.values() for restored in self._regions[tuple(numbers)]]
 
-    def _tile_jobs(self, index: int, patch: Patch, frames: Mapping[int, Frame]) -> list[_TileJob]:
-        """One job for each tile of the patch that contains a pixel to restore."""
-        return [
-            self._tile_job(index, patch, tile, frames)
-            for tile in tiles(patch.box)
-            if self._windows.window_of(index, View.of(tile.seen)).mask.any()
-        ]
+    def _forget_marks_before(self, frame: int) -> None:
+        """Drops the regions of marks of which one has ended before this frame."""
+        ended = [numbers for numbers in self._regions if any(self._marks[number].last_frame < frame for number in numbers)]
+        for numbers in ended:
+            del self._regions[numbers]
 
     def _tile_job(self, index: int, patch: Patch, tile: Tile, frames: Mapping[int, Frame]) -> _TileJob:
         """A tile's job: references are cut out on the grid, so that their encodings serve many targets."""
@@ -158,10 +173,6 @@ class Inpainter:
         assert inner is not None, "a reference outside the picture is never chosen"
         return view.padded(crop_rgb(frame, inner, self._info), inner)
 
-    def _tile_boxes_from(self, frame: int) -> set[Box]:
-        """The tiles of the marks that are present in this frame or in a later one."""
-        return {tile.seen for mark in self._marks if mark.last_frame >= frame for tile in tiles(mark.box)}
-
 
 def _window(job: _TileJob, marked: Arrays, encodings: Mapping[Piece, Arrays]) -> Arrays:
     """The network's inputs for one tile: the target with its marks, and the encodings of the target and of its references."""
@@ -169,11 +180,13 @@ def _window(job: _TileJob, marked: Arrays, encodings: Mapping[Piece, Arrays]) ->
     return {**marked, **{name: np.stack([one[name] for one in of_pieces]) for name in of_pieces[0]}, "shift": job.shift}
 
 
-def _empty_patch(marks: Sequence[Placement]) -> Patch:
-    """A black patch with the alpha of all marks of one box."""
-    box = marks[0].box
-    hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
-    return Patch(box, np.zeros((3, box.height, box.width), np.float32), feather(hole))
+def _restored(box: Box, marks: Sequence[Placement]) -> list[_Restored]:
+    """The regions of the marks of one box, each with its part of their alpha."""
+    hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks])
+    alpha = feather(hole.astype(np.float32))
+    return [
+        _Restored(region, np.where(region.hole, alpha[shared_slices(box, region.box)[0]], np.float32(0))) for region in regions(box, hole)
+    ]
 
 
 def _blacken_bars(patch: Patch, shown: Box) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from models.references import REACH_FRAMES
-from service.pipeline.picture.composite import paste
+from service.pipeline.picture.composite import paste_all
 from service.pipeline.remove.inpaint import Inpainter, Patch
 from service.pipeline.video import Frame, VideoInfo
 
@@ -57,8 +57,6 @@ def _composite(chunk: _Chunk, info: VideoInfo, watch: Watcher) -> Iterator[Frame
     """Lays the patches over the frames of a chunk."""
     patches = chunk.patches()
     for frame in chunk.frames:
-        clean = frame
-        for patch in patches[frame.index]:
-            clean = paste(clean, patch.box, patch.rgb, patch.alpha, info)
+        clean = paste_all(frame, [(patch.box, patch.rgb, patch.alpha) for patch in patches[frame.index]], info)
         watch(frame, clean)
         yield clean

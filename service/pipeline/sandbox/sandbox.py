@@ -1,7 +1,8 @@
 """A child process for work on untrusted media. It has limits, and no access to the memory of its parent, which does not trust it.
 
-The child is a fresh interpreter, so it inherits no threads and does not run the caller's main module. Its messages are lines of JSON
-and are never unpickled: a decoder that a malicious file has taken over can only fail its own job.
+The child is a fresh interpreter, or the fork of one that has only imported modules (`forker.py`): it inherits no threads and does not run
+the caller's main module. Its messages are lines of JSON and are never unpickled: a decoder that a malicious file has taken over can only
+fail its own job.
 """
 
 import importlib
@@ -18,6 +19,7 @@ from typing import Any, Self
 
 from service import errors
 from service.errors import CleanplateError
+from service.pipeline.sandbox import forker
 
 Message = dict[str, Any]
 Task = Callable[["Channel", Message], None]
@@ -83,6 +85,7 @@ class Child:
 
     work: its name in error messages, such as "decoder". failure: the error for a child that dies, stalls or sends nonsense.
     memory_bytes: limit of its address space. stall_seconds: the longest wait for a message. share: file descriptors it inherits.
+    fresh: whether it is an interpreter of its own, for libraries that may start threads when they are imported.
     """
 
     def __init__(
@@ -96,22 +99,15 @@ class Child:
         stall_seconds: float,
         may_write: bool = False,
         share: tuple[int, ...] = (),
+        fresh: bool = False,
     ) -> None:
         self._work = work
         self._failure = failure
         self._stall_seconds = stall_seconds
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-P", "-c", CHILD_MAIN, str(theirs.fileno())]
-            self._process = subprocess.Popen(
-                command,
-                env=_child_environment(),
-                pass_fds=(theirs.fileno(), *share),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C reaches only the parent, which ends its children itself
-            )
+            start = _start_fresh if fresh or not forker.AVAILABLE else _start_forked
+            self._process = start(task.__module__, theirs.fileno(), share)
         self._channel = Channel(ours)
         name = f"{task.__module__}:{task.__qualname__}"
         self._channel.send(task=name, memory_bytes=memory_bytes, may_write=may_write, request=request)
@@ -161,6 +157,22 @@ class Child:
         if "detail" in message:
             error.add_note(str(message["detail"]))
         return error
+
+
+def _start_forked(module: str, task_socket: int, share: tuple[int, ...]) -> forker.ForkedProcess:
+    return forker.FORKER.start(module, task_socket, share, _child_environment())
+
+
+def _start_fresh(_module: str, task_socket: int, share: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", CHILD_MAIN, str(task_socket)],
+        env=_child_environment(),
+        pass_fds=(task_socket, *share),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches only the parent, which ends its children itself
+    )
 
 
 def _child_environment() -> dict[str, str]:

@@ -1,0 +1,141 @@
+"""`cleanplate accounts|signers`: manages accounts, and the names and secrets of signed requests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import typer
+
+from service import settings
+from service.commands.listing import AsJson, show, time_of
+from service.core import Core, opened
+from service.errors import ParameterError
+from service.jobs.administration import AccountState
+from service.jobs.job import Rights
+from service.private_folder import make_files_private
+from service.source_type import parse_source_type, short_name
+
+accounts = typer.Typer(help="Create, list, limit, ban and delete accounts.", no_args_is_help=True)
+signers = typer.Typer(help="Names and secrets of signed requests (aidge).", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
+RightsOption = Annotated[
+    Rights | None, typer.Option(help="Default for its jobs: the account owns the pictures, or their owner licensed them to it.")
+]
+SourceType = Annotated[str | None, typer.Option(help="Default digital source type of its sources: trainedAlgorithmicMedia, ...")]
+COLUMNS = ("id", "account", "state", "one_time", "paid", "held", "spent", "rights", "source_type", "queue_jobs", "storage_bytes", "created")
+
+
+@contextmanager
+def core_of_settings() -> Iterator[Core]:
+    """The parts of the service that the settings describe."""
+    make_files_private()
+    with opened(settings.read()) as core:
+        yield core
+
+
+@accounts.command("create")
+def create(name: Name, rights: RightsOption = None, digital_source_type: SourceType = None) -> None:
+    """Create an account and print its first key, which is not shown again."""
+    declared = parse_source_type(digital_source_type) if digital_source_type else None
+    with core_of_settings() as core:
+        typer.echo(core.accounts.add_key(core.administration.create(name, rights, declared)))
+
+
+@accounts.command("set")
+def declare(
+    name: Name,
+    rights: Annotated[Literal["owner", "licensed", "none"] | None, typer.Option(help="Default for its jobs; none: no default.")] = None,
+    digital_source_type: Annotated[str | None, typer.Option(help="Default digital source type; none: no default.")] = None,
+) -> None:
+    """Change the defaults for the account's future jobs. Options that are not given leave their value as it is."""
+    with core_of_settings() as core:
+        account = core.accounts.find(name)
+        new_rights = account.rights if rights is None else None if rights == "none" else rights
+        source_type = account.digital_source_type
+        if digital_source_type is not None:
+            source_type = None if digital_source_type == "none" else parse_source_type(digital_source_type)
+        core.accounts.declare(account, new_rights, source_type)
+
+
+@accounts.command("limit")
+def limit(
+    name: Name,
+    queue_jobs: Annotated[int | None, typer.Option(min=-1, help="Its unfinished jobs; -1: the service's limit.")] = None,
+    storage_bytes: Annotated[int | None, typer.Option(min=-1, help="Space for its uploads and sources; -1: the service's limit.")] = None,
+) -> None:
+    """Set limits of the account's own. Options that are not given leave their value as it is."""
+    given = {"queue_jobs": queue_jobs, "storage_bytes": storage_bytes}
+    with core_of_settings() as core:
+        account = core.accounts.find(name)
+        changed = {limit: None if value < 0 else value for limit, value in given.items() if value is not None}
+        core.accounts.limit(account, replace(account.limits, **changed))
+
+
+@accounts.command("list")
+def list_accounts(as_json: AsJson = False) -> None:
+    """List the accounts: credits, defaults, and limits of their own."""
+    with core_of_settings() as core:
+        show(COLUMNS, [_row(state) for state in core.administration.states()], as_json)
+
+
+def _row(state: AccountState) -> dict[str, object]:
+    account, balance = state.account, state.balance
+    return {
+        "id": account.id,
+        "account": account.name,
+        "state": "banned" if account.banned else "active",
+        "one_time": balance.one_time_credits,
+        "paid": balance.paid_credits,
+        "held": balance.held_credits,
+        "spent": state.spent_credits,
+        "rights": account.rights,
+        "source_type": short_name(account.digital_source_type) if account.digital_source_type else None,
+        "queue_jobs": account.limits.queue_jobs,
+        "storage_bytes": account.limits.storage_bytes,
+        "created": time_of(state.created_ms),
+    }
+
+
+@accounts.command("webhook-secret")
+def webhook_secret(name: Name) -> None:
+    """Make the secret that signs the account's callbacks and print it; it is not shown again. The one before it signs too for a day."""
+    with core_of_settings() as core:
+        typer.echo(core.webhook_secrets.rotate(core.accounts.find(name).id))
+
+
+@accounts.command("ban")
+def ban(name: Name) -> None:
+    """Refuse the account's requests from now on; running jobs continue."""
+    with core_of_settings() as core:
+        core.accounts.set_banned(core.accounts.find(name), True)
+
+
+@accounts.command("unban")
+def unban(name: Name) -> None:
+    """Accept the account's requests again."""
+    with core_of_settings() as core:
+        core.accounts.set_banned(core.accounts.find(name), False)
+
+
+@accounts.command("delete")
+def delete(name: Name) -> None:
+    """Delete an account permanently; its jobs and its ledger are kept."""
+    with core_of_settings() as core:
+        core.accounts.delete(core.accounts.find(name))
+
+
+@signers.command("create")
+def create_signer(name: Name, signer: Annotated[str, typer.Argument(help="The app_key.")]) -> None:
+    """Create a name for signed requests and print its secret, which is not shown again."""
+    with core_of_settings() as core:
+        typer.echo(core.accounts.add_signer(core.accounts.find(name), signer))
+
+
+@signers.command("revoke")
+def revoke_signer(signer: Annotated[str, typer.Argument(help="The app_key.")]) -> None:
+    """Revoke a name for signed requests, effective immediately."""
+    with core_of_settings() as core:
+        if not core.accounts.revoke_signer(signer):
+            raise ParameterError("there is no such signer")
