@@ -11,7 +11,7 @@ import httpx
 
 from service.jobs.job import Kind, Media
 from service.pipeline.io.atomic_file import atomic_file
-from service.remote_job import Estimate, EventReader, RemoteJob, error_of, estimate_of, ignore, job_of
+from service.remote_job import Estimate, EventReader, RemoteJob, done, error_of, estimate_of, ignore, job_of, page_of
 from service.remote_order import (
     ESTIMATE,
     JOBS,
@@ -20,6 +20,7 @@ from service.remote_order import (
     WORTH_ANOTHER_TRY,
     Order,
     connection,
+    page_query,
     path_of,
     pause_seconds_after,
     unreachable,
@@ -58,14 +59,16 @@ class AsyncClient:
         callback_url: str | None = None,
         idempotency_key: str | None = None,
         kind: Kind = "clean",
+        preview: tuple[float, float] | None = None,
     ) -> RemoteJob:
         """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
 
         Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`.
-        `kind` "detect" finds the marks and removes none; the result is a JSON document.
+        `kind` "detect" finds the marks and removes none; the result is a JSON document. `preview`: the first second and the length in
+        seconds of the part of a video that is cleaned, for less; boxes keep the times of the whole video.
         The same `idempotency_key` with the same arguments returns the job that the first call made.
         """
-        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind)
+        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind, preview)
         return await self._tried(lambda: self._post(order))
 
     async def remove(
@@ -78,6 +81,18 @@ class AsyncClient:
     async def get(self, job_id: str) -> RemoteJob:
         """The job as it is now. Raises UnknownJob."""
         return await self._tried(lambda: self._get(job_id))
+
+    async def jobs(self, limit: int = 20) -> list[RemoteJob]:
+        """The account's jobs, the newest first, at most `limit`."""
+        found, cursor = await self._page(limit, None)
+        while cursor and len(found) < limit:
+            more, cursor = await self._page(limit - len(found), cursor)
+            found += more
+        return found
+
+    async def delete(self, job_id: str) -> None:
+        """Delete all files of a job that has ended. Raises UnknownJob, ParameterError for one that has not."""
+        await self._tried(lambda: self._delete(job_id))
 
     async def estimate(
         self,
@@ -128,11 +143,20 @@ class AsyncClient:
     async def _get(self, job_id: str) -> RemoteJob:
         return job_of(await self._http.get(path_of(job_id)))
 
+    async def _page(self, jobs_left: int, cursor: str | None) -> tuple[list[RemoteJob], str | None]:
+        async def asked() -> tuple[list[RemoteJob], str | None]:
+            return page_of(await self._http.get(JOBS, params=page_query(jobs_left, cursor)))
+
+        return await self._tried(asked)
+
     async def _estimate(self, wanted: dict[str, Any]) -> Estimate:
         return estimate_of(await self._http.post(ESTIMATE, json=wanted))
 
     async def _cancel(self, job_id: str) -> RemoteJob:
         return job_of(await self._http.post(f"{path_of(job_id)}/cancel"))
+
+    async def _delete(self, job_id: str) -> None:
+        done(await self._http.delete(path_of(job_id)))
 
     async def _download(self, job_id: str, unfinished: Path) -> None:
         async with self._http.stream("GET", f"{path_of(job_id)}/result", follow_redirects=True) as response:

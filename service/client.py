@@ -10,7 +10,7 @@ import httpx
 
 from service.jobs.job import Kind, Media
 from service.pipeline.io.atomic_file import atomic_file
-from service.remote_job import Estimate, EventReader, RemoteJob, error_of, estimate_of, ignore, job_of
+from service.remote_job import Estimate, EventReader, RemoteJob, done, error_of, estimate_of, ignore, job_of, page_of
 from service.remote_order import (
     ESTIMATE,
     JOBS,
@@ -19,6 +19,7 @@ from service.remote_order import (
     WORTH_ANOTHER_TRY,
     Order,
     connection,
+    page_query,
     path_of,
     pause_seconds_after,
     unreachable,
@@ -61,14 +62,16 @@ class Client:
         callback_url: str | None = None,
         idempotency_key: str | None = None,
         kind: Kind = "clean",
+        preview: tuple[float, float] | None = None,
     ) -> RemoteJob:
         """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
 
         Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`.
-        `kind` "detect" finds the marks and removes none; the result is a JSON document.
+        `kind` "detect" finds the marks and removes none; the result is a JSON document. `preview`: the first second and the length in
+        seconds of the part of a video that is cleaned, for less; boxes keep the times of the whole video.
         The same `idempotency_key` with the same arguments returns the job that the first call made.
         """
-        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind)
+        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind, preview)
         return self._tried(lambda: self._post(order))
 
     def remove(
@@ -81,6 +84,18 @@ class Client:
     def get(self, job_id: str) -> RemoteJob:
         """The job as it is now. Raises UnknownJob."""
         return self._tried(lambda: job_of(self._http.get(path_of(job_id))))
+
+    def jobs(self, limit: int = 20) -> list[RemoteJob]:
+        """The account's jobs, the newest first, at most `limit`."""
+        found, cursor = self._page(limit, None)
+        while cursor and len(found) < limit:
+            more, cursor = self._page(limit - len(found), cursor)
+            found += more
+        return found
+
+    def delete(self, job_id: str) -> None:
+        """Delete all files of a job that has ended. Raises UnknownJob, ParameterError for one that has not."""
+        self._tried(lambda: done(self._http.delete(path_of(job_id))))
 
     def estimate(
         self,
@@ -126,6 +141,9 @@ class Client:
     def _post(self, order: Order) -> RemoteJob:
         with order.opened() as arguments:
             return job_of(self._http.post(JOBS, **arguments))
+
+    def _page(self, jobs_left: int, cursor: str | None) -> tuple[list[RemoteJob], str | None]:
+        return self._tried(lambda: page_of(self._http.get(JOBS, params=page_query(jobs_left, cursor))))
 
     def _estimate(self, wanted: dict[str, Any]) -> Estimate:
         return estimate_of(self._http.post(ESTIMATE, json=wanted))

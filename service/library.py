@@ -9,6 +9,7 @@ from pathlib import Path
 from service import settings
 from service.certificate import command_signer
 from service.errors import RequestError
+from service.inference import fake
 from service.inference.session import Networks
 from service.pipeline import run
 from service.pipeline.io.atomic_file import atomic_file
@@ -17,7 +18,7 @@ from service.pipeline.provenance.provenance import mark_removed, sign_in_place
 from service.pipeline.provenance.signer import Signer
 from service.pipeline.report.report import Report
 from service.pipeline.request import CLASSES, Request
-from service.pipeline.video import Limits, Part
+from service.pipeline.video import Encoding, Limits, Part
 from service.settings import Device
 from service.timed_box import TimedBox
 
@@ -96,6 +97,8 @@ def load_networks(device: Device | None = None) -> Networks:
     for weights that are missing or damaged.
     """
     chosen = settings.read()
+    if chosen.networks == "fake":
+        return fake.networks()
     return Networks.load(device or chosen.device, weights=chosen.weights, precision=chosen.precision)
 
 
@@ -116,11 +119,12 @@ def clean_file(
     on_progress: run.Listener = run.ignore,
     debug: Path | None = None,
     part: Part | None = None,
+    encoding: Encoding | None = None,
 ) -> Report:
     """Clean one file, or a part of it, sign it, and let it appear at `target`, whose folder is made. Raises CleanplateError kinds."""
     _make_folder(target.parent)
     with atomic_file(target) as unsigned:
-        report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug, part=part)
+        report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug, part=part, encoding=encoding)
         edits = (mark_removed(report.placements),) if report.mark_found else ()
         return report.with_provenance(sign_in_place(source, unsigned, edits, tools.signer))
 

@@ -27,7 +27,10 @@ ORDER: Final = tuple(State)  # the order in which a job passes through its state
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """A job as the service reports it. If it failed, `failure_kind` names a class in `service/errors.py`."""
+    """A job as the service reports it. If it failed, `failure_kind` names a class in `service/errors.py`.
+
+    created_at: RFC 3339. source_url: None for a file that was sent along.
+    """
 
     id: str
     state: State
@@ -35,6 +38,11 @@ class RemoteJob:
     failure_kind: str | None = None
     message: str | None = None
     result_url: str | None = None
+    kind: str = "clean"
+    media: str | None = None
+    created_at: str | None = None
+    source_url: str | None = None
+    credits_used: int = 0
 
     @property
     def ended(self) -> bool:
@@ -83,18 +91,48 @@ def job_of(response: httpx.Response) -> RemoteJob:
     if not response.is_success:
         raise error_of(response)
     try:
-        body = response.json()
-        failure, result = body["error"] or {}, body["result"] or {}
-        return RemoteJob(
-            id=str(body["id"]),
-            state=State(body["state"]),
-            progress_percent=int(body["progress_percent"]),
-            failure_kind=_kind_name(failure.get("type")),
-            message=_line(failure.get("detail")),
-            result_url=result.get("url"),
-        )
+        return _job_in(response.json())
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise FetchRefused(f"{response.url.host} does not respond like this service; check its address") from None
+        raise _another_service(response) from None
+
+
+def page_of(response: httpx.Response) -> tuple[list[RemoteJob], str | None]:
+    """The jobs of a page, and the cursor of the next one. Raises as `job_of` does."""
+    if not response.is_success:
+        raise error_of(response)
+    try:
+        body = response.json()
+        cursor = body["next_cursor"]
+        return [_job_in(entry) for entry in body["data"]], None if cursor is None else str(cursor)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _another_service(response) from None
+
+
+def done(response: httpx.Response) -> None:
+    """Nothing, for a response that says it is done. Raises the error that it reports."""
+    if not response.is_success:
+        raise error_of(response)
+
+
+def _job_in(entry: Mapping[str, Any]) -> RemoteJob:
+    failure, result = entry["error"] or {}, entry["result"] or {}
+    return RemoteJob(
+        id=str(entry["id"]),
+        state=State(entry["state"]),
+        progress_percent=int(entry["progress_percent"]),
+        failure_kind=_kind_name(failure.get("type")),
+        message=_line(failure.get("detail")),
+        result_url=result.get("url"),
+        kind=str(entry.get("kind", "clean")),
+        media=_line(entry.get("media")),
+        created_at=_line(entry.get("created_at")),
+        source_url=_line(entry.get("source_url")),
+        credits_used=_whole_number(entry.get("credits_used")),
+    )
+
+
+def _another_service(response: httpx.Response) -> FetchRefused:
+    return FetchRefused(f"{response.url.host} does not respond like this service; check its address")
 
 
 class EventReader:

@@ -18,6 +18,7 @@ from service.version import VERSION
 
 JOBS: Final = "/v1/jobs"
 ESTIMATE: Final = "/v1/estimate"
+MAX_PAGE_JOBS: Final = 100  # of one answer
 TIMEOUT_SECONDS: Final = 30.0  # of one request, between two signs of life
 PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)  # before each further try; the last also between two looks at a job
 LONGEST_PAUSE_SECONDS: Final = 60.0  # that a service may ask for
@@ -61,6 +62,7 @@ class Order:
         callback_url: str | None,
         idempotency_key: str | None,
         kind: Kind = "clean",
+        preview: tuple[float, float] | None = None,
     ) -> "Order":
         """As `Client.submit` has it. Raises RequestError for a file that cannot be sent."""
         files = _files(source, mask)
@@ -73,6 +75,7 @@ class Order:
             "callback_url": callback_url,
         }
         newer = {"keep": [_wire(box) for box in keep], "reject": sorted(reject), "kind": "" if kind == "clean" else kind}
+        newer |= {"preview": dict(zip(("first_seconds", "seconds"), preview, strict=True)) if preview else None}
         fields |= {name: value for name, value in newer.items() if value}  # an older service refuses names that it does not know
         if not files:
             fields["source_url"] = source
@@ -97,6 +100,11 @@ class Order:
             except OSError as error:
                 raise RequestError(f"a file cannot be read: {(error.strerror or 'unknown').lower()}") from error
             yield {"headers": headers, "data": {"options": json.dumps(self.fields)}, "files": parts}
+
+
+def page_query(jobs_left: int, cursor: str | None) -> dict[str, str | int]:
+    """The query for a page of the jobs that are still to be listed."""
+    return {"limit": min(jobs_left, MAX_PAGE_JOBS)} | ({"cursor": cursor} if cursor else {})
 
 
 def path_of(job_id: str) -> str:

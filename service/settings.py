@@ -15,9 +15,8 @@ from service.errors import SettingsError
 from service.jobs.credits import MAX_CREDITS, MAX_PRICE_CREDITS
 from service.pipeline.provenance.signer import Algorithm
 from service.pipeline.video import Limits
+from service.variables import NESTED, PREFIX
 
-PREFIX: Final = "CLEANPLATE_"
-NESTED: Final = "__"
 MIB: Final = 2**20
 DAY_SECONDS: Final = 86400.0
 LIMITS: Final = {  # what each limit of an input means
@@ -207,14 +206,20 @@ def naming(name: str) -> Iterator[None]:
         raise SettingsError(f"{PREFIX}{name.upper()}: {error}") from None
 
 
+def names() -> frozenset[str]:
+    """The names of all variables that are read here."""
+    return frozenset(name for name, _, _ in rows())
+
+
 def table() -> str:
     """All variables with defaults and descriptions, as the Markdown table in `docs/settings.md`."""
     lines = ["| variable | default | description |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {description} |" for name, default, description in _rows()]
+    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {description} |" for name, default, description in rows()]
     return "\n".join(lines) + "\n"
 
 
-def _rows() -> Iterator[tuple[str, str, str]]:
+def rows() -> Iterator[tuple[str, str, str]]:
+    """Each variable, its default as one would write it, and what it means."""
     for name, field in Settings.model_fields.items():
         if name == "limits":
             for limit, value in vars(Limits()).items():

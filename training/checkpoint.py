@@ -39,8 +39,18 @@ def start_or_resume(network: nn.Module, config: TrainConfig) -> Run:
         run.step, run.best, run.ended = int(state["step"]), state.get("best"), state.get("ended", False)
     elif config.start:
         for module in (network, run.average):
-            module.load_state_dict(load(Path(config.start))["average"])
+            warm_start(module, load(Path(config.start))["average"])
     return run
+
+
+def warm_start(network: nn.Module, weights: dict[str, Any]) -> None:
+    """Set the weights that a checkpoint has; layers that the network has gained since keep their initial ones.
+
+    Raises RuntimeError if the checkpoint has weights that the network lacks, or of another shape.
+    """
+    missing = network.load_state_dict(weights, strict=False)
+    if missing.unexpected_keys:
+        raise RuntimeError(f"the checkpoint has weights that the network lacks: {', '.join(missing.unexpected_keys)}")
 
 
 def save(path: Path, run: Run, config: TrainConfig) -> None:

@@ -12,6 +12,7 @@ from models.segmenter import Segmenter, SegmenterConfig
 from training import losses
 from training.config import TrainConfig, from_command_line
 from training.fit import fit, open_sources
+from training.pretrained import load_pretrained
 from training.samples import segmenter_sample
 from training.task import Batch, Goal, Task, channels_last
 
@@ -19,9 +20,11 @@ GOAL = Goal("f1", higher=True)
 
 
 def task(config: TrainConfig, shape: SegmenterConfig | None = None) -> Task:
-    """The task of training the segmenter, with weights initialised from the seed."""
+    """The task of training the segmenter, with weights initialised from the seed and its pretrained features as they were published."""
     torch.manual_seed(config.seed)
-    return Task("segmenter", channels_last(Segmenter(shape or SegmenterConfig())), segmenter_sample, loss, score, GOAL, pictures)
+    network = Segmenter(shape or SegmenterConfig())
+    load_pretrained(network.pretrained)
+    return Task("segmenter", channels_last(network), segmenter_sample, loss, score, GOAL, pictures)
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:

@@ -1,34 +1,46 @@
-"""`cleanplate clean`: parses options, runs the pipeline and prints the outcome."""
+"""`cleanplate clean`: the options, and what they may not be given with."""
 
-import sys
-import traceback
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from service import settings
-from service.certificate import command_signer
-from service.commands.display import mark_lines, progress_bar
-from service.commands.failure import fail
+from service.commands.batch import Batch, Work
+from service.commands.display import Display
+from service.commands.inputs import Input, find_inputs
 from service.commands.look import detect_all
+from service.commands.pipes import PIPE, pipes_as_files
 from service.commands.report_file import check_report, write_report
 from service.commands.targets import target_files
-from service.errors import CleanplateError, RequestError
-from service.library import Tools, clean_file, load_networks, request_of
-from service.pipeline.placement import marks_of
-from service.pipeline.report import contact_sheet
-from service.pipeline.report.report import FileResult, Report
-from service.pipeline.request import CLASSES, Request, parse_classes, parse_part
+from service.errors import RequestError
+from service.library import request_of
+from service.pipeline.report.report import FileResult
+from service.pipeline.request import CLASSES, parse_classes, parse_encoding, parse_part, part_between
 from service.pipeline.video import Part
 from service.timed_box import parse_box
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos, and images (png, jpg, webp).", show_default=False)]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT",
+        help="Videos and images (png, jpg, webp), folders of them, patterns such as 'clips/*.mp4', or - for standard input.",
+        show_default=False,
+    ),
+]
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="OUTPUT_OR_DIR", help="A file, or a folder that keeps the inputs' names.", show_default=False),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUTPUT_OR_DIR",
+        help="A file, a folder that keeps the inputs' names, or - for standard output.",
+        show_default=False,
+    ),
 ]
+Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of a folder too.")]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave inputs whose clean file is there: goes on with a batch.")]
 Device = Annotated[settings.Device | None, typer.Option(help="Device for the networks. Default: CLEANPLATE_DEVICE, else auto.")]
 Boxes = Annotated[
     list[str] | None,
@@ -52,6 +64,27 @@ DetectOnly = Annotated[
     bool,
     typer.Option("--detect-only", help="Remove nothing: say what would be removed and how long that takes; -o DIR gets mask pictures."),
 ]
+Start = Annotated[
+    str | None, typer.Option("--start", metavar="TIME", help="Begin the clean video here and leave out what is before: 12.5 or 1:02:03.")
+]
+End = Annotated[str | None, typer.Option("--end", metavar="TIME", help="End the clean video here, at a time of the whole video.")]
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        "--quality",
+        metavar="CRF|RATE",
+        help="Of videos: a constant quality, lower is better, such as 20, or a bit rate, such as 4M. Default: the source's quality.",
+    ),
+]
+Codec = Annotated[
+    Literal["h264", "hevc", "vp9", "av1", "vp8", "mpeg4"] | None, typer.Option("--codec", help="Of videos. Default: the source's.")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", metavar="NAME", help="How much time the encoder takes: ultrafast to placebo; of av1 0 to 13, of vp8 and vp9 0 to 8."
+    ),
+]
 Classes = Annotated[str, typer.Option(help=f"What to detect: {','.join(CLASSES)}.")]
 Preview = Annotated[
     str | None, typer.Option("--preview", metavar="SECONDS[@FROM]", help="Clean only so many seconds of a video, from a time: 3@12.5.")
@@ -61,15 +94,18 @@ ReportFile = Annotated[
     typer.Option("--report", metavar="FILE", help="Write a report: .html, .json, or .png (one input only)."),
 ]
 Debug = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a contact sheet, a before/after picture and decisions.json here.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON for each file.")]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Print timings even if the output is not a terminal, and a traceback for errors.")
 ]
-NOTHING = "no mark found, streams copied untouched; if you see one, point at it with --box or --mask"
 
 
 def clean(
     inputs: Inputs,
     output: Output = None,
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
     device: Device = None,
     box: Boxes = None,
     mask: Mask = None,
@@ -77,76 +113,78 @@ def clean(
     keep: Keep = None,
     reject: Reject = None,
     detect_only: DetectOnly = False,
+    start: Start = None,
+    end: End = None,
     preview: Preview = None,
+    quality: Quality = None,
+    codec: Codec = None,
+    preset: Preset = None,
     classes: Classes = "overlay",
     report: ReportFile = None,
     debug: Debug = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
     """Remove visible marks from videos and images. An existing OUTPUT is replaced; an INPUT never is."""
     boxes, kept = ([parse_box(text) for text in texts or []] for texts in (box, keep))
     request = request_of(boxes, mask, parse_classes(classes), True if detect else None, kept, reject or [])
-    if reject and len(inputs) > 1:
-        raise RequestError("--reject goes with one input: a mark's id is that of one file")
-    if detect_only and (report or debug or preview):
-        raise RequestError("--report, --debug and --preview do not go with --detect-only; with -o DIR it writes detection.json")
+    work = Work(request, _part(preview, start, end), parse_encoding(quality, codec, preset), debug)
+    display = _display(quiet, as_json, verbose, output == PIPE)
     if detect_only:
-        return detect_all(inputs, Path(output) if output else None, request, device)
-    if output is None:
+        _refuse_for_detection(work, report, output == PIPE, skip_existing)
+    elif output is None:
         raise RequestError("missing option '-o' / '--output'")
-    part = parse_part(preview) if preview else None
+    with pipes_as_files(inputs, output, settings.read().limits.file_bytes) as (words, place):
+        found = find_inputs(words, recursive, Path(place) if place else None)
+        _refuse_several(found, bool(reject), output == PIPE)
+        if detect_only:
+            return detect_all(found, Path(place) if place else None, request, device, display)
+        return _clean_all(found, place, work, display, report, device, skip_existing)
+
+
+def _clean_all(
+    inputs: Sequence[Input],
+    output: str | None,
+    work: Work,
+    display: Display,
+    report: Path | None,
+    device: settings.Device | None,
+    skip_existing: bool,
+) -> int:
+    """Clean the inputs, write the report, and return the exit code."""
+    assert output is not None
     targets = target_files(inputs, output, report)
-    check_report(report, inputs)
-    tools, results = _tools(device), []
-    for source, target in zip(inputs, targets, strict=True):
-        debug_folder = debug / source.name if debug and len(inputs) > 1 else debug
-        outcome = _clean_file(source, target, request, tools, debug_folder, part, verbose)
-        results.append(FileResult(source.name, target.name, outcome))
-        _print_outcome(results[-1], target, debug_folder, verbose)
-    if report:
-        write_report(report, tuple(results))
+    check_report(report, [each.path for each in inputs])
+    outcomes = Batch(inputs, targets, work, display).run(device, skip_existing)
+    results = tuple(outcome for outcome in outcomes if isinstance(outcome, FileResult))
+    if report and results:
+        write_report(report, results)
     return next((result.exit_code for result in results if result.exit_code), 0)
 
 
-def _tools(device: settings.Device | None) -> Tools:
-    """The networks on the device, and what the settings say."""
-    chosen = settings.read()
-    return Tools(load_networks(device), chosen.limits, command_signer(chosen))
+def _part(preview: str | None, start: str | None, end: str | None) -> Part | None:
+    if preview and (start or end):
+        raise RequestError("--preview does not go with --start and --end, which say the same")
+    return parse_part(preview) if preview else part_between(start, end)
 
 
-def _clean_file(
-    source: Path, target: Path, request: Request, tools: Tools, debug_folder: Path | None, part: Part | None, verbose: bool
-) -> Report | CleanplateError:
-    """Clean one input. Its own error is returned, so that the command goes on with the next input."""
-    try:
-        if not source.is_file():
-            raise RequestError("no such file")
-        with progress_bar(source.name) as on_progress:
-            return clean_file(source, target, request, tools, on_progress, debug_folder, part)
-    except CleanplateError as error:
-        if verbose:
-            traceback.print_exc()
-        return error
+def _display(quiet: bool, as_json: bool, verbose: bool, beside_output: bool) -> Display:
+    if quiet and (as_json or verbose):
+        raise RequestError("--quiet goes neither with --json nor with --verbose")
+    return Display(quiet, as_json, verbose, beside_output)
 
 
-def _print_outcome(result: FileResult, target: Path, debug_folder: Path | None, verbose: bool) -> None:
-    """Print the outcome of one input: errors always, timings on a terminal or with --verbose."""
-    if isinstance(result.outcome, CleanplateError):
-        fail(f"{result.source_name}: {result.outcome}", result.exit_code)
-    elif verbose or sys.stdout.isatty():
-        typer.echo("\n".join(_summary(result.outcome, result.source_name, target, debug_folder)))
+def _refuse_for_detection(work: Work, report: Path | None, to_stdout: bool, skip_existing: bool) -> None:
+    """Raise RequestError for options of a clean file where none is made."""
+    given = {"--report": report, "--debug": work.debug, "--preview, --start and --end": work.part, "--skip-existing": skip_existing}
+    given |= {"--quality, --codec and --preset": work.encoding, "-o -": to_stdout}
+    if option := next((name for name, value in given.items() if value), None):
+        raise RequestError(f"{option} does not go with --detect-only, which makes no clean file; with -o DIR it writes detection.json")
 
 
-def _summary(report: Report, name: str, target: Path, debug_folder: Path | None) -> Iterator[str]:
-    count = len(marks_of(report.placements))
-    yield f"{name}: {f'mark removed, placements: {count}' if count else NOTHING}"
-    yield from mark_lines(report)
-    for step in report.steps:
-        yield f"  {step.name:<15}{step.seconds:8.2f} s {step.frames_per_second:8.1f} fps"
-    yield f"  {'end to end':<15}{report.seconds:8.2f} s {report.frames_per_second:8.1f} fps"
-    yield f"  clean file     {target}"
-    if report.provenance:
-        yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
-    yield from (f"  {'not kept':<15}{each.what}: {each.reason}" for each in report.not_kept)
-    pictures = (("before/after", contact_sheet.BEFORE_AFTER), ("contact sheet", contact_sheet.SHEET))
-    yield from (f"  {what:<15}{debug_folder / file}" for what, file in pictures if debug_folder and (debug_folder / file).is_file())
+def _refuse_several(inputs: Sequence[Input], rejects: bool, to_stdout: bool) -> None:
+    if rejects and len(inputs) > 1:
+        raise RequestError("--reject goes with one input: a mark's id is that of one file")
+    if to_stdout and len(inputs) > 1:
+        raise RequestError(f"standard output takes one clean file, but there are {len(inputs)} inputs")

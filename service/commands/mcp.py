@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.commands.submit import Key, Url
+from service.commands.remote import LOCAL, Key, Url
 from service.errors import ParameterError
 from service.mcp_server import Access, mcp_server
 
 
 def mcp(
     transport: Annotated[Literal["stdio", "http"], typer.Option(help="stdio: beside one agent. http: streamable HTTP, at /mcp.")] = "stdio",
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = LOCAL,
     key: Key = "",
     folder: Annotated[Path | None, typer.Option(help="stdio: the folder that agents may read and write; by default this one.")] = None,
     host: Annotated[str, typer.Option(help="http: address to listen on.")] = "127.0.0.1",

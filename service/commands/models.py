@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from models import registry, spec
 from service import settings
+from service.commands.listing import AsJson, show
 from service.errors import ModelError, RequestError
 from service.inference import folder as folders
 from service.inference import trial
@@ -15,21 +16,40 @@ from service.inference.device import choose_device
 
 models = typer.Typer(help="List, verify and choose the networks' weights.", no_args_is_help=True)
 
-HEADINGS: Final = ("network", "version", "precision", "file", "sha256", "size", "folder", "metrics")
+COLUMNS: Final = ("network", "version", "precision", "file", "sha256", "bytes", "folder", "metrics")
+MEANINGS: Final = {  # of the metrics, each measured on clips that training has not seen
+    "loss": "what training lowers; to be compared within one network only",
+    "f1": "how well the pixels of marks are found: 1 is all of them and no others",
+    "wrong": "share of the pixels of unmarked pictures that are taken for a mark",
+    "opacity_error": "mean error of a mark's opacity, which is between 0 and 1",
+    "shape_error": "the same once the mark's mean opacity is right",
+    "colour_error": "mean error of a mark's colour, which is between 0 and 1",
+    "belongs_f1": "how well the pixels that belong to a mark are told from those beside it",
+    "hides_f1": "how well the pixels are found at which a mark hides the scene altogether",
+    "psnr": "how close the restored pixels are to the truth, in dB: 40 is hard to see",
+    "over_fill": "how many dB of that are gained over filling the hole from its surroundings",
+    "over_best": "the same over the better of filling and subtracting the mark",
+}
 
 Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="A folder with manifest.toml and weights/.", show_default=False)]
 Shipped = Annotated[bool, typer.Option("--shipped", help="Return to the weights shipped with the program.")]
 
 
 @models.command("list")
-def list_models() -> None:
+def list_models(as_json: AsJson = False) -> None:
     """List the files in use: network, version, precision, checksum, size, folder, and the metrics of their training run."""
     folder = folders.in_use(settings.read().weights)
+    rows = list(_rows(folder))
+    if as_json:
+        show(COLUMNS, rows, as_json)
+        return
     typer.echo(f"in use: {_name(folder)}")
-    rows = [HEADINGS, *_rows(folder)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    measured = dict.fromkeys(name for row in rows for name in row["metrics"])
+    lines = [row | {"metrics": " ".join(f"{name}={value:g}" for name, value in row["metrics"].items())} for row in rows]
+    show(COLUMNS, lines, as_json)
+    typer.echo("\nThe metrics, on clips that training has not seen:")
+    for name in measured:
+        typer.echo(f"  {name:<14} {MEANINGS.get(name, 'as the training run names it')}")
 
 
 @models.command("verify")
@@ -76,19 +96,19 @@ def _files(network: spec.NetworkSpec, folder: Path) -> Iterator[tuple[registry.W
         raise ModelError(str(error)) from error
 
 
-def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
     for network in spec.NETWORKS:
         for weights, entry in _files(network, folder):
-            yield (
-                network.name,
-                weights.version,
-                weights.precision,
-                weights.path.name,
-                weights.sha256[:12],
-                f"{weights.path.stat().st_size / 1e6:.1f} MB",
-                "shipped" if weights.path.is_relative_to(registry.SHIPPED) else "own",
-                " ".join(f"{name}={value:g}" for name, value in entry.metrics.items()) if weights.precision == "fp32" else "",
-            )
+            yield {
+                "network": network.name,
+                "version": weights.version,
+                "precision": weights.precision,
+                "file": weights.path.name,
+                "sha256": weights.sha256[:12],
+                "bytes": weights.path.stat().st_size,
+                "folder": "shipped" if weights.path.is_relative_to(registry.SHIPPED) else "own",
+                "metrics": dict(entry.metrics) if weights.precision == "fp32" else {},
+            }
 
 
 def _name(folder: Path) -> str:

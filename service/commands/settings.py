@@ -3,14 +3,19 @@
 import typer
 
 from service import settings as all_settings
+from service.commands.listing import AsJson, show
 
 settings = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
 
 
 @settings.command("table")
-def table() -> None:
+def table(as_json: AsJson = False) -> None:
     """Print all variables with defaults and descriptions as a Markdown table."""
-    typer.echo(all_settings.table(), nl=False)
+    if as_json:
+        columns = ("variable", "default", "description")
+        show(columns, [dict(zip(columns, row, strict=True)) for row in all_settings.rows()], as_json)
+    else:
+        typer.echo(all_settings.table(), nl=False)
 
 
 @settings.command("check")

@@ -4,17 +4,23 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 from service.errors import RequestError
 from service.media import container_of
 from service.pipeline.placement import Box, Kind, Placement, pixel_box
-from service.pipeline.video import Part, Timeline, VideoInfo
+from service.pipeline.video import Encoding, Part, Timeline, VideoInfo
 from service.timed_box import TimedBox
 
 CLASSES: Final[tuple[Kind, ...]] = ("overlay", "scene_text")
 MAX_NAMED: Final = 20  # marks in an error message
+REST_SECONDS: Final = 10**9  # more than any video lasts
+TIME: Final = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6}(?:\.\d{0,9})?)")
+BIT_RATE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([kKmM])")
+CRF: Final = re.compile(r"\d{1,2}")
+RATES: Final = {"k": 1000, "m": 1_000_000}  # bits per second
 
 BoxInterval = tuple[int, int, Box]  # first frame, last frame, and the box in all of them
 
@@ -57,7 +63,7 @@ def box_intervals(box: TimedBox, info: VideoInfo, timeline: Timeline) -> list[Bo
 def within(request: Request, part: Part) -> Request:
     """The request for a part of a video, whose time begins at zero, without boxes of other times. Raises RequestError for a mask video."""
     if request.mask and container_of(request.mask) != "image":
-        raise RequestError("a preview takes an image as its mask, not a video")
+        raise RequestError("a part of a video takes an image as its mask, not a video")
     boxes, keep = (tuple(box for given in all_of for box in _moved(given, part)) for all_of in (request.boxes, request.keep))
     return replace(request, boxes=boxes, keep=keep)
 
@@ -69,6 +75,43 @@ def _moved(box: TimedBox, part: Part) -> Iterator[TimedBox]:
         begin, until = max(first, part.first_seconds), None if math.isinf(last) else last - part.first_seconds
         x1, y1, x2, y2 = box.corners_at(begin)
         yield TimedBox(x1, y1, x2, y2, begin - part.first_seconds, until, box.end)
+
+
+def part_between(start: str | None, end: str | None) -> Part | None:
+    """The part from one time to another, as `ffmpeg -ss` and `-to` have them: seconds, or [HOURS:]MINUTES:SECONDS. Neither: no part.
+
+    Raises RequestError.
+    """
+    if start is None and end is None:
+        return None
+    first = _seconds_of("0" if start is None else start)
+    last = first + REST_SECONDS if end is None else _seconds_of(end)
+    if last <= first:
+        raise RequestError(f"the part ends at {end}, but begins at {start or 0}")
+    return Part(float(first), float(last - first))
+
+
+def _seconds_of(text: str) -> Fraction:
+    """Exact seconds. Raises RequestError for another text."""
+    match = TIME.fullmatch(text.strip())
+    if match is None:
+        raise RequestError(f"time '{text}' is neither seconds nor [hours:]minutes:seconds, such as 12.5 or 1:02:03")
+    hours, minutes, seconds = match.groups(default="0")
+    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+
+
+def parse_encoding(quality: str | None, codec: str | None, preset: str | None) -> Encoding | None:
+    """What is asked of the encoder; quality: a constant quality such as `20`, or a bit rate such as `4M`. Raises RequestError."""
+    if quality is codec is preset is None:
+        return None
+    if quality is None:
+        return Encoding(codec=codec, preset=preset)
+    match = BIT_RATE.fullmatch(quality.strip())
+    if match and (bits := round(float(match[1]) * RATES[match[2].lower()])):
+        return Encoding(bits_per_second=bits, codec=codec, preset=preset)
+    if not CRF.fullmatch(quality.strip()):
+        raise RequestError(f"quality '{quality}' is neither a constant quality, such as 20, nor a bit rate, such as 4M or 800k")
+    return Encoding(crf=int(quality), codec=codec, preset=preset)
 
 
 def parse_part(text: str) -> Part:

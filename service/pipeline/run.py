@@ -19,7 +19,7 @@ from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.measure.measure import MeasuredMark, measure
-from service.pipeline.placement import Placement
+from service.pipeline.placement import Placement, pixel_box
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.keep import KeptBoxes
 from service.pipeline.remove.remove import remove
@@ -28,7 +28,7 @@ from service.pipeline.report.debug import FrameSampler, write_debug_pictures, wr
 from service.pipeline.report.detection import Detection
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import Request, chosen_marks, within
-from service.pipeline.video import Frame, Limits, NotKept, Part, Timeline, VideoInfo
+from service.pipeline.video import Encoding, Frame, Limits, NotKept, Part, Timeline, VideoInfo
 from service.version import versions
 
 
@@ -58,24 +58,23 @@ def clean(
     debug: Path | None = None,
     detection: Detection | None = None,
     part: Part | None = None,
+    encoding: Encoding | None = None,
 ) -> Report:
     """Write the clean plate of `source` to `target`. A file without a mark is copied unchanged.
 
     debug: a folder for pictures of the run and decisions.json. detection: of the same file; its marks are removed without looking again,
     and the request only chooses among them. part: of a video; it becomes the whole target, and boxes keep the times of the whole video.
-    Raises a kind of CleanplateError, and then leaves no target behind.
+    encoding: of a video; then one without a mark is encoded too. Raises a kind of CleanplateError, and then leaves no target behind.
     """
-    info = probe(source, limits)
-    check_target(info, target.suffix)
-    if part:
-        info, request = _part_of(info, part), within(request, part)
+    info = check(source, target.suffix, request, limits, part, encoding)
+    request = within(request, part) if part else request
     job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
     found = job.choose(detection, request) if detection else job.find(request)
     samples: tuple[Sample, ...] = ()
     with job.step("remove" if found.marks else "copy"):
         if found.marks:
             samples = job.remove(found, target)
-        elif part or not can_copy(info, target):
+        elif info.part or info.encoding or not can_copy(info, target):
             job.encode(target)
         else:
             copy_untouched(source, target)
@@ -83,6 +82,26 @@ def clean(
         write_debug_pictures(samples, debug)
         write_decisions(job.decisions, debug)
     return job.report(found, samples, target)
+
+
+def check(
+    source: Path,
+    suffix: str,
+    request: Request,
+    limits: Limits = Limits(),
+    part: Part | None = None,
+    encoding: Encoding | None = None,
+) -> VideoInfo:
+    """What `clean` would clean into a file with this suffix. Raises as it does, as far as nothing needs to be decoded for it."""
+    info = probe(source, limits)
+    if encoding and info.container != "image":
+        info = replace(info, encoding=encoding)
+    check_target(info, suffix)
+    for box in (*request.boxes, *request.keep):
+        pixel_box(box, info.width, info.height, box.first_seconds or 0.0)
+    if part:
+        within(request, part)
+    return _part_of(info, part) if part else info
 
 
 def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
@@ -94,9 +113,9 @@ def detect(source: Path, request: Request, networks: Networks, limits: Limits = 
 def _part_of(info: VideoInfo, part: Part) -> VideoInfo:
     """The description of a part. Raises RequestError for an image, and for a part after the end."""
     if info.container == "image":
-        raise RequestError("a preview is of a video; an image has no seconds")
+        raise RequestError("a part is one of a video; an image has no seconds")
     if part.first_seconds >= info.duration_seconds:
-        raise RequestError(f"the preview begins after the end of the video, which lasts {info.duration_seconds:.2f} s")
+        raise RequestError(f"the part begins after the end of the video, which lasts {info.duration_seconds:.2f} s")
     seconds = min(part.seconds, info.duration_seconds - part.first_seconds)
     frames = max(1, round(info.frames_estimate * seconds / info.duration_seconds))
     return replace(info, part=part, duration_seconds=seconds, frames_estimate=frames)
@@ -193,7 +212,7 @@ class _Job:
 
     def _not_kept(self, found: _Found, target: Path) -> tuple[NotKept, ...]:
         """What the source carries and the target does not."""
-        encoded = bool(found.marks or self.info.part) or not can_copy(self.info, target)
+        encoded = bool(found.marks or self.info.part or self.info.encoding) or not can_copy(self.info, target)
         if not encoded and is_copied(self.info.container, self.source, target):
             return ()
         return not_kept(self.info, target.suffix, encoded=encoded)

@@ -80,6 +80,19 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """What a person wants of a video's new pictures; None: as the source has it.
+
+    crf: constant quality, on the encoder's scale. codec: a family, such as "hevc". preset: the encoder's, from slow and small to fast.
+    """
+
+    crf: int | None = None
+    bits_per_second: int | None = None
+    codec: str | None = None
+    preset: str | None = None
+
+
+@dataclass(frozen=True)
 class Crop:
     """Rows and columns at the edges of the stored picture that the container hides from viewers, in pixels."""
 
@@ -153,6 +166,7 @@ class VideoInfo:
     captions: bool = False  # CEA-608 or CEA-708, inside the pictures
     hdr10: Hdr10 = Hdr10()
     part: Part | None = None  # all that is decoded and encoded; None: the whole video
+    encoding: Encoding | None = None  # how the new pictures are to be encoded; None: as the source's
     carries: tuple[Carried, ...] = ()  # what else is in the file, in its order
 
     @property

@@ -148,7 +148,7 @@ def _options_of_module(name: str) -> frozenset[str] | None:
 
 
 def _options_of_cleanplate(words: tuple[str, ...]) -> frozenset[str] | None:
-    command: Any = get_command(command_line())
+    command: Any = get_command(command_line(*words[:1]))
     for word in words:
         command = command.commands.get(word) if hasattr(command, "commands") else command
     return frozenset(option for parameter in command.params for option in parameter.opts) if command else None

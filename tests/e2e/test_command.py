@@ -104,7 +104,9 @@ def boxed(clip: Path, cleanplate: Command) -> Path:
     folder = clip.parent / "boxed"
     arguments = ["clean", clip, "-o", folder / "clean.mp4", "--box", BOX, "--report", folder / "report.json", "--debug", folder / "debug"]
     done = cleanplate(*arguments, CLEANPLATE_DEVICE="cpu")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # no output unless on a terminal
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"marked.mp4: mark removed, placements: 1 ({folder / 'clean.mp4'}, ")
+    assert done.stdout.count("\n") == 1  # all of it on a terminal
     return folder
 
 

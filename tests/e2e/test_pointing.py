@@ -10,9 +10,6 @@ import pytest
 from PIL import Image
 
 from service.cli import run_command
-from service.commands import clean as command
-from service.commands import look
-from service.inference import fake
 from tests.footage import Box, Picture, marked, scene
 
 FIRST, SECOND = Box(20, 20, 60, 36), Box(80, 60, 110, 80)
@@ -29,13 +26,12 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture
 def cleaned(picture: Path, monkeypatch: pytest.MonkeyPatch) -> Clean:
     """`cleaned(options)`: the clean picture and the entry of its report."""
-    for module in (command, look):
-        monkeypatch.setattr(module, "load_networks", lambda _device: fake.networks())
+    monkeypatch.setenv("CLEANPLATE_NETWORKS", "fake")
     monkeypatch.setenv("CLEANPLATE_C2PA__ENABLED", "false")
 
     def run(*options: str) -> tuple[Picture, dict[str, Any]]:
         target, report = picture.with_name("out.png"), picture.with_name("report.json")
-        assert run_command(["clean", str(picture), "-o", str(target), "--report", str(report), *options]) == 0
+        assert run_command(["clean", str(picture), "-o", str(target), "--report", str(report), "--quiet", *options]) == 0
         (entry,) = json.loads(report.read_text())["files"]
         with Image.open(target) as image:
             return np.asarray(image), entry
@@ -91,10 +87,15 @@ def test_all_marks_rejected_is_no_mark_found(cleaned: Clean, picture: Path) -> N
         (["--keep", "200,10,220,20"], "box 200,10,220,20 lies outside the picture"),
         (["--keep", "1,1,9,9@7-8"], "after the end"),
         (["--reject", "00000000"], "no mark has the id 00000000; the marks found are"),
-        (["--preview", "3"], "a preview is of a video"),
+        (["--preview", "3"], "a part is one of a video"),
         (["--preview", "3@"], "is not SECONDS or SECONDS@FROM"),
-        (["--detect-only", "--report", "a.json"], "do not go with --detect-only"),
-        (["--detect-only", "--preview", "3"], "do not go with --detect-only"),
+        (["--detect-only", "--report", "a.json"], "--report does not go with --detect-only"),
+        (["--detect-only", "--preview", "3"], "does not go with --detect-only"),
+        (["--preview", "3", "--end", "5"], "--preview does not go with --start and --end"),
+        (["--start", "5", "--end", "0:05"], "the part ends at 0:05, but begins at 5"),
+        (["--start", "5 s"], "time '5 s' is neither seconds nor"),
+        (["--quality", "good"], "quality 'good' is neither a constant quality"),
+        (["--quiet", "--json"], "--quiet goes neither with --json"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(

@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from service import errors
+from service import errors, remote_order
 from service.api.facade import rendered
 from service.api.native import FACADE
 from service.api.problems import problem_response
@@ -125,7 +125,8 @@ def test_an_address(server: WorkerlessServer, customer: Customer, client: Client
         remove_audio=True,
         callback_url="http://example.com/done",
     )
-    assert job == RemoteJob(server.job_of(customer).id, State.QUEUED, 0)
+    assert (job.id, job.state, job.progress_percent) == (server.job_of(customer).id, State.QUEUED, 0)
+    assert (job.kind, job.media, job.source_url) == ("clean", "video", VIDEO)
     job_found = server.job_of(customer)
     assert (job_found.spec.source_url, job_found.spec.mask_url) == (VIDEO, "http://example.com/mask.png")
     assert job_found.spec.boxes == (TimedBox(0.7, 0.1, 0.9, 0.2, 1, 2),)
@@ -161,6 +162,45 @@ def test_what_cannot_be_sent(client: Client, tmp_path: Path, source: str, mask: 
     with pytest.raises(RequestError) as caught:
         client.submit(source if source == VIDEO else str(tmp_path / source), mask=mask and str(tmp_path / mask))
     assert str(caught.value) == message
+
+
+def test_a_preview(server: WorkerlessServer, customer: Customer, client: Client) -> None:
+    client.submit(VIDEO, preview=(12.5, 3))
+    spec = server.job_of(customer).spec
+    assert (spec.preview_first_seconds, spec.preview_seconds) == (12.5, 3)
+    with pytest.raises(ParameterError, match="preview"):
+        client.submit(VIDEO, preview=(0, 0))
+
+
+def test_the_jobs_are_listed_page_by_page(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+    monkeypatch.setattr(remote_order, "MAX_PAGE_JOBS", 2)
+    ids = [client.submit(VIDEO).id for _ in range(5)]
+    assert [job.id for job in client.jobs()] == ids[::-1]
+    assert [job.id for job in client.jobs(limit=3)] == ids[:1:-1]
+
+
+def test_jobs_are_cancelled_and_their_files_deleted(server: WorkerlessServer, client: Client) -> None:
+    id = client.submit(VIDEO).id
+    with pytest.raises(ParameterError, match="the job is queued"):
+        client.delete(id)
+    assert client.cancel(id).state is State.CANCELLED
+    client.delete(id)
+    done = client.submit(VIDEO).id
+    server.start(done)
+    server.succeed(done)
+    client.delete(done)
+    with pytest.raises(ParameterError, match="the job's files have been deleted"):
+        client.download(done, "nowhere.mp4")
+    for act in (client.cancel, client.delete):
+        with pytest.raises(UnknownJob):
+            act("job_of_nobody")
+
+
+def test_a_list_of_another_service(there: Host) -> None:
+    for body in (b"[]", b'{"data": [{}], "next_cursor": null}', b"<html>"):
+        there.serve("/v1/jobs", body)
+        with connected(there.url) as client, pytest.raises(FetchRefused, match="does not respond like this service"):
+            client.jobs()
 
 
 def test_the_same_key_finds_the_same_job(client: Client) -> None:

@@ -1,6 +1,7 @@
 """`cleanplate models`: lists, verifies and chooses weights."""
 
 import hashlib
+import json
 import shutil
 import tomllib
 from pathlib import Path
@@ -37,7 +38,7 @@ def write_manifest(folder: Path) -> None:
 
 def rows(printed: str) -> dict[tuple[str, str], str]:
     """The table's lines by network and precision."""
-    return {(words[0], words[2]): line for line in printed.splitlines()[2:] if (words := line.split())}
+    return {(words[0], words[2]): line for line in printed.partition("\n\n")[0].splitlines()[2:] if (words := line.split())}
 
 
 def test_the_list_contains_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,9 +50,22 @@ def test_the_list_contains_every_shipped_file(capsys: pytest.CaptureFixture[str]
     assert {name for name, _ in found} == {network.name for network in NETWORKS}
     for (name, precision), line in found.items():
         table = tables[name] if precision == "fp32" else tables[name][precision]
-        assert all(
-            word in line.split() for word in (tables[name]["version"], table["sha256"][:12], Path(table["file"]).name, "MB", "shipped")
-        )
+        assert all(word in line.split() for word in (tables[name]["version"], table["sha256"][:12], Path(table["file"]).name, "shipped"))
+
+
+def test_the_list_explains_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["models", "list"]) == 0
+    table, _, legend = capsys.readouterr().out.partition("\n\n")
+    explained = {line.split()[0] for line in legend.splitlines()[1:]}
+    assert "as the training run names it" not in legend
+    assert explained == {word.partition("=")[0] for word in table.split() if "=" in word}
+
+
+def test_the_list_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["models", "list", "--json"]) == 0
+    segmenter = json.loads(capsys.readouterr().out)[0]
+    assert (segmenter["network"], segmenter["precision"], segmenter["bytes"] > 10**6) == ("segmenter", "fp32", True)
+    assert 0 < segmenter["metrics"]["f1"] < 1
 
 
 def test_the_shipped_networks_pass_verification(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,18 @@
 """Choosing output files, and what is never overwritten."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from service.commands.targets import target_files
+from service.commands.inputs import Input
+from service.commands.targets import target_files as targets_of
 from service.errors import RequestError
+
+
+def target_files(sources: Sequence[Path], output: str, report: Path | None = None) -> tuple[Path, ...]:
+    """Of inputs that were named themselves."""
+    return targets_of([Input(source) for source in sources], output, report)
 
 
 def test_one_input_goes_to_a_file_or_a_folder(tmp_path: Path) -> None:
@@ -41,3 +48,9 @@ def test_one_file_is_not_written_twice(tmp_path: Path) -> None:
         target_files([tmp_path / "a" / "in.mp4", tmp_path / "b" / "in.mp4"], str(tmp_path / "out"))
     with pytest.raises(RequestError, match="is both the report and a clean file"):
         target_files([tmp_path / "in.mp4"], str(tmp_path / "out.mp4"), report=tmp_path / "out.mp4")
+
+
+def test_a_folder_of_one_needs_a_folder(tmp_path: Path) -> None:
+    """However its output is called."""
+    inputs = [Input(tmp_path / "clips" / "may" / "a.mp4", tmp_path / "clips")]
+    assert targets_of(inputs, str(tmp_path / "out.d")) == (tmp_path / "out.d" / "may" / "a.mp4",)

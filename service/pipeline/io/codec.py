@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from service.errors import RequestError, UnsupportedFormat
 from service.pipeline.io.container import MUXERS
 from service.pipeline.io.hdr import HDR10_KEYS, hdr10_options
+from service.pipeline.io.wanted import wanted_families, with_wishes
 from service.pipeline.video import VideoInfo
 
 EIGHT_BIT = ("yuv420p", "yuv422p", "yuv444p")
@@ -74,7 +75,8 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
     """
     muxer = muxer_of(target_suffix)
     codec = _choose_encoder(info, muxer)
-    options = QUALITY[codec] | _rate_limit(info, codec)
+    usual = QUALITY[codec] | _rate_limit(info, codec)
+    options = with_wishes(usual, codec, info.encoding) if info.encoding else usual
     if muxer == "avi":
         options["bf"] = "0"  # AVI has no presentation times, so it must store pictures in display order
     if info.interlaced:
@@ -126,6 +128,8 @@ def muxer_of(target_suffix: str) -> str:
 def _choose_encoder(info: VideoInfo, muxer: str) -> str:
     """An encoder of the source's family if the muxer holds it, else the first one that fits the pixels."""
     families = FAMILIES[muxer]
+    if info.encoding and info.encoding.codec:
+        families = wanted_families(info.encoding.codec, families, muxer)
     own = [info.codec] if info.codec in families else []
     for family in (*own, *families):
         for codec, pixel_formats in ENCODERS[family]:

@@ -14,12 +14,17 @@ MAX_MASK_BYTES: Final = 8 * 2**20  # of all masks of a file, as base64
 
 
 def detection_json(report: Report, removal_seconds: float, masks: Sequence[str | None]) -> str:
-    """The marks, in the order of the report, each with its mask: a file's name, or a `data:` address.
+    """The detection as a JSON document."""
+    return json.dumps(detection_entry(report, removal_seconds, masks), indent=2) + "\n"
+
+
+def detection_entry(report: Report, removal_seconds: float, masks: Sequence[str | None]) -> dict[str, object]:
+    """The marks as JSON values, in the order of the report, each with its mask: a file's name, a `data:` address, or none.
 
     `estimate_seconds` is what cleaning the whole file takes: `seconds`, which finding the marks took, and the removal.
     """
     marks = [mark_entry(mark, report) | {"mask": mask} for mark, mask in zip(marks_of(report.placements), masks, strict=True)]
-    entry = {
+    return {
         "marks": marks,
         "video": video_entry(report.info, report.frames),
         "seconds": round(report.seconds, 3),
@@ -27,7 +32,6 @@ def detection_json(report: Report, removal_seconds: float, masks: Sequence[str |
         "estimate_seconds": round(report.seconds + removal_seconds, 1),
         "versions": report.versions,
     }
-    return json.dumps(entry, indent=2) + "\n"
 
 
 def mask_picture(mark: Sequence[Placement], report: Report) -> Bytes:

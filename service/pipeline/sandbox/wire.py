@@ -4,7 +4,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from service.pipeline.video import ROTATIONS, Carried, Colour, Crop, Hdr10, Part, PixelFormat, VideoInfo
+from service.pipeline.video import ROTATIONS, Carried, Colour, Crop, Encoding, Hdr10, Part, PixelFormat, VideoInfo
 
 
 def info_to_message(info: VideoInfo) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         captions=bool(message["captions"]),
         hdr10=Hdr10(*(tuple(map(int, message["hdr10"][name])) for name in ("mastering", "light"))),
         part=None if (part := message["part"]) is None else Part(float(part["first_seconds"]), float(part["seconds"])),
+        encoding=None if (encoding := message["encoding"]) is None else Encoding(**encoding),
         carries=tuple(Carried(str(item["kind"]), str(item["codec"]), str(item["detail"])) for item in message["carries"]),
     )
 
