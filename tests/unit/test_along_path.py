@@ -25,6 +25,7 @@ from service.pipeline.measure.along_path import CropsAlongPaths
 from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.measure.pool import MAX_OBSERVATIONS
 from service.pipeline.placement import Box, Placement
+from service.pipeline.remove.mark_windows import placement_hole
 from tests.footage import Picture, described, film, texture
 
 WIDTH, HEIGHT, TOTAL = 240, 120, 32
@@ -92,7 +93,7 @@ def middle(opacity: NDArray[Any]) -> NDArray[np.float64]:
 def shown(placement: Placement) -> Floats:
     """The placement's opacity in the picture."""
     picture = np.zeros((HEIGHT, WIDTH), np.float32)
-    picture[placement.box.slices] = placement.opacity * (placement.mask > 0.5)
+    picture[placement.box.slices] = placement.opacity * (placement_hole(placement) > 0)
     return picture
 
 
@@ -119,6 +120,15 @@ def test_a_bounce_is_not_rounded_off() -> None:
     path = lambda index: (40.0, 30 + 1.3 * abs(index - 15))  # noqa: E731
     errors = {one.first_frame: np.abs(middle(shown(one)) - middle(alpha(path(one.first_frame)))).max() for one in placed(path)}
     assert max(errors[frame] for frame in range(13, 18)) < 0.2
+
+
+def test_a_frame_without_the_mark_is_filled_there_and_not_un_blended() -> None:
+    path = lambda index: (40.0, 20 + 1.2 * index)  # noqa: E731
+    bare = [np.rint(255 * scene(index)).astype(np.uint8) for index in range(6)]
+    found = [MeasuredMark(one, true_model(one), 1.0, number, moves=True) for number, one in enumerate(candidates(path))]
+    placements = find_extents(film(bare + pictures(path)[6:]), INFO, found, TOTAL)
+    assert all((one.opacity == 1).all() for one in placements if one.first_frame < 6)
+    assert all(one.opacity.max() < 0.6 for one in placements if one.first_frame >= 6)
 
 
 def test_frames_a_whole_pixel_apart_share_their_planes() -> None:

@@ -37,9 +37,9 @@ def marked(seed: int, dy: float, dx: float) -> Floats:
 def test_a_word_is_found_to_a_fraction_of_a_pixel(dy: float, dx: float, seed: int) -> None:
     template = fine_detail(0.3 * np.stack([word()] * 3), WIDTH)
     match = match_detail(fine_detail(marked(seed, dy, dx), WIDTH), template)
-    assert max(abs(match.dy - dy), abs(match.dx - dx)) < 0.2
+    assert max(abs(match.dy - dy), abs(match.dx - dx)) < 0.3
     assert 0.5 < match.strength < 2
-    assert match.sigma < 0.2
+    assert match.sigma < 0.4
 
 
 def test_a_scene_without_the_word_is_no_place_for_it() -> None:

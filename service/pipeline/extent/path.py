@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ from service.pipeline.marks.presence import fill_hole, mark_effect
 from service.pipeline.marks.registration import Match, Place, fine_detail, match_detail, moved
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.measure import MeasuredMark
+from service.pipeline.measure.observe import ABSENT_SCORE_SHARE
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View, crop_padded
 from service.pipeline.placement import Box, Placement
@@ -28,10 +29,14 @@ from service.pipeline.video import VideoInfo
 
 @dataclass(frozen=True)
 class Seen:
-    """Where the (0, 0) of a mark's frame of reference lies in a frame, and the standard deviation of that place's error in pixels."""
+    """Where the (0, 0) of a mark's frame of reference lies in a frame, and the standard deviation of that place's error in pixels.
+
+    shows: whether the frame shows the mark, as far as can be seen.
+    """
 
     place: Place
     sigma: float
+    shows: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ def placements_along(pieces: Sequence[PieceOfPath]) -> list[Placement]:
     found = []
     for path in dict.fromkeys(piece.mark.candidate.path for piece in pieces):
         own = [piece for piece in pieces if piece.mark.candidate.path == path]
-        seen = steady({frame: one for piece in own for frame, one in piece.seen.items()})
+        seen = _within_reach(steady({frame: one for piece in own for frame, one in piece.seen.items()}), own[0].mark)
         boxes = {frame: piece.mark.candidate.box for piece in own for frame in piece.seen}
         model = own[0].mark.model
         placed = PlacedModel(model, max(margin_pixels(box, model, seen[frame]) for frame, box in boxes.items()))
@@ -61,10 +66,10 @@ def placements_along(pieces: Sequence[PieceOfPath]) -> list[Placement]:
 
 
 def _placement(mark: MeasuredMark, frame: int, box: Box, model: MarkModel) -> Placement:
-    """The mask already holds what lies beside the mark."""
+    """An un-blended mark is replaced with what a codec carries beyond its edge."""
     planes, candidate = (model.mask, model.opacity, model.colour), mark.candidate
     return Placement(
-        frame, frame, box, *planes, mark.confidence, candidate.kind, model.opacity_sigma, dilation_pixels=0, path=candidate.path
+        frame, frame, box, *planes, mark.confidence, candidate.kind, model.opacity_sigma, dilation_pixels=WIDE_PIXELS, path=candidate.path
     )
 
 
@@ -85,7 +90,8 @@ def _see(mark: MeasuredMark, frame: int, crop: Floats, info: VideoInfo) -> Seen:
         if not math.isfinite(match.sigma):
             break
         dy, dx = (float(np.clip(value, -reach, reach)) for value in (dy + match.dy, dx + match.dx))
-    return Seen((round(y) + dy, round(x) + dx), match.sigma)
+    shows = match.strength >= ABSENT_SCORE_SHARE
+    return Seen((round(y) + dy, round(x) + dx), max(match.sigma, SUBPIXEL_STEPS**-2), shows)
 
 
 def _inside(view: View, info: VideoInfo) -> Mask:
@@ -108,6 +114,17 @@ def steady(seen: Mapping[int, Seen]) -> dict[int, Seen]:
     return {frame: _weighed(frame, seen) for frame in seen}
 
 
+def _within_reach(seen: Mapping[int, Seen], mark: MeasuredMark) -> dict[int, Seen]:
+    """The places, none farther from where the mark was expected than it can be."""
+    origin = mark.candidate.origin
+    assert isinstance(origin, Followed), "others do not move"
+    places = {
+        frame: np.clip(one.place, *np.add(origin.places[frame], [[-origin.reach_pixels], [origin.reach_pixels]]))
+        for frame, one in seen.items()
+    }
+    return {frame: replace(one, place=(float(places[frame][0]), float(places[frame][1]))) for frame, one in seen.items()}
+
+
 def _weighed(frame: int, seen: Mapping[int, Seen]) -> Seen:
     own = seen[frame]
     before, after = (range(frame - STEADY_STEPS, frame), range(frame + 1, frame + STEADY_STEPS + 1))
@@ -115,11 +132,11 @@ def _weighed(frame: int, seen: Mapping[int, Seen]) -> Seen:
     if not lines:
         return own
     if math.isinf(own.sigma):
-        return min(lines, key=lambda line: line.sigma)
+        return replace(min(lines, key=lambda line: line.sigma), shows=own.shows)
     best = min(lines, key=lambda line: math.dist(line.place, own.place) / math.hypot(line.sigma, own.sigma) + math.log(line.sigma))
     own_weight, line_weight = 1 / own.sigma**2, 1 / best.sigma**2
     y, x = ((own_weight * a + line_weight * b) / (own_weight + line_weight) for a, b in zip(own.place, best.place, strict=True))
-    return Seen((y, x), (own_weight + line_weight) ** -0.5)
+    return Seen((y, x), (own_weight + line_weight) ** -0.5, own.shows)
 
 
 def _line_at(frame: int, near: Sequence[int], seen: Mapping[int, Seen]) -> Seen | None:
@@ -146,7 +163,10 @@ class PlacedModel:
         self._moved: dict[tuple[int, int], MarkModel] = {}
 
     def within(self, box: Box, seen: Seen) -> MarkModel:
-        """The model in a box of the picture, its (0, 0) at the place seen. Where the place is uncertain the opacity is as well."""
+        """The model in a box of the picture, its (0, 0) at the place seen. Where the place is uncertain the opacity is as well.
+
+        In a frame that does not show the mark it is opaque: to fill a bare place does little harm, to un-blend it leaves a negative.
+        """
         (top, down), (left, right) = (divmod(round(value * SUBPIXEL_STEPS), SUBPIXEL_STEPS) for value in seen.place)
         if (down, right) not in self._moved:
             self._moved[down, right] = _moved_model(self._model, down / SUBPIXEL_STEPS, right / SUBPIXEL_STEPS)
@@ -159,6 +179,8 @@ class PlacedModel:
         if seen.sigma > 1 / SUBPIXEL_STEPS:
             slopes = np.hypot(*np.gradient(opacity))
             sigma = np.minimum(np.hypot(sigma, slopes * min(seen.sigma, 1.0)), 1).astype(np.float32)
+        if not seen.shows:
+            opacity = np.ones_like(opacity)
         return MarkModel(mask, opacity, colour, sigma)
 
 
@@ -173,11 +195,11 @@ def _moved_model(model: MarkModel, down: float, right: float) -> MarkModel:
     Cubic: linear interpolation would blur the opacity, which the frames that it was measured from have blurred already.
     """
     mask = moved(model.mask, -down, -right, cv2.INTER_LINEAR)
-    opacity, sigma = (moved(plane, -down, -right) for plane in (model.opacity * model.mask, model.opacity_sigma))
-    return MarkModel((mask > 0).astype(np.float32), np.clip(opacity, 0, 1), model.colour, np.clip(sigma, 0, 1))
+    opacity, sigma = (moved(plane, -down, -right) for plane in (model.opacity, model.opacity_sigma))
+    return MarkModel(mask, np.clip(opacity, 0, 1), model.colour, np.clip(sigma, 0, 1))
 
 
 def margin_pixels(box: Box, model: MarkModel, seen: Seen) -> int:
     """How far a box reaches beyond the model at a place."""
-    (top, left), (height, width) = (math.floor(value) for value in seen.place), model.mask.shape
-    return 1 + max(0, top - box.top, left - box.left, box.bottom - top - height, box.right - left - width)
+    (height, width), top, left = model.mask.shape, *(math.floor(value) for value in seen.place)
+    return 1 + int(max(0, top - box.top, left - box.left, box.bottom - top - height, box.right - left - width))

@@ -139,7 +139,8 @@ def from_moving(mark: MovingMark, info: VideoInfo, kind: Kind) -> list[Candidate
     """The candidates along the path of a moving mark, each for a few frames in which it hardly moves."""
     height, width = mark.probability.shape
     scale_x, scale_y = (full / small for full, small in zip((info.width, info.height), analysis_size(info), strict=True))
-    shape = cv2.resize(mark.probability, (round(width * scale_x), round(height * scale_y)), interpolation=cv2.INTER_LINEAR)
+    size = round(width * scale_x), round(height * scale_y)
+    shape = np.asarray(cv2.resize(mark.probability, size, interpolation=cv2.INTER_LINEAR), np.float32)
     exact = {frame: (y * scale_y, x * scale_x) for frame, (y, x) in mark.places.items()}
     pixels = dilate(np.pad(shape > MIN_SHAPE_PROBABILITY, (reach := 1 + math.ceil(scale_x))), reach)
     places = [(frame, round(y) - reach, round(x) - reach) for frame, (y, x) in exact.items()]

@@ -39,8 +39,7 @@ def moved(values: Floats, dy: float, dx: float, interpolation: int = cv2.INTER_C
     matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
     flags, border = interpolation | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
     resampled = [cv2.warpAffine(plane, matrix, (width, height), flags=flags, borderMode=border) for plane in planes]
-    result: Floats = np.stack(resampled).reshape(values.shape)
-    return result
+    return np.asarray(resampled, np.float32).reshape(values.shape)
 
 
 def match_detail(detail: Floats, template: Floats) -> Match:
@@ -66,9 +65,10 @@ def match_detail(detail: Floats, template: Floats) -> Match:
     return Match(row - reach + offsets[0], column - reach + offsets[1], sigma, strength)
 
 
-def _correlation(detail: Floats, template: Floats) -> NDArray[Any]:
+def _correlation(detail: Floats, template: Floats) -> NDArray[np.float64]:
     """The correlation (2r + 1, 2r + 1) at all shifts."""
-    return cv2.matchTemplate(*(np.ascontiguousarray(one.transpose(1, 2, 0)) for one in (detail, template)), cv2.TM_CCORR).astype(np.float64)
+    picture, shape = (np.ascontiguousarray(one.transpose(1, 2, 0)) for one in (detail, template))
+    return np.asarray(cv2.matchTemplate(picture, shape, cv2.TM_CCORR), np.float64)
 
 
 def _curvatures(values: NDArray[Any], row: int, column: int) -> tuple[float, float]:

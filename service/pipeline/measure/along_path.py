@@ -6,7 +6,7 @@ measures this one, from more of the scene than most that stand are seen over.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,8 +108,12 @@ def measure_along_path(path: PathCrops, networks: Networks, solve: Solve, notes:
 
     region = Region(np.ones(path.origin.pixels.shape, bool), exact=False)
     model = measure_region(crops, crops[:0], region, networks, solve_pixels, notes)
-    shown = model.opacity * model.mask > MIN_EDGE_SHARE
-    return model if shown.any() and opacity_level(model.opacity, shown) < OPAQUE else None
+    opacity = model.opacity * model.mask
+    shown = opacity > MIN_EDGE_SHARE
+    if not shown.any() or float(np.median(opacity[shown])) >= OPAQUE:
+        return None
+    mask = opacity > MIN_EDGE_SHARE * opacity_level(opacity, shown)
+    return replace(model, mask=mask.astype(np.float32), opacity=opacity)
 
 
 def _scenes(path: PathCrops) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -84,17 +85,22 @@ def measure(
                 yield from paths.add(number - len(candidates), result)
         yield from pool.flush()
 
-    def solved(mark: MeasuredMark | PooledMark | PathCrops) -> list[MeasuredMark]:
-        match mark:
-            case MeasuredMark():
-                return [mark]
-            case PathCrops():
-                return _solve_path(mark, candidates, info, networks, decisions)
-            case _:
-                return _solve(mark, candidates, info, networks.matte, decisions)
-
-    marks = chain.from_iterable(parallel_map(solved, complete()))
+    solve = partial(_solved, candidates=candidates, info=info, networks=networks, decisions=decisions)
+    marks = chain.from_iterable(parallel_map(solve, complete()))
     return _drop_parts(_drop_small(marks, MIN_PICTURE_SHARE * info.width * info.height, decisions), decisions)
+
+
+def _solved(
+    mark: MeasuredMark | PooledMark | PathCrops, candidates: Sequence[Candidate], info: VideoInfo, networks: Networks, decisions: Decisions
+) -> list[MeasuredMark]:
+    """The mark at each of its places."""
+    match mark:
+        case MeasuredMark():
+            return [mark]
+        case PathCrops():
+            return _solve_path(mark, candidates, info, networks, decisions)
+        case _:
+            return _solve(mark, candidates, info, networks.matte, decisions)
 
 
 def _request(candidate: Candidate, plan: FramePlan) -> CropRequest:
