@@ -54,7 +54,7 @@ container: ## run the steps of Dockerfile.cuda in a chroot (needs root and deboo
 	tests/container/build_in_chroot.sh $(OPTIONS)
 
 docs: $(DEV)/.stamp ## rewrite what is generated in the documents: settings, modules, figures
-	{ printf '# Settings\n\nEvery variable that the program reads, with its default.\n\n'; $(DEV)/bin/cleanplate settings table; } > docs/settings.md
+	{ printf '# Settings\n\nEvery variable that the program reads, with its default. They may also stand in the files of the current folder that [the command](command.md) reads.\n\n'; $(DEV)/bin/cleanplate settings table; } > docs/settings.md
 	$(DEV)/bin/python -m tests.docs.code_map
 	$(DEV)/bin/python -m benchmarks.documents
 

@@ -46,7 +46,8 @@ def strided(layer: nn.Conv2d, x: Tensor) -> Tensor:
     if layer.stride[0] == 2:
         before = (layer.kernel_size[0] - 2) // 2
         x = F.pad(x, (before, before + 1, before, before + 1))
-    return layer(x)
+    result: Tensor = layer(x)
+    return result
 
 
 class Block(nn.Module):
@@ -99,7 +100,7 @@ class PretrainedFeatures(nn.Module):
 def load_published(features: PretrainedFeatures, published: Mapping[str, Tensor]) -> None:
     """Sets the weights from the published ones, with their batch normalisation folded in."""
     _fold(features.stem, published, "_conv_stem", "_bn0")
-    for number, block in enumerate(block for stage in features.stages for block in stage):
+    for number, block in enumerate(module for module in features.modules() if isinstance(module, Block)):
         name = f"_blocks.{number}"
         if block.widen is not None:
             _fold(block.widen, published, f"{name}._expand_conv", f"{name}._bn0")
@@ -111,4 +112,5 @@ def _fold(layer: nn.Conv2d, published: Mapping[str, Tensor], convolution_name: s
     scale = published[f"{norm_name}.weight"] / (published[f"{norm_name}.running_var"] + EPSILON).sqrt()
     with torch.no_grad():
         layer.weight.copy_(published[f"{convolution_name}.weight"] * scale[:, None, None, None])
+        assert layer.bias is not None
         layer.bias.copy_(published[f"{norm_name}.bias"] - published[f"{norm_name}.running_mean"] * scale)

@@ -177,8 +177,14 @@ def _display(quiet: bool, as_json: bool, verbose: bool, beside_output: bool) -> 
 
 def _refuse_for_detection(work: Work, report: Path | None, to_stdout: bool, skip_existing: bool) -> None:
     """Raise RequestError for options of a clean file where none is made."""
-    given = {"--report": report, "--debug": work.debug, "--preview, --start and --end": work.part, "--skip-existing": skip_existing}
-    given |= {"--quality, --codec and --preset": work.encoding, "-o -": to_stdout}
+    given: dict[str, object] = {
+        "--report": report,
+        "--debug": work.debug,
+        "--preview, --start and --end": work.part,
+        "--skip-existing": skip_existing,
+        "--quality, --codec and --preset": work.encoding,
+        "-o -": to_stdout,
+    }
     if option := next((name for name, value in given.items() if value), None):
         raise RequestError(f"{option} does not go with --detect-only, which makes no clean file; with -o DIR it writes detection.json")
 
