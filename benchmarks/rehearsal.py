@@ -4,8 +4,8 @@ The steps are those of `service/pipeline/run.py`. A step that cannot read the co
 is unchanged too. Removal writes no file; its frames are compared with the clean pictures as they leave the pipeline.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 
 import numpy as np
@@ -21,8 +21,8 @@ from benchmarks.scores import FOUND_F1, away_from_mark, mask_of
 from service.inference.session import Networks
 from service.pipeline import run
 from service.pipeline.extent.join import join_pieces
-from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
+from service.pipeline.io.reread import Rereader
 from service.pipeline.marks.plan import Candidate
 from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.picture.composite import crop_rgb
@@ -75,9 +75,10 @@ class Rehearsal:
         self._networks, self._memory, self._known = networks, memory, known
         self._truth = _Truth(scene)
         self._info = probe(scene.marked, Limits())
-        with decode(scene.marked, self._info, Limits()) as frames:
-            self._frames = [_read_only(frame) for frame in frames]
         self._job = run._Job(scene.marked, self._info, Limits(), networks, run.ignore)
+        self._job.reader = Rereader(scene.marked, self._info, Limits(), sys.maxsize)
+        with self._job.reader.read() as frames:
+            self._frames = list(frames)
         self._reads: dict[str, Reads] = {}
         self._baseline = _Baseline()
         self._first()
@@ -131,32 +132,19 @@ class Rehearsal:
         baseline.outcome = self._truth.compare(frames, baseline.placements, self._info)
 
     def _locate(self) -> tuple[list[Candidate], run.Timeline]:
-        with self._decoded():
-            return self._job.locate(Request())
+        return self._job.locate(Request())
 
     def _measure(self, located: tuple[list[Candidate], run.Timeline]) -> list[MeasuredMark]:
-        with self._decoded():
-            return self._job.measure(*located) if located[0] else []
+        return self._job.measure(*located) if located[0] else []
 
     def _extent(self, marks: list[MeasuredMark], located: tuple[list[Candidate], run.Timeline]) -> list[Placement]:
-        with self._decoded():
-            return self._job.bound(join_pieces(marks), located[1]) if located[0] else []
+        return self._job.bound(join_pieces(marks), located[1]) if located[0] else []
 
     def _remove(self, placements: list[Placement]) -> Iterator[Frame]:
         if not placements or not self._truth.has_mark:  # without a mark only the placements count
             return iter(self._frames)
         inpainter = Inpainter(self._networks.inpainter_encoder, self._networks.inpainter, placements, self._info)
         return remove(iter(self._frames), inpainter, self._info, lambda before, after: None)
-
-    @contextmanager
-    def _decoded(self) -> Iterator[None]:
-        """Inside the block `run` gets the frames in memory from its decoder."""
-        before = run.decode
-        run.decode = lambda path, info, limits: nullcontext(iter(self._frames))
-        try:
-            yield
-        finally:
-            run.decode = before
 
 
 class _Truth:
@@ -194,12 +182,6 @@ class _Truth:
 def _picture(frame: Frame, box: Box, info: VideoInfo) -> NDArray[np.uint8]:
     """A part of a frame, (h, w, 3)."""
     return np.rint(crop_rgb(frame, box, info).transpose(1, 2, 0) * 255).astype(np.uint8)
-
-
-def _read_only(frame: Frame) -> Frame:
-    for plane in frame.planes:
-        plane.flags.writeable = False
-    return frame
 
 
 def equal(one: object, other: object) -> bool:

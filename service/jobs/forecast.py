@@ -79,15 +79,15 @@ class Forecast:
 
     def remaining_seconds(self, job: Job, now_ms: int) -> float | None:
         """How long until an unfinished job has ended; None for an ended one, and if it cannot be known yet."""
-        seconds, wait_seconds = self.seconds((job.spec.kind, job.spec.media)), self.wait_seconds(job.created_ms)
-        if job.ended or seconds is None or wait_seconds is None:
+        if job.ended:
             return None
-        if job.state not in CLEANED or job.started_ms is None:
-            return wait_seconds + seconds
-        spent_seconds = (now_ms - job.started_ms) / 1000
-        if job.progress_percent < TELLING_PERCENT:
-            return max(LEAST_SECONDS, seconds - spent_seconds)
-        return max(0.0, spent_seconds * (100 - job.progress_percent) / job.progress_percent)
+        spent_seconds = None if job.state not in CLEANED or job.started_ms is None else (now_ms - job.started_ms) / 1000
+        if spent_seconds is not None and job.progress_percent >= TELLING_PERCENT:
+            return max(0.0, spent_seconds * (100 - job.progress_percent) / job.progress_percent)
+        seconds, wait_seconds = self.seconds((job.spec.kind, job.spec.media)), self.wait_seconds(job.created_ms)
+        if seconds is None or wait_seconds is None:
+            return None
+        return wait_seconds + seconds if spent_seconds is None else max(LEAST_SECONDS, seconds - spent_seconds)
 
 
 def read(connection: sa.Connection, worker_jobs: int) -> Forecast:

@@ -51,7 +51,7 @@ def ours() -> list[dict[str, Any]]:
 
 def assert_command_exists(words: list[str]) -> None:
     """Whether this is a command of `cleanplate` with existing options; their values are not checked."""
-    commands: Any = typer.main.get_command(command_line())
+    commands: Any = typer.main.get_command(command_line(words[0]))
     assert words[0] in commands.commands, words
     known = {option for parameter in commands.commands[words[0]].params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words[1:] if word.startswith("-")} <= known, words

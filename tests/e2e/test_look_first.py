@@ -114,7 +114,7 @@ def test_a_detection_is_free_and_shows_each_mark(service: Service, detection: di
     assert (detection["result"]["content_type"], detection["result"]["mark_found"]) == ("application/json", True)
     found = json.loads(content(service, detection))
     assert len(found["marks"]) == 2
-    assert found["estimate_seconds"] >= found["seconds"] > 0
+    assert found["estimate_seconds"] + 0.05 >= found["seconds"] > 0  # it is rounded to tenths
     for mark in found["marks"]:
         with Image.open(io.BytesIO(base64.b64decode(mark["mask"].partition(",")[2]))) as image:
             mask = np.asarray(image)

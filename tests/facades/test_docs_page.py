@@ -16,7 +16,7 @@ FILES = {
     "/docs/docs.css": "text/css; charset=utf-8",
 }
 SCRIPTS = [path for path in FILES if path.endswith(".js")]
-APIS = ["native", "kie", "savesora", "aidge", "kaze", "files", "operations"]
+APIS = ["native", "kie", "savesora", "aidge", "kaze", "admin", "files", "operations"]
 
 each_file = pytest.mark.parametrize("path", FILES)
 

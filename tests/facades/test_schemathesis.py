@@ -58,8 +58,8 @@ def test_responses_to_an_operator_match_the_document(document: schemathesis.Base
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/jobs/", 200), ("/docs/", 404), ("/healthz/", 404), ("/api/v1/credits/", 405)])
-def test_a_slash_too_many_leads_to_no_host_that_the_request_names(quiet: Service, account: TestAccount, path: str, status: int) -> None:
-    answer = quiet.client.get(path, headers={"Host": "elsewhere.example", **account.bearer})
+def test_a_slash_too_many_leads_to_no_host_that_the_request_names(quiet: Service, path: str, status: int) -> None:
+    answer = quiet.client.get(path, headers={"Host": "elsewhere.example", **quiet.account().bearer})
     assert answer.status_code == status
     assert "location" not in answer.headers
 

@@ -54,6 +54,7 @@ def test_a_running_job_has_the_rest_left_and_an_ended_one_nothing() -> None:
     assert found.remaining_seconds(replace(running, progress_percent=50), 61_000) == 60.0, "however long the last ones took"
     assert found.remaining_seconds(job_at(State.SUCCEEDED, 0, 1000), 6000) is None
     assert Forecast.of([], [], 1).remaining_seconds(job_at(State.QUEUED, 0), 0) is None
+    assert Forecast.of([], [], 1).remaining_seconds(running, 6000) == 15.0, "though no job like it was seen"
 
 
 def test_it_is_read_from_the_jobs_and_workers(fresh: Bench) -> None:

@@ -174,7 +174,7 @@ def test_sources_may_have_only_photos_or_only_videos() -> None:
 def test_long_exposures_blur_the_scene_and_keep_static_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(share: float) -> list[Sample]:
         monkeypatch.setattr(samples, "LONG_EXPOSURE_SHARE", share)
-        return [segmenter_sample(SOURCE, index, size=SIZE) for index in range(40)]
+        return [segmenter_sample(SOURCE, index, size=SIZE) for index in range(80)]
 
     def detail(drawn: list[Sample]) -> float:
         return float(np.mean([np.abs(np.diff(sample["frames"], axis=-1)).mean() for sample in drawn if not sample["target"].any()]))

@@ -226,6 +226,7 @@ def _run(order: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
     for file, number in zip(lifted, numbers, strict=True):
         os.dup2(file, number)
         os.close(file)
+    _close_others({0, 1, 2, *numbers})
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
@@ -233,3 +234,11 @@ def _run(order: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
     sys.argv = ["-c", str(numbers[0])]
     run_task()
     os._exit(0)
+
+
+def _close_others(kept: set[int]) -> None:
+    """Close the files that a module has opened when it was imported."""
+    for file in map(int, os.listdir("/proc/self/fd")):
+        if file not in kept:
+            with suppress(OSError):  # the folder's own is closed by now
+                os.close(file)

@@ -63,6 +63,6 @@ def test_an_error_and_a_slow_answer_are_found(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.slow
 def test_a_few_generated_requests_to_a_real_service(tmp_path: Path) -> None:
     with Fleet.running(tmp_path, **fuzz.SETTINGS) as fleet:
-        findings = fuzz.fuzz(fleet, requests=60, number=3)
+        findings = fuzz.fuzz(fleet, requests=100, number=3)
     assert findings.requests > 40
     assert (findings.broken, findings.slow, findings.errors_logged) == ([], [], 0)
