@@ -20,6 +20,7 @@ from service.remote_order import (
     WORTH_ANOTHER_TRY,
     Order,
     connection,
+    estimate_query,
     page_query,
     path_of,
     pause_seconds_after,
@@ -104,8 +105,7 @@ class AsyncClient:
         height: int | None = None,
     ) -> Estimate:
         """What a job would cost and take; nothing is ordered. `seconds`, `width`, `height`: of the video, if its price depends on them."""
-        given = {"kind": kind, "media": media, "seconds": seconds, "width": width, "height": height}
-        wanted = {name: value for name, value in given.items() if value is not None}
+        wanted = estimate_query(kind, media, seconds, width, height)
         return await self._tried(lambda: self._estimate(wanted))
 
     async def cancel(self, job_id: str) -> RemoteJob:

@@ -19,6 +19,7 @@ from service.remote_order import (
     WORTH_ANOTHER_TRY,
     Order,
     connection,
+    estimate_query,
     page_query,
     path_of,
     pause_seconds_after,
@@ -107,8 +108,7 @@ class Client:
         height: int | None = None,
     ) -> Estimate:
         """What a job would cost and take; nothing is ordered. `seconds`, `width`, `height`: of the video, if its price depends on them."""
-        given = {"kind": kind, "media": media, "seconds": seconds, "width": width, "height": height}
-        wanted = {name: value for name, value in given.items() if value is not None}
+        wanted = estimate_query(kind, media, seconds, width, height)
         return self._tried(lambda: self._estimate(wanted))
 
     def cancel(self, job_id: str) -> RemoteJob:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError, StorageFull
-from service.jobs.job import Kind
+from service.jobs.job import Kind, Media
 from service.timed_box import TimedBox
 from service.version import VERSION
 
@@ -100,6 +100,12 @@ class Order:
             except OSError as error:
                 raise RequestError(f"a file cannot be read: {(error.strerror or 'unknown').lower()}") from error
             yield {"headers": headers, "data": {"options": json.dumps(self.fields)}, "files": parts}
+
+
+def estimate_query(kind: Kind, media: Media, seconds: float | None, width: int | None, height: int | None) -> dict[str, str | float]:
+    """What is asked of an estimate, without what is not known."""
+    given = {"kind": kind, "media": media, "seconds": seconds, "width": width, "height": height}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def page_query(jobs_left: int, cursor: str | None) -> dict[str, str | int]:

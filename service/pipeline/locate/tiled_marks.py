@@ -7,6 +7,7 @@ Averaging the repetitions of a mark within one picture follows Dekel et al., "On
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -54,10 +55,14 @@ class TiledPattern:
     lattice: Lattice
     signal_to_noise: float
 
+    @cached_property
+    def _near_strokes(self) -> Mask:
+        return dilate(self.strokes > MIN_PROBABILITY, 1)
+
     def holds(self, mask: Mask, top: int = 0, left: int = 0) -> bool:
         """Whether most of a mask (h, w), whose (0, 0) lies at (top, left), is on the strokes: then it is a piece of the pattern."""
         height, width = mask.shape
-        near = dilate(self.strokes > MIN_PROBABILITY, 1)[top : top + height, left : left + width]
+        near = self._near_strokes[top : top + height, left : left + width]
         return float((mask & near).sum()) >= MIN_PART_SHARE * float(mask.sum())
 
 

@@ -5,11 +5,11 @@ Nothing of the scene lies in a bar, so a mark in a bar is replaced with black, a
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Mask
+from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, hull
 from service.pipeline.video import Frame, VideoInfo
 
@@ -36,7 +36,7 @@ class ActivePicture:
 
     def see(self, frame: Frame, hidden: Mask) -> None:
         """Take in a frame. What its `hidden` pixels (H, W) show, marks, and those beside them, says nothing."""
-        lit = self._lit_in(frame.planes[0], _spread(hidden))
+        lit = self._lit_in(frame.planes[0], dilate(hidden, SPREAD_PIXELS) if hidden.any() else hidden)
         if lit is not None:
             self._lit = lit if self._lit is None else hull(self._lit, lit)
 
@@ -63,11 +63,3 @@ class ActivePicture:
             if lit.any():
                 return dark
         return len(luma)
-
-
-def _spread(hidden: Mask) -> Mask:
-    """The pixels (H, W), and those over which a codec may have spread them."""
-    if not hidden.any():
-        return hidden
-    width = 2 * SPREAD_PIXELS + 1
-    return cv2.dilate(hidden.view(np.uint8), np.ones((width, width), np.uint8)).view(bool)
