@@ -18,9 +18,9 @@ from service.outside.storage import Storage
 from tests.service_process import Service, file
 
 MODULES: Final = (
-    "api", "app", "check", "clock", "compare", "dom", "examples", "files", "follow", "format", "found", "i18n", "intervals", "jobs",
-    "kept", "leaving", "marking", "order", "overlay", "player", "problems", "programs", "queue", "result", "shapes", "sketch", "stage",
-    "timeline", "upload", "work", "zoom",
+    "api", "app", "boxes", "check", "clock", "compare", "dom", "examples", "files", "follow", "format", "found", "i18n", "intervals",
+    "jobs", "kept", "keyframes", "leaving", "marking", "order", "overlay", "player", "problems", "programs", "queue", "result", "shapes",
+    "sketch", "stage", "timeline", "upload", "work", "zoom",
 )  # fmt: skip
 LANGUAGES: Final = ("en", "es", "pt-BR", "vi", "zh")
 MOST_BYTES: Final = 250_000  # of all that the page loads before it is used

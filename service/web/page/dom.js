@@ -32,6 +32,14 @@ export function drag(event, onMove, onEnd = () => {}) {
   on(["pointerup", "pointercancel"], (now) => { stop.abort(); onEnd(moved && now.type === "pointerup", now); });
 }
 
+/** Replace the children of an element; the focus stays at the same control, by its number. */
+export function redraw(place, children) {
+  const controls = () => [...place.querySelectorAll("button, input")];
+  const focused = controls().indexOf(document.activeElement);
+  place.replaceChildren(...children);
+  if (focused >= 0) (controls()[focused] ?? controls().at(-1))?.focus({ preventScroll: true });
+}
+
 /** Announce a translated text to screen readers. */
 export function announce(translated) {
   byId("status").textContent = translated;

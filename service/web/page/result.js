@@ -8,7 +8,9 @@ import { count, lasting, size as bytes } from "./format.js";
 import { setText, t } from "./i18n.js";
 import { marksOf } from "./intervals.js";
 import { nameOf, refresh, title } from "./jobs.js";
-import { boxes, chooseTool, disableMarking, listenToMarking, setTimes, showBoxesAt, startMarking, tool, update } from "./marking.js";
+import {
+  boxes, chooseTool, disableMarking, listenToMarking, removeKeyframe, selectBox, setFrame, setTimes, showBoxesAt, startMarking, tool, update
+} from "./marking.js";
 import { Overlay } from "./overlay.js";
 import { pause, setFrameRate, startPlayer, stopPlayer, toggle } from "./player.js";
 import { showProblem } from "./problems.js";
@@ -49,7 +51,7 @@ export function hideResult() {
 export function listenToResult(onRun, attempt) {
   byId("show-mask").addEventListener("change", redraw);
   document.addEventListener("language", () => shown.job && describe(shown.job));
-  listenToMarking(useTool, drawBoxes, onRun);
+  listenToMarking(useTool, drawBoxes, seek, onRun);
   listenToStage(toggle);
   byId("share").addEventListener("click", attempt(share));
   byId("rename-open").addEventListener("click", openRename);
@@ -158,6 +160,7 @@ async function showReport(job, size) {
   shown.marks = marksOf(file);
   shown.seconds = job.media === "video" ? file.video.duration_seconds : 0;
   setFrameRate(file.video.frames_per_second);
+  setFrame(1 / (file.video.frames_per_second || 1));
   shown.overlay = new Overlay(byId("overlay"), file, size);
   await shown.overlay.ready;
   if (shown.job !== job) return;
@@ -172,7 +175,8 @@ async function showReport(job, size) {
 const seek = (seconds) => shown.clock?.seek(seconds);
 
 function drawBoxes() {
-  if (shown.job?.media === "video" && shown.seconds) drawTimeline(byId("timeline"), shown.marks, boxes(), shown.seconds, seek, setTimes);
+  const acts = { onSeek: seek, onTimes: setTimes, onSelect: selectBox, onRemove: removeKeyframe };
+  if (shown.job?.media === "video" && shown.seconds) drawTimeline(byId("timeline"), shown.marks, boxes(), shown.seconds, acts);
 }
 
 function redraw() {

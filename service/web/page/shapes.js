@@ -11,6 +11,8 @@ export const isLarge = ({ x1, y1, x2, y2 }) => x2 - x1 > MIN_SIZE && y2 - y1 > M
 
 export const contains = ({ x1, y1, x2, y2 }, [x, y]) => x1 <= x && x <= x2 && y1 <= y && y <= y2;
 
+export const middle = ({ x1, y1, x2, y2 }) => [(x1 + x2) / 2, (y1 + y2) / 2];
+
 export const gripPlace = ({ x1, y1, x2, y2 }, { x, y }) => [x1 + x * (x2 - x1), y1 + y * (y2 - y1)];
 
 /** The box moved by so much, but not out of the picture. */

@@ -1,11 +1,13 @@
 // The user's drawing on the picture: boxes to remove or keep, and strokes, in fractions of its size; and the mask of the strokes.
 
-import { GRIPS, between, contains, gripPlace, isLarge, isNow, moved, pulled } from "./shapes.js";
+import { cornersAt, moving, placedAt, resting, without } from "./keyframes.js";
+import { GRIPS, between, contains, gripPlace, isLarge, isNow, middle, moved, pulled } from "./shapes.js";
 
 const STROKE_OPACITY = 0.6; // on the screen, so that the picture stays visible
 const BOX_OPACITY = 0.25;
 const TIMED_OPACITY = 0.35; // of a box at a time when it does not hold
 const GRIP_PIXELS = { mouse: 9, touch: 22, pen: 12 }; // on the screen, around a grip
+const DOT_PIXELS = 4; // on the screen, the radius of a keyframe's middle
 const NUDGE = 0.01; // of the picture, for an arrow key
 const MIDDLE_BOX = { x1: 0.4, y1: 0.4, x2: 0.6, y2: 0.6 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -13,7 +15,8 @@ const STROKES = { brush: "stroke", eraser: "erasure" };
 
 /**
  * Fires `change` when there are other items or another one is selected.
- * `items`: { kind: "box" or "keep", x1, y1, x2, y2, first_seconds, last_seconds }, { kind: "stroke" or "erasure", width, points: [[x, y], ...] }.
+ * `items`: { kind: "box" or "keep", x1, y1, x2, y2, first_seconds, last_seconds, keyframes: [{ seconds, x1, y1, x2, y2 }, ...] },
+ * { kind: "stroke" or "erasure", width, points: [[x, y], ...] }.
  */
 export class Sketch extends EventTarget {
   items = [];
@@ -21,6 +24,7 @@ export class Sketch extends EventTarget {
   tool = "box"; // or keep, brush, eraser
   brush = 0.05;
   seconds = null;
+  frame = 0.04; // how long one is, in seconds
   #past = [];
   #future = [];
   #drawn = null; // the items while a pointer is pressed
@@ -51,7 +55,10 @@ export class Sketch extends EventTarget {
 
   /** Replace a box by one with other values. `isQuiet`: its fields are being typed in, so that they need not be drawn again. */
   set(item, values, isQuiet = false) {
-    const changed = { ...item, ...values };
+    return this.#replace(item, { ...item, ...values }, isQuiet);
+  }
+
+  #replace(item, changed, isQuiet = false) {
     this.#become(this.items.map((each) => (each === item ? changed : each)), changed, isQuiet);
     return changed;
   }
@@ -60,6 +67,17 @@ export class Sketch extends EventTarget {
     this.selected = item;
     this.#tell();
   }
+
+  /** Where a box is at the time shown. */
+  cornersOf(item) { return cornersAt(item, this.seconds); }
+
+  /** Put a box there, or one that moves only at the time shown. */
+  place(item, corners, isQuiet = false) { return this.#replace(item, placedAt(item, this.seconds, corners, this.frame), isQuiet); }
+
+  /** Let a box move, or rest where it is now. */
+  letMove(item, moves) { this.#replace(item, (moves ? moving : resting)(item, this.seconds)); }
+
+  removeKeyframe(item, keyframe) { this.#replace(item, without(item, keyframe)); }
 
   undo() { this.#travel(this.#past, this.#future); }
   redo() { this.#travel(this.#future, this.#past); }
@@ -91,8 +109,8 @@ export class Sketch extends EventTarget {
     const place = this.#place(event);
     const grip = this.#gripAt(place, event.pointerType);
     if (this.tool in STROKES) this.#beginStroke(place);
-    else if (grip) this.#change((now) => pulled(this.selected, grip, now));
-    else if (this.selected && contains(this.selected, place)) this.#change((now) => moved(this.selected, now[0] - place[0], now[1] - place[1]));
+    else if (grip) this.#change((box, now) => pulled(box, grip, now));
+    else if (this.selected && contains(this.cornersOf(this.selected), place)) this.#change((box, now) => moved(box, now[0] - place[0], now[1] - place[1]));
     else this.#beginBox(place);
   }
 
@@ -109,16 +127,17 @@ export class Sketch extends EventTarget {
     const box = (now) => ({ kind: this.tool, ...between(place, now) });
     this.#pointer = {
       move: (now) => this.#draw([...this.items, box(now)]),
-      end: (now) => (isLarge(box(now)) ? this.add(box(now)) : this.select(this.boxes.findLast((each) => contains(each, now)) ?? null)),
+      end: (now) => (isLarge(box(now)) ? this.add(box(now)) : this.select(this.boxes.findLast((each) => contains(this.cornersOf(each), now)) ?? null)),
     };
   }
 
   /** Change the selected box with the pointer. */
   #change(shape) {
-    const item = this.selected;
+    const [item, corners] = [this.selected, this.cornersOf(this.selected)];
+    const changed = (now) => placedAt(item, this.seconds, shape(corners, now), this.frame);
     this.#pointer = {
-      move: (now) => this.#draw(this.items.map((each) => (each === item ? shape(now) : each))),
-      end: (now) => isLarge(shape(now)) && this.set(item, shape(now)),
+      move: (now) => this.#draw(this.items.map((each) => (each === item ? changed(now) : each))),
+      end: (now) => isLarge(shape(corners, now)) && this.#replace(item, changed(now)),
     };
   }
 
@@ -144,11 +163,11 @@ export class Sketch extends EventTarget {
   }
 
   #nudge([x, y], resizes) {
-    const { x2, y2 } = this.selected;
+    const box = this.cornersOf(this.selected);
     const changed = resizes
-      ? pulled(this.selected, { x: 1, y: 1 }, [Math.min(x2 + x * NUDGE, 1), Math.min(y2 + y * NUDGE, 1)])
-      : moved(this.selected, x * NUDGE, y * NUDGE);
-    if (isLarge(changed)) this.set(this.selected, changed);
+      ? pulled(box, { x: 1, y: 1 }, [Math.min(box.x2 + x * NUDGE, 1), Math.min(box.y2 + y * NUDGE, 1)])
+      : moved(box, x * NUDGE, y * NUDGE);
+    if (isLarge(changed)) this.place(this.selected, changed);
   }
 
   #place({ clientX, clientY }) {
@@ -160,7 +179,7 @@ export class Sketch extends EventTarget {
     if (!this.selected || this.tool in STROKES) return null;
     const { width, height } = this.canvas.getBoundingClientRect();
     const distance = ([u, v]) => Math.hypot((u - x) * width, (v - y) * height);
-    return GRIPS.find((grip) => distance(gripPlace(this.selected, grip)) < (GRIP_PIXELS[pointer] ?? GRIP_PIXELS.mouse));
+    return GRIPS.find((grip) => distance(gripPlace(this.cornersOf(this.selected), grip)) < (GRIP_PIXELS[pointer] ?? GRIP_PIXELS.mouse));
   }
 
   // History.
@@ -203,9 +222,12 @@ export class Sketch extends EventTarget {
     }
     fade(pen, STROKE_OPACITY);
     for (const item of items.filter(({ points }) => !points)) {
+      const [box, colour] = [this.cornersOf(item), item.kind === "keep" ? style.getPropertyValue("--keep") : style.color];
       pen.globalAlpha = isNow(item, this.seconds) ? 1 : TIMED_OPACITY;
-      outline(pen, item, item.kind === "keep" ? style.getPropertyValue("--keep") : style.color, unit);
-      if (item === this.selected || this.#drawn) grips(pen, item, unit);
+      outline(pen, { ...box, kind: item.kind }, colour, unit);
+      if (item !== this.selected && !this.#drawn) continue;
+      if (item.keyframes) path(pen, item.keyframes, colour, unit);
+      grips(pen, box, unit);
     }
     pen.globalAlpha = 1;
   }
@@ -231,6 +253,21 @@ function outline(pen, { x1, y1, x2, y2, kind }, colour, unit) {
   pen.fillRect(...corners);
   pen.globalAlpha = opacity;
   pen.setLineDash([]);
+}
+
+/** The way of a box that moves: from the middle of each keyframe to that of the next. */
+function path(pen, keyframes, colour, unit) {
+  const { width, height } = pen.canvas;
+  const places = keyframes.map(middle).map(([x, y]) => [x * width, y * height]);
+  Object.assign(pen, { lineWidth: 2 * unit, strokeStyle: colour, fillStyle: colour });
+  pen.beginPath();
+  for (const place of places) pen.lineTo(...place);
+  pen.stroke();
+  for (const [x, y] of places) {
+    pen.beginPath();
+    pen.arc(x, y, DOT_PIXELS * unit, 0, 2 * Math.PI);
+    pen.fill();
+  }
 }
 
 function grips(pen, box, unit) {
