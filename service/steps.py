@@ -19,6 +19,7 @@ from service.jobs.account_files import record_source
 from service.jobs.database import NOW_MS, now_ms_of
 from service.jobs.fence import Fence, Superseded
 from service.jobs.job import Failure, Job, State
+from service.jobs.progress import Pace
 from service.jobs.retry import MAX_ATTEMPTS
 from service.logs import log_fields
 from service.metrics import Meters
@@ -44,6 +45,7 @@ class JobSteps:
     scratch: Scratch
     stopping: threading.Event
     running: RunningJobs = field(default_factory=RunningJobs)
+    pace: Pace = field(default_factory=Pace)
 
     def fetch(self, job_id: str) -> None:
         """Fetch the source and mask if they are not in our storage: only of a job that an earlier version enqueued to be cleaned."""
@@ -89,6 +91,7 @@ class JobSteps:
                 self.meters.count_frames(result.frames)
                 with fence.write() as connection:
                     store.update(connection, job_id, result=result.to_json())
+                watch.end()
 
     def publish(self, job_id: str) -> None:
         """Check that every file that the job's links point to is in the storage, and delete what other attempts left there."""
@@ -160,7 +163,7 @@ class JobSteps:
         return job
 
     def _watch(self, fence: Fence, job: Job) -> Watch:
-        return Watch(fence, job, self.core.settings.job_seconds, self.stopping)
+        return Watch(fence, job, self.core.settings.job_seconds, self.stopping, self.pace)
 
     def _send_callback(self, fence: Fence, job: Job, delivery_id: str) -> None:
         callback, url = self._callback(job, delivery_id)

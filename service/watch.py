@@ -10,7 +10,7 @@ from service.errors import JobCancelled, JobTimeout
 from service.jobs import store
 from service.jobs.fence import Fence
 from service.jobs.job import Job
-from service.jobs.progress import percent_at
+from service.jobs.progress import Course, Pace
 from service.pipeline.run import Progress
 
 CHECK_SECONDS: Final = 0.5  # between two reads of the database
@@ -49,7 +49,7 @@ class RunningJobs:
 class Watch:
     """Called as the work proceeds. Raises JobCancelled, JobTimeout, HandedBack or Superseded."""
 
-    def __init__(self, fence: Fence, job: Job, job_seconds: float, stopping: threading.Event) -> None:
+    def __init__(self, fence: Fence, job: Job, job_seconds: float, stopping: threading.Event, pace: Pace) -> None:
         self._fence = fence
         self._job = job
         self._job_seconds = job_seconds
@@ -57,14 +57,20 @@ class Watch:
         self._stopping = stopping
         self._next_check = 0.0
         self._saved_percent = job.progress_percent
+        self._course = Course(job.spec, pace)
 
     def on_fetched(self, _done_bytes: int) -> None:
         self._check(self._saved_percent)
 
     def on_cleaned(self, progress: Progress) -> None:
-        self._check(percent_at(self._job.spec.kind, progress.step, progress.done_frames / max(1, progress.total_frames)))
+        percent = self._course.percent(progress.step, progress.done_frames, progress.total_frames, progress.pixels)
+        self._check(percent, progress.step)
 
-    def _check(self, percent: int) -> None:
+    def end(self) -> None:
+        """The job's files are stored."""
+        self._course.end()
+
+    def _check(self, percent: int, step: str | None = None) -> None:
         if self._stopping.is_set():
             raise HandedBack
         if time.monotonic() < self._next_check:
@@ -80,7 +86,7 @@ class Watch:
             raise JobCancelled("the job was cancelled")
         if percent > self._saved_percent:
             with self._fence.write() as connection:
-                store.update(connection, self._job.id, progress_percent=percent)
+                store.update(connection, self._job.id, progress_percent=percent, step=step)
             self._saved_percent = percent
 
     def begin(self) -> Self:

@@ -12,9 +12,8 @@ from service.api.job_watcher import Waiter
 from service.api.times import rfc3339
 from service.errors import CleanplateError
 from service.jobs.database import now_ms
-from service.jobs.job import Job
+from service.jobs.job import Job, State
 from service.jobs.job_service import JobService
-from service.jobs.progress import step_of
 from service.jobs.store import Event
 
 HEARTBEAT: Final = ": still here\n\n"  # a comment, which clients ignore
@@ -75,5 +74,5 @@ def _state(event: Event) -> str:
 
 def _progress(job: Job, eta_seconds: float | None) -> str:
     rounded = None if eta_seconds is None else round(eta_seconds, 1)
-    data = {"progress_percent": job.progress_percent, "step": step_of(job), "eta_seconds": rounded}
+    data = {"progress_percent": job.progress_percent, "step": job.step if job.state is State.CLEANING else None, "eta_seconds": rounded}
     return f"event: progress\ndata: {json.dumps(data)}\n\n"

@@ -14,7 +14,6 @@ from service.jobs.callbacks import Attempt, Delivery
 from service.jobs.credits import Balance
 from service.jobs.database import now_ms
 from service.jobs.job import Job, Kind, Media, Result, Rights, State
-from service.jobs.progress import step_of
 from service.jobs.webhook_secrets import SecretInfo
 from service.outside.links import Links
 
@@ -111,7 +110,7 @@ class JobView(BaseModel):
             id=job.id,
             state=job.state,
             progress_percent=job.progress_percent,
-            step=step_of(job),
+            step=job.step if job.state is State.CLEANING else None,
             kind=job.spec.kind,
             media=job.spec.media,
             name=job.shown_name,

@@ -15,7 +15,7 @@ from service.jobs.metrics import LIVE_WORKERS
 from service.jobs.tables import JOBS
 
 LAST_JOBS: Final = 200
-TELLING_PERCENT: Final = 10  # from here on a job's own pace says more than that of the last ones
+TELLING_PERCENT: Final = 5  # from here on a job's own pace says more than that of the last ones
 LEAST_SECONDS: Final = 1.0  # said of a job that takes longer than the last ones did
 CLEANED: Final = (State.CLEANING, State.PUBLISHING)
 KIND: Final = sa.func.coalesce(JOBS.c.wish["kind"].as_string(), "clean")

@@ -204,6 +204,7 @@ class Job:
     metadata: Mapping[str, str] = field(default_factory=dict)  # what else the customer said of it
     cleared_ms: int | None = None  # when its files were deleted
     name: str | None = None  # of its file, as the customer knows it
+    step: str | None = None  # of the pipeline, that it was last seen at
 
     @property
     def ended(self) -> bool:

@@ -15,7 +15,7 @@ from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 # Columns that a new job leaves empty.
-UNSET_COLUMNS: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post", "cleared_ms")
+UNSET_COLUMNS: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post", "cleared_ms", "step")
 
 # Statements that every request runs, built once: building one costs as much as running it.
 OF_ACCOUNT: Final = {
@@ -217,7 +217,7 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
     plain = ("id", "account_id", "facade", "request", "callback_url", "price_credits", "priority", "progress_percent", "attempts")
-    declared = ("rights", "digital_source_type", "cancel_asked", "client_reference", "name")
+    declared = ("rights", "digital_source_type", "cancel_asked", "client_reference", "name", "step")
     times = ("created_ms", "updated_ms", "started_ms", "finished_ms", "cleared_ms")
     return Job(
         **{name: data[name] for name in (*plain, *declared, *times)},

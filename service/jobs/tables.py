@@ -102,6 +102,7 @@ JOBS: Final = sa.Table(
     sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
     sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Column("name", sa.Text),  # of its file, as the customer knows it
+    sa.Column("step", sa.Text),  # of the pipeline, that it was last seen at
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     sa.Index("jobs_by_time", "created_ms"),
     sa.Index(

@@ -34,11 +34,12 @@ from service.version import versions
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step has come. The steps are locate, measure, bound (the time extent) and remove."""
+    """How far a step has come. The steps are locate, measure, bound (the time extent) and remove. `pixels`: of a frame."""
 
     step: str
     done_frames: int
     total_frames: int
+    pixels: int = 0
 
 
 Listener = Callable[[Progress], None]
@@ -193,9 +194,9 @@ class _Job:
                 clean = found.kept.restored(marked, clean)
                 sampler.watch(marked, clean)
                 encoder.write(clean)
+                self._tell("remove", marked.index + 1, found.timeline.frames)  # many are read before the first is clean
 
-            counted = self._counted("remove", frames, found.timeline.frames)
-            deque(remove(counted, inpainter, self.info, finish), maxlen=0)
+            deque(remove(frames, inpainter, self.info, finish), maxlen=0)
         return sampler.samples
 
     def encode(self, target: Path) -> None:
@@ -227,4 +228,7 @@ class _Job:
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
         for frame in frames:
             yield frame
-            self.on_progress(Progress(step, frame.index + 1, max(total, frame.index + 1)))
+            self._tell(step, frame.index + 1, total)
+
+    def _tell(self, step: str, done: int, total: int) -> None:
+        self.on_progress(Progress(step, done, max(total, done), self.info.width * self.info.height))

@@ -11,6 +11,7 @@ import { showProblem } from "./problems.js";
 import { formOf, upload } from "./upload.js";
 
 const FEW_SECONDS = 3;
+const TELLING_PERCENT = 5; // before that, how long it takes is not known from the job itself
 const TICK_MILLISECONDS = 1000;
 
 const current = { stop: new AbortController(), id: null, name: "", shown: null, timer: 0 };
@@ -38,7 +39,8 @@ export async function watch(job, onEnd) {
     } else if (now.isAway) {
       showAway();
     } else {
-      show(now.state, now.progress_percent / 100, now.eta_seconds, now.step);
+      const isTelling = now.state !== "cleaning" || now.progress_percent >= TELLING_PERCENT;
+      show(now.state, now.progress_percent / 100, isTelling ? now.eta_seconds : null, now.step);
     }
   }, signal);
 }
