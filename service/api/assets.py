@@ -17,6 +17,8 @@ MEDIA_TYPES: Final = {
     ".css": "text/css",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".mp4": "video/mp4",
 }
 HEADERS: Final = {
     "Cache-Control": "no-cache",  # cached but revalidated, so that a new version shows at once

@@ -10,7 +10,10 @@ ASSETS: Final = {
     "/docs": "docs.html",
     "/docs/docs.js": "docs.js",
     "/docs/curl.js": "curl.js",
+    "/docs/try.js": "try.js",
     "/docs/docs.css": "docs.css",
+    "/docs/sample.mp4": "sample.mp4",
+    "/docs/sample.png": "sample.png",
 }
 
 

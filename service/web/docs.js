@@ -1,6 +1,8 @@
 // Renders the OpenAPI document as a page. All of its text is inserted as text, never as markup.
 
+import { javascript, python } from "../page/programs.js";
 import { curl, isFile, exampleText } from "./curl.js";
+import { listenToKey, tryIt } from "./try.js";
 
 const LIMITS = {
   minimum: (value) => `at least ${value}`,
@@ -12,7 +14,15 @@ const LIMITS = {
   pattern: (value) => `like ${value}`,
 };
 
+const PROGRAMS = { curl, Python: python, JavaScript: javascript };
+
 const content = document.getElementById("content");
+const shown = { program: "curl", calls: [] };
+listenToKey(document.getElementById("key"));
+document.getElementById("program").addEventListener("change", ({ target }) => {
+  shown.program = target.value;
+  for (const write of shown.calls) write();
+});
 try {
   draw(resolveReferences(await read("openapi.json")));
 } catch (error) {
@@ -107,7 +117,16 @@ function bodies(operation) {
 
 function calls(operation) {
   const types = Object.entries(operation.requestBody?.content ?? { "": {} });
-  return [make("h4", {}, "Call"), ...types.map(([type, body]) => block(curl(operation, type, body)))];
+  return [make("h4", {}, "Call"), ...types.flatMap(([type, body]) => [call(operation, type, body), tryIt(operation, type, body, make)])];
+}
+
+/** The call in the chosen language. */
+function call(operation, type, body) {
+  const place = block("");
+  const write = () => { place.firstChild.textContent = PROGRAMS[shown.program](operation, type, body); };
+  shown.calls.push(write);
+  write();
+  return place;
 }
 
 function answers(operation) {

@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 
 import pytest
 
+from service.media import suffix_of_head
 from tests.service_process import Service
 
 PAGE = "/docs"
@@ -13,8 +14,11 @@ FILES = {
     PAGE: "text/html; charset=utf-8",
     "/docs/docs.js": "text/javascript; charset=utf-8",
     "/docs/curl.js": "text/javascript; charset=utf-8",
+    "/docs/try.js": "text/javascript; charset=utf-8",
     "/docs/docs.css": "text/css; charset=utf-8",
 }
+SHARED = {"/page/kept.js", "/page/programs.js"}  # with the page for cleaning files
+SAMPLES = {"/docs/sample.mp4": "video/mp4", "/docs/sample.png": "image/png"}
 SCRIPTS = [path for path in FILES if path.endswith(".js")]
 APIS = ["native", "kie", "savesora", "aidge", "kaze", "admin", "files", "operations"]
 
@@ -95,8 +99,17 @@ def test_every_referenced_file_exists(service: Service) -> None:
     assert found == {"docs/docs.js", "docs/docs.css", "openapi.json"}
     asked = {urljoin(PAGE, address) for address in found}
     asked |= {urljoin(path, name) for path in SCRIPTS for name in re.findall(r'from "([^"]+)"', text(service, path))}
-    assert asked == {*FILES, "/openapi.json"} - {PAGE}
+    assert asked == {*FILES, *SHARED, "/openapi.json"} - {PAGE}
     assert {service.client.get(address).status_code for address in asked} == {200}
+
+
+def test_the_samples_are_served(service: Service) -> None:
+    scripts = "".join(text(service, path) for path in SCRIPTS)
+    for path, media_type in SAMPLES.items():
+        answer = service.client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+        assert suffix_of_head(answer.content) == path[-4:]
+        assert f'"{path[1:]}"' in scripts
 
 
 def test_the_scripts_use_elements_that_exist(service: Service) -> None:
