@@ -19,7 +19,7 @@ THERE_AND_BACK = """async ([box, end, frame, moments]) => {
     const again = joined(pieces.map((piece) => ({ kind: "box", ...piece })));
     return [pieces, again.map((each) => moments.map((at) => cornersAt(each, at))), moments.map((at) => cornersAt(box, at))];
 }"""
-END_SECONDS, FRAME_SECONDS = 10.0, 0.04
+END_SECONDS, FRAME_SECONDS = 10.0, 1 / 32
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def tab_to(visitor: Visitor, element: str = "", label: str = "", within: str = "
         const at = document.activeElement;
         return at.id === element || (label && (at.labels?.[0] ?? at).textContent.trim() === label) || (within && at.closest("#" + within));
     }"""
-    for _ in range(80):
+    for _ in range(200):
         if visitor.page.evaluate(f"given => Boolean(({here})(given))", [element, label, within]):
             return
         visitor.page.keyboard.press("Tab")
@@ -174,6 +174,6 @@ def test_the_pieces_of_a_path_are_the_path(visit: Visit) -> None:
         if any("end" in piece for piece in pieces):
             assert len(again) == 1
             for one, other in zip(again[0], wanted, strict=True):
-                assert one == pytest.approx(other, abs=0.05)  # a keyframe within a frame of an end is at that end
+                assert one == pytest.approx(other, abs=1e-6)
 
     holds()

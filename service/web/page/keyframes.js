@@ -44,11 +44,13 @@ export function piecesOf({ kind, keyframes, ...box }, end, frame) {
   const at = (seconds) => cornersAt({ keyframes }, seconds);
   const [first, last] = [box.first_seconds ?? 0, box.last_seconds ?? end];
   const between = keyframes.map(({ seconds }) => seconds).filter((seconds) => seconds - first >= frame && last - seconds >= frame);
-  const times = [first, ...between, last];
+  const isSame = (one, other) => CORNERS.every((corner) => Math.abs(at(one)[corner] - at(other)[corner]) < SAME);
+  const all = [first, ...between, last];
+  const rests = (index) => index > 0 && index < all.length - 1 && isSame(all[index - 1], all[index]) && isSame(all[index], all[index + 1]);
+  const times = all.filter((_, index) => !rests(index)); // one piece, however many keyframes it rests for
   return times.slice(1).map((seconds, index) => {
     const [here, there] = [at(times[index]), at(seconds)];
-    const moves = CORNERS.some((corner) => Math.abs(here[corner] - there[corner]) > SAME);
-    return { ...here, first_seconds: times[index], last_seconds: seconds, ...(moves && { end: there }) };
+    return { ...here, first_seconds: times[index], last_seconds: seconds, ...(!isSame(times[index], seconds) && { end: there }) };
   });
 }
 
@@ -58,7 +60,7 @@ export function joined(pieces) {
   for (const piece of pieces) {
     const before = found.at(-1);
     if (before && goesOn(before, piece)) found[found.length - 1] = extended(before, piece);
-    else found.push(piece.end ? extended({ ...piece, keyframes: [keyframe(piece, piece.first_seconds)] }, piece) : piece);
+    else found.push(piece.end ? extended(piece, piece) : piece);
   }
   return found.map(({ end, ...box }) => box);
 }
@@ -73,7 +75,9 @@ function goesOn(before, piece) {
 }
 
 function extended(before, piece) {
-  const { keyframes = [keyframe(before, before.last_seconds)] } = before;
+  const { keyframes = [] } = before;
+  const rested = !keyframes.length || keyframes.at(-1).seconds < piece.first_seconds - SAME; // until it moves on
+  const begun = piece.end && rested ? [keyframe(piece, piece.first_seconds)] : [];
   const reached = piece.end ? [keyframe(piece.end, piece.last_seconds)] : [];
-  return { ...before, keyframes: [...keyframes, ...reached], last_seconds: piece.last_seconds };
+  return { ...before, keyframes: [...keyframes, ...begun, ...reached], last_seconds: piece.last_seconds };
 }
