@@ -29,8 +29,8 @@ format: $(DEV)/.stamp ## format the code
 	$(DEV)/bin/ruff format .
 
 lock: ## rewrite requirements/*.lock, keeping versions; OPTIONS=--upgrade updates them
-	$(COMPILE) --extra cpu --extra serve --output-file requirements/serve-cpu.lock
-	$(COMPILE) --extra cuda --extra serve --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
+	$(COMPILE) --extra cpu --extra serve --extra tracing --output-file requirements/serve-cpu.lock
+	$(COMPILE) --extra cuda --extra serve --extra tracing --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
 	$(COMPILE) --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
 
 images: ## write the digests of the fleet's images behind their tags (needs docker); OPTIONS=--check only looks

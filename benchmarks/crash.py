@@ -96,7 +96,8 @@ class Run:
         victims = " + ".join(map(str, self.plan.kills))
         outcome = "; ".join(map(str, self.violations)) or "ok"
         times = f"ready {self.ready_seconds:.1f} s, ended {self.ended_seconds:.1f} s"
-        return f"seed {self.plan.seed}: {len(self.placed)} orders, {self.jobs} + {self.batch_jobs} jobs, {self.callbacks} callbacks, killed {victims}, {times}: {outcome}"
+        done = f"{len(self.placed)} orders, {self.jobs} + {self.batch_jobs} jobs, {self.callbacks} callbacks"
+        return f"seed {self.plan.seed}: {done}, killed {victims}, {times}: {outcome}"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Violation:
 
 
 def wait_for_end(core: Core, seconds: float = END_SECONDS) -> float | None:
-    """Wait until no job or batch is open, no callback is pending and no workflow is queued or running; when that was, or None on a timeout."""
+    """Wait until no job or batch is open, no callback is pending and no workflow is queued or running; when that was; None: a timeout."""
     return time.monotonic() if within(seconds, lambda: not (_open(core) or core.queues.running())) else None
 
 
@@ -122,7 +122,7 @@ def _end_violations(batch: Batch, states: Counter[str], order: Order) -> Iterato
     expected = {State.SUCCEEDED.value: batch.jobs - failing, State.FAILED.value: failing}
     if not batch.ended:
         yield Violation("lost", f"{batch.id} has not ended")
-    if batch.cancelled_ms is None and states != expected or not states.keys() <= {*expected, State.CANCELLED.value}:
+    if (batch.cancelled_ms is None and states != expected) or not states.keys() <= {*expected, State.CANCELLED.value}:
         yield Violation("end", f"{batch.id}: {dict(states)}")
     told = order.host.posts(order.callback_path)
     counts = [{name: count for name, count in body["data"]["counts"].items() if count} for body in told]

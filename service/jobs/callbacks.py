@@ -99,6 +99,12 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
     return outcome
 
 
+def trace_of(connection: sa.Connection, delivery_id: str) -> str | None:
+    """The trace of the job, or of the batch and its jobs, that a delivery reports; None if there is none."""
+    of_job = sa.select(JOBS.c.traceparent).join(DELIVERIES, DELIVERIES.c.job_id == JOBS.c.id)
+    return connection.execute(of_job.where(DELIVERIES.c.id == delivery_id)).scalar()
+
+
 def find(connection: sa.Connection, subject_id: str) -> Delivery | None:
     """The delivery of the callback of a job or a batch; None if it has none, or has not ended."""
     row = connection.execute(sa.select(DELIVERIES).where(_of(subject_id))).first()
