@@ -5,7 +5,10 @@ DEV := .venv-dev
 UV ?= $(DEV)/bin/uv
 COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
 
-.PHONY: help demo serve test check format lock images quality speed bench load crash container docs formats
+RUNTIME ?= cpu
+VERSION = $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' service/version.py)
+
+.PHONY: help image demo serve test check format lock images quality speed bench load crash container docs formats
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -50,7 +53,10 @@ load: $(DEV)/.stamp ## measure the service: orders, queue, memory
 crash: $(DEV)/.stamp ## kill the service at random moments and count what is lost
 	$(DEV)/bin/python -m benchmarks.crash $(OPTIONS)
 
-container: ## run the steps of Dockerfile.cuda in a chroot (needs root and debootstrap); OPTIONS=--cpu
+image: ## build the container image (needs docker); RUNTIME=cuda for an NVIDIA GPU
+	docker build --build-arg RUNTIME=$(RUNTIME) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag cleanplate:$(RUNTIME) --tag cleanplate:$(VERSION)-$(RUNTIME) .
+
+container: ## run the steps of the Dockerfile in a chroot (needs root and debootstrap); OPTIONS=--cuda
 	tests/container/build_in_chroot.sh $(OPTIONS)
 
 docs: $(DEV)/.stamp ## rewrite what is generated in the documents: settings, modules, figures
