@@ -120,9 +120,10 @@ class JobSteps:
         with self.core.database.read() as connection:
             trace = callbacks.trace_of(connection, delivery_id)
         about = {"cleanplate.delivery": delivery_id}
-        with log_fields(delivery=delivery_id), span("notify", trace, attributes=about), self.meters.step("notify"):
+        with log_fields(delivery=delivery_id), span("notify", trace, attributes=about) as measured, self.meters.step("notify"):
             fence = Fence.of_this_execution(self.core.database)
-            callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id))
+            outcome = callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id))
+            measured.say({"cleanplate.outcome": outcome})
 
     def _hold_price(self, fence: Fence, job_id: str, seconds: float, pixels: int) -> None:
         """Hold what the video costs by its length and size, if that is more than is held. Raises CreditsRanOut."""

@@ -89,10 +89,13 @@ def test_a_trace_leads_through_the_queue_to_every_step_and_host(tmp_path: Path, 
     assert {named(ours, name).parent for name in ("locate", "measure", "bound", "remove")} == {steps["clean"].id}
     fetched = named(ours, "GET")
     assert (fetched.parent, sent(there, "/marked.mp4")) == (steps["fetch"].id, f"00-{TRACE}-{fetched.id}-01")
-    calls = sorted((span for span in ours if span.name == "notify"), key=lambda span: span.failed or "")
-    assert [span.failed for span in calls] == [None, "FetchUnavailable"]
-    assert {span.parent for span in ours if span.name == "POST"} == {span.id for span in calls}
-    assert sent(there, "/done") in {f"00-{TRACE}-{span.id}-01" for span in ours if span.name == "POST"}
+    refused, taken = sorted(
+        (span for span in ours if span.name == "POST"), key=lambda span: span.attributes["http.response.status_code"] == 200
+    )
+    assert (refused.failed, refused.attributes["http.response.status_code"], taken.failed) == ("FetchUnavailable", 503, None)
+    attempts = {span.id: span.attributes["cleanplate.outcome"] for span in ours if span.name == "notify"}
+    assert {refused.parent: "pending", taken.parent: "delivered"} == attempts
+    assert sent(there, "/done") == f"00-{TRACE}-{refused.id}-01"
     assert {line["trace_id"] for line in log if line.get("job_id") == job_id} == {TRACE}
     assert not any(bearer["Authorization"] in str(span) or "healthz" in str(span) for span in spans)
 
