@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --uni
 RUNTIME ?= cpu
 VERSION = $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' service/version.py)
 
-.PHONY: help image demo serve test check format lock images quality speed bench load crash container docs formats
+.PHONY: help image types demo serve test check format lock images quality speed bench load crash container docs formats
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -63,6 +63,9 @@ docs: $(DEV)/.stamp ## rewrite what is generated in the documents: settings, mod
 	{ printf '# Settings\n\nEvery variable that the program reads, with its default. They may also stand in the files of the current folder that [the command](command.md) reads.\n\n'; $(DEV)/bin/cleanplate settings table; } > docs/settings.md
 	$(DEV)/bin/python -m tests.docs.code_map
 	$(DEV)/bin/python -m benchmarks.documents
+
+types: $(DEV)/.stamp ## rewrite the TypeScript types of the API (needs npx)
+	$(DEV)/bin/python -m tests.docs.typescript
 
 formats: $(DEV)/.stamp ## rewrite docs/formats.md: clean a file of each kind, and note what comes back
 	$(DEV)/bin/python -m tests.formats.page

@@ -122,7 +122,8 @@ class JobSteps:
         about = {"cleanplate.delivery": delivery_id}
         with log_fields(delivery=delivery_id), span("notify", trace, attributes=about) as measured, self.meters.step("notify"):
             fence = Fence.of_this_execution(self.core.database)
-            outcome = callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id))
+            for_days = self.core.settings.kie_callback_days
+            outcome = callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id), for_days=for_days)
             measured.say({"cleanplate.outcome": outcome})
 
     def _hold_price(self, fence: Fence, job_id: str, seconds: float, pixels: int) -> None:
