@@ -117,7 +117,10 @@ def describe(name: str, damage: Damage) -> str:
 
 @contextmanager
 def service(*, with_mcp: bool = False) -> Iterator[Service]:
-    """An API process, and perhaps tools for agents, without a worker, with an account that has no credits but a waiting job, and another that only reads."""
+    """An API process without a worker, and perhaps tools for agents before it.
+
+    An account has no credits but a waiting job; another one only reads.
+    """
     with tempfile.TemporaryDirectory(prefix="hostile-") as name, dripping_host() as drips:
         folder, port = Path(name), free_port()
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
