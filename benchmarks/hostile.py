@@ -117,10 +117,7 @@ def describe(name: str, damage: Damage) -> str:
 
 @contextmanager
 def service(*, with_mcp: bool = False) -> Iterator[Service]:
-    """An API process without a worker, and perhaps tools for agents before it.
-
-    An account has no credits but a waiting job; another one only reads.
-    """
+    """An API process without a worker, perhaps tools for agents, an account with no credits but a waiting job, and one that only reads."""
     with tempfile.TemporaryDirectory(prefix="hostile-") as name, dripping_host() as drips:
         folder, port = Path(name), free_port()
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
@@ -130,24 +127,17 @@ def service(*, with_mcp: bool = False) -> Iterator[Service]:
             reader = Customer.new(core, "reader", 10)
         part = Part("serve --no-worker", folder / "api.log")
         mcp = Part(f"mcp --transport http --port {mcp_port} --url http://{HOST}:{port}", folder / "mcp.log")
-        part.start({PREFIX + setting.upper(): value for setting, value in values.items()})
-        if with_mcp:
-            mcp.start({})
+        variables = {PREFIX + setting.upper(): value for setting, value in values.items()}
         try:
-            _await(part, port)
-            if with_mcp:
-                _await(mcp, mcp_port)
+            for each, its_port in ((part, port), (mcp, mcp_port))[: 1 + with_mcp]:
+                each.start(variables)
+                if not within(READY_SECONDS, lambda its_port=its_port: asyncio.run(_answers(its_port)), PAUSE_SECONDS):
+                    raise RuntimeError(f"{each.command} is not ready: {each.log.read_text()[-300:]}")
             yield Service(part, mcp, target, reader.key)
         finally:
             for process in (each.process for each in (part, mcp) if each.process):
                 process.kill()
                 process.wait()
-
-
-def _await(part: Part, port: int) -> None:
-    """Wait until a process answers, whatever that is. Raises RuntimeError if it does not."""
-    if not within(READY_SECONDS, lambda: asyncio.run(_answers(port)), PAUSE_SECONDS):
-        raise RuntimeError(f"{part.command} is not ready: {part.log.read_text()[-300:]}")
 
 
 def _poor_customer(core: Core, source_url: str) -> tuple[str, str]:
