@@ -31,6 +31,7 @@ class Target:
     job_id: str
     drip_url: str  # a source that sends a byte a second
     admin_key: str  # an operator's, as it may leak from a page
+    mcp_port: int = 0  # of the tools for agents
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Attack:
     parts: Callable[[Target], Iterator[bytes]]
     pause_seconds: float = 0.0
     hold: bool = False
+    mcp: bool = False  # sent to the tools for agents, whose memory is then what is measured
 
 
 def head(method: str, path: str, *headers: str, length: int | None = None, kind: str = "application/json") -> bytes:
@@ -212,6 +214,22 @@ def secret(target: Target) -> Iterator[bytes]:
     return post("/v1/callbacks/secret", b"", bearer(target))
 
 
+def slow_receiver(target: Target) -> Iterator[bytes]:
+    """The test of a receiver that answers a byte a second."""
+    return post("/v1/callbacks/test", json.dumps({"callback_url": target.drip_url}).encode(), bearer(target))
+
+
+def redelivery(target: Target) -> Iterator[bytes]:
+    """A job's callback again, though it has none yet: a look at a job and a write each."""
+    return post(f"/v1/jobs/{target.job_id}/callback/redeliver", b"", bearer(target))
+
+
+def tool_call(target: Target) -> Iterator[bytes]:
+    """An agent's question for a job that waits for ever: the tools ask the API in turn."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "status", "arguments": {"job_id": target.job_id}}}
+    return post(MCP, json.dumps(call).encode(), "Accept: application/json, text/event-stream", bearer(target))
+
+
 def without_scope(target: Target) -> Iterator[bytes]:
     """An operator's question with a customer's key."""
     return get("/v1/admin/status", bearer(target))
@@ -243,6 +261,7 @@ def page(path: str) -> Callable[[Target], Iterator[bytes]]:
 SUBMIT, AIDGE, SAVESORA, KAZE = "/api/v1/jobs/createTask", "/ai/video/removal", "/api/v1/download", "/api/ext/v1/submit_watermark_removal"
 BATCHES = "/v1/batches"
 LISTS = {"jobs": "jobs?limit=1000", "keys": "keys?limit=1000", "usage": "usage?days=400", "callbacks": "callbacks?limit=1000"}
+MCP = "/mcp"
 DIALECTS = {"native": "/v1/jobs", "kie": SUBMIT, "aidge": AIDGE, "savesora": SAVESORA, "kaze": KAZE}
 ATTACKS: tuple[Attack, ...] = (
     Attack("long path", long_path),
@@ -275,6 +294,13 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("nested JSON, batches", nested(BATCHES, with_key=True)),
     Attack("4 MiB of elements, batches", repeated(BATCHES, b'{"sources":[', b"{},", 4 * MIB - PART_BYTES, with_key=True)),
     Attack("secrets of callbacks", secret),
+    Attack("tests of a slow receiver", slow_receiver),
+    Attack("redeliveries", redelivery),
+    Attack("calls of tools, MCP", tool_call, mcp=True),
+    Attack("nested JSON, MCP", nested(MCP, with_key=True), mcp=True),
+    Attack("1 MiB of elements, MCP", mebibyte(MCP, b"{},"), mcp=True),
+    Attack("slow body, MCP", slow_body(MCP, with_key=True), DRIP_SECONDS, mcp=True),
+    Attack("slow head, MCP", slow_head, DRIP_SECONDS, mcp=True),
     Attack("admin without its scope", without_scope),
     Attack("admin with guessed keys", guess),
     Attack("admin, nested JSON without a key", nested("/v1/admin/accounts")),

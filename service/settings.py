@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     sora_links_only: bool = Field(False, description="Accept only share links where the vendor's API documents that.")
     webhook_key: SecretStr | None = Field(None, description="Signs callbacks: `whsec_` and 24 to 64 random bytes as base64.")
     webhook_key_previous: SecretStr | None = Field(None, description="Signs them too, while receivers change over to a new key.")
+    kie_callback_days: bool = Field(
+        False, description="Retry kie's callbacks for three days, as native ones; by default three times in four minutes, as documented."
+    )
     content_deny: Words = Field(frozenset(), description="Words that the content check refuses in addresses, comma-separated.")
 
     bootstrap_key: SecretStr | None = Field(None, description="Key of the first account. Default: a random one.")

@@ -102,6 +102,7 @@ JOBS: Final = sa.Table(
     sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
     sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Column("name", sa.Text),  # of its file, as the customer knows it
+    sa.Column("traceparent", sa.Text),  # the trace of the request that ordered it
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     sa.Index("jobs_by_time", "created_ms"),
     sa.Index(
@@ -133,6 +134,7 @@ BATCHES: Final = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("cancelled_ms", sa.BigInteger),  # when that was asked for
     sa.Column("finished_ms", sa.BigInteger),  # when the last of its jobs had ended
+    sa.Column("traceparent", sa.Text),  # the trace of the request that ordered it
     sa.Index("batches_of_account", "account_id", "id"),
     sa.Index("batches_of_key", "account_id", "idempotency_key"),
     sa.Index("batches_finished", "finished_ms"),

@@ -26,7 +26,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN_FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "build", "cleanplate-", "demo-")))
 EVERY_MARKDOWN = [*sorted(ROOT.glob("*.md")), *(path for folder in OWN_FOLDERS for path in sorted(folder.rglob("*.md")))]
 RUN = {"sh", "python"}
-QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # shown, not run
+QUOTED = {"", "typescript", "json", "yaml", "toml", "promql", "sql", "nginx"}  # shown, not run
 CLIENT_VARIABLES = {
     "CLEANPLATE_URL",
     "CLEANPLATE_KEY",
