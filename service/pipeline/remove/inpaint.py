@@ -112,13 +112,14 @@ class Inpainter:
                 jobs += [self._tile_job(index, patch, tile, frames) for tile in hole.tiles]
         batches = [jobs[start : start + TILES_AT_ONCE] for start in range(0, len(jobs), TILES_AT_ONCE)]
         begun = deque([self._begin_tiles(batch, frames) for batch in batches[:1]])
+        frames_of_rest: Mapping[int, Frame] = frames if len(batches) > 1 else {}  # otherwise they are not held until the answers come
         self._forget_marks_before(max(targets, default=0))
         remaining = {tile.seen for hole in self._holes.values() for tile in hole.tiles}
         self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
 
         def finish() -> dict[int, list[Patch]]:
             for following in (*batches[1:], []):
-                begun.append(self._begin_tiles(following, frames))  # while the network restores those before
+                begun.append(self._begin_tiles(following, frames_of_rest))  # while the network restores those before
                 begun.popleft()()
             self._smoother.forget(remaining)
             for patch in chain.from_iterable(patches.values()):
