@@ -13,6 +13,7 @@ from models.blend import detail_pixels, fit_blend, local_scene
 Array = TypeVar("Array", bound=NDArray[Any])
 
 ANALYSIS_LONG_SIDE_PIXELS = 640
+MATTE_SIDE_PIXELS = 800  # of the largest square that the matte network gets at once: each pixel takes it about 800 bytes
 SEGMENTER_FRAMES = 4
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from models.blend import fit_blend, mean_of_known
-from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, matte_statistics, padded
+from models.preprocess import MATTE_SIDE_PIXELS, matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
@@ -71,7 +71,7 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
         height, width = here.shape
         return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt")])
 
-    opacity, *colour, opacity_sigma = in_tiles(predicted, *probability.shape, ANALYSIS_LONG_SIDE_PIXELS)
+    opacity, *colour, opacity_sigma = in_tiles(predicted, *probability.shape, MATTE_SIDE_PIXELS)
     return opacity, np.stack(colour), opacity_sigma
 
 
