@@ -45,7 +45,8 @@ def fit_blend(crops: Floats, opacity: Floats, colour: Floats, start: float = 1.0
     if area is None:
         return Blend(1.0, np.zeros(3, np.float32), 1.0)
     max_frames = max(1, MAX_VALUES // (crops.shape[2] * crops.shape[3]))
-    fit = _Regression(subsample(crops, max_frames), opacity, colour, area, width)
+    near = _reach(area, width)
+    fit = _Regression(*(values[(..., *near)] for values in (subsample(crops, max_frames), opacity, colour, area)), width)
     blend = Blend(start, np.zeros(3, np.float32), 1.0)
     for _ in range(ITERATIONS):
         blend = fit.after(blend)
@@ -100,6 +101,14 @@ def _neighbourhood(opacity: Floats, width: int) -> Floats | None:
     if not mask.any():
         return None
     return cv2.dilate(mask, np.ones((2 * width + 1, 2 * width + 1), np.uint8)).astype(np.float32, copy=False)
+
+
+def _reach(area: Floats, width: int) -> tuple[slice, slice]:
+    """The rows and columns of all that the two local means at the pixels of an area (h, w) depend on."""
+    rows, columns = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
+    return slice(max(0, int(rows[0]) - width), int(rows[-1]) + 1 + width), slice(
+        max(0, int(columns[0]) - width), int(columns[-1]) + 1 + width
+    )
 
 
 class _Regression:

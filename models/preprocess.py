@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats
 from models.blend import detail_pixels, fit_blend, local_scene
+from models.spec import MATTE_STATISTICS
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -64,21 +65,20 @@ def matte_statistics(marked: Floats, probability: Floats, unmarked: Floats) -> F
     of_means = OpacitySums(marked.shape[1:])
     of_means.add(mean, background)
     white, black = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
-    rows = [
-        probability[None],
-        mean - 0.5,
-        around - 0.5,
-        mean - around,
-        background - mean,
-        np.full_like(probability, min(len(unmarked), 4) / 4)[None],
-        (4 * spread)[None],
-        np.clip(transmittance, -1, 2)[None],
-        *(np.full_like(probability, value)[None] for value in (level, *pooled, explained)),
-        *(sums.opacity_of(colour)[None] for colour in (white, black, pooled)),
-        *(of_means.opacity_of(colour)[None] for colour in (white, pooled)),
-        *tentative_blend(marked, probability),
-    ]
-    return np.concatenate(rows).astype(np.float32, copy=False)
+    statistics = np.empty((MATTE_STATISTICS, *probability.shape), np.float32)
+    statistics[0] = probability
+    statistics[1:4], statistics[4:7] = mean - 0.5, around - 0.5
+    statistics[7:10], statistics[10:13] = mean - around, background - mean
+    statistics[13] = min(len(unmarked), 4) / 4
+    statistics[14], statistics[15] = 4 * spread, np.clip(transmittance, -1, 2)
+    for row, value in enumerate((level, *pooled, explained), 16):
+        statistics[row] = value
+    for row, (of, colour) in enumerate(((sums, white), (sums, black), (sums, pooled), (of_means, white), (of_means, pooled)), 21):
+        statistics[row] = of.opacity_of(colour)
+    del sums, of_means, movement, background, mean, around  # each as large as three of the pictures
+    for row, values in enumerate(tentative_blend(marked, probability), 26):
+        statistics[row] = values[0]
+    return statistics
 
 
 class _Movement:

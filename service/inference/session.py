@@ -1,6 +1,6 @@
 """The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime is behind it, torch is not.
 
-The runtime is an extra, so it is imported where a network is loaded: without one this module still imports, and loading says what to install.
+The runtime is an extra, so it is imported where a network is loaded: this module imports without it, and loading says what to install.
 """
 
 import os
