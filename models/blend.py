@@ -46,7 +46,8 @@ def fit_blend(crops: Floats, opacity: Floats, colour: Floats, start: float = 1.0
         return Blend(1.0, np.zeros(3, np.float32), 1.0)
     max_frames = max(1, MAX_VALUES // (crops.shape[2] * crops.shape[3]))
     near = _reach(area, width)
-    fit = _Regression(*(values[(..., *near)] for values in (subsample(crops, max_frames), opacity, colour, area)), width)
+    chosen, opacity, colour, area = (values[(..., *near)] for values in (subsample(crops, max_frames), opacity, colour, area))
+    fit = _Regression(chosen, opacity, colour, area, width)
     blend = Blend(start, np.zeros(3, np.float32), 1.0)
     for _ in range(ITERATIONS):
         blend = fit.after(blend)

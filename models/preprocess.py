@@ -1,7 +1,7 @@
 """Pre-processing of the networks' inputs, shared by training and serving. In NumPy and OpenCV, without torch."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from models.arrays import Floats
 from models.blend import detail_pixels, fit_blend, local_scene
 from models.spec import MATTE_STATISTICS
 
-Array = TypeVar("Array", bound=NDArray[Any])
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 ANALYSIS_LONG_SIDE_PIXELS = 640
 MATTE_SIDE_PIXELS = 800  # of the largest square that the matte network gets at once: each pixel takes it about 800 bytes
@@ -28,11 +28,12 @@ def pull_push(values: Floats, valid: Floats) -> Floats:
         coarse = np.broadcast_to(mean, values.shape).astype(np.float32)
     else:
         size = ((width + 1) // 2, (height + 1) // 2)
-        smaller, small_weight = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (filled, valid))
-        smaller = smaller.reshape(size[1], size[0], -1)
-        smaller /= cv2.merge([np.maximum(small_weight, np.float32(1e-6))] * values.shape[2]).reshape(smaller.shape)
-        pushed = pull_push(smaller, np.minimum(small_weight * 4, 1).astype(np.float32, copy=False))
-        coarse = cv2.resize(pushed, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+        sums, small_weight = (cv2.resize(x, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False) for x in (filled, valid))
+        sums = sums.reshape(size[1], size[0], -1)
+        means = sums / cv2.merge([np.maximum(small_weight, np.float32(1e-6))] * values.shape[2]).reshape(sums.shape)
+        pushed = pull_push(means.astype(np.float32, copy=False), np.minimum(small_weight * 4, 1).astype(np.float32, copy=False))
+        resized = cv2.resize(pushed, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+        coarse = resized.astype(np.float32, copy=False)
     np.subtract(np.float32(1), weight, out=weight)
     coarse *= weight
     filled += coarse
@@ -231,7 +232,7 @@ def padded(array: Floats, multiple: int) -> Floats:
     return edge_padded(array, (0, -height % multiple), (0, -width % multiple))
 
 
-def edge_padded(array: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
+def edge_padded(array: NDArray[Scalar], rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Scalar]:
     """The array (..., h, w) with rows above and below, and columns left and right, that repeat its edges; itself where there are none.
 
     What `np.pad` does, which takes ten times as long for small arrays.
