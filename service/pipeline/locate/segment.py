@@ -130,4 +130,4 @@ def mark_probability(pictures: Floats, network: Batcher, classes: frozenset[Kind
         return highest
 
     size = round(ANALYSIS_LONG_SIDE_PIXELS * math.sqrt(SEGMENTER_FRAMES / len(pictures)))  # as many pixels as a video's samples have
-    return in_tiles(probability, *pictures.shape[-2:], size)
+    return in_tiles(probability, pictures.shape[-2], pictures.shape[-1], size)

@@ -71,7 +71,7 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
         height, width = here.shape
         return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt")])
 
-    opacity, *colour, opacity_sigma = in_tiles(predicted, *probability.shape, MATTE_SIDE_PIXELS)
+    opacity, *colour, opacity_sigma = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
     return opacity, np.stack(colour), opacity_sigma
 
 
