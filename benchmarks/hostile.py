@@ -4,8 +4,8 @@
     python -m benchmarks.hostile --only "path;kaze" --seconds 5
     python -m benchmarks.hostile --parallel 1                      # single requests
 
-Each attack has a new service, which is measured idle first. All the while /healthz and another account's reads are requested, each on a new
-connection. Appends a line per attack to results/hostile.jsonl.
+Each attack has a new service, measured idle first. All the while /healthz and another account's reads are requested on new connections.
+Appends a line per attack to results/hostile.jsonl.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import sqlalchemy as sa
 import typer
 
 from benchmarks import results
@@ -37,6 +38,8 @@ from service.core import Core, opened
 from service.jobs.credits import Fund
 from service.jobs.database import now_ms
 from service.jobs.job import JobSpec, NewJob, new_id
+from service.jobs.keys import Scope, hash_of
+from service.jobs.tables import API_KEYS
 from service.settings import PREFIX, Settings
 
 READY_SECONDS = 60.0
@@ -122,7 +125,7 @@ def service() -> Iterator[Service]:
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
         with opened(Settings.model_validate(values)) as core:
             drip_url = f"{drips.url}/clip.mp4"
-            target = Target(port, *_poor_customer(core, drip_url), drip_url)
+            target = Target(port, *_poor_customer(core, drip_url), drip_url, _operator(core))
             reader = Customer.new(core, "reader", 10)
         part = Part("serve --no-worker", folder / "api.log")
         part.start({PREFIX + setting.upper(): value for setting, value in values.items()})
@@ -144,6 +147,15 @@ def _poor_customer(core: Core, source_url: str) -> tuple[str, str]:
         id=new_id("job_", now_ms()), account_id=account.id, facade="native", spec=JobSpec(media="video", source_url=source_url), request={}
     )
     return core.accounts.add_key(account), open_app_context(core).job_service.submit(new).id
+
+
+def _operator(core: Core) -> str:
+    """A key that administers the service, and a thousand others, which one list shows."""
+    account = core.accounts.create("operator")
+    row = {"account_id": account.id, "hint": "cp_list", "created_ms": now_ms()}
+    with core.database.write() as connection:
+        connection.execute(sa.insert(API_KEYS), [row | {"hash": hash_of(str(n)), "id": f"key_{n:012x}"} for n in range(1000)])
+    return core.accounts.create_key(account, {Scope.ADMIN}).key
 
 
 @dataclass(frozen=True)

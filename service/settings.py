@@ -165,6 +165,7 @@ class Settings(BaseSettings):
     rate_submit: str = Field("20/10 second", description="Rate limit for new jobs of one account.")
     rate_detect: str = Field("300/hour", description="Rate limit for those of them that only find marks, which are free by default.")
     rate_read: str = Field("600/10 second", description="Rate limit for other requests of one account.")
+    rate_wrong_keys: str = Field("30/minute", description="Rate limit for wrong keys from one address.")
     rate_store: str = Field("memory://", description="Where rates are counted: in each process, or redis://host for all.")
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")
     features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, admin, video, image.")

@@ -16,7 +16,7 @@ from service import logs, metrics, settings
 from service.api.connection import BACKLOG, server_of
 from service.api.unrouted import refusal_of
 from service.app import create_app
-from service.core import FACADES, bootstrap, opened
+from service.core import FACADES, FIRST_ACCOUNT, bootstrap, opened
 from service.errors import SettingsError
 from service.inference.device import require_runtime
 from service.private_folder import make_files_private, private_file, private_folder
@@ -114,5 +114,8 @@ def _print_address(chosen: Settings, key: str | None) -> None:
         private_file(path)
         path.write_text(f"{key}\n", encoding="ascii")
         typer.echo(f"key of the first account: in the file {path}")
+    if key is not None and "admin" not in chosen.features_off:
+        address = chosen.public_url or f"http://{chosen.host}:{chosen.port}"
+        typer.echo(f"operator's page: {address.rstrip('/')}/admin; its key: cleanplate keys create {FIRST_ACCOUNT} --scope admin")
     typer.echo(f"listening on http://{chosen.host}:{chosen.port}")
     sys.stdout.flush()

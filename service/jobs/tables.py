@@ -204,6 +204,20 @@ ATTEMPTS: Final = sa.Table(
     sa.Column("error", sa.Text),  # empty: delivered
 )
 
+# What operators changed, for ever; no row is changed but for its outcome.
+AUDIT: Final = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("actor_id", sa.ForeignKey("accounts.id")),  # empty: a command, on the machine itself
+    sa.Column("key_id", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),  # such as account.create
+    sa.Column("subject", sa.Text, nullable=False),  # what was changed: an account's name, a key's id
+    sa.Column("given", sa.Text, nullable=False),  # what was asked for, as JSON; no secret
+    sa.Column("outcome", sa.Text, nullable=False),  # begun -> done | the kind of error
+)
+
 # Running totals of what grows, so that reading one takes the same time however old the service is. Triggers keep them: see migration 0003.
 TOTALS: Final = sa.Table(
     "totals",

@@ -36,6 +36,7 @@ CLIENT_VARIABLES = {
     "CLEANPLATE_TEST_FORMATS",
     "CLEANPLATE_TEST_PROXY",
     "CLEANPLATE_SCREENSHOT",
+    "CLEANPLATE_ADMIN_SCREENSHOT",
 }
 BLOCK_SECONDS = 180  # only a failing test waits so long, or a busy machine
 # Later blocks see the variables that a block sets, as in one terminal.
