@@ -16,7 +16,7 @@ SPLITS = ("eval", "test")  # folders of it that training never sees: thresholds 
 DATA = SHARED / "eval"
 CACHE = ROOT / "build" / "benchmarks"
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("numpy", "av", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino", "pillow", "rapidocr")
+PACKAGES = ("numpy", "av", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "pillow", "rapidocr")
 
 # What decides a figure. Two commits with equal bytes here measure the same thing.
 MEASURED = ("service/**/*.py", "models/**/*.py", "models/manifest.toml", "models/weights/*", "training/metrics.py", "training/glyphs.py",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Floats
 
@@ -44,10 +45,12 @@ def fit_blend(crops: Floats, opacity: Floats, colour: Floats, start: float = 1.0
     if area is None:
         return Blend(1.0, np.zeros(3, np.float32), 1.0)
     max_frames = max(1, MAX_VALUES // (crops.shape[2] * crops.shape[3]))
-    chosen = subsample(crops, max_frames)
+    near = _reach(area, width)
+    chosen, opacity, colour, area = (values[(..., *near)] for values in (subsample(crops, max_frames), opacity, colour, area))
+    fit = _Regression(chosen, opacity, colour, area, width)
     blend = Blend(start, np.zeros(3, np.float32), 1.0)
     for _ in range(ITERATIONS):
-        blend = _regress(chosen, opacity, colour, area, width, blend)
+        blend = fit.after(blend)
     return blend
 
 
@@ -68,15 +71,18 @@ def detail_pixels(opacity: Floats) -> int:
 def local_scene(crops: Floats, opacity: Floats, colour: Floats, width: int) -> tuple[Floats, Floats]:
     """The un-blended crops (N, 3, h, w), and their local mean (N, 3, h, w): the scene under and around the mark without its detail."""
     a = np.clip(opacity, 0, OPACITY_LIMIT)
-    unblended = np.clip((crops - a * colour) / (1 - a), -0.2, 1.2)
-    return unblended.astype(np.float32, copy=False), np.stack([local_mean(crop, width) for crop in unblended])
+    unblended = (crops - a * colour).astype(np.float32, copy=False)
+    unblended /= 1 - a
+    np.clip(unblended, -0.2, 1.2, out=unblended)
+    return unblended, local_mean(unblended, width)
 
 
 def local_mean(values: Floats, width: int) -> Floats:
     """Average (..., h, w) over squares of `width` pixels."""
-    if values.ndim == 2:
-        return cv2.blur(values, (width, width)).astype(np.float32, copy=False)
-    return np.stack([local_mean(value, width) for value in values])
+    means = np.empty(values.shape, np.float32)
+    for place in np.ndindex(values.shape[:-2]):
+        cv2.blur(values[place], (width, width), dst=means[place])
+    return means
 
 
 def mean_of_known(values: Floats, known: Floats, width: int) -> Floats:
@@ -98,26 +104,57 @@ def _neighbourhood(opacity: Floats, width: int) -> Floats | None:
     return cv2.dilate(mask, np.ones((2 * width + 1, 2 * width + 1), np.uint8)).astype(np.float32, copy=False)
 
 
-def _regress(crops: Floats, opacity: Floats, colour: Floats, area: Floats, width: int, previous: Blend) -> Blend:
-    """One weighted regression. Unknowns: the factor, and the three shifts times the factor."""
-    shade = np.clip(colour + previous.shift[:, None, None], 0, 1)
-    unblended, scene = local_scene(crops, np.minimum(previous.scale * opacity, 1), shade, width)
-    detail = opacity - local_mean(opacity, width)
-    normal, right_side = np.zeros((4, 4)), np.zeros(4)
-    for crop, clean, smooth in zip(crops, unblended, scene, strict=True):
-        effect = opacity * (shade - smooth)
-        effect = effect - local_mean(effect, width)
-        crop_detail = crop - local_mean(crop, width)
-        weight = area / (local_mean(np.square(clean - smooth).mean(0), width) + DETAIL_NOISE)
-        cross = (weight * effect * detail).sum((1, 2))
-        normal[0, 0] += float((weight * effect * effect).sum())
+def _reach(area: Floats, width: int) -> tuple[slice, slice]:
+    """The rows and columns of all that the two local means at the pixels of an area (h, w) depend on."""
+    rows, columns = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
+    return slice(max(0, int(rows[0]) - width), int(rows[-1]) + 1 + width), slice(
+        max(0, int(columns[0]) - width), int(columns[-1]) + 1 + width
+    )
+
+
+class _Regression:
+    """The weighted regressions of one fit. What does not change from one to the next is computed once."""
+
+    def __init__(self, crops: Floats, opacity: Floats, colour: Floats, area: Floats, width: int) -> None:
+        self._crops, self._opacity, self._colour, self._area, self._width = crops, opacity, colour, area, width
+        self._detail = opacity - local_mean(opacity, width)
+        self._crop_details = [crop - local_mean(crop, width) for crop in crops]
+
+    def after(self, previous: Blend) -> Blend:
+        """One regression, at the opacity and colour of the one before. Unknowns: the factor, and the three shifts times the factor."""
+        shade = np.clip(self._colour + previous.shift[:, None, None], 0, 1)
+        opacity = np.minimum(previous.scale * self._opacity, 1)
+        normal, right_side = np.zeros((4, 4)), np.zeros(4)
+        for crop, crop_detail in zip(self._crops, self._crop_details, strict=True):
+            unblended, scene = (values[0] for values in local_scene(crop[None], opacity, shade, self._width))
+            self._add(normal, right_side, crop_detail, self._effect(shade, scene), self._weight(unblended, scene))
+        normal[[1, 2, 3], [1, 2, 3]] *= 1 + COLOUR_RIDGE
+        solution = np.linalg.solve(normal + 1e-9 * np.eye(4), right_side)
+        error = float(np.sqrt(CORRELATED_PIXELS * np.linalg.inv(normal + 1e-9 * np.eye(4))[0, 0]))
+        scale = float(np.clip(solution[0], *SCALE_RANGE))
+        shift = np.clip(previous.shift + solution[1:] / scale, -1, 1).astype(np.float32)
+        return Blend(scale, shift, min(error, 1.0))
+
+    def _effect(self, shade: Floats, scene: Floats) -> Floats:
+        """The detail (3, h, w) of the mark's effect on the local scene."""
+        effect: Floats = self._opacity * (shade - scene)
+        effect -= local_mean(effect, self._width)
+        return effect
+
+    def _weight(self, unblended: Floats, scene: Floats) -> Floats:
+        """(h, w): the inverse of the scene's detail near the mark, 0 elsewhere."""
+        detail = local_mean(np.square(unblended - scene).mean(0), self._width)
+        detail += np.float32(DETAIL_NOISE)
+        return np.divide(self._area, detail, out=detail)
+
+    def _add(
+        self, normal: NDArray[np.float64], right_side: NDArray[np.float64], crop_detail: Floats, effect: Floats, weight: Floats
+    ) -> None:
+        """Add one crop's pixels to the normal equations (4, 4) and their right side (4,)."""
+        weighted_detail, weighted_effect = weight * self._detail, weight * effect
+        cross = (effect * weighted_detail).sum((1, 2))
+        normal[0, 0] += float((weighted_effect * effect).sum())
         normal[0, 1:] += cross
         normal[1:, 0] += cross
-        normal[[1, 2, 3], [1, 2, 3]] += float((weight * detail * detail).sum())
-        right_side += [float((weight * effect * crop_detail).sum()), *(weight * detail * crop_detail).sum((1, 2))]
-    normal[[1, 2, 3], [1, 2, 3]] *= 1 + COLOUR_RIDGE
-    solution = np.linalg.solve(normal + 1e-9 * np.eye(4), right_side)
-    error = float(np.sqrt(CORRELATED_PIXELS * np.linalg.inv(normal + 1e-9 * np.eye(4))[0, 0]))
-    scale = float(np.clip(solution[0], *SCALE_RANGE))
-    shift = np.clip(previous.shift + solution[1:] / scale, -1, 1).astype(np.float32)
-    return Blend(scale, shift, min(error, 1.0))
+        normal[[1, 2, 3], [1, 2, 3]] += float((weighted_detail * self._detail).sum())
+        right_side += [float((weighted_effect * crop_detail).sum()), *(weighted_detail * crop_detail).sum((1, 2))]

@@ -27,6 +27,7 @@ LIMITS: Final = {  # what each limit of an input means
     "still_pixels": "Pixels of the largest image.",
     "decoder_memory_bytes": "Memory of a decoder process.",
     "decoder_stall_seconds": "How long a decoder may take for the next frame.",
+    "memory_bytes": "Memory of a job's pictures and what is computed from them, beside about 500 MB for programs and networks.",
 }
 
 ORIGIN: Final = re.compile(r"\*|https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?")

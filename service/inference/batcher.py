@@ -128,5 +128,10 @@ class Batcher:
             return batch
 
     def _answers(self, batch: Sequence[_Window]) -> list[Arrays]:
-        outputs = self._session.run({name: np.stack([window.arrays[name] for window in batch]) for name in batch[0].arrays})
+        inputs = batch[0].arrays
+        if len(batch) == 1:
+            stacked = {name: array[None] for name, array in inputs.items()}
+        else:
+            stacked = {name: np.stack([window.arrays[name] for window in batch]) for name in inputs}
+        outputs = self._session.run(stacked)
         return [{name: array[place] for name, array in outputs.items()} for place in range(len(batch))]

@@ -1,12 +1,11 @@
-"""The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime or OpenVINO is behind it, torch is not.
+"""The networks as the pipeline sees them: named arrays in, named arrays out. ONNX Runtime is behind it, torch is not.
 
-A runtime is an extra, so it is imported where a network is loaded: without one this module still imports, and loading says what to install.
+The runtime is an extra, so it is imported where a network is loaded: this module imports without it, and loading says what to install.
 """
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,6 @@ from service.inference.batcher import BATCH_SIZES, Batcher, Session
 from service.inference.device import ChosenDevice, Device, WantedPrecision
 
 SIDE_BY_SIDE: Final = (spec.INPAINTER_ENCODER, spec.INPAINTER)  # on a CPU, each window in a thread of its own
-HAS_OPENVINO = find_spec("openvino") is not None  # the extra for CUDA comes without it
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,12 @@ class Networks:
         runtime is installed, or CUDA is asked for and absent.
         """
         chosen = devices.choose_device(device)
+        from service.inference import onnx_runtime
+
         found = {network: find(network, folder.in_use(weights), precision, chosen) for network in spec.NETWORKS}
-        batchers = {network.name: load_batcher(network, of, chosen, threads, warm, precision) for network, of in found.items()}
+        batchers = {network.name: load_batcher(network, of, chosen, threads, warm) for network, of in found.items()}
         versions = {network.name: of.label for network, of in found.items()}
-        return cls(**batchers, versions=versions | _runtime(chosen, precision) | {"device": chosen})
+        return cls(**batchers, versions=versions | {"onnxruntime": onnx_runtime.VERSION, "device": chosen})
 
     def close(self) -> None:
         """Ends the threads of the device, once no job runs any more."""
@@ -74,40 +74,19 @@ def load_batcher(
     device: ChosenDevice,
     threads: int = 0,
     warm: bool = False,
-    precision: WantedPrecision = "auto",
 ) -> Batcher:
     """The network with the runtime, the batches, the threads and the workers that suit the device. Raises ModelError."""
-    if device == "cuda":
-        from service.inference.onnx_runtime import OnnxSession
+    from service.inference.onnx_runtime import OnnxSession
 
+    if device == "cuda":
         session = OnnxSession(weights.path, network, device, threads)
         if warm:
             warm_up(network, session)
         return Batcher(session, BATCH_SIZES)
     threads = threads or os.cpu_count() or 1
     at_once = threads if network in SIDE_BY_SIDE else 1  # its calls come by the dozen: side by side they take two thirds of the time
-    return Batcher(_on_cpu(network, weights.path, precision, threads, at_once), workers=at_once)  # a batch would only need more memory
-
-
-def _on_cpu(network: spec.NetworkSpec, path: Path, precision: WantedPrecision, threads: int, at_once: int) -> Session:
-    if not HAS_OPENVINO:
-        from service.inference.onnx_runtime import OnnxSession
-
-        return OnnxSession(path, network, "cpu", threads // at_once)
-    from service.inference import openvino
-
-    return openvino.OpenVinoSession(path, network, openvino.arithmetic(precision), threads, at_once)
-
-
-def _runtime(device: ChosenDevice, precision: WantedPrecision) -> dict[str, str]:
-    """What a report says of it."""
-    if device == "cuda" or not HAS_OPENVINO:
-        from service.inference import onnx_runtime
-
-        return {"onnxruntime": onnx_runtime.VERSION}
-    from service.inference import openvino
-
-    return {"openvino": openvino.VERSION, "arithmetic": openvino.arithmetic(precision)}
+    session = OnnxSession(weights.path, network, device, threads // at_once)
+    return Batcher(session, workers=at_once)  # a batch would only need more memory
 
 
 def warm_up(network: spec.NetworkSpec, session: Session, sizes: Sequence[int] = BATCH_SIZES) -> None:

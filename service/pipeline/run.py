@@ -146,7 +146,7 @@ class _Job:
     reader: Rereader = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reader = Rereader(self.source, self.info, self.limits)
+        self.reader = Rereader(self.source, self.info, self.limits, self.limits.kept_bytes)
 
     def find(self, request: Request) -> _Found:
         """Steps 1 to 3."""
@@ -177,17 +177,17 @@ class _Job:
         """Step 2: their pixels, opacity and colour."""
         with self.reader.read() as frames:
             counted = self._counted("measure", frames, timeline.frames)
-            return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions)
+            return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions, self.limits)
 
     def bound(self, marks: list[MeasuredMark], timeline: Timeline) -> list[Placement]:
         """Step 3: their first and last frames."""
         with self.reader.read() as frames:
             counted = self._counted("bound", frames, timeline.frames)
-            return find_extents(counted, self.info, marks, timeline.frames, self.decisions)
+            return find_extents(counted, self.info, marks, timeline.frames, self.decisions, self.limits)
 
     def remove(self, found: _Found, target: Path) -> tuple[Sample, ...]:
         """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
-        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info)
+        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info, self.limits)
         sampler = FrameSampler(found.marks, self.info)
         with self.reader.read() as frames, Encoder(self.source, target, self.info) as encoder:
 
@@ -197,7 +197,7 @@ class _Job:
                 encoder.write(clean)
                 self._tell("remove", marked.index + 1, found.timeline.frames)  # many are read before the first is clean
 
-            deque(remove(frames, inpainter, self.info, finish), maxlen=0)
+            deque(remove(frames, inpainter, self.info, finish, limits=self.limits), maxlen=0)
         return sampler.samples
 
     def encode(self, target: Path) -> None:

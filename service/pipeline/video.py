@@ -19,7 +19,7 @@ LYING = frozenset({5, 6, 7, 8})  # stored rows are upright columns
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest input that is accepted, and what its decoder may use."""
+    """The largest input that is accepted, and what cleaning it may use."""
 
     # What each allows at least is checked where settings are read.
     file_bytes: Annotated[int, Gt(0)] = 200 * 2**20
@@ -29,6 +29,29 @@ class Limits:
     still_pixels: Annotated[int, Gt(0)] = 50 * 10**6  # width x height of an image, whose sides have no limit
     decoder_memory_bytes: Annotated[int, Ge(512 * 2**20)] = 2 * 2**30  # with 384 MiB it cannot load its libraries and decode 720p
     decoder_stall_seconds: Annotated[float, Gt(0)] = 60.0  # without a new frame
+    memory_bytes: Annotated[int, Ge(256 * 2**20)] = (
+        2**30
+    )  # of a job's pictures and what is computed from them, beside its processes' programs
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the frames of a short file that are kept between the steps."""
+        return self.memory_bytes // 16
+
+    @property
+    def crop_pixels(self) -> int:
+        """Of all crops from which one mark is measured: for each of them measuring takes about 180 bytes."""
+        return self.memory_bytes // 178
+
+    @property
+    def around_bytes(self) -> int:
+        """Of the frames before and after one that is restored, among which its references are."""
+        return self.memory_bytes // 4
+
+    @property
+    def encoded_bytes(self) -> int:
+        """Of the inpainter's encodings that are kept."""
+        return self.memory_bytes // 8
 
 
 @dataclass(frozen=True)

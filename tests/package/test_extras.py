@@ -112,7 +112,7 @@ cleanplate.Client("http://127.0.0.1", "a key")
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["cleanplate", "service"], ["cpu", "serve", "openvino", "mcp"]),
+        (["cleanplate", "service"], ["cpu", "serve", "mcp"]),
         (["training", "models"], ["cpu", "train"]),
         (["benchmarks"], ["dev"]),
         (["tests"], ["dev"]),

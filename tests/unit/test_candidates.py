@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import RequestError
-from service.pipeline.locate.candidates import from_boxes, from_mask, from_request, from_tracks
+from service.pipeline.locate.candidates import enlarged_part, from_boxes, from_mask, from_request, from_tracks
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.track import Track
 from service.pipeline.marks.candidate import Candidate, UserBox, UserMask
@@ -31,6 +32,17 @@ def white(candidate: Candidate) -> np.ndarray:
     picture = np.zeros((HEIGHT, WIDTH), bool)
     picture[candidate.box.slices] = candidate.probability > 0.5
     return picture
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 8), st.integers(1, 8), st.data())
+def test_a_part_is_enlarged_as_the_whole_is(height: int, width: int, down: int, across: int, data: st.DataObject) -> None:
+    values = np.random.default_rng(height * width).random((height, width), dtype=np.float32)
+    full_height, full_width = height * down, width * across
+    left, top = data.draw(st.integers(0, full_width - 1)), data.draw(st.integers(0, full_height - 1))
+    box = Box(left, top, data.draw(st.integers(left + 1, full_width)), data.draw(st.integers(top + 1, full_height)))
+    whole = cv2.resize(values, (full_width, full_height), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(enlarged_part(values, full_width, full_height, box), whole[box.slices], atol=1e-6)
 
 
 def test_a_box_covers_the_frames_of_its_seconds() -> None:

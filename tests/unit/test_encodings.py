@@ -40,7 +40,7 @@ def ask(encodings: Encodings, *numbers: int) -> None:
 
 def test_a_piece_is_encoded_once() -> None:
     encoder = Doubling()
-    encodings = Encodings(Batcher(encoder))
+    encodings = Encodings(Batcher(encoder), 2**27)
     ask(encodings, 1, 2, 1)
     ask(encodings, 3, 2, 1)
     assert sorted(encoder.seen) == [1, 2, 3]
@@ -67,7 +67,7 @@ def test_one_request_may_need_more_than_is_kept() -> None:
 
 def test_the_same_frame_in_another_view_is_another_piece() -> None:
     encoder = Doubling()
-    encodings = Encodings(Batcher(encoder))
+    encodings = Encodings(Batcher(encoder), 2**27)
     encodings.of([piece(1), Piece(1, View(8, 0, 16, 16))], inputs)
     assert encoder.seen == [1, 1]
 
@@ -75,7 +75,7 @@ def test_the_same_frame_in_another_view_is_another_piece() -> None:
 def test_the_inputs_of_few_pieces_are_in_memory() -> None:
     """Each input is made only when those of all but the last few pieces were encoded."""
     encoder = Doubling()
-    encodings = Encodings(Batcher(encoder))
+    encodings = Encodings(Batcher(encoder), 2**27)
     ahead = list[int]()
 
     def counted(of: Piece) -> Arrays:

@@ -12,10 +12,10 @@ from models.references import GRID_PIXELS, REFERENCES
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import BATCH_SIZES, Arrays, Batcher, Session
 from service.inference.fake import FakeEncoder, FakeInpainter
+from service.pipeline.picture.tiles import tiles
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter, feather
 from service.pipeline.remove.mark_windows import dilated_hole
-from service.pipeline.remove.tiles import tiles
 from service.pipeline.video import VideoInfo
 from tests.footage import BlendOfReferences, EncoderOfEverything, described, film, marked, pan, placement, scene
 

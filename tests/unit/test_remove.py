@@ -13,7 +13,7 @@ from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.mark_windows import dilated_hole
 from service.pipeline.remove.remove import CHUNK_FRAMES, remove
-from service.pipeline.video import Frame
+from service.pipeline.video import Frame, Limits
 from tests.footage import Picture, described, film, marked, placement, scene, seen
 
 WIDTH, HEIGHT = 64, 48
@@ -73,8 +73,12 @@ def test_every_frame_comes_out_once_and_in_order(total: int) -> None:
     assert [after for _, after in watched] == result
 
 
-def test_only_the_frames_that_references_need_are_held() -> None:
-    """Older frames are released, so memory does not grow with the video."""
+FRAME_BYTES = 3 * WIDTH * HEIGHT
+
+
+@pytest.mark.parametrize(("limits", "reach_frames"), [(Limits(), REACH_FRAMES), (Limits(memory_bytes=4 * 2 * 5 * FRAME_BYTES), 5)])
+def test_only_the_frames_that_references_need_are_held(limits: Limits, reach_frames: int) -> None:
+    """Older frames are released, so memory does not grow with the video; and with less memory, fewer are held."""
     info, counts = described(WIDTH, HEIGHT, frames=200), []
     alive: list[weakref.ref[Frame]] = []
 
@@ -85,6 +89,6 @@ def test_only_the_frames_that_references_need_are_held() -> None:
             yield one
 
     inpainter = Inpainter(Batcher(FakeEncoder()), Batcher(FakeInpainter()), [mark_during(0, 199)], info)
-    for _ in remove(source(), inpainter, info, ignore):
+    for _ in remove(source(), inpainter, info, ignore, limits=limits):
         counts.append(sum(reference() is not None for reference in alive))
-    assert max(counts) <= 2 * REACH_FRAMES + CHUNK_FRAMES + 2
+    assert max(counts) <= 2 * reach_frames + CHUNK_FRAMES + 2

@@ -18,7 +18,7 @@ from service.inference import fake, folder, trial
 from service.inference.batcher import BATCH_SIZES, Arrays
 from service.inference.device import CPU, CUDA, ChosenDevice, WantedPrecision, choose_device, choose_precision, providers
 from service.inference.onnx_runtime import OnnxSession
-from service.inference.session import HAS_OPENVINO, Networks, find, warm_up
+from service.inference.session import Networks, find, warm_up
 from tests.cuda.placement import picture_nodes, placed
 from tests.unit.test_batcher import TINY, tiny_onnx
 
@@ -41,8 +41,7 @@ def weights(tmp_path: Path) -> Path:
 
 def test_the_shipped_networks_load_and_report_their_versions() -> None:
     networks = Networks.load("cpu", threads=1, warm=True)
-    runtime = {"openvino", "arithmetic"} if HAS_OPENVINO else {"onnxruntime"}
-    assert set(networks.versions) == {"segmenter", "matte", "inpainter_encoder", "inpainter", "device", *runtime}
+    assert set(networks.versions) == {"segmenter", "matte", "inpainter_encoder", "inpainter", "device", "onnxruntime"}
     assert networks.versions["device"] == "cpu"
 
 

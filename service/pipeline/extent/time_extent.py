@@ -7,21 +7,23 @@ from itertools import chain
 import numpy as np
 
 from models.arrays import Mask
+from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.pipeline.extent.fade import fades
 from service.pipeline.extent.first_and_last_frame import find_ends, reconcile_ends
 from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
 from service.pipeline.extent.path import PieceOfPath, piece_of_path, placements_along
 from service.pipeline.extent.slide import ShiftedModel, follow_slides
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
+from service.pipeline.marks.candidate import Tiled
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops
-from service.pipeline.marks.mark_model import MarkModel, split_parts
+from service.pipeline.marks.mark_model import MarkModel, crop_model, split_parts
 from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import FramePlan, plan_frames
 from service.pipeline.measure.dilation import dilation_pixels
 from service.pipeline.measure.measure import MeasuredMark
-from service.pipeline.placement import Placement, intersect, shared_slices
-from service.pipeline.video import Frame, VideoInfo
+from service.pipeline.placement import Box, Placement, intersect, shared_slices
+from service.pipeline.video import Frame, Limits, VideoInfo
 
 MIN_FADING_CONFIDENCE = 0.78  # confidence in [0, 1]: below it a candidate that fades in or out is not a mark
 MAX_SLIDING_SHARE = 0.25  # of the picture's pixels: the box of a larger mark is not searched for a slide
@@ -33,25 +35,51 @@ def find_extents(
     marks: Sequence[MeasuredMark],
     total_frames: int,
     decisions: Decisions = UNRECORDED,
+    limits: Limits = Limits(),
 ) -> list[Placement]:
     """The placements of every mark, by their first frame: usually one; several where parts appear or vanish at different times."""
     candidates = [mark.candidate for mark in marks]
-    plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
-    requests = [_request(mark, plan) for mark, plan in zip(marks, plans, strict=True)]
+    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    seen = [_seen_part(mark) for mark in marks]
+    requests = [_request(mark, plan) for mark, plan in zip(seen, plans, strict=True)]
     max_sliding_pixels = MAX_SLIDING_SHARE * info.width * info.height
 
     def extents_of(gathered: tuple[int, Crops]) -> list[_Extent] | PieceOfPath:
         number, crops = gathered
-        box, notes = requests[number].box, decisions.about("candidate", marks[number].number)
-        if marks[number].moves:
-            return piece_of_path(marks[number], crops, info)
-        return _extents_of(marks[number], plans[number], crops, box.width * box.height < max_sliding_pixels, notes)
+        mark, box, notes = marks[number], marks[number].candidate.box, decisions.about("candidate", marks[number].number)
+        if mark.moves:
+            return piece_of_path(mark, crops, info)
+        extents = _extents_of(seen[number], plans[number], crops, box.width * box.height < max_sliding_pixels, notes)
+        return extents if mark is seen[number] else _of_whole(mark, extents)
 
     found = list(parallel_map(extents_of, gather_crops(frames, info, requests)))
     extents = list(chain.from_iterable(one for one in found if not isinstance(one, PieceOfPath)))
     kept = [placement for extent in _drop_duplicates(extents, decisions) for placement in (extent.placement, *extent.slides)]
     kept += placements_along([one for one in found if isinstance(one, PieceOfPath)])
     return sorted(kept, key=lambda placement: placement.first_frame)
+
+
+def _seen_part(mark: MeasuredMark) -> MeasuredMark:
+    """What is looked at of a mark: of one that fills the picture, its middle, since all of it comes and goes at once."""
+    candidate = mark.candidate
+    if not isinstance(candidate.origin, Tiled):
+        return mark
+    width, height = (min(side, ANALYSIS_LONG_SIDE_PIXELS) for side in (candidate.box.width, candidate.box.height))
+    top, left = (candidate.box.height - height) // 2, (candidate.box.width - width) // 2
+    model = crop_model(mark.model, top, left, height, width)
+    if not model.pixels.any() or (height, width) == mark.model.mask.shape:
+        return mark
+    corner = candidate.box.left + left, candidate.box.top + top
+    return replace(mark, candidate=replace(candidate, box=Box(*corner, corner[0] + width, corner[1] + height)), model=model)
+
+
+def _of_whole(mark: MeasuredMark, extents: Sequence["_Extent"]) -> list["_Extent"]:
+    """The extent of a mark of which a part was looked at."""
+    if not extents:
+        return []
+    placements = [extent.placement for extent in extents]
+    ends = min(one.first_frame for one in placements), max(one.last_frame for one in placements)
+    return [_Extent(mark.number, _placement(mark, ends, mark.model, placements[0].dilation_pixels))]
 
 
 def _request(mark: MeasuredMark, plan: FramePlan) -> CropRequest:

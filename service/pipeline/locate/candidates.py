@@ -33,7 +33,7 @@ from service.timed_box import TimedBox
 
 WORD_SEARCH_HEIGHTS = 4  # heights of a mark, on either side of it, within which an undetected word of a logo is looked for
 WORD_SEARCH_WIDTH_DIVISOR = 4  # but at most the picture's width divided by this
-MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole, in 4 GiB; in a larger one each tile is a separate mark
+MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole; in a larger one each tile is a separate mark
 MIN_SHAPE_PROBABILITY = 0.35  # of a moving mark's pixels
 MIN_DRIFT_PIXELS, MAX_DRIFT_SHARE = 2, 0.125  # by which a moving box may move, of its smaller side, before a new region begins
 SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
@@ -54,12 +54,27 @@ def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -
     right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
     native = Box(int(small.left * scale_x), int(small.top * scale_y), right, bottom)
     box = _widened(native, info.width).expanded(CONTEXT_PIXELS, info.width, info.height)
-    enlarged = cv2.resize(track.mean, (info.width, info.height), interpolation=cv2.INTER_LINEAR)
-    probability = np.ascontiguousarray(enlarged[box.slices], np.float32)
+    probability = enlarged_part(track.mean, info.width, info.height, box)
     slack = _slack_frames(track, sampling_stride(info), timeline.frames)
     scale = width / info.width
     origin = Static(scale) if track.static else Detected(scale, track.confirmed)
     return Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, origin)
+
+
+def enlarged_part(values: Floats, width: int, height: int, box: Box) -> Floats:
+    """What the box shows of `values` (h, w) enlarged to (height, width) by linear interpolation; the rest is not computed."""
+    columns = _enlarged_along(values.T, width, box.left, box.right).T
+    return np.ascontiguousarray(_enlarged_along(columns, height, box.top, box.bottom))
+
+
+def _enlarged_along(values: Floats, length: int, first: int, last: int) -> Floats:
+    """Rows [first, last) of `values` (h, w) enlarged to (length, w)."""
+    rows = len(values)
+    places = np.clip((np.arange(first, last) + 0.5) * rows / length - 0.5, 0, rows - 1)
+    before = places.astype(int)
+    share = (places - before)[:, None].astype(np.float32)
+    enlarged: Floats = (1 - share) * values[before] + share * values[np.minimum(before + 1, rows - 1)]
+    return enlarged
 
 
 def from_pattern(pattern: TiledPattern, samples: tuple[int, int], info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:

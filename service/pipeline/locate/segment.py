@@ -1,5 +1,6 @@
 """Run the segmenter on sampled frames at analysis size, a few at a time, to get detections."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from models.spec import SEGMENTER_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.gather import to_float
 from service.pipeline.picture.composite import shrink_rgb
+from service.pipeline.picture.tiles import Area, in_tiles
 from service.pipeline.placement import Kind
 from service.pipeline.video import Frame, VideoInfo
 
@@ -118,8 +120,14 @@ def mark_probability(pictures: Floats, network: Batcher, classes: frozenset[Kind
 
     pictures: (T, 3, h, w) RGB in [0, 1], of one place at T times. Without a class of the segmenter, overlays are requested.
     """
-    height, width = pictures.shape[-2:]
-    (answer,) = network.run([{"frames": padded(pictures, SEGMENTER_MULTIPLE)}])
     channels = [CLASS_OF[kind] for kind in sorted(classes) if kind in CLASS_OF] or [0]
-    highest: Floats = answer["probability"][:, channels, :height, :width].max(1)
-    return highest
+
+    def probability(area: Area) -> Floats:
+        part = pictures[(..., *area)]
+        height, width = part.shape[-2:]
+        (answer,) = network.run([{"frames": padded(part, SEGMENTER_MULTIPLE)}])
+        highest: Floats = answer["probability"][:, channels, :height, :width].max(1)
+        return highest
+
+    size = round(ANALYSIS_LONG_SIDE_PIXELS * math.sqrt(SEGMENTER_FRAMES / len(pictures)))  # as many pixels as a video's samples have
+    return in_tiles(probability, pictures.shape[-2], pictures.shape[-1], size)

@@ -12,7 +12,6 @@ from service.pipeline.placement import intersect
 CONTEXT_PIXELS = 16  # pixels of the scene that the networks need to see around a mark
 MARKED_FRAMES = 12  # frames read from the interval that shows the mark
 MIN_MARKED_FRAMES = 4  # the same for a mark as large as the picture, whose crops have to fit into memory
-MAX_MARKED_PIXELS = 6_000_000  # pixels of all crops of one mark together; a larger mark is read from fewer frames
 SEARCH_SAMPLES = 6  # samples beyond the first and last detection in which an end may lie: the segmenter may miss a mark over a busy scene
 BARE_FRAME_OFFSETS = (1, 6, 18, REACH_FRAMES)  # frames beyond that search; these may show the scene without the mark
 
@@ -26,10 +25,13 @@ class FramePlan:
     end_frames: tuple[int, ...]
 
 
-def plan_frames(candidate: Candidate, candidates: Sequence[Candidate], total_frames: int) -> FramePlan:
-    """The frames to read for one candidate of all `candidates`. A frame in which another candidate overlaps its box is not bare."""
+def plan_frames(candidate: Candidate, candidates: Sequence[Candidate], total_frames: int, crop_pixels: int) -> FramePlan:
+    """The frames to read for one candidate of all `candidates`. A frame in which another candidate overlaps its box is not bare.
+
+    crop_pixels: of all crops with the mark together; a larger mark is read from fewer frames.
+    """
     first, last, slack = candidate.first_sample, candidate.last_sample, candidate.slack_frames
-    count = min(MARKED_FRAMES, max(MIN_MARKED_FRAMES, MAX_MARKED_PIXELS // (candidate.box.width * candidate.box.height)))
+    count = min(MARKED_FRAMES, max(MIN_MARKED_FRAMES, crop_pixels // (candidate.box.width * candidate.box.height)))
     marked = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
     if not slack:
         return FramePlan(tuple(marked), (), ())

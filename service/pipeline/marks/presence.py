@@ -5,15 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from models.arrays import Floats, Mask
-from models.preprocess import pull_push
+from models.preprocess import filled_from_around
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.picture.morphology import dilate
 
 
 def fill_hole(crop: Floats, mask: Mask, around_pixels: int = 2) -> Floats:
     """The crop (3, h, w) with the mask (h, w), dilated by `around_pixels`, filled from its surroundings by pull-push."""
-    known = (~dilate(mask, around_pixels)).astype(np.float32)
-    return pull_push(crop.transpose(1, 2, 0), known).transpose(2, 0, 1)
+    return filled_from_around(crop, (~dilate(mask, around_pixels)).astype(np.float32))
 
 
 def mark_effect(fill: Floats, model: MarkModel) -> Floats:

@@ -18,7 +18,7 @@ from service.pipeline.marks.candidate import Candidate, Followed
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel, opacity_level
-from service.pipeline.marks.plan import MARKED_FRAMES, MAX_MARKED_PIXELS, MIN_MARKED_FRAMES
+from service.pipeline.marks.plan import MARKED_FRAMES, MIN_MARKED_FRAMES
 from service.pipeline.marks.registration import fine_detail, match_detail, moved
 from service.pipeline.measure.given_region import OPAQUE, Region, Solve, measure_region
 from service.pipeline.measure.mask import MIN_EDGE_SHARE
@@ -29,7 +29,7 @@ from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, bounding_box
 from service.pipeline.remove.reference_alignment import SUBPIXEL_STEPS
-from service.pipeline.video import VideoInfo
+from service.pipeline.video import Limits, VideoInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +55,9 @@ class CropsAlongPaths:
     requests: what is to be read. too_short: the paths of which nothing is.
     """
 
-    def __init__(self, candidates: Iterable[Candidate], info: VideoInfo) -> None:
+    def __init__(self, candidates: Iterable[Candidate], info: VideoInfo, limits: Limits = Limits()) -> None:
         origins = {c.path: c.origin for c in candidates if isinstance(c.origin, Followed)}
-        sights = {path: sights_along(origin, info) for path, origin in origins.items()}
+        sights = {path: sights_along(origin, info, limits) for path, origin in origins.items()}
         self.too_short = [PathCrops(origins[path], (), ()) for path, seen in sights.items() if not seen]
         self._origins, self._sights = origins, sights
         self._expected = [(path, sight, _inside(sight.view, info)) for path, seen in sights.items() for sight in seen]
@@ -80,7 +80,7 @@ def _inside(view: View, info: VideoInfo) -> Box:
     return box
 
 
-def sights_along(origin: Followed, info: VideoInfo) -> list[Sight]:
+def sights_along(origin: Followed, info: VideoInfo, limits: Limits) -> list[Sight]:
     """Frames all along the path, as many as are read of a mark that was seen at several places; none of a path too short to measure."""
     shape, reach = bounding_box(origin.pixels), origin.reach_pixels
     height, width = (side + 2 * reach for side in origin.pixels.shape)
@@ -89,7 +89,7 @@ def sights_along(origin: Followed, info: VideoInfo) -> list[Sight]:
         for frame, (y, x) in origin.places.items()
         if y + shape.top >= 0 and x + shape.left >= 0 and y + shape.bottom <= info.height and x + shape.right <= info.width
     ]
-    count = min(MAX_OBSERVATIONS * MARKED_FRAMES, max(MIN_MARKED_FRAMES, MAX_MARKED_PIXELS // (height * width)), len(whole))
+    count = min(MAX_OBSERVATIONS * MARKED_FRAMES, max(MIN_MARKED_FRAMES, limits.crop_pixels // (height * width)), len(whole))
     if count < MIN_MARKED_FRAMES:
         return []
     return [Sight(*whole[number]) for number in np.unique(np.linspace(0, len(whole) - 1, count).round().astype(int))]

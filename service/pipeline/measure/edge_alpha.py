@@ -60,8 +60,7 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
     prior = np.clip(predicted.opacity / max(FULL_SHARE * level, 1e-3), 0, 1)
     prior_precision = 1 / np.square(np.maximum(predicted.opacity_sigma, MIN_OPACITY_SIGMA))
     fills, fill_power = fills_and_errors(crops, part)
-    effect = predicted.colour - fills
-    power, along = np.square(effect).mean((0, 1)), (effect * (crops - fills)).mean((0, 1))
+    power, along = effect_sums(crops, fills, predicted.colour)
     opacity = prior
     for _ in range(ITERATIONS):
         variance = (np.square(1 - opacity) * fill_power + np.square(opacity) * COLOUR_ERROR**2) / min(len(crops), INDEPENDENT_FRAMES)
@@ -76,12 +75,23 @@ def _solve_edge_alpha(crops: Floats, predicted: MarkModel, part: Mask) -> tuple[
     return opacity, np.minimum(sigma, predicted.opacity_sigma).astype(np.float32)
 
 
+def effect_sums(crops: Floats, fills: Floats, colour: Floats) -> tuple[Floats, Floats]:
+    """(h, w) each, means over crops and channels: the square of a mark's effect on the fills, and that effect times what is seen of it."""
+    power, along = np.zeros((2, *crops.shape[-2:]), np.float32)
+    for crop, fill in zip(crops, fills, strict=True):
+        effect = colour - fill
+        power += np.square(effect).mean(0)
+        along += (effect * (crop - fill)).mean(0)
+    return power / np.float32(len(crops)), along / np.float32(len(crops))
+
+
 def fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
     """The crops with the part filled, and the mean square error (h, w) of such a fill, which is assumed to be the same as beside it."""
-    fills, wide_fills = (
-        np.stack([fill_hole(crop, part, pixels) for crop in crops]) for pixels in (FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS)
-    )
+    fills = np.stack([fill_hole(crop, part, FILL_DILATION_PIXELS) for crop in crops])
     beside = ring(part, FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS).astype(np.float32)
-    roots = np.sqrt(np.sqrt(np.square(crops - wide_fills).mean((0, 1))))  # over roots a letter that was missed hardly counts
+    error = np.zeros(part.shape, np.float32)
+    for crop in crops:
+        error += np.square(crop - fill_hole(crop, part, TRIAL_DILATION_PIXELS)).mean(0)
+    roots = np.sqrt(np.sqrt(error / np.float32(len(crops))))  # over roots a letter that was missed hardly counts
     mean_root = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS)
     return fills, (HEAVY_TAIL_FACTOR * mean_root**4 + FILL_NOISE**2).astype(np.float32)

@@ -31,7 +31,7 @@ from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
-from service.pipeline.video import Frame, VideoInfo
+from service.pipeline.video import Frame, Limits, VideoInfo
 
 MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: a smaller find is a detail of the scene
 
@@ -58,10 +58,11 @@ def measure(
     networks: Networks,
     total_frames: int,
     decisions: Decisions = UNRECORDED,
+    limits: Limits = Limits(),
 ) -> list[MeasuredMark]:
     """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once."""
-    plans = [plan_frames(candidate, candidates, total_frames) for candidate in candidates]
-    pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info)
+    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info, limits)
     requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)] + paths.requests
 
     def observed(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark | Crops]:

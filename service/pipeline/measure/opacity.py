@@ -8,7 +8,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from models.blend import fit_blend, mean_of_known
-from models.preprocess import matte_statistics, padded
+from models.preprocess import MATTE_SIDE_PIXELS, matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
@@ -26,6 +26,7 @@ from service.pipeline.measure.opaque import (
     weigh_evidence,
 )
 from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.tiles import Area, in_tiles
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION_SIGMA
 
 SURE_PROBABILITY = 0.6  # probability at native size above which a pixel surely belongs to the mark
@@ -63,11 +64,15 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
 
     marked_crops: (N, 3, h, w) in [0, 1]; bare_crops: (M, 3, h, w), the same place without the mark; probability: (h, w) of being mark.
     """
-    height, width = probability.shape
-    statistics = padded(matte_statistics(marked_crops, probability, bare_crops), MATTE_MULTIPLE)
-    (answer,) = network.run([{"statistics": statistics}])
-    opacity, colour, opacity_sigma = (answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt"))
-    return opacity[0], colour, opacity_sigma[0]
+
+    def predicted(area: Area) -> Floats:
+        marked, here, bare = (values[(..., *area)] for values in (marked_crops, probability, bare_crops))
+        (answer,) = network.run([{"statistics": padded(matte_statistics(marked, here, bare), MATTE_MULTIPLE)}])
+        height, width = here.shape
+        return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt")])
+
+    opacity, *colour, opacity_sigma = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
+    return opacity, np.stack(colour), opacity_sigma
 
 
 def complete_mask(

@@ -84,7 +84,8 @@ def transmittance(crops: Floats, fills: Floats, mask: Mask) -> float | None:
     """
     core = erode(mask, 1)
     core = core if core.sum() >= MIN_CORE_PIXELS else mask
-    seen, expected = ((values - values.mean(0))[:, :, core] for values in (crops, fills))
+    seen, expected = (values[:, :, core] for values in (crops, fills))
+    seen, expected = seen - seen.mean(0), expected - expected.mean(0)
     power = float(np.square(expected).mean())
     if power < MIN_SCENE_STD**2:
         return None

@@ -216,5 +216,8 @@ def _note_detail(notes: Notes, question: str, after: float, before: float, thres
 def _fine_detail(marked_crops: Floats, model: MarkModel, part: Mask) -> float:
     """The sum of squares of the fine detail that the un-blended crops have in a part (h, w) of the mark."""
     opacity = model.opacity * model.mask
-    unblended, scene = local_scene(marked_crops, opacity, model.colour, detail_pixels(opacity))
-    return float(np.square(unblended - scene)[:, :, part].sum())
+    total, width = 0.0, detail_pixels(opacity)
+    for crop in marked_crops:
+        unblended, scene = local_scene(crop[None], opacity, model.colour, width)
+        total += float(np.square(unblended[0][:, part] - scene[0][:, part]).sum())
+    return total

@@ -4,6 +4,8 @@ Chroma is repeated on the way to RGB and averaged over its block on the way back
 of filters does. Chroma siting is not modelled. Pictures that are already RGB (FFmpeg's matrix 0) have the planes G, B, R.
 """
 
+from functools import cache
+
 import numpy as np
 
 from models.arrays import Floats
@@ -31,14 +33,14 @@ def to_rgb(planes: Planes, info: VideoInfo) -> Floats:
     scale, offset = _scale_and_offset(info)
     samples -= offset
     samples /= scale
-    rgb: Floats = np.tensordot(_to_rgb_matrix(info), samples, axes=1)
+    rgb: Floats = (_to_rgb_matrix(info) @ samples.reshape(3, -1)).reshape(samples.shape)
     return np.clip(rgb, 0.0, 1.0, out=rgb)
 
 
 def to_samples(rgb: Floats, info: VideoInfo) -> Floats:
     """Inverse of `to_rgb`, before chroma is averaged: (3, h, w) RGB in [0, 1] to (3, h, w) float32 in storage units, not rounded."""
     scale, offset = _scale_and_offset(info)
-    samples: Floats = np.tensordot(_from_rgb_matrix(info), rgb, axes=1)
+    samples: Floats = (_from_rgb_matrix(info) @ rgb.reshape(3, -1)).reshape(rgb.shape)
     samples *= scale
     samples += offset
     return samples
@@ -78,15 +80,23 @@ def _scale_and_offset(info: VideoInfo) -> tuple[Floats, Floats]:
 
 def _from_rgb_matrix(info: VideoInfo) -> Floats:
     """(3, 3): from R, G, B to the three planes, before scale and offset."""
-    if info.colour.matrix == MATRIX_RGB:
-        return np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
-    red, blue = LUMA_WEIGHTS.get(info.colour.matrix) or LUMA_WEIGHTS[6 if info.height <= STANDARD_DEFINITION_HEIGHT else 1]
-    luma = np.array([red, 1 - red - blue, blue])
-    blue_difference = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
-    red_difference = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
-    return np.stack([luma, blue_difference, red_difference]).astype(np.float32)
+    return _matrices(info.colour.matrix, info.height <= STANDARD_DEFINITION_HEIGHT)[0]
 
 
 def _to_rgb_matrix(info: VideoInfo) -> Floats:
     """(3, 3): from the three planes, with offset and scale undone, to R, G, B."""
-    return np.linalg.inv(_from_rgb_matrix(info).astype(np.float64)).astype(np.float32)
+    return _matrices(info.colour.matrix, info.height <= STANDARD_DEFINITION_HEIGHT)[1]
+
+
+@cache
+def _matrices(matrix: int, standard_definition: bool) -> tuple[Floats, Floats]:
+    """(3, 3) each: from R, G, B to the three planes, and back."""
+    if matrix == MATRIX_RGB:
+        to_planes = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
+    else:
+        red, blue = LUMA_WEIGHTS.get(matrix) or LUMA_WEIGHTS[6 if standard_definition else 1]
+        luma = np.array([red, 1 - red - blue, blue])
+        blue_difference = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
+        red_difference = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
+        to_planes = np.stack([luma, blue_difference, red_difference]).astype(np.float32)
+    return to_planes, np.linalg.inv(to_planes.astype(np.float64)).astype(np.float32)

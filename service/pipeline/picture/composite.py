@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import cast
 
 import cv2
 import numpy as np
 
 from models.arrays import Bytes, Floats
+from models.preprocess import edge_padded
 from service.pipeline.picture.colour import Planes, block_mean, to_rgb, to_samples
 from service.pipeline.placement import Box
 from service.pipeline.video import Frame, PixelFormat, Plane, VideoInfo
@@ -91,13 +93,11 @@ class _Patch:
             (box.top - area.top, area.bottom - box.bottom),
             (box.left - area.left, area.right - box.right),
         )
-        samples = np.pad(to_samples(rgb.astype(np.float32), info), ((0, 0), *around))
-        weights = np.pad(alpha.astype(np.float32), around)
-        beyond = (
-            (0, -area.bottom % (1 << info.pixel_format.chroma_shift_y)),
-            (0, -area.right % (1 << info.pixel_format.chroma_shift_x)),
-        )
-        return cls(samples, weights, np.pad(samples, ((0, 0), *beyond), mode="edge"), np.pad(weights, beyond, mode="edge"))
+        samples, weights = to_samples(rgb.astype(np.float32, copy=False), info), alpha.astype(np.float32, copy=False)
+        if any(chain(*around)):
+            samples, weights = np.pad(samples, ((0, 0), *around)), np.pad(weights, around)
+        below, right = -area.bottom % (1 << info.pixel_format.chroma_shift_y), -area.right % (1 << info.pixel_format.chroma_shift_x)
+        return cls(samples, weights, *(edge_padded(values, (0, below), (0, right)) for values in (samples, weights)))
 
 
 def _blend(plane: Plane, area: Box, wanted: Floats, weight: Floats, bit_depth: int) -> None:

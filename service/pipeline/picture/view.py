@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.preprocess import edge_padded
 from service.pipeline.placement import Box
 
 
@@ -50,10 +51,7 @@ class View:
     def padded(self, values: NDArray[Any], inner: Box) -> NDArray[Any]:
         """Values (..., h, w) of `inner`, the part inside the picture, padded to the size of the view by repeating its edge."""
         top, left = inner.top - self.top, inner.left - self.left
-        rows, columns = (top, self.height - top - inner.height), (left, self.width - left - inner.width)
-        if not any((*rows, *columns)):
-            return values
-        return np.pad(values, [(0, 0)] * (values.ndim - 2) + [rows, columns], mode="edge")
+        return edge_padded(values, (top, self.height - top - inner.height), (left, self.width - left - inner.width))
 
 
 def crop_padded(values: NDArray[Any], top: int, left: int, height: int, width: int, repeat_edge: bool) -> NDArray[Any]:

@@ -1,7 +1,8 @@
 """Content Credentials, in the sandbox's child process: reads a file's manifests, and signs a new one. It fetches nothing.
 
-The library parses untrusted files in native code, so only a child process loads it. The private key stays with the parent. Messages
-to the parent have the field names of `Credentials`.
+The library parses untrusted files in native code, so only a child process loads it: it is imported in functions, as the process that forks
+the children imports this module and must not get the library's threads. The private key stays with the parent. Messages to the parent have
+the field names of `Credentials`.
 """
 
 import base64

@@ -126,7 +126,6 @@ def read(path: Path) -> Credentials:
         failure=DecodeFailed,
         memory_bytes=MEMORY_BYTES,
         stall_seconds=STALL_SECONDS,
-        fresh=True,
     ) as child:
         message = child.receive()
     try:
@@ -183,7 +182,6 @@ def _sign_in_child_process(request: Mapping[str, Any], signer: Signer) -> dict[s
         memory_bytes=MEMORY_BYTES,
         stall_seconds=STALL_SECONDS,
         may_write=True,
-        fresh=True,
     ) as child:
         for _ in range(MAX_SIGNATURES):
             message = child.receive()

@@ -8,8 +8,6 @@ from typing import Final
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.picture.view import View
 
-# About two windows of references of a mark in motion: 65 frames, each in two views of 256 by 256 pixels. With fewer the result is the same.
-MAX_CACHED_BYTES: Final = 128 * 2**20
 PIECES_AT_ONCE: Final = 16  # whose inputs are in memory, up to 2.4 MB each; twice a batch
 
 
@@ -22,9 +20,12 @@ class Piece:
 
 
 class Encodings:
-    """The encodings of one video's frames. Those that were used last are kept, up to `max_bytes`."""
+    """The encodings of one video's frames. Those that were used last are kept, up to `max_bytes`; with fewer the result is the same.
 
-    def __init__(self, encoder: Batcher, max_bytes: int = MAX_CACHED_BYTES) -> None:
+    128 MiB hold two windows of references of a mark in motion: 65 frames, each in two views of 256 by 256 pixels.
+    """
+
+    def __init__(self, encoder: Batcher, max_bytes: int) -> None:
         self._encoder = encoder
         self._max_bytes = max_bytes
         self._kept: OrderedDict[Piece, Arrays] = OrderedDict()  # least recently used first

@@ -1,6 +1,6 @@
 """Restore what was behind the marks: crops at the size of the video go to the network, and its answers become patches."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,6 +14,7 @@ from models.references import Alignment
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.picture.composite import crop_rgb
+from service.pipeline.picture.tiles import Tile, tiles
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement, intersect, shared_slices
 from service.pipeline.remove.active_picture import ActivePicture
@@ -21,8 +22,9 @@ from service.pipeline.remove.encodings import Encodings, Piece
 from service.pipeline.remove.mark_windows import MarkWindows, placement_hole
 from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
-from service.pipeline.remove.tiles import Tile, tiles
-from service.pipeline.video import Frame, VideoInfo
+from service.pipeline.video import Frame, Limits, VideoInfo
+
+TILES_AT_ONCE = 16  # whose windows are in memory, up to 6 MB each, and as many of those before
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def feather(hole_mask: Floats) -> Floats:
 class Inpainter:
     """Restores the frames of one video, in order. All marks of the video are known; frames are given as far as references reach."""
 
-    def __init__(self, encoder: Batcher, network: Batcher, marks: Sequence[Placement], info: VideoInfo) -> None:
+    def __init__(self, encoder: Batcher, network: Batcher, marks: Sequence[Placement], info: VideoInfo, limits: Limits = Limits()) -> None:
         self._network = network
         self._marks = marks
         self._info = info
@@ -81,7 +83,7 @@ class Inpainter:
         self._active_picture = ActivePicture(info)
         self._last_seen = -1  # frame whose black bars were looked at
         self._holes: dict[tuple[int, ...], _Hole] = {}  # by the numbers of the marks
-        self._encoder, self._encodings = encoder, Encodings(encoder)
+        self._encoder, self._encodings, self._limits = encoder, Encodings(encoder, limits.encoded_bytes), limits
         self._aligners: dict[Box, ReferenceAligner] = {}
         self._smoother = TemporalSmoother()
 
@@ -108,21 +110,34 @@ class Inpainter:
                 patch = hole.empty_patch()
                 patches[index].append(patch)
                 jobs += [self._tile_job(index, patch, tile, frames) for tile in hole.tiles]
-        marked = [self._marked_frame(job.pieces[0], frames) for job in jobs]
-        encodings = self._encodings.of([piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames))
-        answers = self._network.begin([_window(job, inputs, encodings) for job, inputs in zip(jobs, marked, strict=True)])
+        batches = [jobs[start : start + TILES_AT_ONCE] for start in range(0, len(jobs), TILES_AT_ONCE)]
+        begun = deque([self._begin_tiles(batch, frames) for batch in batches[:1]])
+        frames_of_rest: Mapping[int, Frame] = frames if len(batches) > 1 else {}  # otherwise they are not held until the answers come
         self._forget_marks_before(max(targets, default=0))
         remaining = {tile.seen for hole in self._holes.values() for tile in hole.tiles}
         self._aligners = {box: aligner for box, aligner in self._aligners.items() if box in remaining}
 
         def finish() -> dict[int, list[Patch]]:
-            for job, inputs, answer in zip(jobs, marked, answers(), strict=True):
-                clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], inputs["mask"][0], inputs["opacity"][0])
-                _add_tile(job.patch, job.tile, clean)
+            for following in (*batches[1:], []):
+                begun.append(self._begin_tiles(following, frames_of_rest))  # while the network restores those before
+                begun.popleft()()
             self._smoother.forget(remaining)
             for patch in chain.from_iterable(patches.values()):
                 _blacken_bars(patch, shown)
             return patches
+
+        return finish
+
+    def _begin_tiles(self, jobs: Sequence[_TileJob], frames: Mapping[int, Frame]) -> Callable[[], None]:
+        """Hands tiles to the network. The returned function waits for its answers and adds them to the tiles' patches."""
+        marked = [self._marked_frame(job.pieces[0], frames) for job in jobs]
+        encodings = self._encodings.of([piece for job in jobs for piece in job.pieces], lambda piece: self._marked_frame(piece, frames))
+        answers = self._network.begin([_window(job, inputs, encodings) for job, inputs in zip(jobs, marked, strict=True)])
+
+        def finish() -> None:
+            for job, inputs, answer in zip(jobs, marked, answers(), strict=True):
+                clean = self._smoother.smooth(job.index, job.tile.seen, answer["clean"], inputs["mask"][0], inputs["opacity"][0])
+                _add_tile(job.patch, job.tile, clean)
 
         return finish
 
@@ -134,7 +149,7 @@ class Inpainter:
             self._last_seen = index
         if self._active_picture.box != before:
             self._windows.limit_to(self._active_picture.box)
-            self._encodings, self._aligners = Encodings(self._encoder), {}
+            self._encodings, self._aligners = Encodings(self._encoder, self._limits.encoded_bytes), {}
 
     def _holes_of(self, index: int) -> list[_Hole]:
         """The holes of a frame. Marks that share a box, which are parts of one mark, are restored together."""

@@ -15,6 +15,7 @@ from service.pipeline.video import Frame, VideoInfo
 RING_PIXELS = 24  # around a window, whose motion is assumed to be that of its surroundings
 SUBPIXEL_STEPS = 16  # per pixel, to which shifts are rounded, so that their sum does not depend on the frame it starts from
 EXTENT_SLACK_FRAMES = 2  # before and after a mark's interval, in which its place is still not used: the mark may show there
+MAX_KNOWN = 8  # views of one window whose known pixels are kept: most frames have the same marks
 MAX_DRIFT_PIXELS = 6  # error of a sum of many shifts that can still be corrected
 
 
@@ -36,6 +37,7 @@ class ReferenceAligner:
         self._info = info
         self._greys: dict[int, _Grey] = {}  # of the region, by frame index
         self._shifts: dict[int, Shift] = {}  # from a frame to the next one
+        self._known: dict[tuple[tuple[int, ...], View], Floats] = {}  # by the frame's marks and the view
 
     def references(self, target: int, frames: Mapping[int, Frame]) -> tuple[Alignment, ...]:
         """The references for the target frame, chosen from `frames` up to the farthest offset. Missing ones are the target itself.
@@ -109,8 +111,16 @@ class ReferenceAligner:
             empty = shrunk(np.zeros((view.height, view.width), np.float32))
             return _Grey(empty, empty)
         luma = view.padded(frames[frame].planes[0][inner.slices], inner).astype(np.float32) / (2**self._info.pixel_format.bit_depth - 1)
-        known = (shrunk(1 - self._windows.hidden_pixels(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
-        return _Grey(shrunk(luma), known)
+        return _Grey(shrunk(luma), self._known_in(frame, view))
+
+    def _known_in(self, frame: int, view: View) -> Floats:
+        """The pixels of a view that show the scene; one array for all frames with the same marks."""
+        key = self._windows.active(frame), view
+        if key not in self._known:
+            self._known[key] = (shrunk(1 - self._windows.hidden_pixels(frame, view).astype(np.float32)) > 0.99).astype(np.float32)
+            if len(self._known) > MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+        return self._known[key]
 
     def _forget(self, target: int) -> None:
         """Drops the frames that neither this target nor a later one needs."""

@@ -85,7 +85,6 @@ class Child:
 
     work: its name in error messages, such as "decoder". failure: the error for a child that dies, stalls or sends nonsense.
     memory_bytes: limit of its address space. stall_seconds: the longest wait for a message. share: file descriptors it inherits.
-    fresh: whether it is an interpreter of its own, for libraries that may start threads when they are imported.
     """
 
     def __init__(
@@ -99,14 +98,13 @@ class Child:
         stall_seconds: float,
         may_write: bool = False,
         share: tuple[int, ...] = (),
-        fresh: bool = False,
     ) -> None:
         self._work = work
         self._failure = failure
         self._stall_seconds = stall_seconds
         ours, theirs = socket.socketpair()
         with theirs:
-            start = _start_fresh if fresh or not forker.AVAILABLE else _start_forked
+            start = _start_forked if forker.AVAILABLE else _start_fresh
             self._process = start(task.__module__, theirs.fileno(), share)
         self._channel = Channel(ours)
         name = f"{task.__module__}:{task.__qualname__}"

@@ -1,5 +1,6 @@
-"""Cut a placement's box into tiles of a size that the inpainter takes. Pure."""
+"""Cut a box into tiles of a size that a network takes. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,9 @@ import numpy as np
 from models.arrays import Floats
 from service.pipeline.placement import Box
 
-TILE_PIXELS = 256  # largest side of a tile
+Area = tuple[slice, slice]  # rows and columns
+
+TILE_PIXELS = 256  # largest side of a tile that the inpainter gets
 TILE_CONTEXT_PIXELS = 24  # half of what two neighbouring tiles share, over which one fades into the other
 
 
@@ -29,6 +32,23 @@ def tiles(box: Box, size: int = TILE_PIXELS, context: int = TILE_CONTEXT_PIXELS)
     return [
         Tile(Box(column.start, row.start, column.stop, row.stop), np.outer(row.weight, column.weight)) for row in rows for column in columns
     ]
+
+
+def in_tiles(answer: Callable[[Area], Floats], height: int, width: int, size: int) -> Floats:
+    """What `answer` gives, (..., h, w), for a picture of this height and width; in tiles where it has more than `size` squared pixels.
+
+    The tiles' answers fade into each other. So the memory that a network takes does not grow with the picture.
+    """
+    if height * width <= size * size:
+        return answer((slice(0, height), slice(0, width)))
+    whole: Floats | None = None
+    for tile in tiles(Box(0, 0, width, height), size):
+        part = answer(tile.seen.slices)
+        if whole is None:
+            whole = np.zeros((*part.shape[:-2], height, width), np.float32)
+        whole[(..., *tile.seen.slices)] += part * tile.weight
+    assert whole is not None
+    return whole
 
 
 @dataclass(frozen=True)
