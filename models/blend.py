@@ -40,7 +40,7 @@ def fit_blend(crops: Floats, opacity: Floats, colour: Floats, start: float = 1.0
     [0, 1]. `start`: the factor of the first iteration. Without a mark (opacity 0 everywhere) the result is scale 1, error 1.
     """
     width = detail_pixels(opacity)
-    area = _neighbourhood(opacity, width)
+    area = neighbourhood(opacity, width)
     if area is None:
         return Blend(1.0, np.zeros(3, np.float32), 1.0)
     max_frames = max(1, MAX_VALUES // (crops.shape[2] * crops.shape[3]))
@@ -90,7 +90,7 @@ def mean_of_known(values: Floats, known: Floats, width: int) -> Floats:
     return mean.astype(np.float32, copy=False)
 
 
-def _neighbourhood(opacity: Floats, width: int) -> Floats | None:
+def neighbourhood(opacity: Floats, width: int) -> Floats | None:
     """(h, w) of 0 and 1: the mark and the pixels near it; None if there is no mark."""
     mask = (opacity > 0.02).astype(np.float32)
     if not mask.any():
