@@ -41,11 +41,11 @@ def fit_blend(crops: Floats, opacity: Floats, colour: Floats, start: float = 1.0
     [0, 1]. `start`: the factor of the first iteration. Without a mark (opacity 0 everywhere) the result is scale 1, error 1.
     """
     width = detail_pixels(opacity)
-    area = _neighbourhood(opacity, width)
+    area = neighbourhood(opacity, width)
     if area is None:
         return Blend(1.0, np.zeros(3, np.float32), 1.0)
     max_frames = max(1, MAX_VALUES // (crops.shape[2] * crops.shape[3]))
-    near = _reach(area, width)
+    near = reach(area, width)
     chosen, opacity, colour, area = (values[(..., *near)] for values in (subsample(crops, max_frames), opacity, colour, area))
     fit = _Regression(chosen, opacity, colour, area, width)
     blend = Blend(start, np.zeros(3, np.float32), 1.0)
@@ -96,7 +96,7 @@ def mean_of_known(values: Floats, known: Floats, width: int) -> Floats:
     return mean.astype(np.float32, copy=False)
 
 
-def _neighbourhood(opacity: Floats, width: int) -> Floats | None:
+def neighbourhood(opacity: Floats, width: int) -> Floats | None:
     """(h, w) of 0 and 1: the mark and the pixels near it; None if there is no mark."""
     mask = (opacity > 0.02).astype(np.float32)
     if not mask.any():
@@ -104,7 +104,7 @@ def _neighbourhood(opacity: Floats, width: int) -> Floats | None:
     return cv2.dilate(mask, np.ones((2 * width + 1, 2 * width + 1), np.uint8)).astype(np.float32, copy=False)
 
 
-def _reach(area: Floats, width: int) -> tuple[slice, slice]:
+def reach(area: Floats, width: int) -> tuple[slice, slice]:
     """The rows and columns of all that the two local means at the pixels of an area (h, w) depend on."""
     rows, columns = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
     return slice(max(0, int(rows[0]) - width), int(rows[-1]) + 1 + width), slice(

@@ -15,6 +15,7 @@ Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 CODECS = {"h264": "libx264", "h265": "libx265"}
+SATURATION_SHARE, MAX_SATURATION = 0.3, 3.0  # share of the scenes that are greyer or more garish than filmed, which is 1
 PICTURE_QUALITY = (60, 95)  # of JPEG and WebP, as platforms and phones use them
 X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # a single thread, so that equal frames give equal bytes
 
@@ -111,7 +112,12 @@ def degraded(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def recoloured(frames: Frames, rng: np.random.Generator) -> Frames:
-    """Change the light of (T, H, W, 3): gain and gamma per channel, sometimes permuted channels; often unchanged."""
+    """Change the light of (T, H, W, 3): gain and gamma per channel, sometimes permuted channels; often unchanged.
+
+    Some scenes become anything from grey to garish, before a mark is drawn, so that a mark's colours say something but not all.
+    """
+    if rng.random() < SATURATION_SHARE:
+        frames = _saturated(frames, rng.uniform(0, MAX_SATURATION))
     if rng.random() < 0.4:
         return frames
     ramp = np.arange(256, dtype=np.float32) / 255
@@ -120,6 +126,13 @@ def recoloured(frames: Frames, rng: np.random.Generator) -> Frames:
     table = np.rint(255 * table).astype(np.uint8)
     order = rng.permutation(3) if rng.random() < 0.2 else np.arange(3)
     return np.stack([cv2.LUT(np.ascontiguousarray(frame[..., order]), table[:, None][None].reshape(1, 256, 3)) for frame in frames])
+
+
+def _saturated(frames: Frames, saturation: float) -> Frames:
+    """Colours `saturation` times as far from grey; 1 is as filmed."""
+    share = np.float32((1 - saturation) / 3)
+    mix = np.full((3, 3), share, np.float32) + np.eye(3, dtype=np.float32) * np.float32(saturation)
+    return np.stack([cv2.transform(frame, mix) for frame in frames])
 
 
 def random_crf(rng: np.random.Generator) -> int:

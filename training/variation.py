@@ -13,7 +13,7 @@ Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 LIGHT_SHARE, NOISE_SHARE = 0.6, 0.3  # of the samples whose light is changed, and that get noise
-COLOUR_SHARE, MAX_SATURATION = 0.4, 3.0  # share of the segmenter's samples in other colours; 1 is as filmed
+COLOUR_SHARE, MAX_SATURATION = 0.15, 3.0  # share of the segmenter's samples in other colours, their marks too; 1 is as filmed
 REFERENCE_LIGHT_SHARE, MAX_LIGHT_CHANGE = 0.25, 0.1  # of the inpainter's samples, whose frames differ in light by up to this share
 MAX_NOISE = 0.025  # standard deviation
 GIVEN_SHARE, BOX_SHARE = 0.25, 0.4  # of the inpainter's samples in which a person gives the region; of those, the share of boxes

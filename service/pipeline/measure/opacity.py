@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
-from models.blend import fit_blend, mean_of_known
+from models.blend import mean_of_known
 from models.preprocess import MATTE_SIDE_PIXELS, matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import MarkModel, Matte, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
+from service.pipeline.measure.level import fit_level
 from service.pipeline.measure.noise import SURROUNDINGS_KERNEL_PIXELS, UNBLENDED_NOISE
 from service.pipeline.measure.opaque import (
     DENSE_LEVEL,
@@ -31,7 +32,7 @@ from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION
 
 SURE_PROBABILITY = 0.6  # probability at native size above which a pixel surely belongs to the mark
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
-MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the matte network's level may be corrected
+MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the level of a dense mark may be corrected
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much
 MIN_FRAMES = 8  # crops that are needed to see whether a mark changes
 ANIMATION_REACH_PIXELS = 10  # around the mask, filled as well: an animated outline may be there at times
@@ -172,13 +173,11 @@ def _fit_level(marked_crops: Floats, part: MarkModel, notes: Notes) -> _PartFit:
         return _as_opaque(part)
     if level > DENSE_LEVEL:
         return _fit_level_over_area(marked_crops, part, level, notes)
-    blend = fit_blend(marked_crops, part.opacity * part.mask, part.colour)
-    notes("factor on the opacity, fitted at the outline", blend.scale, MAX_LEVEL_CORRECTION, _correction(blend.scale))
-    if not 1 / MAX_LEVEL_CORRECTION <= blend.scale <= MAX_LEVEL_CORRECTION:
-        return _PartFit(part, opaque=False)
-    opacity = np.minimum(part.opacity * np.float32(blend.scale), np.float32(1))
-    colour = np.clip(part.colour + blend.shift[:, None, None], 0, 1).astype(np.float32)
-    opacity_sigma = np.minimum(np.hypot(FITTED_SIGMA_SHARE * blend.scale * part.opacity_sigma, blend.error * opacity), 1)
+    fit = fit_level(marked_crops, part.opacity * part.mask, part.colour)
+    notes("factor on the opacity, fitted at the outline", fit.factor, None, f"used: within {fit.error:.2f}")
+    opacity = np.minimum(part.opacity * np.float32(fit.factor), np.float32(1))
+    colour = np.clip(part.colour + fit.shift, 0, 1).astype(np.float32)
+    opacity_sigma = np.minimum(np.hypot(FITTED_SIGMA_SHARE * fit.factor * part.opacity_sigma, fit.error * opacity), 1)
     saturated = bool(opacity[part.pixels].min() >= 1)  # the factor took every pixel to 1: nothing is left to un-blend
     return _PartFit(MarkModel(part.mask, opacity, colour, opacity_sigma.astype(np.float32)), opaque=saturated)
 

@@ -12,6 +12,7 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.mark_model import CORE_SHARE, FULL_SHARE, MarkModel, crop_model, opacity_level, split_parts
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import segment_boundary
+from service.pipeline.measure.level import MIN_COLOUR_DIFFERENCE
 from service.pipeline.measure.mask import MIN_PROBABILITY
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.opaque import DENSE_LEVEL
@@ -22,7 +23,6 @@ MAX_OPACITY_STD: Final = 0.2  # of the level, standard deviation over the core o
 MAX_LEVEL_RATIO: Final = 1.5  # of the levels of two parts that share one
 LARGE_PART_SHARE: Final = 0.1  # of a mark's pixels
 MIN_REMAINING_SHARE: Final = 0.3  # of a large part's pixels, which must remain if it shares the level of the others
-MIN_COLOUR_DIFFERENCE: Final = 0.25  # of RGB in [0, 1], from the core's colour: such a pixel is an outline or a shadow
 MAX_OTHER_COLOUR_SHARE: Final = 0.25  # of a mark's pixels
 # Fine detail of the un-blended crops after the change, over that before. The prediction absorbs some detail of the scene, so more than
 # before remains when the opacity really is uniform.
