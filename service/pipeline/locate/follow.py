@@ -147,7 +147,7 @@ class _Trail:
             return None
         known = np.array(self._frames)
         inner = self._shape.view.grown(-RIM_PIXELS)
-        paths = np.array([self._places[frame] for frame in known], np.float64) + (inner.top, inner.left)
+        paths = np.array([self._places[frame] for frame in known], np.float64) + np.array([inner.top, inner.left])
         frames = range(max(0, known[0] - STEP_FRAMES + 1), min(total_frames, known[-1] + STEP_FRAMES))
         places = {frame: tuple(_at(frame, known, path) for path in paths.T) for frame in frames}
         places |= _beyond_the_edge(known, paths, (inner.height, inner.width), size, total_frames)

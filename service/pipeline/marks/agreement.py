@@ -72,8 +72,7 @@ def agreement(known: Look, other: Look) -> NDArray[np.float64]:
 
 def _with_rim(probability: Floats) -> Floats:
     side = 2 * RIM_PIXELS + 1
-    widened: Floats = cv2.dilate(probability, np.ones((side, side), np.uint8))
-    return widened
+    return cv2.dilate(probability, np.ones((side, side), np.uint8)).astype(np.float32, copy=False)
 
 
 def _sums(wide: Floats, small: Floats) -> NDArray[np.float64]:
