@@ -99,3 +99,36 @@ def test_candidates_cover_the_mark_in_every_frame_and_little_else() -> None:
         for frame in range(one.first_sample, one.last_sample + 1):
             assert covered[square(*drifting(frame)).slices].all()
         assert covered.sum() < 36 * 26
+
+
+def test_what_touches_a_mark_in_one_glance_is_no_part_of_it() -> None:
+    """A bright thing, larger than it is, that stands below its path."""
+    thing = Box(56, 50, 100, 76)
+    pictures = [marked(marked(panned(i, 0.0), thing), square(20 + round(1.5 * i), 40)) for i in range(TOTAL)]
+    (mark,) = found(pictures)
+    assert list(mark.places) == list(range(TOTAL))
+    height, width = mark.probability.shape
+    assert abs(height - 12) + abs(width - 24) <= 4
+    assert max(np.abs(np.subtract(mark.places[i], (40, 20 + round(1.5 * i)))).max() for i in range(TOTAL)) <= 2
+
+
+def test_a_mark_that_grows_on_its_way_is_followed() -> None:
+    def grown(index: int) -> Box:
+        left, top = drifting(index)
+        return Box(left, top, left + 24 + index // 9, top + 12 + index // 18)
+
+    (mark,) = found([marked(panned(i, 0.4), grown(i)) for i in range(TOTAL)])
+    assert list(mark.places) == list(range(TOTAL))
+    height, width = mark.probability.shape
+    for index in range(TOTAL):
+        (y, x), box = mark.places[index], grown(index)
+        assert abs(y + height / 2 - (box.top + box.bottom) / 2) <= 4
+        assert abs(x + width / 2 - (box.left + box.right) / 2) <= 4
+
+
+def test_a_mark_that_is_seen_in_two_glances_is_followed_as_long_as_it_is_there() -> None:
+    shown = range(18, 46)
+    pictures = [marked(panned(i, 0.0), square(*drifting(i))) if i in shown else panned(i, 0.0) for i in range(TOTAL)]
+    (mark,) = found(pictures)
+    assert abs(min(mark.places) - shown.start) <= 1
+    assert abs(max(mark.places) - shown.stop + 1) <= 1

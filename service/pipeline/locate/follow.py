@@ -139,7 +139,7 @@ class _Trail:
         mine, theirs = self._shape.at(self.expected(other.first)), other._shape.at(other._places[other.first])
         mask = crop_padded(self._shape.mask, theirs.top - mine.top, theirs.left - mine.left, theirs.height, theirs.width, repeat_edge=False)
         least = min(np.count_nonzero(self._shape.mask), np.count_nonzero(other._shape.mask))
-        return 2 * np.count_nonzero(mask & other._shape.mask) > least
+        return bool(2 * np.count_nonzero(mask & other._shape.mask) > least)
 
     def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark | None:
         """The mark with its place in every frame; None if all that was seen does not say that it moves on its own."""

@@ -102,7 +102,7 @@ def _in_picture(shape: PooledShape, place: Place, size: tuple[int, ...]) -> Mask
 
 def _covers(taken: Mask, mask: Mask) -> bool:
     """Whether two masks (H, W) are of one thing, of which one may be seen together with what touches it."""
-    return 2 * np.count_nonzero(taken & mask) > min(np.count_nonzero(taken), np.count_nonzero(mask))
+    return bool(2 * np.count_nonzero(taken & mask) > min(np.count_nonzero(taken), np.count_nonzero(mask)))
 
 
 def seen_alone(picture: Bytes, network: Batcher, classes: frozenset[Kind]) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
-from service.pipeline.locate.track import JOIN_DISTANCE_SHARE
+from service.pipeline.locate.track import JOIN_DISTANCE_SHARE, MIN_PROBABILITY
 from service.pipeline.marks.agreement import RIM_PIXELS, Look
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
@@ -18,6 +18,7 @@ Place = tuple[int, int]  # (y, x) in pixels at analysis size
 
 MIN_SHAPE_PROBABILITY = 0.35  # of a mark's pixels, the mean over what was seen of it
 POOLED_LOOKS = 32  # that count: a mark may grow, turn or fade on its way
+NEW_LOOKS = POOLED_LOOKS // 4  # against what was not seen at first: so many looks that did not show it are supposed
 JOIN_PIXELS = round(JOIN_DISTANCE_SHARE * ANALYSIS_LONG_SIDE_PIXELS / 2)  # parts nearer to each other than twice this are one mark
 MARGIN_PIXELS = 2 * JOIN_PIXELS + RIM_PIXELS
 
@@ -72,27 +73,21 @@ class PooledShape:
         self._pool()
 
     def _pool(self) -> None:
-        """The mean of all looks, on the shape as it was and what is joined to it."""
+        """Keep of the mean of all looks what the shape was, as far as it is seen again, and what is joined to it and seen for long."""
         view = self.view.grown(MARGIN_PIXELS)
         sums = np.zeros((view.height, view.width, 5), np.float32)  # of weight, probability and detail
         for one in self._pooled:
             if (shared := one.view.moved(-view.top, -view.left).within(Box(0, 0, view.width, view.height))) is not None:
                 inside, here = shared
                 sums[here] += np.float32(one.weight) * one.planes[inside]
-        mean = sums[..., 1:] / np.maximum(sums[..., :1], 1e-6)
-        self._settle(view, Look(mean[..., 0], mean[..., 1:]))
-
-    def _settle(self, view: View, look: Look) -> None:
-        """Keep of a look in a view what belongs to the shape."""
-        before = np.zeros((view.height, view.width), bool)
-        before[MARGIN_PIXELS:-MARGIN_PIXELS, MARGIN_PIXELS:-MARGIN_PIXELS] = self.mask
-        mask = _joined(look.probability > MIN_SHAPE_PROBABILITY, before)
-        if not mask.any():
-            return
-        box = bounding_box(mask)
-        inner = View(box.top - RIM_PIXELS, box.left - RIM_PIXELS, box.height + 2 * RIM_PIXELS, box.width + 2 * RIM_PIXELS)
-        kept = Look(np.where(dilate(mask, RIM_PIXELS), look.probability, np.float32(0)), look.detail)
-        self.view, self.look = inner.moved(view.top, view.left), kept.crop(inner)
+        mean = sums[..., 1:] / np.maximum(sums[..., :1], np.float32(1e-6))
+        before = np.pad(self.mask, MARGIN_PIXELS)
+        fresh = sums[..., 1] > MIN_PROBABILITY * (sums[..., 0] + NEW_LOOKS)
+        mask = _joined((dilate(before, RIM_PIXELS) & (mean[..., 0] > MIN_SHAPE_PROBABILITY)) | fresh, before)
+        if mask.any():
+            inner = View.of(bounding_box(mask), RIM_PIXELS)
+            kept = np.where(dilate(mask, RIM_PIXELS), mean[..., 0], np.float32(0))
+            self.view, self.look = inner.moved(view.top, view.left), Look(kept, mean[..., 1:]).crop(inner)
 
 
 def _joined(mask: Mask, seed: Mask) -> Mask:
