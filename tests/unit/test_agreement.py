@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.pipeline.locate.follow import own_motion
+from service.pipeline.locate.pooled_shape import MARGIN_PIXELS
 from service.pipeline.marks.agreement import CORRELATED_PIXELS, DETAIL_NOISE, RIM_PIXELS, Look, agreement, best_agreement, look_at
 from service.pipeline.picture.view import View
 from tests.footage import Picture, texture
@@ -74,7 +75,7 @@ def panned(seed: int, dy: int, dx: int) -> Picture:
 def test_surroundings_tell_whether_they_move_along(seed: int, dy: int, dx: int, pan_y: int, pan_x: int) -> None:
     earlier, later = (look_at(panned(seed, *shift), np.zeros((80, 120), np.float32)).detail for shift in ((0, 0), (pan_y, pan_x)))
     before = View(30, 40, *WORD.shape)
-    evidence = own_motion(WORD, before, before.moved(dy, dx), earlier, later)
+    evidence = own_motion(WORD, np.pad(WORD, MARGIN_PIXELS), before, before.moved(dy, dx), earlier, later)
     apart = max(abs(dy + pan_y), abs(dx + pan_x))
     if apart == 0:
         assert evidence < 0
@@ -84,4 +85,4 @@ def test_surroundings_tell_whether_they_move_along(seed: int, dy: int, dx: int, 
 
 def test_a_flat_wall_does_not_tell_whether_it_moves_along() -> None:
     wall = np.zeros((80, 120, 3), np.float32)
-    assert own_motion(WORD, View(30, 40, *WORD.shape), View(34, 43, *WORD.shape), wall, wall) <= 0
+    assert own_motion(WORD, np.pad(WORD, MARGIN_PIXELS), View(30, 40, *WORD.shape), View(34, 43, *WORD.shape), wall, wall) <= 0

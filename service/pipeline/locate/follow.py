@@ -13,7 +13,7 @@ from models.arrays import Bytes, Floats, Mask
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.inference.batcher import Batcher
 from service.pipeline.locate.moving_marks import GLANCE_SAMPLES, MAX_SPEED_SHARE, MovingShape, seen_alone
-from service.pipeline.locate.pooled_shape import Place
+from service.pipeline.locate.pooled_shape import MARGIN_PIXELS, Place
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.marks.agreement import RIM_PIXELS, Look, agreement, best_agreement, detail_of, look_at
 from service.pipeline.picture.composite import shrink_rgb
@@ -117,7 +117,7 @@ class _Trail:
         detail = detail_of(picture)
         if self._previous is not None:
             before = self._shape.at(self._places[self._previous[0]])
-            self.own.append(own_motion(self._shape.mask, before, found.view, self._previous[1], detail))
+            self.own.append(own_motion(self._shape.mask, self._shape.alike, before, found.view, self._previous[1], detail))
         self._shape.add(found.look, found.corner, place)
         if index not in self._places:
             self._frames.insert(bisect(self._frames, index), index)
@@ -155,13 +155,16 @@ class _Trail:
         return MovingMark(probability, {frame: (place[0], place[1]) for frame, place in sorted(places.items())})
 
 
-def own_motion(mask: Mask, before: View, after: View, earlier: Floats, later: Floats) -> float:
+def own_motion(mask: Mask, alike: Mask, before: View, after: View, earlier: Floats, later: Floats) -> float:
     """How much the surroundings of a shape (h, w) say that they moved otherwise than it did, in nats; below 0 if they moved along.
 
+    alike: with MARGIN_PIXELS around the shape, what may be another part of it, and says nothing.
     before, after: where the shape is in two frames. earlier, later: their fine detail (H, W, 3).
     """
     around = np.pad(mask, outer := RING_PIXELS[1])
-    beside = ring(around, RING_PIXELS[0] + RIM_PIXELS, outer - RIM_PIXELS)
+    inside = slice(MARGIN_PIXELS - outer, outer - MARGIN_PIXELS)
+    other_parts = dilate(alike, RING_PIXELS[0] + RIM_PIXELS)[inside, inside]
+    beside = ring(around, RING_PIXELS[0] + RIM_PIXELS, outer - RIM_PIXELS) & ~other_parts
     scene = Look(np.ones(later.shape[:2], np.float32), later)
     scene.probability[_within(dilate(around, RING_PIXELS[0] + RIM_PIXELS), after.grown(outer), later.shape)] = 0
 

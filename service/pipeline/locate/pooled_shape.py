@@ -11,7 +11,7 @@ from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.pipeline.locate.track import JOIN_DISTANCE_SHARE, MIN_PROBABILITY
 from service.pipeline.marks.agreement import RIM_PIXELS, Look
 from service.pipeline.picture.morphology import dilate
-from service.pipeline.picture.view import View
+from service.pipeline.picture.view import View, crop_padded
 from service.pipeline.placement import Box, bounding_box
 
 Place = tuple[int, int]  # (y, x) in pixels at analysis size
@@ -36,11 +36,13 @@ class _Pooled:
 class PooledShape:
     """The shape of a rigid mark: the mean of what was seen of it.
 
-    view: what of its frame of reference the mark takes up. look: what is seen there, (h, w). Both change as more is seen.
+    view: what of its frame of reference the mark takes up. look: what is seen there, (h, w). alike: with MARGIN_PIXELS around it, what may
+    be of a mark that moves as this one does. All change as more is seen.
     """
 
     view: View
     look: Look
+    alike: Mask = field(init=False)
     _pooled: deque[_Pooled] = field(default_factory=lambda: deque(maxlen=POOLED_LOOKS))
 
     @classmethod
@@ -80,7 +82,7 @@ class PooledShape:
             if (shared := one.view.moved(-view.top, -view.left).within(Box(0, 0, view.width, view.height))) is not None:
                 inside, here = shared
                 sums[here] += np.float32(one.weight) * one.planes[inside]
-        mean = sums[..., 1:] / np.maximum(sums[..., :1], np.float32(1e-6))
+        mean = np.asarray(sums[..., 1:] / np.maximum(sums[..., :1], 1e-6), np.float32)
         before = np.pad(self.mask, MARGIN_PIXELS)
         fresh = sums[..., 1] > MIN_PROBABILITY * (sums[..., 0] + NEW_LOOKS)
         mask = _joined((dilate(before, RIM_PIXELS) & (mean[..., 0] > MIN_SHAPE_PROBABILITY)) | fresh, before)
@@ -88,6 +90,8 @@ class PooledShape:
             inner = View.of(bounding_box(mask), RIM_PIXELS)
             kept = np.where(dilate(mask, RIM_PIXELS), mean[..., 0], np.float32(0))
             self.view, self.look = inner.moved(view.top, view.left), Look(kept, mean[..., 1:]).crop(inner)
+            wide, alike = inner.grown(MARGIN_PIXELS), mean[..., 0] > MIN_SHAPE_PROBABILITY
+            self.alike = crop_padded(alike, wide.top, wide.left, wide.height, wide.width, repeat_edge=False)
 
 
 def _joined(mask: Mask, seed: Mask) -> Mask:
