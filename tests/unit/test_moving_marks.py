@@ -102,8 +102,8 @@ def test_candidates_cover_the_mark_in_every_frame_and_little_else() -> None:
 
 
 def test_what_touches_a_mark_in_one_glance_is_no_part_of_it() -> None:
-    """A bright thing, larger than it is, that stands below its path."""
-    thing = Box(56, 50, 100, 76)
+    """A bright thing that stands below its path."""
+    thing = Box(60, 50, 76, 72)
     pictures = [marked(marked(panned(i, 0.0), thing), square(20 + round(1.5 * i), 40)) for i in range(TOTAL)]
     (mark,) = found(pictures)
     assert list(mark.places) == list(range(TOTAL))
