@@ -16,7 +16,7 @@ from service.inference import fake
 from service.inference.session import Networks
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import from_moving
-from service.pipeline.locate.moving_marks import MovingMark
+from service.pipeline.locate.follow import MovingMark
 from service.pipeline.marks.candidate import Candidate, Followed, Static
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, MARKED_FRAMES

@@ -4,30 +4,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import chain
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from service.inference import fake
 from service.pipeline.locate.candidates import from_moving
+from service.pipeline.locate.follow import MovingMark, follow
 from service.pipeline.locate.locate import locate
-from service.pipeline.locate.moving_marks import (
-    LUMA_NOISE,
-    OWN_MOTION_RATIO,
-    RING_PIXELS,
-    SCENE_REACH_PIXELS,
-    Glances,
-    MovingMark,
-    follow,
-    moves_alone,
-    moving_shapes,
-)
+from service.pipeline.locate.moving_marks import Glances
 from service.pipeline.locate.segment import is_sampled, sampling_stride
 from service.pipeline.marks.candidate import Followed
-from service.pipeline.picture.morphology import dilate, ring
-from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import Box
 from service.pipeline.request import Request
 from service.pipeline.video import Limits
@@ -56,7 +42,7 @@ def found(pictures: list[Picture]) -> list[MovingMark]:
     for index, picture in enumerate(pictures):
         if is_sampled(index, stride, TOTAL):
             glances.add((index, picture))
-    return follow(film(pictures), len(pictures), INFO, moving_shapes(glances, INFO), network, OVERLAY)
+    return follow(film(pictures), len(pictures), INFO, glances.moving, network, OVERLAY)
 
 
 def drifting(index: int) -> tuple[int, int]:
@@ -115,27 +101,34 @@ def test_candidates_cover_the_mark_in_every_frame_and_little_else() -> None:
         assert covered.sum() < 36 * 26
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(-3, 90), st.integers(-3, 70), st.integers(-9, 9), st.integers(-9, 9), st.integers(-4, 4))
-def test_a_shape_moves_alone_if_its_surroundings_fit_better_at_another_shift(
-    seed: int, top: int, left: int, dy: int, dx: int, pan: int
-) -> None:
-    """Compared with each shift tried by itself."""
-    rng = np.random.default_rng(seed)
-    earlier = cv2.GaussianBlur(rng.random((80, 110), np.float32), (0, 0), 2)
-    later = np.roll(earlier, pan, 1) + rng.normal(0, 0.002, earlier.shape).astype(np.float32)
-    mask = np.zeros((9, 14), bool)
-    mask[2:7, 1:12] = True
-    outer, around = RING_PIXELS[1], ring(np.pad(mask, RING_PIXELS[1]), *RING_PIXELS)
-    one = crop_padded(earlier, top - outer, left - outer, *around.shape, repeat_edge=True)
+def test_what_touches_a_mark_in_one_glance_is_no_part_of_it() -> None:
+    """A bright thing that stands below its path."""
+    thing = Box(60, 50, 76, 72)
+    pictures = [marked(marked(panned(i, 0.0), thing), square(20 + round(1.5 * i), 40)) for i in range(TOTAL)]
+    (mark,) = found(pictures)
+    assert list(mark.places) == list(range(TOTAL))
+    height, width = mark.probability.shape
+    assert abs(height - 12) + abs(width - 24) <= 4
+    assert max(np.abs(np.subtract(mark.places[i], (40, 20 + round(1.5 * i)))).max() for i in range(TOTAL)) <= 2
 
-    def difference(y: int, x: int) -> float:
-        other = crop_padded(later, top - outer + y, left - outer + x, *around.shape, repeat_edge=True)
-        hidden = crop_padded(np.pad(mask, outer), y - dy, x - dx, *around.shape, repeat_edge=False)
-        where = around & ~dilate(hidden, RING_PIXELS[0])
-        return float(np.square(one - other)[where].mean()) if where.any() else np.inf
 
-    steps = range(-SCENE_REACH_PIXELS, SCENE_REACH_PIXELS + 1)
-    least = min(difference(y, x) for y in steps for x in steps if max(abs(y - dy), abs(x - dx)) > 1)
-    expected = difference(dy, dx) > OWN_MOTION_RATIO * (least + LUMA_NOISE)
-    assert moves_alone(mask, (top, left), (top + dy, left + dx), earlier, later) == expected
+def test_a_mark_that_grows_on_its_way_is_followed() -> None:
+    def grown(index: int) -> Box:
+        left, top = drifting(index)
+        return Box(left, top, left + 24 + index // 9, top + 12 + index // 18)
+
+    (mark,) = found([marked(panned(i, 0.4), grown(i)) for i in range(TOTAL)])
+    assert list(mark.places) == list(range(TOTAL))
+    height, width = mark.probability.shape
+    for index in range(TOTAL):
+        (y, x), box = mark.places[index], grown(index)
+        assert abs(y + height / 2 - (box.top + box.bottom) / 2) <= 4
+        assert abs(x + width / 2 - (box.left + box.right) / 2) <= 4
+
+
+def test_a_mark_that_is_seen_in_two_glances_is_followed_as_long_as_it_is_there() -> None:
+    shown = range(18, 46)
+    pictures = [marked(panned(i, 0.0), square(*drifting(i))) if i in shown else panned(i, 0.0) for i in range(TOTAL)]
+    (mark,) = found(pictures)
+    assert abs(min(mark.places) - shown.start) <= 1
+    assert abs(max(mark.places) - shown.stop + 1) <= 1

@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.inference import fake
-from service.pipeline.locate.moving_marks import Glances, Sighting
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern, lattice_mean
 from service.pipeline.locate.track import Track
@@ -146,12 +144,3 @@ def test_a_piece_of_the_pattern_is_known_by_a_cut_out_too() -> None:
     cut = alpha[word.top : word.bottom, 100 + word.left : 100 + word.right] > 0
     assert found.holds(cut, word.top, 100 + word.left)
     assert not found.holds(np.ones((50, 90), bool), 10, 100)
-
-
-def test_words_of_a_pattern_are_not_followed_from_one_to_the_next() -> None:
-    """The segmenter sees another word of it in each glance, as if one word moved."""
-    glances = Glances(fake.networks().segmenter, frozenset({"overlay"}), 5)
-    word, stray = (Sighting(0, place, np.ones((9, 9), np.float32)) for place in ((20, 30), (60, 80)))
-    glances.sightings = [[word, stray], [word], []]
-    glances.drop(lambda sighting: sighting is word)
-    assert glances.sightings == [[stray], [], []]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Mask
 from models.blend import detail_pixels
-from service.pipeline.locate.moving_marks import STEADY_STEPS
+from service.pipeline.locate.follow import STEADY_STEPS
 from service.pipeline.marks.candidate import Followed
 from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel

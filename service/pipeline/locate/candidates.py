@@ -16,7 +16,8 @@ from models.arrays import Floats, Mask
 from service.errors import InputError, RequestError
 from service.pipeline.io.decode import decode
 from service.pipeline.io.probe import probe
-from service.pipeline.locate.moving_marks import STEP_FRAMES, MovingMark
+from service.pipeline.locate.follow import STEP_FRAMES, MovingMark
+from service.pipeline.locate.pooled_shape import MIN_SHAPE_PROBABILITY
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.tiled_marks import TiledPattern
 from service.pipeline.locate.track import Track
@@ -34,7 +35,6 @@ from service.timed_box import TimedBox
 WORD_SEARCH_HEIGHTS = 4  # heights of a mark, on either side of it, within which an undetected word of a logo is looked for
 WORD_SEARCH_WIDTH_DIVISOR = 4  # but at most the picture's width divided by this
 MAX_PATTERN_PIXELS = 2_400_000  # largest picture measured as a whole; in a larger one each tile is a separate mark
-MIN_SHAPE_PROBABILITY = 0.35  # of a moving mark's pixels
 MIN_DRIFT_PIXELS, MAX_DRIFT_SHARE = 2, 0.125  # by which a moving box may move, of its smaller side, before a new region begins
 SAME_MASK_IOU = 0.98  # IoU of consecutive frames of a mask video that count as one mask; compression alone changes it less
 

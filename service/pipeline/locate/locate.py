@@ -1,19 +1,20 @@
 """Where marks may be: the first reading of the file, from frames to candidates."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import chain
 
 from service.inference.batcher import Batcher
 from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_moving, from_pattern, from_request, from_tracks
+from service.pipeline.locate.follow import follow
 from service.pipeline.locate.moving_boxes import BoxPath, grow_to_marks
-from service.pipeline.locate.moving_marks import Glances, follow, moving_shapes
+from service.pipeline.locate.moving_marks import Glances, MovingShape
 from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
-from service.pipeline.locate.track import MIN_PROBABILITY, track
+from service.pipeline.locate.track import track
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
 from service.pipeline.placement import Kind
@@ -58,15 +59,16 @@ def locate(
     candidates += from_request(request, info, timeline, limits, grow=partial(_grown, again, info, network))
     if pattern:
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
-        glances.drop(lambda sighting: pattern.holds(sighting.probability > MIN_PROBABILITY, *sighting.place))
-    candidates += _moving(again, glances, info, timeline.frames, kind)
+    shapes = [one for one in glances.moving if not (pattern and pattern.holds(one.shape.mask, *one.first_corner))]
+    candidates += _moving(again, shapes, glances, info, timeline.frames, kind)
     note_candidates(decisions, candidates)
     return candidates, timeline
 
 
-def _moving(again: Again, glances: Glances, info: VideoInfo, total_frames: int, kind: Kind) -> list[Candidate]:
+def _moving(
+    again: Again, shapes: Sequence[MovingShape], glances: Glances, info: VideoInfo, total_frames: int, kind: Kind
+) -> list[Candidate]:
     """The candidates along the paths of marks that move on their own way."""
-    shapes = moving_shapes(glances, info)
     if not shapes:
         return []
     with again() as frames_again:

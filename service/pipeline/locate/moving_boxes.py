@@ -5,12 +5,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from models.arrays import Bytes, Floats
+from models.arrays import Bytes
 from service.inference.batcher import Batcher
-from service.pipeline.locate.moving_marks import SEARCH_PIXELS, Place, find_shape, seen_alone
+from service.pipeline.locate.follow import SEARCH_PIXELS, find_shape
+from service.pipeline.locate.moving_marks import seen_alone
 from service.pipeline.locate.segment import analysis_size
 from service.pipeline.locate.track import MIN_PROBABILITY
+from service.pipeline.marks.agreement import RIM_PIXELS, Look, look_at
 from service.pipeline.picture.composite import shrink_rgb
+from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, bounding_box, hull, shared_slices
 from service.pipeline.request import BoxInterval
 from service.pipeline.video import Frame, VideoInfo
@@ -43,7 +46,7 @@ class _Watched:
         self._classes: frozenset[Kind] = frozenset({"overlay"})
         width, height = analysis_size(info)
         self._scales = info.width / width, info.height / height
-        self._shape: Floats | None = None
+        self._shape: Look | None = None
         self._offset: tuple[float, float] = 0.0, 0.0  # of the shape's (0, 0) from the middle of its box, in (y, x)
 
     def look(self, index: int, picture: Bytes) -> None:
@@ -53,22 +56,24 @@ class _Watched:
             self._begin(picture, box)
             return
         middle_y, middle_x = _middle(box)
-        expected = round(middle_y + self._offset[0]), round(middle_x + self._offset[1])
-        place = find_shape(self._shape, picture, expected, self._network, self._classes)
-        if place is not None:
-            self.boxes[index] = hull(self.boxes[index], self._native(place))
+        expected = View(round(middle_y + self._offset[0]), round(middle_x + self._offset[1]), *self._shape.probability.shape)
+        found = find_shape(self._shape, picture, expected, self._network, self._classes)
+        if found is not None:
+            self.boxes[index] = hull(self.boxes[index], self._native(found.view))
 
     def _begin(self, picture: Bytes, box: Box) -> None:
         """Take what is seen inside the box as the shape to look for."""
         around = box.expanded(SEARCH_PIXELS, picture.shape[1], picture.shape[0])
-        probability = seen_alone(np.ascontiguousarray(picture[around.slices]), self._network, self._classes)
+        part = np.ascontiguousarray(picture[around.slices])
+        probability = seen_alone(part, self._network, self._classes)
         inside, _ = shared_slices(around, box)
         seen = np.zeros_like(probability, bool)
         seen[inside] = probability[inside] > MIN_PROBABILITY
         if seen.any():
             inner, (middle_y, middle_x) = bounding_box(seen), _middle(box)
-            self._shape = np.where(seen, probability, np.float32(0))[inner.slices]
-            self._offset = around.top + inner.top - middle_y, around.left + inner.left - middle_x
+            view = View.of(inner, RIM_PIXELS)
+            self._shape = look_at(part, np.where(seen, probability, np.float32(0))).crop(view)
+            self._offset = around.top + view.top - middle_y, around.left + view.left - middle_x
 
     def _small(self, box: Box) -> Box:
         """A box of the video at analysis size."""
@@ -76,13 +81,12 @@ class _Watched:
         left, top = int(box.left / scale_x), int(box.top / scale_y)
         return Box(left, top, max(left + 1, math.ceil(box.right / scale_x)), max(top + 1, math.ceil(box.bottom / scale_y)))
 
-    def _native(self, place: Place) -> Box:
-        """The box of the shape at a place, in the video, with the pixels that its scale leaves in doubt."""
-        assert self._shape is not None
-        (scale_x, scale_y), (height, width) = self._scales, self._shape.shape
-        y, x = place
-        left, top = max(0, int(x * scale_x)), max(0, int(y * scale_y))
-        right, bottom = min(self._info.width, math.ceil((x + width) * scale_x)), min(self._info.height, math.ceil((y + height) * scale_y))
+    def _native(self, view: View) -> Box:
+        """The box of the shape in the video, with the pixels that its scale leaves in doubt."""
+        (scale_x, scale_y), inner = self._scales, view.grown(-RIM_PIXELS)
+        left, top = max(0, int(inner.left * scale_x)), max(0, int(inner.top * scale_y))
+        right = min(self._info.width, math.ceil((inner.left + inner.width) * scale_x))
+        bottom = min(self._info.height, math.ceil((inner.top + inner.height) * scale_y))
         return Box(left, top, right, bottom).expanded(1 + math.ceil(scale_x), self._info.width, self._info.height)
 
 

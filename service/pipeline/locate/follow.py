@@ -1,0 +1,214 @@
+"""Follow shapes that move through the video, and tell marks from what moves with the scene."""
+
+import math
+from bisect import bisect
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Bytes, Floats, Mask
+from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
+from service.inference.batcher import Batcher
+from service.pipeline.locate.moving_marks import GLANCE_SAMPLES, MAX_SPEED_SHARE, MovingShape, seen_alone
+from service.pipeline.locate.pooled_shape import MARGIN_PIXELS, Place
+from service.pipeline.locate.segment import analysis_size, sampling_stride
+from service.pipeline.marks.agreement import RIM_PIXELS, Look, agreement, best_agreement, detail_of, look_at
+from service.pipeline.picture.composite import shrink_rgb
+from service.pipeline.picture.morphology import dilate, ring
+from service.pipeline.picture.view import View, crop_padded
+from service.pipeline.placement import Kind
+from service.pipeline.video import Frame, VideoInfo
+
+STEP_FRAMES = 2  # from one frame in which a shape is looked for to the next
+# Around the expected place, at analysis size: how far off a mark of the highest speed is that turns back.
+SEARCH_PIXELS = round(2 * STEP_FRAMES * MAX_SPEED_SHARE * ANALYSIS_LONG_SIDE_PIXELS)
+STEADY_STEPS = 9  # of a path, whose median speed a mark keeps beyond the edge: the last places, seen in part, are inexact
+RING_PIXELS = (3, 10)  # from the mark: its surroundings
+SCENE_REACH_PIXELS = 6  # at analysis size, by which the surroundings may have moved from one step to the next
+
+
+@dataclass(frozen=True, eq=False)
+class MovingMark:
+    """A mark and where it is: its probability (h, w) at analysis size, and the place of its (0, 0) in each frame from first to last."""
+
+    probability: Floats = field(repr=False)
+    places: Mapping[int, tuple[float, float]]
+
+
+def follow(
+    frames: Iterable[Frame], total_frames: int, info: VideoInfo, shapes: Sequence[MovingShape], network: Batcher, classes: frozenset[Kind]
+) -> list[MovingMark]:
+    """The marks among the shapes, followed through all frames of the video: those that do not move with their surroundings."""
+    width, height = analysis_size(info)
+    patience = 2 * GLANCE_SAMPLES * sampling_stride(info)
+    waiting = [_Trail(shape, patience, network, classes) for shape in sorted(shapes, key=lambda one: min(one.places))]
+    trails: list[_Trail] = []
+    recent: deque[tuple[int, Bytes]] = deque(maxlen=patience)
+    for frame in frames:
+        coming = bool(waiting) and frame.index >= waiting[0].first - patience
+        wanted = [trail for trail in trails if trail.wants(frame.index)]
+        if not (coming or wanted):
+            continue
+        picture = shrink_rgb(frame, info, width, height)
+        for trail in wanted:
+            trail.look(frame.index, picture)
+        recent.append((frame.index, picture))
+        while waiting and waiting[0].first == frame.index:
+            trail = waiting.pop(0)
+            if not any(other.holds(trail) for other in trails):
+                trail.look_back(recent)
+                trails.append(trail)
+    return [mark for trail in trails if (mark := trail.mark((height, width), total_frames)) is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Where a shape was found, as a view of the picture, in a look whose (0, 0) lies at a corner there."""
+
+    view: View
+    look: Look
+    corner: Place
+
+
+def find_shape(shape: Look, picture: Bytes, expected: View, network: Batcher, classes: frozenset[Kind]) -> Found | None:
+    """Where a shape (h, w) is in a picture (H, W, 3), near the view in which it is expected; None if it is not seen there."""
+    wide = expected.grown(SEARCH_PIXELS)
+    box = wide.inner(picture.shape[1], picture.shape[0])
+    if box is None:
+        return None
+    part = np.ascontiguousarray(picture[box.slices])
+    look, corner = look_at(part, seen_alone(part, network, classes)), (box.top, box.left)
+    evidence, down, right = best_agreement(shape, look.crop(wide.moved(-box.top, -box.left)))
+    return Found(expected.moved(down - SEARCH_PIXELS, right - SEARCH_PIXELS), look, corner) if evidence > 0 else None
+
+
+class _Trail:
+    """Follows one shape."""
+
+    def __init__(self, shape: MovingShape, patience: int, network: Batcher, classes: frozenset[Kind]) -> None:
+        self._shape, self._network, self._classes, self._patience = shape.shape, network, classes, patience
+        self._places = dict(sorted(shape.places.items()))
+        self._frames = list(self._places)  # in order
+        self.first = self._frames[0]
+        self._previous: tuple[int, Floats] | None = None  # frame and its detail
+        self.own: list[float] = []
+
+    def wants(self, index: int) -> bool:
+        return (index - self.first) % STEP_FRAMES == 0 and index <= self._frames[-1] + self._patience
+
+    def look_back(self, recent: Sequence[tuple[int, Bytes]]) -> None:
+        """Look for the shape in the frames up to the first in which it was seen, from there backwards."""
+        for index, picture in reversed(recent):
+            if (self.first - index) % STEP_FRAMES == 0:
+                self.look(index, picture)
+        self._previous = None
+
+    def look(self, index: int, picture: Bytes) -> None:
+        """Look for the shape where it is expected, and compare how it and its surroundings moved."""
+        expected = self._shape.at(self.expected(index))
+        found = find_shape(self._shape.look, picture, expected, self._network, self._classes)
+        if found is None:
+            self._previous = None
+            return
+        place = found.view.top - self._shape.view.top, found.view.left - self._shape.view.left
+        detail = detail_of(picture)
+        if self._previous is not None:
+            before = self._shape.at(self._places[self._previous[0]])
+            self.own.append(own_motion(self._shape.mask, self._shape.alike, before, found.view, self._previous[1], detail))
+        self._shape.add(found.look, found.corner, place)
+        if index not in self._places:
+            self._frames.insert(bisect(self._frames, index), index)
+        self._places[index] = place
+        self._previous = index, detail
+
+    def expected(self, index: int) -> Place:
+        """Where the shape should be: on the line through the two nearest places that are known."""
+        at = bisect(self._frames, index)
+        one, other = sorted(self._frames[max(0, at - 2) : at + 2], key=lambda frame: abs(frame - index))[:2]
+        share = (index - one) / (other - one)
+        y, x = (round(a + share * (b - a)) for a, b in zip(self._places[one], self._places[other], strict=True))
+        return y, x
+
+    def holds(self, other: "_Trail") -> bool:
+        """Whether another shape, where it was seen first, is this one."""
+        if not self._frames[0] <= other.first <= self._frames[-1] + STEP_FRAMES:
+            return False
+        mine, theirs = self._shape.at(self.expected(other.first)), other._shape.at(other._places[other.first])
+        mask = crop_padded(self._shape.mask, theirs.top - mine.top, theirs.left - mine.left, theirs.height, theirs.width, repeat_edge=False)
+        least = min(np.count_nonzero(self._shape.mask), np.count_nonzero(other._shape.mask))
+        return bool(2 * np.count_nonzero(mask & other._shape.mask) > least)
+
+    def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark | None:
+        """The mark with its place in every frame; None if all that was seen does not say that it moves on its own."""
+        if sum(self.own) <= 0:
+            return None
+        known = np.array(self._frames)
+        inner = self._shape.view.grown(-RIM_PIXELS)
+        paths = np.array([self._places[frame] for frame in known], np.float64) + np.array([inner.top, inner.left])
+        frames = range(max(0, known[0] - STEP_FRAMES + 1), min(total_frames, known[-1] + STEP_FRAMES))
+        places = {frame: tuple(_at(frame, known, path) for path in paths.T) for frame in frames}
+        places |= _beyond_the_edge(known, paths, (inner.height, inner.width), size, total_frames)
+        probability = self._shape.look.probability[RIM_PIXELS:-RIM_PIXELS, RIM_PIXELS:-RIM_PIXELS]
+        return MovingMark(probability, {frame: (place[0], place[1]) for frame, place in sorted(places.items())})
+
+
+def own_motion(mask: Mask, alike: Mask, before: View, after: View, earlier: Floats, later: Floats) -> float:
+    """How much the surroundings of a shape (h, w) say that they moved otherwise than it did, in nats; below 0 if they moved along.
+
+    alike: with MARGIN_PIXELS around the shape, what may be another part of it, and says nothing.
+    before, after: where the shape is in two frames. earlier, later: their fine detail (H, W, 3).
+    """
+    around = np.pad(mask, outer := RING_PIXELS[1])
+    inside = slice(MARGIN_PIXELS - outer, outer - MARGIN_PIXELS)
+    other_parts = dilate(alike, RING_PIXELS[0] + RIM_PIXELS)[inside, inside]
+    beside = ring(around, RING_PIXELS[0] + RIM_PIXELS, outer - RIM_PIXELS) & ~other_parts
+    scene = Look(np.ones(later.shape[:2], np.float32), later)
+    scene.probability[_within(dilate(around, RING_PIXELS[0] + RIM_PIXELS), after.grown(outer), later.shape)] = 0
+
+    def seen(view: View) -> NDArray[np.float64]:
+        """The agreement of the surroundings before with those in a view of the later frame, at each shift."""
+        return agreement(surroundings, scene.crop(view))
+
+    known = Look(np.ones(earlier.shape[:2], np.float32), earlier).crop(before.grown(outer))
+    surroundings = Look(known.probability * beside, known.detail)
+    otherwise = seen(before.grown(outer + SCENE_REACH_PIXELS))
+    y, x = after.top - before.top + SCENE_REACH_PIXELS, after.left - before.left + SCENE_REACH_PIXELS
+    otherwise[max(0, y - 1) : max(0, y + 2), max(0, x - 1) : max(0, x + 2)] = 0
+    return float(otherwise.max() - math.log(otherwise.size) - seen(after.grown(outer)).item())
+
+
+def _within(mask: Mask, view: View, size: tuple[int, ...]) -> Mask:
+    """The pixels (H, W) of a picture of this size that a mask covers, which fills a view of it."""
+    return crop_padded(mask, -view.top, -view.left, size[0], size[1], repeat_edge=False)
+
+
+def _at(frame: int, known: np.ndarray, path: np.ndarray) -> float:
+    """The place along one axis in a frame, between and just beyond the known ones."""
+    if frame < known[0]:
+        return float(path[0] + (frame - known[0]) * (path[1] - path[0]) / (known[1] - known[0]))
+    if frame > known[-1]:
+        return float(path[-1] + (frame - known[-1]) * (path[-1] - path[-2]) / (known[-1] - known[-2]))
+    return float(np.interp(frame, known, path))
+
+
+def _beyond_the_edge(
+    known: np.ndarray, paths: np.ndarray, shape: tuple[int, ...], size: tuple[int, int], total_frames: int
+) -> dict[int, tuple[float, ...]]:
+    """The places in further frames of a mark that enters or leaves: at the edge a part of it is too small to be known again."""
+    found: dict[int, tuple[float, ...]] = {}
+    speeds = np.diff(paths, axis=0) / np.diff(known)[:, None]
+    for end, speed, direction in ((0, -np.median(speeds[:STEADY_STEPS], 0), -1), (-1, np.median(speeds[-STEADY_STEPS:], 0), 1)):
+        place, frame = paths[end], int(known[end])
+        outwards = any(
+            (value <= abs(step) * STEP_FRAMES and step < 0) or (value + side >= limit - abs(step) * STEP_FRAMES and step > 0)
+            for value, step, side, limit in zip(place, speed, shape, size, strict=True)
+        )
+        while outwards and all(-side < value < limit for value, side, limit in zip(place, shape, size, strict=True)):
+            if not 0 <= frame < total_frames:
+                break
+            found[frame] = tuple(float(value) for value in place)
+            place, frame = place + speed, frame + direction
+    return found
