@@ -54,6 +54,12 @@ def find_extents(
     return sorted(kept, key=lambda placement: placement.first_frame)
 
 
+def frames_of_extents(marks: Sequence[MeasuredMark], total_frames: int) -> set[int]:
+    """All that `find_extents` looks at of the frames it is given."""
+    candidates = [mark.candidate for mark in marks]
+    return {frame for mark in marks for frame in _request(mark, plan_frames(mark.candidate, candidates, total_frames)).frames}
+
+
 def _request(mark: MeasuredMark, plan: FramePlan) -> CropRequest:
     """What is read of a mark: of one that moves, every frame."""
     candidate = mark.candidate
