@@ -11,19 +11,29 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
 
 from benchmarks import cpu_meter, results
 from benchmarks.cases import Case, prepare
 from benchmarks.machine import CACHE, DATA, ROOT, stamp
+from benchmarks.media import Timing, even_size, pictures_of, write_video
 from benchmarks.memory import Usage, run
 from benchmarks.vocabulary import evaluation_vocabulary
+from training.watermarks import apply, draw
 
 CLIP, PHOTO_CLIP = "pexels_tea.mp4", "temple.jpg"
 PHOTO = "photo"  # a kind here: a photo with a mark in a corner
 KINDS = ("moving", "corner", "faint", "tiled", "subtitle", PHOTO)
+PARTLY = "partly"  # a kind here: a minute, of which ten seconds show a mark in a corner
+PARTLY_SECONDS, PARTLY_MARKED, PARTLY_FPS = 60, range(25, 35), 30
 OURS = "this tree"
+SEED = 1
 FRAMES = 75  # a moving mark jumps after 67
 PHOTO_LINES = 2  # times the lines of a video: about two megapixels where it has 540
 
@@ -48,6 +58,8 @@ class Costs:
 def marked_file(kind: str, height: int, folder: Path = CACHE) -> Path:
     """The evaluation's file of that kind; made once, in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
+    if kind == PARTLY:
+        return partly_marked(height, folder)
     photo = kind == PHOTO
     case = Case(PHOTO_CLIP if photo else CLIP, "corner" if photo else kind, 1 if photo else FRAMES, height * (PHOTO_LINES if photo else 1))
     place = folder / f"{kind}_{case.height}p_{case.frames}"
@@ -56,6 +68,21 @@ def marked_file(kind: str, height: int, folder: Path = CACHE) -> Path:
             prepare(case, DATA, evaluation_vocabulary(), Path(unfinished))
             shutil.copytree(unfinished, place)
     return next(place.iterdir())
+
+
+def partly_marked(height: int, folder: Path) -> Path:
+    """A clip, repeated for a minute, with a mark in ten seconds of it; made once."""
+    target, size = folder / f"{PARTLY}_{height}p.mp4", even_size(16 * height, 9 * height, height)
+    if not target.exists():
+        frames = PARTLY_SECONDS * PARTLY_FPS
+        mark = draw("corner", np.random.default_rng(SEED), *size, frames, evaluation_vocabulary())
+        clip = chain.from_iterable(map(pictures_of, repeat(DATA / "clips" / CLIP)))
+        scene = (np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8) for picture in clip)
+        shown = (patch if frame // PARTLY_FPS in PARTLY_MARKED else None for frame, patch in enumerate(mark.patches))
+        unfinished = target.with_suffix(".part.mp4")
+        write_video(unfinished, map(apply, scene, shown), size, Timing(range(frames), Fraction(1, PARTLY_FPS), Fraction(PARTLY_FPS)))
+        unfinished.replace(target)
+    return target
 
 
 def costs(source: Path, trees: Mapping[str, Path], runs: int) -> dict[str, Costs]:

@@ -63,7 +63,7 @@ def clean(
         raise RequestError(f"{target.name} would overwrite its source; choose another target")
     chosen = settings.read()
     with _loaded(networks) as loaded:
-        tools = Tools(loaded, limits or chosen.limits, command_signer(chosen))
+        tools = Tools(loaded, limits or chosen.limits, command_signer(chosen), chosen.copy_unmarked)
         return clean_file(source, target, request, tools, on_progress, Path(debug) if debug else None)
 
 
@@ -104,11 +104,12 @@ def load_networks(device: Device | None = None) -> Networks:
 
 @dataclass(frozen=True)
 class Tools:
-    """What each file of a program is cleaned with. No signer: the output is not signed."""
+    """What each file of a program is cleaned with. No signer: the output is not signed. copy_unmarked: as in the settings."""
 
     networks: Networks
     limits: Limits
     signer: Signer | None
+    copy_unmarked: bool = True
 
 
 def clean_file(
@@ -124,7 +125,8 @@ def clean_file(
     """Clean one file, or a part of it, sign it, and let it appear at `target`, whose folder is made. Raises CleanplateError kinds."""
     _make_folder(target.parent)
     with atomic_file(target) as unsigned:
-        report = run.clean(source, unsigned, request, tools.networks, tools.limits, on_progress, debug, part=part, encoding=encoding)
+        chosen = (request, tools.networks, tools.limits, on_progress, debug)
+        report = run.clean(source, unsigned, *chosen, part=part, encoding=encoding, copy=tools.copy_unmarked)
         edits = (mark_removed(report.placements),) if report.mark_found else ()
         return report.with_provenance(sign_in_place(source, unsigned, edits, tools.signer))
 

@@ -51,7 +51,8 @@ def clean_source(
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     detection = _detection(job.spec, core, folder)
-    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection, part=_part(job.spec))
+    copy = core.settings.copy_unmarked
+    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection, part=_part(job.spec), copy=copy)
     edits = [mark_removed(report.placements)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")

@@ -116,6 +116,10 @@ class Settings(BaseSettings):
     limits: Limits = Field(Limits(), description="Limits of an input.")
     c2pa: ContentCredentials = Field(ContentCredentials(), description="Content Credentials of the outputs.")
 
+    copy_unmarked: bool = Field(
+        True, description="Keep an H.264 video's own packets where no mark is, if the result is exact; else all of it is encoded again."
+    )
+
     fetch_allow: str = Field(
         "", description="Additional networks and hosts that fetches and callbacks may reach: 127.0.0.0/8,*.example.com."
     )

@@ -103,6 +103,7 @@ class FileReportView(BaseModel):
     video: VideoView
     placements: list[PlacementView]
     mattes: list[str] = Field(description="Grey PNG pictures as `data:` URLs: opacity of the mark, 255 = opaque.")
+    copied_frames: int = Field(0, description="Frames of the result that are the source's own, bit by bit, not encoded again.")
     seconds: float
     frames_per_second: float
     steps: list[StepView]
@@ -150,6 +151,7 @@ FILE: Final[dict[str, Any]] = {
     },
     "placements": [PLACEMENT],
     "mattes": ["data:image/png;base64,iVBORw0KGgo="],
+    "copied_frames": 150,
     "seconds": 4.2,
     "frames_per_second": 57.14,
     "steps": [{"name": "remove", "seconds": 2.5, "frames": 240, "frames_per_second": 96.0}],

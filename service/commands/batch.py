@@ -50,7 +50,7 @@ class Batch:
         self._check(chosen.limits)
         if self._left:
             with self.display.waiting("loading the networks"):
-                tools = Tools(load_networks(device), chosen.limits, command_signer(chosen))
+                tools = Tools(load_networks(device), chosen.limits, command_signer(chosen), chosen.copy_unmarked)
             with closing(tools.networks):
                 self._clean(tools)
         if len(self.inputs) > 1:

@@ -39,6 +39,7 @@ def entry_of(outcome: Outcome, output: str) -> dict[str, object]:
         "mark_found": report.mark_found,
         "marks": [mark[0].id for mark in marks_of(report.placements)],
         "frames": report.frames,
+        "copied_frames": report.copied_frames,
         "seconds": round(report.seconds, 3),
     }
 
@@ -54,6 +55,8 @@ def lines_of(report: Report, name: str, target: str, debug_folder: Path | None) 
         yield f"  {step.name:<15}{step.seconds:8.2f} s {step.frames_per_second:8.1f} fps"
     yield f"  {'end to end':<15}{report.seconds:8.2f} s {report.frames_per_second:8.1f} fps"
     yield f"  clean file     {target}"
+    if report.copied_frames and report.mark_found:
+        yield f"  {'copied':<15}{report.copied_frames} of {report.frames} frames, bit by bit"
     if report.provenance:
         yield f"  {'credentials':<15}{report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
     yield from (f"  {'not kept':<15}{each.what}: {each.reason}" for each in report.not_kept)

@@ -3,26 +3,27 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.errors import RequestError
 from service.inference.session import Networks
 from service.pipeline.extent.join import join_pieces
-from service.pipeline.extent.time_extent import find_extents
+from service.pipeline.extent.time_extent import find_extents, frames_of_extents
 from service.pipeline.io.encode import Encoder, can_copy, check_target, copy_untouched, is_copied
+from service.pipeline.io.groups import Groups, read_groups
 from service.pipeline.io.not_kept import not_kept
 from service.pipeline.io.probe import probe
 from service.pipeline.io.reread import Rereader
 from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
-from service.pipeline.measure.measure import MeasuredMark, measure
+from service.pipeline.measure.measure import MeasuredMark, frames_to_measure, measure
 from service.pipeline.placement import Placement, pixel_box
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.keep import KeptBoxes
-from service.pipeline.remove.remove import remove
+from service.pipeline.remove.remove import EVERYTHING, frames_around, remove
 from service.pipeline.report.contact_sheet import Sample
 from service.pipeline.report.debug import FrameSampler, write_debug_pictures, write_decisions
 from service.pipeline.report.detection import Detection
@@ -61,16 +62,19 @@ def clean(
     detection: Detection | None = None,
     part: Part | None = None,
     encoding: Encoding | None = None,
+    copy: bool = True,
 ) -> Report:
     """Write the clean plate of `source` to `target`. A file without a mark is copied unchanged.
 
     debug: a folder for pictures of the run and decisions.json. detection: of the same file; its marks are removed without looking again,
     and the request only chooses among them. part: of a video; it becomes the whole target, and boxes keep the times of the whole video.
-    encoding: of a video; then one without a mark is encoded too. Raises a kind of CleanplateError, and then leaves no target behind.
+    encoding: of a video; then one without a mark is encoded too. copy: a video's own packets stay where no mark is, if that is proven to be
+    exact. Raises a kind of CleanplateError, and then leaves no target behind.
     """
     info = check(source, target.suffix, request, limits, part, encoding)
     request = within(request, part) if part else request
-    job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED)
+    copies_to = target.suffix if copy and not info.part and not info.encoding else None
+    job = _Job(source, info, limits, networks, on_progress, Decisions() if debug else UNRECORDED, copies_to)
     found = job.choose(detection, request) if detection else job.find(request)
     samples: tuple[Sample, ...] = ()
     with job.step("remove" if found.marks else "copy"):
@@ -80,6 +84,8 @@ def clean(
             job.encode(target)
         else:
             copy_untouched(source, target)
+            if info.container != "image" or is_copied(info.container, source, target):
+                job.copied_frames = found.timeline.frames
     if debug:
         write_debug_pictures(samples, debug)
         write_decisions(job.decisions, debug)
@@ -142,11 +148,29 @@ class _Job:
     networks: Networks
     on_progress: Listener
     decisions: Decisions = UNRECORDED
+    copies_to: str | None = None  # the target's suffix, if packets may be copied into it
     seconds: dict[str, float] = field(default_factory=dict)
+    copied_frames: int = 0
     reader: Rereader = field(init=False)
+    _known_groups: Groups | None = None
+    _looked_for_groups: bool = False
 
     def __post_init__(self) -> None:
         self.reader = Rereader(self.source, self.info, self.limits, self.limits.kept_bytes)
+
+    def _read(self, wanted: Iterable[int], timeline: Timeline) -> AbstractContextManager[Iterator[Frame]]:
+        """The frames with these numbers; no more is decoded than is needed, where that is known."""
+        numbers = {number for number in wanted if number < timeline.frames}
+        if len(numbers) == timeline.frames:
+            return self.reader.read()
+        return self.reader.read(numbers, None if self.reader.keeps_all else self._groups(timeline))
+
+    def _groups(self, timeline: Timeline) -> Groups | None:
+        """Where the source's packets can be cut; None: not known."""
+        if not self._looked_for_groups and self.info.container != "image" and not self.info.part:
+            self._known_groups = read_groups(self.source, self.info, self.limits, timeline, self.copies_to)
+        self._looked_for_groups = True
+        return self._known_groups
 
     def find(self, request: Request) -> _Found:
         """Steps 1 to 3."""
@@ -175,21 +199,24 @@ class _Job:
 
     def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
         """Step 2: their pixels, opacity and colour."""
-        with self.reader.read() as frames:
+        wanted = frames_to_measure(candidates, self.info, timeline.frames, self.limits)
+        with self._read(wanted, timeline) as frames:
             counted = self._counted("measure", frames, timeline.frames)
             return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions, self.limits)
 
     def bound(self, marks: list[MeasuredMark], timeline: Timeline) -> list[Placement]:
         """Step 3: their first and last frames."""
-        with self.reader.read() as frames:
+        with self._read(frames_of_extents(marks, timeline.frames, self.limits), timeline) as frames:
             counted = self._counted("bound", frames, timeline.frames)
             return find_extents(counted, self.info, marks, timeline.frames, self.decisions, self.limits)
 
     def remove(self, found: _Found, target: Path) -> tuple[Sample, ...]:
-        """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
+        """Step 4: the frames that change, cleaned, to the encoder. A few samples are kept, small, for the report."""
+        total, stretches = found.timeline.frames, self._encoded_stretches(found)
         inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info, self.limits)
         sampler = FrameSampler(found.marks, self.info)
-        with self.reader.read() as frames, Encoder(self.source, target, self.info) as encoder:
+        wanted = frames_around(stretches, total) if stretches else range(total)
+        with self._read(wanted, found.timeline) as frames, Encoder(self.source, target, self.info, stretches) as encoder:
 
             def finish(marked: Frame, clean: Frame) -> None:
                 clean = found.kept.restored(marked, clean)
@@ -197,8 +224,19 @@ class _Job:
                 encoder.write(clean)
                 self._tell("remove", marked.index + 1, found.timeline.frames)  # many are read before the first is clean
 
-            deque(remove(frames, inpainter, self.info, finish, limits=self.limits), maxlen=0)
+            deque(remove(frames, inpainter, self.info, finish, limits=self.limits, stretches=stretches or EVERYTHING), maxlen=0)
+        self._tell("remove", total, total)
+        self.copied_frames = total - sum(map(len, stretches)) if stretches else 0
         return sampler.samples
+
+    def _encoded_stretches(self, found: _Found) -> list[range] | None:
+        """The frames to encode, if the packets of all others can be copied; None: all."""
+        marked = {frame for mark in found.marks for frame in range(mark.first_frame, mark.last_frame + 1)}
+        groups = self._groups(found.timeline) if self.copies_to and len(marked) < found.timeline.frames else None
+        if groups is None or groups.not_copied:
+            return None
+        stretches = groups.encoded_for((mark.first_frame, mark.last_frame) for mark in found.marks)
+        return stretches if sum(map(len, stretches)) < groups.frames else None
 
     def encode(self, target: Path) -> None:
         """In place of step 4 for a video without marks, of which not all is shown, so that it cannot be copied."""
@@ -210,7 +248,8 @@ class _Job:
         """What was found and done. target: where the result is; None: the marks were only found."""
         steps = tuple(StepMetrics(name, seconds, found.timeline.frames) for name, seconds in self.seconds.items())
         lost = self._not_kept(found, target) if target else ()
-        return Report(self.info, found.marks, found.timeline, steps, versions() | self.networks.versions, samples, not_kept=lost)
+        used = versions() | self.networks.versions
+        return Report(self.info, found.marks, found.timeline, steps, used, samples, not_kept=lost, copied_frames=self.copied_frames)
 
     def _not_kept(self, found: _Found, target: Path) -> tuple[NotKept, ...]:
         """What the source carries and the target does not."""
@@ -228,9 +267,14 @@ class _Job:
         self.seconds[name] = time.monotonic() - started
 
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
+        """The frames, which may not be all; what is after them is done with them."""
+        done = 0
         for frame in frames:
             yield frame
-            self._tell(step, frame.index + 1, total)
+            done = frame.index + 1
+            self._tell(step, done, total)
+        if done < total:
+            self._tell(step, total, total)
 
     def _tell(self, step: str, done: int, total: int) -> None:
         self.on_progress(Progress(step, done, max(total, done), self.info.width * self.info.height))

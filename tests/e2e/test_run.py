@@ -59,6 +59,7 @@ def test_a_mark_in_part_of_the_video_is_removed_and_the_rest_is_unchanged(tmp_pa
     assert (placement.first_frame, placement.last_frame) == (13, 37)
     assert [step.name for step in report.steps] == ["locate", "measure", "bound", "remove"]
     assert report.frames == 54
+    assert 10 <= report.copied_frames <= 13
     before, after = read_film(source), read_film(target)
     inner = Box(SQUARE.left + 2, SQUARE.top + 2, SQUARE.right - 2, SQUARE.bottom - 2)
     changes = differences(after, before, inner)
@@ -183,11 +184,15 @@ def test_a_failure_in_the_middle_leaves_no_files(tmp_path: Path, folder: Path) -
     assert not list(folder.iterdir())
 
 
-def test_progress_goes_through_each_step_frame_by_frame(tmp_path: Path, folder: Path) -> None:
+def test_progress_goes_through_each_step_and_frame_by_frame_where_all_are_read(tmp_path: Path, folder: Path) -> None:
     progress: list[Progress] = []
     clean(write_film(tmp_path / "in.mp4", story(20)), folder / "out.mp4", FOUND, NETWORKS, on_progress=progress.append)
-    for step in ("locate", "measure", "bound", "remove"):
+    for step in ("locate", "remove"):
         assert [p.done_frames for p in progress if p.step == step] == list(range(1, 21))
+    for step in ("measure", "bound"):
+        done = [p.done_frames for p in progress if p.step == step]
+        assert done == sorted(set(done))
+        assert done[-1] == 20
     assert all(p.done_frames <= p.total_frames for p in progress)
     assert list(dict.fromkeys(p.step for p in progress)) == ["locate", "measure", "bound", "remove"]
 

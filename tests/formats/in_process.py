@@ -12,7 +12,7 @@ from types import TracebackType
 import pytest
 
 from service.errors import CleanplateError
-from service.pipeline.io import decode, encode, mux, probe
+from service.pipeline.io import decode, encode, groups, mux, probe
 from service.pipeline.sandbox.sandbox import CHILD_ENVIRONMENT, Channel, Child, Message, Task
 
 
@@ -61,7 +61,7 @@ def in_process() -> Iterator[None]:
     """For the length of the block, files are read and written by threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SVT_LOG", CHILD_ENVIRONMENT["SVT_LOG"])
-        for module in (probe, decode, encode):
+        for module in (probe, decode, encode, groups):
             patch.setattr(module, "Child", TaskInThread)
         for module in (decode, mux):
             patch.setattr(module, "THREADS", 1)  # several files are cleaned at once

@@ -12,7 +12,7 @@ from service.inference.batcher import BATCH_SIZES, Batcher, Session
 from service.inference.onnx_runtime import OnnxSession
 from service.pipeline.placement import Box, Placement
 from service.pipeline.remove.inpaint import Inpainter
-from service.pipeline.remove.remove import remove
+from service.pipeline.remove.remove import frames_around, remove
 from service.pipeline.video import Frame
 from tests.footage import BlendOfReferences, EncoderOfEverything, Picture, described, film, marked, pan, placement, seen
 
@@ -61,6 +61,25 @@ def test_an_interval_longer_than_the_reach_of_references_has_no_seams() -> None:
     whole = cleaned(pictures, marks, chunk_frames=60)
     for chunk_frames in (1, 4, 7):
         np.testing.assert_array_equal(cleaned(pictures, marks, chunk_frames), whole)
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.integers(1, 6), st.data())
+def test_stretches_are_cleaned_as_in_the_whole_video(chunk_frames: int, data: st.DataObject) -> None:
+    """Of all other frames, only those that references need are read."""
+    total = 90
+    pictures = [marked(picture, Box(24, 16, 40, 26)) for picture in pan(3, total, (0, 1), WIDTH, HEIGHT)]
+    ends = sorted(data.draw(st.sets(st.integers(0, total), min_size=4, max_size=4)))
+    stretches = [range(*ends[:2]), range(*ends[2:])]
+    marks = [mark_during(stretch.start, stretch.stop - 1) for stretch in stretches]
+    info, needed = described(WIDTH, HEIGHT, frames=total), frames_around(stretches, total)
+    inpainter = Inpainter(Batcher(EncoderOfEverything(), BATCH_SIZES), Batcher(BlendOfReferences(), BATCH_SIZES), marks, info)
+    frames = [frame for frame in film(pictures) if frame.index in needed]
+    found = {frame.index: seen(frame) for frame in remove(frames, inpainter, info, ignore, chunk_frames, stretches)}
+    assert list(found) == [index for stretch in stretches for index in stretch]
+    whole = cleaned(pictures, marks, 4)
+    for index, picture in found.items():
+        np.testing.assert_array_equal(picture, whole[index])
 
 
 def test_frames_beyond_the_reach_of_references_do_not_change_the_result() -> None:

@@ -61,6 +61,17 @@ def test_a_still_is_segmented_at_two_scales_and_kept_once() -> None:
     np.testing.assert_array_equal(found.probability > 0.5, expected)
 
 
+def test_a_scene_that_stands_still_is_looked_at_once() -> None:
+    """From the second group on all pictures are those of the group before, until one changes."""
+    box = Box(10, 6, 40, 30)
+    pictures = [marked(scene(0, 80, 40), box)] * 150 + [scene(0, 80, 40)] * 30
+    session = ShapeRecorder()
+    detections = list(segment(film(pictures), described(80, 40, 24, frames=180), Batcher(session), OVERLAY))
+    assert len(detections) > 40
+    assert len(session.shapes) <= 5
+    assert all((detection.probability[box.slices] > 0.5).all() == (detection.frame_index < 150) for detection in detections)
+
+
 def test_a_detection_shows_the_mark_of_its_own_frame() -> None:
     boxes = [Box(4 + 2 * i, 6, 20 + 2 * i, 18) for i in range(24)]
     frames = film([marked(scene(i, 80, 40), box) for i, box in enumerate(boxes)])

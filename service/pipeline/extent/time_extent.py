@@ -82,6 +82,13 @@ def _of_whole(mark: MeasuredMark, extents: Sequence["_Extent"]) -> list["_Extent
     return [_Extent(mark.number, _placement(mark, ends, mark.model, placements[0].dilation_pixels))]
 
 
+def frames_of_extents(marks: Sequence[MeasuredMark], total_frames: int, limits: Limits) -> set[int]:
+    """All that `find_extents` looks at of the frames it is given."""
+    candidates = [mark.candidate for mark in marks]
+    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    return {frame for mark, plan in zip(marks, plans, strict=True) for frame in _request(mark, plan).frames}
+
+
 def _request(mark: MeasuredMark, plan: FramePlan) -> CropRequest:
     """What is read of a mark: of one that moves, every frame."""
     candidate = mark.candidate

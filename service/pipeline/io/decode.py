@@ -1,10 +1,11 @@
 """File to frames, in presentation order. A child process decodes ahead of the reader."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,9 +28,17 @@ Picture = TypeVar("Picture")
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decode no transparency
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """Some frames of a video, which keep their numbers, and the packets that are decoded for them; both as rising ranges."""
+
+    frames: Sequence[range]
+    packets: Sequence[range]
+
+
 @contextmanager
-def decode(path: Path, info: VideoInfo, limits: Limits) -> Iterator[Iterator[Frame]]:
-    """The frames of a probed file, upright. Their planes belong to the caller; their pts rise strictly.
+def decode(path: Path, info: VideoInfo, limits: Limits, excerpt: Excerpt | None = None) -> Iterator[Iterator[Frame]]:
+    """The frames of a probed file, upright, all or those of an excerpt. Their planes belong to the caller; their pts rise strictly.
 
     Raises DecodeFailed if the decoder's process dies, stalls or runs out of memory, Truncated where the file is damaged,
     NoFrames at the end of a file without frames, UnsupportedFormat if size or pixel format change.
@@ -37,6 +46,8 @@ def decode(path: Path, info: VideoInfo, limits: Limits) -> Iterator[Iterator[Fra
     layout = Layout.of(info)
     with Ring(layout) as ring:
         request = {"path": str(path.absolute()), "info": info_to_message(info), "memory": ring.file}
+        if excerpt:
+            request["excerpt"] = [[(part.start, part.stop) for part in parts] for parts in (excerpt.frames, excerpt.packets)]
         with Child(
             _decode_in_child,
             request,
@@ -50,15 +61,15 @@ def decode(path: Path, info: VideoInfo, limits: Limits) -> Iterator[Iterator[Fra
 
 
 def _received_frames(child: Child, ring: Ring) -> Iterator[Frame]:
-    for index in count():
+    for place in count():
         message = child.receive()
         if message.get("end"):
             return
-        pts = message.get("pts")
-        if not isinstance(pts, int):
-            raise DecodeFailed("the decoder sent a frame without a time stamp")
-        planes = ring.read(index)
-        child.send(taken=index)
+        index, pts = message.get("index"), message.get("pts")
+        if not isinstance(index, int) or not isinstance(pts, int):
+            raise DecodeFailed("the decoder sent a frame without a number or a time stamp")
+        planes = ring.read(place)
+        child.send(taken=place)
         yield Frame(index, pts, planes)
 
 
@@ -66,29 +77,45 @@ def _decode_in_child(channel: Channel, request: Message) -> None:
     """Write each frame, turned upright, into its slot and report it. A slot is reused once the parent has copied the frame in it."""
     path, info = Path(request["path"]), info_from_message(request["info"])
     ring = Ring(Layout.of(info), request["memory"])
-    index = -1
-    decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info.as_stored)
-    if info.part:
-        decoded = within(decoded, info.part, info.time_base)
-    for index, (pts, planes) in enumerate(decoded):
-        if index >= ring.slots and channel.receive() is None:
+    place = -1
+    for place, (index, pts, planes) in enumerate(_requested(path, info, request.get("excerpt"))):
+        if place >= ring.slots and channel.receive() is None:
             return
-        ring.write(index, planes_upright(planes, info.orientation))
-        channel.send(pts=pts)
-    if index < 0:
+        ring.write(place, planes_upright(planes, info.orientation))
+        channel.send(index=index, pts=pts)
+    if place < 0:
         raise NoFrames("the video has no frames that can be decoded")
     channel.send(end=True)
 
 
-def _decoded_planes(path: Path, info: VideoInfo) -> Iterator[tuple[int, Planes]]:
+def _requested(path: Path, info: VideoInfo, excerpt: Sequence[Sequence[Sequence[int]]] | None) -> Iterator[tuple[int, int, Planes]]:
+    """(index, pts, planes) of each frame that was asked for."""
+    if excerpt:
+        frames, packets = ([range(*part) for part in parts] for parts in excerpt)
+        wanted = {index for part in frames for index in part}
+        numbered = zip(chain.from_iterable(packets), _decoded_planes(path, info.as_stored, packets), strict=True)
+        yield from ((index, pts, planes) for index, (pts, planes) in numbered if index in wanted)
+        return
+    decoded = iter([(0, still.read(path))]) if info.container == "image" else _decoded_planes(path, info.as_stored)
+    if info.part:
+        decoded = within(decoded, info.part, info.time_base)
+    yield from ((index, pts, planes) for index, (pts, planes) in enumerate(decoded))
+
+
+def _decoded_planes(path: Path, info: VideoInfo, packets: Sequence[range] | None = None) -> Iterator[tuple[int, Planes]]:
     """(pts, planes) of each picture of a video, as stored, which `info` describes. The planes are views, valid until the next picture."""
-    for pts, frame in decoded_frames(path, info):
+    for pts, frame in decoded_frames(path, info, packets=packets):
         _check_unchanged(frame, info)
         yield pts, _shown(planes_of(frame, info.pixel_format), info)
 
 
-def decoded_frames(path: Path, info: VideoInfo, *, with_alpha: bool = False) -> Iterator[tuple[int, av.VideoFrame]]:
-    """(pts, frame) of each picture of a video as FFmpeg decodes it, with what it carries beside its planes."""
+def decoded_frames(
+    path: Path, info: VideoInfo, *, with_alpha: bool = False, packets: Sequence[range] | None = None
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """(pts, frame) of each picture of a video as FFmpeg decodes it, with what it carries beside its planes.
+
+    packets: the numbers of those that are decoded, in rising ranges, of which each can be decoded by itself; None: all.
+    """
     with closing(open_source(path, info.container, with_tags=False)) as source:
         stream = main_video_stream(source)
         decoder = av.VideoCodecContext.create(ALPHA_DECODERS[info.codec], "r") if with_alpha else stream.codec_context
@@ -97,12 +124,19 @@ def decoded_frames(path: Path, info: VideoInfo, *, with_alpha: bool = False) -> 
         decoder.thread_count = THREADS
         timestamps = _Timestamps(numbered=info.container == "avi")
         try:
-            for packet in source.demux(stream):
+            for packet in source.demux(stream) if packets is None else _chosen(source.demux(stream), packets):
                 timestamps.read(packet)
                 for frame in decoder.decode(packet):
                     yield timestamps.next_pts(frame), frame
         except av.FFmpegError as error:
             raise read_error(error, f"the video is damaged after {float((timestamps.last or 0) * info.time_base):.1f} s") from error
+
+
+def _chosen(all_packets: Iterator["av.Packet[VideoStream]"], packets: Sequence[range]) -> Iterator["av.Packet[VideoStream]"]:
+    """The packets with these numbers, and what marks the end."""
+    wanted = {number for part in packets for number in part}
+    numbers = count()
+    yield from (packet for packet in all_packets if not packet.size or next(numbers) in wanted)
 
 
 def within(decoded: Iterator[tuple[int, Picture]], part: Part, time_base: Fraction) -> Iterator[tuple[int, Picture]]:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import chain, count
@@ -28,6 +28,7 @@ from service.pipeline.io.mux import (
     open_target,
     start_encoders,
 )
+from service.pipeline.io.splice import splice
 from service.pipeline.io.streams import MOVIE_MUXERS, check_streams
 from service.pipeline.io.tag_names import has_own_keys
 from service.pipeline.io.timed_stream import TimedStream
@@ -56,12 +57,13 @@ class Encoder:
     """A context manager that writes a video or an image like `source`, with new pictures, which are turned as its own are stored.
 
     The complete target appears when the block ends without an exception; otherwise nothing is left. Audio and subtitle packets,
-    chapters, metadata, timing, rotation and colour tags are the source's.
+    chapters, metadata, timing, rotation and colour tags are the source's. stretches: of the frames that are written, in rising order, if
+    all other packets are the source's too.
     Raises EncodeFailed if the encoder or the disk fails or there was no frame, RequestError or UnsupportedFormat if the target
     cannot hold the source.
     """
 
-    def __init__(self, source: Path, target: Path, info: VideoInfo) -> None:
+    def __init__(self, source: Path, target: Path, info: VideoInfo, stretches: Sequence[range] | None = None) -> None:
         self._target = target
         self._unfinished = unfinished_name(target)
         self._ring = Ring(Layout.of(info))
@@ -72,6 +74,7 @@ class Encoder:
             "unfinished": str(self._unfinished),
             "info": info_to_message(info),
             "memory": self._ring.file,
+            "stretches": None if stretches is None else [(stretch.start, stretch.stop) for stretch in stretches],
         }
         self._child = _start_encoder(_encode_in_child, request, share=(self._ring.file,))
 
@@ -160,9 +163,13 @@ def _encode_in_child(channel: Channel, request: Message) -> None:
             still.write(unfinished, next(frames).planes, Path(request["source"]), request["target"])
             next(frames, None)  # the end
         else:
-            _encode(frames, Path(request["source"]), unfinished, Path(request["target"]).suffix, info.as_stored)
+            source, suffix, stretches = Path(request["source"]), Path(request["target"]).suffix, request["stretches"]
+            if stretches is None:
+                _encode(frames, source, unfinished, suffix, info.as_stored)
+            else:
+                splice(frames, source, unfinished, suffix, info.as_stored, [range(*stretch) for stretch in stretches])
             write_aspect_ratio(unfinished, info.as_stored.sample_aspect_ratio)
-            xmp.copy_xmp_packet(Path(request["source"]), unfinished)
+            xmp.copy_xmp_packet(source, unfinished)
     channel.send(end=True)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from service.pipeline.io.codec import EncoderSettings
@@ -39,23 +40,40 @@ def add_encoded_stream(target: OutputContainer, info: VideoInfo, settings: Encod
     """Add the stream of new pictures, with size, timing, colour tags, rotation, language and title as in the source."""
     stream = target.add_stream(settings.codec, rate=info.fps, options=dict(settings.options), time_base=info.time_base)
     assert isinstance(stream, VideoStream)
-    context = stream.codec_context
-    context.width, context.height, context.pix_fmt = info.width, info.height, settings.pixel_format
-    context.thread_count = THREADS
-    if settings.codec in FRAME_THREADED:
-        context.thread_type = "FRAME"
+    set_up_pictures(stream.codec_context, info, settings)
     if settings.codec == "libx265" and target.format.name in MOVIE_MUXERS:
-        context.codec_tag = hevc_tag(template)
-    context.field_order = info.field_order
-    write_colour_tags(context, info.colour)
-    if info.sample_aspect_ratio is not None:
-        context.sample_aspect_ratio = info.sample_aspect_ratio
+        stream.codec_context.codec_tag = hevc_tag(template)
     if info.display_matrix:
         stream.set_display_matrix(info.display_matrix)
     stream.time_base = info.time_base
-    tags = {key: value for key, value in template.metadata.items() if not key.startswith(STATISTICS_TAGS)}
-    copy_tags(stream, template, tags)
+    copy_tags(stream, template, without_statistics(template.metadata))
     return stream
+
+
+def add_spliced_stream(target: OutputContainer, template: VideoStream, record: bytes) -> VideoStream:
+    """Add the stream that holds packets of the source and new ones. record: the parameter sets of both."""
+    stream = target.add_stream_from_template(template, opaque=True)
+    assert isinstance(stream, VideoStream)
+    stream.codec_context.extradata = record
+    copy_tags(stream, template, without_statistics(template.metadata))
+    return stream
+
+
+def set_up_pictures(encoder: VideoCodecContext, info: VideoInfo, settings: EncoderSettings) -> None:
+    """Give an encoder that is not open yet the size, format, fields, colour and aspect ratio of the pictures, and its threads."""
+    encoder.width, encoder.height, encoder.pix_fmt = info.width, info.height, settings.pixel_format
+    encoder.thread_count = THREADS
+    if settings.codec in FRAME_THREADED:
+        encoder.thread_type = "FRAME"
+    encoder.field_order = info.field_order
+    write_colour_tags(encoder, info.colour)
+    if info.sample_aspect_ratio is not None:
+        encoder.sample_aspect_ratio = info.sample_aspect_ratio
+
+
+def without_statistics(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a stream that are still true when its pictures are encoded again."""
+    return {key: value for key, value in tags.items() if not key.startswith(STATISTICS_TAGS)}
 
 
 def hevc_tag(template: Stream) -> str:

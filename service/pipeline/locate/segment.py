@@ -69,20 +69,21 @@ def segment(
         return
     width, height = analysis_size(info)
     stride, total_frames = sampling_stride(info), info.frames_estimate
+    looks = _Looks(network, classes)
     fresh: list[Sample] = []  # not segmented yet
     recent: list[Sample] = []  # the last SEGMENTER_FRAMES samples, with the fresh ones at the end
     for frame in frames:
         if SEGMENTER_FRAMES <= frame.index == total_frames - SEGMENTER_FRAMES:
-            yield from detections_of(recent, fresh, network, classes)
+            yield from looks.at(recent, fresh)
             fresh = []
         if is_sampled(frame.index, stride, total_frames):
             sample = frame.index, shrink_rgb(frame, info, width, height)
             keep(sample)
             fresh, recent = [*fresh, sample], [*recent, sample][-SEGMENTER_FRAMES:]
         if len(fresh) == SEGMENTER_FRAMES:
-            yield from detections_of(recent, fresh, network, classes)
+            yield from looks.at(recent, fresh)
             fresh = []
-    yield from detections_of(recent, fresh, network, classes)
+    yield from looks.at(recent, fresh)
 
 
 def _detect_in_still(
@@ -97,14 +98,23 @@ def _detect_in_still(
     return Detection(frame.index, np.mean(resized, axis=0, dtype=np.float32))
 
 
-def detections_of(recent: Sequence[Sample], fresh: Sequence[Sample], network: Batcher, classes: frozenset[Kind]) -> Iterator[Detection]:
-    """Runs the network on the recent samples and yields the detections of the fresh ones, which are the last of them."""
-    if not fresh:
-        return
-    pictures = to_float(np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2))
-    probabilities = mark_probability(pictures, network, classes)
-    for (index, _), probability in zip(fresh, probabilities[-len(fresh) :], strict=True):
-        yield Detection(index, probability)
+@dataclass
+class _Looks:
+    """Looks at groups of samples with the network. What is the same as in the last group, bit by bit, is not looked at again."""
+
+    network: Batcher
+    classes: frozenset[Kind]
+    _last: tuple[Bytes, Floats] | None = None  # the pictures (T, 3, h, w) of the last group, and the answer
+
+    def at(self, recent: Sequence[Sample], fresh: Sequence[Sample]) -> Iterator[Detection]:
+        """The detections of the fresh samples, which are the last of the recent ones, among which the network compares them."""
+        if not fresh:
+            return
+        pictures = np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2)
+        if self._last is None or not np.array_equal(pictures, self._last[0]):
+            self._last = pictures, mark_probability(to_float(pictures), self.network, self.classes)
+        for (index, _), probability in zip(fresh, self._last[1][-len(fresh) :], strict=True):
+            yield Detection(index, probability)
 
 
 def long_exposures(pictures: Floats, count: int = SEGMENTER_FRAMES) -> Floats:

@@ -91,6 +91,13 @@ def measure(
     return _drop_parts(_drop_small(marks, MIN_PICTURE_SHARE * info.width * info.height, decisions), decisions)
 
 
+def frames_to_measure(candidates: Sequence[Candidate], info: VideoInfo, total_frames: int, limits: Limits) -> set[int]:
+    """All that `measure` looks at of the frames it is given."""
+    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)]
+    return {frame for request in (*requests, *CropsAlongPaths(candidates, info, limits).requests) for frame in request.frames}
+
+
 def _solved(
     mark: MeasuredMark | PooledMark | PathCrops, candidates: Sequence[Candidate], info: VideoInfo, networks: Networks, decisions: Decisions
 ) -> list[MeasuredMark]:

@@ -155,6 +155,8 @@ def _facts(report: Report) -> Iterator[str]:
     if report.frames > 1:
         yield f"{info.duration_seconds:.1f} s, {report.frames} frames, {float(info.fps):.4g} fps"
     yield f"{info.codec}, {info.pixel_format.name}" + ("" if info.container == "image" else f" in {info.container}")
+    if report.copied_frames and report.mark_found:
+        yield f"{report.copied_frames} of {report.frames} frames copied bit by bit"
     if report.provenance:
         yield f"credentials: {report.provenance.reason or f'signed by {report.provenance.signed_by}'}"
     yield f"cleaned in {report.seconds:.1f} s" + (f" ({report.frames_per_second:.1f} fps)" if report.frames > 1 else "")

@@ -44,6 +44,7 @@ class Report:
     """The result of one run. Without placements no mark was found, and the streams were copied.
 
     samples: a few frames to look at. timeline: the pts of all frames. not_kept: what the source carries and the result does not.
+    copied_frames: how many frames of the result are the source's own, bit by bit, not encoded again.
     """
 
     info: VideoInfo
@@ -54,6 +55,7 @@ class Report:
     samples: tuple[Sample, ...] = field(default=(), repr=False)
     provenance: Provenance | None = None
     not_kept: tuple[NotKept, ...] = ()
+    copied_frames: int = 0
 
     def with_provenance(self, provenance: Provenance) -> "Report":
         """The report of a target that was to be signed. The source's credentials are not kept in one that is not."""
@@ -102,7 +104,7 @@ def to_json(results: tuple[FileResult, ...]) -> str:
     last frame. `id` names a mark among those of its file, for `reject`. `matte` is an index into `mattes`, grey PNGs of a box's size that
     show how much the mark hides. It is null where the mattes would become too many or too large. A mark that moves is one of the
     `placements`, in a box around its `path`, whose steps have the boxes and mattes; of one that stays the path is empty. `not_kept` names
-    what the source carries and the result does not, each with its reason.
+    what the source carries and the result does not, each with its reason. `copied_frames` counts those that are the source's, bit by bit.
     """
     return json.dumps({"files": [_file_entry(result) for result in results]}, indent=2) + "\n"
 
@@ -120,6 +122,7 @@ def _report_entry(report: Report) -> dict[str, object]:
         "video": video_entry(report.info, report.frames),
         "placements": [_with_mattes(mark, report, mattes) for mark in marks_of(report.placements)],
         "mattes": mattes.addresses,
+        "copied_frames": report.copied_frames,
         "seconds": round(report.seconds, 3),
         "frames_per_second": round(report.frames_per_second, 2),
         "steps": [_step_entry(step) for step in report.steps],
