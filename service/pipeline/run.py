@@ -20,6 +20,7 @@ from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.measure.measure import MeasuredMark, measure
 from service.pipeline.placement import Placement, pixel_box
+from service.pipeline.remove.fields import in_fields, weaving
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.keep import KeptBoxes
 from service.pipeline.remove.remove import remove
@@ -93,9 +94,7 @@ def check(
     encoding: Encoding | None = None,
 ) -> VideoInfo:
     """What `clean` would clean into a file with this suffix. Raises as it does, as far as nothing needs to be decoded for it."""
-    info = probe(source, limits)
-    if encoding and info.container != "image":
-        info = replace(info, encoding=encoding)
+    info = probe(source, limits).wished(encoding)
     check_target(info, suffix)
     for box in (*request.boxes, *request.keep):
         pixel_box(box, info.width, info.height, box.first_seconds or 0.0)
@@ -104,9 +103,16 @@ def check(
     return _part_of(info, part) if part else info
 
 
-def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
+def detect(
+    source: Path,
+    request: Request,
+    networks: Networks,
+    limits: Limits = Limits(),
+    on_progress: Listener = ignore,
+    encoding: Encoding | None = None,
+) -> Report:
     """The marks that `clean` would remove. Raises a kind of CleanplateError."""
-    job = _Job(source, probe(source, limits), limits, networks, on_progress)
+    job = _Job(source, probe(source, limits).wished(encoding), limits, networks, on_progress)
     return job.report(job.find(request))
 
 
@@ -185,17 +191,21 @@ class _Job:
 
     def remove(self, found: _Found, target: Path) -> tuple[Sample, ...]:
         """Step 4: every frame, cleaned, to the encoder. A few samples are kept, small, for the report."""
-        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info)
+        fields = self.info.in_fields
+        info, marks = (fields, in_fields(found.marks)) if fields else (self.info, found.marks)
+        reader = Rereader(self.source, info, self.limits) if fields else self.reader
+        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, marks, info)
         sampler = FrameSampler(found.marks, self.info)
-        with self.reader.read() as frames, Encoder(self.source, target, self.info) as encoder:
+        with reader.read() as frames, Encoder(self.source, target, self.info) as encoder:
 
             def finish(marked: Frame, clean: Frame) -> None:
                 clean = found.kept.restored(marked, clean)
                 sampler.watch(marked, clean)
                 encoder.write(clean)
 
-            counted = self._counted("remove", frames, found.timeline.frames)
-            deque(remove(counted, inpainter, self.info, finish), maxlen=0)
+            counted = self._counted("remove", frames, found.timeline.frames * (2 if fields else 1))
+            watch = weaving(finish, bottom_first=self.info.bottom_first) if fields else finish
+            deque(remove(counted, inpainter, info, watch), maxlen=0)
         return sampler.samples
 
     def encode(self, target: Path) -> None:
