@@ -5,7 +5,10 @@ DEV := .venv-dev
 UV ?= $(DEV)/bin/uv
 COMPILE = $(UV) pip compile pyproject.toml --group build --generate-hashes --universal --fork-strategy fewest --python-version 3.11 --no-header --quiet $(OPTIONS)
 
-.PHONY: help demo serve test check format lock images quality speed bench load crash container docs formats
+RUNTIME ?= cpu
+VERSION = $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' service/version.py)
+
+.PHONY: help image types demo serve test check format lock images quality speed bench load crash container docs formats
 help: ## list the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -29,8 +32,8 @@ format: $(DEV)/.stamp ## format the code
 	$(DEV)/bin/ruff format .
 
 lock: ## rewrite requirements/*.lock, keeping versions; OPTIONS=--upgrade updates them
-	$(COMPILE) --extra cpu --extra serve --output-file requirements/serve-cpu.lock
-	$(COMPILE) --extra cuda --extra serve --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
+	$(COMPILE) --extra cpu --extra serve --extra tracing --output-file requirements/serve-cpu.lock
+	$(COMPILE) --extra cuda --extra serve --extra tracing --constraint requirements/serve-cpu.lock --output-file requirements/serve-cuda.lock
 	$(COMPILE) --extra dev --constraint requirements/serve-cpu.lock --output-file requirements/dev.lock
 
 images: ## write the digests of the fleet's images behind their tags (needs docker); OPTIONS=--check only looks
@@ -50,13 +53,19 @@ load: $(DEV)/.stamp ## measure the service: orders, queue, memory
 crash: $(DEV)/.stamp ## kill the service at random moments and count what is lost
 	$(DEV)/bin/python -m benchmarks.crash $(OPTIONS)
 
-container: ## run the steps of Dockerfile.cuda in a chroot (needs root and debootstrap); OPTIONS=--cpu
+image: ## build the container image (needs docker); RUNTIME=cuda for an NVIDIA GPU
+	docker build --build-arg RUNTIME=$(RUNTIME) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag cleanplate:$(RUNTIME) --tag cleanplate:$(VERSION)-$(RUNTIME) .
+
+container: ## run the steps of the Dockerfile in a chroot (needs root and debootstrap); OPTIONS=--cuda
 	tests/container/build_in_chroot.sh $(OPTIONS)
 
 docs: $(DEV)/.stamp ## rewrite what is generated in the documents: settings, modules, figures
 	{ printf '# Settings\n\nEvery variable that the program reads, with its default. They may also stand in the files of the current folder that [the command](command.md) reads.\n\n'; $(DEV)/bin/cleanplate settings table; } > docs/settings.md
 	$(DEV)/bin/python -m tests.docs.code_map
 	$(DEV)/bin/python -m benchmarks.documents
+
+types: $(DEV)/.stamp ## rewrite the TypeScript types of the API (needs npx)
+	$(DEV)/bin/python -m tests.docs.typescript
 
 formats: $(DEV)/.stamp ## rewrite docs/formats.md: clean a file of each kind, and note what comes back
 	$(DEV)/bin/python -m tests.formats.page

@@ -5,6 +5,7 @@ An attack is a name and the bytes that one connection sends: large, slow, deep o
 
 import base64
 import json
+import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ class Target:
     key: str
     job_id: str
     drip_url: str  # a source that sends a byte a second
+    admin_key: str  # an operator's, as it may leak from a page
+    mcp_port: int = 0  # of the tools for agents
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Attack:
     parts: Callable[[Target], Iterator[bytes]]
     pause_seconds: float = 0.0
     hold: bool = False
+    mcp: bool = False  # sent to the tools for agents, whose memory is then what is measured
 
 
 def head(method: str, path: str, *headers: str, length: int | None = None, kind: str = "application/json") -> bytes:
@@ -210,9 +214,44 @@ def secret(target: Target) -> Iterator[bytes]:
     return post("/v1/callbacks/secret", b"", bearer(target))
 
 
+def slow_receiver(target: Target) -> Iterator[bytes]:
+    """The test of a receiver that answers a byte a second."""
+    return post("/v1/callbacks/test", json.dumps({"callback_url": target.drip_url}).encode(), bearer(target))
+
+
+def redelivery(target: Target) -> Iterator[bytes]:
+    """A job's callback again, though it has none yet: a look at a job and a write each."""
+    return post(f"/v1/jobs/{target.job_id}/callback/redeliver", b"", bearer(target))
+
+
+def tool_call(target: Target) -> Iterator[bytes]:
+    """An agent's question for a job that waits for ever: the tools ask the API in turn."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "status", "arguments": {"job_id": target.job_id}}}
+    return post(MCP, json.dumps(call).encode(), "Accept: application/json, text/event-stream", bearer(target))
+
+
 def without_scope(target: Target) -> Iterator[bytes]:
     """An operator's question with a customer's key."""
     return get("/v1/admin/status", bearer(target))
+
+
+def guess(_: Target) -> Iterator[bytes]:
+    """An operator's question with a key that was guessed: another one each time."""
+    return get("/v1/admin/status", f"Authorization: Bearer cp_{secrets.token_urlsafe(32)}")
+
+
+def operator(target: Target) -> str:
+    return f"Authorization: Bearer {target.admin_key}"
+
+
+def listed(path: str) -> Callable[[Target], Iterator[bytes]]:
+    """A list that is as long as it may be, with an operator's key."""
+    return lambda target: get(f"/v1/admin/{path}", operator(target))
+
+
+def admin_elements(target: Target) -> Iterator[bytes]:
+    """A body of a mebibyte with an operator's key."""
+    return post("/v1/admin/accounts", b'{"name":[' + b"{}," * (MIB // 3), operator(target))
 
 
 def page(path: str) -> Callable[[Target], Iterator[bytes]]:
@@ -221,6 +260,8 @@ def page(path: str) -> Callable[[Target], Iterator[bytes]]:
 
 SUBMIT, AIDGE, SAVESORA, KAZE = "/api/v1/jobs/createTask", "/ai/video/removal", "/api/v1/download", "/api/ext/v1/submit_watermark_removal"
 BATCHES = "/v1/batches"
+LISTS = {"jobs": "jobs?limit=1000", "keys": "keys?limit=1000", "usage": "usage?days=400", "callbacks": "callbacks?limit=1000"}
+MCP = "/mcp"
 DIALECTS = {"native": "/v1/jobs", "kie": SUBMIT, "aidge": AIDGE, "savesora": SAVESORA, "kaze": KAZE}
 ATTACKS: tuple[Attack, ...] = (
     Attack("long path", long_path),
@@ -253,7 +294,19 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("nested JSON, batches", nested(BATCHES, with_key=True)),
     Attack("4 MiB of elements, batches", repeated(BATCHES, b'{"sources":[', b"{},", 4 * MIB - PART_BYTES, with_key=True)),
     Attack("secrets of callbacks", secret),
+    Attack("tests of a slow receiver", slow_receiver),
+    Attack("redeliveries", redelivery),
+    Attack("calls of tools, MCP", tool_call, mcp=True),
+    Attack("nested JSON, MCP", nested(MCP, with_key=True), mcp=True),
+    Attack("1 MiB of elements, MCP", mebibyte(MCP, b"{},"), mcp=True),
+    Attack("slow body, MCP", slow_body(MCP, with_key=True), DRIP_SECONDS, mcp=True),
+    Attack("slow head, MCP", slow_head, DRIP_SECONDS, mcp=True),
     Attack("admin without its scope", without_scope),
+    Attack("admin with guessed keys", guess),
+    Attack("admin, nested JSON without a key", nested("/v1/admin/accounts")),
+    Attack("admin, 1 MiB of elements", admin_elements),
+    *(Attack(f"admin, list of {name}", listed(path)) for name, path in LISTS.items()),
+    Attack("admin, page", page("/admin")),
     Attack("documents", page("/openapi.json")),
     Attack("metrics", page("/metrics")),
 )

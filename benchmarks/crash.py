@@ -1,4 +1,4 @@
-"""kill -9 at random moments: every accepted job must end, be charged once, send its callback, and leave no files behind.
+"""kill -9 at random moments: every accepted job and batch must end, be charged once, send its callback, and leave no files behind.
 
     python -m benchmarks.crash --runs 100                                # SQLite: one `serve`; kills the API, the worker or both
     python -m benchmarks.crash --runs 50 --database postgresql+psycopg://...   # `serve --no-worker` and two workers, an empty database
@@ -27,7 +27,7 @@ from benchmarks.fleet import READY_SECONDS, Fleet, within
 from benchmarks.invariants import CLEAN_SECONDS, Violation, age_staging_files, check, dead_folders, wait_for_end
 from benchmarks.loopback_host import LoopbackHost, files, loopback_host
 from benchmarks.machine import RESULTS, stamp
-from benchmarks.orders import KINDS, Customer, Order, Placed, place
+from benchmarks.orders import BATCH_KINDS, KINDS, Customer, Order, Placed, place
 from service.core import Core
 from service.jobs.database import now_ms
 from service.jobs.tables import JOBS
@@ -35,7 +35,7 @@ from service.jobs.tables import JOBS
 MAX_DELAY_SECONDS = 4.0  # before a kill
 MOMENT_TIMEOUT_SECONDS = 10.0  # how long a kill waits for its moment
 MOMENTS = ("any", "any", "order", "publishing", "ended")
-CREDITS = 100  # of each customer in each fund; more than all orders of a run cost
+CREDITS = 400  # of each customer in each fund; more than all orders of a run cost
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Plan:
 
     @classmethod
     def of(cls, seed: int, victims: Sequence[str]) -> "Plan":
-        """4 to 6 orders of different kinds, including the failing one, and one or two kills."""
+        """5 to 7 orders of different kinds, including the failing one and a batch, and one or two kills."""
         rng = random.Random(seed)
-        kinds = ["missing", *rng.sample([kind for kind in KINDS if kind != "missing"], rng.randint(3, 5))]
+        kinds = ["missing", rng.choice(BATCH_KINDS), *rng.sample([kind for kind in KINDS if kind != "missing"], rng.randint(3, 5))]
         rng.shuffle(kinds)
         orders = tuple((kind, rng.randrange(2), rng.random() < 0.2, rng.random() < 0.3, rng.uniform(0, 0.4)) for kind in kinds)
         count = 2 if rng.random() < 0.3 else 1
@@ -83,7 +83,9 @@ class Run:
     started_ms: int = field(default_factory=now_ms)
     sent: list[Order] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
-    jobs: int = 0
+    jobs: int = 0  # of single orders
+    batch_jobs: int = 0
+    callbacks: int = 0  # received, repeated ones included
     ready_seconds: float = 0.0  # from the last kill until the API answers and a worker sends heartbeats
     ended_seconds: float = 0.0  # from the last kill until the last job has ended and its callback was delivered
     staging_files: int = 0
@@ -94,7 +96,8 @@ class Run:
         victims = " + ".join(map(str, self.plan.kills))
         outcome = "; ".join(map(str, self.violations)) or "ok"
         times = f"ready {self.ready_seconds:.1f} s, ended {self.ended_seconds:.1f} s"
-        return f"seed {self.plan.seed}: {len(self.placed)} orders, {self.jobs} jobs, killed {victims}, {times}: {outcome}"
+        done = f"{len(self.placed)} orders, {self.jobs} + {self.batch_jobs} jobs, {self.callbacks} callbacks"
+        return f"seed {self.plan.seed}: {done}, killed {victims}, {times}: {outcome}"
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Summary:
 
     runs: int
     jobs: int
+    batch_jobs: int
+    callbacks: int
     kills: dict[str, int]
     lost_answers: int
     violations: dict[str, int]
@@ -130,7 +135,9 @@ def crash(plan: Plan, fleet: Fleet, host: LoopbackHost) -> Run:
     ended = wait_for_end(fleet.core)
     run.ended_seconds = (ended or time.monotonic()) - killed
     run.violations = [Violation("order", str(fault)) for fault in faults] + check(fleet, run.placed)
-    run.jobs = len(run.placed)
+    run.jobs = sum(not placed.order.batch_urls for placed in run.placed)
+    run.batch_jobs = sum(len(placed.order.batch_urls) for placed in run.placed)
+    run.callbacks = sum(len(host.posts(order.callback_path)) for order in run.sent if order.callback_path)
     run.staging_files = age_staging_files(fleet.folder)
     if not within(CLEAN_SECONDS, lambda: not dead_folders(fleet)):
         run.violations += [Violation("file", f"scratch/{name}") for name in dead_folders(fleet)]
@@ -192,6 +199,8 @@ def summarise(runs: Sequence[Run], last: Sequence[Violation]) -> Summary:
     return Summary(
         runs=len(runs),
         jobs=sum(run.jobs for run in runs),
+        batch_jobs=sum(run.batch_jobs for run in runs),
+        callbacks=sum(run.callbacks for run in runs),
         kills=dict(Counter(kill.victim for run in runs for kill in run.plan.kills)),
         lost_answers=sum(placed.job_id is None for run in runs for placed in run.placed),
         violations=dict(Counter(found.kind for found in [*(found for run in runs for found in run.violations), *last])),

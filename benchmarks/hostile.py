@@ -4,8 +4,8 @@
     python -m benchmarks.hostile --only "path;kaze" --seconds 5
     python -m benchmarks.hostile --parallel 1                      # single requests
 
-Each attack has a new service, which is measured idle first. All the while /healthz and another account's reads are requested, each on a new
-connection. Appends a line per attack to results/hostile.jsonl.
+Each attack has a new service, measured idle first. All the while /healthz and another account's reads are requested on new connections.
+Appends a line per attack to results/hostile.jsonl.
 """
 
 import asyncio
@@ -26,20 +26,17 @@ import typer
 from benchmarks import results
 from benchmarks.attacks import ATTACKS, Attack, Target, get
 from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
+from benchmarks.hostile_accounts import operator, poor_customer
 from benchmarks.hostile_sources import dripping_host
 from benchmarks.latency import process_seconds
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.memory import process_bytes
 from benchmarks.orders import Customer
 from benchmarks.wire import HOST, connected
-from service.app import open_app_context
-from service.core import Core, opened
-from service.jobs.credits import Fund
-from service.jobs.database import now_ms
-from service.jobs.job import JobSpec, NewJob, new_id
+from service.core import opened
 from service.settings import PREFIX, Settings
 
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 ANSWER_SECONDS = 60.0  # how long an attacker waits for an answer; one that takes longer counts as none
 PROBES_PER_SECOND = 20
 NICE = 10  # attackers are on other machines in life; here they must not win the processor
@@ -60,7 +57,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Damage:
-    """An attack's effect, beside the idle service. Memory is the API process's, in bytes; answers are counted by status.
+    """An attack's effect, beside the idle service. Memory is that of the process that is attacked, in bytes; answers are counted by status.
 
     `attacked` and `p99_ratio` are of requests on new connections, `attacked_kept` of those on kept ones, as a proxy has them.
     """
@@ -79,9 +76,10 @@ class Damage:
 
 @dataclass(frozen=True)
 class Service:
-    """A running API process and what is in its database."""
+    """A running API process, the tools for agents before it, and what is in its database."""
 
     part: Part
+    mcp: Part
     target: Target
     reader_key: str
 
@@ -97,7 +95,7 @@ def main(
     for attack in ATTACKS:
         if any(word in attack.name for word in wanted):
             stamped = stamp()
-            with service() as attacked:
+            with service(with_mcp=attack.mcp) as attacked:
                 damage = measure(attacked, attack, parallel, seconds)
             results.append(path, {"attack": attack.name, "parallel": parallel, "seconds": seconds}, asdict(damage), stamped)
             print(describe(attack.name, damage), flush=True)
@@ -115,35 +113,28 @@ def describe(name: str, damage: Damage) -> str:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
-    """An API process without a worker, with an account that has no credits but a waiting job, and another that only reads."""
+def service(*, with_mcp: bool = False) -> Iterator[Service]:
+    """An API process without a worker, perhaps tools for agents, an account with no credits but a waiting job, and one that only reads."""
     with tempfile.TemporaryDirectory(prefix="hostile-") as name, dripping_host() as drips:
         folder, port = Path(name), free_port()
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
         with opened(Settings.model_validate(values)) as core:
             drip_url = f"{drips.url}/clip.mp4"
-            target = Target(port, *_poor_customer(core, drip_url), drip_url)
+            target = Target(port, *poor_customer(core, drip_url), drip_url, operator(core), mcp_port := free_port())
             reader = Customer.new(core, "reader", 10)
         part = Part("serve --no-worker", folder / "api.log")
-        part.start({PREFIX + setting.upper(): value for setting, value in values.items()})
+        mcp = Part(f"mcp --transport http --port {mcp_port} --url http://{HOST}:{port}", folder / "mcp.log")
+        variables = {PREFIX + setting.upper(): value for setting, value in values.items()}
         try:
-            if not within(READY_SECONDS, lambda: asyncio.run(_answers(port)), PAUSE_SECONDS):
-                raise RuntimeError(f"the service is not ready: {part.log.read_text()[-300:]}")
-            yield Service(part, target, reader.key)
+            for each, its_port in ((part, port), (mcp, mcp_port))[: 1 + with_mcp]:
+                each.start(variables)
+                if not within(READY_SECONDS, lambda its_port=its_port: asyncio.run(_answers(its_port)), PAUSE_SECONDS):
+                    raise RuntimeError(f"{each.command} is not ready: {each.log.read_text()[-300:]}")
+            yield Service(part, mcp, target, reader.key)
         finally:
-            assert part.process is not None
-            part.process.kill()
-            part.process.wait()
-
-
-def _poor_customer(core: Core, source_url: str) -> tuple[str, str]:
-    """An account that spent its last credit on a job, which waits for ever: its key, and the job's id."""
-    account = core.accounts.create("poor")
-    core.administration.grant(account, Fund.PAID, int(SETTINGS["price_video_credits"]), "hostile")
-    new = NewJob(
-        id=new_id("job_", now_ms()), account_id=account.id, facade="native", spec=JobSpec(media="video", source_url=source_url), request={}
-    )
-    return core.accounts.add_key(account), open_app_context(core).job_service.submit(new).id
+            for process in (each.process for each in (part, mcp) if each.process):
+                process.kill()
+                process.wait()
 
 
 @dataclass(frozen=True)
@@ -171,7 +162,7 @@ class Probed:
 
 def measure(attacked: Service, attack: Attack, parallel: int, seconds: float) -> Damage:
     """Measure the service idle, then under the attack."""
-    pid = attacked.part.pid
+    pid = (attacked.mcp if attack.mcp else attacked.part).pid
     assert pid is not None
     idle = asyncio.run(_probe(attacked, pid, seconds / 2)).summary()
     idle_bytes, cpu_before, began = process_bytes(pid), process_seconds(pid), time.monotonic()
@@ -211,7 +202,11 @@ async def _attacker(attack: Attack, target: Target, end: float) -> list[Exchange
     exchanges = []
     while (left := end - time.monotonic()) > 0:
         patience = left if attack.hold or attack.pause_seconds else ANSWER_SECONDS
-        exchanges.append(await _exchange(target.port, attack.parts(target), attack.pause_seconds, patience, hold=attack.hold))
+        exchanges.append(
+            await _exchange(
+                target.mcp_port if attack.mcp else target.port, attack.parts(target), attack.pause_seconds, patience, hold=attack.hold
+            )
+        )
         if exchanges[-1].status == "closed" and exchanges[-1].seconds < PAUSE_SECONDS:
             await asyncio.sleep(PAUSE_SECONDS)  # refused at the door: knocking as fast as one can measures this process
     return exchanges
@@ -281,7 +276,7 @@ async def _send(writer: asyncio.StreamWriter, parts: Iterator[bytes], pause_seco
 
 
 async def _answers(port: int) -> bool:
-    return (await _exchange(port, get("/healthz"))).status == "200"
+    return (await _exchange(port, get("/healthz"))).status.isdecimal()
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ import sqlalchemy as sa
 from benchmarks.fleet import Fleet, within
 from benchmarks.orders import Order, Placed
 from service.core import Core
-from service.jobs import ledger, store
+from service.jobs import batch_store, ledger, store
+from service.jobs.batch import Batch
 from service.jobs.credits import Balance, Entry, Kind, balance_of
 from service.jobs.job import Job, State
 from service.jobs.store import job_of
-from service.jobs.tables import ACCOUNTS, DELIVERIES, JOBS
+from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, DELIVERIES, JOBS
 from service.outside.storage import STAGING
 
-END_SECONDS = 60.0
+END_SECONDS = 300.0  # likewise; an idle machine takes twelve
 CLEAN_SECONDS = 20.0
 STALE_SECONDS = 7200.0  # older than the files that a worker's sweep keeps as writes in progress
 LINK_SECONDS = 60
@@ -40,16 +41,17 @@ class Violation:
 
 
 def wait_for_end(core: Core, seconds: float = END_SECONDS) -> float | None:
-    """Wait until no job is open, no callback is pending and no workflow is queued or running; when that was, or None on a timeout."""
+    """Wait until no job or batch is open, no callback is pending and no workflow is queued or running; when that was; None: a timeout."""
     return time.monotonic() if within(seconds, lambda: not (_open(core) or core.queues.running())) else None
 
 
 def _open(core: Core) -> int:
-    """The number of jobs that have not ended and of pending callbacks."""
+    """The number of jobs and batches that have not ended and of pending callbacks."""
     jobs = sa.select(sa.func.count()).select_from(JOBS).where(sa.not_(JOBS.c.ended)).scalar_subquery()
     calls = sa.select(sa.func.count()).select_from(DELIVERIES).where(DELIVERIES.c.outcome == "pending").scalar_subquery()
+    batches = sa.select(sa.func.count()).select_from(BATCHES).where(BATCHES.c.finished_ms.is_(None)).scalar_subquery()
     with core.database.read() as connection:
-        return int(connection.execute(sa.select(jobs + calls)).scalar_one())
+        return int(connection.execute(sa.select(jobs + calls + batches)).scalar_one())
 
 
 def check(fleet: Fleet, placed: Sequence[Placed]) -> list[Violation]:
@@ -57,6 +59,9 @@ def check(fleet: Fleet, placed: Sequence[Placed]) -> list[Violation]:
     jobs = all_jobs(fleet.core)
     found = [*_lost_violations(jobs, fleet.core), *ledger_violations(fleet.core, jobs), *file_violations(fleet)]
     for order in placed:
+        if order.order.batch_urls:
+            found += _batch_violations(order, jobs, fleet)
+            continue
         its_jobs = [job for job in jobs if _is_of(job, order.order)]
         found += [*_order_violations(order, its_jobs), *(v for job in its_jobs for v in _job_violations(job, order.order, fleet))]
     return found
@@ -90,6 +95,39 @@ def _order_violations(placed: Placed, jobs: list[Job]) -> Iterator[Violation]:
     for job in jobs:
         if job.ended and job.state not in ALLOWED_ENDS.get(order.kind, (State.SUCCEEDED,)):
             yield Violation("end", f"{job.id} {job.state}: {job.failure}")
+
+
+def _batch_violations(placed: Placed, jobs: Iterable[Job], fleet: Fleet) -> Iterator[Violation]:
+    """An accepted batch is there once, has ended, has one job of each source, and its callback counts them as they ended."""
+    order = placed.order
+    with fleet.core.database.read() as connection:
+        rows = connection.execute(sa.select(BATCHES).where(BATCHES.c.callback_url == order.callback_url)).all()
+        batches = [batch_store.batch_of(row) for row in rows]
+        items = [item for batch in batches for item in batch_store.items(connection, batch.id)]
+    if placed.job_id not in [None, *(batch.id for batch in batches)]:
+        yield Violation("lost", f"{placed.job_id} was accepted but does not exist")
+    if len(batches) > 1 or [item.spec.source_url for item in items] != list(order.batch_urls):
+        yield Violation("charged", f"{order.kind} {order.tag} has {len(batches)} batches of {len(items)} sources")
+    if doubled := [url for url, count in Counter(job.spec.source_url for job in jobs).items() if url in order.batch_urls and count > 1]:
+        yield Violation("charged", f"several jobs of {doubled}")
+    for batch in batches:
+        states = Counter(item.state(batch) for item in items)
+        yield from _end_violations(batch, states, order)
+
+
+def _end_violations(batch: Batch, states: Counter[str], order: Order) -> Iterator[Violation]:
+    """Check how a batch ended, and what its callbacks said: all the same, and the truth."""
+    assert order.callback_path
+    failing = sum(url.endswith("missing.mp4") for url in order.batch_urls)
+    expected = {State.SUCCEEDED.value: batch.jobs - failing, State.FAILED.value: failing}
+    if not batch.ended:
+        yield Violation("lost", f"{batch.id} has not ended")
+    if (batch.cancelled_ms is None and states != expected) or not states.keys() <= {*expected, State.CANCELLED.value}:
+        yield Violation("end", f"{batch.id}: {dict(states)}")
+    told = order.host.posts(order.callback_path)
+    counts = [{name: count for name, count in body["data"]["counts"].items() if count} for body in told]
+    if not told or any(body["data"]["id"] != batch.id for body in told) or any(count != states for count in counts):
+        yield Violation("callback", f"{batch.id} ended with {dict(states)}, its callbacks said {counts}")
 
 
 def _job_violations(job: Job, order: Order, fleet: Fleet) -> Iterator[Violation]:
@@ -130,11 +168,21 @@ def ledger_violations(core: Core, jobs: Iterable[Job]) -> Iterator[Violation]:
     for job in jobs:
         if not _is_paid_once(job, of_job.pop(job.id, [])):
             yield Violation("charged", f"the lines of {job.id}, {job.state}")
-    yield from (Violation("charged", f"lines of {job_id}, which is not a job") for job_id in of_job)
+    refunded = _never_submitted(core)
+    for job_id, entries in of_job.items():
+        if job_id not in refunded or sum(entry.held_credits for entry in entries):
+            yield Violation("charged", f"lines of {job_id}, which is not a job")
     for account in accounts:
         stored = Balance(account.paid_credits, account.one_time_credits, account.held_credits)
         if stored != balance_of(of_account[account.id]) or min(vars(stored).values()) < 0:
             yield Violation("charged", f"account {account.id} has {stored}, its lines add up to {balance_of(of_account[account.id])}")
+
+
+def _never_submitted(core: Core) -> set[str]:
+    """The jobs that cancelled batches never submitted: their credits were held, and came back."""
+    left = sa.select(BATCH_ITEMS.c.job_id).join(BATCHES).where(BATCHES.c.cancelled_ms.is_not(None), sa.not_(BATCH_ITEMS.c.submitted))
+    with core.database.read() as connection:
+        return set(connection.execute(left).scalars())
 
 
 def _is_paid_once(job: Job, entries: list[Entry]) -> bool:

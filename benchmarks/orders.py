@@ -15,7 +15,10 @@ from service.core import Core
 from service.jobs.credits import Fund
 
 KINDS = ("kie", "native", "aidge", "kaze", "missing", "cancelled", "upload")
-TIMEOUT_SECONDS = 60.0  # while the API is down
+BATCH_KINDS = ("batch", "cancelled batch")
+CALLED_BACK = ("kie", "native", "missing", "upload", *BATCH_KINDS)
+BATCH_FILES = ("marked.mp4", "marked.mp4", *["missing.mp4"] * 19)  # one more than are submitted in one transaction; most fail at once
+TIMEOUT_SECONDS = 300.0  # while the API is down
 RETRY_SECONDS = 0.05
 
 
@@ -57,7 +60,7 @@ class Order:
     @property
     def callback_path(self) -> str | None:
         """The path of its callback on the host; None if the kind has no callback."""
-        return f"/{'flaky' if self.flaky else 'calls'}/{self.tag}" if self.kind in ("kie", "native", "missing", "upload") else None
+        return f"/{'flaky' if self.flaky else 'calls'}/{self.tag}" if self.kind in CALLED_BACK else None
 
     @property
     def callback_url(self) -> str | None:
@@ -67,12 +70,18 @@ class Order:
     @property
     def is_native(self) -> bool:
         """Whether the order has an Idempotency-Key, so that it can be repeated without creating a second job."""
-        return self.kind in ("native", "missing", "cancelled", "upload")
+        return self.kind in ("native", "missing", "cancelled", "upload", *BATCH_KINDS)
+
+    @property
+    def batch_urls(self) -> tuple[str, ...]:
+        """The unique addresses of a batch's sources; none if it is a single job."""
+        names = BATCH_FILES if self.kind in BATCH_KINDS else ()
+        return tuple(f"{self.host.url}/{self.tag}/{number}/{name}" for number, name in enumerate(names))
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An order and its job's id; None if the answer was lost, so that the job may or may not exist."""
+    """An order and the id of its job or batch; None if the answer was lost, so that the job may or may not exist."""
 
     order: Order
     job_id: str | None
@@ -91,7 +100,7 @@ def place(order: Order, client: httpx.Client) -> Placed:
     while time.monotonic() < end:
         try:
             job_id = SUBMIT.get(order.kind, _native)(order, client)
-            if order.kind == "cancelled":
+            if order.kind.startswith("cancelled"):
                 _cancel(order, job_id, client)
         except httpx.ConnectError:
             time.sleep(RETRY_SECONDS)
@@ -107,7 +116,7 @@ def place(order: Order, client: httpx.Client) -> Placed:
 def _cancel(order: Order, job_id: str, client: httpx.Client) -> None:
     """Request cancellation once; if the request is lost, the job runs."""
     with suppress(httpx.TransportError):
-        client.post(f"/v1/jobs/{job_id}/cancel", headers=_bearer(order))
+        client.post(f"/v1/{'batches' if order.batch_urls else 'jobs'}/{job_id}/cancel", headers=_bearer(order))
 
 
 def _native(order: Order, client: httpx.Client) -> str:
@@ -119,6 +128,11 @@ def _upload(order: Order, client: httpx.Client) -> str:
     sent = {"file": ("clip.mp4", files()["marked.mp4"])}
     options = {"options": json.dumps({"callback_url": order.callback_url})}
     return _id_of(client.post("/v1/jobs", files=sent, data=options, headers=_bearer(order) | _key(order)), "id")
+
+
+def _batch(order: Order, client: httpx.Client) -> str:
+    body = {"sources": [{"source_url": url} for url in order.batch_urls], "callback_url": order.callback_url}
+    return _id_of(client.post("/v1/batches", json=body, headers=_bearer(order) | _key(order)), "id")
 
 
 def _kie(order: Order, client: httpx.Client) -> str:
@@ -139,7 +153,13 @@ def _kaze(order: Order, client: httpx.Client) -> str:
     return _id_of(answer, "data", "task_id")
 
 
-SUBMIT: dict[str, Callable[[Order, httpx.Client], str]] = {"kie": _kie, "aidge": _aidge, "kaze": _kaze, "upload": _upload}
+SUBMIT: dict[str, Callable[[Order, httpx.Client], str]] = {
+    "kie": _kie,
+    "aidge": _aidge,
+    "kaze": _kaze,
+    "upload": _upload,
+    **dict.fromkeys(BATCH_KINDS, _batch),
+}
 
 
 def _id_of(answer: httpx.Response, *names: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes the digest of each image of the fleet behind its tag, in compose.yaml and Dockerfile.cuda.
+"""Writes the digest of each image of the fleet behind its tag, in compose.yaml and Dockerfile.
 
     python deploy/pin_images.py            look up every tag and write its digest; again, to take up what was published since
     python deploy/pin_images.py --check    only say which images have none; exits with 1 if there are any
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-FILES: Final = ("compose.yaml", "Dockerfile.cuda")
+FILES: Final = ("compose.yaml", "Dockerfile")
 OWN: Final = "cleanplate"  # built here
 # `image: name:tag` and `FROM name:tag`, with a digest or without.
 IMAGE: Final = re.compile(r"(?m)^(?P<before>\s*image:\s+|FROM\s+)(?P<tag>[\w./-]+:[\w.-]+)(?P<digest>@sha256:[0-9a-f]{64})?")

@@ -16,8 +16,9 @@ from service.api.facade import ApiOptions, AppContext, InputLimits
 from service.api.job_watcher import JobWatcher
 from service.api.openapi import DocumentedApp
 from service.api.operations import Check, JobMetricsCollector, Probes
-from service.api.rates import DETECT, READ, SUBMIT, Rates
+from service.api.rates import DETECT, READ, SUBMIT, Rates, WrongKeys
 from service.api.requests_log import RequestsLog
+from service.api.sign_in import SignIn
 from service.api.trailing_slash import TrailingSlash
 from service.api.unrouted import unrouted
 from service.core import FACADES, Core
@@ -61,6 +62,7 @@ def create_app(core: Core, metrics_folder: Path | None = None) -> FastAPI:
         app.include_router(facade.router(context))
     if "admin" not in settings.features_off:
         app.include_router(admin.router(context, core.administration, core.queues))
+        app.include_router(page.admin_router())
     app.include_router(files.router(core.links, core.storage))
     app.include_router(archive.router(context))
     app.include_router(operations.router(context, probes))
@@ -80,6 +82,7 @@ def open_app_context(core: Core) -> AppContext:
     job_service = JobService(core.database, core.accounts, core.queues, core.finalizer, core.rules)
     return AppContext(
         job_service=job_service,
+        sign_in=SignIn(job_service, WrongKeys(settings.rate_wrong_keys, settings.rate_store)),
         links=core.links,
         storage=core.storage,
         egress=core.egress,

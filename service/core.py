@@ -17,6 +17,7 @@ from service.errors import ParameterError, SettingsError
 from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import Accounts
 from service.jobs.administration import Administration
+from service.jobs.audit import Audit
 from service.jobs.batches import Batches
 from service.jobs.content import AllowAll, DenyList
 from service.jobs.credits import EMPTY, Fund, grant
@@ -89,7 +90,7 @@ class Core:
     @property
     def administration(self) -> Administration:
         """What operators do, by command and over HTTP."""
-        return Administration(self.database, self.accounts)
+        return Administration(self.database, self.accounts, Audit(self.database))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     sora_links_only: bool = Field(False, description="Accept only share links where the vendor's API documents that.")
     webhook_key: SecretStr | None = Field(None, description="Signs callbacks: `whsec_` and 24 to 64 random bytes as base64.")
     webhook_key_previous: SecretStr | None = Field(None, description="Signs them too, while receivers change over to a new key.")
+    kie_callback_days: bool = Field(
+        False, description="Retry kie's callbacks for three days, as native ones; by default three times in four minutes, as documented."
+    )
     content_deny: Words = Field(frozenset(), description="Words that the content check refuses in addresses, comma-separated.")
 
     bootstrap_key: SecretStr | None = Field(None, description="Key of the first account. Default: a random one.")
@@ -164,6 +167,7 @@ class Settings(BaseSettings):
     rate_submit: str = Field("20/10 second", description="Rate limit for new jobs of one account.")
     rate_detect: str = Field("300/hour", description="Rate limit for those of them that only find marks, which are free by default.")
     rate_read: str = Field("600/10 second", description="Rate limit for other requests of one account.")
+    rate_wrong_keys: str = Field("30/minute", description="Rate limit for wrong keys from one address.")
     rate_store: str = Field("memory://", description="Where rates are counted: in each process, or redis://host for all.")
     maintenance: bool = Field(False, description="Refuse new jobs because of maintenance.")
     features_off: Words = Field(frozenset(), description="Features to switch off: savesora, kie, kaze, aidge, native, admin, video, image.")

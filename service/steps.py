@@ -26,6 +26,7 @@ from service.outside.post import post
 from service.plates import clean_source, detect_marks
 from service.scratch import Scratch
 from service.sources import fetch_source
+from service.tracing import span
 from service.watch import HandedBack, RunningJobs, Watch
 
 log = logging.getLogger(__name__)
@@ -116,9 +117,14 @@ class JobSteps:
 
     def notify(self, delivery_id: str) -> None:
         """Make one attempt to deliver a callback."""
-        with log_fields(delivery=delivery_id), self.meters.step("notify"):
+        with self.core.database.read() as connection:
+            trace = callbacks.trace_of(connection, delivery_id)
+        about = {"cleanplate.delivery": delivery_id}
+        with log_fields(delivery=delivery_id), span("notify", trace, attributes=about) as measured, self.meters.step("notify"):
             fence = Fence.of_this_execution(self.core.database)
-            callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id))
+            for_days = self.core.settings.kie_callback_days
+            outcome = callbacks.deliver(fence, delivery_id, lambda job: self._send_callback(fence, job, delivery_id), for_days=for_days)
+            measured.say({"cleanplate.outcome": outcome})
 
     def _hold_price(self, fence: Fence, job_id: str, seconds: float, pixels: int) -> None:
         """Hold what the video costs by its length and size, if that is more than is held. Raises CreditsRanOut."""
@@ -187,7 +193,9 @@ class JobSteps:
     def _step(self, name: str, job_id: str) -> Iterator[Fence]:
         """The step's fence. A step that is superseded deletes what it stored, which only it knows of."""
         fence = Fence.of_this_execution(self.core.database)
-        with log_fields(job_id=job_id), self.meters.step(name):
+        with self.core.database.read() as connection:
+            trace = store.trace_of(connection, job_id)
+        with log_fields(job_id=job_id), span(name, trace, attributes={"cleanplate.job": job_id}), self.meters.step(name):
             try:
                 yield fence
             except Superseded:

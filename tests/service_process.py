@@ -170,6 +170,7 @@ def _variables(folder: Path, port: int, more: dict[str, str]) -> dict[str, str]:
         "limits__short_side_pixels": "256",
         "limits__still_pixels": "65536",
         "rate_submit": "1000/10 second",
+        "rate_wrong_keys": "1000000/second",
         "log_level": "warning",
         "log_format": "text",
         "stop_seconds": "1",

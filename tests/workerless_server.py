@@ -27,7 +27,8 @@ from service.api import archive, files
 from service.api.connection import server_of
 from service.api.facade import ApiOptions, AppContext, Facade
 from service.api.job_watcher import JobWatcher
-from service.api.rates import READ, SUBMIT, Rates
+from service.api.rates import READ, SUBMIT, Rates, WrongKeys
+from service.api.sign_in import SignIn
 from service.api.unrouted import refusal_of, unrouted
 from service.disk import DiskGuard
 from service.jobs import credits, ledger, store
@@ -88,7 +89,8 @@ class WorkerlessServer:
         secrets = WebhookSecrets(self.database, vault)
         batches = Batches(self.database, self.queues, self.finalizer, Rules().room)
         account_files = AccountFiles(self.database, self.storage, DiskGuard(), 2**30)
-        self.context = AppContext(job_service, self.links, self.storage, egress, rates, watcher, options, account_files, batches, secrets)
+        sign_in, links, storage = SignIn(job_service, WrongKeys("1000/second")), self.links, self.storage
+        self.context = AppContext(job_service, sign_in, links, storage, egress, rates, watcher, options, account_files, batches, secrets)
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:

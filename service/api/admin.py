@@ -1,13 +1,16 @@
-"""The admin API, for keys of the scope `admin`: what the commands `accounts`, `keys` and `credits` do, over HTTP."""
+"""The admin API, for keys of the scope `admin`: what the commands `accounts`, `keys`, `credits` and `redeliver` do, over HTTP."""
 
-import logging
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from service.api import admin_docs as docs
+from service.api.admin_audit import Recorded
+from service.api.admin_callbacks import add_callbacks
 from service.api.admin_models import (
     AccountBody,
     AdminAccountPage,
@@ -35,13 +38,13 @@ from service.jobs.credits import Fund
 from service.jobs.keys import Scope
 from service.jobs.queues import Queues
 
-log = logging.getLogger(__name__)
-
 LIMITS: Final = ("queue_jobs", "storage_bytes")
 DEFAULTS: Final = ("rights", "digital_source_type")
 
 AccountId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 KeyId = Annotated[str, Path(pattern=r"^key_[0-9a-f]{12}$")]
+AfterKey = Annotated[str | None, Query(pattern=r"^key_[0-9a-f]{12}$", description="`next_after` of the previous page.")]
+NamePart = Annotated[str, Query(max_length=100, description="Only accounts whose names contain this.")]
 Position = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="Where the page begins, as the previous one says.")]
 
 
@@ -64,6 +67,7 @@ def router(context: AppContext, administration: Administration, queues: Queues) 
     _add_credits(routes, context, administration)
     _add_keys(routes, context, administration)
     add_oversight(routes, context, administration, queues)
+    add_callbacks(routes, context, administration)
     return routes
 
 
@@ -71,33 +75,35 @@ def _add_accounts(routes: APIRouter, context: AppContext, administration: Admini
     """Add the routes of accounts."""
 
     @routes.get("/accounts", **docs.ACCOUNTS)
-    async def accounts(request: Request, limit: Limit = 100, after: Position = None) -> Response:
+    async def accounts(request: Request, limit: Limit = 100, after: Position = None, name: NamePart = "") -> Response:
         caller_of(request, context, READ)
-        found = await run_in_threadpool(administration.states, after or 0, limit + 1)
+        found = await run_in_threadpool(administration.states, after or 0, limit + 1, name)
         next_after = found[limit - 1].account.id if len(found) > limit else None
         return respond(AdminAccountPage(data=[AdminAccountView.of(state) for state in found[:limit]], next_after=next_after))
 
     @routes.post("/accounts", **docs.CREATE_ACCOUNT)
     async def create(request: Request) -> Response:
-        _record(request, context, "creates an account")
+        recorded = Recorded.of(request, context, administration)
         body = await read_json(request, NewAccountBody, context)
-        return respond(await run_in_threadpool(_create, body, administration), 201)
+        return respond(await recorded.do("account.create", body.name, lambda: _create(body, administration), _given(body)), 201)
 
     @routes.get("/accounts/{account_id}", **docs.ACCOUNT)
     async def account(request: Request, account_id: AccountId) -> Response:
         caller_of(request, context, READ)
-        return respond(await run_in_threadpool(_view, account_id, administration))
+        return respond(await run_in_threadpool(lambda: _view(_find(account_id, administration), administration)))
 
     @routes.patch("/accounts/{account_id}", **docs.CHANGE_ACCOUNT)
     async def change(request: Request, account_id: AccountId) -> Response:
-        _record(request, context, f"changes the account {account_id}")
+        recorded = Recorded.of(request, context, administration)
         body = await read_json(request, AccountBody, context)
-        return respond(await run_in_threadpool(_change, account_id, body, administration))
+        found = await run_in_threadpool(_find, account_id, administration)
+        return respond(await recorded.do("account.change", found.name, lambda: _change(found, body, administration), _given(body)))
 
     @routes.delete("/accounts/{account_id}", **docs.DELETE_ACCOUNT)
     async def delete(request: Request, account_id: AccountId) -> Response:
-        _record(request, context, f"deletes the account {account_id}")
-        await run_in_threadpool(lambda: administration.accounts.delete(_find(account_id, administration)))
+        recorded = Recorded.of(request, context, administration)
+        found = await run_in_threadpool(_find, account_id, administration)
+        await recorded.do("account.delete", found.name, lambda: administration.accounts.delete(found))
         return Response(status_code=204)
 
 
@@ -106,9 +112,11 @@ def _add_credits(routes: APIRouter, context: AppContext, administration: Adminis
 
     @routes.post("/accounts/{account_id}/credits", **docs.CREDITS)
     async def credits(request: Request, account_id: AccountId, idempotency_key: docs.IdempotencyKey = None) -> Response:
-        _record(request, context, f"changes the credits of the account {account_id}")
+        recorded = Recorded.of(request, context, administration)
         body = await read_json(request, CreditsBody, context)
-        return respond(await run_in_threadpool(_enter, account_id, body, idempotency_key, administration))
+        found = await run_in_threadpool(_find, account_id, administration)
+        enter = partial(_enter, found, body, idempotency_key, administration)
+        return respond(await recorded.do(f"credits.{body.kind}", found.name, enter, _given(body)))
 
     @routes.get("/accounts/{account_id}/ledger", **docs.LEDGER)
     async def ledger(request: Request, account_id: AccountId, limit: Limit = 100, before: Position = None) -> Response:
@@ -124,32 +132,33 @@ def _add_keys(routes: APIRouter, context: AppContext, administration: Administra
     accounts = administration.accounts
 
     @routes.get("/keys", **docs.KEYS)
-    async def keys(request: Request, account_id: OfAccount = None) -> Response:
+    async def keys(request: Request, account_id: OfAccount = None, limit: Limit = 1000, after: AfterKey = None) -> Response:
         caller_of(request, context, READ)
-        found = await run_in_threadpool(lambda: accounts.keys(_find(account_id, administration) if account_id else None))
-        return respond(KeyList(data=[KeyView.of(key) for key in found]))
+        owner = await run_in_threadpool(_find, account_id, administration) if account_id else None
+        found = await run_in_threadpool(lambda: accounts.keys(owner, after_id=after, limit=limit + 1))
+        data = [KeyView.of(key) for key in found[:limit]]
+        return respond(KeyList(data=data, next_after=data[-1].id if len(found) > limit else None))
 
     @routes.post("/accounts/{account_id}/keys", **docs.CREATE_KEY)
     async def create_key(request: Request, account_id: AccountId) -> Response:
-        _record(request, context, f"creates a key of the account {account_id}")
+        recorded = Recorded.of(request, context, administration)
         body = await read_json(request, NewKeyBody, context)
-        scopes = frozenset(map(Scope, body.scopes))
-        new = await run_in_threadpool(lambda: accounts.create_key(_find(account_id, administration), scopes, body.valid_seconds))
-        return respond(NewKeyView.of(new), 201)
+        found = await run_in_threadpool(_find, account_id, administration)
+        make = partial(accounts.create_key, found, frozenset(map(Scope, body.scopes)), body.valid_seconds)
+        return respond(NewKeyView.of(await recorded.do("key.create", found.name, make, _given(body))), 201)
 
     @routes.delete("/keys/{key_id}", **docs.REVOKE_KEY)
     async def revoke(request: Request, key_id: KeyId) -> Response:
-        _record(request, context, f"revokes the key {key_id}")
+        recorded = Recorded.of(request, context, administration)
         if not await run_in_threadpool(lambda: accounts.keys(key_id=key_id)):
             raise KeyUnknown("there is no such key")
-        await run_in_threadpool(accounts.revoke_key, key_id)
+        await recorded.do("key.revoke", key_id, lambda: accounts.revoke_key(key_id))
         return Response(status_code=204)
 
 
-def _record(request: Request, context: AppContext, what: str) -> None:
-    """Count the request, and log who does this."""
-    caller = caller_of(request, context, READ)
-    log.info("admin: %s %s", caller.name, what, extra={"account_id": caller.id})
+def _given(body: BaseModel) -> dict[str, object]:
+    """What a body names."""
+    return body.model_dump(mode="json", exclude_unset=True)
 
 
 def _find(account_id: int, administration: Administration) -> Account:
@@ -159,8 +168,8 @@ def _find(account_id: int, administration: Administration) -> Account:
         raise AccountUnknown(str(error)) from None
 
 
-def _view(account_id: int, administration: Administration) -> AdminAccountView:
-    return AdminAccountView.of(administration.state(_find(account_id, administration).id))
+def _view(account: Account, administration: Administration) -> AdminAccountView:
+    return AdminAccountView.of(administration.state(account.id))
 
 
 def _create(body: NewAccountBody, administration: Administration) -> AdminAccountView:
@@ -168,12 +177,12 @@ def _create(body: NewAccountBody, administration: Administration) -> AdminAccoun
     account = administration.create(body.name, body.rights, body.digital_source_type, limits)
     if body.banned:
         administration.accounts.set_banned(account, True)
-    return _view(account.id, administration)
+    return _view(account, administration)
 
 
-def _change(account_id: int, body: AccountBody, administration: Administration) -> AdminAccountView:
+def _change(account: Account, body: AccountBody, administration: Administration) -> AdminAccountView:
     """Change what the body names; null is a value."""
-    account, accounts = _find(account_id, administration), administration.accounts
+    accounts = administration.accounts
     given = {name: getattr(body, name) for name in body.model_fields_set}
     if given.keys() & set(DEFAULTS):
         changed = replace(account, **{name: given[name] for name in DEFAULTS if name in given})
@@ -182,13 +191,13 @@ def _change(account_id: int, body: AccountBody, administration: Administration) 
         accounts.limit(account, replace(account.limits, **{name: given[name] for name in LIMITS if name in given}))
     if "banned" in given:
         accounts.set_banned(account, body.banned)
-    return _view(account_id, administration)
+    return _view(account, administration)
 
 
-def _enter(account_id: int, body: CreditsBody, event: str | None, administration: Administration) -> AdminAccountView:
-    account, fund = _find(account_id, administration), Fund(body.fund)
+def _enter(account: Account, body: CreditsBody, event: str | None, administration: Administration) -> AdminAccountView:
+    fund = Fund(body.fund)
     enter = administration.grant if body.kind == "grant" else administration.correct
     entry = enter(account, fund, body.credits, body.note, event)
     if (entry.fund, abs(entry.free_credits), entry.note) != (fund, body.credits, body.note):
         raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
-    return _view(account_id, administration)
+    return _view(account, administration)

@@ -9,17 +9,24 @@ from service.api.admin_models import (
     AccountBody,
     AdminAccountPage,
     AdminAccountView,
-    AdminJobPage,
     CreditsBody,
     KeyList,
     LinePage,
     NewAccountBody,
     NewKeyBody,
     NewKeyView,
+)
+from service.api.native_docs import JOB_ID, inline_schema, json_response, problems
+from service.api.oversight_models import (
+    AdminCallbackPage,
+    AdminJobPage,
+    AuditPage,
+    FailureList,
+    QueueView,
+    RedeliveredView,
     StatusView,
     UsageList,
 )
-from service.api.native_docs import JOB_ID, inline_schema, json_response, problems
 
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, pattern=r"^[ -~]+$", description="With the same key credits change once.")
@@ -103,6 +110,37 @@ STATUS_VIEW: Final[dict[str, Any]] = {
     "workers": [{"id": "host-4711-1a2b3c4d", "host": "host", "version": "0.2.0", "alive": True, "silent_seconds": 1.1, "running": 2}],
 }
 
+BACKLOG: Final[dict[str, Any]] = {"account_id": 2, "account": "alice", "queued_jobs": 3, "running_jobs": 1, "oldest_queued_seconds": 1.2}
+FAILURE: Final[dict[str, Any]] = {
+    "kind": "FetchRefused",
+    "jobs": 4,
+    "last_at": CREATED,
+    "last_job_id": JOB_ID,
+    "last_account": "alice",
+    "last_detail": "example.com answered with status 404",
+}
+CALLBACK: Final[dict[str, Any]] = {
+    "id": JOB_ID,
+    "account_id": 2,
+    "account": "alice",
+    "host": "example.com",
+    "outcome": "given_up",
+    "attempts": 9,
+    "at": CREATED,
+    "next_attempt_at": None,
+    "last_error": "example.com answered with status 500",
+}
+AUDIT_LINE: Final[dict[str, Any]] = {
+    "id": 12,
+    "at": CREATED,
+    "actor": "first",
+    "key_id": "key_3f1c9a7e5b2d",
+    "action": "credits.grant",
+    "subject": "alice",
+    "given": '{"kind": "grant", "credits": 50, "note": "order 4711"}',
+    "outcome": "done",
+}
+
 
 def _body(model: type[BaseModel], example: object) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": inline_schema(model), "example": example}}}}
@@ -147,7 +185,7 @@ LEDGER: Final[dict[str, Any]] = {
 }
 KEYS: Final[dict[str, Any]] = {
     "summary": "List keys",
-    "responses": {200: json_response("The keys, oldest first.", KeyList, {"data": [KEY_VIEW]})} | problems(404),
+    "responses": {200: json_response("A page, oldest first.", KeyList, {"data": [KEY_VIEW], "next_after": None})} | problems(404),
 }
 CREATE_KEY: Final[dict[str, Any]] = {
     "summary": "Create a key",
@@ -175,4 +213,37 @@ STATUS: Final[dict[str, Any]] = {
     "summary": "The state of the service",
     "description": "Queue, failures, callbacks, disks of this process, and the workers of the fleet.",
     "responses": {200: json_response("As it is now.", StatusView, STATUS_VIEW)} | problems(),
+}
+QUEUE: Final[dict[str, Any]] = {
+    "summary": "The queue",
+    "description": "Its length, the oldest waiting job, and the unfinished jobs of each account.",
+    "responses": {200: json_response("As it is now.", QueueView, {"queued_jobs": 3, "oldest_queued_seconds": 1.2, "data": [BACKLOG]})}
+    | problems(),
+}
+FAILURES: Final[dict[str, Any]] = {
+    "summary": "Why jobs failed",
+    "description": "By kind of error, with the last job of each kind.",
+    "responses": {200: json_response("The most frequent first.", FailureList, {"data": [FAILURE]})} | problems(),
+}
+AUDIT: Final[dict[str, Any]] = {
+    "summary": "What operators changed",
+    "description": "Over HTTP and by command. Kept for ever.",
+    "responses": {200: json_response("A page, newest line first.", AuditPage, {"data": [AUDIT_LINE], "next_before": None})} | problems(),
+}
+CALLBACKS: Final[dict[str, Any]] = {
+    "summary": "List the callbacks of all accounts",
+    "responses": {200: json_response("A page, the last tried first.", AdminCallbackPage, {"data": [CALLBACK], "next_cursor": None})}
+    | problems(),
+}
+REDELIVER_ONE: Final[dict[str, Any]] = {
+    "summary": "Have a callback sent again",
+    "description": "At once, with the same id. A worker sends it.",
+    "status_code": 202,
+    "responses": {202: json_response("It will be sent.", RedeliveredView, {"callbacks": 1})} | problems(404),
+}
+REDELIVER_GIVEN_UP: Final[dict[str, Any]] = {
+    "summary": "Have all callbacks sent again that were given up",
+    "description": "As after a receiver's outage.",
+    "status_code": 202,
+    "responses": {202: json_response("They will be sent.", RedeliveredView, {"callbacks": 4})} | problems(),
 }

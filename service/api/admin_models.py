@@ -10,9 +10,8 @@ from service.errors import ParameterError
 from service.jobs.administration import AccountState
 from service.jobs.credits import MAX_CREDITS, Fund
 from service.jobs.credits import Kind as EntryKind
-from service.jobs.job import Job, Kind, Media, Rights, State
+from service.jobs.job import Rights
 from service.jobs.keys import KeyInfo, NewKey, Scope
-from service.jobs.oversight import WorkerHealth
 from service.source_type import parse_source_type
 
 MAX_QUEUE_JOBS = 1_000_000
@@ -134,9 +133,10 @@ class KeyView(BaseModel):
 
 
 class KeyList(BaseModel):
-    """Keys, oldest first."""
+    """A page of keys, oldest first."""
 
     data: list[KeyView]
+    next_after: str | None = Field(None, description="`after` of the next page; null on the last.")
 
 
 class NewKeyView(BaseModel):
@@ -168,119 +168,3 @@ class LinePage(BaseModel):
 
     data: list[LineView]
     next_before: int | None = Field(None, description="`before` of the next page; null on the last.")
-
-
-class UsageView(BaseModel):
-    """An account's use of the service on one day (UTC)."""
-
-    date: str = Field(json_schema_extra={"format": "date"})
-    account_id: int
-    account: str
-    accepted_jobs: int
-    succeeded_jobs: int
-    failed_jobs: int
-    cancelled_jobs: int
-    spent_credits: int
-    processing_seconds: float = Field(description="From the start of its jobs to their ends.")
-
-
-class UsageList(BaseModel):
-    """The use on each day on which there was any, the latest first."""
-
-    data: list[UsageView]
-
-
-class AdminJobView(BaseModel):
-    """A job as an operator sees it: without the addresses and files of the customer."""
-
-    id: str
-    account_id: int
-    account: str
-    facade: str
-    state: State
-    kind: Kind
-    media: Media
-    progress_percent: int
-    attempts: int
-    price_credits: int
-    credits_used: int
-    created_at: str = Field(json_schema_extra={"format": "date-time"})
-    started_at: str | None = None
-    finished_at: str | None = None
-    failure: str | None = Field(None, description="The kind of error, as `failure` of the list takes it.")
-    detail: str | None = None
-
-    @classmethod
-    def of(cls, account: str, job: Job) -> Self:
-        return cls(
-            id=job.id,
-            account_id=job.account_id,
-            account=account,
-            facade=job.facade,
-            state=job.state,
-            kind=job.spec.kind,
-            media=job.spec.media,
-            progress_percent=job.progress_percent,
-            attempts=job.attempts,
-            price_credits=job.price_credits,
-            credits_used=job.credits_used,
-            created_at=rfc3339(job.created_ms),
-            started_at=None if job.started_ms is None else rfc3339(job.started_ms),
-            finished_at=None if job.finished_ms is None else rfc3339(job.finished_ms),
-            failure=job.failure.kind if job.failure else None,
-            detail=job.failure.message if job.failure else None,
-        )
-
-
-class AdminJobPage(BaseModel):
-    """A page of jobs, newest first."""
-
-    data: list[AdminJobView]
-    next_cursor: str | None = None
-
-
-class WorkerView(BaseModel):
-    """A worker as the database last heard of it."""
-
-    id: str
-    host: str
-    version: str | None = None
-    alive: bool
-    silent_seconds: float
-    running: int = Field(description="Fetches, jobs and callbacks that it has taken.")
-
-    @classmethod
-    def of(cls, worker: WorkerHealth) -> Self:
-        return cls(
-            id=worker.id,
-            host=worker.host,
-            version=worker.version,
-            alive=worker.alive,
-            silent_seconds=round(worker.silent_seconds, 1),
-            running=worker.running,
-        )
-
-
-class DiskView(BaseModel):
-    """The disk of a folder of this process."""
-
-    name: Literal["data", "files"]
-    free_bytes: int
-    total_bytes: int
-    floor_bytes: int = Field(description="With less free, files are refused.")
-
-
-class StatusView(BaseModel):
-    """The service now. `recent_`: of the last hour."""
-
-    versions: dict[str, str]
-    queued_jobs: int
-    oldest_queued_seconds: float
-    jobs: dict[str, int] = Field(description="By state, of those that are kept.")
-    recent_jobs: dict[str, int] = Field(description="By state, of those that ended.")
-    recent_failures: dict[str, int] = Field(description="By kind of error.")
-    recent_callbacks: dict[str, int] = Field(description="By outcome of the last attempt.")
-    callbacks: dict[str, int] = Field(description="By outcome.")
-    held_credits: int
-    disks: list[DiskView]
-    workers: list[WorkerView]

@@ -1,4 +1,4 @@
-"""The part of the admin API that looks: usage by day, the jobs of all accounts, the state of the service."""
+"""The part of the admin API that looks: usage by day, jobs, queue, failures, the audit log, the state of the service."""
 
 import shutil
 from collections.abc import Mapping
@@ -11,10 +11,24 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from service.api import admin_docs as docs
-from service.api.admin_models import AdminJobPage, AdminJobView, DiskView, StatusView, UsageList, UsageView, WorkerView
 from service.api.cursor import After, Cursor
 from service.api.facade import AppContext
 from service.api.native_caller import caller_of
+from service.api.oversight_models import (
+    AdminJobPage,
+    AdminJobView,
+    AuditPage,
+    AuditView,
+    BacklogView,
+    DiskView,
+    FailureList,
+    FailureView,
+    QueueView,
+    StatusView,
+    UsageList,
+    UsageView,
+    WorkerView,
+)
 from service.api.rates import READ
 from service.jobs import metrics, oversight
 from service.jobs.administration import Administration
@@ -30,19 +44,17 @@ NAME: Final = r"^[A-Za-z]{1,64}$"
 Limit = Annotated[int, Query(ge=1, le=1000)]
 OfAccount = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="Only of the account with this id.")]
 Days = Annotated[int, Query(ge=1, le=400, description="Today (UTC) included.")]
+Hours = Annotated[int, Query(ge=1, le=24 * 60, description="Of the last hours.")]
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="`next_before` of the previous page.")]
 OfState = Annotated[State | None, Query(description="Only jobs in this state.")]
 OfFacade = Annotated[Literal["savesora", "kie", "kaze", "aidge", "native"] | None, Query(description="Only jobs of this API.")]
 OfFailure = Annotated[str | None, Query(pattern=NAME, description="Only jobs that failed with this kind of error.")]
 
 
 def add_oversight(routes: APIRouter, context: AppContext, administration: Administration, queues: Queues) -> None:
-    """Add the routes that look: usage, jobs, the state of the service."""
-
-    @routes.get("/usage", **docs.USAGE)
-    async def usage(request: Request, days: Days = 30, account_id: OfAccount = None) -> Response:
-        caller_of(request, context, READ)
-        found = await run_in_threadpool(_usage, days, account_id, administration)
-        return respond(UsageList(data=[UsageView.model_validate(asdict(each)) for each in found]))
+    """Add the routes that look: usage, jobs, queue, failures, the audit log, the state of the service."""
+    _add_usage(routes, context, administration)
+    _add_queue(routes, context, administration)
 
     @routes.get("/jobs", **docs.JOBS)
     async def jobs(
@@ -64,6 +76,50 @@ def add_oversight(routes: APIRouter, context: AppContext, administration: Admini
         return respond(await run_in_threadpool(_status, context, administration, queues))
 
 
+def _add_usage(routes: APIRouter, context: AppContext, administration: Administration) -> None:
+    """Add what was used, and what was changed."""
+
+    @routes.get("/usage", **docs.USAGE)
+    async def usage(request: Request, days: Days = 30, account_id: OfAccount = None, limit: Limit = 1000) -> Response:
+        caller_of(request, context, READ)
+        found = await run_in_threadpool(_usage, days, account_id, administration)
+        return respond(UsageList(data=[UsageView.model_validate(asdict(each)) for each in found[:limit]]))
+
+    @routes.get("/audit", **docs.AUDIT)
+    async def audit(request: Request, limit: Limit = 100, before: Before = None) -> Response:
+        caller_of(request, context, READ)
+        lines = await run_in_threadpool(administration.audit.latest, limit + 1, before)
+        data = [AuditView.of(line) for line in lines[:limit]]
+        return respond(AuditPage(data=data, next_before=data[-1].id if len(lines) > limit else None))
+
+
+def _add_queue(routes: APIRouter, context: AppContext, administration: Administration) -> None:
+    """Add what waits, and what failed."""
+
+    @routes.get("/queue", **docs.QUEUE)
+    async def queue(request: Request, limit: Limit = 100) -> Response:
+        caller_of(request, context, READ)
+        return respond(await run_in_threadpool(_queue, limit, administration))
+
+    @routes.get("/failures", **docs.FAILURES)
+    async def failures(request: Request, hours: Hours = 24) -> Response:
+        caller_of(request, context, READ)
+        found = await run_in_threadpool(_failures, hours, administration)
+        return respond(FailureList(data=[FailureView.of(each) for each in found]))
+
+
+def _queue(limit: int, administration: Administration) -> QueueView:
+    with administration.database.read() as connection:
+        totals, backlogs = metrics.read(connection), oversight.backlogs(connection, limit)
+    oldest_seconds = round(totals.oldest_queued_seconds, 1)
+    return QueueView(queued_jobs=totals.queued_jobs, oldest_queued_seconds=oldest_seconds, data=[BacklogView.of(each) for each in backlogs])
+
+
+def _failures(hours: int, administration: Administration) -> list[oversight.FailureKind]:
+    with administration.database.read() as connection:
+        return oversight.failures(connection, hours)
+
+
 def _usage(days: int, account_id: int | None, administration: Administration) -> list[oversight.Usage]:
     with administration.database.read() as connection:
         return oversight.usage(connection, days, account_id)
@@ -73,7 +129,7 @@ def _jobs(wanted: JobFilter, position: Cursor, limit: int, administration: Admin
     with administration.database.read() as connection:
         found = oversight.jobs(connection, wanted, limit + position.seen + 1, position.before_ms)
     page = found[position.seen :][:limit]
-    following = position.after([job for _, job in page]) if len(found) > position.seen + limit else None
+    following = position.after([job.created_ms for _, job in page]) if len(found) > position.seen + limit else None
     return AdminJobPage(data=[AdminJobView.of(*each) for each in page], next_cursor=str(following) if following else None)
 
 

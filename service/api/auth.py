@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from service.api.facade import AppContext
+from service.api.sign_in import address_of
 from service.errors import KeyMissing
 from service.jobs.accounts import Account
 from service.jobs.keys import Scope
@@ -18,12 +19,12 @@ BEARER_KEY: Final = HTTPBearer(auto_error=False, scheme_name="BearerKey", descri
 async def account_of(request: Request, context: AppContext, scope: Scope) -> Account:
     """The account of the request's key, which must have this scope.
 
-    Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned, ScopeMissing.
+    Raises KeyMissing, KeyInvalid, AccountMissing, AccountBanned, ScopeMissing, RateLimited.
     """
     key = bearer(request)
     if not key:
         raise KeyMissing("a key is required")
-    return await run_in_threadpool(context.job_service.account_of_key, key, scope)
+    return await run_in_threadpool(context.sign_in.account_of_key, key, scope, address_of(request))
 
 
 async def caller(request: Request, context: AppContext, kind: str, scope: Scope | None = None) -> Account:

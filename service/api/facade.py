@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from service.api.capacity import Capacity
 from service.api.job_watcher import JobWatcher
 from service.api.rates import Rates, counted_windows, rate_headers
+from service.api.sign_in import SignIn
 from service.api.upload import ACCOUNT_UPLOADS, AccountSlots
 from service.disk import is_full
 from service.errors import Busy, CleanplateError, InternalError, StorageFull, UnknownJob
@@ -78,6 +79,7 @@ class AppContext:
     """What a facade works with. Built once, in the composition root."""
 
     job_service: JobService
+    sign_in: SignIn
     links: Links
     storage: Storage
     egress: EgressPolicy

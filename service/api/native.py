@@ -94,7 +94,7 @@ def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
         most = limit + position.seen + 1
         jobs_found = await run_in_threadpool(context.job_service.jobs, account.id, most, position.before_ms, only)
         page = jobs_found[position.seen :][:limit]
-        next_position = position.after(page) if len(jobs_found) > position.seen + limit else None
+        next_position = position.after([job.created_ms for job in page]) if len(jobs_found) > position.seen + limit else None
         data = await run_in_threadpool(lambda: [job_view(job, context) for job in page])
         return _json_response(JobPage(data=data, next_cursor=str(next_position) if next_position else None))
 

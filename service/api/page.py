@@ -1,9 +1,13 @@
-"""`/`: the page for cleaning videos and images in a browser, from our own files. It requests only our API and the storage's host."""
+"""`/`: the page for cleaning videos and images in a browser, and `/admin`, the operator's, from our own files.
+
+They request only our API and the storage's host.
+"""
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from service.api import assets
 from service.api.assets import Asset
@@ -12,6 +16,7 @@ from service.outside.links import Links
 from service.outside.storage import PRESIGNED_SECONDS
 
 FOLDERS: Final = {"/page": "page", "/page/languages": "languages"}
+ADMIN_FOLDER: Final = "page/admin"
 SAMPLE_KEY: Final = "page/sample.mp4"  # no such object; only the origin of a link to it is used
 
 
@@ -25,9 +30,30 @@ def router(links: Links) -> APIRouter:
         return page.response(assets.known_tags(request), {"Content-Security-Policy": policy(origins(links))})
 
     for path, folder in FOLDERS.items():
-        for name in assets.names_in(folder):
-            assets.add(routes, f"{path}/{name.removeprefix(f'{folder}/')}", name)
+        _add_files(routes, path, folder)
     return routes
+
+
+def admin_router() -> APIRouter:
+    """The operator's page and its files; it uses some of the page's."""
+    routes = APIRouter(tags=["page"])
+    page = Asset.read("admin.html")
+
+    @routes.api_route("/admin", methods=["GET", "HEAD"], include_in_schema=False)
+    def show(request: Request) -> Response:
+        return page.response(assets.known_tags(request), {"Content-Security-Policy": policy(frozenset())})
+
+    @routes.get("/admin/", include_in_schema=False)
+    def without_slash() -> Response:
+        return RedirectResponse("../admin")  # relative: it names no host
+
+    _add_files(routes, f"/{ADMIN_FOLDER}", ADMIN_FOLDER)
+    return routes
+
+
+def _add_files(routes: APIRouter, path: str, folder: str) -> None:
+    for name in assets.names_in(folder):
+        assets.add(routes, f"{path}/{name.removeprefix(f'{folder}/')}", name)
 
 
 def policy(media_origins: frozenset[str]) -> str:

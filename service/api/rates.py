@@ -1,4 +1,4 @@
-"""Rate limits per account: moving windows, counted in this process or in a store that the fleet shares."""
+"""Rate limits, of requests per account and of wrong keys per address: moving windows, counted here or in a store that the fleet shares."""
 
 import math
 import time
@@ -17,6 +17,7 @@ from service.errors import RateLimited, SettingsError
 SUBMIT: Final = "submit"  # new jobs
 DETECT: Final = "detect"  # those of them that only look for marks, and are free by default; counted beside SUBMIT
 READ: Final = "read"  # everything else
+WRONG: Final = "wrong_key"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,9 @@ class Rates:
     """`limits`: the rate of each kind of request, as `{"submit": "20/10 second"}`. `store`: `memory://`, or the URL of a shared store."""
 
     def __init__(self, limits: dict[str, str], store: str = "memory://", clock: Callable[[], float] = time.time) -> None:
-        try:
+        with _settings_errors():
             self._limits: dict[str, RateLimitItem] = {name: parse(text) for name, text in limits.items()}
             self._window = MovingWindowRateLimiter(storage_from_string(store))
-        except Exception as error:  # the library's exception classes differ by store
-            raise SettingsError(f"rate limits: {error}") from error
         self._clock = clock
 
     def count(self, account_id: int, kind: str) -> None:
@@ -78,3 +77,31 @@ class Rates:
             windows.append(Window(kind, limit.amount, limit.get_expiry(), stats.remaining, reset_seconds))
         if not is_within:
             raise RateLimited(f"more requests than {limit}", reset_seconds)
+
+
+class WrongKeys:
+    """Counts wrong keys by the address that sent them. `limit`: such as `30/minute`; `store`: as for `Rates`."""
+
+    def __init__(self, limit: str, store: str = "memory://", clock: Callable[[], float] = time.time) -> None:
+        with _settings_errors():
+            self._limit = parse(limit)
+            self._window = MovingWindowRateLimiter(storage_from_string(store))
+        self._clock = clock
+
+    def check(self, address: str) -> None:
+        """Raises RateLimited if the address has sent too many."""
+        if not self._window.test(self._limit, address, WRONG):
+            reset = self._window.get_window_stats(self._limit, address, WRONG).reset_time
+            raise RateLimited("too many wrong keys from this address", max(1, math.ceil(reset - self._clock())))
+
+    def count(self, address: str) -> None:
+        self._window.hit(self._limit, address, WRONG)
+
+
+@contextmanager
+def _settings_errors() -> Iterator[None]:
+    """Raises SettingsError for what the library refuses, whose exception classes differ by store."""
+    try:
+        yield
+    except Exception as error:
+        raise SettingsError(f"rate limits: {error}") from error

@@ -16,6 +16,7 @@ from service.api.job_watcher import Waiter
 from service.api.openapi import example_responses, request_body
 from service.api.parameters import read_parameters, required
 from service.api.rates import READ, SUBMIT
+from service.api.sign_in import address_of
 from service.api.source import share_source_of
 from service.api.upload import may_be_replaced
 from service.errors import (
@@ -124,7 +125,7 @@ def router(context: AppContext) -> APIRouter:
     async def download(request: Request) -> JSONResponse:
         parameters = await _read_parameters(request, context)
         key, url = _key(parameters), required(parameters, "video_url")
-        account = await run_in_threadpool(context.job_service.account_of_key, key, Scope.SUBMIT)
+        account = await run_in_threadpool(context.sign_in.account_of_key, key, Scope.SUBMIT, address_of(request))
         context.rates.count(account.id, SUBMIT)
         with context.watcher.enter(account.id, key) as waiter:
             job = await run_in_threadpool(lambda: context.job_service.submit(new_download(url, account.id, context)))
@@ -140,7 +141,7 @@ def router(context: AppContext) -> APIRouter:
     )
     async def credits(request: Request) -> JSONResponse:
         key = _key(await _read_parameters(request, context))
-        account = await run_in_threadpool(context.job_service.account_of_key, key, Scope.READ)
+        account = await run_in_threadpool(context.sign_in.account_of_key, key, Scope.READ, address_of(request))
         context.rates.count(account.id, READ)
         balance = await run_in_threadpool(context.job_service.balance, account.id)
         return JSONResponse(_success("success", credit_data(balance)))

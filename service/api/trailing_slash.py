@@ -15,5 +15,5 @@ class TrailingSlash:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIXES):
-            scope = {**scope, "path": scope["path"].removesuffix("/")}
+            scope["path"] = scope["path"].removesuffix("/")  # in place: what is outside of this reads in it which route was taken
         await self._app(scope, receive, send)

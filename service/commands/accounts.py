@@ -35,11 +35,18 @@ def core_of_settings() -> Iterator[Core]:
         yield core
 
 
+@contextmanager
+def recorded(action: str, subject: str, **given: object) -> Iterator[Core]:
+    """The parts of the service, for a change that the audit log records. `given`: JSON values without secrets."""
+    with core_of_settings() as core, core.administration.audit.entry(action, subject, given):
+        yield core
+
+
 @accounts.command("create")
 def create(name: Name, rights: RightsOption = None, digital_source_type: SourceType = None) -> None:
     """Create an account and print its first key, which is not shown again."""
     declared = parse_source_type(digital_source_type) if digital_source_type else None
-    with core_of_settings() as core:
+    with recorded("account.create", name, rights=rights, digital_source_type=declared) as core:
         typer.echo(core.accounts.add_key(core.administration.create(name, rights, declared)))
 
 
@@ -50,7 +57,7 @@ def declare(
     digital_source_type: Annotated[str | None, typer.Option(help="Default digital source type; none: no default.")] = None,
 ) -> None:
     """Change the defaults for the account's future jobs. Options that are not given leave their value as it is."""
-    with core_of_settings() as core:
+    with recorded("account.change", name, rights=rights, digital_source_type=digital_source_type) as core:
         account = core.accounts.find(name)
         new_rights = account.rights if rights is None else None if rights == "none" else rights
         source_type = account.digital_source_type
@@ -67,7 +74,7 @@ def limit(
 ) -> None:
     """Set limits of the account's own. Options that are not given leave their value as it is."""
     given = {"queue_jobs": queue_jobs, "storage_bytes": storage_bytes}
-    with core_of_settings() as core:
+    with recorded("account.change", name, **given) as core:
         account = core.accounts.find(name)
         changed = {limit: None if value < 0 else value for limit, value in given.items() if value is not None}
         core.accounts.limit(account, replace(account.limits, **changed))
@@ -101,41 +108,50 @@ def _row(state: AccountState) -> dict[str, object]:
 @accounts.command("webhook-secret")
 def webhook_secret(name: Name) -> None:
     """Make the secret that signs the account's callbacks and print it; it is not shown again. The one before it signs too for a day."""
-    with core_of_settings() as core:
+    with recorded("account.webhook_secret", name) as core:
         typer.echo(core.webhook_secrets.rotate(core.accounts.find(name).id))
 
 
 @accounts.command("ban")
 def ban(name: Name) -> None:
     """Refuse the account's requests from now on; running jobs continue."""
-    with core_of_settings() as core:
+    with recorded("account.change", name, banned=True) as core:
         core.accounts.set_banned(core.accounts.find(name), True)
 
 
 @accounts.command("unban")
 def unban(name: Name) -> None:
     """Accept the account's requests again."""
-    with core_of_settings() as core:
+    with recorded("account.change", name, banned=False) as core:
         core.accounts.set_banned(core.accounts.find(name), False)
 
 
 @accounts.command("delete")
 def delete(name: Name) -> None:
     """Delete an account permanently; its jobs and its ledger are kept."""
-    with core_of_settings() as core:
+    with recorded("account.delete", name) as core:
         core.accounts.delete(core.accounts.find(name))
 
 
 @signers.command("create")
 def create_signer(name: Name, signer: Annotated[str, typer.Argument(help="The app_key.")]) -> None:
     """Create a name for signed requests and print its secret, which is not shown again."""
-    with core_of_settings() as core:
+    with recorded("signer.create", signer, account=name) as core:
         typer.echo(core.accounts.add_signer(core.accounts.find(name), signer))
+
+
+@signers.command("list")
+def list_signers(as_json: AsJson = False) -> None:
+    """List the names for signed requests, oldest first."""
+    with core_of_settings() as core:
+        found = core.accounts.signers()
+    rows = [{"signer": each.name, "account": each.account, "created": time_of(each.created_ms), "state": each.state} for each in found]
+    show(("signer", "account", "created", "state"), rows, as_json)
 
 
 @signers.command("revoke")
 def revoke_signer(signer: Annotated[str, typer.Argument(help="The app_key.")]) -> None:
     """Revoke a name for signed requests, effective immediately."""
-    with core_of_settings() as core:
+    with recorded("signer.revoke", signer) as core:
         if not core.accounts.revoke_signer(signer):
             raise ParameterError("there is no such signer")

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from service.commands.accounts import Name, core_of_settings
+from service.commands.accounts import Name, core_of_settings, recorded
 from service.commands.listing import AsJson, show, time_of
 from service.jobs.credits import MAX_CREDITS, Fund
 
@@ -23,7 +23,7 @@ def grant(
     note: Annotated[str, typer.Option(help="Reason, recorded in the ledger.")] = "",
 ) -> None:
     """Grant credits to an account."""
-    with core_of_settings() as core:
+    with recorded("credits.grant", name, credits=amount, one_time=one_time, note=note) as core:
         core.administration.grant(core.accounts.find(name), Fund.ONE_TIME if one_time else Fund.PAID, amount, note)
 
 
@@ -35,7 +35,7 @@ def correct(
     one_time: Annotated[bool, typer.Option("--one-time", help="Remove one-time credits instead of paid ones.")] = False,
 ) -> None:
     """Remove credits that were granted by mistake, as a ledger entry of its own; never more than are free."""
-    with core_of_settings() as core:
+    with recorded("credits.correct", name, credits=amount, one_time=one_time, note=note) as core:
         core.administration.correct(core.accounts.find(name), Fund.ONE_TIME if one_time else Fund.PAID, amount, note)
 
 

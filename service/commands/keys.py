@@ -4,10 +4,10 @@ from typing import Annotated, Final
 
 import typer
 
-from service.commands.accounts import Name, core_of_settings
+from service.commands.accounts import Name, core_of_settings, recorded
 from service.commands.listing import AsJson, show, time_of
 from service.errors import ParameterError
-from service.jobs.keys import Scope
+from service.jobs.keys import CUSTOMER, HINT_CHARACTERS, ID_PREFIX, Scope, hint_of, scopes_to_text
 
 DAY_SECONDS: Final = 86400
 COLUMNS: Final = ("id", "key", "account", "scopes", "created", "expires", "state")
@@ -25,8 +25,8 @@ def create_key(
     days: Annotated[float | None, typer.Option(min=0.001, max=36_500, help="Days until it expires; by default never.")] = None,
 ) -> None:
     """Create a key for the account and print it; it is not shown again."""
-    with core_of_settings() as core:
-        scopes = frozenset(scope) if scope else frozenset({Scope.SUBMIT, Scope.READ})
+    scopes = frozenset(scope) if scope else CUSTOMER
+    with recorded("key.create", name, scopes=scopes_to_text(scopes), days=days) as core:
         typer.echo(core.accounts.create_key(core.accounts.find(name), scopes, None if days is None else days * DAY_SECONDS).key)
 
 
@@ -55,6 +55,8 @@ def revoke_key(
     key: Annotated[str, typer.Argument(metavar="KEY", help="Its id or its first characters as `list` prints them, or the key itself.")],
 ) -> None:
     """Revoke a key, effective immediately."""
-    with core_of_settings() as core:
-        if not core.accounts.revoke_key(key.removesuffix("...")):
+    name = key.removesuffix("...")
+    is_key = len(name) > HINT_CHARACTERS and not name.startswith(ID_PREFIX)
+    with recorded("key.revoke", hint_of(name) if is_key else name) as core:
+        if not core.accounts.revoke_key(name):
             raise ParameterError("there is no such key")

@@ -1,5 +1,6 @@
 """`cleanplate models`: lists, verifies and chooses the networks' weights."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -8,6 +9,7 @@ import typer
 
 from models import registry, spec
 from service import settings
+from service.commands.failure import fail
 from service.commands.listing import AsJson, show
 from service.errors import ModelError, RequestError
 from service.inference import folder as folders
@@ -53,11 +55,29 @@ def list_models(as_json: AsJson = False) -> None:
 
 
 @models.command("verify")
-def verify(directory: Folder = None) -> None:
+def verify(directory: Folder = None, as_json: AsJson = False) -> int:
     """Check files, contract and outputs of the networks in use, or of those in DIR. Exit 5 and one line if a check fails."""
     folder = directory or folders.in_use(settings.read().weights)
-    for line in check_networks(folder):
-        typer.echo(line)
+    if as_json:
+        return _verify_as_json(folder)
+    for checked in check_networks(folder):
+        typer.echo(_intact(checked))
+    return 0
+
+
+def _verify_as_json(folder: Path) -> int:
+    """Print what passed, and the first failure; return the exit code."""
+    passed, error = list[dict[str, str]](), None
+    try:
+        passed.extend(check_networks(folder))
+    except ModelError as failed:
+        error = failed
+    typer.echo(json.dumps({"valid": error is None, "passed": passed, "error": str(error) if error else None}, indent=2))
+    return fail(str(error), error.exit_code) if error else 0
+
+
+def _intact(checked: dict[str, str]) -> str:
+    return "{network} {version} {precision}: intact, and its outputs are within their ranges".format_map(checked)
 
 
 @models.command("use")
@@ -66,23 +86,26 @@ def use(directory: Folder = None, shipped: Shipped = False) -> None:
     if (directory is None) is not shipped:
         raise RequestError("give either DIR or --shipped")
     if directory is not None:
-        for line in check_networks(directory):
-            typer.echo(line)
+        for checked in check_networks(directory):
+            typer.echo(_intact(checked))
     folders.choose(directory)
     typer.echo(f"in use from now on: {_name(directory or registry.SHIPPED)}")
     if settings.read().weights is not None:
         typer.echo("note: CLEANPLATE_WEIGHTS is set and takes precedence", err=True)
 
 
-def check_networks(folder: Path) -> Iterator[str]:
-    """Check every file that the folder's networks may be loaded from; yield a line for each. Raises ModelError at the first failure."""
+def check_networks(folder: Path) -> Iterator[dict[str, str]]:
+    """Check every file that the folder's networks may be loaded from; yield its network, version, precision and name.
+
+    Raises ModelError at the first failure.
+    """
     device = choose_device("cpu")  # raises RequestError without a runtime; listing and choosing need none
     from service.inference.onnx_runtime import OnnxSession
 
     for network in spec.NETWORKS:
         for weights, _ in _files(network, folder):
             trial.try_out(network, OnnxSession(weights.path, network, device, threads=1))
-            yield f"{network.name} {weights.version} {weights.precision}: intact, and its outputs are within their ranges"
+            yield {"network": network.name, "version": weights.version, "precision": weights.precision, "file": weights.path.name}
 
 
 def _files(network: spec.NetworkSpec, folder: Path) -> Iterator[tuple[registry.Weights, registry.Entry]]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.accounts import core_of_settings
+from service.commands.accounts import recorded
 from service.errors import ParameterError, UnknownJob
 from service.jobs import callbacks
 
@@ -16,7 +16,8 @@ def redeliver(
     """Have the callbacks of jobs or batches sent again, at once, with the same ids. A worker sends them."""
     if bool(ids) is given_up:
         raise ParameterError("name jobs or batches, or give --given-up")
-    with core_of_settings() as core, core.database.write() as connection:
+    subject = "all that were given up" if given_up else " ".join(ids or ())
+    with recorded("callback.redeliver", subject) as core, core.database.write() as connection:
         if given_up:
             typer.echo(f"{callbacks.redeliver_given_up(connection)} callbacks will be sent again")
             return

@@ -12,11 +12,11 @@ from typing import Annotated, Final
 
 import typer
 
-from service import logs, metrics, settings
+from service import logs, metrics, settings, tracing
 from service.api.connection import BACKLOG, server_of
 from service.api.unrouted import refusal_of
 from service.app import create_app
-from service.core import FACADES, bootstrap, opened
+from service.core import FACADES, FIRST_ACCOUNT, bootstrap, opened
 from service.errors import SettingsError
 from service.inference.device import require_runtime
 from service.private_folder import make_files_private, private_file, private_folder
@@ -44,6 +44,7 @@ def serve(no_worker: NoWorker = False) -> None:
     if not no_worker and chosen.networks == "shipped":
         require_runtime()  # or the worker beside us would die of it, again and again
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
+    tracing.start("api")
     faulthandler.enable()  # a process that a signal kills says where it was
     sys.setswitchinterval(SWITCH_SECONDS)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,7 +61,10 @@ def serve(no_worker: NoWorker = False) -> None:
             app = create_app(core, shared)
             variables = dict.fromkeys(FIRST_SECRETS) | {"CLEANPLATE_PORT": str(chosen.port)}
             with nullcontext() if no_worker else WorkerProcess(WORKER, variables, chosen.stop_seconds):
-                server_of(app, refusal=refusal_of(FACADES.values())).run(sockets=[listener])
+                try:
+                    server_of(app, refusal=refusal_of(FACADES.values())).run(sockets=[listener])
+                finally:
+                    tracing.stop()
 
 
 def worker(beside: Beside = False) -> None:
@@ -70,6 +74,7 @@ def worker(beside: Beside = False) -> None:
     chosen = settings.read()
     metrics.reserve_space()
     logs.setup(chosen.log_level.upper(), chosen.log_format == "text")
+    tracing.start("worker")
     faulthandler.enable()
     stopping = threading.Event()
 
@@ -85,6 +90,7 @@ def worker(beside: Beside = False) -> None:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with opened(chosen) as core:
         work(core, stopping)
+        tracing.stop()
         sys.stderr.flush()
         os._exit(0)  # a handed-back job still has its thread
 
@@ -114,5 +120,8 @@ def _print_address(chosen: Settings, key: str | None) -> None:
         private_file(path)
         path.write_text(f"{key}\n", encoding="ascii")
         typer.echo(f"key of the first account: in the file {path}")
+    if key is not None and "admin" not in chosen.features_off:
+        address = chosen.public_url or f"http://{chosen.host}:{chosen.port}"
+        typer.echo(f"operator's page: {address.rstrip('/')}/admin; its key: cleanplate keys create {FIRST_ACCOUNT} --scope admin")
     typer.echo(f"listening on http://{chosen.host}:{chosen.port}")
     sys.stdout.flush()

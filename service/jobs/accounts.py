@@ -14,7 +14,19 @@ from service.jobs import ledger
 from service.jobs.credits import Entry
 from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Rights
-from service.jobs.keys import CUSTOMER, KeyInfo, NewKey, Scope, hash_of, hint_of, new_key_id, random_key, scopes_of, scopes_to_text
+from service.jobs.keys import (
+    CUSTOMER,
+    KeyInfo,
+    NewKey,
+    Scope,
+    SignerInfo,
+    hash_of,
+    hint_of,
+    new_key_id,
+    random_key,
+    scopes_of,
+    scopes_to_text,
+)
 from service.jobs.tables import ACCOUNTS, API_KEYS, SIGNERS
 from service.jobs.vault import Vault
 
@@ -131,15 +143,26 @@ class Accounts:
             connection.execute(sa.insert(API_KEYS).values(row))
         return new
 
-    def keys(self, account: Account | None = None, key_id: str | None = None) -> list[KeyInfo]:
-        """The keys, oldest first: of this account, or with this id."""
-        statement = sa.select(API_KEYS, ACCOUNTS.c.name, EXPIRED).join(ACCOUNTS).order_by(API_KEYS.c.created_ms)
+    def keys(
+        self, account: Account | None = None, key_id: str | None = None, after_id: str | None = None, limit: int | None = None
+    ) -> list[KeyInfo]:
+        """The keys, oldest first: of this account, or with this id; those after the key `after_id`, at most `limit`."""
+        statement = sa.select(API_KEYS, ACCOUNTS.c.name, EXPIRED).join(ACCOUNTS).order_by(API_KEYS.c.created_ms, API_KEYS.c.id)
+        if after_id is not None:
+            since_ms = sa.select(API_KEYS.c.created_ms).where(API_KEYS.c.id == after_id).scalar_subquery()
+            later = sa.and_(API_KEYS.c.created_ms == since_ms, API_KEYS.c.id > after_id)
+            statement = statement.where(sa.or_(API_KEYS.c.created_ms > since_ms, later))
         if account is not None:
             statement = statement.where(API_KEYS.c.account_id == account.id)
         if key_id is not None:
             statement = statement.where(API_KEYS.c.id == key_id)
         with self._database.read() as connection:
-            return [_key_info(row) for row in connection.execute(statement)]
+            return [_key_info(row) for row in connection.execute(statement.limit(limit) if limit else statement)]
+
+    def key_id(self, key: str) -> str:
+        """A key's id; empty for one that does not exist."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(API_KEYS.c.id).where(API_KEYS.c.hash == hash_of(key))).scalar() or ""
 
     def revoke_key(self, name: str) -> int:
         """Revoke a key by its id, by itself, or by its hint if no other active key has it; return whether one was revoked, as a number.
@@ -180,6 +203,13 @@ class Accounts:
         with self._insertion(f"the signer {name} already exists") as connection:
             connection.execute(sa.insert(SIGNERS).values(self._signer_row(account, name, secret)))
         return secret
+
+    def signers(self) -> list[SignerInfo]:
+        """All names for signed requests, oldest first."""
+        statement = sa.select(SIGNERS, ACCOUNTS.c.name.label("account")).join(ACCOUNTS).order_by(SIGNERS.c.created_ms, SIGNERS.c.name)
+        with self._database.read() as connection:
+            rows = connection.execute(statement).all()
+        return [SignerInfo(row.name, row.account, row.created_ms, "revoked" if row.revoked_ms else "active") for row in rows]
 
     def revoke_signer(self, name: str) -> int:
         with self._database.write() as connection:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from service.jobs import ledger
 from service.jobs.accounts import Account, AccountLimits, Accounts, account_of
+from service.jobs.audit import Audit
 from service.jobs.credits import Balance, Entry, Fund, Kind, correct, grant
 from service.jobs.database import Database
 from service.jobs.job import Rights
@@ -31,10 +32,13 @@ class Administration:
 
     database: Database
     accounts: Accounts
+    audit: Audit
 
-    def states(self, after_id: int = 0, limit: int | None = None) -> list[AccountState]:
-        """The accounts that are not deleted, by id: those after `after_id`, at most `limit`."""
+    def states(self, after_id: int = 0, limit: int | None = None, name_part: str = "") -> list[AccountState]:
+        """The accounts that are not deleted, by id: those after `after_id` whose names contain `name_part`, at most `limit`."""
         statement = sa.select(ACCOUNTS).where(ACCOUNTS.c.deleted_ms.is_(None), ACCOUNTS.c.id > after_id).order_by(ACCOUNTS.c.id)
+        if name_part:
+            statement = statement.where(ACCOUNTS.c.name.icontains(name_part, autoescape=True))
         with self.database.read() as connection:
             return [_state_of(row) for row in connection.execute(statement.limit(limit) if limit else statement)]
 

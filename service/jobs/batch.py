@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from service import tracing
 from service.jobs.job import Job, JobSpec, Rights, State
 
 MAX_JOBS: Final = 1000
@@ -36,6 +37,7 @@ class NewBatch:
     rights: Rights | None = None
     client_reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str | None = field(default_factory=tracing.traceparent)  # the trace that it and its jobs are part of
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Batch:
     created_ms: int
     cancelled_ms: int | None
     finished_ms: int | None
+    traceparent: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -66,7 +66,7 @@ def repeated(connection: sa.Connection, new: NewBatch) -> Batch | None:
 
 def insert(connection: sa.Connection, new: NewBatch) -> Batch:
     """Insert a batch and its sources, none of them submitted."""
-    same = ("id", "account_id", "digest", "idempotency_key", "callback_url", "priority", "rights", "client_reference")
+    same = ("id", "account_id", "digest", "idempotency_key", "callback_url", "priority", "rights", "client_reference", "traceparent")
     row = {name: getattr(new, name) for name in same} | {
         "metadata": dict(new.metadata) or None,
         "jobs": len(new.items),
@@ -102,6 +102,7 @@ def new_job(batch: Batch, row: sa.Row[Any]) -> NewJob:
         rights=batch.rights,
         client_reference=row.client_reference,
         metadata=row.metadata or {},
+        traceparent=batch.traceparent,
     )
 
 
@@ -130,7 +131,7 @@ def find(connection: sa.Connection, batch_id: str, account_id: int | None = None
 
 def batch_of(row: sa.Row[Any]) -> Batch:
     """The batch in a row of `batches`."""
-    same = ("id", "account_id", "jobs", "digest", "callback_url", "priority", "rights", "client_reference")
+    same = ("id", "account_id", "jobs", "digest", "callback_url", "priority", "rights", "client_reference", "traceparent")
     times = ("created_ms", "cancelled_ms", "finished_ms")
     return Batch(**{name: getattr(row, name) for name in (*same, *times)}, metadata=row.metadata or {})
 

@@ -63,11 +63,12 @@ class Delivery:
     log: tuple[Attempt, ...] = ()
 
 
-def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
+def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None], *, for_days: bool = False) -> str:
     """Make one attempt: send the job's outcome, record the delivery's outcome and when the next attempt is due. Return the outcome.
 
     A crash between sending and recording sends again, and so does a worker that is stopped between the last look at the fence and sending:
     receivers see the same event twice, and know it by its id. `send` raises a CleanplateError if the callback was not delivered.
+    `for_days`: try for three days, also where a vendor documents less.
     """
     with fence.read() as connection:
         row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one()
@@ -81,7 +82,7 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
         send(job)
     except CleanplateError as failed:
         error = str(failed)
-        delay_seconds = None if isinstance(failed, ReceiverGone) else callback_delay_seconds(number, job.facade)
+        delay_seconds = None if isinstance(failed, ReceiverGone) else callback_delay_seconds(number, job.facade, for_days=for_days)
         outcome = "pending" if delay_seconds is not None else "given_up"
         log.warning("callback %s, attempt %d: %s", delivery_id, number, error)
     took_ms = round((time.monotonic() - began) * 1000)
@@ -97,6 +98,12 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None]) -> str:
 
     once_there_is_room(record)  # a full disk must not send it again
     return outcome
+
+
+def trace_of(connection: sa.Connection, delivery_id: str) -> str | None:
+    """The trace of the job, or of the batch and its jobs, that a delivery reports; None if there is none."""
+    of_job = sa.select(JOBS.c.traceparent).join(DELIVERIES, DELIVERIES.c.job_id == JOBS.c.id)
+    return connection.execute(of_job.where(DELIVERIES.c.id == delivery_id)).scalar()
 
 
 def find(connection: sa.Connection, subject_id: str) -> Delivery | None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal, Self
 
-from service import errors
+from service import errors, tracing
 from service.errors import CleanplateError, InternalError
 from service.jobs.names import name_in_url, result_name
 from service.timed_box import TimedBox
@@ -176,6 +176,7 @@ class NewJob:
     client_reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None  # of its file, as the customer knows it
+    traceparent: str | None = field(default_factory=tracing.traceparent)  # the trace that it is part of
 
 
 @dataclass(frozen=True)

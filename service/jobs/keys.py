@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 KEY_PREFIX: Final = "cp_"
+ID_PREFIX: Final = "key_"
 HINT_CHARACTERS: Final = 7
 ID_BYTES: Final = 6
 
@@ -38,6 +39,16 @@ class KeyInfo:
 
 
 @dataclass(frozen=True)
+class SignerInfo:
+    """A name for signed requests, without its secret."""
+
+    name: str
+    account: str
+    created_ms: int
+    state: Literal["active", "revoked"]
+
+
+@dataclass(frozen=True)
 class NewKey:
     """A key when it is made: the only moment at which it is known."""
 
@@ -52,7 +63,7 @@ def random_key() -> str:
 
 def new_key_id() -> str:
     """A key's name in lists, which says nothing about it."""
-    return f"key_{secrets.token_hex(ID_BYTES)}"
+    return f"{ID_PREFIX}{secrets.token_hex(ID_BYTES)}"
 
 
 def hint_of(key: str) -> str:

@@ -1,4 +1,4 @@
-"""What operators look at: usage by day, the jobs of all accounts, the workers."""
+"""What operators look at: usage by day, the jobs of all accounts, the queue, failures, callbacks, the workers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ import sqlalchemy as sa
 from service.jobs import store
 from service.jobs.credits import Kind
 from service.jobs.database import NOW_MS
+from service.jobs.finalizer import host_of
 from service.jobs.job import Job, State
 from service.jobs.metrics import ALIVE_SECONDS
-from service.jobs.tables import ACCOUNTS, JOBS, LEDGER, WORKERS
+from service.jobs.tables import ACCOUNTS, ATTEMPTS, BATCHES, DELIVERIES, JOBS, LEDGER, WORKERS
 
 DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+SHOWN_CHARACTERS: Final = 500  # of a reason in a list
 ENDS: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
@@ -56,6 +59,55 @@ class JobFilter:
     state: State | None = None
     facade: str | None = None
     failure_kind: str | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The unfinished jobs of an account."""
+
+    account_id: int
+    account: str
+    queued_jobs: int
+    running_jobs: int
+    oldest_queued_seconds: float  # 0 without a waiting job
+
+
+@dataclass(frozen=True)
+class FailureKind:
+    """Jobs that failed with the same kind of error, and the last of them."""
+
+    kind: str
+    jobs: int
+    last_ms: int
+    last_job_id: str
+    last_account: str
+    last_detail: str
+
+
+@dataclass(frozen=True)
+class CallbackInfo:
+    """A callback of a job or of a batch. Of its address only the host is told: the rest may be a secret of the customer's.
+
+    subject_id: the job's or the batch's; at_ms: of the last attempt, or of the job's end; due_ms: of the next attempt, if one waits.
+    """
+
+    subject_id: str
+    account_id: int
+    account: str
+    host: str
+    outcome: str
+    attempts: int
+    at_ms: int
+    due_ms: int | None
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class CallbackFilter:
+    """Which callbacks an operator asks for. None: any."""
+
+    account_id: int | None = None
+    outcome: str | None = None
 
 
 def usage(connection: sa.Connection, days: int, account_id: int | None = None) -> list[Usage]:
@@ -108,6 +160,55 @@ def jobs(connection: sa.Connection, wanted: JobFilter, limit: int, before_ms: in
         chosen.append(JOBS.c.created_ms < before_ms)
     newest = statement.where(*chosen).order_by(JOBS.c.created_ms.desc(), JOBS.c.id.desc()).limit(limit)
     return [(row.account_name, store.job_of(row)) for row in connection.execute(newest)]
+
+
+def backlogs(connection: sa.Connection, limit: int) -> list[Backlog]:
+    """The accounts with unfinished jobs, those with the most waiting ones first: at most `limit`."""
+    waits = JOBS.c.state == State.QUEUED
+    queued = sa.func.sum(sa.case((waits, 1), else_=0))
+    waited_ms = NOW_MS - sa.func.min(sa.case((waits, JOBS.c.created_ms)))
+    columns = (JOBS.c.account_id, ACCOUNTS.c.name, queued.label("queued"), sa.func.count().label("jobs"), waited_ms.label("waited_ms"))
+    statement = sa.select(*columns).join(ACCOUNTS, ACCOUNTS.c.id == JOBS.c.account_id).where(sa.not_(JOBS.c.ended))
+    rows = connection.execute(
+        statement.group_by(JOBS.c.account_id, ACCOUNTS.c.name).order_by(queued.desc(), JOBS.c.account_id).limit(limit)
+    )
+    return [Backlog(row.account_id, row.name, row.queued, row.jobs - row.queued, max(0, row.waited_ms or 0) / 1000) for row in rows]
+
+
+def failures(connection: sa.Connection, hours: int) -> list[FailureKind]:
+    """The kinds of error with which jobs failed in the last hours, the most frequent first."""
+    failed = sa.and_(JOBS.c.finished_ms >= NOW_MS - hours * HOUR_MS, JOBS.c.state == State.FAILED)
+    place = sa.func.row_number().over(partition_by=JOBS.c.failure_kind, order_by=(JOBS.c.finished_ms.desc(), JOBS.c.id)).label("place")
+    number = sa.func.count().over(partition_by=JOBS.c.failure_kind).label("number")
+    columns = (JOBS.c.id, JOBS.c.account_id, JOBS.c.failure_kind, JOBS.c.failure_message, JOBS.c.finished_ms, place, number)
+    ranked = sa.select(*columns).where(failed).subquery()
+    last = sa.select(ranked, ACCOUNTS.c.name).join(ACCOUNTS, ACCOUNTS.c.id == ranked.c.account_id).where(ranked.c.place == 1)
+    rows = connection.execute(last.order_by(ranked.c.number.desc(), ranked.c.failure_kind))
+    return [
+        FailureKind(row.failure_kind, row.number, row.finished_ms, row.id, row.name, (row.failure_message or "")[:SHOWN_CHARACTERS])
+        for row in rows
+    ]
+
+
+def deliveries(connection: sa.Connection, wanted: CallbackFilter, limit: int, before_ms: int | None = None) -> list[CallbackInfo]:
+    """Callbacks of all accounts, the last tried first: at most `limit`, tried before `before_ms`."""
+    url = sa.func.coalesce(BATCHES.c.callback_url, JOBS.c.callback_url).label("url")
+    of_last = sa.and_(ATTEMPTS.c.delivery_id == DELIVERIES.c.id, ATTEMPTS.c.number == DELIVERIES.c.attempts)
+    columns = (DELIVERIES, JOBS.c.account_id, ACCOUNTS.c.name, url, ATTEMPTS.c.error)
+    statement = sa.select(*columns).join(JOBS, JOBS.c.id == DELIVERIES.c.job_id).join(ACCOUNTS, ACCOUNTS.c.id == JOBS.c.account_id)
+    statement = statement.outerjoin(BATCHES, BATCHES.c.id == DELIVERIES.c.batch_id).outerjoin(ATTEMPTS, of_last)
+    chosen = {JOBS.c.account_id: wanted.account_id, DELIVERIES.c.outcome: wanted.outcome}
+    conditions = [column == value for column, value in chosen.items() if value is not None]
+    if before_ms is not None:
+        conditions.append(DELIVERIES.c.at_ms < before_ms)
+    last = statement.where(*conditions).order_by(DELIVERIES.c.at_ms.desc(), DELIVERIES.c.id.desc()).limit(limit)
+    return [_callback_of(row) for row in connection.execute(last)]
+
+
+def _callback_of(row: sa.Row[Any]) -> CallbackInfo:
+    error = row.error[:SHOWN_CHARACTERS] if row.error else None
+    host = host_of(row.url or "")
+    return CallbackInfo(row.batch_id or row.job_id, row.account_id, row.name, host, row.outcome, row.attempts, row.at_ms, row.due_ms, error)
 
 
 def workers(connection: sa.Connection, running: Iterable[str | None]) -> Sequence[WorkerHealth]:

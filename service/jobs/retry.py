@@ -26,7 +26,7 @@ def worth_a_retry(error: BaseException) -> bool:
     return isinstance(error, (*TRANSIENT, *PERHAPS_TRANSIENT)) or not isinstance(error, CleanplateError)
 
 
-def callback_delay_seconds(attempts: int, facade: str) -> float | None:
-    """The delay before the next attempt after so many failed ones; None: give up."""
-    delays_seconds = CALLBACK_DELAYS_SECONDS.get(facade, THREE_DAYS_SECONDS)
+def callback_delay_seconds(attempts: int, facade: str, *, for_days: bool = False) -> float | None:
+    """The delay before the next attempt after so many failed ones; None: give up. `for_days`: whatever the vendor documents."""
+    delays_seconds = THREE_DAYS_SECONDS if for_days else CALLBACK_DELAYS_SECONDS.get(facade, THREE_DAYS_SECONDS)
     return delays_seconds[attempts - 1] if attempts <= len(delays_seconds) else None

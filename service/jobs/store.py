@@ -30,6 +30,7 @@ INSERT_JOB: Final = (
 )
 INSERT_EVENT: Final = sa.insert(EVENTS)
 FIND: Final = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("job_id"))
+TRACE: Final = sa.select(JOBS.c.traceparent).where(JOBS.c.id == sa.bindparam("job_id"))
 FIND_LOCKED: Final = FIND.with_for_update()
 RUNNING: Final = sa.select(JOBS.c.ended, JOBS.c.cancel_asked, (NOW_MS - JOBS.c.started_ms).label("running_ms")).where(
     JOBS.c.id == sa.bindparam("job_id")
@@ -115,6 +116,7 @@ def insert(connection: sa.Connection, new: NewJob, price_credits: int) -> Job:
         "client_reference": new.client_reference,
         "metadata": dict(new.metadata) or None,
         "name": new.name,
+        "traceparent": new.traceparent,
     }
     declared = connection.execute(INSERT_JOB, row | {"owner_id": new.account_id, "job_rights": new.rights}).one()
     connection.execute(INSERT_EVENT, {"job_id": new.id, "number": 1, "state": State.QUEUED, "at_ms": declared.created_ms})
@@ -143,6 +145,11 @@ def running(connection: sa.Connection, job_id: str) -> Running:
     """Whether the job has ended or should, and how long it has run."""
     row = connection.execute(RUNNING, {"job_id": job_id}).one()
     return Running(row.ended, row.cancel_asked, (row.running_ms or 0) / 1000)
+
+
+def trace_of(connection: sa.Connection, job_id: str) -> str | None:
+    """The trace that the job is part of; None if there is none, or no such job."""
+    return connection.execute(TRACE, {"job_id": job_id}).scalar()
 
 
 def of_account(connection: sa.Connection, account_id: int, limit: int, before_ms: int | None = None, only: Only = ANY_JOB) -> list[Job]:

@@ -102,6 +102,7 @@ JOBS: Final = sa.Table(
     sa.Column("client_reference", sa.Text),  # the customer's own name of it; need not be unique
     sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Column("name", sa.Text),  # of its file, as the customer knows it
+    sa.Column("traceparent", sa.Text),  # the trace of the request that ordered it
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     sa.Index("jobs_by_time", "created_ms"),
     sa.Index(
@@ -133,6 +134,7 @@ BATCHES: Final = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("cancelled_ms", sa.BigInteger),  # when that was asked for
     sa.Column("finished_ms", sa.BigInteger),  # when the last of its jobs had ended
+    sa.Column("traceparent", sa.Text),  # the trace of the request that ordered it
     sa.Index("batches_of_account", "account_id", "id"),
     sa.Index("batches_of_key", "account_id", "idempotency_key"),
     sa.Index("batches_finished", "finished_ms"),
@@ -202,6 +204,20 @@ ATTEMPTS: Final = sa.Table(
     sa.Column("at_ms", sa.BigInteger, nullable=False),  # when it had ended
     sa.Column("took_ms", sa.BigInteger, nullable=False),
     sa.Column("error", sa.Text),  # empty: delivered
+)
+
+# What operators changed, for ever; no row is changed but for its outcome.
+AUDIT: Final = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("actor_id", sa.ForeignKey("accounts.id")),  # empty: a command, on the machine itself
+    sa.Column("key_id", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),  # such as account.create
+    sa.Column("subject", sa.Text, nullable=False),  # what was changed: an account's name, a key's id
+    sa.Column("given", sa.Text, nullable=False),  # what was asked for, as JSON; no secret
+    sa.Column("outcome", sa.Text, nullable=False),  # begun -> done | the kind of error
 )
 
 # Running totals of what grows, so that reading one takes the same time however old the service is. Triggers keep them: see migration 0003.

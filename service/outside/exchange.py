@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from service import tracing
 from service.errors import FetchError, FetchRefused, FetchTooSlow, FetchUnavailable
 from service.outside.guard import EgressPolicy, address_of, host_of
 from service.version import VERSION
@@ -134,10 +135,12 @@ def exchange(
     lines = httpx.Headers(HEADERS | {"Host": address.netloc.decode("ascii")})
     lines.update(headers)
     with (
+        tracing.span(method, kind="client", attributes={"http.request.method": method, "server.address": shown_host}) as measured,
         fetch_errors(shown_host),
         httpcore.ConnectionPool(network_backend=_GuardedBackend(egress, deadline, shown_host)) as pool,
-        pool.stream(method, wire, headers=lines.raw, content=body) as raw,
+        pool.stream(method, wire, headers=[*lines.raw, *httpx.Headers(tracing.headers()).raw], content=body) as raw,
     ):
+        measured.say({"http.response.status_code": raw.status})
         yield HostResponse(address, raw.status, httpx.Headers(raw.headers), raw.iter_stream(), shown_host)
 
 

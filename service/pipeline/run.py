@@ -30,6 +30,7 @@ from service.pipeline.report.detection import Detection
 from service.pipeline.report.report import Report, StepMetrics
 from service.pipeline.request import Request, chosen_marks, within
 from service.pipeline.video import Encoding, Frame, Limits, NotKept, Part, Timeline, VideoInfo
+from service.tracing import span
 from service.version import versions
 
 
@@ -231,7 +232,8 @@ class _Job:
     def step(self, name: str) -> Iterator[None]:
         """Measure the time of the block."""
         started = time.monotonic()
-        yield
+        with span(name):
+            yield
         self.seconds[name] = time.monotonic() - started
 
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds Dockerfile.cuda without Docker: debootstrap makes the base, replay.py plays the steps in it and tries what comes out.
-#   tests/container/build_in_chroot.sh --cpu    # with the CPU's packages, 2 GB of disk; without --cpu those of CUDA, several times that
+# Builds the Dockerfile without Docker: debootstrap makes the base, replay.py plays the steps in it and tries what comes out.
+#   tests/container/build_in_chroot.sh           # with the CPU's packages, 2 GB of disk
+#   tests/container/build_in_chroot.sh --cuda    # with those of CUDA, several times that
 # Needs root, debootstrap, Python and the network. MIRROR, SUITE and TMPDIR say otherwise where the defaults do not fit.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

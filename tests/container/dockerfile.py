@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-INSTRUCTIONS = {"FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+INSTRUCTIONS = {"ARG", "LABEL", "FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,18 @@ class Stage:
         return next((step.text for step in reversed(self.steps) if step.name == name), None)
 
 
-def parse(text: str) -> tuple[Stage, ...]:
-    """The stages of a Dockerfile, in order."""
+def parse(text: str, **arguments: str) -> tuple[Stage, ...]:
+    """The stages of a Dockerfile, in order, with the values of its ARGs: those given here, or their defaults."""
     stages: list[Stage] = []
+    values: dict[str, str] = {}  # of the stage
     for step in _instructions(text):
+        step = Instruction(step.name, string.Template(step.text).safe_substitute(values))
+        if step.name == "ARG":
+            name, _, default = step.text.partition("=")
+            values[name] = arguments.get(name, default)
+            continue
         if step.name == "FROM":
+            values = {}
             match = re.fullmatch(r"(\S+)(?:\s+AS\s+(\S+))?", step.text, re.IGNORECASE)
             if match is None:
                 raise ValueError(f"FROM {step.text}: not understood")

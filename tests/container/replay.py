@@ -1,6 +1,6 @@
 """Runs a Dockerfile's steps in Debian root folders and tests the result: `docker build` and `docker run` without Docker.
 
-    python -m tests.container.replay BASE WORK [--cpu]
+    python -m tests.container.replay BASE WORK [--cuda]
 
 BASE holds what stands for the base image; WORK gets a folder a stage. Needs root, for chroot and mounts of its own; nothing stays
 mounted, and every process ends with it. `build_in_chroot.sh` makes BASE and calls this. Where it differs from Docker: no layers, the
@@ -25,7 +25,6 @@ from tests.container.dockerfile import Copy, Stage, context, health_command, par
 
 PROJECT: Final = Path(__file__).parents[2]
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-CPU_IN_PLACE_OF_CUDA: Final = {"requirements/serve-cuda.lock": "requirements/serve-cpu.lock"}  # the CUDA packages are gigabytes
 MACHINE_FILES: Final = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 SHARED_MEMORY: Final = "64m"  # what Docker sets in a container
 INSIDE: Final = f"""
@@ -63,7 +62,7 @@ class Container:
         return self.root / os.path.normpath(os.path.join(self.folder, name)).lstrip("/")
 
 
-def build(stages: Sequence[Stage], base: Path, work: Path, replaced: dict[str, str]) -> Container:
+def build(stages: Sequence[Stage], base: Path, work: Path) -> Container:
     """Run all stages, each in a fresh copy of the base; the last one is the image."""
     made: dict[str, Container] = {}
     for number, stage in enumerate(stages):
@@ -75,16 +74,16 @@ def build(stages: Sequence[Stage], base: Path, work: Path, replaced: dict[str, s
         made[stage.name or str(number)] = container
         for step in stage.steps:
             _print(f"{step.name} {step.text}")
-            _play(step.name, step.text, container, made, replaced)
+            _play(step.name, step.text, container, made)
     return container
 
 
-def _play(name: str, text: str, container: Container, made: dict[str, Container], replaced: dict[str, str]) -> None:
+def _play(name: str, text: str, container: Container, made: dict[str, Container]) -> None:
     match name:
         case "RUN":
             container.run(parse_words(text))
         case "COPY":
-            _copy(parse_copy(text), container, made, replaced)
+            _copy(parse_copy(text), container, made)
         case "ENV":
             container.environment |= parse_environment(text, container.environment)
         case "WORKDIR":
@@ -94,7 +93,7 @@ def _play(name: str, text: str, container: Container, made: dict[str, Container]
             container.user = text
 
 
-def _copy(copy: Copy, container: Container, made: dict[str, Container], replaced: dict[str, str]) -> None:
+def _copy(copy: Copy, container: Container, made: dict[str, Container]) -> None:
     """Copy as Docker does: a folder's contents into the target; a file to it or, if it ends in a slash, into it."""
     for source in copy.sources:
         target = container.path(copy.target)
@@ -104,7 +103,7 @@ def _copy(copy: Copy, container: Container, made: dict[str, Container], replaced
         for name in [name for name in context(PROJECT) if name == source or name.startswith(f"{source}/")]:
             below = name.removeprefix(source).lstrip("/") or (Path(name).name if copy.target.endswith("/") else "")
             (target / below).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(PROJECT / replaced.get(name, name), target / below)
+            shutil.copyfile(PROJECT / name, target / below)
 
 
 def try_out(image: Container, stage: Stage) -> None:
@@ -165,10 +164,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("base", type=Path, help="folder with a Debian and a Python, in place of the base image")
     parser.add_argument("work", type=Path, help="folder for the stages")
-    parser.add_argument("--cpu", action="store_true", help="install the CPU's locked packages in place of CUDA's")
+    parser.add_argument("--cuda", action="store_true", help="install the packages of CUDA, which are gigabytes")
     arguments = parser.parse_args()
-    stages = parse((PROJECT / "Dockerfile.cuda").read_text(encoding="utf-8"))
-    image = build(stages, arguments.base.resolve(), arguments.work.resolve(), CPU_IN_PLACE_OF_CUDA if arguments.cpu else {})
+    stages = parse((PROJECT / "Dockerfile").read_text(encoding="utf-8"), RUNTIME="cuda" if arguments.cuda else "cpu")
+    image = build(stages, arguments.base.resolve(), arguments.work.resolve())
     try_out(image, stages[-1])
 
 

@@ -1,4 +1,4 @@
-"""The steps of Dockerfile.cuda that build and install the wheel, played with nothing but what the image copies.
+"""The steps of Dockerfile that build and install the wheel, played with nothing but what the image copies.
 
 The locked packages are those of this environment, and there is no base image: `make container` plays all of it, with root and the network.
 """
@@ -17,7 +17,7 @@ from service.version import VERSION
 from tests.conftest import ROOT
 from tests.container.dockerfile import context, parse, parse_copy
 
-BUILD = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))[0]
+BUILD = parse((ROOT / "Dockerfile").read_text(encoding="utf-8"))[0]
 PREFIX = "/opt/cleanplate"  # of the environment in the image
 SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 BUILD_SECONDS = 180.0

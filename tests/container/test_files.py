@@ -1,6 +1,7 @@
 """The container files agree with the project, its settings and commands, and each other. Nothing is built here."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,14 +18,19 @@ import yaml
 
 from service.cli import command_line
 from service.settings import Settings
+from service.version import VERSION
 from service.worker import END_SECONDS
 from tests.container.dockerfile import context, health_command, ignored, parse, parse_copy, parse_environment, parse_words
 
 ROOT = Path(__file__).parents[2]
-STAGES = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+RUNTIMES = ("cpu", "cuda")
+STAGES = parse(DOCKERFILE)
 BUILD, IMAGE = STAGES
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
+PROFILES = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
+EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 CONTEXT = context(ROOT)
 # A fixed tag and no registry host, never `latest`: tomorrow's build is the one tested today.
 # `make images` adds the digest, which a registry alone can tell.
@@ -77,14 +83,105 @@ def test_the_image_is_made_in_two_stages_of_one_base() -> None:
     assert [copy.stage for copy in copies] == ["build"]  # only what the first stage installed
 
 
-def test_only_locked_packages_are_installed() -> None:
-    installs = [part for step in BUILD.steps if step.name == "RUN" for part in step.text.split("&&") if "pip " in part]
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_only_locked_packages_are_installed(runtime: str) -> None:
+    build = parse(DOCKERFILE, RUNTIME=runtime)[0]
+    installs = [part for step in build.steps if step.name == "RUN" for part in step.text.split("&&") if "pip " in part]
     assert all("--require-hashes" in part or {"--no-deps", "--no-cache-dir"} <= set(part.split()) for part in installs)
-    assert any("--requirement requirements/serve-cuda.lock" in part for part in installs)
+    assert any(f"--requirement requirements/serve-{runtime}.lock" in part for part in installs)
+
+
+def test_without_a_word_the_image_is_for_a_cpu() -> None:
+    assert parse(DOCKERFILE) == parse(DOCKERFILE, RUNTIME="cpu") != parse(DOCKERFILE, RUNTIME="cuda")
+
+
+def test_labels_name_version_and_commit() -> None:
+    image = parse(DOCKERFILE, VERSION="1.2.3", REVISION="abc")[-1]
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', image.last("LABEL") or ""))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert labels == {
+        "title": "Cleanplate",
+        "description": project["description"],
+        "licenses": project["license"],
+        "version": "1.2.3",
+        "revision": "abc",
+    }
+
+
+def test_make_image_builds_with_the_version_in_label_and_tag(tmp_path: Path) -> None:
+    (docker := tmp_path / "docker").write_text('#!/bin/sh\nfor word; do echo "$word"; done\n', encoding="utf-8")
+    docker.chmod(0o755)
+    path = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["make", "--silent", "image", "RUNTIME=cuda"], cwd=ROOT, env=path, capture_output=True, text=True, check=True)
+    words = done.stdout.split()
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    assert [words[place + 1] for place, word in enumerate(words) if word == "--tag"] == ["cleanplate:cuda", f"cleanplate:{VERSION}-cuda"]
+    given = dict(words[place + 1].split("=") for place, word in enumerate(words) if word == "--build-arg")
+    assert given == {"RUNTIME": "cuda", "VERSION": VERSION, "REVISION": commit}
+    assert set(given) == set(re.findall(r"(?m)^ARG (\w+)", DOCKERFILE))
+
+
+def test_the_bill_of_materials_names_what_is_installed() -> None:
+    command = [sys.executable, str(ROOT / "deploy" / "sbom.py")]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert first == again
+    told = json.loads(first)
+    assert (told["bomFormat"], told["specVersion"], told["metadata"]["component"]["purl"]) == (
+        "CycloneDX",
+        "1.6",
+        f"pkg:pypi/cleanplate@{VERSION}",
+    )
+    named = {part["name"]: part for part in told["components"]}
+    assert len(named) == len(told["components"]) == len({part["bom-ref"] for part in told["components"]})
+    locked = re.findall(r"(?m)^([\w.-]+)==(\S+)", (ROOT / "requirements" / "serve-cpu.lock").read_text(encoding="utf-8"))
+    plain = [(name, version) for name, version in locked if name in named]
+    assert {named[name]["version"] == version for name, version in plain} == {True}
+    assert {"fastapi", "onnxruntime"} <= {name for name, _ in plain}
+    assert named["fastapi"]["licenses"] == [{"expression": "MIT"}]
+
+
+def test_linters_find_nothing(tmp_path: Path) -> None:
+    """hadolint for the Dockerfile; Docker Compose's own reader for both profiles, with the example's settings."""
+    bin_folder = Path(sys.executable).parent
+    subprocess.run([bin_folder / "hadolint", "Dockerfile"], cwd=ROOT, check=True)
+    filled = tmp_path / "env"
+    filled.write_text(re.sub(r"(?m)=$", "=x", EXAMPLE), encoding="utf-8")
+    for profile in PROFILES:
+        words = [bin_folder / "docker-compose", "--env-file", filled, "--profile", profile, "config", "--services"]
+        read = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert not read.stderr
+        assert set(read.stdout.split()) == {name for name, service in SERVICES.items() if profile in service.get("profiles", [profile])}
+
+
+def test_the_example_has_every_variable_of_the_fleet_and_no_secret() -> None:
+    example = dict(line.split("=", 1) for line in EXAMPLE.splitlines() if line and not line.startswith("#"))
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert set(example) == set(re.findall(r"\$\{(\w+)", text)) | {"COMPOSE_PROFILES"}
+    needed = set(re.findall(r"\$\{(\w+):\?\}", text))
+    secret = {name for name in example if re.search(r"PASSWORD|SECRET|_KEY", name)}
+    assert {name for name in needed if not example[name]} == needed & secret
+    assert not [name for name in secret if example[name]]
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    assert {name: example[name] for name in defaults} == defaults
+    assert example["COMPOSE_PROFILES"] in PROFILES
+    assert "/.env" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_a_profile_adds_one_kind_of_worker(profile: str) -> None:
+    worker = SERVICES[f"worker-{profile}"]
+    assert worker["profiles"] == [profile]
+    assert worker["image"] == f"cleanplate:{'cpu' if profile == 'cpu' else 'cuda'}"
+    assert ("deploy" in worker) == (profile == "gpu")
+    assert worker["networks"]["watched"]["aliases"] == ["worker"]  # its name for Prometheus
+    assert not SERVICES["api"].get("profiles")
 
 
 def test_copied_files_exist_and_the_rest_is_ignored() -> None:
-    sources = [source for step in BUILD.steps if step.name == "COPY" for source in parse_copy(step.text).sources]
+    builds = [parse(DOCKERFILE, RUNTIME=runtime)[0] for runtime in RUNTIMES]
+    sources = sorted(
+        {source for build in builds for step in build.steps if step.name == "COPY" for source in parse_copy(step.text).sources}
+    )
     held = {source: [name for name in CONTEXT if name == source or name.startswith(f"{source}/")] for source in sources}
     assert not [source for source, names in held.items() if not names]
     assert sorted(name for names in held.values() for name in names) == CONTEXT
@@ -150,10 +247,10 @@ def test_the_fleet_keeps_its_data_in_volumes() -> None:
 
 
 def test_the_workers_health_check_uses_its_metrics_port() -> None:
-    *_, program, option, code = SERVICES["worker"]["healthcheck"]["test"]
+    *_, program, option, code = SERVICES["worker-cpu"]["healthcheck"]["test"]
     assert (program, option) == ("python", "-c")
     compile(code, "healthcheck", "exec")
-    assert SERVICES["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"] in code
+    assert SERVICES["worker-cpu"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"] in code
     assert "healthcheck" not in SERVICES["api"]  # the image's own applies
 
 
@@ -192,7 +289,7 @@ def test_only_what_fetches_has_a_way_out() -> None:
     closed = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
     assert set(COMPOSE["networks"]) - closed == {"outside"}
     out = {name for name, service in SERVICES.items() if set(service["networks"]) - closed}
-    assert out == {"proxy", "api", "worker"}
+    assert out == {"proxy", "api", "worker-cpu", "worker-gpu"}
     assert all(service["networks"] for service in SERVICES.values())
 
 
@@ -210,13 +307,13 @@ def test_no_service_has_more_rights_memory_or_processes_than_it_needs(name: str)
 
 def test_images_of_the_fleet_are_pinned() -> None:
     assert not [service["image"] for service in SERVICES.values() if service not in ours() and not PINNED.fullmatch(service["image"])]
-    assert all(service["build"] == {"context": ".", "dockerfile": "Dockerfile.cuda"} for service in ours())
+    assert all(service["build"] == {"context": ".", "args": {"RUNTIME": service["image"].partition(":")[2]}} for service in ours())
 
 
 def test_digests_are_written_behind_the_tags(tmp_path: Path) -> None:
     """By a copy of the script beside copies of its files, with a `docker` that knows a digest for each image."""
     (tmp_path / "deploy").mkdir()
-    for name in ("compose.yaml", "Dockerfile.cuda", "deploy/pin_images.py"):
+    for name in ("compose.yaml", "Dockerfile", "deploy/pin_images.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     (docker := tmp_path / "docker").write_text(f"#!{sys.executable}\n{REGISTRY}", encoding="utf-8")
     docker.chmod(0o755)
@@ -225,12 +322,10 @@ def test_digests_are_written_behind_the_tags(tmp_path: Path) -> None:
     for _ in range(2):  # again, with the digests there
         subprocess.run(command, env=path, check=True)
     written = yaml.safe_load((tmp_path / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    images = [service["image"] for service in written.values()] + [
-        stage.image for stage in parse((tmp_path / "Dockerfile.cuda").read_text())
-    ]
+    images = [service["image"] for service in written.values()] + [stage.image for stage in parse((tmp_path / "Dockerfile").read_text())]
     for image in images:
         tag, _, digest = image.partition("@")
-        assert digest == ("" if tag == "cleanplate:cuda" else f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}")
+        assert digest == ("" if tag.startswith("cleanplate:") else f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}")
     subprocess.run([*command, "--check"], check=True)
     docker.write_text("#!/bin/sh\necho 'no such host' >&2; exit 1\n", encoding="utf-8")
     failed = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
@@ -239,7 +334,7 @@ def test_digests_are_written_behind_the_tags(tmp_path: Path) -> None:
 
 def test_an_image_without_a_digest_is_named(tmp_path: Path) -> None:
     (tmp_path / "deploy").mkdir()
-    for name in ("Dockerfile.cuda", "deploy/pin_images.py"):
+    for name in ("Dockerfile", "deploy/pin_images.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "compose.yaml").write_text("services:\n  a:\n    image: some/thing:1.2\n", encoding="utf-8")
     command = [sys.executable, str(tmp_path / "deploy" / "pin_images.py"), "--check"]
@@ -264,13 +359,14 @@ def test_scripts_are_valid(script: str) -> None:
         ("models/weights/matte.pt", True),
         ("models/weights/matte.onnx", False),
         ("requirements/serve-cuda.lock", False),
+        ("requirements/serve-cpu.lock", False),
         ("requirements/dev.lock", True),
         (".env", True),
         ("services.txt", True),
     ],
 )
 def test_the_last_matching_pattern_decides(name: str, left_out: bool) -> None:
-    patterns = ["*", "!requirements/serve-cuda.lock", "!service", "!models", "models/weights/*.pt", "**/__pycache__"]
+    patterns = ["*", "!requirements/serve-*.lock", "!service", "!models", "models/weights/*.pt", "**/__pycache__"]
     assert ignored(name, patterns) is left_out
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.routing import iter_route_contexts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.connection import CLOSE_SECONDS
+from service.app import create_app
 from service.core import opened
 from service.outside.guard import GLOBAL_UNICAST, NAT64, SPECIAL, Address, Network, is_public
 from service.settings import Settings
@@ -33,6 +35,7 @@ API_VERSIONS = {
     "ConfigMap": "v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "Ingress": "networking.k8s.io/v1",
     "ScaledObject": "keda.sh/v1alpha1",
 }
 PART = "app.kubernetes.io/part-of"
@@ -102,12 +105,13 @@ def test_all_settings_used_exist_and_are_valid(tmp_path: Path) -> None:
 
 
 def test_images_and_commands_are_those_of_compose() -> None:
-    for name in ("api", "worker"):
-        assert container(name)["image"] == SERVICES[name]["image"]
-        assert container(name)["args"] == SERVICES[name]["command"]
+    for name, service in (("api", SERVICES["api"]), ("worker", SERVICES["worker-cpu"])):
+        assert container(name)["image"] == service["image"]
+        assert container(name)["args"] == service["command"]
         assert_command_exists(container(name)["args"])
-    tags = {container(name, manifests)["image"] for name in ("api", "worker") for manifests in (CPU, GPU)}
-    assert tags == {"registry.example.com/" + SERVICES["api"]["image"]}
+    for name in ("api", "worker"):
+        assert container(name, CPU)["image"] == "registry.example.com/" + SERVICES["worker-cpu"]["image"]
+        assert container(name, GPU)["image"] == "registry.example.com/" + SERVICES["worker-gpu"]["image"]
 
 
 def test_pods_run_as_the_images_user_without_privileges() -> None:
@@ -137,7 +141,7 @@ def test_ports_match_the_programs() -> None:
     assert container("api")["ports"] == [{"name": "http", "containerPort": int(environment()["CLEANPLATE_PORT"])}]
     metrics = {entry["name"]: entry["value"] for entry in container("worker")["env"]}["CLEANPLATE_WORKER_METRICS_PORT"]
     assert container("worker")["ports"] == [{"name": "metrics", "containerPort": int(metrics)}]
-    assert metrics == SERVICES["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"]
+    assert metrics == SERVICES["worker-cpu"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"]
     for name in ("api", "worker"):
         (port,) = container(name)["ports"]
         notes = find(BASE, "Deployment", f"cleanplate-{name}")["spec"]["template"]["metadata"]["annotations"]
@@ -219,6 +223,36 @@ def test_pods_reach_exactly_what_the_service_counts_as_public() -> None:
 def test_any_address_is_reached_only_if_it_is_public(address: Address) -> None:
     if not (isinstance(address, IPv6Address) and address.ipv4_mapped):  # on the wire it is the IPv4 address
         assert reached(address) == is_public(address)
+
+
+def test_all_routes_but_those_for_the_cluster_have_a_way_in(tmp_path: Path) -> None:
+    (rule,) = find(CPU, "Ingress", "cleanplate")["spec"]["rules"]
+    ways = rule["http"]["paths"]
+    with opened(Settings.model_validate({"data_dir": tmp_path})) as core:
+        routes = {route.path for route in iter_route_contexts(create_app(core).routes)}
+
+    def is_let_in(path: str) -> bool:
+        return any(path == way["path"] or (way["pathType"] == "Prefix" and path.startswith(way["path"] + "/")) for way in ways)
+
+    assert {path for path in routes if not is_let_in(path)} == {"/metrics", "/readyz"}
+    assert all(any(path.startswith(way["path"]) for path in routes) for way in ways)
+
+
+def test_the_way_in_has_tls_a_service_behind_it_and_the_limits_of_the_proxy() -> None:
+    ingress = find(GPU, "Ingress", "cleanplate")
+    (rule,), (tls,) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"]]
+    assert config()["CLEANPLATE_PUBLIC_URL"] == f"https://{rule['host']}"
+    ports = {port["name"] for port in find(BASE, "Service", "cleanplate-api")["spec"]["ports"]}
+    backends = [way["backend"]["service"] for way in rule["http"]["paths"]]
+    assert {(backend["name"], backend["port"]["name"]) for backend in backends} <= {("cleanplate-api", port) for port in ports}
+    proxy = "".join((ROOT / "deploy" / "proxy" / name).read_text() for name in ("nginx.conf", "servers.conf.template"))
+    notes = {name.rpartition("/")[2]: value for name, value in ingress["metadata"]["annotations"].items()}
+    assert f"client_max_body_size {notes['proxy-body-size']};" in proxy
+    assert f"limit_conn connections {notes['limit-connections']};" in proxy
+    assert f"rate={notes['limit-rps']}r/s;" in proxy
+    assert f"proxy_read_timeout {notes['proxy-read-timeout']}s;" in proxy
+    assert float(notes["proxy-read-timeout"]) > Settings.model_fields["hold_seconds"].default
 
 
 def test_a_gpu_worker_has_one_gpu_and_the_cpu_one_none() -> None:

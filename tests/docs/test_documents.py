@@ -26,7 +26,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN_FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "build", "cleanplate-", "demo-")))
 EVERY_MARKDOWN = [*sorted(ROOT.glob("*.md")), *(path for folder in OWN_FOLDERS for path in sorted(folder.rglob("*.md")))]
 RUN = {"sh", "python"}
-QUOTED = {"", "json", "yaml", "toml", "promql", "sql", "nginx"}  # shown, not run
+QUOTED = {"", "typescript", "json", "yaml", "toml", "promql", "sql", "nginx"}  # shown, not run
 CLIENT_VARIABLES = {
     "CLEANPLATE_URL",
     "CLEANPLATE_KEY",
@@ -36,6 +36,7 @@ CLIENT_VARIABLES = {
     "CLEANPLATE_TEST_FORMATS",
     "CLEANPLATE_TEST_PROXY",
     "CLEANPLATE_SCREENSHOT",
+    "CLEANPLATE_ADMIN_SCREENSHOT",
 }
 BLOCK_SECONDS = 180  # only a failing test waits so long, or a busy machine
 # Later blocks see the variables that a block sets, as in one terminal.

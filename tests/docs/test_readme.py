@@ -87,7 +87,7 @@ def test_make_demo_cleans_the_sample() -> None:
 @pytest.mark.slow
 def test_docker_run_serves_and_tells_key_and_address(tmp_path: Path) -> None:
     """What the container runs, with the image's environment and the options of the README's line, as a process of this machine."""
-    image = parse((ROOT / "Dockerfile.cuda").read_text(encoding="utf-8"))[-1]
+    image = parse((ROOT / "Dockerfile").read_text(encoding="utf-8"))[-1]
     options = _options(_only("docker run"))
     assert options["image"] == _only("docker build")[_only("docker build").index("-t") + 1]
     assert options["-p"].split(":")[-1] == image.last("EXPOSE")

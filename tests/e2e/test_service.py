@@ -18,8 +18,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from service import settings
 from service.cli import run_command
 from service.commands.serve import FIRST_KEY_FILE
+from service.core import opened
 from service.jobs.tables import DELIVERIES
 from tests.conftest import ROOT
 from tests.fixture_host import Host, eventually, host
@@ -121,7 +123,8 @@ def ended(service: Served, job_id: str) -> dict[str, object]:
 
 
 def test_the_first_start_tells_where_the_key_is_and_the_address(service: Served, folder: Path) -> None:
-    assert len(service.words) == 2
+    assert len(service.words) == 3
+    assert service.words[1] == f"operator's page: {service.client.base_url}/admin; its key: cleanplate keys create first --scope admin\n"
     assert service.words[0] == f"key of the first account: in the file {folder / FIRST_KEY_FILE}\n"
     assert "cp_" not in "".join(service.words)
     paths = [folder, *folder.rglob("*")]
@@ -141,6 +144,7 @@ def test_a_key_is_shown_on_a_terminal_alone_and_the_operators_never(tmp_path: Pa
         os.close(end)
         with os.fdopen(terminal, encoding="ascii") as lines:
             assert re.match(r"key of the first account, shown this once: cp_\S+\n", lines.readline())
+            assert "/admin" in lines.readline()
             assert ADDRESS_LINE.match(lines.readline())
         process.terminate()
         assert "cp_" not in process.communicate(timeout=60)[1]
@@ -335,7 +339,17 @@ def test_accounts_keys_and_credits_are_administered(
     assert (listed(capsys, "accounts")[0]["queue_jobs"], listed(capsys, "accounts")[0]["storage_bytes"]) == (3, 9)
     assert len(run_cli(capsys, "signers", "create", "ann", "app")[1]) > 20
     assert run_cli(capsys, "signers", "revoke", "app")[0] == 0
+    (signer,) = listed(capsys, "signers")
+    assert (signer["signer"], signer["account"], signer["state"]) == ("app", "ann", "revoked")
     assert run_cli(capsys, "accounts", "delete", "ann")[0] == 0
+    with opened(settings.read()) as core:
+        recorded = core.administration.audit.latest(100)
+    assert [(line.action, line.subject, line.outcome, line.actor) for line in recorded[:2]] == [
+        ("account.delete", "ann", "done", None),
+        ("signer.revoke", "app", "done", None),
+    ]
+    assert ("key.revoke", key[:7], "ParameterError") in {(line.action, line.subject, line.outcome) for line in recorded}
+    assert not [line for line in recorded for secret in (key, second, operators) if secret in f"{line.subject}{line.given}"]
     assert listed(capsys, "accounts") == []
     assert run_cli(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")
 

@@ -14,7 +14,7 @@ from service.jobs import oversight, store
 from service.jobs.credits import Fund
 from service.jobs.job import Failure
 from service.jobs.keys import Scope
-from service.jobs.tables import WORKERS
+from service.jobs.tables import ATTEMPTS, DELIVERIES, WORKERS
 from tests.service_process import Service, TestAccount, running
 
 JSON = "application/json"
@@ -201,6 +201,127 @@ def test_the_status_shows_queue_failures_disks_versions_and_workers(quiet: Servi
     ]
 
 
+def failed(service: Service, account: TestAccount, reason: str, callback_url: str | None = None) -> str:
+    """A job that failed, with its callback if it has one; its id."""
+    order = {"source_url": "http://127.0.0.1:9/a.mp4", "callback_url": callback_url}
+    sent = service.client.post("/v1/jobs", headers=account.bearer, json={name: value for name, value in order.items() if value})
+    job_id = str(sent.json()["id"])
+    with service.core.database.write() as connection:
+        service.core.finalizer.fail_and_refund(connection, store.locked(connection, job_id), Failure.of(FetchRefused(reason)))
+    return job_id
+
+
+def test_the_queue_is_shown_by_account(quiet: Service, admin: dict[str, str]) -> None:
+    accounts = [quiet.account(), quiet.account()]
+    for account, number in zip(accounts, (3, 1), strict=True):
+        for _ in range(number):
+            quiet.client.post("/v1/jobs", headers=account.bearer, json={"source_url": "http://127.0.0.1:9/a.mp4"})
+    queue = ask(quiet, admin, "GET", "/queue?limit=1000").json()
+    waiting = {each["account"]: each for each in queue["data"]}
+    assert [waiting[account.name]["queued_jobs"] for account in accounts] == [3, 1]
+    assert all(each["oldest_queued_seconds"] <= queue["oldest_queued_seconds"] + 1 for each in queue["data"])
+    assert queue["data"] == sorted(queue["data"], key=lambda each: -each["queued_jobs"])
+    assert len(ask(quiet, admin, "GET", "/queue?limit=1").json()["data"]) == 1
+
+
+def test_failures_are_shown_with_their_last_reason(quiet: Service, admin: dict[str, str]) -> None:
+    account = quiet.account()
+    before = {each["kind"]: each["jobs"] for each in ask(quiet, admin, "GET", "/failures").json()["data"]}
+    failed(quiet, account, "the first")
+    last = failed(quiet, account, "x" * 1000)
+    (found,) = [each for each in ask(quiet, admin, "GET", "/failures?hours=1").json()["data"] if each["kind"] == "FetchRefused"]
+    assert found["jobs"] == before.get("FetchRefused", 0) + 2
+    assert (found["last_job_id"], found["last_account"], found["last_detail"]) == (last, account.name, "x" * 500)
+
+
+def test_callbacks_are_listed_without_their_addresses_and_sent_again(quiet: Service, admin: dict[str, str]) -> None:
+    account = quiet.account()
+    jobs = [failed(quiet, account, "no", "http://127.0.0.1:9/hook?token=hidden") for _ in range(3)]
+    with quiet.core.database.write() as connection:
+        given_up = sa.update(DELIVERIES).where(DELIVERIES.c.job_id.in_(jobs[:2]))
+        connection.execute(given_up.values(outcome="given_up", attempts=1, due_ms=None))
+        line = {"number": 1, "at_ms": 1, "took_ms": 1, "error": "status 500"}
+        ids = connection.execute(sa.select(DELIVERIES.c.id).where(DELIVERIES.c.job_id.in_(jobs[:2]))).scalars()
+        connection.execute(sa.insert(ATTEMPTS), [line | {"delivery_id": each} for each in ids])
+    path = f"/callbacks?account_id={account.id}"
+    answer = ask(quiet, admin, "GET", f"{path}&outcome=given_up")
+    assert "hidden" not in answer.text
+    assert {(each["id"], each["host"], each["last_error"]) for each in answer.json()["data"]} == {
+        (job, "127.0.0.1", "status 500") for job in jobs[:2]
+    }
+    pages = [ask(quiet, admin, "GET", f"{path}&limit=2").json()]
+    pages.append(ask(quiet, admin, "GET", f"{path}&limit=2&cursor={pages[0]['next_cursor']}").json())
+    assert {each["id"] for page in pages for each in page["data"]} == set(jobs)
+    assert ask(quiet, admin, "POST", f"/callbacks/{jobs[0]}/redeliver").json() == {"callbacks": 1}
+    assert [each["id"] for each in ask(quiet, admin, "GET", f"{path}&outcome=given_up").json()["data"]] == [jobs[1]]
+    assert ask(quiet, admin, "POST", "/callbacks/redeliver").json()["callbacks"] >= 1
+    assert ask(quiet, admin, "GET", f"{path}&outcome=given_up").json()["data"] == []
+    missing = ask(quiet, admin, "POST", "/callbacks/job_none/redeliver")
+    assert (missing.status_code, missing.json()["type"]) == (404, "urn:cleanplate:problem:callback-unknown")
+
+
+# The audit log, and what it must not know.
+
+
+def test_each_change_is_recorded_with_its_key_and_outcome_and_without_secrets(quiet: Service) -> None:
+    operator = quiet.core.accounts.create("auditor")
+    made = quiet.core.accounts.create_key(operator, {Scope.ADMIN})
+    headers = bearer(made.key)
+    account = created(quiet, headers, "recorded")
+    path = f"/accounts/{account['id']}"
+    new = ask(quiet, headers, "POST", f"{path}/keys", {"scopes": ["read"]}).json()
+    ask(quiet, headers, "POST", f"{path}/credits", {"kind": "correct", "credits": 1, "note": "too much"})  # there are none
+    ask(quiet, headers, "PATCH", path, {"banned": True})
+    ask(quiet, headers, "DELETE", f"/keys/{new['id']}")
+    ask(quiet, headers, "DELETE", path)
+    answer = ask(quiet, headers, "GET", "/audit?limit=6")
+    assert new["key"] not in answer.text
+    assert made.key not in answer.text
+    lines = answer.json()["data"]
+    assert [(line["action"], line["subject"], line["outcome"]) for line in reversed(lines)] == [
+        ("account.create", "recorded", "done"),
+        ("key.create", "recorded", "done"),
+        ("credits.correct", "recorded", "ParameterError"),
+        ("account.change", "recorded", "done"),
+        ("key.revoke", new["id"], "done"),
+        ("account.delete", "recorded", "done"),
+    ]
+    assert {(line["actor"], line["key_id"]) for line in lines} == {("auditor", made.id)}
+    assert json.loads(lines[2]["given"]) == {"banned": True}
+    page = ask(quiet, headers, "GET", f"/audit?limit=1&before={lines[0]['id']}").json()
+    assert (page["data"], page["next_before"]) == (lines[1:2], lines[1]["id"])
+
+
+def test_keys_and_accounts_are_found_a_page_at_a_time(quiet: Service, admin: dict[str, str]) -> None:
+    account = created(quiet, admin, "50%_of the <b>keys</b>")
+    created(quiet, admin, "50 of the keys")
+    for _ in range(3):
+        ask(quiet, admin, "POST", f"/accounts/{account['id']}/keys", {})
+    path = f"/keys?account_id={account['id']}&limit=2"
+    first = ask(quiet, admin, "GET", path).json()
+    last = ask(quiet, admin, "GET", f"{path}&after={first['next_after']}").json()
+    assert (len(first["data"]), len(last["data"]), last["next_after"]) == (2, 1, None)
+    assert len({key["id"] for key in first["data"] + last["data"]}) == 3
+    named = quiet.client.get("/v1/admin/accounts", headers=admin, params={"name": "50%_OF"}).json()["data"]
+    assert [each["id"] for each in named] == [account["id"]]
+
+
+def test_an_address_tries_few_wrong_keys_and_a_known_key_works_on(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with running(tmp_path_factory.mktemp("guesses"), worker=False, rate_wrong_keys="3/hour") as service:
+        account = service.core.accounts.create("operator")
+        used, unused = (bearer(service.core.accounts.create_key(account, {Scope.ADMIN}).key) for _ in range(2))
+        assert ask(service, used, "GET", "/status").status_code == 200
+        tried = [ask(service, bearer(f"cp_{number}"), "GET", "/status") for number in range(5)]
+        assert [answer.status_code for answer in tried] == [401, 401, 401, 429, 429]
+        assert 0 < int(tried[-1].headers["retry-after"]) <= 3600
+        assert ask(service, used, "GET", "/status").status_code == 200
+        assert ask(service, unused, "GET", "/status").status_code == 429, "a right guess is not told from a wrong one"
+        wrong = {"api_key": "cp_5", "video_url": "http://127.0.0.1:9/a.mp4"}
+        assert service.client.post("/api/v1/download", json=wrong).json()["code"] == 5001, "each API counts them"
+        elsewhere = {"X-Forwarded-For": "192.0.2.7"}  # as the proxy on this machine says
+        assert ask(service, unused | elsewhere, "GET", "/status").status_code == 200
+
+
 def shape(value: Any) -> Any:
     """Names and types, recursively; null fits anything."""
     if isinstance(value, dict):
@@ -241,6 +362,14 @@ def test_every_example_of_the_admin_api_is_true(quiet: Service, admin: dict[str,
     for path in ("/keys", "/jobs", "/accounts"):
         found, example = sent("get", path)
         assert set(found["data"][0]) == set(example["data"][0])
+    failed(quiet, quiet.account(), "no", "http://127.0.0.1:9/hook")
+    for path in ("/queue", "/failures", "/callbacks", "/audit"):
+        found, example = sent("get", path)
+        assert set(found) == set(example)
+        assert set(found["data"][0]) == set(example["data"][0])
+    for path in ("/callbacks/{subject_id}/redeliver", "/callbacks/redeliver"):
+        found, example = sent("post", path, subject_id=ask(quiet, admin, "GET", "/callbacks").json()["data"][0]["id"])
+        assert shape(found) == shape(example)
     found, example = sent("get", "/status")
     assert set(found) == set(example)
     sent("delete", "/keys/{key_id}", key_id=key["id"])

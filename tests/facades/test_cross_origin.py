@@ -99,3 +99,5 @@ def test_a_slash_at_the_end_of_a_path_changes_nothing(closed: Service) -> None:
     assert closed.client.post("/api/v1/credits/", json={"api_key": account.key}).json()["code"] == 200
     assert closed.client.post("/api/ext/v1/get_quota/", headers=account.bearer).json()["code"] == 0
     assert closed.client.get("/rest/ai/video/removal/result/").json()["code"] == "MissingParameter"
+    counted = 'cleanplate_http_requests_total{facade="native",method="GET",route="/v1/account",status="200"}'
+    assert counted in closed.client.get("/metrics").text, "which route was taken is known to metrics and logs"

@@ -22,9 +22,11 @@ MODULES: Final = (
     "kept", "leaving", "marking", "order", "overlay", "player", "problems", "programs", "queue", "result", "shapes", "sketch", "stage",
     "timeline", "upload", "work", "zoom",
 )  # fmt: skip
+ADMIN_MODULES: Final = ("accounts", "api", "app", "callbacks", "jobs", "keys", "overview", "parts", "records", "secret")
 LANGUAGES: Final = ("en", "es", "pt-BR", "vi", "zh")
 MOST_BYTES: Final = 250_000  # of all that the page loads before it is used
 SCRIPTS: Final = [f"/page/{name}.js" for name in MODULES]
+ADMIN_SCRIPTS: Final = [f"/page/admin/{name}.js" for name in ADMIN_MODULES]
 FILES: Final = {
     "/": "text/html; charset=utf-8",
     "/page/icon.svg": "image/svg+xml",
@@ -32,6 +34,12 @@ FILES: Final = {
     **{f"/page/languages/{name}.json": "application/json" for name in LANGUAGES},
     **dict.fromkeys(SCRIPTS, "text/javascript; charset=utf-8"),
 }
+ADMIN_FILES: Final = {
+    "/admin": "text/html; charset=utf-8",
+    "/page/admin/admin.css": "text/css; charset=utf-8",
+    **dict.fromkeys(ADMIN_SCRIPTS, "text/javascript; charset=utf-8"),
+}
+ALL_FILES: Final = FILES | ADMIN_FILES
 NEVER_RAISED: Final = {errors.InputError, errors.LimitExceeded, errors.ServiceError, errors.AccessError, errors.Busy, errors.FetchError}
 NOT_OF_THE_PAGE: Final = {
     errors.SettingsError,
@@ -42,7 +50,7 @@ NOT_OF_THE_PAGE: Final = {
     errors.MethodNotAllowed,
 }
 
-each_file = pytest.mark.parametrize("path", FILES)
+each_file = pytest.mark.parametrize("path", ALL_FILES)
 
 
 def text(service: Service, path: str) -> str:
@@ -57,8 +65,23 @@ def page(service: Service) -> str:
 
 
 @pytest.fixture
+def admin_page(service: Service) -> str:
+    return text(service, "/admin")
+
+
+@pytest.fixture
+def pages(page: str, admin_page: str) -> str:
+    return page + admin_page
+
+
+@pytest.fixture
 def scripts(service: Service) -> dict[str, str]:
     return {path: text(service, path) for path in SCRIPTS}
+
+
+@pytest.fixture
+def all_scripts(service: Service, scripts: dict[str, str]) -> dict[str, str]:
+    return scripts | {path: text(service, path) for path in ADMIN_SCRIPTS}
 
 
 @pytest.fixture
@@ -76,7 +99,7 @@ def directives(header: str) -> dict[str, set[str]]:
 def test_files_have_a_strict_content_security_policy(service: Service, path: str) -> None:
     answer = service.client.get(path)
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == FILES[path]
+    assert answer.headers["content-type"] == ALL_FILES[path]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     found = directives(answer.headers["content-security-policy"])
@@ -120,17 +143,19 @@ def test_no_file_names_another_host(service: Service, path: str) -> None:
     assert named == (["http://www.w3.org/2000/svg"] if path.endswith(".svg") else [])  # an XML namespace, which is never requested
 
 
-def test_every_referenced_file_exists(service: Service, page: str, scripts: dict[str, str]) -> None:
-    asked = {urljoin("/", address) for address in re.findall(r'(?:src|href)="([^"#]+)"', page)}
-    asked |= {urljoin(path, name) for path, script in scripts.items() for name in re.findall(r'from "([^"]+)"', script)}
-    assert set(SCRIPTS) <= asked
+def test_every_referenced_file_exists(service: Service, pages: str, all_scripts: dict[str, str]) -> None:
+    asked = {urljoin("/", address) for address in re.findall(r'(?:src|href)="([^"#]+)"', pages)}
+    asked |= {urljoin(path, name) for path, script in all_scripts.items() for name in re.findall(r'from "([^"]+)"', script)}
+    assert all_scripts.keys() <= asked
     assert {service.client.get(address).status_code for address in asked} == {200}
 
 
-def test_every_imported_name_is_exported(scripts: dict[str, str]) -> None:
-    for path, script in scripts.items():
-        for names, other in re.findall(r'import \{([^}]+)\} from "(\./[^"]+)"', script):
-            given = re.findall(r"export (?:async )?(?:function\*?|const|class) (\w+)", scripts[urljoin(path, other)])
+def test_every_imported_name_is_exported(all_scripts: dict[str, str]) -> None:
+    for path, script in all_scripts.items():
+        for names, other in re.findall(r'import \{([^}]+)\} from "(\.\.?/[^"]+)"', script):
+            if urljoin(path, other) not in all_scripts:
+                continue  # of the documentation
+            given = re.findall(r"export (?:async )?(?:function\*?|const|class) (\w+)", all_scripts[urljoin(path, other)])
             assert {name.split(" as ")[0].strip() for name in names.split(",")} <= set(given), (path, other)
 
 
@@ -142,9 +167,9 @@ def test_the_scripts_use_elements_that_exist(page: str, scripts: dict[str, str])
     assert set(re.findall(r'(?:for|aria-labelledby|aria-describedby|aria-controls)="([^"]+)"', page)) <= places
 
 
-def test_no_file_needs_what_the_policy_forbids(page: str, scripts: dict[str, str]) -> None:
-    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script>", page)
-    for script in scripts.values():
+def test_no_file_needs_what_the_policy_forbids(pages: str, all_scripts: dict[str, str]) -> None:
+    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script>", pages)
+    for script in all_scripts.values():
         assert not re.findall(r"HTML\b|document\.write|\beval\(|\bFunction\(|cssText", script), "texts are inserted as text"
 
 
@@ -171,21 +196,33 @@ def test_each_language_can_be_chosen(scripts: dict[str, str]) -> None:
     assert tuple(re.findall(r'"?([\w-]+)"?: "', named)) == LANGUAGES
 
 
-def test_every_text_used_exists_and_every_text_is_used(page: str, scripts: dict[str, str], words: dict[str, dict[str, str]]) -> None:
+def test_the_operators_page_uses_elements_that_exist(admin_page: str, all_scripts: dict[str, str]) -> None:
+    places = set(re.findall(r'\bid="([^"]+)"', admin_page))
+    asked = {name for path in ADMIN_SCRIPTS for name in re.findall(r'byId\("([^"]+)"\)', all_scripts[path])}
+    assert asked <= places
+    assert set(re.findall(r'(?:for|aria-labelledby|aria-describedby|aria-controls)="([^"]+)"', admin_page)) <= places
+
+
+def test_the_operators_page_with_a_slash_is_the_same(service: Service) -> None:
+    answer = service.client.get("/admin/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "../admin")
+
+
+def test_every_text_used_exists_and_every_text_is_used(pages: str, all_scripts: dict[str, str], words: dict[str, dict[str, str]]) -> None:
     known = words["en"]
     groups = "|".join(sorted({name.partition(".")[0] for name in known if "." in name}))
-    asked = set(re.findall(r'data-i18n(?:-\w+)?="([^"]+)"', page))
-    for script in scripts.values():
+    asked = set(re.findall(r'data-i18n(?:-\w+)?="([^"]+)"', pages))
+    for script in all_scripts.values():
         asked |= set(re.findall(rf'"((?:{groups})\.[\w-]+)"', script))
     assert asked <= known.keys()
-    composed = {f"{name}." for script in scripts.values() for name in re.findall(rf"`({groups})\.\$", script)}
-    assert composed == {"media.", "problem.", "result.", "state.", "step."}
+    composed = {f"{name}." for script in all_scripts.values() for name in re.findall(rf"`({groups})\.\$", script)}
+    assert composed == {"media.", "outcome.", "problem.", "result.", "scope.", "state.", "step."}
     assert {name for name in known.keys() - asked if not name.startswith(tuple(composed))} == set()
 
 
-def test_the_english_texts_in_the_page_match_the_file(page: str, words: dict[str, dict[str, str]]) -> None:
-    assert set(re.findall(r'data-i18n="([^"]+)"', page)) <= words["en"].keys()
-    texts = re.findall(r'data-i18n="([^"]+)"[^>]*>([^<]*)<', page) + re.findall(r'data-i18n-label="([^"]+)" aria-label="([^"]+)"', page)
+def test_the_english_texts_in_the_pages_match_the_file(pages: str, words: dict[str, dict[str, str]]) -> None:
+    assert set(re.findall(r'data-i18n="([^"]+)"', pages)) <= words["en"].keys()
+    texts = re.findall(r'data-i18n="([^"]+)"[^>]*>([^<]*)<', pages) + re.findall(r'data-i18n-label="([^"]+)" aria-label="([^"]+)"', pages)
     assert len(texts) > 50
     assert [(name, text) for name, text in texts if words["en"][name] != text] == []
 

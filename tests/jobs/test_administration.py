@@ -13,6 +13,7 @@ from service.jobs import oversight
 from service.jobs.account_files import AccountFiles
 from service.jobs.accounts import AccountLimits
 from service.jobs.administration import Administration
+from service.jobs.audit import Audit
 from service.jobs.credits import Fund
 from service.jobs.job import State
 from service.jobs.keys import CUSTOMER, Scope
@@ -103,7 +104,7 @@ def test_an_accounts_own_limits_replace_those_of_the_settings(either: Bench, tmp
 
 
 def test_an_event_grants_once(either: Bench) -> None:
-    account, administration = either.customer(), Administration(either.database, either.accounts)
+    account, administration = either.customer(), Administration(either.database, either.accounts, Audit(either.database))
     first, again = (administration.grant(account, Fund.PAID, 5, "paid", "order 1") for _ in range(2))
     assert first == again
     administration.grant(either.customer(), Fund.PAID, 5, "another account's", "order 1")

@@ -121,6 +121,7 @@ def go_back(bench: Bench) -> None:
         for name in (f"total_{table}_{event}" for table, event in events):
             connection.execute(sa.text(f"DROP TRIGGER {name}" if bench.database.is_sqlite else f"DROP FUNCTION {name} CASCADE"))
         for statement in (
+            "DROP TABLE audit",
             "DROP TABLE attempts",
             "DROP TABLE batch_items",
             "DROP TABLE batches",

@@ -1,29 +1,34 @@
 """Deliveries of callbacks: given up at once if the receiver wants no more, and sent again on request."""
 
+from collections.abc import Sequence
+
 import pytest
 import sqlalchemy as sa
 
 from service.errors import FetchUnavailable
 from service.jobs import callbacks
 from service.jobs.callbacks import Delivery
+from service.jobs.database import NOW_MS
 from service.jobs.job import Job
 from service.jobs.tables import DELIVERIES
 from service.outside.post import ReceiverGone
 from tests.jobs.bench import URL, Bench
+
+DAY_SECONDS = 86_400
 
 
 def ended(bench: Bench, facade: str = "kie") -> Job:
     return bench.succeed(bench.order(bench.customer(paid=3), callback_url=URL, facade=facade))
 
 
-def attempt(bench: Bench, job: Job, number: int, error: Exception | None = None) -> str:
+def attempt(bench: Bench, job: Job, number: int, error: Exception | None = None, *, for_days: bool = False) -> str:
     """Make the attempt with this number as a worker does."""
 
     def send(_: Job) -> None:
         if error is not None:
             raise error
 
-    return callbacks.deliver(bench.take(f"{job.id}.{job.state}.{number}"), f"{job.id}.{job.state}", send)
+    return callbacks.deliver(bench.take(f"{job.id}.{job.state}.{number}"), f"{job.id}.{job.state}", send, for_days=for_days)
 
 
 def delivery(bench: Bench, job: Job) -> Delivery:
@@ -37,6 +42,32 @@ def test_a_receiver_that_is_gone_gets_no_more(either: Bench) -> None:
     assert attempt(either, job, 1, ReceiverGone("410")) == "given_up"
     found = delivery(either, job)
     assert (found.outcome, found.attempts, found.due_ms) == ("given_up", 1, None)
+
+
+def test_a_receiver_that_is_down_for_a_day_gets_every_event_once(either: Bench) -> None:
+    """Time passes by what is due becoming due: a day and more in which nothing arrives, then what is left is delivered."""
+    jobs = [ended(either) for _ in range(3)]
+    passed_seconds, number = 0.0, 1
+    while passed_seconds < DAY_SECONDS:
+        assert {attempt(either, job, number, FetchUnavailable("down"), for_days=True) for job in jobs} == {"pending"}
+        passed_seconds += wait_until_due(either, jobs)
+        number += 1
+        assert callbacks.enqueue_due(either.database, either.queues) == len(jobs)
+    assert passed_seconds < 2 * DAY_SECONDS
+    assert {attempt(either, job, number, for_days=True) for job in jobs} == {"delivered"}
+    for job in jobs:
+        log = delivery(either, job).log
+        assert [(line.number, line.error is None) for line in log] == [(each, each == number) for each in range(1, number + 1)]
+    assert callbacks.enqueue_due(either.database, either.queues) == 0
+
+
+def wait_until_due(bench: Bench, jobs: Sequence[Job]) -> float:
+    """Let time pass until the next attempts of these jobs are due; return how much, in seconds."""
+    ours = DELIVERIES.c.job_id.in_([job.id for job in jobs])
+    with bench.database.write() as connection:
+        ahead_ms = connection.execute(sa.select(sa.func.max(DELIVERIES.c.due_ms) - NOW_MS).where(ours)).scalar_one()
+        connection.execute(sa.update(DELIVERIES).where(ours).values(due_ms=DELIVERIES.c.due_ms - ahead_ms))
+    return float(ahead_ms) / 1000
 
 
 @pytest.mark.parametrize("error", [None, ReceiverGone("410")])

@@ -75,6 +75,18 @@ def test_the_shipped_networks_pass_verification(capsys: pytest.CaptureFixture[st
     )
 
 
+def test_verification_is_json_for_programs(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["models", "verify", str(own), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["valid"], found["error"]) == (True, None)
+    assert {"network": "matte", "version": "9-mine", "precision": "fp32", "file": "matte.onnx"} in found["passed"]
+    (own / "weights" / "matte.onnx").write_bytes(b"no network")
+    assert run_command(["models", "verify", str(own), "--json"]) == 5
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["valid"] is False
+    assert json.loads(printed.out)["error"] in printed.err
+
+
 def test_a_folder_is_used_until_the_shipped_one_is_again(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["models", "use", str(own)]) == 0
     assert run_command(["models", "list"]) == 0

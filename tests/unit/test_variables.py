@@ -1,5 +1,6 @@
 """Settings from `.env` and `cleanplate.toml` in the folder of the command, and variables that are no settings."""
 
+import json
 import os
 import subprocess
 import sys
@@ -18,8 +19,8 @@ def _clear(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if not name.startswith("CLEANPLATE_")})
 
 
-def check(folder: Path, **given: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "service", "settings", "check"]
+def check(folder: Path, *options: str, **given: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "service", "settings", "check", *options]
     environment = os.environ | given | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -32,6 +33,17 @@ def test_the_command_reads_both_files(tmp_path: Path) -> None:
     assert check(tmp_path).stderr.startswith("cleanplate: CLEANPLATE_LIMITS__FILE_BYTES: ")
     done = check(tmp_path, CLEANPLATE_LIMITS__FILE_BYTES="1000")
     assert (done.returncode, done.stdout, done.stderr) == (0, "the settings are valid\n", "")
+
+
+def test_the_check_is_json_for_programs(tmp_path: Path) -> None:
+    (tmp_path / "cleanplate.toml").write_text("prot = 1\n")
+    done = check(tmp_path, "--json")
+    names = ["CLEANPLATE_PROT"]
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"valid": True, "error": None, "given": names, "unknown": names})
+    assert "did you mean CLEANPLATE_PORT?" in done.stderr
+    done = check(tmp_path, "--json", CLEANPLATE_PORT="http")
+    assert (done.returncode, json.loads(done.stdout)["valid"]) == (2, False)
+    assert json.loads(done.stdout)["error"].startswith("CLEANPLATE_PORT: ")
 
 
 def test_the_environment_is_stronger_than_the_files_and_env_than_toml(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from benchmarks.fleet import Fleet
 from benchmarks.hostile import Exchange, Probed
 from tests import fuzz
 
-TARGET = Target(1, "cp_key", "job_1", f"http://{HOST}/clip.mp4")
+TARGET = Target(1, "cp_key", "job_1", f"http://{HOST}/clip.mp4", "cp_admin")
 LENGTH = re.compile(rb"Content-Length: (\d+)\r\n")
 
 
