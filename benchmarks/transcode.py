@@ -7,7 +7,7 @@ import av
 from benchmarks.media import is_photo
 from service.pipeline.io import still
 from service.pipeline.io.codec import encoder_options, muxer_of
-from service.pipeline.io.mux import add_encoded_stream, open_target
+from service.pipeline.io.mux import add_encoded_stream, open_target, start_encoders
 from service.pipeline.io.probe import probe
 from service.pipeline.video import Limits
 
@@ -23,6 +23,7 @@ def transcode(source: Path, target: Path) -> int:
         decoded = reader.streams.video[0]
         decoded.thread_type = "AUTO"
         encoded = add_encoded_stream(writer, info, encoder_options(info, target.suffix), decoded)
+        start_encoders(writer)
         for frame in reader.decode(decoded):
             frame.pict_type = 0  # let the encoder choose instead of repeating the source's picture types
             writer.mux(encoded.encode(frame))

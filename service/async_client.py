@@ -61,15 +61,19 @@ class AsyncClient:
         idempotency_key: str | None = None,
         kind: Kind = "clean",
         preview: tuple[float, float] | None = None,
+        deinterlace: bool = False,
     ) -> RemoteJob:
         """Hand in a job. Source and mask are addresses or files. `detect` None: look for marks unless there are boxes or a mask.
 
         Nothing changes in the boxes of `keep`; marks stay whose ids, as an earlier report has them, are in `reject`.
         `kind` "detect" finds the marks and removes none; the result is a JSON document. `preview`: the first second and the length in
         seconds of the part of a video that is cleaned, for less; boxes keep the times of the whole video.
+        `deinterlace`: an interlaced video, so that each picture shows one moment.
         The same `idempotency_key` with the same arguments returns the job that the first call made.
         """
-        order = Order.of(source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind, preview)
+        order = Order.of(
+            source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind, preview, deinterlace
+        )
         return await self._tried(lambda: self._post(order))
 
     async def remove(

@@ -17,7 +17,7 @@ from service.pipeline.placement import Placement
 from service.pipeline.provenance.provenance import mark_removed, sign_in_place
 from service.pipeline.provenance.signer import Signer
 from service.pipeline.report.report import Report
-from service.pipeline.request import CLASSES, Request
+from service.pipeline.request import CLASSES, Request, parse_encoding
 from service.pipeline.video import Encoding, Limits, Part
 from service.settings import Device
 from service.timed_box import TimedBox
@@ -39,6 +39,7 @@ def clean(
     limits: Limits | None = None,
     on_progress: run.Listener = run.ignore,
     debug: AnyPath | None = None,
+    deinterlace: bool = False,
 ) -> Report:
     """Write the clean plate of a video or an image to `target`, and return what was found and done.
 
@@ -47,24 +48,23 @@ def clean(
     output come from the `CLEANPLATE_*` settings, as for the command.
 
     boxes: what to remove, in pixels or fractions of the displayed picture, for some seconds or all.
-    mask: an image or a video, white where something is to be removed.
-    keep: boxes in which nothing changes, whatever is found or pointed at.
+    mask: an image or a video, white where something is to be removed. keep: boxes in which nothing changes, whatever is found.
     reject: ids of marks that stay, as an earlier report of the same file with the same arguments has them.
     networks: of `load_networks`, for more than one file; else they are loaded for this call.
     on_progress: called after each frame of each step, in this thread; it may raise to stop.
     debug: a folder for a contact sheet, a before/after picture and `decisions.json`.
+    deinterlace: of an interlaced video; each picture then shows one moment. Another stays as it is.
 
     Raises a `CleanplateError`: an `InputError` for the source, a `RequestError` for an argument or a missing runtime, `DecodeFailed`,
     `ModelError`, `EncodeFailed`, or a `SettingsError`.
     """
     request = request_of(boxes, mask, classes, detect, keep, reject)
-    source, target = _existing(source), Path(target)
-    if target.exists() and target.samefile(source):
-        raise RequestError(f"{target.name} would overwrite its source; choose another target")
+    source, target = _source_and_target(source, target)
     chosen = settings.read()
     with _loaded(networks) as loaded:
         tools = Tools(loaded, limits or chosen.limits, command_signer(chosen), chosen.copy_unmarked)
-        return clean_file(source, target, request, tools, on_progress, Path(debug) if debug else None)
+        pictures = Path(debug) if debug else None
+        return clean_file(source, target, request, tools, on_progress, pictures, encoding=parse_encoding(deinterlace=deinterlace))
 
 
 def detect(
@@ -155,6 +155,14 @@ def _loaded(networks: Networks | None) -> Iterator[Networks]:
         return
     with closing(load_networks()) as loaded:
         yield loaded
+
+
+def _source_and_target(source: AnyPath, target: AnyPath) -> tuple[Path, Path]:
+    """Two files. Raises RequestError for a source that is not there, or is the target."""
+    source, target = _existing(source), Path(target)
+    if target.exists() and target.samefile(source):
+        raise RequestError(f"{target.name} would overwrite its source; choose another target")
+    return source, target
 
 
 def _existing(path: AnyPath) -> Path:

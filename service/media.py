@@ -7,7 +7,7 @@ from service.errors import NotMedia, UnsupportedFormat
 
 ContainerName = Literal["mp4", "mov", "mkv", "webm", "avi", "image"]
 
-SUPPORTED: Final = "mp4, mov, webm, mkv, avi, png, jpg, webp"
+SUPPORTED: Final = "mp4, mov, webm, mkv, avi, png, jpg, webp, avif"
 HEAD_BYTES: Final = 256
 SYNC_BYTE: Final = b"\x47"  # at the start of each packet of a transport stream, which m2ts puts 4 bytes of its own before
 
@@ -15,7 +15,8 @@ EBML: Final = b"\x1a\x45\xdf\xa3"
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 JPEG: Final = b"\xff\xd8\xff"
 MOVIE_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
-AVIF_BRANDS: Final = (b"avif", b"avis")
+AVIF_SEQUENCE: Final = b"avis"
+AVIF_BRANDS: Final = (b"avif", AVIF_SEQUENCE)
 HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 ANIMATED: Final = 0x02  # in the flags of a WebP
 AS_PNG: Final = "save it as png"
@@ -55,6 +56,8 @@ def container_of_head(head: bytes) -> ContainerName:
         return "avi"
     if head.startswith(EBML):
         return "webm" if b"webm" in head[:64] else "mkv"
+    if _heif_name(head) == "AVIF" and head[8:12] != AVIF_SEQUENCE:
+        return "image"
     if head[4:8] in MOVIE_BOXES and _heif_name(head) is None:
         return "mp4" if head[4:8] == b"ftyp" and head[8:12] != b"qt  " else "mov"
     raise _refusal(head)
@@ -67,6 +70,8 @@ def suffix_of_head(head: bytes) -> str:
         return f".{container}"
     if head.startswith(PNG):
         return ".png"
+    if head[4:8] == b"ftyp":
+        return ".avif"
     return ".jpg" if head.startswith(JPEG) else ".webp"
 
 
@@ -106,7 +111,7 @@ def _heif_name(head: bytes) -> str | None:
 def _refusal(head: bytes) -> NotMedia | UnsupportedFormat:
     name, hint = next((known for start, known in UNSUPPORTED.items() if head.startswith(start)), (None, ""))
     if heif := _heif_name(head):
-        name, hint = heif, AS_JPEG
+        name, hint = ("AVIF sequence", AS_MP4) if heif == "AVIF" else (heif, AS_JPEG)
     if head[:1] == SYNC_BYTE == head[188:189] or head[4:5] == SYNC_BYTE == head[196:197]:
         name, hint = "MPEG transport stream", AS_VIDEO
     if name is None:

@@ -24,7 +24,7 @@ from service.pipeline.report.detection import Detection
 from service.pipeline.report.detection_report import detection_json, mask_addresses
 from service.pipeline.report.page import to_html
 from service.pipeline.report.report import FileResult, Report, to_json
-from service.pipeline.request import CLASSES, Request
+from service.pipeline.request import CLASSES, Request, parse_encoding
 from service.pipeline.video import Limits, Part
 from service.sources import check_media
 from service.watch import Watch
@@ -51,8 +51,9 @@ def clean_source(
     request = _request(job.spec, core, source, folder, limits)
     target = folder / f"clean{source.suffix}"
     detection = _detection(job.spec, core, folder)
-    copy = core.settings.copy_unmarked
-    report = run.clean(source, target, request, networks, limits, watch.on_cleaned, detection=detection, part=_part(job.spec), copy=copy)
+    part, encoding, copy = _part(job.spec), parse_encoding(deinterlace=job.spec.deinterlace), core.settings.copy_unmarked
+    progress = watch.on_cleaned
+    report = run.clean(source, target, request, networks, limits, progress, None, detection, part, encoding, copy)
     edits = [mark_removed(report.placements)] if report.mark_found else []
     if job.spec.remove_audio and job.spec.media == "video":
         mute(target, quiet := folder / f"quiet{source.suffix}")
@@ -70,7 +71,8 @@ def detect_marks(job: Job, core: Core, networks: Networks, folder: Path, prefix:
     assert job.spec.source_key is not None
     source = _download(core, job.spec.source_key, folder / "source")
     check_media(head_of(source), job.spec.media)
-    report = run.detect(source, _request(job.spec, core, source, folder, limits), networks, limits, watch.on_cleaned)
+    request, encoding = _request(job.spec, core, source, folder, limits), parse_encoding(deinterlace=job.spec.deinterlace)
+    report = run.detect(source, request, networks, limits, watch.on_cleaned, encoding)
     found = detection_json(report, removal_seconds(source, report, networks, limits), mask_addresses(report))
     Detection.of(report).save(folder / "detection.npz")
     thumbnail(source, folder / "thumbnail.jpg", limits)

@@ -63,6 +63,7 @@ class Order:
         idempotency_key: str | None,
         kind: Kind = "clean",
         preview: tuple[float, float] | None = None,
+        deinterlace: bool = False,
     ) -> "Order":
         """As `Client.submit` has it. Raises RequestError for a file that cannot be sent."""
         files = _files(source, mask)
@@ -75,7 +76,7 @@ class Order:
             "callback_url": callback_url,
         }
         newer = {"keep": [_wire(box) for box in keep], "reject": sorted(reject), "kind": "" if kind == "clean" else kind}
-        newer |= {"preview": dict(zip(("first_seconds", "seconds"), preview, strict=True)) if preview else None}
+        newer |= {"preview": dict(zip(("first_seconds", "seconds"), preview, strict=True)) if preview else None, "deinterlace": deinterlace}
         fields |= {name: value for name, value in newer.items() if value}  # an older service refuses names that it does not know
         if not files:
             fields["source_url"] = source

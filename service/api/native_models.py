@@ -119,6 +119,7 @@ class Options(Wire):
         examples=[PREVIEW],
     )
     remove_audio: bool = False
+    deinterlace: bool = Field(False, description="Of an interlaced video: let each picture show one moment. Others stay as they are.")
     callback_url: Address | None = Field(None, description="URL to which the job's outcome is POSTed, signed.")
     priority: int = Field(100, ge=1, le=1000, description="Lower numbers run first, among your own jobs.")
     rights: Rights | None = Field(

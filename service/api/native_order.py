@@ -28,8 +28,8 @@ from service.media import HEAD_BYTES, suffix_of_head
 READ_BYTES: Final = 2**20
 FORM_FIELDS: Final = frozenset({"file", "mask", "options"})
 WITHOUT_DETECTION: Final = frozenset({"source_url", "mask_url", "boxes", "classes", "detect", "media", "kind", "preview"})
-SINCE_DIGESTS: Final = ("client_reference", "metadata", "name")
-IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp"})
+SINCE_DIGESTS: Final = ("client_reference", "metadata", "name", "deinterlace")
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif"})
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def _order_of_detection(options: NewJobBody, job_id: str, account_id: int, conte
         keep=tuple(box.to_timed_box() for box in options.keep),
         reject=tuple(dict.fromkeys(options.reject)),
         remove_audio=options.remove_audio,
+        deinterlace=options.deinterlace,
     )
     return Order(spec, options, _digest(_json_of(options)), name=options.name or found.name)
 
@@ -154,6 +155,7 @@ def spec_of(options: Options, source: Source, mask: Source) -> JobSpec:
         remove_audio=options.remove_audio,
         preview_seconds=options.preview.seconds if options.preview else None,
         preview_first_seconds=options.preview.first_seconds if options.preview else 0.0,
+        deinterlace=options.deinterlace,
     )
 
 

@@ -9,6 +9,7 @@ from service.errors import NotMedia, Truncated
 from service.media import HEAD_BYTES, suffix_of_head
 
 MAX_SEGMENTS: Final = 1000  # of a JPEG before its size: metadata of 64 MB
+MAX_BOXES_BYTES: Final = 4096  # of an AVIF before its size
 FRAME_STARTS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the markers of segments with the size
 FILL: Final = 0xFF
 
@@ -26,7 +27,7 @@ def picture_of(file: BinaryIO, name: str) -> Picture:
     """What an open file's headers say. `name` is the parameter's, for errors. Raises NotMedia, UnsupportedFormat, Truncated."""
     head = file.read(HEAD_BYTES)
     suffix = suffix_of_head(head)
-    sizes = {".png": _png_size, ".jpg": _jpeg_size, ".webp": _webp_size}
+    sizes = {".png": _png_size, ".jpg": _jpeg_size, ".webp": _webp_size, ".avif": _avif_size}
     if suffix not in sizes:
         raise NotMedia(f"{name} is not an image")
     try:
@@ -58,6 +59,13 @@ def _webp_size(_file: BinaryIO, head: bytes) -> tuple[int, int]:
         width, height = struct.unpack_from("<HH", head, 26)
         return width & 0x3FFF, height & 0x3FFF
     raise ValueError("no VP8 chunk")
+
+
+def _avif_size(file: BinaryIO, head: bytes) -> tuple[int, int]:
+    """The first property with a size; its version and flags come first."""
+    data = head + file.read(MAX_BOXES_BYTES)
+    width, height = struct.unpack_from(">4xII", data, data.index(b"ispe") + 4)
+    return width, height
 
 
 def _jpeg_size(file: BinaryIO, _head: bytes) -> tuple[int, int]:

@@ -25,7 +25,7 @@ Inputs = Annotated[
     list[Path],
     typer.Argument(
         metavar="INPUT",
-        help="Videos and images (png, jpg, webp), folders of them, patterns such as 'clips/*.mp4', or - for standard input.",
+        help="Videos and images (png, jpg, webp, avif), folders of them, patterns such as 'clips/*.mp4', or - for standard input.",
         show_default=False,
     ),
 ]
@@ -85,6 +85,9 @@ Preset = Annotated[
         "--preset", metavar="NAME", help="How much time the encoder takes: ultrafast to placebo; of av1 0 to 13, of vp8 and vp9 0 to 8."
     ),
 ]
+Deinterlace = Annotated[
+    bool, typer.Option("--deinterlace", help="Of interlaced videos: let each picture show one moment. Others stay as they are.")
+]
 Classes = Annotated[str, typer.Option(help=f"What to detect: {','.join(CLASSES)}.")]
 Preview = Annotated[
     str | None, typer.Option("--preview", metavar="SECONDS[@FROM]", help="Clean only so many seconds of a video, from a time: 3@12.5.")
@@ -119,6 +122,7 @@ def clean(
     quality: Quality = None,
     codec: Codec = None,
     preset: Preset = None,
+    deinterlace: Deinterlace = False,
     classes: Classes = "overlay",
     report: ReportFile = None,
     debug: Debug = None,
@@ -129,15 +133,14 @@ def clean(
     """Remove visible marks from videos and images. An existing OUTPUT is replaced; an INPUT never is."""
     boxes, kept = ([parse_box(text) for text in texts or []] for texts in (box, keep))
     request = request_of(boxes, mask, parse_classes(classes), True if detect else None, kept, reject or [])
-    work = Work(request, _part(preview, start, end), parse_encoding(quality, codec, preset), debug)
+    work = Work(request, _part(preview, start, end), parse_encoding(quality, codec, preset, deinterlace), debug)
     display = _display(quiet, as_json, verbose, output == PIPE)
     if detect_only:
         _refuse_for_detection(work, report, output == PIPE, skip_existing)
     elif output is None:
         raise RequestError("missing option '-o' / '--output'")
     with pipes_as_files(inputs, output, settings.read().limits.file_bytes) as (words, place):
-        found = find_inputs(words, recursive, Path(place) if place else None)
-        _refuse_several(found, bool(reject), output == PIPE)
+        found = _few_enough(find_inputs(words, recursive, Path(place) if place else None), bool(reject), output == PIPE)
         if detect_only:
             return detect_all(found, Path(place) if place else None, request, device, display)
         return _clean_all(found, place, work, display, report, device, skip_existing)
@@ -182,15 +185,17 @@ def _refuse_for_detection(work: Work, report: Path | None, to_stdout: bool, skip
         "--debug": work.debug,
         "--preview, --start and --end": work.part,
         "--skip-existing": skip_existing,
-        "--quality, --codec and --preset": work.encoding,
+        "--quality, --codec, --preset and --deinterlace": work.encoding,
         "-o -": to_stdout,
     }
     if option := next((name for name, value in given.items() if value), None):
         raise RequestError(f"{option} does not go with --detect-only, which makes no clean file; with -o DIR it writes detection.json")
 
 
-def _refuse_several(inputs: Sequence[Input], rejects: bool, to_stdout: bool) -> None:
+def _few_enough(inputs: Sequence[Input], rejects: bool, to_stdout: bool) -> Sequence[Input]:
+    """The inputs. Raises RequestError for several where one is taken."""
     if rejects and len(inputs) > 1:
         raise RequestError("--reject goes with one input: a mark's id is that of one file")
     if to_stdout and len(inputs) > 1:
         raise RequestError(f"standard output takes one clean file, but there are {len(inputs)} inputs")
+    return inputs

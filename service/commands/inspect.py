@@ -66,6 +66,8 @@ def _facts(info: VideoInfo) -> Iterator[str]:
         yield f"{float(info.fps):.2f} fps"
         yield f"{info.duration_seconds:.2f} s"
         yield HDR.get(info.colour.transfer, "SDR")
+    if info.interlaced:
+        yield "interlaced"
     if info.orientation != 1:
         yield f"turned by {info.rotation_degrees} degrees{' and mirrored' if info.mirrored else ''}"
     yield f"{info.file_bytes / 2**20:.1f} MiB" if info.file_bytes >= 2**20 else f"{info.file_bytes / 2**10:.1f} KiB"

@@ -32,6 +32,7 @@ Preview = Annotated[
     typer.Option("--preview", metavar="SECONDS[@FROM]", help="Clean only so many seconds of a video, from a time, for less: 3@12.5."),
 ]
 RemoveAudio = Annotated[bool, typer.Option("--remove-audio", help="Remove the sound.")]
+Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Of interlaced videos: let each picture show one moment.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the job as one line of JSON, at the end.")]
 Callback = Annotated[str | None, typer.Option("--callback", metavar="URL", help="URL that is called when the job ends.")]
 
@@ -51,6 +52,7 @@ def submit(
     remove_audio: RemoveAudio = False,
     callback: Callback = None,
     preview: Preview = None,
+    deinterlace: Deinterlace = False,
     as_json: Json = False,
 ) -> None:
     """Submit a job and print its id; with --wait the URL of its result, with --output the path of the downloaded file."""
@@ -69,6 +71,7 @@ def submit(
                 remove_audio=remove_audio,
                 callback_url=callback,
                 preview=(part.first_seconds, part.seconds) if part else None,
+                deinterlace=deinterlace,
             )
         _tell(client, job, output, wait, as_json)
 

@@ -16,7 +16,9 @@ Media = Literal["video", "image"]
 Rights = Literal["owner", "licensed"]  # why the customer may edit the picture: they own it, or its owner permits it
 Kind = Literal["clean", "detect"]
 Price = Mapping[Media, int]  # credits
-NEWER: Final = frozenset({"keep", "reject", "kind", "detection_key", "marks", "preview_seconds", "preview_first_seconds"})  # since 0.3
+NEWER: Final = frozenset(
+    {"keep", "reject", "kind", "detection_key", "marks", "preview_seconds", "preview_first_seconds", "deinterlace"}
+)  # since 0.3
 RANDOM_BYTES: Final = 12  # in a job's id, so that nobody can guess another's
 
 
@@ -70,6 +72,7 @@ class JobSpec:
     marks: tuple[str, ...] = ()  # ids of those of them to remove; empty: all
     preview_seconds: float | None = None  # clean only so much of a video; None: all of it
     preview_first_seconds: float = 0.0  # where that begins
+    deinterlace: bool = False  # if it is an interlaced video
 
     @property
     def is_fetched(self) -> bool:
@@ -233,8 +236,8 @@ class Job:
 
     @property
     def removed_nothing(self) -> bool:
-        """Whether it ran to its end and the file is unchanged: no mark was found, and no sound was to go."""
-        return self.result is not None and not self.result.mark_found and not self.spec.remove_audio
+        """Whether it ran to its end and the file is unchanged: no mark was found, and nothing else was to be done."""
+        return self.result is not None and not (self.result.mark_found or self.spec.remove_audio or self.spec.deinterlace)
 
     @property
     def charged(self) -> bool:

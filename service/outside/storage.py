@@ -40,6 +40,7 @@ CONTENT_TYPES: Final = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
+    ".avif": "image/avif",
     ".json": "application/json",
     ".html": "text/html",
 }

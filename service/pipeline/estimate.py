@@ -31,7 +31,8 @@ def removal_seconds(source: Path, report: Report, networks: Networks, limits: Li
     started = time.monotonic()
     inpainter.patches(targets, frames)
     trial_seconds = time.monotonic() - started
-    return report.frames * reading_seconds + trial_seconds * sum(areas) / sum(areas[index] for index in targets)
+    seconds = report.frames * reading_seconds + trial_seconds * sum(areas) / sum(areas[index] for index in targets)
+    return 2 * seconds if report.info.in_fields else seconds
 
 
 def _areas(placements: Sequence[Placement], frames: int) -> list[int]:

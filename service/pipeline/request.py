@@ -100,18 +100,20 @@ def _seconds_of(text: str) -> Fraction:
     return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
 
 
-def parse_encoding(quality: str | None, codec: str | None, preset: str | None) -> Encoding | None:
+def parse_encoding(
+    quality: str | None = None, codec: str | None = None, preset: str | None = None, deinterlace: bool = False
+) -> Encoding | None:
     """What is asked of the encoder; quality: a constant quality such as `20`, or a bit rate such as `4M`. Raises RequestError."""
-    if quality is codec is preset is None:
+    if quality is codec is preset is None and not deinterlace:
         return None
     if quality is None:
-        return Encoding(codec=codec, preset=preset)
+        return Encoding(codec=codec, preset=preset, deinterlace=deinterlace)
     match = BIT_RATE.fullmatch(quality.strip())
     if match and (bits := round(float(match[1]) * RATES[match[2].lower()])):
-        return Encoding(bits_per_second=bits, codec=codec, preset=preset)
+        return Encoding(bits_per_second=bits, codec=codec, preset=preset, deinterlace=deinterlace)
     if not CRF.fullmatch(quality.strip()):
         raise RequestError(f"quality '{quality}' is neither a constant quality, such as 20, nor a bit rate, such as 4M or 800k")
-    return Encoding(crf=int(quality), codec=codec, preset=preset)
+    return Encoding(crf=int(quality), codec=codec, preset=preset, deinterlace=deinterlace)
 
 
 def parse_part(text: str) -> Part:

@@ -21,6 +21,7 @@ from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.measure.measure import MeasuredMark, frames_to_measure, measure
 from service.pipeline.placement import Placement, pixel_box
+from service.pipeline.remove.fields import in_fields, weaving
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.keep import KeptBoxes
 from service.pipeline.remove.remove import EVERYTHING, frames_around, remove
@@ -101,9 +102,7 @@ def check(
     encoding: Encoding | None = None,
 ) -> VideoInfo:
     """What `clean` would clean into a file with this suffix. Raises as it does, as far as nothing needs to be decoded for it."""
-    info = probe(source, limits)
-    if encoding and info.container != "image":
-        info = replace(info, encoding=encoding)
+    info = probe(source, limits).wished(encoding)
     check_target(info, suffix)
     for box in (*request.boxes, *request.keep):
         pixel_box(box, info.width, info.height, box.first_seconds or 0.0)
@@ -112,9 +111,16 @@ def check(
     return _part_of(info, part) if part else info
 
 
-def detect(source: Path, request: Request, networks: Networks, limits: Limits = Limits(), on_progress: Listener = ignore) -> Report:
+def detect(
+    source: Path,
+    request: Request,
+    networks: Networks,
+    limits: Limits = Limits(),
+    on_progress: Listener = ignore,
+    encoding: Encoding | None = None,
+) -> Report:
     """The marks that `clean` would remove. Raises a kind of CleanplateError."""
-    job = _Job(source, probe(source, limits), limits, networks, on_progress)
+    job = _Job(source, probe(source, limits).wished(encoding), limits, networks, on_progress)
     return job.report(job.find(request))
 
 
@@ -167,7 +173,8 @@ class _Job:
 
     def _groups(self, timeline: Timeline) -> Groups | None:
         """Where the source's packets can be cut; None: not known."""
-        if not self._looked_for_groups and self.info.container != "image" and not self.info.part:
+        whole = self.info.container != "image" and not self.info.part and not self.info.deinterlaced
+        if not self._looked_for_groups and whole:
             self._known_groups = read_groups(self.source, self.info, self.limits, timeline, self.copies_to)
         self._looked_for_groups = True
         return self._known_groups
@@ -212,11 +219,13 @@ class _Job:
 
     def remove(self, found: _Found, target: Path) -> tuple[Sample, ...]:
         """Step 4: the frames that change, cleaned, to the encoder. A few samples are kept, small, for the report."""
-        total, stretches = found.timeline.frames, self._encoded_stretches(found)
-        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, found.marks, self.info, self.limits)
+        total, stretches, fields = found.timeline.frames, self._encoded_stretches(found), self.info.in_fields
+        info, marks = (fields, in_fields(found.marks)) if fields else (self.info, found.marks)
+        inpainter = Inpainter(self.networks.inpainter_encoder, self.networks.inpainter, marks, info, self.limits)
         sampler = FrameSampler(found.marks, self.info)
         wanted = frames_around(stretches, total) if stretches else range(total)
-        with self._read(wanted, found.timeline) as frames, Encoder(self.source, target, self.info, stretches) as encoder:
+        reading = Rereader(self.source, info, self.limits, 0).read() if fields else self._read(wanted, found.timeline)
+        with reading as frames, Encoder(self.source, target, self.info, stretches) as encoder:
 
             def finish(marked: Frame, clean: Frame) -> None:
                 clean = found.kept.restored(marked, clean)
@@ -224,7 +233,8 @@ class _Job:
                 encoder.write(clean)
                 self._tell("remove", marked.index + 1, found.timeline.frames)  # many are read before the first is clean
 
-            deque(remove(frames, inpainter, self.info, finish, limits=self.limits, stretches=stretches or EVERYTHING), maxlen=0)
+            watch = weaving(finish, bottom_first=self.info.bottom_first) if fields else finish
+            deque(remove(frames, inpainter, info, watch, limits=self.limits, stretches=stretches or EVERYTHING), maxlen=0)
         self._tell("remove", total, total)
         self.copied_frames = total - sum(map(len, stretches)) if stretches else 0
         return sampler.samples
@@ -232,7 +242,8 @@ class _Job:
     def _encoded_stretches(self, found: _Found) -> list[range] | None:
         """The frames to encode, if the packets of all others can be copied; None: all."""
         marked = {frame for mark in found.marks for frame in range(mark.first_frame, mark.last_frame + 1)}
-        groups = self._groups(found.timeline) if self.copies_to and len(marked) < found.timeline.frames else None
+        may_copy = self.copies_to and not self.info.in_fields and len(marked) < found.timeline.frames
+        groups = self._groups(found.timeline) if may_copy else None
         if groups is None or groups.not_copied:
             return None
         stretches = groups.encoded_for((mark.first_frame, mark.last_frame) for mark in found.marks)

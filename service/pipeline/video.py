@@ -15,6 +15,8 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 270, 7: 270, 8: 90}  # degrees, counterclockwise, after mirroring
 MIRRORED = frozenset({2, 4, 5, 7})  # left to right
 LYING = frozenset({5, 6, 7, 8})  # stored rows are upright columns
+PROGRESSIVE = 1  # of AVFieldOrder, where 0 means unknown
+BOTTOM_FIRST = (3, 4)  # of AVFieldOrder: the bottom field is shown first, whichever is stored first
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,14 @@ class Encoding:
     """What a person wants of a video's new pictures; None: as the source has it.
 
     crf: constant quality, on the encoder's scale. codec: a family, such as "hevc". preset: the encoder's, from slow and small to fast.
+    deinterlace: each of an interlaced video's pictures shows one moment.
     """
 
     crf: int | None = None
     bits_per_second: int | None = None
     codec: str | None = None
     preset: str | None = None
+    deinterlace: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ class VideoInfo:
     crop: Crop | None = None  # what is hidden of the stored pictures; not part of width, height and planes
     interlaced: bool = False  # the lines of a frame alternate between two moments
     field_order: int = 0  # AVFieldOrder; 0: the file does not say
+    by_field: bool = False  # each picture is decoded as two, one of each field
     alpha: bool = False  # the pictures have transparency, which is not among the planes
     captions: bool = False  # CEA-608 or CEA-708, inside the pictures
     hdr10: Hdr10 = Hdr10()
@@ -206,6 +211,33 @@ class VideoInfo:
     def as_stored(self) -> "VideoInfo":
         """The same video, with size, chroma shifts and sample aspect ratio of the picture that the file stores."""
         return replace(self._transposed if self.orientation in LYING else self, orientation=1)
+
+    def wished(self, encoding: Encoding | None) -> "VideoInfo":
+        """The same video, encoded as a person asks: an image is not encoded so, and what is not interlaced is not deinterlaced."""
+        if encoding is None or self.container == "image":
+            return self
+        if encoding.deinterlace and self.interlaced:
+            return replace(self, encoding=encoding, interlaced=False, field_order=PROGRESSIVE)
+        encoding = replace(encoding, deinterlace=False)
+        return self if encoding == Encoding() else replace(self, encoding=encoding)
+
+    @property
+    def deinterlaced(self) -> bool:
+        """Whether the pictures are deinterlaced as they are decoded."""
+        return self.encoding is not None and self.encoding.deinterlace
+
+    @property
+    def bottom_first(self) -> bool:
+        """Whether the bottom field of an interlaced picture is shown first. DV does not say it: there it is."""
+        return self.field_order in BOTTOM_FIRST or (not self.field_order and self.codec == "dvvideo")
+
+    @property
+    def in_fields(self) -> "VideoInfo | None":
+        """The same video with a picture of each field; None where pictures have none, or are not stored upright, or not all are used."""
+        if not self.interlaced or self.orientation != 1 or self.part:
+            return None
+        frames, fps, time_base = 2 * self.frames_estimate, 2 * self.fps, self.time_base / 2
+        return replace(self, by_field=True, interlaced=False, frames_estimate=frames, fps=fps, time_base=time_base)
 
     def turned_upright(self, orientation: int) -> "VideoInfo":
         """The inverse of `as_stored`: this is the stored picture, and `orientation` says how it is stored."""

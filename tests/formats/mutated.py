@@ -6,12 +6,14 @@ The files are cleaned in one process after another, since damaged ones may end a
 """
 
 import json
+import os
 import queue
 import random
 import resource
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +32,9 @@ from tests.formats.in_process import in_process
 from tests.formats.walk import NOTHING, Cell, detection_of
 
 SOURCES: Final = 150  # whole files that are damaged, from all over the matrix
-STALL_SECONDS: Final = 90.0  # more than the decoder of a job may do nothing
+STALL_SECONDS: Final = 90.0  # of computing on one file: more than the decoder of a job may do nothing
+STUCK_SECONDS: Final = 1800.0  # on the clock, for one that does not even compute, on a machine that has much else to do
+LOOK_SECONDS: Final = 1.0
 MEMORY_BYTES: Final = 6 * 2**30
 MOST_CHANGES: Final = 12
 EXTREMES: Final = (0, 1, 0x7F, 0x80, 0xFF)
@@ -78,7 +82,7 @@ def _supervised(seed: int, first: int, stop: int) -> Iterator[tuple[int, str]]:
             outcome = "crashed"
             for line in _lines(worker):
                 if line is None:
-                    outcome = f"fault: it did nothing for {STALL_SECONDS:g} s"
+                    outcome = f"fault: no outcome after {STALL_SECONDS:g} s of computing"
                     break
                 number, told = json.loads(line)
                 yield number, told
@@ -90,7 +94,7 @@ def _supervised(seed: int, first: int, stop: int) -> Iterator[tuple[int, str]]:
 
 
 def _lines(worker: "subprocess.Popen[str]") -> Iterator[str | None]:
-    """The lines that a process prints; None, and no more, when it does not for too long."""
+    """The lines that a process prints; None, and no more, when it computes or waits for too long without one."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -100,15 +104,25 @@ def _lines(worker: "subprocess.Popen[str]") -> Iterator[str | None]:
         lines.put("")
 
     threading.Thread(target=read, daemon=True).start()
+    began, spent = time.monotonic(), 0.0
     while True:
         try:
-            line = lines.get(timeout=STALL_SECONDS)
+            line = lines.get(timeout=LOOK_SECONDS)
         except queue.Empty:
-            yield None
-            return
+            if _cpu_seconds(worker.pid) - spent > STALL_SECONDS or time.monotonic() - began > STUCK_SECONDS:
+                yield None
+                return
+            continue
         if not line:
             return
         yield line
+        began, spent = time.monotonic(), _cpu_seconds(worker.pid)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """What a process that has not been waited for has computed, with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _outcomes(seed: int, first: int, stop: int) -> Iterator[tuple[int, str]]:

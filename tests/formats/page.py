@@ -1,12 +1,12 @@
 """Writes docs/formats.md from what the walk over the matrix observed, and reads it again.
 
-python -m tests.formats.page        # `make formats` calls it
+python -m tests.formats.page [GROUP ...]        # `make formats` calls it for all groups
 """
 
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,10 +41,13 @@ def cells() -> list[Cell]:
     return [*video_cells.cells(), *picture_cells.cells()]
 
 
-def main() -> None:
-    """Walk, and write the page. Ends with 1 if there is a fault, which is not written."""
+def main(groups: Collection[str]) -> None:
+    """Walk, and write the page. Ends with 1 if there is a fault, which is not written. groups: all that is walked; empty: everything."""
+    chosen = [cell for cell in cells() if not groups or cell.place[0] in groups]
     with in_process():
-        found = {cell.place: verdict for cell, verdict in walk(cells()) if verdict}
+        walked = {cell.place: verdict for cell, verdict in walk(chosen)}
+    known = walked if not groups else listed(DOCUMENT.read_text(encoding="utf-8")) | walked
+    found = {cell.place: verdict for cell in cells() if (verdict := known.get(cell.place))}
     for place, verdict in found.items():
         if verdict.fate == "fault":
             sys.stderr.write(f"{' / '.join(place)}: {'; '.join(verdict.notes)}\n")
@@ -110,4 +113,4 @@ def _of_row(columns: list[str], notes: Mapping[str, str]) -> Iterator[tuple[str,
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

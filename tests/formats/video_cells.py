@@ -1,6 +1,6 @@
 """The videos of the matrix: what people have, one thing varied at a time, in each container that holds it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -408,13 +408,19 @@ def _light() -> Iterator[Cell]:
             yield _cell(group, f"HDR10 metadata, {codec}", container, film, target)
     for codec in ("libx264", "libx265"):
         for container, target in (("mp4", ""), ("mov", ""), ("mkv", ""), ("avi", ""), ("mp4", "mkv"), ("mp4", "webm")):
-            film = Film(codec, packet=partial(_captioned, codec), options={"bf": "0"})
+            film = Film(codec, packet=partial(captioned, codec), options={"bf": "0"})
             yield _cell(group, f"closed captions, {codec}", container, film, target)
+            film = replace(film, packet=partial(captioned, codec, pairs=LETTERS))
+            yield _cell(group, f"closed captions with letters, {codec}", container, film, target)
 
 
-def _captioned(codec: str, packet: "av.Packet[VideoStream]") -> "av.Packet[VideoStream]":
-    """The packet with an SEI unit before it that holds CEA-708 data."""
-    captions = b"\xb5\x00\x31GA94\x03" + bytes([0x41, 0xFF, 0xFC, 0x80 | (packet.pts & 63), 0x80, 0xFF])
+LETTERS: Final = (b"\x94\x20", b"\x94\x70", b"\xc8\xe9", b"\x94\x2f", b"\x80\x80", b"\x94\x2c")  # by picture: "Hi" is loaded, shown, erased
+
+
+def captioned(codec: str, packet: "av.Packet[VideoStream]", pairs: Sequence[bytes] = ()) -> "av.Packet[VideoStream]":
+    """The packet with an SEI unit before it that holds two bytes of CEA-608, by default such as nobody reads."""
+    pair = pairs[packet.pts] if pairs else bytes([0x80 | (packet.pts & 63), 0x80])
+    captions = b"\xb5\x00\x31GA94\x03\x41\xff\xfc" + pair + b"\xff"
     header = b"\x06" if codec == "libx264" else b"\x4e\x01"
     unit = header + bytes([4, len(captions)]) + captions + b"\x80"
     copy = av.Packet(b"\0\0\0\1" + unit + bytes(packet))

@@ -37,6 +37,7 @@ WORKERS: Final = 4
 
 ALSO_SAID_OF: Final = {
     "pictures": ("pixel format",),
+    "subtitle": ("closed captions",),
     "colour mode": ("palette", "black and white", "pictures"),
 }  # by trait: what a word on it may name instead
 UNREADABLE: Final = Seen((0, 0), {}, np.zeros((1, 1, 1), np.float32))

@@ -65,6 +65,7 @@ SPECS = st.builds(
     detect=st.booleans(),
     preview_seconds=st.none() | st.floats(0.1, 360),
     preview_first_seconds=st.floats(0, 360),
+    deinterlace=st.booleans(),
 )
 
 

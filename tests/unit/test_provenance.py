@@ -32,7 +32,7 @@ from tests.video.clips import Spec, make_clip, picture_rgb
 TRAINED, CAPTURE = f"{IPTC}trainedAlgorithmicMedia", f"{IPTC}digitalCapture"
 CLIP = Spec(width=64, height=48, audio="aac")
 VIDEOS = (".mp4", ".mov", ".avi")
-IMAGES = (".png", ".jpg", ".webp")
+IMAGES = (".png", ".jpg", ".webp", ".avif")
 PACKET = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
     'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{}</rdf:Description></rdf:RDF></x:xmpmeta>'

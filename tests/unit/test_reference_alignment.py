@@ -113,3 +113,21 @@ def test_in_short_videos_missing_references_are_the_target(total: int) -> None:
     references = aligner([mark_during()]).references(0, frames)
     assert len(references) == REFERENCES
     assert {r.frame for r in references} <= {0, *(offset for offset in OFFSETS if offset < total)}
+
+
+@pytest.mark.parametrize("seed", [19, 123, 233, 245])
+def test_a_reference_shows_a_part_of_the_picture(seed: int) -> None:
+    """In noise, the best match of a small window may lie so far out that rounding to the grid leaves nothing of it."""
+    rng, (width, height), box = np.random.default_rng(seed), (64, 48), Box(16, 16, 32, 32)
+    grey, noise = int(rng.integers(0, 255)), list[Picture]()
+    for _ in range(6):
+        rng.integers(0, 4)
+        most = [1, 3, 12, 40][rng.integers(4)]
+        blocks = rng.integers(-most, most + 1, (height // 4, width // 4, 1)).repeat(4, 0).repeat(4, 1)
+        noise.append(np.clip(np.full((height, width, 3), grey) + blocks, 0, 255).astype(np.uint8))
+    info, frames = described(width, height, frames=6), dict(enumerate(film(noise)))
+    found = ReferenceAligner(box, MarkWindows([placement(0, 5, box)], info), info)
+    for target in frames:
+        for reference in found.references(target, frames):
+            crop = View.of(box).moved(reference.on_grid.dy, reference.on_grid.dx)
+            assert crop.inner(width, height) is not None

@@ -32,7 +32,6 @@ FAMILIES = {  # by muxer: the codec families that it holds, best substitute firs
 }
 ODD_SIZE_ENCODERS = ("libvpx", "libvpx-vp9", "libsvtav1", "mpeg4")  # encoders for pictures that end inside a chroma sample
 INTERLACED_ENCODERS = ("libx264", "libx264rgb", "mpeg4")
-BOTTOM_FIRST = (3, 4)  # of AVFieldOrder: the bottom field is shown first, whichever is stored first
 ALPHA_ENCODERS = ("libvpx", "libvpx-vp9")
 ALPHA_MUXERS = ("matroska", "webm")
 ALPHA_FORMATS = {"yuv420p": "yuva420p"}
@@ -92,9 +91,8 @@ def encoder_options(info: VideoInfo, target_suffix: str) -> EncoderSettings:
 
 
 def _field_options(codec: str, info: VideoInfo) -> dict[str, str]:
-    """x264's own option for which field comes first; it does not ask the pictures. In DV, which does not say, the bottom one does."""
-    is_bottom_first = info.field_order in BOTTOM_FIRST or (not info.field_order and info.codec == "dvvideo")
-    return {"bff": "1"} if codec in ("libx264", "libx264rgb") and info.interlaced and is_bottom_first else {}
+    """x264's own option for which field comes first; it does not ask the pictures."""
+    return {"bff": "1"} if codec in ("libx264", "libx264rgb") and info.interlaced and info.bottom_first else {}
 
 
 def kept_in_pictures(info: VideoInfo, target_suffix: str) -> frozenset[str]:
@@ -136,7 +134,10 @@ def _choose_encoder(info: VideoInfo, muxer: str) -> str:
             if info.pixel_format.name in pixel_formats and _keeps_size(codec, info) and _keeps_fields_and_alpha(codec, info, muxer):
                 return codec
     traits = " interlaced" * info.interlaced + " transparent" * info.alpha
-    hint = "; deinterlace them first, or choose mp4, mov or mkv" * info.interlaced + "; choose webm or mkv" * info.alpha
+    hint = (
+        "; deinterlace them (--deinterlace, or deinterlace in an order), or choose mp4, mov or mkv" * info.interlaced
+        + "; choose webm or mkv" * info.alpha
+    )
     raise UnsupportedFormat(f"{info.pixel_format.name}{traits} pictures of {info.width}x{info.height} cannot be written to {muxer}{hint}")
 
 

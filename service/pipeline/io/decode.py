@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from service.errors import DecodeFailed, NoFrames, UnsupportedFormat
 from service.pipeline.io import still
 from service.pipeline.io.container import main_video_stream, open_source, read_error
+from service.pipeline.io.deinterlace import deinterlaced, fields_of
 from service.pipeline.io.pixels import pixel_format_of, planes_of
 from service.pipeline.picture.colour import Planes
 from service.pipeline.picture.orientation import planes_upright
@@ -112,7 +113,7 @@ def _decoded_planes(path: Path, info: VideoInfo, packets: Sequence[range] | None
 def decoded_frames(
     path: Path, info: VideoInfo, *, with_alpha: bool = False, packets: Sequence[range] | None = None
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """(pts, frame) of each picture of a video as FFmpeg decodes it, with what it carries beside its planes.
+    """(pts, frame) of each picture of a video as FFmpeg decodes it, with what it carries beside its planes; deinterlaced if asked.
 
     packets: the numbers of those that are decoded, in rising ranges, of which each can be decoded by itself; None: all.
     """
@@ -123,11 +124,14 @@ def decoded_frames(
         decoder.thread_type = "AUTO"
         decoder.thread_count = THREADS
         timestamps = _Timestamps(numbered=info.container == "avi")
+        chosen = source.demux(stream) if packets is None else _chosen(source.demux(stream), packets)
+        frames = _timed_frames(chosen, decoder, timestamps)
+        if info.deinterlaced:
+            frames = deinterlaced(frames, stream.codec_context.field_order)
+        elif info.by_field:
+            frames = fields_of(frames, bottom_first=info.bottom_first)
         try:
-            for packet in source.demux(stream) if packets is None else _chosen(source.demux(stream), packets):
-                timestamps.read(packet)
-                for frame in decoder.decode(packet):
-                    yield timestamps.next_pts(frame), frame
+            yield from frames
         except av.FFmpegError as error:
             raise read_error(error, f"the video is damaged after {float((timestamps.last or 0) * info.time_base):.1f} s") from error
 
@@ -137,6 +141,15 @@ def _chosen(all_packets: Iterator["av.Packet[VideoStream]"], packets: Sequence[r
     wanted = {number for part in packets for number in part}
     numbers = count()
     yield from (packet for packet in all_packets if not packet.size or next(numbers) in wanted)
+
+
+def _timed_frames(
+    packets: Iterator["av.Packet[VideoStream]"], decoder: av.VideoCodecContext, timestamps: "_Timestamps"
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    for packet in packets:
+        timestamps.read(packet)
+        for frame in decoder.decode(packet):
+            yield timestamps.next_pts(frame), frame
 
 
 def within(decoded: Iterator[tuple[int, Picture]], part: Part, time_base: Fraction) -> Iterator[tuple[int, Picture]]:

@@ -17,6 +17,7 @@ from service.media import container_of
 from service.pipeline.io import still, xmp
 from service.pipeline.io.aspect_ratio import write_aspect_ratio
 from service.pipeline.io.atomic_file import atomic_file, unfinished_name
+from service.pipeline.io.captions import CaptionTrack
 from service.pipeline.io.carrier import pictures_of
 from service.pipeline.io.codec import EncoderSettings, encoder_options, muxer_of
 from service.pipeline.io.container import main_video_stream, open_source
@@ -29,7 +30,7 @@ from service.pipeline.io.mux import (
     start_encoders,
 )
 from service.pipeline.io.splice import splice
-from service.pipeline.io.streams import MOVIE_MUXERS, check_streams
+from service.pipeline.io.streams import MOVIE_MUXERS, captions_become_text, check_streams
 from service.pipeline.io.tag_names import has_own_keys
 from service.pipeline.io.timed_stream import TimedStream
 from service.pipeline.io.video_parts import is_further_video
@@ -201,6 +202,7 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
                 video = add_encoded_stream(target, info, settings, main)
             elif not is_further_video(template):
                 copies.add(template)
+        captions = CaptionTrack(target) if captions_become_text(info, suffix) else None
         copy_description(source, target, with_chapters=info.part is None)
         start_encoders(target)
         pictures = pictures_of(frames, source_path, info)
@@ -210,11 +212,15 @@ def _encode(frames: Iterator[Frame], source_path: Path, unfinished: Path, suffix
         if info.part:
             packets = packets_within(packets, start * info.time_base, info.part.length)
         copied = Interleaver(packets, target)
-        encoded = TimedStream(target, video, _end_of(info, start), sums_durations=muxer in MOVIE_MUXERS)
+        encoded = TimedStream(target, video, end := _end_of(info, start), sums_durations=muxer in MOVIE_MUXERS)
         for pts, picture in chain([first], pictures):
             copied.mux_until((pts - start) * info.time_base)
+            if captions:
+                target.mux(list(captions.packets(picture, (pts - start) * info.time_base)))
             picture.pts, picture.time_base = pts - start, info.time_base
             encoded.write(picture)
+        if captions:
+            target.mux(list(captions.rest((pts - start if end is None else end) * info.time_base)))
         encoded.finish()
         copied.mux_rest()
 

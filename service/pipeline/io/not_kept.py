@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from service.pipeline.io.codec import coded_family, kept_in_pictures, muxer_of
 from service.pipeline.io.still import CODECS, format_of_suffix
+from service.pipeline.io.streams import CLOSED_CAPTIONS, captions_become_text, fate_of
 from service.pipeline.io.streams import Fate as StreamFate
-from service.pipeline.io.streams import fate_of
 from service.pipeline.io.tag_names import without_place
 from service.pipeline.video import Carried, NotKept, VideoInfo
 
@@ -105,6 +105,8 @@ def _of_pictures(info: VideoInfo, target_suffix: str, encoded: bool) -> Iterator
         before, after = info.codec, coded_family(info.as_stored, target_suffix) if encoded else info.codec
     if after != before:
         yield Outcome(f"pictures ({before})", "converted", f"to {after}")
+    if info.deinterlaced:
+        yield Outcome("fields", "converted", "each picture shows the moment of its first field")
 
 
 def not_kept(info: VideoInfo, target_suffix: str, *, encoded: bool = True) -> tuple[NotKept, ...]:
@@ -126,6 +128,8 @@ def _fate(part: Carried, info: VideoInfo, target_suffix: str, encoded: bool) -> 
         return _fate_in_video(part, info, target_suffix, encoded)
     if part.kind == "gain map" and part.codec and format_of_suffix(target_suffix) == "JPEG":
         return "converted", "cleaned where the mark was, and filled there from its surroundings"
+    if part.kind == "small picture" and format_of_suffix(target_suffix) == "AVIF":
+        return "not kept", f"{target_suffix} files have no place for it"
     special = OF_PICTURES.get(f"{part.kind} {part.codec}".strip()) or OF_PICTURES.get(part.kind)
     if special is not None:
         return special
@@ -144,6 +148,8 @@ def _fate_in_video(part: Carried, info: VideoInfo, target_suffix: str, encoded: 
         return ("converted", "its text; its layout may differ") if fate is StreamFate.CONVERTED else OF_TRACKS.get(part.kind, ("kept", ""))
     if encoded and part.kind in kept_in_pictures(info.as_stored, target_suffix):
         return "kept", ""
+    if encoded and part.kind == CLOSED_CAPTIONS and captions_become_text(info.as_stored, target_suffix):
+        return "converted", "to a track of text, as the new pictures cannot hold them"
     if part.kind == "XMP" and muxer not in ("mp4", "mov"):
         return "not kept", f"{target_suffix} files have no place for it"
     if part.kind == "chapters" and muxer == "avi":

@@ -7,7 +7,7 @@ from typing import Final
 
 from PIL import Image
 
-from service.pipeline.io import announcements, embedded, gain_map, jpeg, png
+from service.pipeline.io import announcements, avif, embedded, gain_map, jpeg, png
 from service.pipeline.video import Carried
 
 MAX_PARTS: Final = 50  # of one file that are listed
@@ -40,7 +40,7 @@ def parts_of(path: Path, image: Image.Image, file_format: str) -> tuple[Carried,
     Raises Truncated or UnsupportedFormat for a damaged JPEG.
     """
     data = path.read_bytes()
-    finders = {"JPEG": _of_jpeg, "PNG": _of_png, "WEBP": _of_webp}
+    finders = {"JPEG": _of_jpeg, "PNG": _of_png, "WEBP": _of_webp, "AVIF": _of_avif}
     found = [*_of_pixels(image), *islice(finders[file_format](data, image), MAX_PARTS)]
     return tuple(dict.fromkeys(found))
 
@@ -179,8 +179,19 @@ def _of_webp(data: bytes, image: Image.Image) -> Iterator[Carried]:
         yield Carried("data behind the picture", "", f"{len(data) - end} bytes")
 
 
+def _of_avif(data: bytes, image: Image.Image) -> Iterator[Carried]:
+    if "icc_profile" in image.info:
+        yield Carried("ICC profile")
+    yield from _of_info(image)
+    samples = avif.samples_of(data)
+    if samples.has_gain_map:
+        yield Carried("gain map")
+    if samples.has_small:
+        yield Carried("small picture")
+
+
 def _of_info(image: Image.Image) -> Iterator[Carried]:
-    """EXIF and XMP as Pillow reads them from a PNG or WebP."""
+    """EXIF and XMP as Pillow reads them from a PNG, WebP or AVIF."""
     if block := image.info.get("exif"):
         yield from exif_parts(block)
     if packet := image.info.get("xmp"):

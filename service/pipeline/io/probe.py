@@ -16,19 +16,19 @@ from av.video.stream import VideoStream
 
 from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
 from service.media import container_of
-from service.pipeline.io import still, video_parts
+from service.pipeline.io import captions, still, video_parts
 from service.pipeline.io.container import DEMUXERS, is_cover, main_video_stream, open_source, read_error
 from service.pipeline.io.crop import hidden_edges
 from service.pipeline.io.hdr import read_colour_tags, read_hdr10
 from service.pipeline.io.pixels import pixel_format_of
+from service.pipeline.io.streams import CLOSED_CAPTIONS, TEXT_CAPTIONS
 from service.pipeline.io.traits import crop_of, has_alpha, is_interlaced
 from service.pipeline.picture.orientation import orientation_of
 from service.pipeline.sandbox.sandbox import Channel, Child, Message
 from service.pipeline.sandbox.wire import info_from_message, info_to_message
-from service.pipeline.video import Limits, VideoInfo
+from service.pipeline.video import Carried, Limits, VideoInfo
 
 MIN_SIDE_PIXELS = 16  # encoders and networks cannot work on less than a macroblock
-CAPTIONS = b"\xb5\x00\x31GA94"  # how CEA-608 and CEA-708 captions begin in a coded picture
 MISSING_SECONDS = 0.5  # rounding and edit lists explain this much of the announced length, or MISSING_SHARE of it
 MISSING_SHARE = 0.1
 MAX_FRAMES_PER_SECOND = 1000
@@ -101,7 +101,7 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             alpha=has_alpha(stream),
             captions=span.captions,
             hdr10=read_hdr10(frame),
-            carries=video_parts.parts_of(source, stream, frame, span.captions) + video_parts.file_parts_of(source, path, container),
+            carries=video_parts.parts_of(source, stream, frame, span.caption_parts) + video_parts.file_parts_of(source, path, container),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 
@@ -124,6 +124,7 @@ class _Span:
     bytes: int = 0
     begins_hidden: bool = False
     captions: bool = False
+    caption_text: bool = False
     first: int | None = None
     last: int = 0
     last_duration: int = 0
@@ -142,7 +143,8 @@ class _Span:
             return
         self.packets += 1
         self.bytes += packet.size
-        self.captions = self.captions or (packet.stream.type == "video" and CAPTIONS in bytes(packet))
+        if packet.stream.type == "video" and not self.caption_text and captions.HEAD in (data := bytes(packet)):
+            self.captions, self.caption_text = True, captions.has_text(data)
         start = packet.pts if packet.pts is not None else packet.dts
         if start is None:
             return
@@ -165,6 +167,11 @@ class _Span:
     def end_seconds(self) -> float:
         """When the last one that is there has been presented."""
         return float(max((self.first or 0) + self.durations, self.last + self.last_duration) * self.time_base)
+
+    @property
+    def caption_parts(self) -> tuple[Carried, ...]:
+        """The closed captions in the pictures; codec: CEA-608, where there is text in it."""
+        return (Carried(CLOSED_CAPTIONS, TEXT_CAPTIONS if self.caption_text else ""),) if self.captions else ()
 
     @property
     def _length(self) -> int:

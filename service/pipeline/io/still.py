@@ -17,12 +17,12 @@ from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from service.errors import RequestError, TooManyPixels, Truncated, UnsupportedFormat
 from service.media import JPEG, PNG, animation_refused
-from service.pipeline.io import announcements, embedded, gain_map, jpeg, picture_parts, png
+from service.pipeline.io import announcements, avif, embedded, gain_map, jpeg, picture_parts, png
 from service.pipeline.picture.colour import Planes
 from service.pipeline.video import Colour, Limits, PixelFormat, VideoInfo
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}  # by the target's suffix
-CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp"}  # FFmpeg's names
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP", ".avif": "AVIF"}  # by the target's suffix
+CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp", "AVIF": "av1"}  # FFmpeg's names
 GREY_MODES = ("1", "L", "LA", "I;16")
 SUPPORTED_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
 METADATA_COPIERS = {"PNG": png.with_metadata_of, "JPEG": jpeg.with_metadata_of}
@@ -36,6 +36,8 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
     """
     if format_of(path) == "PNG":
         png.check_lengths(path)
+    elif format_of(path) == "AVIF":
+        avif.check(path)
     with open_image(path) as image:
         if getattr(image, "is_animated", False):
             raise animation_refused(f"an animated {format_of(path)} picture")
@@ -149,6 +151,8 @@ def format_of(path: Path) -> str:
         head = file.read(len(PNG))
     if head == PNG:
         return "PNG"
+    if head[4:] == b"ftyp":
+        return "AVIF"
     return "JPEG" if head.startswith(JPEG) else "WEBP"
 
 
@@ -169,7 +173,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             yield image
     except Image.DecompressionBombError:
         raise TooManyPixels("the picture has absurd dimensions") from None
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except (OSError, RuntimeError, SyntaxError, ValueError, struct.error) as error:
         raise Truncated("the image ends early, or a part of it is damaged") from error
 
 
@@ -224,6 +228,12 @@ def _encoder_options(source: Image.Image, source_path: Path, target_format: str,
     if target_format == "WEBP":
         lossless = _is_lossless_webp(source_path) if same_format else source_format == "PNG"
         return kept | {"lossless": lossless, "quality": 80 if lossless else 92, "exact": True}
+    if target_format == "AVIF":
+        dense = avif.samples_of(source_path.read_bytes()).subsampling if same_format else "4:4:4"
+        if "exif" in kept:
+            kept["exif"] = avif.exif_without_pictures(kept["exif"])
+        colour = {} if source.mode in GREY_MODES else {"subsampling": dense}
+        return kept | {"quality": avif.QUALITY} | colour | (avif.EXACT_ALPHA if source.has_transparency_data else {})
     if "exif" in kept:  # which WebP and PNG store without this name
         kept["exif"] = jpeg.EXIF + kept["exif"].removeprefix(jpeg.EXIF)
     if any(len(kept.get(key, b"")) > jpeg.MAX_SEGMENT_BYTES for key in ("exif", "xmp")):

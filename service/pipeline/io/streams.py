@@ -8,7 +8,7 @@ import av
 from av.stream import DataStream, Discard, Stream
 
 from service.errors import RequestError
-from service.pipeline.io.codec import encoder_options, muxer_of
+from service.pipeline.io.codec import encoder_options, kept_in_pictures, muxer_of
 from service.pipeline.io.container import is_cover
 from service.pipeline.video import Carried, VideoInfo
 
@@ -19,6 +19,9 @@ TEXT_CODECS = ("subrip", "srt", "webvtt", "ass", "ssa", "text", "mov_text")  # F
 TEXT_OF_MUXER = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}  # what such text is converted to
 NEEDED = ("audio", "subtitle")  # a target without these is refused
 TELEMETRY = "bin_data"  # FFmpeg's name for what the movie muxers can copy of the data streams: GoPro's telemetry
+
+
+CLOSED_CAPTIONS, TEXT_CAPTIONS = "closed captions", "CEA-608"  # as parts of a video: kind, and codec where text is in them
 
 
 class Fate(Enum):
@@ -70,6 +73,12 @@ def check_streams(info: VideoInfo, suffix: str) -> None:
     for part in info.carries:
         if part.kind in NEEDED and fate_of(part, muxer_of(suffix)) is Fate.REFUSED:
             raise refusal(part, suffix)
+
+
+def captions_become_text(info: VideoInfo, suffix: str) -> bool:
+    """Whether closed captions become a track of text, as new pictures do not hold them. Raises like `encoder_options`."""
+    has_text = any((part.kind, part.codec) == (CLOSED_CAPTIONS, TEXT_CAPTIONS) for part in info.carries)
+    return has_text and muxer_of(suffix) in TEXT_OF_MUXER and CLOSED_CAPTIONS not in kept_in_pictures(info, suffix)
 
 
 def refusal(part: Carried, suffix: str) -> RequestError:

@@ -4,9 +4,8 @@ import av
 from av.video.stream import VideoStream
 
 from service.pipeline.io.pixels import pixel_format_of
-from service.pipeline.video import Crop
+from service.pipeline.video import PROGRESSIVE, Crop
 
-PROGRESSIVE = 1  # of AVFieldOrder, where 0 means unknown
 ALPHA_CODECS = ("vp8", "vp9")  # whose transparency is a second stream of pictures beside the first
 MIN_SHOWN_PIXELS = 16  # a crop to less than a macroblock is not meant
 

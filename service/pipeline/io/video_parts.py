@@ -34,15 +34,15 @@ PICTURE_DATA: Final = {  # by the kind of side data of the first picture
 CREDENTIALS_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # type of the box, from the C2PA specification
 
 
-def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame, captions: bool) -> tuple[Carried, ...]:
+def parts_of(source: InputContainer, main: VideoStream, first: av.VideoFrame, captions: tuple[Carried, ...]) -> tuple[Carried, ...]:
     """What the streams carry, in the order of the file, at most MAX_PARTS.
 
-    main: the stream that is cleaned. first: its first picture. captions: whether any of its pictures has closed captions.
+    main: the stream that is cleaned. first: its first picture. captions: those in any of its pictures.
     """
     streams = (_of_stream(stream) for stream in source.streams if stream.index != main.index and not is_written_anew(stream))
     side_data = cast(SideDataContainer, first.side_data)  # PyAV annotates one kind only
     of_pictures = dict.fromkeys(name for kind, name in PICTURE_DATA.items() if kind in side_data)
-    parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures), *[Carried("closed captions")] * captions]
+    parts = [*islice(streams, MAX_PARTS), *(Carried(kind) for kind in of_pictures), *captions]
     if first.format.name in WIDENED_FORMATS:
         parts.append(Carried("pixel format", first.format.name))
     if chapters := len(source.chapters()):

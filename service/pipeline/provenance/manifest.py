@@ -28,6 +28,7 @@ MEDIA_TYPES: Final = {
     ".jpeg": "image/jpeg",
     ".jfif": "image/jpeg",
     ".webp": "image/webp",
+    ".avif": "image/avif",
 }
 LIBRARY_SETTINGS: Final = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": True},

@@ -88,7 +88,7 @@ class ReferenceAligner:
         return self._shifts[frame]
 
     def _refine(self, target: int, reference: Reference, frames: Mapping[int, Frame]) -> Alignment | None:
-        """Corrects a summed shift by comparing the two frames directly. None if the scene has changed in between."""
+        """Corrects a summed shift by comparing the two frames directly. None if the scene has changed in between, or moved out of sight."""
         if reference.frame == target:
             return Alignment(target, 0, 0)
         here = self._region_grey(target, frames)
@@ -96,7 +96,9 @@ class ReferenceAligner:
         correction = shift_between(here.luma, there.luma, here.known, there.known, MAX_DRIFT_PIXELS // SHRINK, MAX_CHANGE_RESIDUAL)
         if not correction.matched:
             return None
-        return Alignment(reference.frame, reference.dy + correction.dy, reference.dx + correction.dx)
+        aligned = Alignment(reference.frame, reference.dy + correction.dy, reference.dx + correction.dx)
+        crop = self._view.moved(aligned.on_grid.dy, aligned.on_grid.dx)
+        return aligned if crop.inner(self._info.width, self._info.height) else None
 
     def _region_grey(self, frame: int, frames: Mapping[int, Frame]) -> _Grey:
         """The window with its surroundings, not shifted."""

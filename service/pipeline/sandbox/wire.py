@@ -36,6 +36,7 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         crop=None if (crop := message["crop"]) is None else Crop(*(int(crop[edge]) for edge in ("left", "top", "right", "bottom"))),
         interlaced=bool(message["interlaced"]),
         field_order=int(message["field_order"]),
+        by_field=bool(message["by_field"]),
         alpha=bool(message["alpha"]),
         captions=bool(message["captions"]),
         hdr10=Hdr10(*(tuple(map(int, message["hdr10"][name])) for name in ("mastering", "light"))),
