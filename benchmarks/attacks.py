@@ -29,6 +29,7 @@ class Target:
     key: str
     job_id: str
     drip_url: str  # a source that sends a byte a second
+    upload_id: str = "upl_"  # a half upload of that account
 
 
 @dataclass(frozen=True)

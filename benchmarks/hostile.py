@@ -24,13 +24,14 @@ import numpy as np
 import typer
 
 from benchmarks import results
-from benchmarks.attacks import ATTACKS, Attack, Target, get
+from benchmarks.attacks import ATTACKS, UPLOAD_BYTES, Attack, Target, get
 from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
 from benchmarks.hostile_sources import dripping_host
 from benchmarks.latency import process_seconds
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.memory import process_bytes
 from benchmarks.orders import Customer
+from benchmarks.upload_attacks import UPLOAD_ATTACKS
 from benchmarks.wire import HOST, connected
 from service.app import open_app_context
 from service.core import Core, opened
@@ -39,6 +40,7 @@ from service.jobs.database import now_ms
 from service.jobs.job import JobSpec, NewJob, new_id
 from service.settings import PREFIX, Settings
 
+ALL = (*ATTACKS, *UPLOAD_ATTACKS)
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0  # how long an attacker waits for an answer; one that takes longer counts as none
 PROBES_PER_SECOND = 20
@@ -94,7 +96,7 @@ def main(
 ) -> None:
     """Run the attacks one after the other."""
     wanted = [word.strip() for word in only.split(";")]
-    for attack in ATTACKS:
+    for attack in ALL:
         if any(word in attack.name for word in wanted):
             stamped = stamp()
             with service() as attacked:
@@ -122,7 +124,9 @@ def service() -> Iterator[Service]:
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
         with opened(Settings.model_validate(values)) as core:
             drip_url = f"{drips.url}/clip.mp4"
-            target = Target(port, *_poor_customer(core, drip_url), drip_url)
+            key, job_id = _poor_customer(core, drip_url)
+            upload = core.transfers.begin(core.accounts.find("poor").id, "a.mp4", "a.mp4", UPLOAD_BYTES)
+            target = Target(port, key, job_id, drip_url, upload_id=upload.id)
             reader = Customer.new(core, "reader", 10)
         part = Part("serve --no-worker", folder / "api.log")
         part.start({PREFIX + setting.upper(): value for setting, value in values.items()})
@@ -197,7 +201,7 @@ def measure(attacked: Service, attack: Attack, parallel: int, seconds: float) ->
 
 def run_attack(name: str, target: Target, parallel: int, seconds: float) -> list[Exchange]:
     """Send an attack on so many connections at once, each again as soon as it has ended, for `seconds`."""
-    attack = next(attack for attack in ATTACKS if attack.name == name)
+    attack = next(attack for attack in ALL if attack.name == name)
 
     async def attackers() -> list[Exchange]:
         end = time.monotonic() + seconds

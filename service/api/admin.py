@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
 from starlette.concurrency import run_in_threadpool
 
 from service.api import admin_docs as docs
+from service.api.admin_destination import add_destinations
 from service.api.admin_models import (
     AccountBody,
     AdminAccountPage,
@@ -63,6 +64,7 @@ def router(context: AppContext, administration: Administration, queues: Queues) 
     _add_accounts(routes, context, administration)
     _add_credits(routes, context, administration)
     _add_keys(routes, context, administration)
+    add_destinations(routes, context, lambda account_id: _find(account_id, administration), _record)
     add_oversight(routes, context, administration, queues)
     return routes
 
