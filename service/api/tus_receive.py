@@ -15,6 +15,7 @@ from service.api.capacity import in_thread
 from service.api.facade import AppContext
 from service.api.problems import ChecksumMismatch, OffsetConflict
 from service.api.tus_headers import Checksum
+from service.errors import UnknownJob
 from service.jobs.half_file import HalfFile, UploadInUse
 from service.jobs.half_object import HalfObject
 from service.jobs.transfers import Transfer
@@ -69,7 +70,7 @@ class Receiver:
         Raises UnknownJob, UploadInUse, and as `transfers.finish`.
         """
         async with self._turns.one(transfer_id), _undisturbed():
-            transfer = await run_in_threadpool(self._context.transfers.find, account_id, transfer_id)
+            transfer = await run_in_threadpool(self._find, account_id, transfer_id)
             if transfer.is_finished:
                 return transfer, transfer.bytes
             return await self._finished(transfer, await in_thread(self._writers, self._size, transfer))
@@ -81,7 +82,7 @@ class Receiver:
         BodyTooSlow, ClientDisconnect, and as `look`. But for a piece with a checksum, what came before an error stays.
         """
         async with self._turns.one(transfer_id) as turn:
-            transfer = await run_in_threadpool(self._context.transfers.find, account_id, transfer_id)
+            transfer = await run_in_threadpool(self._find, account_id, transfer_id)
             if transfer.is_finished:
                 _require_offset(offset, transfer.bytes)
                 return transfer, transfer.bytes
@@ -119,6 +120,12 @@ class Receiver:
         if received_bytes == transfer.bytes:
             transfer = await in_thread(self._context.capacity.storing, transfers.finish, transfer, self._context)
         return transfer, received_bytes
+
+    def _find(self, account_id: int, transfer_id: str) -> Transfer:
+        transfer = self._context.transfers.find(account_id, transfer_id)
+        if transfer.part_bytes is not None:
+            raise UnknownJob("this upload goes straight to the bucket")
+        return transfer
 
     def _size(self, transfer: Transfer) -> int:
         with self._context.transfers.opened(transfer) as half:

@@ -122,10 +122,10 @@ class Transfers:
             raise UnknownJob("there is no such upload, or it has expired")
         return _transfer_of(row)
 
-    def extend(self, transfer: Transfer, **values: object) -> Transfer:
-        """More of it has arrived: it expires later. `values`: what else is known of it now. Raises UnknownJob."""
+    def extend(self, transfer: Transfer) -> Transfer:
+        """More of it has arrived: it expires later. Returns what is known of it now. Raises UnknownJob."""
         with self._files.database.write() as connection:
-            changed = sa.update(TRANSFERS).where(TRANSFERS.c.id == transfer.id).values(expires_ms=self._expiry(), **values)
+            changed = sa.update(TRANSFERS).where(TRANSFERS.c.id == transfer.id).values(expires_ms=self._expiry())
             row = connection.execute(changed.returning(TRANSFERS)).first()
         if row is None:
             raise UnknownJob("the upload has been deleted")

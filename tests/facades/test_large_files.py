@@ -103,8 +103,8 @@ def test_another_program_goes_on_where_the_first_one_stopped(service: Service, l
 
     def cut(fraction: float) -> None:
         line.is_down = fraction > 0
-        line.most_bytes = PIECE_BYTES + 65536
 
+    line.most_bytes = PIECE_BYTES + 65536  # the second piece is lost, and then there is no connection at all
     with Client(line.url, account.key, pauses_seconds=AT_ONCE, resume_folder=tmp_path) as client, pytest.raises(FetchUnavailable):
         client.upload(file, cut)
     line.is_down, line.most_bytes = False, 2**40
