@@ -23,7 +23,7 @@ def add_destinations(
 ) -> None:
     """Add the routes. `find_account` raises for an account that there is not; `record` counts a request, and logs who does what."""
 
-    @routes.put("/accounts/{account_id}/destination", **docs.SET)
+    @routes.put("/accounts/{account_id}/destination", **docs.SET_FOR_ACCOUNT)
     async def put(request: Request, account_id: AccountId) -> Response:
         record(request, context, f"sets the bucket of the account {account_id}")
         body = await read_json(request, DestinationBody, context)

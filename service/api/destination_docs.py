@@ -32,6 +32,7 @@ SET: Final[dict[str, Any]] = {
     },
     "responses": {200: json_response("It is set.", DestinationView, VIEW)} | problems(400, 413, 415),
 }
+SET_FOR_ACCOUNT: Final[dict[str, Any]] = SET | {"responses": SET["responses"] | problems(404)}
 FIND: Final[dict[str, Any]] = {
     "summary": "Get the bucket of your own",
     "responses": {200: json_response("Without its keys.", DestinationView, VIEW)} | problems(404),
