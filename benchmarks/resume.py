@@ -24,7 +24,7 @@ import httpx
 import typer
 
 from benchmarks import results
-from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
+from benchmarks.fleet import SETTINGS, Part, free_port, within
 from benchmarks.latency import process_seconds
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.memory import process_bytes
@@ -36,7 +36,8 @@ from service.settings import PREFIX, Settings
 MIB = 2**20
 HEAD = b"\x00\x00\x00\x18ftypmp42"
 MARK_BYTES = 16 * MIB  # between the bytes that differ from zero, so that no part of the file is like another
-READY_SECONDS = 120.0
+READY_SECONDS = 600.0  # on a machine under load; an idle one takes three
+LOOK_SECONDS = 0.5  # between two looks whether it is ready
 SAMPLE_SECONDS = 0.2
 VERSION = {"Tus-Resumable": "1.0.0"}
 
@@ -94,7 +95,7 @@ def service(folder: Path, most_bytes: int) -> Iterator[tuple[Part, httpx.Client]
     bearer = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=f"http://{HOST}:{port}", headers=bearer, timeout=READY_SECONDS, trust_env=False) as client:
         try:
-            if not within(READY_SECONDS, lambda: _answers(client), PAUSE_SECONDS):
+            if not within(READY_SECONDS, lambda: _answers(client), LOOK_SECONDS):
                 raise RuntimeError(f"the service is not ready: {part.log.read_text()[-300:]}")
             yield part, client
         finally:
