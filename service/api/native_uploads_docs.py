@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from fastapi import Response
+
 from service.api.native_docs import inline_schema, json_response, problems
 from service.api.tus_headers import ALGORITHMS, PIECE, VERSION
 from service.api.upload_models import NewUploadBody, UploadView
@@ -88,6 +90,7 @@ TUS_CREATE: Final[dict[str, Any]] = {
         "it is base64: it is verified at the end. What is announced counts towards the account's space."
     ),
     "status_code": 201,
+    "response_class": Response,
     "openapi_extra": {
         "parameters": [
             RESUMABLE,
@@ -100,6 +103,7 @@ TUS_CREATE: Final[dict[str, Any]] = {
 }
 TUS_HEAD: Final[dict[str, Any]] = {
     "summary": "Ask how much of a resumable upload has arrived",
+    "response_class": Response,
     "openapi_extra": {"parameters": [RESUMABLE]},
     "responses": {200: {"description": "Go on at `Upload-Offset`.", "headers": SAID}}
     | problems(404, 412, 423)
