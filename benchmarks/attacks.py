@@ -32,6 +32,7 @@ class Target:
     drip_url: str  # a source that sends a byte a second
     admin_key: str  # an operator's, as it may leak from a page
     mcp_port: int = 0  # of the tools for agents
+    upload_id: str = "upl_"  # a half upload of that account
 
 
 @dataclass(frozen=True)

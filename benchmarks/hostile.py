@@ -24,7 +24,7 @@ import numpy as np
 import typer
 
 from benchmarks import results
-from benchmarks.attacks import ATTACKS, Attack, Target, get
+from benchmarks.attacks import ATTACKS, UPLOAD_BYTES, Attack, Target, get
 from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
 from benchmarks.hostile_accounts import operator, poor_customer
 from benchmarks.hostile_sources import dripping_host
@@ -32,10 +32,12 @@ from benchmarks.latency import process_seconds
 from benchmarks.machine import RESULTS, stamp
 from benchmarks.memory import process_bytes
 from benchmarks.orders import Customer
+from benchmarks.upload_attacks import UPLOAD_ATTACKS
 from benchmarks.wire import HOST, connected
 from service.core import opened
 from service.settings import PREFIX, Settings
 
+ALL = (*ATTACKS, *UPLOAD_ATTACKS)
 READY_SECONDS = 300.0
 ANSWER_SECONDS = 60.0  # how long an attacker waits for an answer; one that takes longer counts as none
 PROBES_PER_SECOND = 20
@@ -92,7 +94,7 @@ def main(
 ) -> None:
     """Run the attacks one after the other."""
     wanted = [word.strip() for word in only.split(";")]
-    for attack in ATTACKS:
+    for attack in ALL:
         if any(word in attack.name for word in wanted):
             stamped = stamp()
             with service(with_mcp=attack.mcp) as attacked:
@@ -120,7 +122,9 @@ def service(*, with_mcp: bool = False) -> Iterator[Service]:
         values = SETTINGS | {"data_dir": str(folder / "data"), "port": str(port), "log_format": "json"}
         with opened(Settings.model_validate(values)) as core:
             drip_url = f"{drips.url}/clip.mp4"
-            target = Target(port, *poor_customer(core, drip_url), drip_url, operator(core), mcp_port := free_port())
+            key, job_id = poor_customer(core, drip_url)
+            upload = core.transfers.begin(core.accounts.find("poor").id, "a.mp4", "a.mp4", UPLOAD_BYTES)
+            target = Target(port, key, job_id, drip_url, operator(core), mcp_port := free_port(), upload.id)
             reader = Customer.new(core, "reader", 10)
         part = Part("serve --no-worker", folder / "api.log")
         mcp = Part(f"mcp --transport http --port {mcp_port} --url http://{HOST}:{port}", folder / "mcp.log")
@@ -188,7 +192,7 @@ def measure(attacked: Service, attack: Attack, parallel: int, seconds: float) ->
 
 def run_attack(name: str, target: Target, parallel: int, seconds: float) -> list[Exchange]:
     """Send an attack on so many connections at once, each again as soon as it has ended, for `seconds`."""
-    attack = next(attack for attack in ATTACKS if attack.name == name)
+    attack = next(attack for attack in ALL if attack.name == name)
 
     async def attackers() -> list[Exchange]:
         end = time.monotonic() + seconds

@@ -1,8 +1,10 @@
 """The orders of a run, in four dialects. Each order has a unique source address, by which its job is identified."""
 
+import base64
+import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +16,16 @@ from service.api.aidge_sign import sign_v2
 from service.core import Core
 from service.jobs.credits import Fund
 
-KINDS = ("kie", "native", "aidge", "kaze", "missing", "cancelled", "upload")
+KINDS = ("kie", "native", "aidge", "kaze", "missing", "cancelled", "upload", "resumed")
 BATCH_KINDS = ("batch", "cancelled batch")
-CALLED_BACK = ("kie", "native", "missing", "upload", *BATCH_KINDS)
+CALLED_BACK = ("kie", "native", "missing", "upload", "resumed", *BATCH_KINDS)
 BATCH_FILES = ("marked.mp4", "marked.mp4", *["missing.mp4"] * 19)  # one more than are submitted in one transaction; most fail at once
 TIMEOUT_SECONDS = 300.0  # while the API is down
 RETRY_SECONDS = 0.05
+PIECES = 3  # of a resumed upload
+SLICES, SLICE_SECONDS = 20, 0.01  # of a piece, so that a kill often meets one under way
+BUSY = (409, 423)  # another offset, or the request before still ends
+RESUMABLE, TUS = "/v1/uploads/resumable", {"Tus-Resumable": "1.0.0"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Order:
     @property
     def is_native(self) -> bool:
         """Whether the order has an Idempotency-Key, so that it can be repeated without creating a second job."""
-        return self.kind in ("native", "missing", "cancelled", "upload", *BATCH_KINDS)
+        return self.kind in ("native", "missing", "cancelled", "upload", "resumed", *BATCH_KINDS)
 
     @property
     def batch_urls(self) -> tuple[str, ...]:
@@ -135,6 +141,64 @@ def _batch(order: Order, client: httpx.Client) -> str:
     return _id_of(client.post("/v1/batches", json=body, headers=_bearer(order) | _key(order)), "id")
 
 
+def _resumed(order: Order, client: httpx.Client) -> str:
+    """Upload in pieces, on from what has arrived when a request is lost; then order. Raises UnexpectedAnswer if any of it is gone."""
+    data, bearer = files()["longer.mp4" if order.longer else "marked.mp4"], _bearer(order) | TUS
+    begin = {"Upload-Length": str(len(data)), "Upload-Metadata": f"sha256 {_base64(hashlib.sha256(data).hexdigest())}"}
+    path = _patiently(lambda: client.post(RESUMABLE, headers=bearer | begin)).headers["location"]
+    acknowledged = 0
+    while acknowledged < len(data):
+        offset = int(_patiently(lambda: client.head(path, headers=bearer)).headers["upload-offset"])
+        if offset < acknowledged:
+            raise UnexpectedAnswer(f"{acknowledged} bytes had arrived, {offset} are left")
+        acknowledged = max(offset, _send_piece(path, data, offset, bearer, client))
+    url = _patiently(lambda: client.get(path.replace("/resumable", ""), headers=bearer)).json()["url"]
+    if _patiently(lambda: client.get(url)).content != data:
+        raise UnexpectedAnswer("the upload is another file than was sent")
+    body = _given({"source_url": url, "callback_url": order.callback_url})
+    return _id_of(_patiently(lambda: client.post("/v1/jobs", json=body, headers=_bearer(order) | _key(order))), "id")
+
+
+def _send_piece(path: str, data: bytes, offset: int, bearer: dict[str, str], client: httpx.Client) -> int:
+    """Send the next piece, slowly; how much has arrived then, or 0 if that is not known."""
+    piece = data[offset : offset + len(data) // PIECES + 1]
+    headers = bearer | {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream", "Content-Length": str(len(piece))}
+    try:
+        answer = client.patch(path, content=_slowly(piece), headers=headers)
+    except httpx.TransportError:
+        return 0
+    if answer.status_code not in (204, *BUSY):
+        raise UnexpectedAnswer(f"{answer.status_code} {answer.text[:200]}")
+    return int(answer.headers.get("upload-offset", 0))
+
+
+def _slowly(piece: bytes) -> Iterator[bytes]:
+    step = len(piece) // SLICES + 1
+    for first in range(0, len(piece), step):
+        time.sleep(SLICE_SECONDS)
+        yield piece[first : first + step]
+
+
+def _patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer, asked for again while the API is down or still busy with the request before. Raises UnexpectedAnswer."""
+    end = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < end:
+        try:
+            answer = ask()
+        except httpx.TransportError:
+            answer = None
+        if answer is not None and answer.status_code not in BUSY:
+            if answer.is_success:
+                return answer
+            raise UnexpectedAnswer(f"{answer.status_code} {answer.text[:200]}")
+        time.sleep(RETRY_SECONDS)
+    raise UnexpectedAnswer(f"no answer within {TIMEOUT_SECONDS:g} s")
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 def _kie(order: Order, client: httpx.Client) -> str:
     body = {"model": "sora-watermark-remover", "callBackUrl": order.callback_url, "input": {"video_url": order.source_url}}
     return _id_of(client.post("/api/v1/jobs/createTask", json=body, headers=_bearer(order)), "data", "taskId")
@@ -159,6 +223,7 @@ SUBMIT: dict[str, Callable[[Order, httpx.Client], str]] = {
     "kaze": _kaze,
     "upload": _upload,
     **dict.fromkeys(BATCH_KINDS, _batch),
+    "resumed": _resumed,
 }
 
 

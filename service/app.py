@@ -92,6 +92,8 @@ def open_app_context(core: Core) -> AppContext:
         account_files=core.account_files,
         batches=core.batches,
         webhook_secrets=core.webhook_secrets,
+        transfers=core.transfers,
+        destinations=core.destinations,
         capacity=Capacity(disk=core.disk),
     )
 

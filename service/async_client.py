@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import anyio
 import httpx
 
+from service.errors import FetchRefused
 from service.jobs.job import Kind, Media
 from service.pipeline.io.atomic_file import atomic_file
 from service.remote_job import Estimate, EventReader, RemoteJob, done, error_of, estimate_of, ignore, job_of, page_of
@@ -26,6 +27,7 @@ from service.remote_order import (
     pause_seconds_after,
     unreachable,
 )
+from service.remote_upload import Memory, Step, ignore_fraction, refusal_worth_a_try, upload_steps
 from service.timed_box import TimedBox
 
 T = TypeVar("T")
@@ -35,10 +37,17 @@ class AsyncClient:
     """One account's view of a service, for `async with`; it retries and raises as `Client` does, and may be cancelled at any await."""
 
     def __init__(
-        self, base_url: str, key: str, timeout_seconds: float = TIMEOUT_SECONDS, pauses_seconds: Sequence[float] = PAUSES_SECONDS
+        self,
+        base_url: str,
+        key: str,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        pauses_seconds: Sequence[float] = PAUSES_SECONDS,
+        resume_folder: Path | None = None,
     ) -> None:
+        """`resume_folder`: remembers half uploads, so that the same file goes on where an earlier program stopped."""
         self._http = httpx.AsyncClient(**connection(base_url, key, timeout_seconds))
         self._pauses_seconds = pauses_seconds
+        self._resume_folder = resume_folder
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,12 +78,22 @@ class AsyncClient:
         `kind` "detect" finds the marks and removes none; the result is a JSON document. `preview`: the first second and the length in
         seconds of the part of a video that is cleaned, for less; boxes keep the times of the whole video.
         `deinterlace`: an interlaced video, so that each picture shows one moment.
-        The same `idempotency_key` with the same arguments returns the job that the first call made.
+        The same `idempotency_key` with the same arguments returns the job that the first call made. Without a key, a file of more than
+        16 MiB is sent in pieces, and after a fault goes on where it stopped.
         """
         order = Order.of(
             source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind, preview, deinterlace
         )
+        if order.large_file is not None and idempotency_key is None and (url := await self._sent(order.large_file)):
+            order = order.with_source(url)
         return await self._tried(lambda: self._post(order))
+
+    async def upload(self, path: str | Path, on_progress: Callable[[float], object] = ignore_fraction) -> str:
+        """Upload a file of any size in pieces, and return a link to it, which is a source for jobs. `on_progress`: called with 0 to 1."""
+        url = await self._sent(Path(path), on_progress)
+        if url is None:
+            raise FetchRefused("the service takes no uploads in pieces")
+        return url
 
     async def remove(
         self, detection: str, *, marks: Collection[str] = (), keep: Sequence[TimedBox] = (), idempotency_key: str | None = None
@@ -139,6 +158,30 @@ class AsyncClient:
             raise error
         with atomic_file(Path(target)) as unfinished:
             await self._tried(lambda: self._download(job_id, unfinished))
+
+    async def _sent(self, path: Path, on_progress: Callable[[float], object] = ignore_fraction) -> str | None:
+        """The link of the file, once it is uploaded; None if the service takes no uploads in pieces."""
+        steps = upload_steps(path, Memory(self._resume_folder, str(self._http.base_url), path), on_progress)
+        answer: httpx.Response | None = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                return None if end.value is None else str(end.value)
+            await anyio.sleep(step.pause_seconds)
+            answer = await self._taken(step)
+
+    async def _taken(self, step: Step) -> httpx.Response | None:
+        """The answer to a step of an upload."""
+        if not step.once:
+            return await self._tried(lambda: self._asked(step))
+        try:
+            return await self._http.request(**step.arguments)
+        except httpx.HTTPError:
+            return None
+
+    async def _asked(self, step: Step) -> httpx.Response:
+        return refusal_worth_a_try(await self._http.request(**step.arguments))
 
     async def _post(self, order: Order) -> RemoteJob:
         with order.opened() as arguments:

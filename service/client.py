@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from service.errors import FetchRefused
 from service.jobs.job import Kind, Media
 from service.pipeline.io.atomic_file import atomic_file
 from service.remote_job import Estimate, EventReader, RemoteJob, done, error_of, estimate_of, ignore, job_of, page_of
@@ -25,6 +26,7 @@ from service.remote_order import (
     pause_seconds_after,
     unreachable,
 )
+from service.remote_upload import Memory, Step, ignore_fraction, refusal_worth_a_try, upload_steps
 from service.timed_box import TimedBox
 
 T = TypeVar("T")
@@ -38,10 +40,17 @@ class Client:
     """
 
     def __init__(
-        self, base_url: str, key: str, timeout_seconds: float = TIMEOUT_SECONDS, pauses_seconds: Sequence[float] = PAUSES_SECONDS
+        self,
+        base_url: str,
+        key: str,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        pauses_seconds: Sequence[float] = PAUSES_SECONDS,
+        resume_folder: Path | None = None,
     ) -> None:
+        """`resume_folder`: remembers half uploads, so that the same file goes on where an earlier program stopped."""
         self._http = httpx.Client(**connection(base_url, key, timeout_seconds))
         self._pauses_seconds = pauses_seconds
+        self._resume_folder = resume_folder
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +81,22 @@ class Client:
         `kind` "detect" finds the marks and removes none; the result is a JSON document. `preview`: the first second and the length in
         seconds of the part of a video that is cleaned, for less; boxes keep the times of the whole video.
         `deinterlace`: an interlaced video, so that each picture shows one moment.
-        The same `idempotency_key` with the same arguments returns the job that the first call made.
+        The same `idempotency_key` with the same arguments returns the job that the first call made. Without a key, a file of more than
+        16 MiB is sent in pieces, and after a fault goes on where it stopped.
         """
         order = Order.of(
             source, mask, boxes, keep, reject, classes, detect, remove_audio, callback_url, idempotency_key, kind, preview, deinterlace
         )
+        if order.large_file is not None and idempotency_key is None and (url := self._sent(order.large_file)):
+            order = order.with_source(url)
         return self._tried(lambda: self._post(order))
+
+    def upload(self, path: str | Path, on_progress: Callable[[float], object] = ignore_fraction) -> str:
+        """Upload a file of any size in pieces, and return a link to it, which is a source for jobs. `on_progress`: called with 0 to 1."""
+        url = self._sent(Path(path), on_progress)
+        if url is None:
+            raise FetchRefused("the service takes no uploads in pieces")
+        return url
 
     def remove(
         self, detection: str, *, marks: Collection[str] = (), keep: Sequence[TimedBox] = (), idempotency_key: str | None = None
@@ -141,6 +160,30 @@ class Client:
             raise error
         with atomic_file(Path(target)) as unfinished:
             self._tried(lambda: self._download(job_id, unfinished))
+
+    def _sent(self, path: Path, on_progress: Callable[[float], object] = ignore_fraction) -> str | None:
+        """The link of the file, once it is uploaded; None if the service takes no uploads in pieces."""
+        steps = upload_steps(path, Memory(self._resume_folder, str(self._http.base_url), path), on_progress)
+        answer: httpx.Response | None = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                return None if end.value is None else str(end.value)
+            time.sleep(step.pause_seconds)
+            answer = self._taken(step)
+
+    def _taken(self, step: Step) -> httpx.Response | None:
+        """The answer to a step of an upload."""
+        if not step.once:
+            return self._tried(lambda: self._asked(step))
+        try:
+            return self._http.request(**step.arguments)
+        except httpx.HTTPError:
+            return None
+
+    def _asked(self, step: Step) -> httpx.Response:
+        return refusal_worth_a_try(self._http.request(**step.arguments))
 
     def _post(self, order: Order) -> RemoteJob:
         with order.opened() as arguments:

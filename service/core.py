@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from service.api.aidge import FACADE as AIDGE
 from service.api.facade import Facade
@@ -22,11 +22,13 @@ from service.jobs.batches import Batches
 from service.jobs.content import AllowAll, DenyList
 from service.jobs.credits import EMPTY, Fund, grant
 from service.jobs.database import Database
+from service.jobs.destinations import Destinations
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job_service import Rules
 from service.jobs.price import Metering
 from service.jobs.queues import Queues
 from service.jobs.room import Room
+from service.jobs.transfers import Transfers
 from service.jobs.vault import Vault, load_or_create_key
 from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
@@ -37,10 +39,14 @@ from service.pipeline.provenance.signer import Signer
 from service.private_folder import private_folder
 from service.settings import Settings, naming
 
+if TYPE_CHECKING:
+    from service.outside.multipart import Multipart
+
 FACADES: Final[dict[str, Facade]] = {facade.name: facade for facade in (SAVESORA, KIE, KAZE, AIDGE, NATIVE)}
 FIRST_ACCOUNT: Final = "first"
 DATABASE_FILE: Final = "cleanplate.sqlite"
 FILES_FOLDER: Final = "files"
+HALF_UPLOADS: Final = "half-uploads"
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Core:
     disk: DiskGuard
     account_files: AccountFiles
     webhook_secrets: WebhookSecrets
+    transfers: Transfers
+    destinations: Destinations
 
     @property
     def rules(self) -> Rules:
@@ -105,6 +113,7 @@ class Core:
         with naming("storage_url"):
             storage = Storage.open(settings.storage_url or str(folder / FILES_FOLDER))
         disk = DiskGuard((folder, *([storage.folder] if storage.folder else [])), settings.free_disk_bytes)
+        account_files = AccountFiles(database, storage, disk, settings.account_bytes)
         public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         return cls(
             settings=settings,
@@ -117,13 +126,30 @@ class Core:
             egress=egress,
             signer=service_signer(settings),
             disk=disk,
-            account_files=AccountFiles(database, storage, disk, settings.account_bytes),
+            account_files=account_files,
             webhook_secrets=WebhookSecrets(database, vault, _shared_keys(settings)),
+            transfers=Transfers(
+                account_files,
+                folder / HALF_UPLOADS,
+                settings.account_open_uploads,
+                settings.keep_half_uploads_seconds,
+                _multipart(settings.storage_url or ""),
+            ),
+            destinations=Destinations(database, vault),
         )
 
     def close(self) -> None:
         self.queues.close()
         self.database.close()
+
+
+def _multipart(storage_url: str) -> "Multipart | None":
+    """The parts that a bucket takes from clients; None for a storage that takes none."""
+    if not storage_url.startswith("s3://"):
+        return None
+    from service.outside.multipart import Multipart  # here, as its library takes 30 MB and half a second
+
+    return Multipart.of(storage_url)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,6 +13,8 @@ import httpx
 
 from service.errors import FetchUnavailable, KeyInvalid, RateLimited, RequestError, StorageError, StorageFull
 from service.jobs.job import Kind, Media
+from service.jobs.names import file_name
+from service.remote_upload import LARGE_BYTES
 from service.timed_box import TimedBox
 from service.version import VERSION
 
@@ -87,6 +89,17 @@ class Order:
         """The order to remove marks that a job has found."""
         fields = {"detection": detection, "marks": sorted(marks), "keep": [_wire(box) for box in keep]}
         return cls(fields, {}, idempotency_key or secrets.token_hex(16))
+
+    @property
+    def large_file(self) -> Path | None:
+        """The file that is better sent in pieces before; None if it is small enough for the form."""
+        path = self.files.get("file")
+        return path if path is not None and path.stat().st_size > LARGE_BYTES else None
+
+    def with_source(self, url: str) -> "Order":
+        """The same with the link of its file, which is uploaded already."""
+        fields = {**self.fields, "source_url": url, "name": file_name(self.files["file"].name)}
+        return replace(self, fields=fields, files={name: path for name, path in self.files.items() if name != "file"})
 
     @contextmanager
     def opened(self) -> Iterator[dict[str, Any]]:

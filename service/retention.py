@@ -25,8 +25,9 @@ def delete_expired(core: Core) -> None:
     with core.database.write() as connection:
         batch_store.delete_expired(connection, core.settings.keep_jobs_seconds, BATCH_BATCHES)
     uploads = core.account_files.delete_expired(core.settings.keep_results_seconds)
-    if results or rows or uploads:
-        log.info("deleted expired data", extra={"results": results, "jobs": rows, "uploads": uploads})
+    halves = core.transfers.delete_expired()
+    if results or rows or uploads or halves:
+        log.info("deleted expired data", extra={"results": results, "jobs": rows, "uploads": uploads, "half_uploads": halves})
 
 
 def _clear_results(core: Core) -> int:

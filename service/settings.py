@@ -179,6 +179,7 @@ class Settings(BaseSettings):
 
     body_bytes: Count = Field(32 * MIB, description="Largest request body with a file as base64. Other bodies than uploads may have 1 MiB.")
     upload_bytes: Count = Field(200 * MIB, description="Largest upload.")
+    account_open_uploads: Count = Field(100, description="Unfinished large uploads of one account; each counts as if it were whole.")
     json_depth: Count = Field(16, description="Deepest nesting of a JSON body.")
     account_waits: Count = Field(100, description="Limit of one account's event streams and held requests, in each API process.")
     total_waits: Count = Field(1000, description="Limit of all event streams and held requests, in each API process.")
@@ -186,6 +187,9 @@ class Settings(BaseSettings):
     signature_window_seconds: Seconds = Field(900, description="Largest difference between a signed request's timestamp and now.")
     result_link_seconds: Seconds = Field(14 * DAY_SECONDS, description="How long links to results are valid.")
     keep_results_seconds: Seconds = Field(14 * DAY_SECONDS, description="How long results are kept.")
+    keep_half_uploads_seconds: Seconds = Field(
+        DAY_SECONDS, description="How long an unfinished large upload is kept when nothing more of it comes."
+    )
     keep_jobs_seconds: Seconds = Field(60 * DAY_SECONDS, description="How long jobs can be queried.")
     account_bytes: Count = Field(20 * 1024 * MIB, description="Space for one account's uploads and the sources of its unfinished jobs.")
     free_disk_bytes: int = Field(

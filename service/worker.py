@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from service import retention
 from service.core import Core
+from service.exporter import Exporter
 from service.inference import fake
 from service.inference.session import Networks
 from service.jobs import callbacks, queues, workflow
@@ -73,14 +74,19 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     # In a thread of its own: a chore that takes long, such as deleting many files of a bucket, must not cost the lease.
     beating = threading.Thread(target=_run_chores, args=([_Chore(BEAT_SECONDS, member.beat)], stop_beating), daemon=True)
     beating.start()
+    stop_exporting = threading.Event()
+    exporting = threading.Thread(target=Exporter(core, stop_exporting).run, daemon=True)
+    exporting.start()
     DBOS.launch()
     queues.register(settings.worker_jobs, settings.account_jobs, settings.worker_fetches, settings.account_fetches)
     try:
         yield
     finally:
+        stop_exporting.set()
         DBOS.destroy(workflow_completion_timeout_sec=int(settings.stop_seconds), destroy_registry=True)
         steps.stopping.set()
         steps.running.wait_until_none(HAND_BACK_SECONDS)
+        exporting.join(HAND_BACK_SECONDS)
         stop_beating.set()
         beating.join(BEAT_SECONDS)
         member.leave()

@@ -85,6 +85,7 @@ def fuzz(fleet: Fleet, requests: int, number: int) -> Findings:
     findings = Findings()
     customer = Customer.new(fleet.core, "fuzz", CREDITS)
     document = fleet.client.get("/openapi.json").json()
+    schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
     operations = [found.ok() for found in schemathesis.openapi.from_dict(document, config=SchemathesisConfig()).get_all_operations()]
     each = max(1, requests // 2 // len(operations))
     for operation in operations:

@@ -66,10 +66,12 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def _strict(application: Application) -> Application:
-    """Refuse downloads without a signed header or a valid signed link, which moto would allow."""
+    """Refuse downloads and uploads without a signed header or a valid signed link, which moto would allow."""
 
     def strict(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] == "GET" and "HTTP_AUTHORIZATION" not in environ and not _link_is_good(environ):
+        makes_bucket = environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].count("/") == 1
+        is_strict = environ["REQUEST_METHOD"] in ("GET", "PUT") and not makes_bucket
+        if is_strict and "HTTP_AUTHORIZATION" not in environ and not _link_is_good(environ):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [b"<Error><Code>AccessDenied</Code></Error>"]
         return application(environ, start_response)
@@ -79,7 +81,7 @@ def _strict(application: Application) -> Application:
 
 def _link_is_good(environ: dict[str, Any]) -> bool:
     from datetime import UTC, datetime, timedelta
-    from urllib.parse import parse_qsl, urlencode
+    from urllib.parse import parse_qsl, quote, urlencode
 
     from botocore.auth import S3SigV4QueryAuth
     from botocore.awsrequest import AWSRequest
@@ -90,8 +92,11 @@ def _link_is_good(environ: dict[str, Any]) -> bool:
     if signature is None:
         return False
     signed_at = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    url = f"http://{environ['HTTP_HOST']}{environ['PATH_INFO']}?{urlencode(query)}"
-    request = AWSRequest("GET", url, headers={"host": environ["HTTP_HOST"]})
+    path = quote(environ["PATH_INFO"].encode("latin-1"), safe="/-_.~")
+    url = f"http://{environ['HTTP_HOST']}{path}?{urlencode(query)}"
+    known = {"host": environ["HTTP_HOST"], "content-length": environ.get("CONTENT_LENGTH", "")}
+    signed = {name: known[name] for name in query["X-Amz-SignedHeaders"].split(";")}
+    request = AWSRequest(environ["REQUEST_METHOD"], url, headers=signed)
     request.context["timestamp"] = query["X-Amz-Date"]
     signer = S3SigV4QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION)
     expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)

@@ -37,10 +37,12 @@ from service.jobs.accounts import Account, Accounts
 from service.jobs.batches import Batches
 from service.jobs.credits import Fund
 from service.jobs.database import Database
+from service.jobs.destinations import Destinations
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.job import Failure, Job, Post, Result, State
 from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import Queues
+from service.jobs.transfers import Transfers
 from service.jobs.vault import Vault
 from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
@@ -90,7 +92,11 @@ class WorkerlessServer:
         batches = Batches(self.database, self.queues, self.finalizer, Rules().room)
         account_files = AccountFiles(self.database, self.storage, DiskGuard(), 2**30)
         sign_in, links, storage = SignIn(job_service, WrongKeys("1000/second")), self.links, self.storage
-        self.context = AppContext(job_service, sign_in, links, storage, egress, rates, watcher, options, account_files, batches, secrets)
+        transfers = Transfers(account_files, folder / "half-uploads", open_uploads=5, keep_seconds=3600)
+        destinations = Destinations(self.database, vault)
+        self.context = AppContext(
+            job_service, sign_in, links, storage, egress, rates, watcher, options, account_files, batches, secrets, transfers, destinations
+        )
         self.app = _RequestCounter(self._app(facades))
 
     def customer(self, credits: int = 10) -> Customer:

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from service.api import admin_docs as docs
 from service.api.admin_audit import Recorded
 from service.api.admin_callbacks import add_callbacks
+from service.api.admin_destination import add_destinations
 from service.api.admin_models import (
     AccountBody,
     AdminAccountPage,
@@ -66,6 +67,7 @@ def router(context: AppContext, administration: Administration, queues: Queues) 
     _add_accounts(routes, context, administration)
     _add_credits(routes, context, administration)
     _add_keys(routes, context, administration)
+    add_destinations(routes, context, lambda account_id: _find(account_id, administration), administration)
     add_oversight(routes, context, administration, queues)
     add_callbacks(routes, context, administration)
     return routes

@@ -13,9 +13,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 FILES: Final = "/files/"
 ANY: Final = ("*",)
 FILE_METHODS: Final = ("GET", "HEAD")
-API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
+API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+TUS_EXPOSED: Final = ("Tus-Resumable", "Tus-Version", "Upload-Expires", "Upload-Length", "Upload-Offset")
 FILE_EXPOSED: Final = ("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Last-Modified", "X-Request-ID")
-API_EXPOSED: Final = ("Allow", "Idempotent-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+API_EXPOSED: Final = (
+    "Allow",
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+    *TUS_EXPOSED,
+)
 PREFLIGHT_SECONDS: Final = 7200  # the longest that browsers keep the answer to a preflight
 
 

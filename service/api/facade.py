@@ -20,8 +20,10 @@ from service.disk import is_full
 from service.errors import Busy, CleanplateError, InternalError, StorageFull, UnknownJob
 from service.jobs.account_files import AccountFiles
 from service.jobs.batches import Batches
+from service.jobs.destinations import Destinations
 from service.jobs.job import Job
 from service.jobs.job_service import JobService
+from service.jobs.transfers import Transfers
 from service.jobs.webhook_secrets import WebhookSecrets
 from service.outside.guard import EgressPolicy
 from service.outside.links import Links
@@ -89,6 +91,8 @@ class AppContext:
     account_files: AccountFiles
     batches: Batches
     webhook_secrets: WebhookSecrets
+    transfers: Transfers
+    destinations: Destinations
     capacity: Capacity = field(default_factory=Capacity)
     uploads: AccountSlots = field(default_factory=lambda: AccountSlots(ACCOUNT_UPLOADS, "uploads"))
 

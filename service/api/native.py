@@ -10,21 +10,23 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from service.api import native_docs as docs
+from service.api import tus
 from service.api.auth import BEARER_KEY, account_of, bearer
 from service.api.cursor import After, Cursor
 from service.api.facade import AppContext, Callback, Facade
 from service.api.native_batches import add_batches
 from service.api.native_callbacks import add_callbacks
 from service.api.native_caller import caller_of, find_job, read_json
+from service.api.native_destination import add_destination
 from service.api.native_events import EventStream, job_and_events
 from service.api.native_library import add_library
 from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
+from service.api.native_uploads import add_uploads
 from service.api.native_views import AccountView, EstimateView, JobPage, JobView, job_view
 from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
 from service.api.rates import DETECT, READ, SUBMIT
-from service.api.upload import key_of_upload
 from service.errors import JobCancelled, UnknownJob
 from service.jobs.accounts import Account
 from service.jobs.database import now_ms
@@ -73,7 +75,12 @@ def router(context: AppContext) -> APIRouter:
     add_callbacks(routes, context)
     add_library(routes, context)
     add_batches(routes, context)
-    return routes
+    add_uploads(routes, context)
+    add_destination(routes, context)
+    both = APIRouter()
+    both.include_router(routes)
+    both.include_router(tus.router(context))
+    return both
 
 
 def _add_account_routes(routes: APIRouter, context: AppContext) -> None:
@@ -123,12 +130,6 @@ def _add_deletions(routes: APIRouter, context: AppContext) -> None:
             raise JobNotEnded("an unfinished job still needs its files")
         return Response(status_code=204)
 
-    @routes.delete("/uploads/{upload_id}", **docs.DELETE_UPLOAD)
-    async def delete_upload(request: Request, upload_id: str) -> Response:
-        account = caller_of(request, context, READ)
-        await run_in_threadpool(_delete_upload, key_of_upload(account.id, upload_id), account.id, context)
-        return Response(status_code=204)
-
 
 def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
     """Add the routes of one job."""
@@ -171,10 +172,6 @@ class FilesDeleted(UnknownJob):
     """The job is known, but its files have been deleted."""
 
 
-class UploadMissing(UnknownJob):
-    """The account has no such upload."""
-
-
 def callback(job: Job, links: Links, link_seconds: float) -> Callback:
     """The callback for an ended job. The event's id is the same in every delivery."""
     event_id = f"evt_{job.id.removeprefix(PREFIX)}"
@@ -214,16 +211,6 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
     if job.id != new.id and job.request.get("digest") != order.digest:
         raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
     return job, job.id == new.id
-
-
-def _delete_upload(key: str | None, account_id: int, context: AppContext) -> None:
-    """Raises UploadMissing, and JobNotEnded if an unfinished job needs the file."""
-    files = context.account_files
-    if key is None or not files.has(account_id, key):
-        raise UploadMissing("there is no such upload")
-    if files.are_needed(account_id, [key]):
-        raise JobNotEnded("an unfinished job still needs the file")
-    files.delete(key)
 
 
 def _result_or_failure(job: Job) -> Result | Failure:

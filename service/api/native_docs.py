@@ -57,6 +57,7 @@ JOB: Final[dict[str, Any]] = {
     "eta_seconds": 4.2,
     "error": None,
     "result": None,
+    "export": None,
     "files_deleted_at": None,
 }
 DONE: Final[dict[str, Any]] = JOB | {
@@ -187,12 +188,6 @@ DELETE_JOB: Final[dict[str, Any]] = {
     ),
     "status_code": 204,
     "responses": {204: {"description": "The files are gone."}} | problems(404, 409),
-}
-DELETE_UPLOAD: Final[dict[str, Any]] = {
-    "summary": "Delete an upload",
-    "description": "By the `fileId` of the upload's response. A job that has not ended keeps its file: 409.",
-    "status_code": 204,
-    "responses": {204: {"description": "The file is gone."}} | problems(404, 409),
 }
 CALLBACK: Final[dict[str, Any]] = {
     "summary": "Get the delivery of a job's callback",

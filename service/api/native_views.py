@@ -13,7 +13,7 @@ from service.jobs.accounts import Account
 from service.jobs.callbacks import Attempt, Delivery
 from service.jobs.credits import Balance
 from service.jobs.database import now_ms
-from service.jobs.job import Job, Kind, Media, Result, Rights, State
+from service.jobs.job import Export, Job, Kind, Media, Result, Rights, State
 from service.jobs.webhook_secrets import SecretInfo
 from service.outside.links import Links
 
@@ -71,6 +71,19 @@ class ResultView(BaseModel):
         )
 
 
+class ExportView(BaseModel):
+    """How far a result's way to the account's own bucket is."""
+
+    outcome: Literal["pending", "delivered", "given_up"]
+    attempts: int = Field(description="So far.")
+    url: str | None = Field(None, description="Where the result is there: `s3://bucket/prefix/job/holiday_clean.mp4`.")
+    detail: str | None = Field(None, description="Why the last attempt failed.")
+
+    @classmethod
+    def of(cls, export: Export) -> Self:
+        return cls.model_validate({"outcome": export.outcome, "attempts": export.attempts, "url": export.url, "detail": export.error})
+
+
 class JobView(BaseModel):
     """A job. All fields are always present."""
 
@@ -100,6 +113,7 @@ class JobView(BaseModel):
     )
     error: ProblemView | None = None
     result: ResultView | None = None
+    export: ExportView | None = Field(None, description="Null if its result is not put into a bucket of the account's own.")
     files_deleted_at: str | None = Field(
         None, description="When its files were deleted, on request or because they had expired: the links of `result` lead nowhere since."
     )
@@ -129,6 +143,7 @@ class JobView(BaseModel):
             eta_seconds=None if eta_seconds is None else round(eta_seconds, 1),
             error=None if job.failure is None else ProblemView.model_validate(Problem.of_failure(job.failure).body),
             result=None if job.result is None else ResultView.of(job, job.result, links, link_seconds),
+            export=None if job.export is None else ExportView.of(job.export),
             files_deleted_at=None if job.cleared_ms is None else rfc3339(job.cleared_ms),
         )
 

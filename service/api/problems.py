@@ -16,11 +16,13 @@ from service import errors
 from service.api.body import BodyTooSlow, EncodingUnsupported
 from service.api.facade import Code, Codes, code_of, guarded_route
 from service.errors import CleanplateError, ParameterError, ServiceError
+from service.jobs.half_file import UploadInUse
 from service.jobs.job import Failure
 
 log = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=BaseModel)
 
+CHECKSUM_MISMATCH: Final = 460  # a status of tus
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE: Final = "urn:cleanplate:problem:"
 CHALLENGES: Final = {  # what RFC 6750 has after `Bearer`; the first that fits
@@ -52,6 +54,26 @@ class JobNotEnded(ServiceError):
     """The job has no result yet."""
 
 
+class OffsetConflict(ServiceError):
+    """The piece does not begin where the upload stopped."""
+
+
+class ChecksumMismatch(ServiceError):
+    """What arrived does not have the announced checksum."""
+
+
+class VersionUnsupported(ServiceError):
+    """The request is of another version of tus."""
+
+
+class UploadIncomplete(ServiceError):
+    """Parts of the upload are missing, or not of the right size."""
+
+
+class NoDirectUpload(ServiceError):
+    """The storage takes no parts from clients."""
+
+
 CODES: Final[Codes] = {
     errors.InputError: Code(422),
     errors.NotMedia: Code(415),
@@ -77,6 +99,12 @@ CODES: Final[Codes] = {
     InvalidFields: Code(422),
     IdempotencyKeyReused: Code(422),
     JobNotEnded: Code(409),
+    OffsetConflict: Code(409),
+    UploadIncomplete: Code(409),
+    NoDirectUpload: Code(409),
+    VersionUnsupported: Code(412),
+    UploadInUse: Code(423),
+    ChecksumMismatch: Code(CHECKSUM_MISMATCH),
     errors.InsufficientCredits: Code(402),
     errors.Busy: Code(503),
     errors.RateLimited: Code(429),

@@ -1,5 +1,6 @@
 """`cleanplate accounts|signers`: manages accounts, and the names and secrets of signed requests."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from service import settings
+from service.api.destination_models import DestinationBody
+from service.api.problems import read_as
 from service.commands.listing import AsJson, show, time_of
 from service.core import Core, opened
 from service.errors import ParameterError
@@ -110,6 +113,27 @@ def webhook_secret(name: Name) -> None:
     """Make the secret that signs the account's callbacks and print it; it is not shown again. The one before it signs too for a day."""
     with recorded("account.webhook_secret", name) as core:
         typer.echo(core.webhook_secrets.rotate(core.accounts.find(name).id))
+
+
+@accounts.command("bucket")
+def bucket(
+    name: Name,
+    bucket: Annotated[str, typer.Option(help="Its name; none: results are only here.")],
+    access_key_id: Annotated[str, typer.Option(help="May write there. The secret comes on standard input, and is never shown.")] = "",
+    endpoint: Annotated[str | None, typer.Option(help="https://storage.example.com; by default Amazon's.")] = None,
+    region: Annotated[str, typer.Option(help="Of the bucket.")] = "us-east-1",
+    prefix: Annotated[str, typer.Option(help="Of the names of objects there.")] = "",
+    keep_here: Annotated[bool, typer.Option(help="Keep the files here too, or delete them once they are delivered.")] = True,
+) -> None:
+    """Have the account's results put into an S3-compatible bucket of its own, from now on."""
+    with core_of_settings() as core:
+        account = core.accounts.find(name)
+        if bucket == "none":
+            return core.destinations.remove(account.id)
+        given = {"bucket": bucket, "prefix": prefix, "endpoint": endpoint, "region": region, "access_key_id": access_key_id}
+        secret = sys.stdin.readline().rstrip("\n")
+        body = read_as(DestinationBody, given | {"secret_access_key": secret, "keep_here": keep_here})
+        return core.destinations.set(account.id, body.destination)
 
 
 @accounts.command("ban")

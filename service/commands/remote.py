@@ -1,5 +1,7 @@
 """The service that a command asks, and the key of the account that asks it."""
 
+import os
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -20,4 +22,9 @@ def connected(url: str, key: str) -> Client:
     """A client of the service. Raises ParameterError without a key."""
     if not key:
         raise ParameterError("a key is required: set CLEANPLATE_KEY, or use --key")
-    return Client(url, key)
+    return Client(url, key, resume_folder=_cache() / "uploads")
+
+
+def _cache() -> Path:
+    """Where this user's programs keep what they can do without."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cleanplate"

@@ -12,7 +12,7 @@ from service.disk import DiskGuard
 from service.errors import QuotaExceeded, StorageError
 from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Job
-from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, JOBS, UPLOADS
+from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, JOBS, TRANSFERS, UPLOADS
 from service.outside.storage import Storage, check_key, content_type_of
 
 MIB: Final = 2**20
@@ -132,6 +132,17 @@ class AccountFiles:
                 raise _exceeded(quota_bytes)
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(fetched_bytes=needed_bytes))
 
+    def count(self, connection: sa.Connection, account_id: int, more_bytes: int) -> None:
+        """Count so many bytes more towards the account's quota. Raises QuotaExceeded."""
+        quota_bytes = self._quota_bytes(connection, account_id)
+        if used_bytes(connection, account_id, lock=True) + more_bytes > quota_bytes:
+            raise _exceeded(quota_bytes)
+        connection.execute(_adding(account_id, more_bytes))
+
+    def uncount(self, connection: sa.Connection, account_id: int, fewer_bytes: int) -> None:
+        """The opposite of `count`."""
+        connection.execute(_adding(account_id, -fewer_bytes))
+
     def _put(self, account_id: int, key: str, size_bytes: int, store: Callable[[str], None]) -> None:
         """Count an upload, then store it: a crash between the two leaves it counted until it expires. It replaces one with the same key."""
         self.disk.require(size_bytes)
@@ -139,13 +150,9 @@ class AccountFiles:
         with self.database.write() as connection:
             used_bytes(connection, account_id, lock=True)
             _uncount(connection, key)
-            quota_bytes = self._quota_bytes(connection, account_id)
-            if used_bytes(connection, account_id) + counted_bytes > quota_bytes:
-                raise _exceeded(quota_bytes)
+            self.count(connection, account_id, counted_bytes)
             row = {"key": check_key(key), "account_id": account_id, "bytes": counted_bytes, "at_ms": NOW_MS}
             connection.execute(sa.insert(UPLOADS).values(row))
-            more = {"upload_bytes": ACCOUNTS.c.upload_bytes + counted_bytes}
-            connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(more))
         try:
             store(content_type_of(key))
         except BaseException:
@@ -176,10 +183,14 @@ def used_bytes(connection: sa.Connection, account_id: int, lock: bool = False) -
 
 
 def _uncount(connection: sa.Connection, key: str) -> None:
+    connection.execute(sa.delete(TRANSFERS).where(TRANSFERS.c.key == key))
     row = connection.execute(sa.delete(UPLOADS).where(UPLOADS.c.key == key).returning(UPLOADS.c.account_id, UPLOADS.c.bytes)).first()
     if row is not None:
-        less = {"upload_bytes": ACCOUNTS.c.upload_bytes - row.bytes}
-        connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.id == row.account_id).values(less))
+        connection.execute(_adding(row.account_id, -row.bytes))
+
+
+def _adding(account_id: int, more_bytes: int) -> sa.Update:
+    return sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(upload_bytes=ACCOUNTS.c.upload_bytes + more_bytes)
 
 
 def fetched_bytes(connection: sa.Connection, job_id: str) -> int:

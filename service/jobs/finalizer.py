@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from service.jobs import credits, ledger, store
+from service.jobs import credits, destinations, exports, ledger, store
 from service.jobs.credits import Entry
 from service.jobs.database import NOW_MS
 from service.jobs.job import Failure, Job, State
@@ -55,6 +55,8 @@ class JobFinalizer:
         if job.ended:  # the step is repeated after a crash, or another process ended the job first
             return job
         ledger.write(connection, job.account_id, close(ledger.reserved(connection, job.id)))
+        if state is State.SUCCEEDED and job.spec.kind == "clean" and destinations.has_one(connection, job.account_id):
+            values |= exports.is_due()
         ended = store.advance(connection, job, state, **values)
         if ended.callback_url and ended.facade in self._with_callbacks:
             self._enqueue_callback(connection, ended, ended.callback_url)

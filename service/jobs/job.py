@@ -160,6 +160,19 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Export:
+    """How far a result's way to the account's own bucket is. `url`: where it is there; `error`: why the last attempt failed."""
+
+    outcome: str = "pending"  # -> delivered | given_up
+    attempts: int = 0
+    url: str | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A job before it is accepted. `request`: what the facade repeats in its responses; it never contains a key."""
 
@@ -209,6 +222,7 @@ class Job:
     cleared_ms: int | None = None  # when its files were deleted
     name: str | None = None  # of its file, as the customer knows it
     step: str | None = None  # of the pipeline, that it was last seen at
+    export: Export | None = None  # None: its result is only here
 
     @property
     def ended(self) -> bool:

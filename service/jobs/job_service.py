@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from service.errors import FeatureDisabled, Maintenance, StorageError
-from service.jobs import callbacks, credits, forecast, ledger, metrics, store
+from service.jobs import callbacks, credits, exports, forecast, ledger, metrics, store
 from service.jobs.accounts import Account, Accounts
 from service.jobs.callbacks import Delivery
 from service.jobs.content import AllowAll, ContentCheck
@@ -150,6 +150,13 @@ class JobService:
             store.find(connection, job_id, account_id)
             callbacks.redeliver(connection, job_id)
             return callbacks.find(connection, job_id)
+
+    def export(self, account_id: int, job_id: str) -> Job:
+        """Have the result put into the account's own bucket, at once. Raises UnknownJob."""
+        with self._database.write() as connection:
+            store.find(connection, job_id, account_id)
+            store.update(connection, job_id, **exports.is_due())
+            return store.find(connection, job_id)
 
     def events(self, account_id: int, job_id: str, after: int = 0) -> list[Event]:
         """The job's events with a number greater than `after`, oldest first. Raises UnknownJob."""

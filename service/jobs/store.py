@@ -9,13 +9,15 @@ import sqlalchemy as sa
 
 from service.errors import UnknownJob
 from service.jobs.database import NOW_MS
-from service.jobs.job import FINAL, Failure, Job, JobSpec, NewJob, Post, Result, State, may_follow
+from service.jobs.job import FINAL, Export, Failure, Job, JobSpec, NewJob, Post, Result, State, may_follow
 from service.jobs.tables import ACCOUNTS, EVENTS, IDEMPOTENCY, JOBS
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 # Columns that a new job leaves empty.
-UNSET_COLUMNS: Final = ("started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post", "cleared_ms", "step")
+UNSET_COLUMNS: Final = (
+    "started_ms", "finished_ms", "failure_kind", "failure_message", "result", "post", "cleared_ms", "step", "export"
+)  # fmt: skip
 
 # Statements that every request runs, built once: building one costs as much as running it.
 OF_ACCOUNT: Final = {
@@ -234,4 +236,5 @@ def _job_of(data: Mapping[str, Any] | sa.RowMapping) -> Job:
         result=Result.from_json(data["result"]) if data["result"] else None,
         post=Post(**data["post"]) if data["post"] else None,
         metadata=data["metadata"] or {},
+        export=Export(**data["export"]) if data["export"] else None,
     )

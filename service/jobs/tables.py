@@ -104,6 +104,8 @@ JOBS: Final = sa.Table(
     sa.Column("name", sa.Text),  # of its file, as the customer knows it
     sa.Column("step", sa.Text),  # of the pipeline, that it was last seen at
     sa.Column("traceparent", sa.Text),  # the trace of the request that ordered it
+    sa.Column("export", sa.JSON(none_as_null=True)),  # how far its way to the account's own bucket is
+    sa.Column("export_due_ms", sa.BigInteger),  # when a worker is to try that; empty: never again
     sa.Index("jobs_of_account", "account_id", "created_ms"),
     sa.Index("jobs_by_time", "created_ms"),
     sa.Index(
@@ -117,6 +119,12 @@ JOBS: Final = sa.Table(
     # Written as SQLAlchemy renders it in queries: SQLite uses a partial index only if the condition is textually the same.
     sa.Index("jobs_open", "account_id", sqlite_where=sa.text("ended = 0"), postgresql_where=sa.text("NOT ended")),
     sa.Index("jobs_finished", "finished_ms"),
+    sa.Index(
+        "jobs_to_export",
+        "export_due_ms",
+        sqlite_where=sa.text("export_due_ms IS NOT NULL"),
+        postgresql_where=sa.text("export_due_ms IS NOT NULL"),
+    ),
 )
 
 BATCHES: Final = sa.Table(
@@ -163,6 +171,41 @@ UPLOADS: Final = sa.Table(
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
     sa.Index("uploads_by_age", "at_ms"),
+)
+
+# Uploads that arrive in pieces. A finished one is a row of `uploads` too, and goes with it.
+TRANSFERS: Final = sa.Table(
+    "transfers",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # of the file, as the customer knows it
+    sa.Column("path", sa.Text, nullable=False),  # the same as a part of a key
+    sa.Column("bytes", sa.BigInteger, nullable=False),  # of the whole file, as announced
+    sa.Column("counted_bytes", sa.BigInteger, nullable=False),  # towards the account's quota, from the first byte on
+    sa.Column("sha256", sa.Text),  # of the whole file, as announced: hexadecimal
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("expires_ms", sa.BigInteger, nullable=False),  # unless more of it arrives before
+    sa.Column("part_bytes", sa.BigInteger),  # of each part that is sent to the bucket; empty: it is sent to us
+    sa.Column("multipart_id", sa.Text),  # the bucket's name of it
+    sa.Column("key", sa.Text),  # in the storage, once it is finished
+    sa.Index("transfers_of_account", "account_id"),
+    sa.Index("transfers_by_expiry", "expires_ms"),
+    sa.Index("transfers_by_key", "key"),
+)
+
+# Buckets of the accounts' own, into which results are put.
+DESTINATIONS: Final = sa.Table(
+    "destinations",
+    METADATA,
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("prefix", sa.Text, nullable=False),  # of the names of its objects; may be empty
+    sa.Column("endpoint", sa.Text),  # empty: Amazon's
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("credentials", sa.Text, nullable=False),  # encrypted
+    sa.Column("keep_here", sa.Boolean, nullable=False),  # the files stay in our storage too
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
 )
 
 EVENTS: Final = sa.Table(

@@ -123,7 +123,7 @@ def exchange(
     egress: EgressPolicy,
     deadline: Deadline,
     headers: Mapping[str, str],
-    body: bytes | None = None,
+    body: bytes | Iterator[bytes] | None = None,
     shown_host: str | None = None,
 ) -> Iterator[HostResponse]:
     """Send a request. Any fault, also while the body is read, is raised as a FetchError that names only the host.

@@ -1,30 +1,31 @@
 """The object storage: a folder, or a bucket of S3, Google or Azure. Keys look like `jobs/0f3c/clean.mp4`."""
 
+import logging
 import os
 import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import httpx
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
+from obstore.store import LocalStore
 
-from service.disk import free_bytes, is_full
-from service.errors import SettingsError, StorageError, StorageFull
+from service.disk import free_bytes
+from service.errors import SettingsError, StorageError
+from service.outside.stores import Store, open_bucket, storage_errors
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta
-    from obstore.store import RetryConfig
 
-Store = LocalStore | S3Store | GCSStore | AzureStore
+log = logging.getLogger(__name__)
 
 BUCKET_SCHEMES: Final = ("s3", "gs", "az")
 KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -78,7 +79,7 @@ class Storage:
         """
         scheme, separator, path = url.partition("://")
         if scheme in BUCKET_SCHEMES and separator:
-            return cls(_open_bucket(url))
+            return cls(open_bucket(url))
         if scheme == "file" and path.startswith("/"):
             return cls._open_folder(Path(unquote(path)))
         if url and not separator:
@@ -114,16 +115,36 @@ class Storage:
         """Store bytes under a key, completely or not at all; an existing object is replaced."""
         self._put(key, data, content_type)
 
+    def adopt_file(self, key: str, path: Path, content_type: str) -> None:
+        """Like `put_file`, for a file that nothing changes any more: in a folder on its disk it is the same file under another name."""
+        if self._folder is not None:
+            target = self._folder / check_key(key)
+            try:
+                with storage_errors("store a file"):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                target.hardlink_to(path)
+                return
+            except FileExistsError:  # before a crash
+                return
+            except OSError:  # another disk, or one without links
+                log.debug("%s is copied to the storage", key)
+        self._put(key, path, content_type)
+
+    def rename(self, key: str, new_key: str) -> None:
+        """Give an object another key. A bucket copies it by itself."""
+        with storage_errors("rename a file"):
+            obstore.rename(self._store, check_key(key), check_key(new_key))
+
     def _put(self, key: str, data: Path | bytes | BinaryIO, content_type: str) -> None:
         attributes = None if self.is_local else {"Content-Type": content_type}  # a folder stores no attributes: see `content_type_of`
-        with _storage_errors("store a file"):
+        with storage_errors("store a file"):
             obstore.put(self._store, check_key(key), data, attributes=attributes, max_concurrency=PARTS_AT_ONCE)
 
     def get_file(self, key: str, target: Path) -> None:
         """Copy an object to a file, completely or not at all."""
         part = target.with_name(f"{target.name}.part")
         try:
-            with _storage_errors("copy a file"):
+            with storage_errors("copy a file"):
                 with part.open("wb") as file:
                     file.writelines(self.read(key))
                 part.replace(target)
@@ -132,7 +153,7 @@ class Storage:
 
     def get_bytes(self, key: str) -> bytes:
         """The whole object; for small ones."""
-        with _storage_errors("read a file"):
+        with storage_errors("read a file"):
             return bytes(obstore.get(self._store, check_key(key)).bytes())
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -142,13 +163,13 @@ class Storage:
             raise StorageError("the file is missing from the storage")
         end = stored.bytes if end is None else min(end, stored.bytes)
         for offset in range(start, end, PART_BYTES):
-            with _storage_errors("read a file"):
+            with storage_errors("read a file"):
                 part = obstore.get_range(self._store, key, start=offset, end=min(offset + PART_BYTES, end))
             yield bytes(part)
 
     def stat(self, key: str) -> Stored | None:
         """The object's metadata; None if there is no object."""
-        with _storage_errors("look up a file"):
+        with storage_errors("look up a file"):
             try:
                 item = obstore.get(self._store, check_key(key), options={"head": True})
             except FileNotFoundError:
@@ -157,7 +178,7 @@ class Storage:
 
     def delete(self, key: str) -> None:
         """Delete the object, if there is one."""
-        with _storage_errors("delete a file"), suppress(FileNotFoundError):
+        with storage_errors("delete a file"), suppress(FileNotFoundError):
             obstore.delete(self._store, check_key(key))
 
     def delete_under(self, prefix: str) -> int:
@@ -179,7 +200,7 @@ class Storage:
     def _list_objects(self, prefix: str) -> "Iterator[ObjectMeta]":
         pages = obstore.list(self._store, check_key(prefix), chunk_size=1000)
         while True:
-            with _storage_errors("list its files"):
+            with storage_errors("list its files"):
                 page = next(pages, None)
             if page is None:
                 return
@@ -199,7 +220,7 @@ class Storage:
         """A link to a bucket's object, signed by the bucket, valid for `seconds` but a week at most; None for a folder."""
         if isinstance(self._store, LocalStore):
             return None
-        with _storage_errors("sign a link"):
+        with storage_errors("sign a link"):
             return obstore.sign(self._store, "GET", check_key(key), timedelta(seconds=int(min(seconds, PRESIGNED_SECONDS))))
 
     def key_of_presigned_url(self, url: str) -> str | None:
@@ -230,7 +251,7 @@ class Storage:
 
     def free_bytes(self) -> int | None:
         """Free space on the folder's disk, in bytes; None for a bucket."""
-        with _storage_errors("read its free space"):
+        with storage_errors("read its free space"):
             return free_bytes(self._folder) if self._folder else None
 
     def sweep_staging(self, older_than_seconds: float) -> int:
@@ -259,17 +280,6 @@ def content_type_of(key: str) -> str:
     return CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
 
 
-def _open_bucket(url: str) -> S3Store | GCSStore | AzureStore:
-    # No `client_options`: they would override those of the environment, including `AWS_ALLOW_HTTP`.
-    retries: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}  # the job's steps have their own retries
-    try:
-        store = from_url(url, retry_config=retries)
-    except (BaseError, ValueError) as error:
-        raise SettingsError(f"cannot open the {urlsplit(url).scheme}:// storage: check its variables and its bucket") from error
-    assert isinstance(store, S3Store | GCSStore | AzureStore)
-    return store
-
-
 def _stored(key: str, item: "GetResult") -> Stored:
     content_type = item.attributes.get("Content-Type") or content_type_of(key)
     return Stored(key, item.meta["size"], content_type, item.meta["last_modified"])
@@ -278,21 +288,10 @@ def _stored(key: str, item: "GetResult") -> Stored:
 def _sweep_folder(folder: Path, oldest: float) -> int:
     """Delete staging files that were last written before `oldest`; return their number."""
     swept = 0
-    with _storage_errors("sweep its folder"):
+    with storage_errors("sweep its folder"):
         for path in (Path(top, name) for top, _, names in os.walk(folder) for name in names if STAGING.fullmatch(name)):
             with suppress(FileNotFoundError):  # just finished, or swept by another process
                 if path.stat().st_mtime < oldest:
                     path.unlink()
                     swept += 1
     return swept
-
-
-@contextmanager
-def _storage_errors(action: str) -> Iterator[None]:
-    """Turn errors of obstore and the system into StorageErrors that reveal no path and no address."""
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        if is_full(error):
-            raise StorageFull("the disk is full") from error
-        raise StorageError(f"the storage could not {action}") from error

@@ -263,6 +263,18 @@ def test_a_file_that_is_no_media_is_stored_and_its_job_fails(service: Service) -
     assert_untouched(service, account, 1)
 
 
+@each_dialect
+def test_a_file_that_arrived_in_pieces_is_a_source(service: Service, dialect: Dialect) -> None:
+    account, data = service.account(credits=1), file("image" if dialect.media == "image" else "marked")[0]
+    tus = account.bearer | {"Tus-Resumable": "1.0.0"}
+    path = service.client.post("/v1/uploads/resumable", headers=tus | {"Upload-Length": str(len(data))}).headers["location"]
+    for start, end in ((0, 1000), (1000, len(data))):
+        headers = tus | {"Upload-Offset": str(start), "Content-Type": "application/offset+octet-stream"}
+        assert service.client.patch(path, content=data[start:end], headers=headers).headers["upload-offset"] == str(end)
+    url = service.client.get(path.replace("/resumable", ""), headers=account.bearer).json()["url"]
+    assert dialect.cleaned(service, account, url).code == dialect.success
+
+
 # Callbacks, which only kie has.
 
 

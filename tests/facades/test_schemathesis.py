@@ -11,6 +11,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from service.api.tus_headers import PIECE
 from service.jobs.keys import Scope
 from tests.service_process import Service, TestAccount, running
 
@@ -36,6 +37,7 @@ def account(quiet: Service) -> TestAccount:
 
 @pytest.fixture(scope="module")
 def document(quiet: Service) -> schemathesis.BaseSchema:
+    schemathesis.serializer.alias(PIECE, "application/octet-stream")
     return schemathesis.openapi.from_dict(quiet.client.get("/openapi.json").json(), config=SchemathesisConfig()).exclude(path_regex=SKIPPED)
 
 

@@ -1,18 +1,25 @@
 // Uploads files with progress, which fetch does not report, and again when the connection was lost.
 
 import { Problem, address, authorization } from "./api.js";
+import { forgetUpload, isLarge, sendInPieces } from "./pieces.js";
 
 const WAIT_SECONDS = [1, 2, 4, 8];
+const MOST_CHARACTERS = 200; // of a name
 
 /**
  * Send a form and return its job. `onProgress` is called with fractions 0 to 1, and with null while the service is away.
  * The key of the request makes it one job, however often it is sent.
  */
 export async function upload(form, onProgress, signal) {
+  const file = form.get("file");
+  const isSentBefore = file && isLarge(file);
+  if (isSentBefore) form = await withLink(form, onProgress, signal);
   const requestKey = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   for (let tries = 0; ; tries++) {
     try {
-      return await sendOnce(form, requestKey, onProgress, signal);
+      const job = await sendOnce(form, requestKey, isSentBefore ? () => {} : onProgress, signal);
+      if (isSentBefore) forgetUpload(file);
+      return job;
     } catch (error) {
       if (!(error instanceof Problem) || error.kind !== "network") throw error;
       onProgress(null);
@@ -20,6 +27,13 @@ export async function upload(form, onProgress, signal) {
       if (signal.aborted) throw new DOMException("", "AbortError");
     }
   }
+}
+
+/** The form with a link to its file, which is uploaded before. */
+async function withLink(form, onProgress, signal) {
+  const file = form.get("file");
+  const url = await sendInPieces(file, onProgress, signal);
+  return formOf({ ...JSON.parse(form.get("options")), source_url: url, name: file.name.slice(-MOST_CHARACTERS) }, null, form.get("mask"));
 }
 
 function sendOnce(form, requestKey, onProgress, signal) {

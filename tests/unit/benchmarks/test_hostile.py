@@ -15,13 +15,13 @@ TARGET = Target(1, "cp_key", "job_1", f"http://{HOST}/clip.mp4", "cp_admin")
 LENGTH = re.compile(rb"Content-Length: (\d+)\r\n")
 
 
-@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if not attack.pause_seconds], ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", [attack for attack in hostile.ALL if not attack.pause_seconds], ids=lambda attack: attack.name)
 def test_an_attack_is_a_whole_request(attack: Attack) -> None:
     head, end, start = next(parts := attack.parts(TARGET)).partition(b"\r\n\r\n")
     if not head:  # it connects and says nothing
         return
     assert end
-    assert re.match(rb"(GET|POST) /\S* HTTP/1\.1\r\nHost: ", head)
+    assert re.match(rb"(GET|PATCH|POST) /\S* HTTP/1\.1\r\nHost: ", head)
     body_bytes = len(start) + sum(map(len, parts))
     if announced := LENGTH.search(head + b"\r\n"):
         assert int(announced[1]) == body_bytes
