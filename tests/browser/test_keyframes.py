@@ -107,14 +107,20 @@ def test_the_keyboard_alone_marks_with_keyframes(marking: Visitor, service: Serv
         keys.press(key)
     assert corners(marking) == pytest.approx([39, 40, 59, 61], abs=0.1)
     tab_to(marking, label=EN["draw.moves"])
+    moves = marking.page.get_by_label(EN["draw.moves"])
+    expect(moves).to_be_focused()
     keys.press("Space")
+    expect(moves).to_be_checked()
     tab_to(marking, "sketch")
     for key in [*["."] * 20, *["ArrowRight"] * 3]:
         keys.press(key)
     assert corners(marking) == pytest.approx([42, 40, 62, 61], abs=0.1)
     tab_to(marking, within="timeline")
-    while marking.page.evaluate("() => !document.activeElement.matches('.keyframe')"):
+    for _ in range(marking.find("#timeline button").count()):
+        if marking.page.evaluate("() => document.activeElement.matches('.keyframe')"):
+            break
         keys.press("ArrowRight")
+    expect(marking.find("#timeline .keyframe:focus")).to_have_count(1)
     keys.press("ArrowRight")
     keys.press("Delete")
     expect(marking.find("#timeline .keyframe")).to_have_count(1)
@@ -135,7 +141,7 @@ def tab_to(visitor: Visitor, element: str = "", label: str = "", within: str = "
     """Press Tab until the focus is there: at an element, at the control with a label, or within an element."""
     here = """([element, label, within]) => {
         const at = document.activeElement;
-        return at.id === element || (label && (at.labels?.[0] ?? at).textContent.trim() === label) || (within && at.closest("#" + within));
+        return (element && at.id === element) || (label && (at.labels?.[0] ?? at).textContent.trim() === label) || (within && at.closest("#" + within));
     }"""
     for _ in range(200):
         if visitor.page.evaluate(f"given => Boolean(({here})(given))", [element, label, within]):
