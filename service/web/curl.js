@@ -9,12 +9,15 @@ export function curl(operation, type, { schema, example }) {
   const { method, security, responses, requestBody } = operation;
   const options = [];
   if (method === "HEAD") options.push("--head");
-  else if (method !== "GET" && !requestBody) options.push(`--request ${method}`);
+  else if (method !== (requestBody ? "POST" : "GET")) options.push(`--request ${method}`);
   else if (responses[303] || responses[307]) options.push("--fail --location --remote-name --remote-header-name");
   if (responses[200]?.content?.["text/event-stream"]) options.push("--no-buffer");
   if (security) options.push('--header "Authorization: Bearer $CLEANPLATE_KEY"');
+  for (const header of Object.entries(neededHeaders(operation))) options.push(`--header ${shellQuoted(header.join(": "))}`);
   if (type === "multipart/form-data") options.push(...parts(schema, example));
-  else if (type) options.push(`--header ${shellQuoted(`Content-Type: ${type}`)}`, `--data ${shellQuoted(exampleText(example))}`);
+  else if (type) options.push(`--header ${shellQuoted(`Content-Type: ${type}`)}`);
+  if (type && isFile(schema)) options.push("--data-binary @FILE");
+  else if (type && type !== "multipart/form-data") options.push(`--data ${shellQuoted(exampleText(example))}`);
   return [`curl ${shellQuoted(address(operation))}`, ...options].join(" \\\n  ");
 }
 
@@ -28,6 +31,12 @@ export function address({ path, parameters: all = [] }) {
     else if (place === "query" && (required || example !== undefined)) query.set(name, value);
   }
   return `${ROOT}${filled}${query.size ? `?${query}` : ""}`;
+}
+
+/** The headers that the operation cannot do without, besides the key. */
+export function neededHeaders({ parameters = [] }) {
+  const needed = parameters.filter(({ in: place, required }) => place === "header" && required);
+  return Object.fromEntries(needed.map(({ name, schema, example = schema?.examples?.[0] }) => [name, example ?? name.toUpperCase()]));
 }
 
 function parts(schema, example = {}) {

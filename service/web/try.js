@@ -9,15 +9,13 @@ const SAMPLES = { video: "docs/sample.mp4", image: "docs/sample.png" };
 const UPLOAD = "api/file-stream-upload";
 const SHOWN_CHARACTERS = 100_000; // of an answer
 
-const page = { latest: null };
-
 const key = () => keptInTab("key") ?? kept("key") ?? "";
 const authorization = () => ({ Authorization: `Bearer ${key()}` });
 
 /** The field for the key, which is kept until the tab is closed; the page for cleaning files knows it too. */
 export function listenToKey(input) {
   input.value = key();
-  input.addEventListener("change", () => { keepInTab("key", input.value.trim()); page.latest = null; });
+  input.addEventListener("change", () => keepInTab("key", input.value.trim()));
   input.form.addEventListener("submit", (event) => event.preventDefault());
 }
 
@@ -27,7 +25,9 @@ export function tryIt(operation, type, body, make) {
   if (isSigned) return make("p", {}, "Its requests are signed with a secret, which is not for a page: use the call above.");
   const fields = parameterFields(operation, make);
   const parts = type === "multipart/form-data" ? partFields(body, make) : [];
-  const text = type && !parts.length ? make("textarea", { value: exampleText(withoutElsewhere(body.example)), rows: 8, spellcheck: false }) : null;
+  const bytes = type && isFile(body.schema) ? make("input", { type: "file", required: true }) : null;
+  bytes?.setAttribute("aria-label", "Body");
+  const text = type && !parts.length && !bytes ? make("textarea", { value: exampleText(withoutElsewhere(body.example)), rows: 8, spellcheck: false }) : null;
   text?.setAttribute("aria-label", "Body");
   const send = make("button", { className: "send" }, "Send");
   const status = make("p", { className: "answer" });
@@ -35,12 +35,12 @@ export function tryIt(operation, type, body, make) {
   status.setAttribute("role", "status");
   answer.setAttribute("aria-label", "Answer");
   const form = make("form", { className: "try" },
-    ...fields.map(({ row }) => row), ...parts.map(({ row }) => row), text, text && sourceLine(text, status, make), send, status, answer);
+    ...fields.map(({ row }) => row), ...parts.map(({ row }) => row), bytes, text, text && sourceLine(text, status, make), send, status, answer);
   const shown = { form, send, status, answer, stop: null };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (shown.stop) return shown.stop.abort();
-    run(shown, () => requestOf(operation, type, fields, parts, text));
+    run(shown, () => requestOf(operation, type, fields, parts, bytes ?? text));
   });
   const details = make("details", {}, make("summary", {}, "Try it"), form);
   details.addEventListener("toggle", () => details.open && fillJob(fields).catch(() => {}), { once: true });
@@ -104,8 +104,8 @@ async function uploaded(file) {
 
 /** The reader's last job with a result. */
 async function latest(media) {
-  page.latest ??= (await json("v1/jobs?with_files=true&state=succeeded&limit=100")).data;
-  const found = page.latest.find((job) => job.result && (!media || job.media === media));
+  const { data } = await json("v1/jobs?with_files=true&state=succeeded&limit=100");
+  const found = data.find((job) => job.result && (!media || job.media === media));
   if (!found) throw new Error("No file of yours is there yet: use the sample, or upload one.");
   return found;
 }
@@ -113,7 +113,10 @@ async function latest(media) {
 /** Name the reader's last job where one is asked for. */
 async function fillJob(fields) {
   const wanted = fields.find(({ name }) => name === "job_id");
-  if (wanted && key()) wanted.input.value = (await latest(null)).id;
+  if (!wanted || !key()) return;
+  const before = wanted.input.value;
+  const { id } = await latest(null);
+  if (wanted.input.value === before) wanted.input.value = id; // else the reader was quicker
 }
 
 async function json(path, options = {}) {
@@ -131,13 +134,13 @@ function withoutElsewhere(example) {
 
 // The request.
 
-function requestOf({ method, path, security }, type, fields, parts, text) {
+function requestOf({ method, path, security }, type, fields, parts, whole) {
   const given = fields.filter(({ input }) => input.value !== "");
   const parameters = given.map(({ name, place, input }) => ({ name, in: place, example: place === "path" ? encodeURIComponent(input.value) : input.value }));
   const headers = security ? authorization() : {};
   for (const { name, place, input } of given) if (place === "header") headers[name] = input.value;
-  if (text) headers["Content-Type"] = type;
-  return [address({ path, parameters }), { method, headers, body: text?.value ?? formOf(parts) }];
+  if (whole) headers["Content-Type"] = type;
+  return [address({ path, parameters }), { method, headers, body: whole ? whole.files?.[0] ?? whole.value : formOf(parts) }];
 }
 
 function formOf(parts) {

@@ -141,7 +141,8 @@ def tab_to(visitor: Visitor, element: str = "", label: str = "", within: str = "
     """Press Tab until the focus is there: at an element, at the control with a label, or within an element."""
     here = """([element, label, within]) => {
         const at = document.activeElement;
-        return (element && at.id === element) || (label && (at.labels?.[0] ?? at).textContent.trim() === label) || (within && at.closest("#" + within));
+        if (element) return at.id === element;
+        return label ? (at.labels?.[0] ?? at).textContent.trim() === label : at.closest("#" + within);
     }"""
     for _ in range(200):
         if visitor.page.evaluate(f"given => Boolean(({here})(given))", [element, label, within]):

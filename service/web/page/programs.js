@@ -1,15 +1,16 @@
 // Renders an operation as a program in Python or JavaScript, with nothing but what the language brings.
 
-import { address, exampleText, isFile } from "../docs/curl.js";
+import { address, exampleText, isFile, neededHeaders } from "../docs/curl.js";
 
 const KEY = "$CLEANPLATE_KEY"; // as in the curl commands
 const FORM = "multipart/form-data";
+const OPEN_FILE = 'const { openAsBlob } = await import("node:fs");';
 const KEY_WORD = "YOUR_API_KEY"; // in examples whose body contains the key
 
 export function python(operation, type, body) {
   if (type === FORM) return pythonForm(operation, body);
   const { method, url, headers, text } = requestOf(operation, type, body);
-  const data = text === null ? [] : [`    data=${JSON.stringify(text)}.encode(),`];
+  const data = isBytes(type, body) ? ['    data=open("FILE", "rb").read(),'] : text === null ? [] : [`    data=${JSON.stringify(text)}.encode(),`];
   return [
     "import urllib.request",
     "",
@@ -26,8 +27,9 @@ export function python(operation, type, body) {
 export function javascript(operation, type, body) {
   if (type === FORM) return javascriptForm(operation, body);
   const { method, url, headers, text } = requestOf(operation, type, body);
-  const data = text === null ? [] : [`  body: JSON.stringify(${text}),`];
+  const data = isBytes(type, body) ? ['  body: await openAsBlob("FILE"),'] : text === null ? [] : [`  body: JSON.stringify(${text}),`];
   return [
+    ...(isBytes(type, body) ? [OPEN_FILE, ""] : []),
     `const answer = await fetch(${JSON.stringify(url)}, {`,
     `  method: "${method}",`,
     `  headers: ${JSON.stringify(headers)},`,
@@ -37,11 +39,13 @@ export function javascript(operation, type, body) {
   ].join("\n");
 }
 
+const isBytes = (type, body) => Boolean(type) && isFile(body.schema);
+
 function requestOf(operation, type, body) {
-  const headers = {};
+  const headers = neededHeaders(operation);
   if (operation.security) headers.Authorization = `Bearer ${KEY}`;
   if (type) headers["Content-Type"] = type;
-  const text = type ? exampleText(body.example).replaceAll(KEY_WORD, KEY) : null;
+  const text = type && !isBytes(type, body) ? exampleText(body.example).replaceAll(KEY_WORD, KEY) : null;
   return { method: operation.method, url: address(operation), headers, text };
 }
 
@@ -74,7 +78,7 @@ function javascriptForm(operation, body) {
   const parts = partsOf(body).map(([name, value]) =>
     `form.append(${JSON.stringify(name)}, ${value === null ? 'await openAsBlob("FILE"), "FILE"' : JSON.stringify(value)});`);
   return [
-    'const { openAsBlob } = await import("node:fs");',
+    OPEN_FILE,
     "",
     "const form = new FormData();",
     ...parts,
