@@ -86,3 +86,19 @@ def test_the_programs_run_as_they_are(visit: Visit, service: Service, tmp_path: 
     visitor.find("#program").select_option("JavaScript")
     expect(visitor.find("#post-v1-jobs .block pre").nth(1)).to_contain_text("new FormData()")
     expect(visitor.find("header")).to_contain_text("fractions of the width and the height")
+
+
+def test_bytes_are_sent_from_a_file(visit: Visit, service: Service) -> None:
+    account = service.account()
+    visitor = read(visit, service, account)
+    place = visitor.find("#patch-v1-uploads-resumable-upload_id")
+    for part in ("--request PATCH", "--header 'Tus-Resumable: 1.0.0'", "--header 'Upload-Offset: 0'", "--data-binary @FILE"):
+        expect(place.locator(".block pre").first).to_contain_text(part)
+    begun = service.client.post("/v1/uploads/resumable", headers=account.bearer | {"Tus-Resumable": "1.0.0", "Upload-Length": "12"})
+    form = open_form(visitor, "patch-v1-uploads-resumable-upload_id")
+    form.get_by_label("upload_id").fill(begun.headers["Location"].rsplit("/", 1)[1])
+    form.get_by_label("Body").set_input_files({"name": "piece", "mimeType": "application/octet-stream", "buffer": b"eight by"})
+    form.get_by_role("button", name="Send", exact=True).click()
+    expect(form.get_by_role("status")).to_contain_text("204")
+    asked = service.client.head(begun.headers["Location"], headers=account.bearer | {"Tus-Resumable": "1.0.0"})
+    assert asked.headers["Upload-Offset"] == "8"
