@@ -107,14 +107,20 @@ def test_the_keyboard_alone_marks_with_keyframes(marking: Visitor, service: Serv
         keys.press(key)
     assert corners(marking) == pytest.approx([39, 40, 59, 61], abs=0.1)
     tab_to(marking, label=EN["draw.moves"])
+    moves = marking.page.get_by_label(EN["draw.moves"])
+    expect(moves).to_be_focused()
     keys.press("Space")
+    expect(moves).to_be_checked()
     tab_to(marking, "sketch")
     for key in [*["."] * 20, *["ArrowRight"] * 3]:
         keys.press(key)
     assert corners(marking) == pytest.approx([42, 40, 62, 61], abs=0.1)
     tab_to(marking, within="timeline")
-    while marking.page.evaluate("() => !document.activeElement.matches('.keyframe')"):
+    for _ in range(marking.find("#timeline button").count()):
+        if marking.page.evaluate("() => document.activeElement.matches('.keyframe')"):
+            break
         keys.press("ArrowRight")
+    expect(marking.find("#timeline .keyframe:focus")).to_have_count(1)
     keys.press("ArrowRight")
     keys.press("Delete")
     expect(marking.find("#timeline .keyframe")).to_have_count(1)

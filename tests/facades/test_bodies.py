@@ -164,7 +164,9 @@ def test_other_encodings_are_refused(server: WorkerlessServer, path: str, code: 
 
 
 @pytest.mark.parametrize(
-    "content", [b"{}", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more", gzip.compress(b"{") + gzip.compress(b"}")]
+    "content",
+    [b"{}", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more", gzip.compress(b"{") + gzip.compress(b"}")],
+    ids=["not packed", "cut off", "more after it", "two members"],
 )
 def test_a_damaged_gzip_body_is_refused(server: WorkerlessServer, content: bytes) -> None:
     headers = server.customer().bearer | {"Content-Encoding": "gzip", "Content-Type": "application/json"}
