@@ -5,7 +5,6 @@ An attack is a name and the bytes that one connection sends: large, slow, deep o
 
 import base64
 import json
-import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -231,37 +230,12 @@ def tool_call(target: Target) -> Iterator[bytes]:
     return post(MCP, json.dumps(call).encode(), "Accept: application/json, text/event-stream", bearer(target))
 
 
-def without_scope(target: Target) -> Iterator[bytes]:
-    """An operator's question with a customer's key."""
-    return get("/v1/admin/status", bearer(target))
-
-
-def guess(_: Target) -> Iterator[bytes]:
-    """An operator's question with a key that was guessed: another one each time."""
-    return get("/v1/admin/status", f"Authorization: Bearer cp_{secrets.token_urlsafe(32)}")
-
-
-def operator(target: Target) -> str:
-    return f"Authorization: Bearer {target.admin_key}"
-
-
-def listed(path: str) -> Callable[[Target], Iterator[bytes]]:
-    """A list that is as long as it may be, with an operator's key."""
-    return lambda target: get(f"/v1/admin/{path}", operator(target))
-
-
-def admin_elements(target: Target) -> Iterator[bytes]:
-    """A body of a mebibyte with an operator's key."""
-    return post("/v1/admin/accounts", b'{"name":[' + b"{}," * (MIB // 3), operator(target))
-
-
 def page(path: str) -> Callable[[Target], Iterator[bytes]]:
     return lambda _: get(path)
 
 
 SUBMIT, AIDGE, SAVESORA, KAZE = "/api/v1/jobs/createTask", "/ai/video/removal", "/api/v1/download", "/api/ext/v1/submit_watermark_removal"
 BATCHES = "/v1/batches"
-LISTS = {"jobs": "jobs?limit=1000", "keys": "keys?limit=1000", "usage": "usage?days=400", "callbacks": "callbacks?limit=1000"}
 MCP = "/mcp"
 DIALECTS = {"native": "/v1/jobs", "kie": SUBMIT, "aidge": AIDGE, "savesora": SAVESORA, "kaze": KAZE}
 ATTACKS: tuple[Attack, ...] = (
@@ -302,12 +276,6 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("1 MiB of elements, MCP", mebibyte(MCP, b"{},"), mcp=True),
     Attack("slow body, MCP", slow_body(MCP, with_key=True), DRIP_SECONDS, mcp=True),
     Attack("slow head, MCP", slow_head, DRIP_SECONDS, mcp=True),
-    Attack("admin without its scope", without_scope),
-    Attack("admin with guessed keys", guess),
-    Attack("admin, nested JSON without a key", nested("/v1/admin/accounts")),
-    Attack("admin, 1 MiB of elements", admin_elements),
-    *(Attack(f"admin, list of {name}", listed(path)) for name, path in LISTS.items()),
-    Attack("admin, page", page("/admin")),
     Attack("documents", page("/openapi.json")),
     Attack("metrics", page("/metrics")),
 )

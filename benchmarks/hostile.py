@@ -24,6 +24,7 @@ import numpy as np
 import typer
 
 from benchmarks import results
+from benchmarks.admin_attacks import ADMIN_ATTACKS
 from benchmarks.attacks import ATTACKS, UPLOAD_BYTES, Attack, Target, get
 from benchmarks.fleet import PAUSE_SECONDS, SETTINGS, Part, free_port, within
 from benchmarks.hostile_accounts import operator, poor_customer
@@ -37,7 +38,7 @@ from benchmarks.wire import HOST, connected
 from service.core import opened
 from service.settings import PREFIX, Settings
 
-ALL = (*ATTACKS, *UPLOAD_ATTACKS)
+ALL = (*ATTACKS, *UPLOAD_ATTACKS, *ADMIN_ATTACKS)
 READY_SECONDS = 300.0
 ANSWER_SECONDS = 60.0  # how long an attacker waits for an answer; one that takes longer counts as none
 PROBES_PER_SECOND = 20

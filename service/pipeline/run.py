@@ -235,7 +235,8 @@ class _Job:
 
             watch = weaving(finish, bottom_first=self.info.bottom_first) if fields else finish
             deque(remove(frames, inpainter, info, watch, limits=self.limits, stretches=stretches or EVERYTHING), maxlen=0)
-        self._tell("remove", total, total)
+        if stretches and stretches[-1].stop < total:
+            self._tell("remove", total, total)
         self.copied_frames = total - sum(map(len, stretches)) if stretches else 0
         return sampler.samples
 

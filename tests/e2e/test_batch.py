@@ -58,7 +58,8 @@ def test_a_folder_stands_for_its_files_and_a_bad_one_does_not_stop_the_rest(clip
     out = clips.with_name("out")
     done = cleanplate("clean", clips, "-o", out)
     assert done.returncode == 3
-    assert done.stderr == "cleanplate: bad.mp4: not a video or an image of a supported format (mp4, mov, webm, mkv, avi, png, jpg, webp)\n"
+    kinds = "mp4, mov, webm, mkv, avi, png, jpg, webp, avif"
+    assert done.stderr == f"cleanplate: bad.mp4: not a video or an image of a supported format ({kinds})\n"
     first, second, total = done.stdout.splitlines()
     assert first.startswith(f"a.png: mark removed, placements: 1 ({out / 'a.png'}, ")
     assert second.startswith("plain.png: no mark found")

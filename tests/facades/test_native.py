@@ -541,7 +541,7 @@ def test_a_cursor_works_among_jobs_of_the_same_millisecond(moments: list[int], l
         before_ms, skipped = place.before_ms, place.seen
         found = [job for job in jobs if before_ms is None or job.created_ms < before_ms][skipped:]
         seen += found[:limit]
-        place = Cursor.parse(str(place.after(found[:limit]))) if len(found) > limit else None
+        place = Cursor.parse(str(place.after([job.created_ms for job in found[:limit]]))) if len(found) > limit else None
     assert seen == jobs
 
 
@@ -565,7 +565,7 @@ def test_events_report_the_states_of_a_job(server: WorkerlessServer, customer: C
     server.start(job)
     assert [json.loads(next(events)["data"])["state"] for _ in range(2)] == ["fetching", "cleaning"]
     with server.database.write() as connection:
-        store.update(connection, job, progress_percent=40)
+        store.update(connection, job, progress_percent=40, step="remove")
     progress = next(events)
     assert progress["event"] == "progress"
     assert json.loads(progress["data"]) == {"progress_percent": 40, "step": "remove", "eta_seconds": None}

@@ -250,6 +250,9 @@ def test_errors_without_a_text_use_that_of_their_status(scripts: dict[str, str],
         "400",
         "402",
         "405",  # the page requests no such thing
+        "412",
+        "423",  # of an upload in pieces, which looks again where it is
+        "460",
         "409",
         "500",
         "408",

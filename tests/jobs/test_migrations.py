@@ -109,7 +109,7 @@ def test_an_old_ledger_beyond_all_bounds_can_be_migrated_and_read(tmp_path: Path
 
 ADDED = (("accounts", "spent_credits"), ("accounts", "upload_bytes"), ("deliveries", "due_ms"), ("jobs", "fetched_bytes"))  # since then
 ADDED += (("jobs", "client_reference"), ("jobs", "metadata"), ("jobs", "name"), ("jobs", "step"))
-ADDED += (("jobs", "export"), ("jobs", "export_due_ms"))
+ADDED += (("jobs", "export"), ("jobs", "export_due_ms"), ("jobs", "traceparent"))
 ADDED += (("api_keys", "id"), ("api_keys", "scopes"), ("api_keys", "expires_ms"))
 ADDED += (("accounts", "queue_jobs"), ("accounts", "storage_bytes"), ("workers", "version"), ("deliveries", "batch_id"))
 ADDED += tuple(("accounts", f"webhook_{name}") for name in ("secret", "secret_ms", "previous", "previous_until_ms"))

@@ -32,6 +32,11 @@ class _Pooled:
     weight: float
 
 
+def _no_looks() -> "deque[_Pooled]":
+    """An empty list of the last looks."""
+    return deque(maxlen=POOLED_LOOKS)
+
+
 @dataclass(eq=False)
 class PooledShape:
     """The shape of a rigid mark: the mean of what was seen of it.
@@ -43,7 +48,7 @@ class PooledShape:
     view: View
     look: Look
     alike: Mask = field(init=False)
-    _pooled: deque[_Pooled] = field(default_factory=lambda: deque(maxlen=POOLED_LOOKS))
+    _pooled: deque[_Pooled] = field(default_factory=_no_looks)
 
     @classmethod
     def of(cls, region: Mask, look: Look) -> "PooledShape":
