@@ -212,7 +212,10 @@ def test_alert_thresholds_match_the_services_settings() -> None:
 def test_prometheus_and_grafana_use_the_addresses_in_compose() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
     found = {name: scrape["port"] for job in SCRAPES["scrape_configs"] for scrape in job["dns_sd_configs"] for name in scrape["names"]}
-    assert found == {"api": 8000, "worker": int(services["worker"]["environment"]["CLEANPLATE_WORKER_METRICS_PORT"])}
+    workers = [services[name] for name in ("worker-cpu", "worker-gpu")]
+    (port,) = {int(each["environment"]["CLEANPLATE_WORKER_METRICS_PORT"]) for each in workers}
+    assert found == {"api": 8000, "worker": port}
+    assert all(each["networks"]["watched"]["aliases"] == ["worker"] for each in workers)
     (source,) = yaml.safe_load((DEPLOY / "grafana" / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))["datasources"]
     assert source["url"] == "http://prometheus:9090"
     (provider,) = yaml.safe_load((DEPLOY / "grafana" / "dashboards" / "provider.yml").read_text(encoding="utf-8"))["providers"]

@@ -145,7 +145,7 @@ def checksums(folder: Path) -> dict[str, int]:
 def test_the_metadata_say_what_it_is_and_who_made_it(metadata: Message) -> None:
     assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == ("cleanplate", VERSION, "Apache-2.0")
     assert metadata["Author"] == "The Cleanplate authors"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"cpu", "cuda", "dev", "mcp", "serve", "train"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cpu", "cuda", "dev", "mcp", "serve", "train", "tracing"}
     plain = {Requirement(text).name for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text}
     assert "typer" in plain
     assert not plain & {"sqlalchemy", "fastapi", "onnxruntime", "torch"}
