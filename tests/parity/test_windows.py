@@ -75,7 +75,7 @@ def test_stretches_are_cleaned_as_in_the_whole_video(chunk_frames: int, data: st
     info, needed = described(WIDTH, HEIGHT, frames=total), frames_around(stretches, total)
     inpainter = Inpainter(Batcher(EncoderOfEverything(), BATCH_SIZES), Batcher(BlendOfReferences(), BATCH_SIZES), marks, info)
     frames = [frame for frame in film(pictures) if frame.index in needed]
-    found = {frame.index: seen(frame) for frame in remove(frames, inpainter, info, ignore, chunk_frames, stretches)}
+    found = {frame.index: seen(frame) for frame in remove(frames, inpainter, info, ignore, chunk_frames, stretches=stretches)}
     assert list(found) == [index for stretch in stretches for index in stretch]
     whole = cleaned(pictures, marks, 4)
     for index, picture in found.items():
