@@ -101,7 +101,7 @@ def test_docker_run_serves_and_tells_key_and_address(tmp_path: Path) -> None:
         [sys.executable, "-m", "service", *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
-            key = _promised(server, {options["-v"].split(":")[1]: str(tmp_path), ":8000": f":{port}"})
+            key = _promised(server, {options["-v"].split(":")[1]: str(tmp_path), "0.0.0.0:8000": f"0.0.0.0:{port}"})
             python, *rest = health_command(image.last("HEALTHCHECK") or "")
             assert python == "python"
             check = [sys.executable, *rest]
