@@ -19,7 +19,7 @@ from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops
 from service.pipeline.marks.mark_model import MarkModel, crop_model, split_parts
 from service.pipeline.marks.parallel_map import parallel_map
-from service.pipeline.marks.plan import FramePlan, plan_frames
+from service.pipeline.marks.plan import FramePlan, plan_all
 from service.pipeline.measure.dilation import dilation_pixels
 from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Box, Placement, intersect, shared_slices
@@ -39,7 +39,7 @@ def find_extents(
 ) -> list[Placement]:
     """The placements of every mark, by their first frame: usually one; several where parts appear or vanish at different times."""
     candidates = [mark.candidate for mark in marks]
-    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    plans = plan_all(candidates, total_frames, limits.crop_pixels)
     seen = [_seen_part(mark) for mark in marks]
     requests = [_request(mark, plan) for mark, plan in zip(seen, plans, strict=True)]
     max_sliding_pixels = MAX_SLIDING_SHARE * info.width * info.height
@@ -85,7 +85,7 @@ def _of_whole(mark: MeasuredMark, extents: Sequence["_Extent"]) -> list["_Extent
 def frames_of_extents(marks: Sequence[MeasuredMark], total_frames: int, limits: Limits) -> set[int]:
     """All that `find_extents` looks at of the frames it is given."""
     candidates = [mark.candidate for mark in marks]
-    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    plans = plan_all(candidates, total_frames, limits.crop_pixels)
     return {frame for mark, plan in zip(marks, plans, strict=True) for frame in _request(mark, plan).frames}
 
 

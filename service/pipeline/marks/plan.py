@@ -43,6 +43,11 @@ def plan_frames(candidate: Candidate, candidates: Sequence[Candidate], total_fra
     return FramePlan(tuple(marked), tuple(bare[:2] + bare[-2:]), tuple(i for i in ends if 0 <= i < total_frames))
 
 
+def plan_all(candidates: Sequence[Candidate], total_frames: int, crop_pixels: int) -> list[FramePlan]:
+    """The frames to read for each of the candidates."""
+    return [plan_frames(candidate, candidates, total_frames, crop_pixels) for candidate in candidates]
+
+
 def _may_cover(candidate: Candidate, index: int) -> bool:
     """Whether a candidate may be present in a frame."""
     return candidate.first_sample - candidate.slack_frames <= index <= candidate.last_sample + candidate.slack_frames

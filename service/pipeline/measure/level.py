@@ -7,13 +7,14 @@ and Machine Learning", 2006, section 3.3): over a scene of one shade a lower opa
 there the prediction decides. A colour cannot leave its range, and the frames of a still scene count as one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats
+from models.arrays import Floats, Mask
 from models.blend import (
     CORRELATED_PIXELS,
     DETAIL_NOISE,
@@ -66,10 +67,13 @@ def _most_probable(
 ) -> tuple[float, float, Doubles]:
     """The factor, its standard deviation, and the shifts (K, 3) of the colours."""
     factor, error, shifts = 1.0, 1.0, np.zeros((len(shares), 3))
+    near = area > 0
+    crop_details = [(crop - local_mean(crop, width))[:, near] for crop in crops]
+    details = np.stack([(share - local_mean(share, width))[near] for share in opacity * shares])
     for _ in range(ITERATIONS):  # each estimates the scene with the values of the one before
         shade = np.clip(colour + _spread(shifts, shares), 0, 1)
         unblended, scene = local_scene(crops, np.minimum(factor * opacity, 1).astype(np.float32), shade, width)
-        normal, right_side = _evidence(crops, unblended, scene, opacity, shade, shares, area, width)
+        normal, right_side = _evidence(crop_details, details, unblended, scene, opacity, shade, near, width)
         precision = 1 / np.square([FACTOR_ERROR, *np.full(shifts.size, SHIFT_ERROR * factor)])
         normal += np.diag(precision)
         right_side += precision * [1.0, *(-factor * shifts.ravel())]
@@ -110,25 +114,32 @@ def _spread(shifts: Doubles, shares: Floats) -> Floats:
 
 
 def _evidence(
-    crops: Floats, unblended: Floats, scene: Floats, opacity: Floats, shade: Floats, shares: Floats, area: Floats, width: int
+    crop_details: Sequence[Floats],
+    details: Floats,
+    unblended: Floats,
+    scene: Floats,
+    opacity: Floats,
+    shade: Floats,
+    near: Mask,
+    width: int,
 ) -> tuple[Doubles, Doubles]:
     """The normal equations of the regression, in units of inverse variance: of 1 + 3 K unknowns, and their right side.
 
+    crop_details: (3, pixels) of each crop near the mark, whose pixels (h, w) are `near`; details: (K, pixels), of each colour's opacity.
     Unknowns: the factor, and the shifts of the K colours, each times the factor.
     """
-    near, colours = area > 0, len(shares)
-    details = [(share - local_mean(share, width))[near] for share in opacity * shares]
+    colours = len(details)
     normal, right_side = np.zeros((1 + 3 * colours, 1 + 3 * colours)), np.zeros(1 + 3 * colours)
-    for crop, clean, smooth in zip(crops, unblended, scene, strict=True):
+    for detail, clean, smooth in zip(crop_details, unblended, scene, strict=True):
         effect = opacity * (shade - smooth)
-        effect, detail = (effect - local_mean(effect, width))[:, near], (crop - local_mean(crop, width))[:, near]
+        effect = (effect - local_mean(effect, width))[:, near]
         weight = 1 / (local_mean(np.square(clean - smooth).mean(0), width) + DETAIL_NOISE)[near]
         for channel in range(3):
             unknowns = [0, *range(1 + channel, 1 + 3 * colours, 3)]
-            design = np.stack([effect[channel], *details])
+            design = np.concatenate([effect[channel : channel + 1], details])
             normal[np.ix_(unknowns, unknowns)] += (design * weight) @ design.T
             right_side[unknowns] += (design * weight) @ detail[channel]
-    share = _independent_frames(unblended[..., near], (unblended - scene)[..., near]) / len(crops)
+    share = _independent_frames(unblended[..., near], (unblended - scene)[..., near]) / len(crop_details)
     return normal * share / CORRELATED_PIXELS, right_side * share / CORRELATED_PIXELS
 
 

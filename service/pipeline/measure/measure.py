@@ -17,7 +17,7 @@ from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
 from service.pipeline.marks.mark_model import MarkModel, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
-from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan, plan_frames
+from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan, plan_all
 from service.pipeline.measure.along_path import CropsAlongPaths, PathCrops, measure_along_path
 from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
@@ -61,7 +61,7 @@ def measure(
     limits: Limits = Limits(),
 ) -> list[MeasuredMark]:
     """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once."""
-    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    plans = plan_all(candidates, total_frames, limits.crop_pixels)
     pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info, limits)
     requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)] + paths.requests
 
@@ -93,7 +93,7 @@ def measure(
 
 def frames_to_measure(candidates: Sequence[Candidate], info: VideoInfo, total_frames: int, limits: Limits) -> set[int]:
     """All that `measure` looks at of the frames it is given."""
-    plans = [plan_frames(candidate, candidates, total_frames, limits.crop_pixels) for candidate in candidates]
+    plans = plan_all(candidates, total_frames, limits.crop_pixels)
     requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)]
     return {frame for request in (*requests, *CropsAlongPaths(candidates, info, limits).requests) for frame in request.frames}
 
