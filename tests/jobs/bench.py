@@ -105,9 +105,9 @@ class Bench:
         with self.database.write() as connection:
             store.update(connection, job.id, result=result.to_json())
 
-    def fail(self, job: Job) -> Job:
+    def fail(self, job: Job, kind: str = "TooLong") -> Job:
         with self.database.write() as connection:
-            return self.finalizer.fail_and_refund(connection, store.locked(connection, job.id), Failure("TooLong", "too long"))
+            return self.finalizer.fail_and_refund(connection, store.locked(connection, job.id), Failure(kind, "too long"))
 
     def entries(self, account: Account) -> list[Entry]:
         with self.database.read() as connection:
