@@ -65,28 +65,35 @@ class Looks:
         self._glances.append((index, probability))
         return probability
 
-    def agree(self, before: Detection, after: Detection) -> bool:
-        """Whether two detections show the same marks, and the glances between them no others.
+    def agree(self, before: Sequence[Detection], after: Sequence[Detection]) -> bool:
+        """Whether two looks show the same marks, and the glances between them no others.
 
-        What a glance near either of them shows as well, such as text of the scene, is known not to be a mark.
+        They need not be more alike than the samples of one look are. What a glance near either of them shows as well, such as text of the
+        scene, is known not to be a mark.
         """
-        if not alike(before.probability, after.probability, STABLE_IOU):
+        within = (least_iou(look[0].probability, look[-1].probability) for look in (before, after))
+        last, first = before[-1], after[0]
+        if least_iou(last.probability, first.probability) < max(SAME_MARK_IOU, min(STABLE_IOU, *within)):
             return False
         glances = sorted(self._glances, key=itemgetter(0))
-        inside = [seen for index, seen in glances if before.frame_index < index < after.frame_index]
-        if not inside:
-            return True
-        earlier = [seen for index, seen in glances if index <= before.frame_index][-1:]
-        later = [seen for index, seen in glances if index >= after.frame_index][:1]
-        known = neighbourhood(_any_mark([before.probability, after.probability, *earlier, *later]))
+        inside = [seen for index, seen in glances if last.frame_index < index < first.frame_index]
+        earlier = [seen for index, seen in glances if index <= last.frame_index][-1:]
+        later = [seen for index, seen in glances if index >= first.frame_index][:1]
+        known = neighbourhood(_any_mark([last.probability, first.probability, *earlier, *later]))
         return all(_is_known(region, known) for seen in inside for region in find_regions(seen))
 
 
-def alike(one: Floats, other: Floats, min_iou: float = SAME_MARK_IOU) -> bool:
+def alike(one: Floats, other: Floats) -> bool:
     """Whether two probabilities (h, w) show the same marks at the same places."""
-    theirs = find_regions(other)
-    ours = find_regions(one)
-    return len(ours) == len(theirs) and all(any(iou(region, match) >= min_iou for match in theirs) for region in ours)
+    return least_iou(one, other) >= SAME_MARK_IOU
+
+
+def least_iou(one: Floats, other: Floats) -> float:
+    """The least IoU of a mark in two probabilities (h, w), each with the most similar one of the other; 1 without marks."""
+    ours, theirs = find_regions(one), find_regions(other)
+    if len(ours) != len(theirs):
+        return 0.0
+    return min((max(iou(region, match) for match in theirs) for region in ours), default=1.0)
 
 
 def _any_mark(probabilities: Iterable[Floats]) -> Mask:
@@ -148,7 +155,7 @@ def _between(before: list[Detection], groups: Sequence[Group], after: list[Detec
     """The detections of groups between two looks."""
     if not groups:
         return
-    if looks.agree(before[-1], after[0]):
+    if looks.agree(before, after):
         mean = (before[-1].probability + after[0].probability) / np.float32(2)
         for group in groups:
             yield from group.detections([mean] * group.fresh)
