@@ -6,6 +6,7 @@ out from behind the mark. So references are chosen by how much of the hole they 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -114,6 +115,7 @@ def _correlated(picture: Floats, template: Floats) -> Floats:
     return cv2.matchTemplate(picture, template, cv2.TM_CCORR).astype(np.float32, copy=False)
 
 
+@cache
 def _distance_penalty(reach: int) -> Floats:
     """(2 * reach + 1) squared, growing from 0 with the distance: it keeps the shift of a flat picture at zero."""
     axis = np.arange(-reach, reach + 1, dtype=np.float32) / max(1, reach)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,13 @@ class Session(Protocol):
     """A loaded network that runs whole batches; thread-safe. Its tensors are those of its contract in `models/spec.py`."""
 
     def run(self, inputs: Arrays) -> Arrays: ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A session that keeps memory from its largest run, and can give it back."""
+
+    def give_back(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,11 @@ class Batcher:
         """The current metrics."""
         with self._lock:
             return BatchMetrics(self._batches, self._windows, self._batches * max(self._sizes), len(self._waiting))
+
+    def give_back(self) -> None:
+        """Free the memory that the network keeps from its largest run, between two batches; returns at once."""
+        if isinstance(self._session, Keeping):
+            self._device.submit(self._session.give_back)
 
     def close(self) -> None:
         """Finish what is queued and end the device's threads; later calls are refused."""

@@ -9,11 +9,13 @@ import onnxruntime as ort
 
 from models.spec import NetworkSpec, TensorSpec
 from service.errors import ModelError
+from service.inference import trial
 from service.inference.batcher import Arrays, Session
 from service.inference.contract import keeps
 from service.inference.device import ChosenDevice, providers
 
 VERSION: Final[str] = ort.__version__
+KEPT_BYTES: Final = 2 * 2**20  # of inputs: a run of fewer leaves so little memory behind that it may be kept
 
 
 class OnnxSession(Session):
@@ -24,15 +26,28 @@ class OnnxSession(Session):
             self._session = ort.InferenceSession(path, session_options(threads), providers=providers(device))
         except Exception as error:  # ONNX Runtime's own errors share no base class
             raise ModelError(f"the {network.name} does not load: {type(error).__name__}") from error
-        self._device = device
+        self._device, self._network = device, network
+        self._most_bytes = 0  # of the inputs of a run since memory was given back
         self._outputs = [output.name for output in network.outputs]
         if not (_keeps(network.inputs, self._session.get_inputs()) and _keeps(network.outputs, self._session.get_outputs())):
             raise ModelError(f"the {network.name} has other inputs or outputs than its contract")
 
     def run(self, inputs: Arrays) -> Arrays:
+        self._most_bytes = max(self._most_bytes, sum(array.nbytes for array in inputs.values()))
         if self._device == "cpu":  # in place: nothing to copy
             return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
         return self.run_bound(inputs)
+
+    def give_back(self) -> None:
+        """Free what is kept from the largest run, if it was large. ONNX Runtime does that after a run, so this runs the smallest one.
+
+        After a look at four pictures of 640x384 that is 180 MiB, which takes 17 ms; after every run it would take a tenth longer.
+        """
+        if self._device == "cpu" and self._most_bytes > KEPT_BYTES:
+            self._most_bytes = 0
+            options = ort.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            self._session.run(self._outputs, trial.inputs(self._network, trial.small_sizes(self._network)), options)
 
     def run_bound(self, inputs: Arrays) -> Arrays:
         """The same by IO binding: each input is copied to the device once, each output stays there until it is copied back once."""

@@ -51,10 +51,19 @@ class Networks:
         versions = {network.name: of.label for network, of in found.items()}
         return cls(**batchers, versions=versions | {"onnxruntime": onnx_runtime.VERSION, "device": chosen})
 
+    def give_back(self) -> None:
+        """Frees the memory that the networks keep from their largest runs: after a step that has looked at whole pictures."""
+        for batcher in self._all:
+            batcher.give_back()
+
     def close(self) -> None:
         """Ends the threads of the device, once no job runs any more."""
-        for batcher in (self.segmenter, self.matte, self.inpainter_encoder, self.inpainter):
+        for batcher in self._all:
             batcher.close()
+
+    @property
+    def _all(self) -> tuple[Batcher, ...]:
+        return self.segmenter, self.matte, self.inpainter_encoder, self.inpainter
 
 
 def find(network: spec.NetworkSpec, weights: Path, precision: WantedPrecision, device: ChosenDevice) -> registry.Weights:

@@ -276,6 +276,7 @@ class _Job:
         started = time.monotonic()
         with span(name):
             yield
+        self.networks.give_back()  # the next step sees pictures of another size
         self.seconds[name] = time.monotonic() - started
 
     def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:

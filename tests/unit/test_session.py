@@ -1,7 +1,9 @@
 """Networks are found, verified and loaded, or refused with one line."""
 
 import hashlib
+import os
 import shutil
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -238,3 +240,31 @@ def test_the_fakes_keep_the_contract() -> None:
             assert value.shape == shape_of[name]
             assert value.dtype == np.float32
             assert 0 <= value.min() <= value.max() <= 1
+
+
+def resident_bytes() -> int:
+    """The memory that this process has now, without swapped pages."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_large_run_took_is_given_back_and_the_network_goes_on() -> None:
+    session = OnnxSession(entry(MATTE).files["fp32"][0], MATTE, "cpu", threads=1)
+    small = trial.inputs(MATTE, trial.small_sizes(MATTE))
+    large = trial.inputs(MATTE, trial.small_sizes(MATTE) | {"height": 448, "width": 448})
+    first = session.run(small)
+    session.run(large)
+    kept = resident_bytes()
+    session.give_back()
+    assert kept - resident_bytes() > 50 * 2**20  # of about 160
+    for name, value in session.run(small).items():
+        np.testing.assert_array_equal(value, first[name])
+
+
+def test_networks_without_anything_to_give_back_are_left_alone() -> None:
+    networks = fake.networks()
+    networks.give_back()
+    pictures = np.ones((1, 3, 32, 32), np.float32)
+    (answer,) = networks.segmenter.run([{"frames": pictures}])
+    assert answer["probability"][0, 0].min() == 1
+    networks.close()

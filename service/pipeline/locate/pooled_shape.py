@@ -74,7 +74,8 @@ class PooledShape:
         weight = float((here * self.look.probability).sum() / np.square(self.look.probability).sum())
         inner = moved.grown(2 * MARGIN_PIXELS).inner(look.probability.shape[1], look.probability.shape[0])
         assert inner is not None, "the mark was seen in it"
-        planes = np.dstack([np.ones_like(look.probability), look.probability, look.detail])[inner.slices]
+        probability = look.probability[inner.slices]  # cut before they are copied: a view would keep whole looks in memory
+        planes = np.dstack([np.ones_like(probability), probability, look.detail[inner.slices]])
         view = View.of(inner).moved(corner[0] - place[0], corner[1] - place[1])
         self._pooled.append(_Pooled(view, planes, weight))
         self._pool()

@@ -59,10 +59,18 @@ def crop_padded(values: NDArray[Any], top: int, left: int, height: int, width: i
 
     Where the crop reaches outside, the edge is repeated if `repeat_edge`, else it is 0.
     """
-    rows, columns = np.arange(top, top + height), np.arange(left, left + width)
-    inner_rows, inner_columns = rows.clip(0, values.shape[-2] - 1), columns.clip(0, values.shape[-1] - 1)
-    cut = values[..., inner_rows[:, None], inner_columns]
-    if repeat_edge:
-        return cut
-    known = (rows == inner_rows)[:, None] & (columns == inner_columns)
-    return np.where(known, cut, np.zeros((), values.dtype))
+    (first_row, last_row), (first_column, last_column) = (
+        (min(max(start, 0), side - 1), min(max(start + length - 1, 0), side - 1))
+        for start, length, side in ((top, height, values.shape[-2]), (left, width, values.shape[-1]))
+    )
+    inner = values[..., first_row : last_row + 1, first_column : last_column + 1]
+    if not repeat_edge:
+        padded = np.zeros((*values.shape[:-2], height, width), values.dtype)
+        if top <= last_row and left <= last_column and first_row < top + height and first_column < left + width:
+            rows, columns = slice(first_row - top, last_row - top + 1), slice(first_column - left, last_column - left + 1)
+            padded[..., rows, columns] = inner
+        return padded
+    above, before = min(first_row - min(top, first_row), height - 1), min(first_column - min(left, first_column), width - 1)
+    below, after = height - above - inner.shape[-2], width - before - inner.shape[-1]
+    grown = edge_padded(inner, (above, below), (before, after))
+    return grown.copy() if grown is inner else grown

@@ -8,7 +8,7 @@ from typing import Final
 from service.inference.batcher import Arrays, Batcher
 from service.pipeline.picture.view import View
 
-PIECES_AT_ONCE: Final = 16  # whose inputs are in memory, up to 2.4 MB each; twice a batch
+PIECES_AT_ONCE: Final = 8  # a batch, whose inputs are in memory, up to 2.4 MB each, and as many of those before
 
 
 @dataclass(frozen=True)

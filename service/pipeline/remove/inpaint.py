@@ -24,7 +24,7 @@ from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.video import Frame, Limits, VideoInfo
 
-TILES_AT_ONCE = 16  # whose windows are in memory, up to 6 MB each, and as many of those before
+TILES_AT_ONCE = 8  # a batch, whose windows are in memory, up to 7 MB each, and as many of those before
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from service.pipeline.video import VideoInfo
 MIN_ANIMATION_SIGMA = 0.15
 ANIMATION_PIXELS = 6  # how far beyond such pixels an animated mark may reach
 MAX_CACHED_WINDOWS = 64  # drawn windows
+MAX_CACHED_PIXELS = 2**21  # of them, 24 bytes each
 MAX_CACHED_MASKS = 12  # each as large as the picture
 MAX_CACHED_FRAMES = 256  # frames whose marks are known
 
@@ -100,7 +101,7 @@ class MarkWindows:
         active = self.active(index)
         if (view, active) not in self._windows:
             self._windows[view, active] = self._draw(active, view)
-            _drop_oldest(self._windows, MAX_CACHED_WINDOWS)
+            _drop_oldest(self._windows, max(1, min(MAX_CACHED_WINDOWS, MAX_CACHED_PIXELS // (view.height * view.width))))
         return self._windows[view, active]
 
     def _union(self, active: tuple[int, ...]) -> Mask:

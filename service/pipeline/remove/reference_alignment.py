@@ -16,6 +16,7 @@ RING_PIXELS = 24  # around a window, whose motion is assumed to be that of its s
 SUBPIXEL_STEPS = 16  # per pixel, to which shifts are rounded, so that their sum does not depend on the frame it starts from
 EXTENT_SLACK_FRAMES = 2  # before and after a mark's interval, in which its place is still not used: the mark may show there
 MAX_KNOWN = 8  # views of one window whose known pixels are kept: most frames have the same marks
+MAX_GREYS = 4  # of a window: the target, and the frames up to which the scene was followed; others are made again when they are the target
 MAX_DRIFT_PIXELS = 6  # error of a sum of many shifts that can still be corrected
 
 
@@ -35,7 +36,7 @@ class ReferenceAligner:
         self._region = View.of(box, RING_PIXELS)
         self._windows = windows
         self._info = info
-        self._greys: dict[int, _Grey] = {}  # of the region, by frame index
+        self._greys: dict[int, _Grey] = {}  # of the region, by frame index; the last ones
         self._shifts: dict[int, Shift] = {}  # from a frame to the next one
         self._known: dict[tuple[tuple[int, ...], View], Floats] = {}  # by the frame's marks and the view
 
@@ -102,9 +103,11 @@ class ReferenceAligner:
 
     def _region_grey(self, frame: int, frames: Mapping[int, Frame]) -> _Grey:
         """The window with its surroundings, not shifted."""
-        if frame not in self._greys:
-            self._greys[frame] = self._grey(frame, self._region, frames)
-        return self._greys[frame]
+        grey = self._greys.pop(frame, None) or self._grey(frame, self._region, frames)
+        self._greys[frame] = grey
+        if len(self._greys) > MAX_GREYS:
+            del self._greys[next(iter(self._greys))]
+        return grey
 
     def _grey(self, frame: int, view: View, frames: Mapping[int, Frame]) -> _Grey:
         """The view of a frame, padded where it lies outside the picture."""
@@ -125,7 +128,6 @@ class ReferenceAligner:
         return self._known[key]
 
     def _forget(self, target: int) -> None:
-        """Drops the frames that neither this target nor a later one needs."""
+        """Drops the shifts that neither this target nor a later one needs."""
         oldest = target - OFFSETS[-1]
-        self._greys = {frame: grey for frame, grey in self._greys.items() if frame >= oldest}
         self._shifts = {frame: shift for frame, shift in self._shifts.items() if frame >= oldest}
