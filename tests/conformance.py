@@ -47,6 +47,7 @@ LOW_ACCOUNTS = 20  # nobody's: generated account ids are mostly small, and may n
 USES = 25  # requests until what they name is made anew, as they delete it
 NOWHERE = "http://127.0.0.1:1/clip.mp4"
 CALLERS = ("customer", "customer", "customer", "operator", "nobody")
+INTERNAL = ("500", "1100", "5001")  # what dialects answer with status 200 where something is wrong with us
 KEPT = 20  # findings of a kind that are kept in full
 
 
@@ -95,13 +96,15 @@ def main(
     raise typer.Exit(bool(findings.wrong or findings.errors_logged))
 
 
-def conform(target: Target, document: dict[str, Any], wanted: int, number: int, only: str = "/") -> Findings:
-    """Send so many requests, equally many to each operation of the document."""
+def conform(
+    target: Target, document: dict[str, Any], wanted: int, number: int, only: str = "/", wait_seconds: float = READY_SECONDS
+) -> Findings:
+    """Send so many requests, equally many to each operation of the document. `wait_seconds`: for a first job to finish."""
     schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
     schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig())
     operations = [found.ok() for found in schema.get_all_operations()]
     operations = [operation for operation in operations if operation.path.startswith(only)]
-    findings, caller = Findings(operations=len(operations)), Caller(target)
+    findings, caller = Findings(operations=len(operations)), Caller(target, wait_seconds)
     for position, operation in enumerate(operations):
         share = wanted * (position + 1) // len(operations) - wanted * position // len(operations)
         for part, first in enumerate(range(0, share, USES)):
@@ -135,7 +138,8 @@ class Named:
 class Caller:
     """Sends requests as a customer with a finished job, as an operator, or as nobody."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, wait_seconds: float) -> None:
+        """`wait_seconds`: at most, for the job to finish."""
         self._target = target
         self._session = requests.Session()
         for number in range(LOW_ACCOUNTS):
@@ -143,7 +147,7 @@ class Caller:
         self._customer = Customer.new(target.core, "conformance", CREDITS)
         self._bearer = {"Authorization": f"Bearer {self._customer.key}"}
         self._done = self._made("/v1/jobs", files={"file": ("clip.mp4", files()["marked.mp4"])})["id"]
-        within(READY_SECONDS, lambda: target.client.get(f"/v1/jobs/{self._done}", headers=self._bearer).json()["finished_at"])
+        within(wait_seconds, lambda: target.client.get(f"/v1/jobs/{self._done}", headers=self._bearer).json()["finished_at"])
 
     def named(self) -> Named:
         """New things to name."""
@@ -185,6 +189,8 @@ class Caller:
         findings.statuses[str(answer.status_code)] = findings.statuses.get(str(answer.status_code), 0) + 1
         for code in _dialect_codes(answer):
             findings.answers[code] = findings.answers.get(code, 0) + 1
+            if code in INTERNAL:
+                findings.note(f"{case.operation.label} code {code}", f"{answer.text[:300]} {case.as_curl_command(headers)[:800]}")
         try:
             case.validate_response(answer, checks=CHECKS)
         except (Failure, FailureGroup) as failure:

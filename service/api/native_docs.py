@@ -228,12 +228,20 @@ REMOVE_SECRET: Final[dict[str, Any]] = {
     "status_code": 204,
     "responses": {204: {"description": "There is none any more."}} | problems(),
 }
+EVENT_SCHEMA: Final[dict[str, Any]] = {  # the document has no words of its own for a stream: this is the text, or one event of it
+    "type": ["string", "object"],
+    "properties": {"id": {"type": "string"}, "event": {"enum": ["state", "progress"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",
     "description": "Server-sent events: numbered changes of state, and progress. `Last-Event-ID` resumes after a number.",
     "response_class": ServerSentEvents,
     "responses": {
-        200: {"description": "Events until the job has ended.", "content": {"text/event-stream": {"example": EVENTS}}},
+        200: {
+            "description": "Events until the job has ended.",
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA, "example": EVENTS}},
+        },
         204: {"description": "The job has ended, and there are no more events."},
     }
     | problems(404),

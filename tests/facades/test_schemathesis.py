@@ -1,4 +1,7 @@
-"""Requests generated from the OpenAPI document: no internal error, and no response that the document does not describe."""
+"""Requests generated from the OpenAPI document: no internal error, and no response that the document does not describe.
+
+`python -m tests.conformance` sends many more, to what exists.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +16,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from service.api.tus_headers import PIECE
 from service.jobs.keys import Scope
+from tests.conformance import conform
 from tests.service_process import Service, TestAccount, running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -57,6 +61,17 @@ def test_responses_to_an_operator_match_the_document(document: schemathesis.Base
         operation = found.ok()
         with subtests.test(operation.label):
             asked(operation, quiet, operator)
+
+
+def test_the_long_run_asks_each_operation_and_finds_what_the_document_does_not_say(quiet: Service) -> None:
+    paths = quiet.client.get("/openapi.json").json()
+    told = conform(quiet, paths, 60, 1, "/v1/batches", wait_seconds=0)
+    assert (told.requests, told.wrong, {"200", "401", "404"} <= told.statuses.keys()) == (60, [], True)
+    for path in paths["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("404", None)
+    silent = conform(quiet, paths, 60, 1, "/v1/batches", wait_seconds=0)
+    assert any("404 UndefinedStatusCode" in kind for kind in silent.kinds)
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/jobs/", 200), ("/docs/", 404), ("/healthz/", 404), ("/api/v1/credits/", 405)])
