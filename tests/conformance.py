@@ -142,9 +142,10 @@ class Caller:
         """`wait_seconds`: at most, for the job to finish."""
         self._target = target
         self._session = requests.Session()
+        name = str(time.time_ns())
         for number in range(LOW_ACCOUNTS):
-            target.core.accounts.create(f"low {number}")
-        self._customer = Customer.new(target.core, "conformance", CREDITS)
+            target.core.accounts.create(f"low {name} {number}")
+        self._customer = Customer.new(target.core, f"conformance {name}", CREDITS)
         self._bearer = {"Authorization": f"Bearer {self._customer.key}"}
         self._done = self._made("/v1/jobs", files={"file": ("clip.mp4", files()["marked.mp4"])})["id"]
         within(wait_seconds, lambda: target.client.get(f"/v1/jobs/{self._done}", headers=self._bearer).json()["finished_at"])
