@@ -2,9 +2,10 @@
 
     python -m benchmarks.crash --runs 100                                # SQLite: one `serve`; kills the API, the worker or both
     python -m benchmarks.crash --runs 50 --database postgresql+psycopg://...   # `serve --no-worker` and two workers, an empty database
+    python -m benchmarks.crash --runs 50 --database ... --storage s3://bucket/prefix    # uploads by signed links too; AWS_* name the server
     python -m benchmarks.crash --seed 1234 --runs 1                      # repeats one run
 
-Prints a line per run and a summary, which is appended to results/crash.jsonl.
+Prints a line per run and a summary, which is appended to results/crash.jsonl. A series goes on with the next `--seed`.
 """
 
 import random
@@ -15,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +29,7 @@ from benchmarks.fleet import READY_SECONDS, Fleet, within
 from benchmarks.invariants import CLEAN_SECONDS, Violation, age_staging_files, check, dead_folders, wait_for_end
 from benchmarks.loopback_host import LoopbackHost, files, loopback_host
 from benchmarks.machine import RESULTS, stamp
-from benchmarks.orders import BATCH_KINDS, KINDS, Customer, Order, Placed, place
+from benchmarks.orders import BATCH_KINDS, BUCKET_KINDS, KINDS, UPLOAD_KINDS, Customer, Order, Placed, place
 from service.core import Core
 from service.jobs.database import now_ms
 from service.jobs.tables import JOBS
@@ -64,10 +66,12 @@ class Plan:
     kills: tuple[Kill, ...]
 
     @classmethod
-    def of(cls, seed: int, victims: Sequence[str]) -> "Plan":
-        """5 to 7 orders of different kinds, including the failing one and a batch, and one or two kills."""
+    def of(cls, seed: int, victims: Sequence[str], with_bucket: bool = False) -> "Plan":
+        """5 to 7 orders of different kinds, including the failing one, a batch and an upload, and one or two kills."""
         rng = random.Random(seed)
-        kinds = ["missing", rng.choice(BATCH_KINDS), *rng.sample([kind for kind in KINDS if kind != "missing"], rng.randint(3, 5))]
+        known = [*KINDS, *(BUCKET_KINDS if with_bucket else ())]
+        always = ["missing", rng.choice(BATCH_KINDS), rng.choice([kind for kind in UPLOAD_KINDS if kind in known])]
+        kinds = [*always, *rng.sample([kind for kind in known if kind not in always], rng.randint(2, 4))]
         rng.shuffle(kinds)
         orders = tuple((kind, rng.randrange(2), rng.random() < 0.2, rng.random() < 0.3, rng.uniform(0, 0.4)) for kind in kinds)
         count = 2 if rng.random() < 0.3 else 1
@@ -108,6 +112,7 @@ class Summary:
     jobs: int
     batch_jobs: int
     callbacks: int
+    orders: dict[str, int]
     kills: dict[str, int]
     lost_answers: int
     violations: dict[str, int]
@@ -201,6 +206,7 @@ def summarise(runs: Sequence[Run], last: Sequence[Violation]) -> Summary:
         jobs=sum(run.jobs for run in runs),
         batch_jobs=sum(run.batch_jobs for run in runs),
         callbacks=sum(run.callbacks for run in runs),
+        orders=dict(Counter(placed.order.kind for run in runs for placed in run.placed)),
         kills=dict(Counter(kill.victim for run in runs for kill in run.plan.kills)),
         lost_answers=sum(placed.job_id is None for run in runs for placed in run.placed),
         violations=dict(Counter(found.kind for found in [*(found for run in runs for found in run.violations), *last])),
@@ -222,18 +228,22 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the first run; the next runs count up.")] = 1,
     path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "crash.jsonl",
     folder: Annotated[Path | None, typer.Option(help="Data folder to keep; default: a temporary one.")] = None,
+    storage: Annotated[str, typer.Option(help="URL of a bucket; default: the data folder.")] = "",
 ) -> None:
     """Run all plans and print the summary; exit with status 1 if there was a violation."""
     files()  # created before anything is timed
     stamped, done = stamp(), list[Run]()
-    with tempfile.TemporaryDirectory() as made, loopback_host() as host, Fleet.running(folder or Path(made), database or None) as fleet:
+    more = {"storage_url": storage} if storage else {}
+    with ExitStack() as stack:
+        made, host = Path(stack.enter_context(tempfile.TemporaryDirectory())), stack.enter_context(loopback_host())
+        fleet = stack.enter_context(Fleet.running(folder or made, database or None, **more))
         for number in range(seed, seed + runs):
-            done.append(crash(Plan.of(number, fleet.victims), fleet, host))
+            done.append(crash(Plan.of(number, fleet.victims, bool(storage)), fleet, host))
             print(done[-1].line(), flush=True)
         metrics = summarise(done, check_sweep(fleet))
     print(metrics)
     kind = sa.make_url(database).get_backend_name() if database else "sqlite"
-    results.append(path, {"database": kind, "seed": seed}, dict(vars(metrics)), stamped)
+    results.append(path, {"database": kind, "storage": "bucket" if storage else "folder", "seed": seed}, dict(vars(metrics)), stamped)
     sys.exit(1 if metrics.violations else 0)
 
 

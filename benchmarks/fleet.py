@@ -34,6 +34,7 @@ PAUSE_SECONDS = 0.02
 WRONG_CLOCK = Path(__file__).with_name("wrong_clock.c")
 ALONE = ("serve",)
 APART = ("serve --no-worker", "worker", "worker")
+STUB = "stub_worker"  # in place of `worker`: see `benchmarks/stub_worker.py`
 SETTINGS = {
     "networks": "fake",
     "fetch_allow": "127.0.0.0/8",
@@ -62,7 +63,7 @@ class Part:
         """Start the process, appending its output to the log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", *self.command.split()],
+                [sys.executable, "-m", *(["benchmarks.stub_worker"] if self.command == STUB else ["service", *self.command.split()])],
                 cwd=ROOT,
                 env=os.environ | environment | self.clock,
                 stdin=subprocess.DEVNULL,
@@ -90,16 +91,20 @@ class Fleet:
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, database_url: str | None = None, *, clocks: Sequence[float] = (), **more: str) -> Iterator[Self]:
+    def running(
+        cls, folder: Path, database_url: str | None = None, *, clocks: Sequence[float] = (), stubbed: bool = False, **more: str
+    ) -> Iterator[Self]:
         """A ready fleet for the length of the block; without a database URL, a single `serve` on SQLite.
 
-        `clocks`: for an API and one worker for each of them, whose wall clock is off by so many seconds.
+        `clocks`: for an API and one worker for each of them, whose wall clock is off by so many seconds. `stubbed`: an API, and one worker
+        that cleans nothing.
         """
         values = SETTINGS | {"data_dir": str(folder.resolve()), "port": str(free_port())} | more
         if database_url:
             values["database_url"] = database_url
         url = f"http://127.0.0.1:{values['port']}"
-        commands = (APART[0], *("worker" for _ in clocks)) if clocks else APART if database_url else ALONE
+        usual = APART if database_url else ALONE
+        commands = (APART[0], STUB) if stubbed else (APART[0], *("worker" for _ in clocks)) if clocks else usual
         folder.mkdir(parents=True, exist_ok=True)
         parts = [Part(command, folder / f"{number}.log") for number, command in enumerate(commands)]
         for part, seconds in zip(parts[1:], clocks, strict=bool(clocks)):

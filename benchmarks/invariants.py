@@ -17,7 +17,8 @@ from service.jobs.batch import Batch
 from service.jobs.credits import Balance, Entry, Kind, balance_of
 from service.jobs.job import Job, State
 from service.jobs.store import job_of
-from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, DELIVERIES, JOBS
+from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, DELIVERIES, JOBS, TRANSFERS, UPLOADS
+from service.jobs.transfers import PREFIX
 from service.outside.storage import STAGING
 
 END_SECONDS = 300.0  # likewise; an idle machine takes twelve
@@ -31,7 +32,7 @@ KEPT = ("source", "mask", "clean", "thumbnail", "report")  # file stems allowed 
 
 @dataclass(frozen=True)
 class Violation:
-    """A violated invariant. `kind`: lost, charged, callback, result, end, file or process."""
+    """A violated invariant. `kind`: lost, charged, callback, result, end, file, upload or process."""
 
     kind: str
     message: str
@@ -57,7 +58,12 @@ def _open(core: Core) -> int:
 def check(fleet: Fleet, placed: Sequence[Placed]) -> list[Violation]:
     """All violations, after `wait_for_end`; `placed`: the orders whose jobs are checked individually."""
     jobs = all_jobs(fleet.core)
-    found = [*_lost_violations(jobs, fleet.core), *ledger_violations(fleet.core, jobs), *file_violations(fleet)]
+    found = [
+        *_lost_violations(jobs, fleet.core),
+        *ledger_violations(fleet.core, jobs),
+        *file_violations(fleet),
+        *upload_violations(fleet.core),
+    ]
     for order in placed:
         if order.order.batch_urls:
             found += _batch_violations(order, jobs, fleet)
@@ -140,7 +146,7 @@ def _job_violations(job: Job, order: Order, fleet: Fleet) -> Iterator[Violation]
         yield Violation("callback", f"{job.id} {job.state} was not delivered")
     if job.state is State.SUCCEEDED:
         assert job.result is not None
-        answer = fleet.client.get(fleet.core.links.url(job.result.clean_key, LINK_SECONDS))
+        answer = fleet.client.get(fleet.core.links.url(job.result.clean_key, LINK_SECONDS), follow_redirects=True)
         if answer.status_code != 200 or len(answer.content) != job.result.bytes:
             yield Violation("result", f"{job.id}: status {answer.status_code}, {len(answer.content)} of {job.result.bytes} bytes")
 
@@ -206,6 +212,27 @@ def file_violations(fleet: Fleet) -> list[Violation]:
 
     within(CLEAN_SECONDS, none_left)
     return found
+
+
+def upload_violations(core: Core) -> Iterator[Violation]:
+    """Each account's sum is that of its uploads, finished or not, and each file below `uploads/` is of one of them."""
+    unfinished = sa.select(TRANSFERS).where(TRANSFERS.c.key.is_(None))
+    with core.database.read() as connection:
+        sums = {row.id: row.upload_bytes for row in connection.execute(sa.select(ACCOUNTS))}
+        uploads = connection.execute(sa.select(UPLOADS)).all()
+        transfers = connection.execute(unfinished).all()
+    counted: Counter[int] = Counter()
+    for row in uploads:
+        counted[row.account_id] += row.bytes
+    for row in transfers:
+        counted[row.account_id] += row.counted_bytes
+    for account_id, bytes_ in sums.items():
+        if bytes_ != counted[account_id]:
+            yield Violation("upload", f"account {account_id} has {counted[account_id]} bytes, counted as {bytes_}")
+    known, folders = {row.key for row in uploads}, {f"uploads/{row.account_id}/{row.id.removeprefix(PREFIX)}/" for row in transfers}
+    for key in core.storage.list_under("uploads"):
+        if key not in known and not any(key.startswith(folder) for folder in folders) and not STAGING.fullmatch(key.rpartition("/")[2]):
+            yield Violation("upload", f"{key} is no upload")
 
 
 def temporary_files(folder: Path) -> Iterator[Path]:

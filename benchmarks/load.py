@@ -2,6 +2,7 @@
 
     python -m benchmarks.load                                          # all, on SQLite
     python -m benchmarks.load --only submit --dialects kie,kaze
+    python -m benchmarks.load --only drain --stubbed --accounts 100 --jobs 10000
     python -m benchmarks.load --only drain --drain-dialect native --database postgresql+psycopg://...   # creates databases
 
 Appends a line per measurement to results/load.jsonl. Each measurement has a new service of real processes and a new database.
@@ -30,9 +31,12 @@ STARTS: tuple[Literal["cold", "warm"], ...] = ("cold", "warm")
 
 
 @contextmanager
-def fresh(database: str | None, **more: str) -> Iterator[Fleet]:
-    """A new service; with a server URL, on a new database of that server."""
-    with tempfile.TemporaryDirectory(prefix="load-") as folder, Fleet.running(Path(folder), _fresh_database(database), **more) as fleet:
+def fresh(database: str | None, *, stubbed: bool = False, **more: str) -> Iterator[Fleet]:
+    """A new service; with a server URL, on a new database of that server. `stubbed`: its worker cleans nothing."""
+    with (
+        tempfile.TemporaryDirectory(prefix="load-") as folder,
+        Fleet.running(Path(folder), _fresh_database(database), stubbed=stubbed, **more) as fleet,
+    ):
         yield fleet
 
 
@@ -54,6 +58,7 @@ def main(
     drain_dialect: Annotated[str, typer.Option(help="kaze for images; any other for videos.")] = "kie",
     accounts: Annotated[int, typer.Option(min=2)] = 20,
     jobs: Annotated[int, typer.Option(min=2, help="Length of the long queue.")] = 1000,
+    stubbed: Annotated[bool, typer.Option(help="Drain with a worker that cleans nothing: the queue alone, for long ones.")] = False,
     database: Annotated[str | None, typer.Option(help="URL of a PostgreSQL server; default: SQLite.")] = None,
     path: Annotated[Path, typer.Option("--results", help="Result file to append to.")] = RESULTS / "load.jsonl",
 ) -> None:
@@ -68,8 +73,10 @@ def main(
                     record(path, case, latency.measure(fleet, host, dialect, pace, clients, seconds), stamped)
     if "drain" in only:
         case, stamped = {"question": "drain", "dialect": drain_dialect, "accounts": accounts, "jobs": jobs, "database": kind}, stamp()
-        with loopback_host() as host, fresh(database, **drain.SETTINGS) as fleet:
-            record(path, case, drain.measure(fleet, host, drain_dialect, accounts, jobs), stamped)
+        case |= {"stubbed": True} if stubbed else {}
+        settings = drain.STUBBED_SETTINGS if stubbed else drain.SETTINGS
+        with loopback_host() as host, fresh(database, stubbed=stubbed, **settings) as fleet:
+            record(path, case, drain.measure(fleet, host, drain_dialect, accounts, jobs, stubbed=stubbed), stamped)
     if "idle" in only:
         with tempfile.TemporaryDirectory(prefix="load-") as folder:
             for start in STARTS:

@@ -46,6 +46,7 @@ class AsyncClient:
     ) -> None:
         """`resume_folder`: remembers half uploads, so that the same file goes on where an earlier program stopped."""
         self._http = httpx.AsyncClient(**connection(base_url, key, timeout_seconds))
+        self._elsewhere = httpx.AsyncClient(timeout=timeout_seconds)  # without the key
         self._pauses_seconds = pauses_seconds
         self._resume_folder = resume_folder
 
@@ -54,6 +55,7 @@ class AsyncClient:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._http.aclose()
+        await self._elsewhere.aclose()
 
     async def submit(
         self,
@@ -160,7 +162,7 @@ class AsyncClient:
             await self._tried(lambda: self._download(job_id, unfinished))
 
     async def _sent(self, path: Path, on_progress: Callable[[float], object] = ignore_fraction) -> str | None:
-        """The link of the file, once it is uploaded; None if the service takes no uploads in pieces."""
+        """The link of the file, once it is uploaded; None if the service takes no such uploads."""
         steps = upload_steps(path, Memory(self._resume_folder, str(self._http.base_url), path), on_progress)
         answer: httpx.Response | None = None
         while True:
@@ -175,8 +177,9 @@ class AsyncClient:
         """The answer to a step of an upload."""
         if not step.once:
             return await self._tried(lambda: self._asked(step))
+        http = self._elsewhere if step.is_elsewhere else self._http
         try:
-            return await self._http.request(**step.arguments)
+            return await http.request(**step.arguments)
         except httpx.HTTPError:
             return None
 

@@ -49,6 +49,7 @@ class Client:
     ) -> None:
         """`resume_folder`: remembers half uploads, so that the same file goes on where an earlier program stopped."""
         self._http = httpx.Client(**connection(base_url, key, timeout_seconds))
+        self._elsewhere = httpx.Client(timeout=timeout_seconds)  # without the key
         self._pauses_seconds = pauses_seconds
         self._resume_folder = resume_folder
 
@@ -57,6 +58,7 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._http.close()
+        self._elsewhere.close()
 
     def submit(
         self,
@@ -162,7 +164,7 @@ class Client:
             self._tried(lambda: self._download(job_id, unfinished))
 
     def _sent(self, path: Path, on_progress: Callable[[float], object] = ignore_fraction) -> str | None:
-        """The link of the file, once it is uploaded; None if the service takes no uploads in pieces."""
+        """The link of the file, once it is uploaded; None if the service takes no such uploads."""
         steps = upload_steps(path, Memory(self._resume_folder, str(self._http.base_url), path), on_progress)
         answer: httpx.Response | None = None
         while True:
@@ -177,8 +179,9 @@ class Client:
         """The answer to a step of an upload."""
         if not step.once:
             return self._tried(lambda: self._asked(step))
+        http = self._elsewhere if step.is_elsewhere else self._http
         try:
-            return self._http.request(**step.arguments)
+            return http.request(**step.arguments)
         except httpx.HTTPError:
             return None
 

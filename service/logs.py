@@ -37,6 +37,7 @@ OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy
 ENGINE: Final = "dbos"  # adds its own handler if it finds none
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 FOREIGN: Final = frozenset({"color_message", "applicationID", "applicationVersion", "executorID", "operationUUID", "traceId"})
+NOT_EXTRA: Final = STANDARD | FOREIGN
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -62,6 +63,8 @@ def redact(text: str, max_characters: int = MAX_CHARACTERS) -> str:
 
 
 def _redact(text: str) -> str:
+    if text.isalnum():  # as most fields are: each secret stands beside one of `=`, `:`, `_` and a space
+        return text
     text = SECRETS[1].sub(rf"\1\2{REDACTED}", text)  # first: `Authorization: Bearer x` has its secret in the second word
     for pattern in SECRETS:
         text = pattern.sub(rf"\1\2{REDACTED}", text)
@@ -118,7 +121,7 @@ def setup(level: str = "INFO", text: bool = False) -> None:
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     """The fields of the context and of the call's `extra`, redacted."""
-    extra = {name: value for name, value in vars(record).items() if name not in STANDARD | FOREIGN}
+    extra = {name: value for name, value in vars(record).items() if name not in NOT_EXTRA}
     return {name: _loggable(value) for name, value in {**_fields.get(), **extra}.items()}
 
 

@@ -1,7 +1,5 @@
 """Receives request bodies: counted while they arrive, at a least speed, in bounded memory."""
 
-import asyncio
-import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,14 +10,13 @@ from fastapi import Request
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from service.api.body_pace import LEAST_BYTES_PER_SECOND, BodyPace
 from service.api.capacity import Capacity, in_thread
 from service.disk import CHECK_BYTES, DiskGuard
 from service.errors import ParameterError, TooLarge
 
 PLAIN_BYTES: Final = 2**20  # of a body without a file
 KEYLESS_BYTES: Final = 64 * 2**10  # of a body that holds the key, and is read before it is known whose it is
-GRACE_SECONDS: Final = 10.0
-LEAST_BYTES_PER_SECOND: Final = 8 * 2**10  # after the grace; a slow mobile connection has ten times as much
 GZIP_NAMES: Final = ("gzip", "x-gzip")
 GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 PIECE_BYTES: Final = 2**16  # of a decompressed body
@@ -94,20 +91,16 @@ async def _received_parts(request: Request, max_bytes: int) -> AsyncGenerator[by
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise too_large(max_bytes)
-    received_bytes, waited_seconds = 0, 0.0  # only the time that we wait for the client counts
-    stream = request.stream()
+    pace, stream = BodyPace(), request.stream()
     while True:
-        started = time.monotonic()
         try:
-            async with asyncio.timeout(GRACE_SECONDS + received_bytes / LEAST_BYTES_PER_SECOND - waited_seconds):
-                part = await anext(stream)
+            part = await pace.wait_for(anext(stream))
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise BodyTooSlow(f"the body arrives at less than {LEAST_BYTES_PER_SECOND // 2**10} KiB per second") from None
-        waited_seconds += time.monotonic() - started
-        received_bytes += len(part)
-        if received_bytes > max_bytes:
+        pace.received_bytes += len(part)
+        if pace.received_bytes > max_bytes:
             raise too_large(max_bytes)
         yield part
 

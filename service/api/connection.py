@@ -1,19 +1,20 @@
 """The HTTP server: uvicorn, with limits on what a connection may send and on how long it may keep us waiting."""
 
 import asyncio
+import socket
 import time
 from asyncio import TimerHandle
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.api.problems import status_problem
+from service.errors import SettingsError
 
 TARGET_BYTES: Final = 8192  # path and query of a request: what proxies and other servers accept
 HEAD_BYTES: Final = 32_768  # the request line and all headers
@@ -35,17 +36,31 @@ Refusal = Callable[[str, HTTPStatus], Response]  # renders the response to a req
 
 def problem_refusal(_path: str, status: HTTPStatus) -> Response:
     """A problem (RFC 9457) for any path."""
+    from service.api.problems import status_problem  # here, as the server of the tools for agents comes without what the APIs need
+
     return status_problem(status)
 
 
-def server_of(app: ASGIApp, close_seconds: int = CLOSE_SECONDS, refusal: Refusal = problem_refusal) -> uvicorn.Server:
-    """A server for the application. `close_seconds`: for responses in progress when it stops."""
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket first, so that a port in use gives one clear error line. Raises SettingsError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or "unknown").partition(" (")[0].lower()  # Python adds the address in brackets
+        raise SettingsError(f"cannot listen on {host} port {port}: {reason}") from None
+
+
+def server_of(
+    app: ASGIApp, close_seconds: int = CLOSE_SECONDS, refusal: Refusal = problem_refusal, lifespan: Literal["on", "off"] = "off"
+) -> uvicorn.Server:
+    """A server for the application. `close_seconds`: for responses in progress when it stops; `lifespan`: it is told of start and end."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             http=partial(BoundedConnection, refusal=refusal),  # type: ignore[arg-type]  # called like the class
             ws="none",
-            lifespan="off",
+            lifespan=lifespan,
             log_config=None,
             access_log=False,
             backlog=BACKLOG,

@@ -131,12 +131,15 @@ def json_response(description: str, model: type[BaseModel], example: object) -> 
     return {"description": description, "model": model, "content": {"application/json": {"example": example}}}
 
 
+OF_BODIES: Final = frozenset({400, 413, 415})
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem responses of an endpoint: those of every endpoint, and these."""
-    content = {MEDIA_TYPE: {"schema": SCHEMA}}
+    """The problem responses of an endpoint: those of every endpoint, these, and 408 where they are those of a body."""
+    content, slow = {MEDIA_TYPE: {"schema": SCHEMA}}, {408} if {*statuses} >= OF_BODIES else set()
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in sorted({401, 403, 422, 429, 500, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 500, 503, *statuses, *slow})
     }
 
 
@@ -156,7 +159,7 @@ CREATE: Final[dict[str, Any]] = {
         201: json_response("The job; `Location` is its URL.", JobView, JOB),
         200: json_response("The job that was created with this key.", JobView, JOB),
     }
-    | problems(400, 402, 413, 415),
+    | problems(400, 402, 409, 413, 415, 507),
 }
 LIST: Final[dict[str, Any]] = {
     "summary": "List jobs",
@@ -228,12 +231,20 @@ REMOVE_SECRET: Final[dict[str, Any]] = {
     "status_code": 204,
     "responses": {204: {"description": "There is none any more."}} | problems(),
 }
+EVENT_SCHEMA: Final[dict[str, Any]] = {  # the document has no words of its own for a stream: this is the text, or one event of it
+    "type": ["string", "object"],
+    "properties": {"id": {"type": "string"}, "event": {"enum": ["state", "progress"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 STREAM: Final[dict[str, Any]] = {
     "summary": "Follow a job",
     "description": "Server-sent events: numbered changes of state, and progress. `Last-Event-ID` resumes after a number.",
     "response_class": ServerSentEvents,
     "responses": {
-        200: {"description": "Events until the job has ended.", "content": {"text/event-stream": {"example": EVENTS}}},
+        200: {
+            "description": "Events until the job has ended.",
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA, "example": EVENTS}},
+        },
         204: {"description": "The job has ended, and there are no more events."},
     }
     | problems(404),

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from limits import RateLimitItem, parse
-from limits.storage import storage_from_string
-from limits.strategies import MovingWindowRateLimiter
 
+from service.api.windows import MEMORY, windows_of
 from service.errors import RateLimited, SettingsError
 
 SUBMIT: Final = "submit"  # new jobs
@@ -59,10 +58,10 @@ def rate_headers(windows: Sequence[Window]) -> dict[str, str]:
 class Rates:
     """`limits`: the rate of each kind of request, as `{"submit": "20/10 second"}`. `store`: `memory://`, or the URL of a shared store."""
 
-    def __init__(self, limits: dict[str, str], store: str = "memory://", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, limits: dict[str, str], store: str = MEMORY, clock: Callable[[], float] = time.time) -> None:
         with _settings_errors():
             self._limits: dict[str, RateLimitItem] = {name: parse(text) for name, text in limits.items()}
-            self._window = MovingWindowRateLimiter(storage_from_string(store))
+            self._windows = windows_of(store, clock)
         self._clock = clock
 
     def count(self, account_id: int, kind: str) -> None:
@@ -70,32 +69,31 @@ class Rates:
         limit = self._limits.get(kind)
         if limit is None:
             return
-        is_within = self._window.hit(limit, str(account_id), kind)
-        stats = self._window.get_window_stats(limit, str(account_id), kind)
-        reset_seconds = max(1, math.ceil(stats.reset_time - self._clock()))
+        count = self._windows.hit(limit, str(account_id), kind)
+        reset_seconds = max(1, math.ceil(count.reset_time - self._clock()))
         if (windows := _COUNTED.get()) is not None:
-            windows.append(Window(kind, limit.amount, limit.get_expiry(), stats.remaining, reset_seconds))
-        if not is_within:
+            windows.append(Window(kind, limit.amount, limit.get_expiry(), count.left, reset_seconds))
+        if not count.is_within:
             raise RateLimited(f"more requests than {limit}", reset_seconds)
 
 
 class WrongKeys:
     """Counts wrong keys by the address that sent them. `limit`: such as `30/minute`; `store`: as for `Rates`."""
 
-    def __init__(self, limit: str, store: str = "memory://", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, limit: str, store: str = MEMORY, clock: Callable[[], float] = time.time) -> None:
         with _settings_errors():
             self._limit = parse(limit)
-            self._window = MovingWindowRateLimiter(storage_from_string(store))
+            self._windows = windows_of(store, clock)
         self._clock = clock
 
     def check(self, address: str) -> None:
         """Raises RateLimited if the address has sent too many."""
-        if not self._window.test(self._limit, address, WRONG):
-            reset = self._window.get_window_stats(self._limit, address, WRONG).reset_time
-            raise RateLimited("too many wrong keys from this address", max(1, math.ceil(reset - self._clock())))
+        count = self._windows.look(self._limit, address, WRONG)
+        if not count.is_within:
+            raise RateLimited("too many wrong keys from this address", max(1, math.ceil(count.reset_time - self._clock())))
 
     def count(self, address: str) -> None:
-        self._window.hit(self._limit, address, WRONG)
+        self._windows.hit(self._limit, address, WRONG)
 
 
 @contextmanager

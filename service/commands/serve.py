@@ -3,7 +3,6 @@
 import faulthandler
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -13,11 +12,10 @@ from typing import Annotated, Final
 import typer
 
 from service import logs, metrics, settings, tracing
-from service.api.connection import BACKLOG, server_of
+from service.api.connection import listen, server_of
 from service.api.unrouted import refusal_of
 from service.app import create_app
 from service.core import FACADES, FIRST_ACCOUNT, bootstrap, opened
-from service.errors import SettingsError
 from service.inference.device import require_runtime
 from service.private_folder import make_files_private, private_file, private_folder
 from service.scratch import SCRATCH_FOLDER, Scratch, folder_in_memory
@@ -51,7 +49,11 @@ def serve(no_worker: NoWorker = False) -> None:
         signal.signal(number, lambda *_: sys.exit())  # uvicorn shuts down and raises the signal again; this handler then exits cleanly
     make_files_private()
     temporary = private_folder(chosen.data_dir) / SCRATCH_FOLDER
-    with _listen(chosen) as listener, Scratch(temporary).opened(), Scratch(folder_in_memory() or temporary).made() as in_memory:
+    with (
+        listen(chosen.host, chosen.port) as listener,
+        Scratch(temporary).opened(),
+        Scratch(folder_in_memory() or temporary).made() as in_memory,
+    ):
         chosen = chosen.model_copy(update={"port": listener.getsockname()[1]})
         shared = None if no_worker else in_memory.own / "metrics"
         if shared is not None:
@@ -99,16 +101,6 @@ def _stop_at_end_of_input(stop: Callable[[], None]) -> None:
     """Stop when standard input ends: the service holds its other end, so it closes however the service ends."""
     sys.stdin.buffer.read()
     stop()
-
-
-def _listen(chosen: Settings) -> socket.socket:
-    """Open the socket first, so that a port in use gives one clear error line."""
-    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
-    try:
-        return socket.create_server((chosen.host, chosen.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = (error.strerror or "unknown").partition(" (")[0].lower()  # Python adds the address in brackets
-        raise SettingsError(f"cannot listen on {chosen.host} port {chosen.port}: {reason}") from None
 
 
 def _print_address(chosen: Settings, key: str | None) -> None:

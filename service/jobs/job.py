@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal, Self
@@ -81,11 +81,9 @@ class JobSpec:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values. Those that workers of 0.2 do not know are left out where they say nothing: they may run beside newer processes."""
-        plain = type(self)(self.media)
-        said = (name for name in asdict(self) if name not in NEWER or getattr(self, name) != getattr(plain, name))
-        boxes = {name: [box.to_json() for box in getattr(self, name)] for name in ("boxes", "keep")}
-        values = asdict(self) | boxes
-        return {name: values[name] for name in said}
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        said = {name: value for name, value in said.items() if name not in NEWER or value != getattr(type(self), name)}
+        return said | {name: [box.to_json() for box in said[name]] for name in ("boxes", "keep") if name in said}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -109,10 +109,11 @@ def address_of(url: str) -> httpx.URL:
         raise FetchRefused("the address contains a user name or a password")
     if address.port is not None and address.port not in PORTS:
         raise FetchRefused("the address has an invalid port")
-    host = host_of(address).removesuffix(".")
+    sent = host_of(address)
+    host = sent.removesuffix(".")
     if _literal(host) is None and not _is_name(host):
         raise FetchRefused("the address has no valid host")
-    return address.copy_with(host=host)
+    return address if host == sent else address.copy_with(host=host)  # to copy is to parse once more
 
 
 def host_of(address: httpx.URL) -> str:

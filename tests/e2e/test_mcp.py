@@ -144,9 +144,30 @@ def test_callers_over_http_use_their_own_keys_and_no_files(service: Service, tmp
         anyio.run(converse, url)
 
 
-def test_a_page_of_another_origin_cannot_call(service: Service) -> None:
+@pytest.fixture(scope="module")
+def tools(service: Service) -> Iterator[str]:
     with over_http(service) as url:
-        answer = httpx2.post(url, headers={"Origin": "https://evil.example"}, json={}, trust_env=False)
-        assert answer.status_code in (400, 403)
-        answer = httpx2.post(url, headers={"Host": "evil.example"}, json={}, trust_env=False)
-        assert answer.status_code in (400, 403, 421)
+        yield url
+
+
+def test_a_page_of_another_origin_cannot_call(tools: str) -> None:
+    answer = httpx2.post(tools, headers={"Origin": "https://evil.example"}, json={}, trust_env=False)
+    assert answer.status_code in (400, 403)
+    answer = httpx2.post(tools, headers={"Host": "evil.example"}, json={}, trust_env=False)
+    assert answer.status_code in (400, 403, 421)
+
+
+@pytest.mark.parametrize(("head", "status"), [("X: y\r\n" * 101, 431), ("X: " + "y" * 40_000 + "\r\n", 431)])
+def test_heads_over_http_have_the_limits_of_the_apis(tools: str, head: str, status: int) -> None:
+    address = httpx2.URL(tools)
+    with socket.create_connection((address.host, address.port or 0), 60) as line:
+        line.sendall(f"GET /mcp HTTP/1.1\r\n{head}\r\n".encode())
+        assert line.makefile("rb").readline().split()[1] == str(status).encode()
+
+
+def test_a_port_in_use_gives_one_line(tools: str) -> None:
+    words = [sys.executable, "-m", "service", "mcp", "--transport", "http", "--port", str(httpx2.URL(tools).port)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "cannot listen on 127.0.0.1 port" in done.stderr
+    assert "Traceback" not in done.stderr

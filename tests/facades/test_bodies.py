@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.api import body, capacity
+from service.api import body, body_pace, capacity
 from service.api.rates import SUBMIT
 from service.core import FACADES
 from tests.fixture_host import host
@@ -117,7 +117,7 @@ def test_each_endpoint_has_a_limit(server: WorkerlessServer, path: str, limit: i
 
 
 def test_a_slow_body_is_refused(server: WorkerlessServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(body_pace, "GRACE_SECONDS", 0.2)
     customer = server.customer()
     for path, code in ((KIE[0], 408), (KAZE[0], 1000), (NATIVE[0], 408), (SAVESORA[1], 4001), (KIE_UPLOADS[2], 408)):
         with opened(server, path, customer.key, 1000) as line:

@@ -12,9 +12,10 @@ import pytest
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import connection
+from service.api import body_pace, connection
+from service.api.body_pace import BodyInTime
 from service.api.connection import server_of
 from tests.workerless_server import until
 
@@ -37,7 +38,14 @@ def server() -> Iterator[uvicorn.Server]:
             patch.setattr(connection, name, SECONDS)
         patch.setattr(connection, "IDLE_SECONDS", 1)
         patch.setattr(connection, "MAX_CONNECTIONS", 20)
-        listener = socket.create_server(("127.0.0.1", 0))
+        with serving(app) as server:
+            yield server
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[uvicorn.Server]:
+    """A server for the application, on the port of its configuration."""
+    with connection.listen("127.0.0.1", 0) as listener:
         server = server_of(app, close_seconds=1)
         server.config.port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -46,7 +54,6 @@ def server() -> Iterator[uvicorn.Server]:
         yield server
         server.should_exit = True
         thread.join()
-        listener.close()
 
 
 @pytest.fixture
@@ -100,6 +107,15 @@ def test_a_head_is_limited(port: int, sent: bytes, expected: int) -> None:
     assert b"content-type: application/problem+json" in head
     assert json.loads(body)["status"] == expected
     assert int(re.search(rb"content-length: (\d+)", head)[1]) == len(body)  # type: ignore[index]
+
+
+def test_an_application_that_reads_bodies_itself_gets_them_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_pace, "GRACE_SECONDS", SECONDS)
+    with serving(BodyInTime(app)) as server:
+        late = answer(server.config.port, b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\na")
+        assert status(late) == 408
+        in_time = answer(server.config.port, b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+        assert (status(in_time), in_time[-3:]) == (200, b"abc")
 
 
 def test_trailers_after_a_body_are_limited_too(port: int) -> None:

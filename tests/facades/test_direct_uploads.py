@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from service.async_client import AsyncClient
+from service.client import Client
 from service.jobs.account_files import used_bytes
 from service.jobs.half_object import PART_BYTES
+from service.jobs.tables import TRANSFERS
+from service.remote_upload import Memory, upload_steps
 from tests.s3_server import s3
 from tests.service_process import Service, TestAccount, running
 
@@ -135,6 +141,80 @@ def test_a_wrong_piece_is_not_in_the_bucket(service: Service) -> None:
     path = new.headers["location"]
     assert service.client.patch(path, content=FILE[: 9 * MIB], headers=account.bearer | TUS | headers).status_code == 460
     assert service.client.head(path, headers=account.bearer | TUS).headers["upload-offset"] == "0"
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "holiday.mp4"
+    path.write_bytes(FILE)
+    return path
+
+
+def arrived_by_parts(service: Service, account: TestAccount) -> list[bool]:
+    """Of each finished upload of the account, whether its bytes went straight to the bucket."""
+    with service.core.database.read() as connection:
+        mine = sa.select(TRANSFERS.c.part_bytes).where(TRANSFERS.c.account_id == account.id, TRANSFERS.c.key.is_not(None))
+        return [part_bytes is not None for part_bytes in connection.execute(mine).scalars()]
+
+
+def test_the_client_sends_a_large_file_to_the_bucket_and_its_key_to_the_service_only(service: Service, clip: Path) -> None:
+    account = service.account()
+    told: list[float] = []
+    with Client(service.url, account.key) as client:
+        assert downloaded(client.upload(clip, told.append)) == FILE
+        job = client.submit(str(clip))
+    assert job.state == "queued"
+    assert arrived_by_parts(service, account) == [True, True]
+    assert told[0] == 0 < told[-1] < 1
+
+
+def test_the_asynchronous_client_does_the_same(service: Service, clip: Path) -> None:
+    account = service.account()
+
+    async def upload() -> str:
+        async with AsyncClient(service.url, account.key) as client:
+            return await client.upload(clip)
+
+    assert downloaded(anyio.run(upload)) == FILE
+    assert arrived_by_parts(service, account) == [True]
+
+
+def test_the_client_goes_on_with_the_parts_that_are_missing(service: Service, clip: Path, tmp_path: Path) -> None:
+    account, folder = service.account(), tmp_path / "half"
+    steps = upload_steps(clip, Memory(folder, service.url, clip), lambda _: None)
+    first = next(steps)
+    with httpx.Client(base_url=service.url, headers=account.bearer, trust_env=False) as http:
+        part = steps.send(http.request(**first.arguments))
+    assert part.is_elsewhere
+    assert httpx.put(part.path, content=part.content, trust_env=False).status_code == 200
+    told: list[float] = []
+    with Client(service.url, account.key, resume_folder=folder) as client:
+        url = client.upload(clip, told.append)
+    assert downloaded(url) == FILE
+    assert told == [pytest.approx(16 * MIB / len(FILE))]
+    assert len(arrived_by_parts(service, account)) == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_where_the_bucket_cannot_be_reached_the_service_takes_the_file(clip: Path) -> None:
+    def answered(status: int, body: object = None) -> httpx.Response:
+        return httpx.Response(status, json=body)
+
+    view = {"id": "upl_1", "part_bytes": 16 * MIB, "parts": [{"number": 1, "bytes": 16 * MIB, "url": "http://inside/1"}]}
+    view["parts"] += [{"number": 2, "bytes": len(FILE) - 16 * MIB, "url": "http://inside/2"}]  # type: ignore[operator]
+    steps = upload_steps(clip, Memory(None, "", clip), lambda _: None)
+    sent = [next(steps)]
+    for answer in (answered(201, view), None, answered(200, view), None, answered(204)):
+        sent.append(steps.send(answer))
+    assert [(step.method, step.path) for step in sent] == [
+        ("POST", "/v1/uploads"),
+        ("PUT", "http://inside/1"),
+        ("GET", "/v1/uploads/upl_1"),
+        ("PUT", "http://inside/1"),
+        ("DELETE", "/v1/uploads/upl_1"),
+        ("POST", "/v1/uploads/resumable"),
+    ]
+    assert [step.is_elsewhere for step in sent] == [False, True, False, True, False, False]
 
 
 def test_a_folder_takes_no_parts(tmp_path: Path) -> None:

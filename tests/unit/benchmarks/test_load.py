@@ -140,11 +140,21 @@ def test_a_fair_and_an_unfair_queue_are_distinguished() -> None:
     assert (fair.lost, fair.per_second, fair.begun_at_turn, unfair.begun_at_turn) == (0, 1.0, 2, 9)
     assert fair.wait_small_seconds == 2 < fair.wait_big_seconds
     assert unfair.wait_small_seconds == 8.5 > unfair.wait_big_seconds
+    assert (fair.worst_wait, fair.best_wait) == (1, 1)
+    assert (unfair.worst_wait, unfair.best_wait) == (4.25, 0.68)  # 8.5 seconds in place of 2, and 3.5 in place of 5.125
 
 
 def test_failed_and_missing_jobs_are_lost() -> None:
     found = drain.summary([job(1, 0), job(2, 0), job(2, 5, State.FAILED)], 1, 4, 0)
     assert (found.jobs, found.lost) == (4, 2)
+
+
+@pytest.mark.slow
+def test_a_small_queue_with_a_worker_that_cleans_nothing() -> None:
+    with loopback_host() as host, load.fresh(None, stubbed=True, **drain.STUBBED_SETTINGS) as fleet:
+        drained = drain.measure(fleet, host, "kie", accounts=3, jobs=9, stubbed=True)
+    assert (drained.jobs, drained.lost, drained.charged_wrong) == (9, 0, 0)
+    assert drained.worst_wait > 0
 
 
 @pytest.mark.slow
