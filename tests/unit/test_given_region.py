@@ -13,6 +13,7 @@ from service.inference.session import Networks
 from service.pipeline.marks.decisions import Notes
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.given_region import Region, Solve, measure_region, restored
+from service.pipeline.picture.morphology import dilate
 
 SIZE = 64, 96
 WORD = slice(24, 40), slice(30, 60)  # rows and columns
@@ -26,6 +27,18 @@ class ContrastSegmenter(Session):
         around = np.stack([[cv2.GaussianBlur(one, (0, 0), 16) for one in clip] for clip in grey])
         overlay = (grey > around + 0.08).astype(np.float32)[:, :, None]
         return {"probability": np.concatenate([overlay, np.zeros_like(overlay)], 2)}
+
+
+class WordSegmenter(Session):
+    """Sees the word whatever is there."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        frames = inputs["frames"]
+        scale = round(SIZE[0] / frames.shape[-2])
+        seen = np.zeros((*frames.shape[:2], 2, *frames.shape[-2:]), np.float32)
+        rows, columns = (slice(part.start // scale, part.stop // scale) for part in WORD)
+        seen[:, :, 0, rows, columns] = 1
+        return {"probability": seen}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +82,10 @@ def word() -> Mask:
     return pixels
 
 
+def near_word() -> Mask:
+    return dilate(word(), 4)
+
+
 def test_a_word_measured_right_is_un_blended_and_the_gaps_stay(networks: Networks) -> None:
     model = measured(crops(0.5), GENEROUS, networks, opacity=0.5)
     assert np.array_equal(model.pixels, GENEROUS.pixels)  # each pixel given is replaced
@@ -79,10 +96,20 @@ def test_a_word_measured_right_is_un_blended_and_the_gaps_stay(networks: Network
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2, 0.3])
-def test_a_word_that_would_still_be_seen_is_filled(wrong: float, networks: Networks) -> None:
+def test_a_word_that_would_still_be_seen_is_filled_and_the_gaps_stay(wrong: float, networks: Networks) -> None:
     model = measured(crops(0.5), GENEROUS, networks, wrong)
     assert np.array_equal(model.pixels, GENEROUS.pixels)
-    assert (model.opacity[GENEROUS.pixels] == 1).all()
+    assert (model.opacity[word()] == 1).all()
+    assert model.opacity[GENEROUS.pixels & ~near_word()].max() == 0
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_where_a_mark_is_still_seen_once_it_is_filled_all_that_was_given_is(exact: bool, networks: Networks) -> None:
+    sees_always = replace(networks, segmenter=Batcher(WordSegmenter(), (1,), 1))
+    given = replace(GENEROUS, exact=exact)
+    model = measured(crops(0.5), given, sees_always, opacity=0.5)
+    assert np.array_equal(model.pixels, given.pixels)
+    assert (model.opacity[given.pixels] == 1).all()
 
 
 def test_where_nothing_is_seen_all_that_was_given_is_filled(networks: Networks) -> None:
