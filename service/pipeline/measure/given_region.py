@@ -1,11 +1,11 @@
 """What a person points at: the mark inside a region is measured, and what is not proven to be restored by that is filled.
 
 A second look decides. The region is un-blended with the measured mark, and the segmenter, which knows what marks look like, sees the
-result. Where it still sees one, the measurement failed and the pixels are filled: of the mark alone, if that passes the same test, as the
-scene between its letters was never marked; else of the whole region.
+result. Where it still sees one, the measurement failed, and the next best is tried, to pass the same test: the mark measured with fewer
+assumptions; the mark filled, and the scene between its letters as it is. What is left is to fill the whole region.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -26,16 +26,13 @@ from service.pipeline.measure.opacity import SURE_PROBABILITY, add_animation_sig
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import bounding_box
 
-Solve = Callable[[Floats, Floats, MarkModel, Notes], MarkModel]  # crops, probability, predicted model -> the model that explains the crops
+# crops, probability, predicted model -> the models that explain the crops, from the one with the most assumptions on
+Solve = Callable[[Floats, Floats, MarkModel, Notes], Sequence[MarkModel]]
 
 OPAQUE = 0.96  # opacity from which on nothing is un-blended
 COARSE_SCALE = 0.5  # at which the region is looked at as well: large words are seen better in a smaller picture
 MAX_FAILED_SHARE = 0.25  # of the mark's pixels: if more still look like a mark, nothing measured there is trusted
 REACH_SHARE = 0.5  # of a part's height: pixels given farther from it are not explained by it
-SECOND_LOOKS = (  # what is noted of each
-    ("share of the mark that is seen again once un-blended", "un-blended"),
-    ("share of the mark that is seen again once filled", "the mark is filled, and not what is beside it"),
-)
 
 
 @dataclass(frozen=True)
@@ -54,19 +51,19 @@ def measure_region(
     crops: (N, 3, h, w) in [0, 1], with the mark; bare_crops: (M, 3, h, w), without it. Where nothing proves that the scene is restored,
     the opacity is 1.
     """
-    found = _mark_inside(crops, bare_crops, region.pixels, networks, solve, notes)
-    if found is None:
+    models = _marks_inside(crops, bare_crops, region.pixels, networks, solve, notes)
+    if not models:
         notes("probability of a mark in the region", None, SURE_PROBABILITY, "filled: no mark is seen in it")
         return filled(region.pixels)
-    if not is_single_frame(crops) and not is_in_every_frame(crops, found, notes):
+    if not is_single_frame(crops) and not is_in_every_frame(crops, models[0], notes):
         return filled(region.pixels)
-    for number, model in enumerate((found, _hidden(found, region.pixels))):
+    for model, outcome in (*((one, "un-blended") for one in models), (_hidden(models[-1], region.pixels), "the mark is filled")):
         failed = _still_marked(crops, model, networks.segmenter) & region.pixels
-        share = float(failed[found.pixels].mean())
-        question, passed = SECOND_LOOKS[number]
-        notes(question, share, MAX_FAILED_SHARE, passed if share <= MAX_FAILED_SHARE else "failed")
-        if share <= MAX_FAILED_SHARE:
-            return _limited(model, found.pixels, region, failed)
+        share = float(failed[model.pixels].mean())
+        passed = share <= MAX_FAILED_SHARE
+        notes("share of the mark that is seen again", share, MAX_FAILED_SHARE, outcome if passed else f"not {outcome}")
+        if passed:
+            return _limited(model, region, failed)
     return filled(region.pixels)
 
 
@@ -76,26 +73,26 @@ def _hidden(found: MarkModel, region: Mask) -> MarkModel:
     return replace(found, mask=near.astype(np.float32), opacity=np.where(near, np.float32(1), found.opacity))
 
 
-def _limited(model: MarkModel, mark: Mask, region: Region, failed: Mask) -> MarkModel:
-    """The model of a mark (h, w) in a region: what failed (h, w) is opaque, and so is what is given far from the mark."""
-    near = dilate(mark, WIDE_PIXELS) & region.pixels
+def _limited(model: MarkModel, region: Region, failed: Mask) -> MarkModel:
+    """The model of a mark in a region: what failed (h, w) is opaque, and so is what is given far from the mark."""
+    near = dilate(model.pixels, WIDE_PIXELS) & region.pixels
     if not region.exact:
         return _with_holes(model, near | failed, failed)
-    return _with_holes(replace(model, opacity=np.where(near, model.opacity, 0)), region.pixels, failed | ~_explained(mark))
+    return _with_holes(replace(model, opacity=np.where(near, model.opacity, 0)), region.pixels, failed | ~_explained(model.pixels))
 
 
-def _mark_inside(crops: Floats, bare_crops: Floats, region: Mask, networks: Networks, solve: Solve, notes: Notes) -> MarkModel | None:
-    """The mark that is seen in the region, measured; None where none is."""
+def _marks_inside(crops: Floats, bare_crops: Floats, region: Mask, networks: Networks, solve: Solve, notes: Notes) -> list[MarkModel]:
+    """The mark that is seen in the region, as measured, in the order in which to try; none where none is seen."""
     probability = np.where(region, _seen(crops, networks.segmenter), np.float32(0))
     if not (probability > SURE_PROBABILITY).any():
-        return None
+        return []
     probability, predicted = complete_mask(crops, probability, bare_crops, networks.matte)
     mask = mask_of(probability, predicted) & region
     if not mask.any():
-        return None
-    model = add_animation_sigma(crops, solve(crops, probability, replace(predicted, mask=mask.astype(np.float32)), notes))
-    model = replace(model, mask=(model.pixels & region).astype(np.float32))
-    return model if model.pixels.any() else None
+        return []
+    solved = solve(crops, probability, replace(predicted, mask=mask.astype(np.float32)), notes)
+    models = [replace(one, mask=(one.pixels & region).astype(np.float32)) for one in solved]
+    return [add_animation_sigma(crops, one) for one in models if one.pixels.any()]
 
 
 def _seen(crops: Floats, segmenter: Batcher) -> Floats:
