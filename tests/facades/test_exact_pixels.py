@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.cli import run_command
+from service.pipeline.placement import Box
 from tests.facades.dialects import Aidge, Kie, SaveSora, followed
-from tests.footage import Box, Picture, marked, scene
+from tests.footage import Picture, marked, scene
 from tests.service_process import Service
 
 FIRST, SECOND = Box(21, 19, 60, 36), Box(80, 60, 109, 81)  # odd, so that they begin and end inside chroma samples
@@ -145,7 +146,7 @@ def by_kaze(request: pytest.FixtureRequest) -> Clean:
         account = service.account()
         body = {"image_url": service.host.serve("/picture.png", png(picture))}
         if said.mask is not None:
-            strokes = np.where(said.mask[..., None], np.uint8([200, 30, 60]), np.uint8(0)).astype(np.uint8)
+            strokes = said.mask[..., None] * np.array([200, 30, 60], np.uint8)
             body["smear_url"] = service.host.serve("/strokes.png", png(strokes))
         submitted = service.client.post("/api/ext/v1/submit_watermark_removal", headers=account.bearer, json=body).json()
         task = {"task_id": submitted["data"]["task_id"]}
@@ -171,18 +172,20 @@ def area(*boxes: Box) -> Mask:
 def ellipse() -> Mask:
     """Over part of a mark and much of the scene, with a single stroke beside it."""
     rows, columns = np.mgrid[: PICTURE.shape[0], : PICTURE.shape[1]]
-    pixels = ((rows - 33) / 13) ** 2 + ((columns - 44) / 25) ** 2 < 1
+    pixels: Mask = ((rows - 33) / 13) ** 2 + ((columns - 44) / 25) ** 2 < 1
     pixels[70, 11:40] = True
     return pixels
 
 
 def is_grey(picture: Picture) -> Mask:
     """The pixels (h, w) that are wholly what is put in place of a mark."""
-    return (np.abs(picture.astype(float) - 127.5) <= 1).all(2)
+    grey: Mask = (np.abs(picture.astype(float) - 127.5) <= 1).all(2)
+    return grey
 
 
 def changed(picture: Picture) -> Mask:
-    return (picture != PICTURE).any(2)
+    different: Mask = (picture != PICTURE).any(2)
+    return different
 
 
 @every_way
@@ -259,8 +262,8 @@ def source(tmp_path: Path) -> Path:
 
 def planes(data: bytes) -> NDArray[np.uint8]:
     """(T, 1.5 h, w): the planes of all frames, one below the other."""
-    with av.open(BytesIO(data)) as film:
-        return np.stack([frame.to_ndarray(format="yuv420p") for frame in film.decode(video=0)])
+    with av.open(BytesIO(data), "r") as film:
+        return np.stack([np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8) for frame in film.decode(video=0)])
 
 
 def samples(pixels: Mask) -> Mask:

@@ -104,7 +104,7 @@ def test_a_word_that_would_still_be_seen_is_filled_and_the_gaps_stay(wrong: floa
     assert model.opacity[GENEROUS.pixels & ~near_word()].max() == 0
 
 
-def test_of_two_measurements_the_first_that_leaves_no_mark_is_taken(networks: Networks) -> None:
+def test_of_two_measurements_the_one_that_leaves_no_mark_is_taken(networks: Networks) -> None:
     for opacities in ((0.5, 0.2), (0.2, 0.5)):
         model = measured(crops(0.5), GENEROUS, networks, *opacities)
         assert model.opacity[word()] == pytest.approx(0.5)
