@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.given import KEYFRAMED, Given, given
+from benchmarks.given import DETECTED, KEYFRAMED, Given, given
 from benchmarks.marks import EVALUATION_KINDS, IN_BAR, MOVING_KINDS, STANDING_KINDS, bar_lines
 from benchmarks.media import Clip, Picture, is_photo, pictures_of, read_clip, read_photo, write_photo, write_video
 from training.metrics import MARKED, Mask
@@ -22,8 +22,8 @@ MARKED_KINDS = ("moving", "moving_name", "corner", "faint", "tiled", "subtitle",
 CLEAN = "clean"  # no mark: nothing may be found
 KINDS = (*MARKED_KINDS, CLEAN)
 PHOTO_KINDS = ("moving", "corner", "faint", "tiled", *STANDING_KINDS, CLEAN)  # a moving mark as its first frame has it
-# At one place, so that one region is enough.
-GIVEN_KINDS = ("corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock", IN_BAR)
+# At one place at a time, so that one region is enough for each.
+GIVEN_KINDS = ("moving", "corner", "faint", "subtitle", "subtitle_chinese", *STANDING_KINDS, "clock", IN_BAR)
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 OPAQUE = 0.95  # above it a mark lets too little through to be un-blended
 LEAST_OF_HEIGHT = 0.85  # clips are not scaled up, so a smaller one says nothing of that height; one of 320 lines has always counted as 360
@@ -33,7 +33,7 @@ LEAST_OF_HEIGHT = 0.85  # clips are not scaled up, so a smaller one says nothing
 class Case:
     """One line of the results. `clip`: name of a clip or photo. `height`: the short side at most, in pixels. `split`: eval or test.
 
-    `given`: the region that a person gives (see `benchmarks.given`), and then nothing is looked for; or "".
+    `given`: the region that a person gives (see `benchmarks.given`), and then nothing is looked for unless the region says so; or "".
     """
 
     clip: str
@@ -130,7 +130,7 @@ def find_cases(
 
 def kinds_given(region: str) -> Sequence[str]:
     """The kinds of mark that a person points at with this region."""
-    return MOVING_KINDS if region == KEYFRAMED else GIVEN_KINDS
+    return ("moving", *MOVING_KINDS) if region.removesuffix(DETECTED) == KEYFRAMED else GIVEN_KINDS
 
 
 def _cases_on(path: Path, frames: int, height: int, split: str) -> list[Case]:

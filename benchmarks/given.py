@@ -12,7 +12,8 @@ from service.timed_box import TimedBox
 from training.metrics import Mask, dilated
 
 KEYFRAMED = "keyframed"
-REGIONS = ("mask", "box", "loose", KEYFRAMED)
+DETECTED = "+detect"  # after the name of a region: marks are looked for as well
+REGIONS = tuple(name + also for also in ("", DETECTED) for name in ("mask", "box", "loose", KEYFRAMED))
 BRUSH_SHARE = 0.02  # of the picture's short side: how far a generous mask reaches beyond the mark
 MIN_BRUSH_PIXELS = 5
 FRAME_PIXELS = 3  # between the mark and a tight box
@@ -22,10 +23,11 @@ KEYFRAME_FRAMES = 15  # from one keyframe of a moving box to the next
 
 @dataclass(frozen=True)
 class Given:
-    """A mask (H, W), or boxes, in pixels."""
+    """A mask (H, W), or boxes, in pixels. detect: marks are looked for as well."""
 
     boxes: tuple[TimedBox, ...] = ()
     mask: Mask | None = field(default=None, repr=False)
+    detect: bool = False
 
     def region(self, size: tuple[int, int], seconds: float) -> Mask:
         """The pixels given at a time, in a picture of the size (height, width)."""
@@ -40,15 +42,36 @@ def given(name: str, marked: Sequence[Mask], seconds: Sequence[float]) -> Given:
     """What a person gives for a mark that touches `marked`, (H, W) for each frame. seconds: when each frame is shown.
 
     mask: painted with a broad brush, over the gaps between the letters. box: just around the mark. loose: a box of twice its sides.
-    keyframed: a box just around the mark, set in every 15th frame, which moves evenly in between.
+    keyframed: a box just around the mark, set in every 15th frame, which moves evenly in between. A mark that jumps gets boxes for each
+    place. With "+detect" marks are looked for as well.
     """
-    if name == KEYFRAMED:
-        return Given(tuple(_path(marked, seconds)))
-    touched = np.logical_or.reduce(marked)
-    if name == "mask":
-        return Given(mask=_painted(touched))
-    tight = _tight(touched)
-    return Given((_timed(_doubled(tight, touched) if name == "loose" else tight),))
+    shape, detect = name.removesuffix(DETECTED), name.endswith(DETECTED)
+    if shape == "mask":
+        return Given(mask=_painted(np.logical_or.reduce(marked)), detect=detect)
+    stays = list(_stays(marked))
+    if shape == KEYFRAMED:
+        return Given(tuple(box for first, last in stays for box in _path(marked, seconds, first, last)), detect=detect)
+    boxes = []
+    for first, last in stays:
+        touched = np.logical_or.reduce(marked[first : last + 1])
+        tight = _tight(touched)
+        interval = (seconds[first], seconds[last]) if len(stays) > 1 else (None, None)
+        boxes.append(_timed(_doubled(tight, touched) if shape == "loose" else tight, interval))
+    return Given(tuple(boxes), detect=detect)
+
+
+def _stays(marked: Sequence[Mask]) -> Iterator[tuple[int, int]]:
+    """The first and last frame of each interval within which the mark does not jump: it overlaps where it was."""
+    first, last, touched = -1, -1, np.zeros_like(marked[0])
+    for frame, here in enumerate(marked):
+        if here.any() and not (here & touched).any():
+            if first >= 0:
+                yield first, last
+            first, touched = frame, np.zeros_like(here)
+        if here.any():
+            last, touched = frame, touched | here
+    if first >= 0:
+        yield first, last
 
 
 def _painted(marked: Mask) -> Mask:
@@ -68,9 +91,9 @@ def _doubled(box: Box, marked: Mask) -> Box:
     return Box(max(0, box.left - grow_x), max(0, box.top - grow_y), min(width, box.right + grow_x), min(height, box.bottom + grow_y))
 
 
-def _path(marked: Sequence[Mask], seconds: Sequence[float]) -> Iterator[TimedBox]:
-    """A box from each keyframe to the next, while the mark is in the picture."""
-    for first, last in _runs(marked):
+def _path(marked: Sequence[Mask], seconds: Sequence[float], start: int, stop: int) -> Iterator[TimedBox]:
+    """A box from each keyframe to the next, from one frame to another, while the mark is in the picture."""
+    for first, last in _runs(marked, range(start, stop + 1)):
         keys = [*range(first, last, KEYFRAME_FRAMES), last]
         if first == last:
             yield _timed(_tight(marked[first]), (seconds[first], seconds[last]))
@@ -78,9 +101,9 @@ def _path(marked: Sequence[Mask], seconds: Sequence[float]) -> Iterator[TimedBox
             yield _timed(_tight(marked[one]), (seconds[one], seconds[other]), _tight(marked[other]))
 
 
-def _runs(marked: Sequence[Mask]) -> Iterator[tuple[int, int]]:
+def _runs(marked: Sequence[Mask], among: range) -> Iterator[tuple[int, int]]:
     """The first and last frame of each interval in which the mark is wholly in the picture, or at its edge, which may cut it off."""
-    for is_cut, run in groupby(range(len(marked)), key=lambda frame: _is_cut(marked[frame])):
+    for is_cut, run in groupby(among, key=lambda frame: _is_cut(marked[frame])):
         frames = list(run)
         if is_cut is not None:
             yield frames[0], frames[-1]

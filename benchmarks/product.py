@@ -23,7 +23,7 @@ def cleaner(device: str) -> Clean:
 
 
 def cleaner_with(networks: Networks) -> Clean:
-    """A function that cleans a file with these networks: what they find or, where something is given, that alone."""
+    """A function that cleans a file with these networks: what they find or, where something is given, that."""
 
     def cleaned(source: Path, target: Path, given: Given | None = None) -> tuple[Placement, ...]:
         with TemporaryDirectory() as scratch:
@@ -35,6 +35,6 @@ def cleaner_with(networks: Networks) -> Clean:
 
 def _pointing(given: Given, scratch: Path) -> Request:
     if given.mask is None:
-        return Request(boxes=given.boxes, detect=False)
+        return Request(boxes=given.boxes, detect=given.detect)
     Image.fromarray(given.mask.astype(np.uint8) * 255).save(scratch / "mask.png")
-    return Request(given.boxes, scratch / "mask.png", detect=False)
+    return Request(given.boxes, scratch / "mask.png", detect=given.detect)

@@ -32,7 +32,9 @@ def main(
     split: Annotated[str, typer.Option(help="eval or test: what is written in the results, and the shared data's folder.")] = "eval",
     clips: Annotated[str, typer.Option(help="Parts of file names, of clips and photos, separated by commas; all when empty.")] = "",
     kinds: Annotated[str, typer.Option(help="Kinds of mark, separated by commas; all when empty.")] = "",
-    given: Annotated[str, typer.Option(help="Regions that a person gives, separated by commas: mask, box, loose, keyframed.")] = "",
+    given: Annotated[
+        str, typer.Option(help="Regions that a person gives, separated by commas: mask, box, loose, keyframed; each with +detect.")
+    ] = "",
     frames: Annotated[int, typer.Option(min=1)] = 90,
     height: Annotated[str, typer.Option(help="Short side of the pictures, at most; several separated by commas.")] = "360,720,1080",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -103,8 +103,8 @@ def measure_along_path(path: PathCrops, networks: Networks, solve: Solve, notes:
         return None
     scenes = _scenes(path)
 
-    def solve_pixels(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> MarkModel:
-        return fit_pixel_opacity(crops, solve(crops, probability, predicted, notes), scenes)
+    def solve_pixels(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> list[MarkModel]:
+        return [fit_pixel_opacity(crops, one, scenes) for one in solve(crops, probability, predicted, notes)]
 
     region = Region(np.ones(path.origin.pixels.shape, bool), exact=False)
     model = measure_region(crops, crops[:0], region, networks, solve_pixels, notes)

@@ -177,11 +177,16 @@ def _solve(
 
 def _fit(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> MarkModel:
     """The model that explains the crops (N, 3, h, w), from the matte network's prediction."""
-    if not predicted.pixels.any():
-        return predicted
+    return _fits(crops, probability, predicted, notes)[0] if predicted.pixels.any() else predicted
+
+
+def _fits(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> list[MarkModel]:
+    """The models that explain the crops: with one opacity for all of a part, if it has one; and as predicted, at the fitted level."""
     fit = fit_opacity(crops, predicted, notes)
     fit = fit.with_opaque_pixels(_missed_pixels(crops, fit.model))
-    return fit_uniform_opacity(crops, fit_edge_alpha(crops, fit, predicted, notes), probability, notes)
+    fitted = fit_edge_alpha(crops, fit, predicted, notes)
+    uniform = fit_uniform_opacity(crops, fitted, probability, notes)
+    return [uniform] if np.array_equal(uniform.opacity, fitted.opacity) else [uniform, fitted]
 
 
 def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
@@ -235,7 +240,7 @@ def _measure_alone(
     crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
     if candidate.path:
         return _filled(candidate, number, info)
-    model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
+    model = measure_region(crops, bare_crops, region, networks, _fits, decisions.about("mark", number))
     box, placed = _fit_box(candidate.box, 0, 0, model, info)
     return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)
 
@@ -245,7 +250,7 @@ def _solve_path(
 ) -> list[MeasuredMark]:
     """A mark that was followed, at each of its places; filled there if it cannot be un-blended."""
     numbers = [number for number, candidate in enumerate(candidates) if candidate.origin is path.origin]
-    model = measure_along_path(path, networks, _fit, decisions.about("mark", numbers[0]))
+    model = measure_along_path(path, networks, _fits, decisions.about("mark", numbers[0]))
     if model is None:
         return [_filled(candidates[number], number, info) for number in numbers]
     return [MeasuredMark(_boxed(candidates[number], path.origin, model, info), model, 1.0, number, moves=True) for number in numbers]

@@ -47,9 +47,11 @@ class _Hole:
     @classmethod
     def of(cls, marks: Sequence[Placement]) -> "_Hole":
         """The hole of marks that share a box."""
-        box = marks[0].box
-        hole = np.logical_or.reduce([placement_hole(mark) > 0 for mark in marks]).astype(np.float32)
-        return cls(box, feather(hole), [tile for tile in tiles(box) if hole[shared_slices(box, tile.seen)[0]].any()])
+        box, holes = marks[0].box, [placement_hole(mark) for mark in marks]
+        hole = np.maximum.reduce(holes)
+        given = [pixels for pixels, mark in zip(holes, marks, strict=True) if mark.kind == "user"]  # nothing shows through a pixel of these
+        alpha = np.maximum.reduce([feather(hole), *given])
+        return cls(box, alpha, [tile for tile in tiles(box) if hole[shared_slices(box, tile.seen)[0]].any()])
 
     def empty_patch(self) -> Patch:
         """A black patch."""

@@ -58,7 +58,7 @@ def test_only_kinds_at_one_place_are_pointed_at(clips: Path) -> None:
 
 def test_only_kinds_that_move_get_keyframes(clips: Path) -> None:
     cases = find_cases(clips, ["smooth"], [], 8, 128, given=("keyframed",))
-    assert [case.kind for case in cases] == list(MOVING_KINDS)
+    assert [case.kind for case in cases] == ["moving", *MOVING_KINDS]
 
 
 def square_at(frame: int) -> np.ndarray:
@@ -83,6 +83,25 @@ def test_a_box_with_keyframes_follows_what_drifts() -> None:
 def test_a_mark_that_is_there_in_one_frame_gets_one_box() -> None:
     (box,) = given("keyframed", [square_at(frame) for frame in (0, 10, 0)], [0.0, 0.5, 1.0]).boxes
     assert (box.first_seconds, box.last_seconds, box.end) == (0.5, 0.5, None)
+
+
+def test_a_mark_that_jumps_gets_boxes_for_each_place() -> None:
+    marked, seconds = [square_at(frame) for frame in (6, 7, 40, 41, 42)], [0.0, 0.1, 0.2, 0.3, 0.4]
+    for name in ("box", "loose", "keyframed"):
+        pointed = given(name, marked, seconds)
+        assert [(box.first_seconds, box.last_seconds) for box in pointed.boxes] == [(0.0, 0.1), (0.2, 0.4)]
+        for mask, moment in zip(marked, seconds, strict=True):
+            region = pointed.region(mask.shape, moment)
+            assert (region | ~mask).all()
+            assert region.sum() <= 32 * 45
+
+
+def test_marks_can_be_looked_for_as_well() -> None:
+    marked = [square_at(10)] * 2
+    for name in ("mask", "box", "loose", "keyframed"):
+        alone, also = (given(name + more, marked, [0.0, 1.0]) for more in ("", "+detect"))
+        assert (alone.detect, also.detect) == (False, True)
+        assert np.array_equal(alone.region(marked[0].shape, 0.5), also.region(marked[0].shape, 0.5))
 
 
 def test_the_program_gets_the_boxes_that_the_fills_get(clips: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
