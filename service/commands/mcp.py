@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from service.commands.remote import LOCAL, Key, Url
-from service.errors import ParameterError
+from service.errors import RequestError
 from service.mcp_server import Access, mcp_server
 
 
@@ -27,5 +27,5 @@ def mcp(
         mcp_server(Access(url, None, None)).run("streamable-http", host=host, port=port, stateless_http=True)
         return
     if not key:
-        raise ParameterError("a key is required: set CLEANPLATE_KEY, or use --key")
+        raise RequestError("a key is required: set CLEANPLATE_KEY, or use --key")
     mcp_server(Access(url, key, folder or Path(os.curdir))).run("stdio")
