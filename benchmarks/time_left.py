@@ -37,6 +37,7 @@ CREDITS = 1000
 TICK_SECONDS = 0.5
 FEW_SECONDS = 3.0  # `FEW_SECONDS` of service/web/page/work.js
 MOST_RISE = 1.1  # `MAX_RISE` of service/web/page/follow.js
+LEAST_SECONDS = 2.0  # and its
 TELLING = 0.1  # of the job: from here on what is said counts
 JOB_SECONDS = 3600.0
 
@@ -100,7 +101,7 @@ class Countdown:
         """What is said to be left; None: nothing is said."""
         if not self.seconds or self.is_behind:
             return self.seconds
-        return self.seconds * math.exp(-(now - self.at) / self.seconds)
+        return max(self.seconds * math.exp(-(now - self.at) / self.seconds), min(self.seconds, LEAST_SECONDS))
 
 
 def follow(fleet: Fleet, customer: Customer, clip: Path) -> Truth:

@@ -7,6 +7,7 @@ const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const WAIT_SECONDS = [1, 2, 4, 8];
 const MIN_FRACTION = 0.03; // of the whole: before this, no estimate is possible
 const MAX_RISE = 1.1; // of the time that was last said to be left
+const LEAST_SECONDS = 2; // without another estimate it counts down to this, from where it can rise again
 
 export const ended = (job) => ENDED.has(job.state);
 
@@ -77,6 +78,7 @@ export class Countdown {
   /** Seconds left; null if nobody knows. */
   left(now = performance.now()) {
     if (!this.#seconds || this.#isBehind) return this.#seconds;
-    return this.#seconds * Math.exp(-(now - this.#at) / 1000 / this.#seconds);
+    const counted = this.#seconds * Math.exp(-(now - this.#at) / 1000 / this.#seconds);
+    return Math.max(counted, Math.min(this.#seconds, LEAST_SECONDS));
   }
 }
