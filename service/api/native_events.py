@@ -44,7 +44,8 @@ class EventStream(ServerSentEvents):
 
 async def _stream(waiter: Waiter, job_service: JobService, job: Job, after: int) -> AsyncIterator[str]:
     """Stream the job's events with a number greater than `after`, until it has ended or the key is refused."""
-    sent_percent, begun = -1, None
+    sent_percent = -1
+    begun: Begun | None = None
     while not waiter.is_refused:
         try:
             job, events = await run_in_threadpool(job_and_events, job_service, job, after)

@@ -1,6 +1,7 @@
 """What an operator sets in an account and its keys, on the page, holds: limits, scopes, expiry."""
 
 import re
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -55,8 +56,8 @@ def row_of(desk: Visitor, key: str) -> Locator:
     return desk.page.get_by_role("table", name=EN["admin.keys"]).get_by_role("row").filter(has_text=key[:7])
 
 
-def status(service: Service, key: str, method: str, path: str, **more: object) -> int:
-    return service.client.request(method, path, headers={"Authorization": f"Bearer {key}"}, **more).status_code  # type: ignore[arg-type]
+def status(service: Service, key: str, method: str, path: str, **more: Any) -> int:
+    return service.client.request(method, path, headers={"Authorization": f"Bearer {key}"}, **more).status_code
 
 
 def test_limits_hold_and_are_shown_until_they_are_emptied(desk: Visitor, service: Service, customer: TestAccount) -> None:

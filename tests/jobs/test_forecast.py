@@ -77,7 +77,7 @@ def test_the_first_cleaning_is_known_from_a_detection() -> None:
     seconds = found.seconds(VIDEO, 300, 1280 * 720)
     assert seconds is not None
     assert 15 < seconds < 40
-    assert found.seconds(VIDEO, 600, 1280 * 720) > seconds
+    assert found.seconds(VIDEO, 600, 1280 * 720) == pytest.approx(2 * seconds, rel=0.1)
     assert found.seconds(VIDEO) == pytest.approx(seconds)
     assert found.seconds(IMAGE) is None
     assert Forecast.of([(LOOK, 10.0, 300), (VIDEO, 99.0, 300)], [], 1).seconds(VIDEO, 300, 1280 * 720) == 99.0
