@@ -9,6 +9,7 @@ one's. `climb`: the most that what was said rose above what had been said before
 
 import itertools
 import json
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ CREDITS = 1000
 TICK_SECONDS = 0.5
 FEW_SECONDS = 3.0  # `FEW_SECONDS` of service/web/page/work.js
 MOST_RISE = 1.1  # `MAX_RISE` of service/web/page/follow.js
+LEAST_SECONDS = 2.0  # and its
 TELLING = 0.1  # of the job: from here on what is said counts
 JOB_SECONDS = 3600.0
 
@@ -69,16 +71,37 @@ def truth(estimates: Sequence[tuple[float, float | None]], end: float) -> Truth:
 def _said(estimates: Sequence[tuple[float, float | None]], end: float) -> Iterator[tuple[float, float]]:
     """What the page shows, twice a second: as `Countdown` in service/web/page/follow.js has it."""
     waiting = list(estimates)
-    shown, since = None, 0.0
+    countdown = Countdown()
     for tick in range(int(end / TICK_SECONDS)):
         now = tick * TICK_SECONDS
         while waiting and waiting[0][0] <= now:
             at, seconds = waiting.pop(0)
-            before = None if shown is None else max(0.0, shown - (at - since))
-            if seconds is not None:
-                shown, since = seconds if before is None else min(seconds, before * MOST_RISE), at
-        if shown is not None:
-            yield now, max(0.0, shown - (now - since))
+            countdown.take(seconds, at)
+        left = countdown.left(now)
+        if left is not None:
+            yield now, left
+
+
+@dataclass
+class Countdown:
+    """The page's, in seconds."""
+
+    seconds: float | None = None
+    at: float = 0.0
+    is_behind: bool = False
+
+    def take(self, estimate: float | None, now: float) -> None:
+        """Take an estimate; None: there is none."""
+        before = self.left(now)
+        self.is_behind = estimate is not None and before is not None and estimate > before * MOST_RISE
+        self.seconds = before if estimate is None else before * MOST_RISE if self.is_behind and before is not None else estimate
+        self.at = now
+
+    def left(self, now: float) -> float | None:
+        """What is said to be left; None: nothing is said."""
+        if not self.seconds or self.is_behind:
+            return self.seconds
+        return max(self.seconds * math.exp(-(now - self.at) / self.seconds), min(self.seconds, LEAST_SECONDS))
 
 
 def follow(fleet: Fleet, customer: Customer, clip: Path) -> Truth:

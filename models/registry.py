@@ -69,8 +69,10 @@ def has(spec: NetworkSpec, manifest: Path = MANIFEST) -> bool:
     """Whether the manifest has an entry for the network. Raises WeightsError if the manifest cannot be read."""
     try:
         return spec.name in tomllib.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
-        raise WeightsError(f"the manifest of the weights is missing: {type(error).__name__}") from error
+    except OSError as error:
+        raise WeightsError(f"the manifest of the weights is missing: {manifest.name}") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise WeightsError(f"the manifest of the weights cannot be read: {manifest.name}") from error
 
 
 def entry(spec: NetworkSpec, manifest: Path = MANIFEST) -> Entry:

@@ -13,8 +13,8 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from service import commands
-from service.commands.failure import fail
-from service.commands.sign_of_life import sign_of_life
+from service.commands.failure import fail, plainly
+from service.commands.sign_of_life import COMPLETION_VARIABLE, sign_of_life
 from service.errors import CleanplateError, RequestError
 from service.variables import candidates, read_files, remark_on
 from service.version import VERSION
@@ -35,7 +35,6 @@ class Entry:
     extra: str = ""
 
 
-COMPLETION_VARIABLE: Final = "_CLEANPLATE_COMPLETE"  # set where a shell asks what may come next
 ENTRIES: Final = {
     "clean": Entry("clean", "Remove visible marks from videos and images."),
     "inspect": Entry("inspect", "Show what a file carries, and what of it a clean file has too."),
@@ -64,12 +63,12 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code; every failure is one line on stderr."""
     name = _name_in(arguments)
     try:
-        if name in ENTRIES and BESIDE not in arguments:
+        if name in ENTRIES and BESIDE not in arguments and COMPLETION_VARIABLE not in os.environ:
             _read_variables()
         code = command_line(name)(args=list(arguments), prog_name="cleanplate", standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message()  # empty where the help was shown in its place
-        return fail(message, error.exit_code) if message else error.exit_code
+        return fail(plainly(message), error.exit_code) if message else error.exit_code
     except CleanplateError as error:
         return fail(str(error), error.exit_code)
     except KeyboardInterrupt:  # before the command has begun, which turns it into its exit code

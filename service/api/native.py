@@ -242,9 +242,10 @@ def _created(order: Order, idempotency_key: str | None, account_id: int, context
 def _estimate(body: EstimateBody, context: AppContext) -> EstimateView:
     forecast = context.job_service.forecast()
     sort = (body.kind, body.media)
-    seconds, wait_seconds = forecast.seconds(sort, body.frames), forecast.wait_seconds()
+    pixels = (body.width or 0) * (body.height or 0)
+    seconds, wait_seconds = forecast.seconds(sort, body.frames, pixels), forecast.wait_seconds()
     return EstimateView(
-        credits=context.job_service.price_of(JobSpec(body.media, kind=body.kind), body.seconds, (body.width or 0) * (body.height or 0)),
+        credits=context.job_service.price_of(JobSpec(body.media, kind=body.kind), body.seconds, pixels),
         seconds=None if seconds is None else round(seconds, 1),
         wait_seconds=None if wait_seconds is None else round(wait_seconds, 1),
         measured_jobs=forecast.paces[sort].jobs if sort in forecast.paces else 0,

@@ -12,6 +12,7 @@ from service.api.job_watcher import Waiter
 from service.api.times import rfc3339
 from service.errors import CleanplateError
 from service.jobs.database import now_ms
+from service.jobs.forecast import Begun
 from service.jobs.job import Job, State
 from service.jobs.job_service import JobService
 from service.jobs.store import Event
@@ -44,6 +45,7 @@ class EventStream(ServerSentEvents):
 async def _stream(waiter: Waiter, job_service: JobService, job: Job, after: int) -> AsyncIterator[str]:
     """Stream the job's events with a number greater than `after`, until it has ended or the key is refused."""
     sent_percent = -1
+    begun: Begun | None = None
     while not waiter.is_refused:
         try:
             job, events = await run_in_threadpool(job_and_events, job_service, job, after)
@@ -51,7 +53,8 @@ async def _stream(waiter: Waiter, job_service: JobService, job: Job, after: int)
             return
         lines = [_state(event) for event in events]
         if job.progress_percent != sent_percent and not job.ended:
-            eta_seconds = (await run_in_threadpool(job_service.forecast)).remaining_seconds(job, now_ms())
+            begun = Begun.of(job, now_ms(), begun)
+            eta_seconds = (await run_in_threadpool(job_service.forecast)).remaining_seconds(job, now_ms(), begun)
             lines.append(_progress(job, eta_seconds))
             sent_percent = job.progress_percent
         if lines:

@@ -13,7 +13,7 @@ from service.api.destination_models import DestinationBody
 from service.api.problems import read_as
 from service.commands.listing import AsJson, show, time_of
 from service.core import Core, opened
-from service.errors import ParameterError
+from service.errors import AccountMissing, ParameterError, RequestError
 from service.jobs.administration import AccountState
 from service.jobs.job import Rights
 from service.private_folder import make_files_private
@@ -32,10 +32,13 @@ COLUMNS = ("id", "account", "state", "one_time", "paid", "held", "spent", "right
 
 @contextmanager
 def core_of_settings() -> Iterator[Core]:
-    """The parts of the service that the settings describe."""
+    """The parts of the service that the settings describe. Raises RequestError where the block finds a wrong name or value."""
     make_files_private()
     with opened(settings.read()) as core:
-        yield core
+        try:
+            yield core
+        except (AccountMissing, ParameterError) as error:  # said by whoever calls the command, not by a service
+            raise RequestError(str(error)) from error
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def recorded(action: str, subject: str, **given: object) -> Iterator[Core]:
 @accounts.command("create")
 def create(name: Name, rights: RightsOption = None, digital_source_type: SourceType = None) -> None:
     """Create an account and print its first key, which is not shown again."""
-    declared = parse_source_type(digital_source_type) if digital_source_type else None
+    declared = _source_type(digital_source_type) if digital_source_type else None
     with recorded("account.create", name, rights=rights, digital_source_type=declared) as core:
         typer.echo(core.accounts.add_key(core.administration.create(name, rights, declared)))
 
@@ -60,13 +63,12 @@ def declare(
     digital_source_type: Annotated[str | None, typer.Option(help="Default digital source type; none: no default.")] = None,
 ) -> None:
     """Change the defaults for the account's future jobs. Options that are not given leave their value as it is."""
+    _require_change(rights, digital_source_type)
+    declared = None if digital_source_type in (None, "none") else _source_type(digital_source_type)
     with recorded("account.change", name, rights=rights, digital_source_type=digital_source_type) as core:
         account = core.accounts.find(name)
         new_rights = account.rights if rights is None else None if rights == "none" else rights
-        source_type = account.digital_source_type
-        if digital_source_type is not None:
-            source_type = None if digital_source_type == "none" else parse_source_type(digital_source_type)
-        core.accounts.declare(account, new_rights, source_type)
+        core.accounts.declare(account, new_rights, account.digital_source_type if digital_source_type is None else declared)
 
 
 @accounts.command("limit")
@@ -76,6 +78,7 @@ def limit(
     storage_bytes: Annotated[int | None, typer.Option(min=-1, help="Space for its uploads and sources; -1: the service's limit.")] = None,
 ) -> None:
     """Set limits of the account's own. Options that are not given leave their value as it is."""
+    _require_change(queue_jobs, storage_bytes)
     given = {"queue_jobs": queue_jobs, "storage_bytes": storage_bytes}
     with recorded("account.change", name, **given) as core:
         account = core.accounts.find(name)
@@ -88,6 +91,19 @@ def list_accounts(as_json: AsJson = False) -> None:
     """List the accounts: credits, defaults, and limits of their own."""
     with core_of_settings() as core:
         show(COLUMNS, [_row(state) for state in core.administration.states()], as_json)
+
+
+def _require_change(*given: object) -> None:
+    """Refuse a command that is to change something and names nothing."""
+    if all(value is None for value in given):
+        raise RequestError("nothing to change: give one of the options that --help lists")
+
+
+def _source_type(text: str) -> str:
+    try:
+        return parse_source_type(text)
+    except ParameterError as error:
+        raise RequestError(str(error)) from error
 
 
 def _row(state: AccountState) -> dict[str, object]:
@@ -126,14 +142,20 @@ def bucket(
     keep_here: Annotated[bool, typer.Option(help="Keep the files here too, or delete them once they are delivered.")] = True,
 ) -> None:
     """Have the account's results put into an S3-compatible bucket of its own, from now on."""
-    with core_of_settings() as core:
+    given = {"bucket": bucket, "prefix": prefix, "endpoint": endpoint, "region": region, "access_key_id": access_key_id}
+    with recorded("account.bucket", name, **given) as core:
         account = core.accounts.find(name)
         if bucket == "none":
             return core.destinations.remove(account.id)
-        given = {"bucket": bucket, "prefix": prefix, "endpoint": endpoint, "region": region, "access_key_id": access_key_id}
-        secret = sys.stdin.readline().rstrip("\n")
-        body = read_as(DestinationBody, given | {"secret_access_key": secret, "keep_here": keep_here})
+        body = read_as(DestinationBody, given | {"secret_access_key": _secret(), "keep_here": keep_here})
         return core.destinations.set(account.id, body.destination)
+
+
+def _secret() -> str:
+    """The secret on standard input; on a terminal it is asked for, and not shown."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("secret access key", hide_input=True, err=True))
+    return sys.stdin.readline().rstrip("\n")
 
 
 @accounts.command("ban")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from service.commands.remote import LOCAL, Key, Url
-from service.errors import ParameterError
+from service.errors import RequestError
 from service.mcp_server import Access, mcp_server
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def mcp(
         _serve(Access(url, None, None), host, port)
         return
     if not key:
-        raise ParameterError("a key is required: set CLEANPLATE_KEY, or use --key")
+        raise RequestError("a key is required: set CLEANPLATE_KEY, or use --key")
     mcp_server(Access(url, key, folder or Path(os.curdir))).run("stdio")
 
 

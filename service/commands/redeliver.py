@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from service.commands.accounts import recorded
-from service.errors import ParameterError, UnknownJob
+from service.errors import RequestError, UnknownJob
 from service.jobs import callbacks
 
 
@@ -15,7 +15,7 @@ def redeliver(
 ) -> None:
     """Have the callbacks of jobs or batches sent again, at once, with the same ids. A worker sends them."""
     if bool(ids) is given_up:
-        raise ParameterError("name jobs or batches, or give --given-up")
+        raise RequestError("name jobs or batches, or give --given-up")
     subject = "all that were given up" if given_up else " ".join(ids or ())
     with recorded("callback.redeliver", subject) as core, core.database.write() as connection:
         if given_up:

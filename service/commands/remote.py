@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from service.client import Client
-from service.errors import ParameterError
+from service.errors import RequestError
 
 LOCAL: Final = "http://127.0.0.1:8000"
 
@@ -19,9 +19,9 @@ Key = Annotated[
 
 
 def connected(url: str, key: str) -> Client:
-    """A client of the service. Raises ParameterError without a key."""
+    """A client of the service. Raises RequestError without a key."""
     if not key:
-        raise ParameterError("a key is required: set CLEANPLATE_KEY, or use --key")
+        raise RequestError("a key is required: set CLEANPLATE_KEY, or use --key")
     return Client(url, key, resume_folder=_cache() / "uploads")
 
 

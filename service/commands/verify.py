@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from service.errors import InputError
+from service.errors import InputError, RequestError
 from service.pipeline.provenance.provenance import Action, Credentials, Ingredient, Manifest, read
 from service.source_type import short_name
 
@@ -27,6 +27,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def verify(file: File, as_json: Json = False) -> int:
     """Show who signed a file, what was done to it and what it was made from. Exit 0 if the credentials are valid, else 3."""
+    if not file.is_file():
+        raise RequestError(f"{file.name}: no such file")
     credentials = read(file)
     typer.echo(
         json.dumps(asdict(credentials) | {"valid": credentials.valid}, indent=2) if as_json else "\n".join(_lines(file, credentials))

@@ -10,12 +10,16 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from service.jobs.job import Job, Kind, Media, State
+from service.jobs.job import Job, JobSpec, Kind, Media, State
 from service.jobs.metrics import LIVE_WORKERS
+from service.jobs.progress import COSTS, steps_of
 from service.jobs.tables import JOBS
 
 LAST_JOBS: Final = 200
 TELLING_PERCENT: Final = 5  # from here on a job's own pace says more than that of the last ones
+OWN_PERCENT: Final = 4  # of a step; of this many its pace says nothing yet, and from three times as many on all
+USUAL_FRAMES: Final = 300  # of a video of which nothing else is known: ten seconds of 720 lines
+USUAL_PIXELS: Final = 1280 * 720
 LEAST_SECONDS: Final = 1.0  # said of a job that takes longer than the last ones did
 CLEANED: Final = (State.CLEANING, State.PUBLISHING)
 KIND: Final = sa.func.coalesce(JOBS.c.wish["kind"].as_string(), "clean")
@@ -47,6 +51,26 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """When a step of a job was first seen, and how far the job was then."""
+
+    step: str | None
+    percent: int
+    at_ms: int
+
+    @classmethod
+    def of(cls, job: Job, now_ms: int, before: "Begun | None") -> "Begun":
+        """`before`: what was known when the job was last seen."""
+        return before if before and before.step == job.step else cls(job.step, job.progress_percent, now_ms)
+
+    def percent_seconds(self, percent: int, now_ms: int, of_all: float) -> float:
+        """What a percent takes: like those of this step, the more of them there are, and like `of_all` before."""
+        done = percent - self.percent
+        trust = min(1.0, max(0, done - OWN_PERCENT) / (2 * OWN_PERCENT))
+        return of_all if trust == 0 else trust * (now_ms - self.at_ms) / 1000 / done + (1 - trust) * of_all
+
+
+@dataclass(frozen=True)
 class Forecast:
     """`created_ms`: of the unfinished jobs, oldest first; `work_seconds`: what those before each of them take, and in the end all."""
 
@@ -65,10 +89,16 @@ class Forecast:
         work = accumulate((paces[sort].seconds if sort in paces else 0.0 for _, sort in unfinished), initial=0.0)
         return cls(paces, jobs_at_once, [created_ms for created_ms, _ in unfinished], list(work))
 
-    def seconds(self, sort: Sort, frames: int | None = None) -> float | None:
-        """How long such a job takes, of so many pictures if that is known; None if none like it was seen yet."""
-        pace = self.paces.get(sort)
-        return None if pace is None else pace.frame_seconds * frames if frames else pace.seconds
+    def seconds(self, sort: Sort, frames: int | None = None, pixels: int | None = None) -> float | None:
+        """How long such a job takes, of so many pictures of so many pixels if that is known; None if none like it was seen yet.
+
+        Until a file was cleaned here, cleaning takes so much longer than detection did as it does elsewhere.
+        """
+        kind, media = sort
+        pace, longer = self.paces.get(sort), 1.0
+        if pace is None and kind == "clean" and ("detect", media) in self.paces:
+            pace, longer = self.paces["detect", media], _cleaning_per_detection(media, frames or USUAL_FRAMES, pixels or USUAL_PIXELS)
+        return None if pace is None else longer * (pace.frame_seconds * frames if frames else pace.seconds)
 
     def wait_seconds(self, created_ms: int | None = None) -> float | None:
         """How long a job waits that was created then, or is created now; None while there is no worker."""
@@ -77,17 +107,31 @@ class Forecast:
         ahead = len(self.created_ms) if created_ms is None else bisect_left(self.created_ms, created_ms)
         return self.work_seconds[ahead] / self.jobs_at_once
 
-    def remaining_seconds(self, job: Job, now_ms: int) -> float | None:
-        """How long until an unfinished job has ended; None for an ended one, and if it cannot be known yet."""
+    def remaining_seconds(self, job: Job, now_ms: int, begun: "Begun | None" = None) -> float | None:
+        """How long until an unfinished job has ended; None for an ended one, and if it cannot be known yet.
+
+        begun: when its step was first seen, which says more of the last step than all before it.
+        """
         if job.ended:
             return None
         spent_seconds = None if job.state not in CLEANED or job.started_ms is None else (now_ms - job.started_ms) / 1000
         if spent_seconds is not None and job.progress_percent >= TELLING_PERCENT:
-            return max(0.0, spent_seconds * (100 - job.progress_percent) / job.progress_percent)
+            percent_seconds = spent_seconds / job.progress_percent
+            if begun is not None and job.step == steps_of(job.spec)[-2]:
+                percent_seconds = begun.percent_seconds(job.progress_percent, now_ms, percent_seconds)
+            return max(0.0, percent_seconds * (100 - job.progress_percent))
         seconds, wait_seconds = self.seconds((job.spec.kind, job.spec.media)), self.wait_seconds(job.created_ms)
         if seconds is None or wait_seconds is None:
             return None
         return wait_seconds + seconds if spent_seconds is None else max(LEAST_SECONDS, seconds - spent_seconds)
+
+
+def _cleaning_per_detection(media: Media, frames: int, pixels: int) -> float:
+    """How many times as long as a detection its cleaning takes, the search for marks included."""
+    clean, detect = (
+        sum(COSTS[step].seconds(frames, pixels) for step in steps_of(JobSpec(media, kind=kind))) for kind in ("clean", "detect")
+    )
+    return clean / detect
 
 
 def read(connection: sa.Connection, worker_jobs: int) -> Forecast:

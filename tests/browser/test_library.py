@@ -1,6 +1,7 @@
 """The account's files: their names in every session, search, renaming, deleting, and Back from one to the other."""
 
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
@@ -45,6 +46,19 @@ def test_names_are_kept_searched_changed_and_deleted(visit: Visit, service: Serv
     visitor.button("Delete birthday.mp4").click()
     expect(names).to_have_text(["holiday at the sea.mp4"])
     assert service.context.job_service.find(account.id, birthday).cleared_ms is not None
+
+
+def test_a_copied_link_opens_the_result_without_a_key(visit: Visit, service: Service, resident: TestAccount, cleaned_video: str) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    visitor.enter(resident, cleaned_video)
+    visitor.button(EN["result.share"]).click()
+    expect(visitor.button(EN["result.shared"])).to_be_visible()
+    link = visitor.page.evaluate("() => navigator.clipboard.readText()")
+    assert resident.key not in link
+    assert {"expires", "signature"} <= parse_qs(urlsplit(link).query).keys()
+    answer = service.client.get(link)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
+    assert service.client.get(link.replace("signature=", "signature=0")).status_code in (401, 403)
 
 
 def test_back_goes_from_file_to_file_and_to_the_start(visit: Visit, resident: TestAccount, cleaned_image: str, cleaned_video: str) -> None:

@@ -1,5 +1,6 @@
 """The page's presentation: on a small screen, in dark mode, in three languages, and for screen readers."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -8,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Route, expect
 
 from tests.browser.visitor import Visit, Visitor, words
-from tests.service_process import Service, TestAccount
+from tests.service_process import Service, TestAccount, file
 
 LANGUAGES = ("en", "es", "pt-BR", "vi", "zh")
 NARROW = {"width": 360, "height": 740}
@@ -21,21 +22,43 @@ GROUND = "() => getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g
 Views = Callable[[Visitor], Iterator[str]]
 
 
+@pytest.fixture(scope="module")
+def owner(service: Service) -> TestAccount:
+    return service.account()
+
+
+@pytest.fixture(scope="module")
+def jobs(service: Service, owner: TestAccount, video: bytes) -> list[str]:
+    """A job that removed a mark, one that looked for marks and found one, and one that found nothing."""
+    plain = ("plain.mp4", file("clean")[0])
+    return [
+        ended(service, owner, ("film.mp4", video)),
+        ended(service, owner, ("film.mp4", video), kind="detect"),
+        ended(service, owner, plain),
+    ]
+
+
 @pytest.fixture
-def views(service: Service, resident: TestAccount, cleaned_video: str) -> Views:
+def views(service: Service, owner: TestAccount, jobs: list[str]) -> Views:
     """Go through the page and stop at each of its views."""
+    cleaned, looked, unmarked = jobs
 
     def go(visitor: Visitor) -> Iterator[str]:
         visitor.find("#key").fill("cp_wrong")
         visitor.find("#key").press("Enter")
         expect(visitor.page.get_by_role("alert")).to_be_visible()
         yield "key, and an error"
-        visitor.enter(resident, cleaned_video)
+        visitor.enter(owner, cleaned)
         yield "result"
         visitor.find("#show-mask").check()
         visitor.mark()
         visitor.find("#add-box").click()
         yield "marking"
+        for job_id, hint in ((looked, "draw.choose"), (unmarked, "draw.hintNothing")):
+            visitor.page.goto(f"{service.url}/#{job_id}")
+            expect(visitor.find("#mark-hint")).to_have_attribute("data-i18n", hint)
+            expect(visitor.find("#estimate")).not_to_be_empty()
+            yield hint
         visitor.find("#result .again").click()
         expect(visitor.find("#new-job")).to_be_visible()
         yield "start, jobs and examples"
@@ -53,6 +76,13 @@ def views(service: Service, resident: TestAccount, cleaned_video: str) -> Views:
         yield "queue"
 
     return go
+
+
+def ended(service: Service, account: TestAccount, upload: tuple[str, bytes], **options: str) -> str:
+    answer = service.client.post("/v1/jobs", headers=account.bearer, files={"file": upload}, data={"options": json.dumps(options)})
+    job_id = str(answer.json()["id"])
+    service.wait(account, job_id)
+    return job_id
 
 
 @pytest.mark.parametrize("light", ["light", "dark", "forced"])

@@ -17,6 +17,15 @@ COUNT = """async (estimates) => {
     return estimates.map(([seconds, at]) => countdown.take(seconds, at));
 }"""
 
+TELLING = """
+    globalThis.told = [];
+    globalThis.Notification = class {
+        static permission = "granted";
+        static requestPermission = async () => "granted";
+        constructor(title, { body }) { told.push([title, body]); }
+    };
+"""  # a browser without a screen has nowhere to show one
+
 
 def test_the_time_left_never_climbs_by_more_than_a_tenth(visit: Visit) -> None:
     visitor = visit()
@@ -30,6 +39,13 @@ def test_the_time_left_never_climbs_by_more_than_a_tenth(visit: Visit) -> None:
         assert all(after is not None for _, after in pairs)
 
     holds()
+
+
+def test_what_is_said_recovers_after_a_step_that_was_long_silent(visit: Visit) -> None:
+    """It said that ten seconds are left, and nothing came for a minute; then 60 s are left, as each percent says again."""
+    said = visit().page.evaluate(COUNT, [[10, 0], *([60, 60_000 + 1000 * second] for second in range(60))])
+    assert 0 < said[1] < 3
+    assert said[-1] > 50
 
 
 def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(visit: Visit, service: Service) -> None:
@@ -85,6 +101,21 @@ def test_leaving_in_mid_upload_is_asked_about(visit: Visit, service: Service) ->
     visitor.page.unroute("**/v1/jobs")
     visitor.see_result()
     expect(visitor.page).to_have_title("Cleanplate")
+
+
+def test_the_end_is_told_to_who_asked_and_looks_elsewhere(visit: Visit, service: Service) -> None:
+    visitor = visit()
+    visitor.page.add_init_script(TELLING)
+    visitor.page.reload()
+    visitor.enter(service.account())
+    held: list[Route] = []
+    visitor.page.route("**/v1/jobs", lambda route: held.append(route) if route.request.method == "POST" else route.fallback())
+    visitor.choose("film.mp4", file("marked")[0])
+    visitor.page.get_by_role("checkbox", name=EN["work.notify"]).check()
+    visitor.page.evaluate("() => Object.defineProperty(document, 'hidden', { value: true })")
+    held[0].continue_()
+    visitor.see_result()
+    assert visitor.page.evaluate("() => told") == [["film.mp4", EN["state.succeeded"]]]
 
 
 def forget_aborted(visitor: Visitor) -> None:

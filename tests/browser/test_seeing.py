@@ -1,4 +1,4 @@
-"""Looking closely: zoom with both sides in step, single frames, speed, loop, and a click that plays."""
+"""Looking closely: zoom by wheel, keys and fingers, both sides in step; full screen, frames, speed, loop, a click that plays."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,6 +8,7 @@ from tests.footage import FPS
 from tests.service_process import TestAccount
 
 EN = words()
+PHONE = {"width": 390, "height": 844}
 TIMES = "() => [...document.querySelectorAll('#stage video')].map((video) => video.currentTime)"
 STILL = "() => [...document.querySelectorAll('#stage video')].every((video) => !video.seeking)"
 
@@ -47,6 +48,37 @@ def test_both_sides_are_enlarged_in_step_up_to_eight_times_and_moved(viewer: Vis
     assert pictures(viewer)[0]["width"] == pytest.approx(stage["width"], abs=1)
     viewer.find("#divider").press("+")
     expect(viewer.find("#zoom-reset")).to_have_text("150%")
+
+
+def test_two_fingers_enlarge_both_sides_on_a_phone(visit: Visit, resident: TestAccount, cleaned_video: str) -> None:
+    visitor = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    visitor.enter(resident, cleaned_video)
+    visitor.page.get_by_test_id("stage").scroll_into_view_if_needed()
+    stage = visitor.page.get_by_test_id("stage").bounding_box()
+    assert stage
+    middle = (stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2)
+    screen = visitor.page.context.new_cdp_session(visitor.page)
+
+    def touch(kind: str, *places: float) -> None:
+        points = [{"x": middle[0] + place, "y": middle[1] + 30, "id": finger} for finger, place in enumerate(places)]
+        screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", -30, 30)
+    for apart in (40, 50, 60, 70, 80, 90):
+        touch("touchMove", -apart, apart)
+    touch("touchEnd")
+    before, after = pictures(visitor)
+    assert before == after
+    assert before["width"] == pytest.approx(3 * stage["width"], rel=0.1)
+
+
+def test_the_viewer_fills_the_screen_with_its_tools(viewer: Visitor) -> None:
+    viewer.button(EN["player.fullScreen"]).click()
+    viewer.page.wait_for_function("() => document.fullscreenElement?.id === 'viewer'")
+    expect(viewer.tool("box")).to_be_visible()
+    expect(viewer.button(EN["player.play"])).to_be_in_viewport()
+    viewer.find("#divider").press("f")
+    viewer.page.wait_for_function("() => !document.fullscreenElement")
 
 
 def test_keys_step_from_frame_to_frame(viewer: Visitor) -> None:

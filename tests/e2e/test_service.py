@@ -292,7 +292,7 @@ def test_accounts_keys_and_credits_are_administered(
     monkeypatch.setenv("CLEANPLATE_DATA_DIR", str(tmp_path))
     code, key, _ = run_cli(capsys, "accounts", "create", "ann")
     assert (code, key[:3]) == (0, "cp_")
-    assert run_cli(capsys, "accounts", "create", "ann") == (7, "", "cleanplate: the account ann already exists")
+    assert run_cli(capsys, "accounts", "create", "ann") == (2, "", "cleanplate: the account ann already exists")
     assert run_cli(capsys, "credits", "grant", "ann", "5")[0] == 0
     assert run_cli(capsys, "credits", "grant", "ann", "7", "--one-time", "--note", "a gift")[0] == 0
     assert run_cli(capsys, "credits", "grant", "ann", "--", "-1")[0] == 2
@@ -301,7 +301,7 @@ def test_accounts_keys_and_credits_are_administered(
     assert listed(capsys, "accounts")[0].items() >= {"account": "ann", "state": "active", "one_time": 7, "paid": 5, "rights": None}.items()
     assert run_cli(capsys, "credits", "correct", "ann", "6", "--one-time", "--note", "seven was one")[0] == 0
     assert run_cli(capsys, "credits", "correct", "ann", "6", "--note", "too many") == (
-        7,
+        2,
         "",
         "cleanplate: the account has 5 free paid credits; 6 cannot be removed",
     )
@@ -323,7 +323,7 @@ def test_accounts_keys_and_credits_are_administered(
     assert run_cli(capsys, "accounts", "unban", "ann")[0] == 0
     second = run_cli(capsys, "keys", "create", "ann")[1]
     assert run_cli(capsys, "keys", "revoke", key)[0] == 0
-    assert run_cli(capsys, "keys", "revoke", key) == (7, "", "cleanplate: there is no such key")
+    assert run_cli(capsys, "keys", "revoke", key) == (2, "", "cleanplate: there is no such key")
     shown = run_cli(capsys, "keys", "list", "ann")[1]
     assert [line.split()[-1] for line in shown.splitlines()] == ["STATE", "revoked", "active"]
     assert key not in shown
@@ -351,7 +351,7 @@ def test_accounts_keys_and_credits_are_administered(
     assert ("key.revoke", key[:7], "ParameterError") in {(line.action, line.subject, line.outcome) for line in recorded}
     assert not [line for line in recorded for secret in (key, second, operators) if secret in f"{line.subject}{line.given}"]
     assert listed(capsys, "accounts") == []
-    assert run_cli(capsys, "credits", "ledger", "ann") == (7, "", "cleanplate: there is no account ann")
+    assert run_cli(capsys, "credits", "ledger", "ann") == (2, "", "cleanplate: there is no account ann")
 
 
 def test_callbacks_are_sent_again_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -360,7 +360,7 @@ def test_callbacks_are_sent_again_by_command(tmp_path: Path, monkeypatch: pytest
         account = service.account()
         order = {"source_url": "http://127.0.0.1:9/a.mp4", "callback_url": "http://127.0.0.1:9/ended"}
         job_id = service.client.post("/v1/jobs", headers=account.bearer, json=order).json()["id"]
-        assert run_cli(capsys, "redeliver", job_id) == (7, "", f"cleanplate: {job_id} has no callback, or has not ended")
+        assert run_cli(capsys, "redeliver", job_id) == (2, "", f"cleanplate: {job_id} has no callback, or has not ended")
         service.client.post(f"/v1/jobs/{job_id}/cancel", headers=account.bearer)
         assert run_cli(capsys, "redeliver", job_id) == (0, "", "")
         assert run_cli(capsys, "redeliver", "--given-up") == (0, "0 callbacks will be sent again", "")
@@ -370,6 +370,6 @@ def test_callbacks_are_sent_again_by_command(tmp_path: Path, monkeypatch: pytest
         path = f"/v1/jobs/{job_id}/callback"
         assert service.client.get(path, headers=account.bearer).json()["outcome"] == "pending"
         for wrong in (["redeliver"], ["redeliver", job_id, "--given-up"]):
-            assert run_cli(capsys, *wrong)[0] == 7
+            assert run_cli(capsys, *wrong)[0] == 2
         secret = run_cli(capsys, "accounts", "webhook-secret", account.name)[1]
         assert service.core.webhook_secrets.keys_of(account.id).keys == (secret,)

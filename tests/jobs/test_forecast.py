@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.jobs import forecast
 from service.jobs.database import NOW_MS
-from service.jobs.forecast import Forecast, Pace, Sort
+from service.jobs.forecast import Begun, Forecast, Pace, Sort
 from service.jobs.job import Job, JobSpec, State
 from service.jobs.tables import JOBS, WORKERS
 from tests.jobs.bench import Bench
@@ -55,6 +56,31 @@ def test_a_running_job_has_the_rest_left_and_an_ended_one_nothing() -> None:
     assert found.remaining_seconds(job_at(State.SUCCEEDED, 0, 1000), 6000) is None
     assert Forecast.of([], [], 1).remaining_seconds(job_at(State.QUEUED, 0), 0) is None
     assert Forecast.of([], [], 1).remaining_seconds(running, 6000) == 15.0, "though no job like it was seen"
+
+
+def test_the_last_step_goes_on_at_its_own_pace() -> None:
+    """Here it takes ten times as long as what came before it: what is left is known once a part of it is done."""
+    found = Forecast.of([], [], 1)
+    job = replace(job_at(State.CLEANING, 0, 0), step="remove", progress_percent=40)
+    begun = Begun.of(job, 40_000, None)
+    assert Begun.of(replace(job, progress_percent=41), 41_000, begun) == begun
+    assert Begun.of(replace(job, step="measure"), 41_000, begun).at_ms == 41_000
+    assert found.remaining_seconds(job, 40_000, begun) == 60.0, "by what it took so far"
+    later = replace(job, progress_percent=52)
+    assert found.remaining_seconds(later, 160_000, begun) == 480.0
+    assert found.remaining_seconds(later, 160_000) == pytest.approx(147.7, abs=0.1)
+    assert found.remaining_seconds(replace(later, step="measure"), 160_000, begun) == pytest.approx(147.7, abs=0.1), "others follow it"
+
+
+def test_the_first_cleaning_is_known_from_a_detection() -> None:
+    found = Forecast.of([(LOOK, 10.0, 300)], [], 1)
+    seconds = found.seconds(VIDEO, 300, 1280 * 720)
+    assert seconds is not None
+    assert 15 < seconds < 40
+    assert found.seconds(VIDEO, 600, 1280 * 720) == pytest.approx(2 * seconds, rel=0.1)
+    assert found.seconds(VIDEO) == pytest.approx(seconds)
+    assert found.seconds(IMAGE) is None
+    assert Forecast.of([(LOOK, 10.0, 300), (VIDEO, 99.0, 300)], [], 1).seconds(VIDEO, 300, 1280 * 720) == 99.0
 
 
 def test_it_is_read_from_the_jobs_and_workers(fresh: Bench) -> None:

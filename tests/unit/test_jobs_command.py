@@ -84,6 +84,6 @@ def test_a_result_is_downloaded_and_told_as_json(
 
 def test_a_key_is_needed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEANPLATE_KEY", raising=False)
-    for words in (["jobs", "list"], ["jobs", "cancel", "job_1"], ["submit", VIDEO]):
-        assert run_command(words) == 7
+    for words in (["jobs", "list"], ["jobs", "cancel", "job_1"], ["submit", VIDEO], ["mcp"]):
+        assert run_command(words) == 2
         assert capsys.readouterr().err == "cleanplate: a key is required: set CLEANPLATE_KEY, or use --key\n"

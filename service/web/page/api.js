@@ -32,6 +32,11 @@ export const report = (id) => call(`v1/jobs/${encodeURIComponent(id)}/report`);
 export const rename = (id, name) => send("PATCH", `v1/jobs/${encodeURIComponent(id)}`, { name });
 export const archive = (ids) => send("POST", "v1/archives", { jobs: ids });
 export const estimate = (order) => send("POST", "v1/estimate", order);
+/** What a detection found, by its signed link; null where the link leads to a bucket, as the page asks no other host. */
+export async function detection({ result }) {
+  return new URL(result.url).origin === location.origin ? (await fetch(result.url)).json() : null;
+}
+
 /** Delete a job's files. */
 export const remove = (id) => request(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
 

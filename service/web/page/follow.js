@@ -7,6 +7,7 @@ const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const WAIT_SECONDS = [1, 2, 4, 8];
 const MIN_FRACTION = 0.03; // of the whole: before this, no estimate is possible
 const MAX_RISE = 1.1; // of the time that was last said to be left
+const LEAST_SECONDS = 2; // without another estimate it counts down to this, from where it can rise again
 
 export const ended = (job) => ENDED.has(job.state);
 
@@ -55,21 +56,29 @@ export class Estimate {
   }
 }
 
-/** What is said to be left: it counts down between two estimates, and never climbs by more than a tenth. */
+/**
+ * What is said to be left: it never climbs by more than a tenth. Between two estimates it counts down, ever more slowly, so that it is
+ * not at its end before the job is, and not at all while the last estimate is beyond what it may climb to.
+ */
 export class Countdown {
   #seconds = null;
   #at = 0;
+  #isBehind = false;
 
   /** Take an estimate in seconds (null: none), and return what to say. */
   take(estimate, now = performance.now()) {
     const before = this.left(now);
-    this.#seconds = estimate === null || estimate === undefined ? before : before === null ? estimate : Math.min(estimate, before * MAX_RISE);
+    const isKnown = estimate !== null && estimate !== undefined;
+    this.#isBehind = isKnown && before !== null && estimate > before * MAX_RISE;
+    this.#seconds = this.#isBehind ? before * MAX_RISE : isKnown ? estimate : before;
     this.#at = now;
     return this.#seconds;
   }
 
   /** Seconds left; null if nobody knows. */
   left(now = performance.now()) {
-    return this.#seconds === null ? null : Math.max(0, this.#seconds - (now - this.#at) / 1000);
+    if (!this.#seconds || this.#isBehind) return this.#seconds;
+    const counted = this.#seconds * Math.exp(-(now - this.#at) / 1000 / this.#seconds);
+    return Math.max(counted, Math.min(this.#seconds, LEAST_SECONDS));
   }
 }

@@ -1,6 +1,6 @@
 // What the next run is to remove and keep: tools on the stage, boxes and their times, the marks that were found, and the price.
 
-import { estimate } from "./api.js";
+import { detection, estimate } from "./api.js";
 import { followTime, listBoxes } from "./boxes.js";
 import { byId } from "./dom.js";
 import { chosenMarks, isChoiceNew, keptMarks } from "./found.js";
@@ -10,6 +10,7 @@ import { joined, piecesOf } from "./keyframes.js";
 import { Sketch } from "./sketch.js";
 
 const panel = { job: null, sketch: null, start: [], seconds: () => null, onTool: () => {}, onBoxes: () => {}, onSeek: () => {} };
+const LEAST_SECONDS = 1;
 const strokesOf = new Map(); // by job: the strokes that it was run with, which the service keeps only as a picture
 
 /** Start with what a job was run with, on a picture of this size. `seconds`: the time shown now; null for an image. */
@@ -20,7 +21,7 @@ export function startMarking(job, size, seconds) {
   panel.sketch.addEventListener("change", ({ detail }) => { if (!detail?.isQuiet) list(); update(); });
   byId("detect-line").hidden = job.kind === "detect";
   setText(byId("run-again"), job.kind === "detect" ? "draw.clean" : "draw.run");
-  setText(byId("mark-hint"), job.kind === "detect" ? "draw.choose" : "draw.hint");
+  setText(byId("mark-hint"), job.kind === "detect" ? "draw.choose" : job.result.mark_found ? "draw.hint" : "draw.hintNothing");
   enable(true);
   list();
   update();
@@ -131,10 +132,18 @@ export function update() {
 }
 
 async function showPrice(job) {
-  const { credits, seconds } = await estimate({ media: job.media, frames: job.result.frames, ...lengthAndSize(job) }).catch(() => ({}));
+  const order = { media: job.media, frames: job.result.frames, ...lengthAndSize(job) };
+  const [{ credits, seconds }, trial] = await Promise.all([estimate(order).catch(() => ({})), trialOf(job)]);
   if (panel.job !== job || credits === undefined) return;
   const price = t("price.credits", { credits: count(credits) });
-  byId("estimate").textContent = seconds ? `${price} · ${t("price.time", { time: lasting(seconds) })}` : price;
+  const taking = trial ?? (seconds && job.kind === "detect" ? seconds - job.result.seconds : seconds); // the marks need no second search
+  byId("estimate").textContent = taking === null ? price : `${price} · ${t("price.time", { time: lasting(Math.max(LEAST_SECONDS, taking)) })}`;
+}
+
+/** Seconds that removing the marks of a detection will take, as tried on a few of its frames; null if that is not known. */
+async function trialOf(job) {
+  const found = job.kind === "detect" ? await detection(job).catch(() => null) : null;
+  return found?.removal_seconds ?? null;
 }
 
 /** What the price of a video may depend on. */

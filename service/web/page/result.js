@@ -169,6 +169,7 @@ async function showReport(job, size) {
   const isShown = () => byId("show-mask").checked || tool() !== "look";
   startFound(shown.marks, job.reject, { ...size, isVideo: job.media === "video" }, { isShown, onChange: update, onSeek: seek });
   update();
+  if (job.kind === "detect" && shown.marks.length) seek(Math.min(...shown.marks.map(({ intervals }) => intervals[0][0])));
   redraw();
 }
 
