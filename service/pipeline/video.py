@@ -196,6 +196,7 @@ class VideoInfo:
     part: Part | None = None  # all that is decoded and encoded; None: the whole video
     encoding: Encoding | None = None  # how the new pictures are to be encoded; None: as the source's
     carries: tuple[Carried, ...] = ()  # what else is in the file, in its order
+    decoded_chroma_shifts: tuple[int, int] = (0, 0)  # down and across; of a picture whose chroma the decoder has enlarged, as in the file
 
     @property
     def rotation_degrees(self) -> int:
@@ -206,6 +207,12 @@ class VideoInfo:
     def mirrored(self) -> bool:
         """Whether the stored picture is mirrored, left to right, to be shown."""
         return self.orientation in MIRRORED
+
+    @property
+    def chroma_shifts(self) -> tuple[int, int]:
+        """log2 of the pixels per chroma sample, down and across, at which the picture was compressed."""
+        form, (down, across) = self.pixel_format, self.decoded_chroma_shifts
+        return max(form.chroma_shift_y, down), max(form.chroma_shift_x, across)
 
     @property
     def as_stored(self) -> "VideoInfo":
@@ -252,6 +259,7 @@ class VideoInfo:
             height=self.width,
             pixel_format=replace(form, chroma_shift_x=form.chroma_shift_y, chroma_shift_y=form.chroma_shift_x),
             sample_aspect_ratio=1 / ratio if ratio else None,
+            decoded_chroma_shifts=self.decoded_chroma_shifts[::-1],
         )
 
 

@@ -144,3 +144,15 @@ def test_a_piece_of_the_pattern_is_known_by_a_cut_out_too() -> None:
     cut = alpha[word.top : word.bottom, 100 + word.left : 100 + word.right] > 0
     assert found.holds(cut, word.top, 100 + word.left)
     assert not found.holds(np.ones((50, 90), bool), 10, 100)
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(0, -30), (-20, 0), (0, WIDTH - 10), (HEIGHT - 5, 0)])
+def test_a_shape_that_reaches_beyond_the_picture_is_compared_with_what_is_in_it(dy: int, dx: int) -> None:
+    alpha = pattern(((0, 80), (45, 40)))
+    found = find_tiled_pattern(samples(textured(1), alpha, 0.5), GUESS)
+    assert found is not None
+    beyond = np.zeros((HEIGHT, WIDTH), bool)
+    inside = slice(max(0, -dy), HEIGHT - max(0, dy)), slice(max(0, -dx), WIDTH - max(0, dx))
+    beyond[inside] = (alpha > 0)[max(0, dy) : HEIGHT + min(0, dy), max(0, dx) : WIDTH + min(0, dx)]
+    assert found.holds(beyond, dy, dx)
+    assert not found.holds(~beyond, dy, dx)

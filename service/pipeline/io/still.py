@@ -26,6 +26,8 @@ CODECS = {"PNG": "png", "JPEG": "mjpeg", "WEBP": "webp", "AVIF": "av1"}  # FFmpe
 GREY_MODES = ("1", "L", "LA", "I;16")
 SUPPORTED_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA")
 METADATA_COPIERS = {"PNG": png.with_metadata_of, "JPEG": jpeg.with_metadata_of}
+JPEG_CHROMA_SHIFTS = {1: (0, 1), 2: (1, 1)}  # down and across, by Pillow's number; others are 4:4:4 or rare
+AVIF_CHROMA_SHIFTS = {"4:4:4": (0, 0), "4:2:2": (0, 1), "4:2:0": (1, 1)}
 RGB_FULL_RANGE = Colour(full_range=True, matrix=0, primaries=1, transfer=13)  # sRGB
 
 
@@ -63,8 +65,18 @@ def describe(path: Path, limits: Limits) -> VideoInfo:
             file_bytes=path.stat().st_size,
             video_bit_rate=8 * 25 * path.stat().st_size,
             carries=picture_parts.parts_of(path, image, format_of(path)),
+            decoded_chroma_shifts=_chroma_shifts(image, path),
         )
     return stored.turned_upright(orientation_of(path))
+
+
+def _chroma_shifts(image: Image.Image, path: Path) -> tuple[int, int]:
+    """log2 of the pixels per chroma sample in the file, down and across."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return JPEG_CHROMA_SHIFTS.get(JpegImagePlugin.get_sampling(image), (0, 0))
+    if format_of(path) == "AVIF":
+        return AVIF_CHROMA_SHIFTS[avif.samples_of(path.read_bytes()).subsampling]
+    return (1, 1) if format_of(path) == "WEBP" and not _is_lossless_webp(path) else (0, 0)
 
 
 def read(path: Path) -> Planes:

@@ -22,6 +22,7 @@ from service.pipeline.locate.track import MIN_PROBABILITY, Track
 from service.pipeline.marks.candidate import Lattice
 from service.pipeline.marks.similarity import correlation
 from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.view import crop_padded
 
 DETAIL_SIGMA_PIXELS = 2.0  # of the Gaussian that is subtracted to leave the detail; larger structures belong to the scene
 MAX_DETAIL = 0.05  # brightness in [0, 1] at which detail is clipped, so that a strong edge of the scene counts like a faint stroke
@@ -60,9 +61,11 @@ class TiledPattern:
         return dilate(self.strokes > MIN_PROBABILITY, 1)
 
     def holds(self, mask: Mask, top: int = 0, left: int = 0) -> bool:
-        """Whether most of a mask (h, w), whose (0, 0) lies at (top, left), is on the strokes: then it is a piece of the pattern."""
-        height, width = mask.shape
-        near = self._near_strokes[top : top + height, left : left + width]
+        """Whether most of a mask (h, w), whose (0, 0) lies at (top, left), is on the strokes: then it is a piece of the pattern.
+
+        It may reach beyond the picture, as one that slides in does.
+        """
+        near = crop_padded(self._near_strokes, top, left, *mask.shape, repeat_edge=False)
         return float((mask & near).sum()) >= MIN_PART_SHARE * float(mask.sum())
 
 

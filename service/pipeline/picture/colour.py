@@ -66,6 +66,13 @@ def _repeat_samples(plane: Plane, height: int, width: int) -> Plane:
     return plane.repeat(rows, axis=0).repeat(columns, axis=1)[:height, :width]
 
 
+def luma_chroma_matrices(info: VideoInfo) -> tuple[Floats, Floats]:
+    """(3, 3) each: from R, G, B to luma and two colour differences, and back. Of RGB pictures, those of JPEG (BT.601)."""
+    if info.colour.matrix == MATRIX_RGB:
+        return JPEG_MATRICES
+    return _matrices(info.colour.matrix, info.height <= STANDARD_DEFINITION_HEIGHT)
+
+
 def _scale_and_offset(info: VideoInfo) -> tuple[Floats, Floats]:
     """(3, 1, 1) each, with stored = value * scale + offset; luma and RGB values are in [0, 1], chroma in [-0.5, 0.5]."""
     depth = info.pixel_format.bit_depth
@@ -100,3 +107,6 @@ def _matrices(matrix: int, standard_definition: bool) -> tuple[Floats, Floats]:
         red_difference = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
         to_planes = np.stack([luma, blue_difference, red_difference]).astype(np.float32)
     return to_planes, np.linalg.inv(to_planes.astype(np.float64)).astype(np.float32)
+
+
+JPEG_MATRICES = _matrices(5, standard_definition=True)

@@ -13,6 +13,8 @@ from models.preprocess import padded
 from models.references import Alignment
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
+from service.pipeline.picture.chroma import ChromaGrid, at_full_size, edge_of
+from service.pipeline.picture.colour import luma_chroma_matrices
 from service.pipeline.picture.composite import crop_rgb
 from service.pipeline.picture.tiles import Tile, tiles
 from service.pipeline.picture.view import View
@@ -29,33 +31,36 @@ TILES_AT_ONCE = 8  # a batch, whose windows are in memory, up to 7 MB each, and 
 
 @dataclass(frozen=True)
 class Patch:
-    """Clean pixels of one frame. rgb: (3, h, w) in [0, 1]. alpha: (h, w) in [0, 1], with which rgb is laid over the box."""
+    """Clean pixels of one frame. rgb: (3, h, w) in [0, 1]. alpha, chroma_alpha: (h, w) in [0, 1], with which they are laid over the box."""
 
     box: Box
     rgb: Floats = field(repr=False)
     alpha: Floats = field(repr=False)
+    chroma_alpha: Floats = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class _Hole:
-    """What is restored of the marks of one box. alpha: (h, w), of its patches. tiles: those that contain a pixel of it."""
+    """What is restored of the marks of one box. alpha, chroma_alpha: (h, w), of its patches. tiles: those that contain a pixel of it."""
 
     box: Box
     alpha: Floats = field(repr=False)
+    chroma_alpha: Floats = field(repr=False)
     tiles: Sequence[Tile]
 
     @classmethod
-    def of(cls, marks: Sequence[Placement]) -> "_Hole":
+    def of(cls, marks: Sequence[Placement], info: VideoInfo) -> "_Hole":
         """The hole of marks that share a box."""
         box, holes = marks[0].box, [placement_hole(mark) for mark in marks]
-        hole = np.maximum.reduce(holes)
-        given = [pixels for pixels, mark in zip(holes, marks, strict=True) if mark.kind == "user"]  # nothing shows through a pixel of these
-        alpha = np.maximum.reduce([feather(hole), *given])
-        return cls(box, alpha, [tile for tile in tiles(box) if hole[shared_slices(box, tile.seen)[0]].any()])
+        given = [hole for hole, mark in zip(holes, marks, strict=True) if mark.kind == "user"]  # nothing shows through a pixel of these
+        alpha = np.maximum.reduce([feather(np.maximum.reduce(holes)), *given])
+        found = [(mark, hole) for mark, hole in zip(marks, holes, strict=True) if mark.kind != "user"]
+        chroma_alpha = np.maximum.reduce([alpha, *(edge_of(mark.opacity * hole, info.chroma_shifts) for mark, hole in found)])
+        return cls(box, alpha, chroma_alpha, [tile for tile in tiles(box) if chroma_alpha[shared_slices(box, tile.seen)[0]].any()])
 
     def empty_patch(self) -> Patch:
         """A black patch."""
-        return Patch(self.box, np.zeros((3, self.box.height, self.box.width), np.float32), self.alpha)
+        return Patch(self.box, np.zeros((3, self.box.height, self.box.width), np.float32), self.alpha, self.chroma_alpha)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Inpainter:
         self._network = network
         self._marks = marks
         self._info = info
+        self._matrices = luma_chroma_matrices(info)
         self._windows = MarkWindows(marks, info)
         self._active_picture = ActivePicture(info)
         self._last_seen = -1  # frame whose black bars were looked at
@@ -160,7 +166,7 @@ class Inpainter:
             groups[self._marks[number].box].append(number)
         for numbers in groups.values():
             if tuple(numbers) not in self._holes:
-                self._holes[tuple(numbers)] = _Hole.of([self._marks[number] for number in numbers])
+                self._holes[tuple(numbers)] = _Hole.of([self._marks[number] for number in numbers], self._info)
         return [self._holes[tuple(numbers)] for numbers in groups.values()]
 
     def _forget_marks_before(self, frame: int) -> None:
@@ -186,9 +192,9 @@ class Inpainter:
 
     def _marked_frame(self, piece: Piece, frames: Mapping[int, Frame]) -> Arrays:
         """A piece of a frame with its marks, as the encoder sees it."""
-        window = self._windows.window_of(piece.frame, piece.view)
+        window, crop = self._windows.window_of(piece.frame, piece.view), self._crop(frames[piece.frame], piece.view)
         inputs = {
-            "frame": self._crop(frames[piece.frame], piece.view),
+            "frame": at_full_size(crop, window.stain, ChromaGrid.at(piece.view.top, piece.view.left, self._info), self._matrices),
             "mask": window.mask,
             "opacity": window.opacity,
             "colour": window.colour,

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
+from service.pipeline.picture.chroma import Stain, edge_of
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement
 from service.pipeline.video import VideoInfo
@@ -47,12 +48,13 @@ def placement_hole(placement: Placement) -> Floats:
 
 @dataclass(frozen=True)
 class MarkWindow:
-    """The marks in a window, all in [0, 1]: mask, opacity and opacity sigma (1, h, w), colour (3, h, w) RGB."""
+    """The marks in a window, all in [0, 1]: mask, opacity and opacity sigma (1, h, w), colour (3, h, w) RGB; and what they stain."""
 
     mask: Floats = field(repr=False)
     opacity: Floats = field(repr=False)
     colour: Floats = field(repr=False)
     opacity_sigma: Floats = field(repr=False)
+    stain: Stain = field(repr=False)
 
 
 class MarkWindows:
@@ -61,6 +63,7 @@ class MarkWindows:
     def __init__(self, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._marks = marks
         self._holes = [placement_hole(mark) > 0 for mark in marks]
+        self._edges = [edge_of(mark.opacity * hole, info.chroma_shifts) for mark, hole in zip(marks, self._holes, strict=True)]
         self._whole = Box(0, 0, info.width, info.height)
         self._shown = self._whole
         self._active: dict[int, tuple[int, ...]] = {}  # by frame index
@@ -121,6 +124,7 @@ class MarkWindows:
         if (shown := view.within(self._shown)) is not None:
             for plane in (mask[0], opacity[0]):
                 plane[shown[0]] = 0
+        own, edge = np.zeros((view.height, view.width), bool), np.zeros((view.height, view.width), np.float32)
         for number in active:
             mark = self._marks[number]
             if (shared := view.within(mark.box)) is None:
@@ -128,10 +132,13 @@ class MarkWindows:
             in_view, in_box = shared
             hole = self._holes[number][in_box]
             mask[0][in_view][hole] = 1
+            own[in_view] |= hole
+            np.maximum(edge[in_view], self._edges[number][in_box], out=edge[in_view])
             opacity[0][in_view][hole] = mark.opacity[in_box][hole]
             opacity_sigma[0][in_view][hole] = np.broadcast_to(mark.opacity_sigma, mark.mask.shape)[in_box][hole]
             colour[:, in_view[0], in_view[1]][:, hole] = mark.colour[:, in_box[0], in_box[1]][:, hole]
-        return MarkWindow(mask, opacity, colour, opacity_sigma)
+        stain = Stain(own, *(np.where(own, plane, 0) for plane in (opacity[0], opacity_sigma[0], colour)), edge)
+        return MarkWindow(mask, opacity, colour, opacity_sigma, stain)
 
 
 def _drop_oldest(cache: dict[Any, Any], max_entries: int) -> None:

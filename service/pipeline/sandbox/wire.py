@@ -37,6 +37,7 @@ def info_from_message(message: dict[str, Any]) -> VideoInfo:
         interlaced=bool(message["interlaced"]),
         field_order=int(message["field_order"]),
         by_field=bool(message["by_field"]),
+        decoded_chroma_shifts=(int(message["decoded_chroma_shifts"][0]), int(message["decoded_chroma_shifts"][1])),
         alpha=bool(message["alpha"]),
         captions=bool(message["captions"]),
         hdr10=Hdr10(*(tuple(map(int, message["hdr10"][name])) for name in ("mastering", "light"))),
