@@ -65,7 +65,8 @@ class TiledPattern:
 
         It may reach beyond the picture, as one that slides in does.
         """
-        near = crop_padded(self._near_strokes, top, left, *mask.shape, repeat_edge=False)
+        height, width = mask.shape
+        near = crop_padded(self._near_strokes, top, left, height, width, repeat_edge=False)
         return float((mask & near).sum()) >= MIN_PART_SHARE * float(mask.sum())
 
 

@@ -137,7 +137,8 @@ class MarkWindows:
             opacity[0][in_view][hole] = mark.opacity[in_box][hole]
             opacity_sigma[0][in_view][hole] = np.broadcast_to(mark.opacity_sigma, mark.mask.shape)[in_box][hole]
             colour[:, in_view[0], in_view[1]][:, hole] = mark.colour[:, in_box[0], in_box[1]][:, hole]
-        stain = Stain(own, *(np.where(own, plane, 0) for plane in (opacity[0], opacity_sigma[0], colour)), edge)
+        of_marks = [np.where(own, plane, np.float32(0)) for plane in (opacity[0], opacity_sigma[0], colour)]
+        stain = Stain(own, of_marks[0], of_marks[1], of_marks[2], edge)
         return MarkWindow(mask, opacity, colour, opacity_sigma, stain)
 
 
