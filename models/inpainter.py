@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.alignment import Aligner, added
-from models.blend import OPACITY_SIGMA_WEIGHT, UNBLEND_NOISE
 from models.blocks import SILU_GAIN, Join, Residual, conv, doubled, head, mixture, patches, pull_push, warp, zero
 from models.spec import EIGHTH_FEATURES, QUARTER_FEATURES
 
 OPACITY_LIMIT = 0.96  # above it, H.264's rounding leaves nothing of the scene under the mark
+UNBLEND_NOISE = 0.015  # (1 - a)^2 at which un-blended and filled pixels weigh the same before fusion
+OPACITY_SIGMA_WEIGHT = 4.0  # of the squared opacity sigma, added to that noise
 NETWORK_NOISE = 0.006  # standard deviation of what the network adds where nothing needs adding
 FILLED_SHARE = 0.5  # a fill's error in a smooth scene, as a share of the standard deviation of the scene's fine detail
 MAX_LIGHT_CHANGE = 0.1  # of the brightness in [0, 1]; a larger difference is not light but another scene

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from models import references
 from models.references import Reference
-from service.pipeline.picture.chroma import ChromaGrid, Stain, at_full_size, edge_of
-from service.pipeline.picture.colour import JPEG_MATRICES
 from training import augment, rendering, watermarks
 from training.rendering import Rendered
 from training.samples import Sample, as_published, inner, sample_interval, square
@@ -28,7 +26,6 @@ GROSS_ERROR_PIXELS = 28  # occasional error, after which the reference shows ano
 GROSS_ERROR_SHARE = 0.08
 OPAQUE, OPAQUE_SHARE = 0.95, 0.3  # a mark with at least this share of pixels of at least this opacity counts as opaque
 EDGE_ALPHA_SHARE = 0.85  # of opaque marks that get edge alpha; the others are treated as translucent
-CHROMA_SHIFTS = (1, 1)  # most videos and pictures are 4:2:0
 PER_FRAME = ("frames", "mask", "opacity", "colour", "doubt", "clean")  # the arrays of a sample with a row for each frame
 OUTSIDE = {"mask": 1.0, "opacity": 1.0, "doubt": 0.0}  # beyond a picture's edge, where its pixels are repeated
 MAX_STATIC_CHANGE = 1e-3  # largest standard deviation of a static mark's opacity over frames
@@ -66,7 +63,6 @@ def aligned_sample(source: Source, index: int, size: int = 96) -> Sample:
     positions = [frames.index(i) for i in used]
     marked = dict(zip(used, as_published(scene, replace(rendered, marked=rendered.marked[positions]), rng).marked, strict=True))
     mark_models = dict(zip(used, _mark_models(scene, used, interval, (top, left), rendered, positions, rng), strict=True))
-    marked = {frame: _at_full_size(marked[frame], mark_models[frame], scene.is_picture) for frame in used}
     rows = [_row(r, marked, mark_models, rendered.clean[frames.index(r.frame)], window) for r in (Reference(target, 0, 0), *chosen)]
     arrays = [square(np.stack([row[key] for row in rows]), size) for key in rows[0]] + [square(hole[None].astype(np.float32), size)]
     return dict(zip((*rows[0], "hole"), augment.flipped(arrays, rng), strict=True))
@@ -144,24 +140,13 @@ def _measured(alpha: Array, spread: Array, mask: NDArray[np.bool_], rendered: Re
     return MarkModel(*augment.with_matte_errors(alpha, spread, colour, clean, rng), where)
 
 
-def _at_full_size(marked: NDArray[np.uint8], model: MarkModel, enlarged: bool) -> Array:
-    """A compressed frame (H, W, 3) with its chroma subsampling undone at the mark, as in the service: float32 in [0, 1]."""
-    opacity = model.opacity * model.mask
-    colour, sigma = (
-        np.ascontiguousarray(x) for x in ((model.colour * model.mask[..., None]).transpose(2, 0, 1), model.opacity_sigma * model.mask)
-    )
-    stain = Stain(model.mask > 0, opacity, sigma, colour, edge_of(opacity, CHROMA_SHIFTS))
-    crop = marked.transpose(2, 0, 1).astype(np.float32) / 255
-    return at_full_size(crop, stain, ChromaGrid(*CHROMA_SHIFTS, 0, 0, enlarged), JPEG_MATRICES).transpose(1, 2, 0)
-
-
 def _row(
-    reference: Reference, marked: dict[int, Array], mark_models: dict[int, MarkModel], clean: NDArray[np.uint8], window: Slices
+    reference: Reference, marked: dict[int, NDArray[np.uint8]], mark_models: dict[int, MarkModel], clean: NDArray[np.uint8], window: Slices
 ) -> Sample:
     """The inputs of one frame, each (C, h, w)."""
     model = mark_models[reference.frame]
     return {
-        "frames": _shifted(marked[reference.frame], window, reference).transpose(2, 0, 1),
+        "frames": _shifted(marked[reference.frame], window, reference).transpose(2, 0, 1).astype(np.float32) / 255,
         "mask": _shifted(model.mask, window, reference, OUTSIDE["mask"])[None],
         "opacity": _shifted(model.opacity, window, reference, OUTSIDE["opacity"])[None],
         "colour": _shifted(model.colour, window, reference).transpose(2, 0, 1),

@@ -209,12 +209,6 @@ class VideoInfo:
         return self.orientation in MIRRORED
 
     @property
-    def chroma_shifts(self) -> tuple[int, int]:
-        """log2 of the pixels per chroma sample, down and across, at which the picture was compressed."""
-        form, (down, across) = self.pixel_format, self.decoded_chroma_shifts
-        return max(form.chroma_shift_y, down), max(form.chroma_shift_x, across)
-
-    @property
     def as_stored(self) -> "VideoInfo":
         """The same video, with size, chroma shifts and sample aspect ratio of the picture that the file stores."""
         return replace(self._transposed if self.orientation in LYING else self, orientation=1)

@@ -20,7 +20,8 @@ from service.pipeline.video import Frame, Limits, PixelFormat, VideoInfo
 from tests.video.test_composite import described, noise
 
 HEIGHT, WIDTH = 48, 64
-INFO = described(WIDTH, HEIGHT, PixelFormat("yuv420p", 8, 1, 1))
+INFO = replace(described(WIDTH, HEIGHT, PixelFormat("gbrp", 8, 0, 0)), container="image", decoded_chroma_shifts=(1, 1))
+VIDEO = described(WIDTH, HEIGHT, PixelFormat("yuv420p", 8, 1, 1))
 BLUE = np.array([0.2, 0.1, 0.95], np.float32)
 
 
@@ -54,7 +55,7 @@ def subsampled(picture: Floats, info: VideoInfo = INFO) -> Floats:
 
 def stain(opacity: Floats, info: VideoInfo = INFO) -> Stain:
     colour = np.where(opacity > 0, BLUE[:, None, None], 0).astype(np.float32)
-    return Stain(opacity > 0, opacity, np.zeros_like(opacity), colour, edge_of(opacity, info.chroma_shifts))
+    return Stain(opacity > 0, opacity, np.zeros_like(opacity), colour, edge_of(opacity, info.decoded_chroma_shifts))
 
 
 def chroma_error(picture: Floats, truth: Floats, where: Floats) -> float:
@@ -68,47 +69,48 @@ def test_a_marks_edge_has_the_chroma_of_a_picture_that_was_never_subsampled(opac
     alpha = letters(opacity)
     truth, stored = marked(alpha), subsampled(marked(alpha))
     found = at_full_size(stored, stain(alpha), ChromaGrid.at(0, 0, INFO), luma_chroma_matrices(INFO))
-    edges = edge_of(alpha, INFO.chroma_shifts) * (alpha < 0.9)
+    edges = edge_of(alpha, INFO.decoded_chroma_shifts) * (alpha < 0.9)
     assert chroma_error(found, truth, edges) < 0.25 * chroma_error(stored, truth, edges)
     luma = luma_chroma_matrices(INFO)[0][0]
     np.testing.assert_allclose(np.tensordot(luma, found, 1), np.tensordot(luma, stored, 1), atol=2e-3)
-    np.testing.assert_array_equal(found[:, edge_of(alpha, INFO.chroma_shifts) == 0], stored[:, edge_of(alpha, INFO.chroma_shifts) == 0])
+    np.testing.assert_array_equal(
+        found[:, edge_of(alpha, INFO.decoded_chroma_shifts) == 0], stored[:, edge_of(alpha, INFO.decoded_chroma_shifts) == 0]
+    )
 
 
 def test_what_lies_beside_an_opaque_mark_loses_its_colour() -> None:
     alpha = letters(1.0)
     stored = subsampled(marked(alpha))
-    beside = (alpha == 0) & (edge_of(alpha, INFO.chroma_shifts) > 0)
+    beside = (alpha == 0) & (edge_of(alpha, INFO.decoded_chroma_shifts) > 0)
     found = at_full_size(stored, stain(alpha), ChromaGrid.at(0, 0, INFO), luma_chroma_matrices(INFO))
     assert chroma_error(found, scene(), beside) < 0.2 * chroma_error(stored, scene(), beside)
 
 
 def test_a_picture_that_is_not_subsampled_stays_as_it_is() -> None:
-    whole = replace(INFO, pixel_format=PixelFormat("yuv444p", 8, 0, 0))
+    whole = replace(INFO, decoded_chroma_shifts=(0, 0))
     alpha = letters(0.5)
     picture = marked(alpha)
-    assert not edge_of(alpha, whole.chroma_shifts).any()
+    assert not edge_of(alpha, whole.decoded_chroma_shifts).any()
     assert at_full_size(picture, stain(alpha, whole), ChromaGrid.at(0, 0, whole), luma_chroma_matrices(whole)) is picture
 
 
-@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 24), st.integers(1, 30), st.booleans())
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 24), st.integers(1, 30))
 @settings(max_examples=40, deadline=None)
-def test_samples_lie_where_they_lie_in_the_picture(top: int, left: int, height: int, width: int, enlarged: bool) -> None:
-    info = replace(INFO, decoded_chroma_shifts=(1, 1)) if enlarged else INFO
+def test_samples_lie_where_they_lie_in_the_picture(top: int, left: int, height: int, width: int) -> None:
     values = np.random.default_rng(1).random((2, HEIGHT, WIDTH)).astype(np.float32)
-    of_picture = ChromaGrid.at(0, 0, info).mixed(values)[:, top : top + height, left : left + width]
-    of_crop = ChromaGrid.at(top, left, info).mixed(values[:, top : top + height, left : left + width])
+    of_picture = ChromaGrid.at(0, 0, INFO).mixed(values)[:, top : top + height, left : left + width]
+    of_crop = ChromaGrid.at(top, left, INFO).mixed(values[:, top : top + height, left : left + width])
     inside = (slice(2, -2), slice(2, -2))  # at its border a crop knows less
     np.testing.assert_allclose(of_crop[(..., *inside)], of_picture[(..., *inside)], atol=1e-6)
 
 
 def test_chroma_reaches_farther_than_luma_and_no_farther_than_asked() -> None:
-    frame: Frame = noise(INFO)
+    frame: Frame = noise(VIDEO)
     box = Box(8, 8, 40, 40)
     alpha, chroma_alpha = np.zeros((2, 32, 32), np.float32)
     alpha[12:20, 12:20], chroma_alpha[10:22, 10:22] = 1, 1
     grey = np.full((3, 32, 32), 0.5, np.float32)
-    pasted = paste_all(frame, [(box, grey, alpha, chroma_alpha)], INFO)
+    pasted = paste_all(frame, [(box, grey, alpha, chroma_alpha)], VIDEO)
     changed = [before != after for before, after in zip(frame.planes, pasted.planes, strict=True)]
     rows, columns = np.nonzero(changed[0])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 27, 20, 27)
@@ -134,7 +136,7 @@ def test_a_picture_is_described_with_the_subsampling_of_its_file(
 ) -> None:
     picture = Image.fromarray(np.rint(255 * scene().transpose(1, 2, 0)).astype(np.uint8))
     picture.save(tmp_path / name, **options)
-    assert probe(tmp_path / name, Limits()).chroma_shifts == shifts
+    assert probe(tmp_path / name, Limits()).decoded_chroma_shifts == shifts
 
 
 def test_a_picture_on_its_side_has_its_samples_on_their_side(tmp_path: Path) -> None:
@@ -142,4 +144,4 @@ def test_a_picture_on_its_side_has_its_samples_on_their_side(tmp_path: Path) -> 
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.save(tmp_path / "turned.jpg", subsampling="4:2:2", exif=exif)
-    assert probe(tmp_path / "turned.jpg", Limits()).chroma_shifts == (1, 0)
+    assert probe(tmp_path / "turned.jpg", Limits()).decoded_chroma_shifts == (1, 0)

@@ -1,4 +1,4 @@
-"""Undo chroma subsampling where a mark is. Pure.
+"""Undo a picture's chroma subsampling where a mark is. Pure.
 
 A chroma sample that covers pixels of a mark and of the scene holds a mixture of both. Un-blended pixel by pixel, it leaves colour at the
 mark's edges; as a neighbour of a hole, it is filled in. `at_full_size` gives each pixel the chroma that it would have without subsampling:
@@ -32,29 +32,26 @@ class ChromaGrid:
     """The chroma samples of a crop.
 
     shift_y, shift_x: log2 of the pixels per sample, down and across. top, left: how many pixels of its first sample lie outside the crop.
-    enlarged: by the decoder, which interpolates between the samples; else each is repeated.
     """
 
     shift_y: int
     shift_x: int
     top: int
     left: int
-    enlarged: bool
 
     @classmethod
     def at(cls, top: int, left: int, info: VideoInfo) -> "ChromaGrid":
         """That of a crop that starts at this row and column of the picture, which may be negative."""
-        down, across = info.chroma_shifts
-        return cls(down, across, top % (1 << down), left % (1 << across), info.decoded_chroma_shifts != (0, 0))
+        down, across = info.decoded_chroma_shifts
+        return cls(down, across, top % (1 << down), left % (1 << across))
 
     def mixed(self, values: Floats) -> Floats:
-        """The mean of values (C, h, w) over the pixels of each sample, at each pixel."""
+        """The mean of values (C, h, w) over the pixels of each sample, at each pixel: interpolated, as decoders of pictures do."""
         height, width = values.shape[-2:]
         below, right = -(self.top + height) % (1 << self.shift_y), -(self.left + width) % (1 << self.shift_x)
         whole = edge_padded(values, (self.top, below), (self.left, right))
         means = block_mean(whole, self.shift_x, self.shift_y)
-        kind = cv2.INTER_LINEAR if self.enlarged else cv2.INTER_NEAREST
-        planes = np.stack([cv2.resize(plane, whole.shape[:-3:-1], interpolation=kind) for plane in means])
+        planes = np.stack([cv2.resize(plane, whole.shape[:-3:-1], interpolation=cv2.INTER_LINEAR) for plane in means])
         return np.asarray(planes[:, self.top : self.top + height, self.left : self.left + width], np.float32)
 
 

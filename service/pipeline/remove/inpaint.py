@@ -55,7 +55,7 @@ class _Hole:
         given = [hole for hole, mark in zip(holes, marks, strict=True) if mark.kind == "user"]  # nothing shows through a pixel of these
         alpha = np.maximum.reduce([feather(np.maximum.reduce(holes)), *given])
         found = [(mark, hole) for mark, hole in zip(marks, holes, strict=True) if mark.kind != "user"]
-        chroma_alpha = np.maximum.reduce([alpha, *(edge_of(mark.opacity * hole, info.chroma_shifts) for mark, hole in found)])
+        chroma_alpha = np.maximum.reduce([alpha, *(edge_of(mark.opacity * hole, info.decoded_chroma_shifts) for mark, hole in found)])
         return cls(box, alpha, chroma_alpha, [tile for tile in tiles(box) if chroma_alpha[shared_slices(box, tile.seen)[0]].any()])
 
     def empty_patch(self) -> Patch:

@@ -63,7 +63,7 @@ class MarkWindows:
     def __init__(self, marks: Sequence[Placement], info: VideoInfo) -> None:
         self._marks = marks
         self._holes = [placement_hole(mark) > 0 for mark in marks]
-        self._edges = [edge_of(mark.opacity * hole, info.chroma_shifts) for mark, hole in zip(marks, self._holes, strict=True)]
+        self._edges = [edge_of(mark.opacity * hole, info.decoded_chroma_shifts) for mark, hole in zip(marks, self._holes, strict=True)]
         self._whole = Box(0, 0, info.width, info.height)
         self._shown = self._whole
         self._active: dict[int, tuple[int, ...]] = {}  # by frame index
