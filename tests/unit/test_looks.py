@@ -126,17 +126,3 @@ def test_what_the_network_is_not_sure_of_is_looked_for_half_as_closely() -> None
     detections = list(watch(groups_of(shown, [number // SEGMENTER_FRAMES % 9 for number in range(count)]), Looks(recorder)))
     assert [seen_at(one) for one in detections[SEGMENTER_FRAMES:]] == shown
     assert len(recorder.groups()) <= 16 / 2 + 4
-
-
-def test_few_groups_wait_however_long_nothing_changes() -> None:
-    read: list[int] = []
-
-    def counted(groups: Iterator[Group]) -> Iterator[Group]:
-        for group in groups:
-            read.append(group.samples[-1][0])
-            yield group
-
-    most = 0
-    for detection in watch(counted(groups_of([0] * 40 * SEGMENTER_FRAMES)), Looks(Recorder())):
-        most = max(most, sum(last > detection.frame_index for last in read))
-    assert most <= MAX_GROUPS_BETWEEN + 2
