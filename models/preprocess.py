@@ -14,7 +14,7 @@ from models.spec import MATTE_STATISTICS
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 ANALYSIS_LONG_SIDE_PIXELS = 640
-MATTE_SIDE_PIXELS = 640  # of the largest square that the matte network gets at once: each pixel takes it about 800 bytes, 310 MiB in all
+MATTE_SIDE_PIXELS = 800  # of the largest square that the matte network gets at once: each pixel takes it about 800 bytes
 SEGMENTER_FRAMES = 4
 
 

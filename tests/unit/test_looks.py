@@ -14,22 +14,18 @@ from service.pipeline.locate.detection import Detection, Sample
 from service.pipeline.locate.looks import MAX_GROUPS_BETWEEN, Group, Looks, alike, watch
 
 HEIGHT, WIDTH, STRIDE = 24, 40, 5
-UNSURE = 240  # brightness of what the network is not sure of
 PLACES = (slice(4, 10), slice(4, 12)), (slice(14, 20), slice(20, 34))
 
 
 @dataclass
 class Recorder:
-    """A network that sees what is bright, is not sure of what is less bright, and records the frames that it looks at.
-
-    A frame's number is in a corner that nothing covers.
-    """
+    """A network that sees what is bright, and records the frames that it looks at: their number is in a corner that nothing covers."""
 
     looks: list[list[int]] = field(default_factory=list)
 
     def __call__(self, pictures: Bytes) -> Floats:
         self.looks.append([int(picture[:2, 0, 0] @ (256, 1)) for picture in pictures.astype(int)])
-        probability = np.select([pictures.min(1) > 250, pictures.min(1) > UNSURE - 10], [np.float32(1), np.float32(0.7)], np.float32(0))
+        probability = (pictures.min(1) > 250).astype(np.float32)
         probability[:, 0] = 0
         return probability
 
@@ -37,23 +33,20 @@ class Recorder:
         return [look for look in self.looks if len(look) > 1]
 
 
-def sample(index: int, shown: int | None, speck: int | None = None) -> Sample:
-    """A frame with a mark at one of the places, and with a speck; None: no mark, no speck."""
+def sample(index: int, shown: int | None) -> Sample:
+    """A frame with a mark at one of the places; None: no mark."""
     picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     if shown is not None:
         picture[PLACES[shown]] = 255
-    if speck is not None:
-        picture[20:24, 4 * speck : 4 * speck + 4] = UNSURE
     picture[0, 0, :2] = divmod(index, 256)
     return index, picture
 
 
-def groups_of(shown: Sequence[int | None], specks: Sequence[int | None] | None = None) -> Iterator[Group]:
-    """Groups of samples of a video; `shown` and `specks` say what each sample shows. The first group is of its first frames."""
-    specks = specks or [None] * len(shown)
+def groups_of(shown: Sequence[int | None]) -> Iterator[Group]:
+    """Groups of samples of a video; `shown` says what each sample shows. The first group is of its first frames."""
     first = [sample(index, shown[0]) for index in range(SEGMENTER_FRAMES)]
     yield Group(first, SEGMENTER_FRAMES, brief=True)
-    samples = [sample(STRIDE * (number + 1), *what) for number, what in enumerate(zip(shown, specks, strict=True))]
+    samples = [sample(STRIDE * (number + 1), what) for number, what in enumerate(shown)]
     for start in range(0, len(samples), SEGMENTER_FRAMES):
         part = samples[start : start + SEGMENTER_FRAMES]
         yield Group((first + samples[:start] + part)[-SEGMENTER_FRAMES:], len(part), brief=False)
@@ -116,13 +109,3 @@ def test_masks_are_alike_where_marks_and_places_are() -> None:
     assert not alike(one, np.maximum(one, other))
     assert alike(np.zeros_like(one), np.zeros_like(one))
     assert not alike(one, np.zeros_like(one))
-
-
-def test_what_the_network_is_not_sure_of_is_looked_for_half_as_closely() -> None:
-    """Specks that come and go at other places hide no change of a mark, and do not make everything be looked at."""
-    count = 16 * SEGMENTER_FRAMES
-    shown: list[int | None] = [*[0] * 30, *[1] * (count - 30)]
-    recorder = Recorder()
-    detections = list(watch(groups_of(shown, [number // SEGMENTER_FRAMES % 9 for number in range(count)]), Looks(recorder)))
-    assert [seen_at(one) for one in detections[SEGMENTER_FRAMES:]] == shown
-    assert len(recorder.groups()) <= 16 / 2 + 4

@@ -2,7 +2,7 @@
 
 A look compares a few samples with each other, a glance sees one by itself and costs a fourth. Most of a video shows the same marks for
 seconds. So looks are first taken far apart. Where two that follow each other show different marks, the samples between them are looked at
-as well, from the middle on, so the first and the last sample of every sure mark are found as if all were looked at.
+as well, from the middle on, so the first and the last sample of every mark are found as if all were looked at.
 """
 
 from collections import deque
@@ -15,14 +15,13 @@ import numpy as np
 from models.arrays import Bytes, Floats, Mask
 from models.preprocess import SEGMENTER_FRAMES
 from service.pipeline.locate.detection import Detection, Sample
-from service.pipeline.locate.track import MIN_CONFIDENCE_AT_ENDS, MIN_PROBABILITY, SAME_MARK_IOU, STABLE_IOU, find_regions, neighbourhood
+from service.pipeline.locate.track import MIN_PROBABILITY, SAME_MARK_IOU, STABLE_IOU, find_regions, neighbourhood
 from service.pipeline.marks.similarity import iou
 
 MAX_GROUPS_BETWEEN = SEGMENTER_FRAMES - 1  # two looks: a faint mark that is shown for less than their two seconds may be missed
 KEPT_GLANCES = 2 * SEGMENTER_FRAMES  # as many as there may be between two looks and in them
 
 Network = Callable[[Bytes], Floats]  # pictures (T, 3, h, w) of one place at T times -> mark probability (T, h, w)
-Regions = Callable[[Floats], list[Mask]]  # the masks (h, w) of the marks in a probability (h, w)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,27 +65,22 @@ class Looks:
         self._glances.append((index, probability))
         return probability
 
-    def agree(self, before: Sequence[Detection], after: Sequence[Detection], regions_of: Regions) -> bool:
+    def agree(self, before: Sequence[Detection], after: Sequence[Detection]) -> bool:
         """Whether two looks show the same marks, and the glances between them no others.
 
         They need not be more alike than the samples of one look are. What a glance near either of them shows as well, such as text of the
         scene, is known not to be a mark.
         """
-        within = (least_iou(look[0].probability, look[-1].probability, regions_of) for look in (before, after))
+        within = (least_iou(look[0].probability, look[-1].probability) for look in (before, after))
         last, first = before[-1], after[0]
-        if least_iou(last.probability, first.probability, regions_of) < max(SAME_MARK_IOU, min(STABLE_IOU, *within)):
+        if least_iou(last.probability, first.probability) < max(SAME_MARK_IOU, min(STABLE_IOU, *within)):
             return False
         glances = sorted(self._glances, key=itemgetter(0))
         inside = [seen for index, seen in glances if last.frame_index < index < first.frame_index]
         earlier = [seen for index, seen in glances if index <= last.frame_index][-1:]
         later = [seen for index, seen in glances if index >= first.frame_index][:1]
         known = neighbourhood(_any_mark([last.probability, first.probability, *earlier, *later]))
-        return all(_is_known(region, known) for seen in inside for region in sure_regions(seen))
-
-
-def sure_regions(probability: Floats) -> list[Mask]:
-    """The regions of `find_regions` without those of which the segmenter is not sure: these come and go over a busy scene."""
-    return [region for region in find_regions(probability) if float(probability[region].mean()) >= MIN_CONFIDENCE_AT_ENDS]
+        return all(_is_known(region, known) for seen in inside for region in find_regions(seen))
 
 
 def alike(one: Floats, other: Floats) -> bool:
@@ -94,9 +88,9 @@ def alike(one: Floats, other: Floats) -> bool:
     return least_iou(one, other) >= SAME_MARK_IOU
 
 
-def least_iou(one: Floats, other: Floats, regions_of: Regions = sure_regions) -> float:
+def least_iou(one: Floats, other: Floats) -> float:
     """The least IoU of a mark in two probabilities (h, w), each with the most similar one of the other; 1 without marks."""
-    ours, theirs = regions_of(one), regions_of(other)
+    ours, theirs = find_regions(one), find_regions(other)
     if len(ours) != len(theirs):
         return 0.0
     return min((max(iou(region, match) for match in theirs) for region in ours), default=1.0)
@@ -161,8 +155,7 @@ def _between(before: list[Detection], groups: Sequence[Group], after: list[Detec
     """The detections of groups between two looks."""
     if not groups:
         return
-    # The first and the last sample of an uncertain mark need not be known better: up to SEARCH_SAMPLES beyond them are measured.
-    if looks.agree(before, after, find_regions if len(groups) > 1 else sure_regions):
+    if looks.agree(before, after):
         mean = (before[-1].probability + after[0].probability) / np.float32(2)
         for group in groups:
             yield from group.detections([mean] * group.fresh)

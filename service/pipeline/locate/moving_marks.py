@@ -13,10 +13,10 @@ import numpy as np
 from models.arrays import Bytes, Floats, Mask
 from service.inference.batcher import Batcher
 from service.pipeline.locate.detection import Sample
-from service.pipeline.locate.looks import Looks, least_iou
+from service.pipeline.locate.looks import Looks, alike
 from service.pipeline.locate.pooled_shape import Place, PooledShape
 from service.pipeline.locate.segment import looking, mark_probability
-from service.pipeline.locate.track import SAME_MARK_IOU, find_regions
+from service.pipeline.locate.track import find_regions
 from service.pipeline.marks.agreement import Look, best_agreement, look_at
 from service.pipeline.marks.gather import to_float
 from service.pipeline.picture.view import crop_padded
@@ -76,7 +76,7 @@ class Glances:
             self._left_out = sample
             return
         seen = self.looks.alone(sample)
-        if self._left_out and self._last is not None and least_iou(self._last, seen, find_regions) < SAME_MARK_IOU:
+        if self._left_out and self._last is not None and not alike(self._last, seen):
             self._glance(self._left_out)
         self._left_out = None
         self._glance(sample)

@@ -73,8 +73,6 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
         return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt")])
 
     opacity, *colour, opacity_sigma = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
-    if probability.size > MATTE_SIDE_PIXELS**2:
-        network.give_back()  # before more is computed from crops that are as large
     return opacity, np.stack(colour), opacity_sigma
 
 
