@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.inference.fake import FakeSegmenter
-from service.pipeline.locate.detection import Sample
+from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import MAX_SAMPLES, MIN_SAMPLES, ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.track import Track
 from service.pipeline.placement import Box

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.locate.detection import Sample
+from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern, lattice_mean
 from service.pipeline.locate.track import Track
 from service.pipeline.marks.candidate import LatticeVector

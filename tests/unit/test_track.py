@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.pipeline.locate.detection import Detection
+from service.pipeline.locate.segment import Detection
 from service.pipeline.locate.track import find_regions, track
 from service.pipeline.marks.similarity import iou
 from service.pipeline.placement import Box

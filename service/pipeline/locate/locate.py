@@ -8,11 +8,10 @@ from itertools import chain
 
 from service.inference.batcher import Batcher
 from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_moving, from_pattern, from_request, from_tracks
-from service.pipeline.locate.detection import Sample
 from service.pipeline.locate.follow import follow
 from service.pipeline.locate.moving_boxes import BoxPath, grow_to_marks
 from service.pipeline.locate.moving_marks import Glances, MovingShape
-from service.pipeline.locate.segment import sampling_stride, segment
+from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
 from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import track
@@ -46,7 +45,7 @@ def locate(
         exposures.add(sample)
         glances.add(sample)
 
-    detections = segment(timed, info, network, request.classes, keep, glances.looks) if request.detect else iter(())
+    detections = segment(timed, info, network, request.classes, keep) if request.detect else iter(())
     first = next(detections, None)
     tracks = track(chain([first], detections), decisions) if first else []
     deque(timed, maxlen=0)  # without detection the frames are only counted

@@ -12,17 +12,15 @@ import numpy as np
 
 from models.arrays import Bytes, Floats, Mask
 from service.inference.batcher import Batcher
-from service.pipeline.locate.detection import Sample
-from service.pipeline.locate.looks import Looks, alike
 from service.pipeline.locate.pooled_shape import Place, PooledShape
-from service.pipeline.locate.segment import looking, mark_probability
+from service.pipeline.locate.segment import Sample, mark_probability
 from service.pipeline.locate.track import find_regions
 from service.pipeline.marks.agreement import Look, best_agreement, look_at
 from service.pipeline.marks.gather import to_float
 from service.pipeline.picture.view import crop_padded
 from service.pipeline.placement import Kind
 
-GLANCE_SAMPLES = 3  # between two samples that are looked at by themselves: two glances a second where something may move
+GLANCE_SAMPLES = 3  # between two samples that are looked at by themselves: two glances a second
 MIN_TRAVEL_PIXELS = 6  # at analysis size, mostly, between two glances: with less, a mark stands
 MAX_SPEED_SHARE = 0.01  # of the picture's long side, a frame: 12 pixels at 720 lines
 
@@ -49,49 +47,26 @@ class MovingShape:
 
 @dataclass
 class Glances:
-    """Looks at some of the samples one by one, and links what is seen in them. stride_frames: between two samples.
-
-    While every second glance shows the same as the one before it, nothing moves, and those between are left out.
-    """
+    """Looks at some of the samples one by one, and links what is seen in them. stride_frames: between two samples."""
 
     network: Batcher
     classes: frozenset[Kind]
     stride_frames: int
-    looks: Looks = field(init=False)
     _closed: list[MovingShape] = field(default_factory=list)  # those that moved
     _open: list[MovingShape] = field(default_factory=list)
     _next: int = 0  # frame index of the next glance, or before it
-    _last: Floats | None = None  # what the last glance showed
-    _left_out: Sample | None = None  # after it
-
-    def __post_init__(self) -> None:
-        self.looks = Looks(looking(self.network, self.classes))
 
     def add(self, sample: Sample) -> None:
         """Take in the next sample of the video."""
-        if sample[0] < self._next:
-            return
-        self._next = sample[0] + GLANCE_SAMPLES * self.stride_frames
-        if self._last is not None and self._left_out is None:
-            self._left_out = sample
-            return
-        seen = self.looks.alone(sample)
-        if self._left_out and self._last is not None and not alike(self._last, seen):
-            self._glance(self._left_out)
-        self._left_out = None
-        self._glance(sample)
+        index, picture = sample
+        if index >= self._next:
+            self._next = index + GLANCE_SAMPLES * self.stride_frames
+            self._link(index, look_at(picture, seen_alone(picture, self.network, self.classes)))
 
     @property
     def moving(self) -> list[MovingShape]:
-        """The shapes that were seen at different places, once all samples are taken in."""
-        if self._left_out:
-            self._glance(self._left_out)
-            self._left_out = None
+        """The shapes that were seen at different places."""
         return [one for one in (*self._closed, *self._open) if one.travels]
-
-    def _glance(self, sample: Sample) -> None:
-        self._last = self.looks.alone(sample)
-        self._link(sample[0], look_at(sample[1], self._last))
 
     def _link(self, index: int, look: Look) -> None:
         """Find the open shapes again in a look at the whole picture; what is not one of them may be a new one."""

@@ -2,25 +2,34 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from models.arrays import Floats
+from models.arrays import Bytes, Floats
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS, SEGMENTER_FRAMES, padded
 from models.spec import SEGMENTER_MULTIPLE
 from service.inference.batcher import Batcher
-from service.pipeline.locate.detection import Detection, Sample
-from service.pipeline.locate.looks import Group, Looks, Network, watch
 from service.pipeline.marks.gather import to_float
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.tiles import Area, in_tiles
 from service.pipeline.placement import Kind
 from service.pipeline.video import Frame, VideoInfo
 
+Sample = tuple[int, Bytes]  # frame index and picture (h, w, 3) RGB at analysis size
+
 CLASS_OF: dict[Kind, int] = {"overlay": 0, "scene_text": 1}
 SAMPLES_PER_SECOND = 6
 STILL_SECOND_SCALE = 1.5  # a still picture is also segmented at this multiple of the analysis size
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The segmenter's answer for one sampled frame: mark probability (h, w) in [0, 1] at analysis size."""
+
+    frame_index: int
+    probability: Floats = field(repr=False)
 
 
 def sampling_stride(info: VideoInfo) -> int:
@@ -49,50 +58,32 @@ def segment(
     network: Batcher,
     classes: frozenset[Kind],
     keep: Callable[[Sample], object] = lambda sample: None,
-    looks: Looks | None = None,
 ) -> Iterator[Detection]:
-    """Yields the detection of every sampled frame, in order. `keep` is called with every sample. looks: may already know some glances.
+    """Yields the detection of every sampled frame, in order. `keep` is called with every sample.
 
-    The network compares SEGMENTER_FRAMES samples with each other; which of these groups it looks at, `watch` decides.
+    The network compares SEGMENTER_FRAMES samples with each other. A group with fewer new samples is filled up with earlier ones. The
+    last frames of the video form their own group.
     """
     if info.container == "image":
         yield from (_detect_in_still(frame, info, network, classes, keep) for frame in frames)
         return
-    yield from watch(_groups(frames, info, keep), looks or Looks(looking(network, classes)))
-
-
-def _groups(frames: Iterable[Frame], info: VideoInfo, keep: Callable[[Sample], object]) -> Iterator[Group]:
-    """Yields the sampled frames in groups of SEGMENTER_FRAMES. One with fewer new samples is filled up with earlier ones.
-
-    The last frames of the video form their own group.
-    """
     width, height = analysis_size(info)
     stride, total_frames = sampling_stride(info), info.frames_estimate
-    fresh = 0  # samples that are in no group yet
+    looks = _Looks(network, classes)
+    fresh: list[Sample] = []  # not segmented yet
     recent: list[Sample] = []  # the last SEGMENTER_FRAMES samples, with the fresh ones at the end
     for frame in frames:
-        if SEGMENTER_FRAMES <= frame.index == total_frames - SEGMENTER_FRAMES and fresh:
-            yield _group(recent, fresh, total_frames)
-            fresh = 0
+        if SEGMENTER_FRAMES <= frame.index == total_frames - SEGMENTER_FRAMES:
+            yield from looks.at(recent, fresh)
+            fresh = []
         if is_sampled(frame.index, stride, total_frames):
             sample = frame.index, shrink_rgb(frame, info, width, height)
             keep(sample)
-            fresh, recent = fresh + 1, [*recent, sample][-SEGMENTER_FRAMES:]
-        if fresh == SEGMENTER_FRAMES:
-            yield _group(recent, fresh, total_frames)
-            fresh = 0
-    if fresh:
-        yield _group(recent, fresh, total_frames)
-
-
-def _group(recent: Sequence[Sample], fresh: int, total_frames: int) -> Group:
-    first = recent[-fresh][0]
-    return Group(recent, fresh, brief=first == 0 or total_frames - SEGMENTER_FRAMES <= first < total_frames)
-
-
-def looking(network: Batcher, classes: frozenset[Kind]) -> Network:
-    """A look with the segmenter, for `Looks`."""
-    return lambda pictures: mark_probability(to_float(pictures), network, classes)
+            fresh, recent = [*fresh, sample], [*recent, sample][-SEGMENTER_FRAMES:]
+        if len(fresh) == SEGMENTER_FRAMES:
+            yield from looks.at(recent, fresh)
+            fresh = []
+    yield from looks.at(recent, fresh)
 
 
 def _detect_in_still(
@@ -105,6 +96,25 @@ def _detect_in_still(
     answers = [mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0] for picture in pictures]
     resized = [cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR) for answer in answers]
     return Detection(frame.index, np.mean(resized, axis=0, dtype=np.float32))
+
+
+@dataclass
+class _Looks:
+    """Looks at groups of samples with the network. What is the same as in the last group, bit by bit, is not looked at again."""
+
+    network: Batcher
+    classes: frozenset[Kind]
+    _last: tuple[Bytes, Floats] | None = None  # the pictures (T, 3, h, w) of the last group, and the answer
+
+    def at(self, recent: Sequence[Sample], fresh: Sequence[Sample]) -> Iterator[Detection]:
+        """The detections of the fresh samples, which are the last of the recent ones, among which the network compares them."""
+        if not fresh:
+            return
+        pictures = np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2)
+        if self._last is None or not np.array_equal(pictures, self._last[0]):
+            self._last = pictures, mark_probability(to_float(pictures), self.network, self.classes)
+        for (index, _), probability in zip(fresh, self._last[1][-len(fresh) :], strict=True):
+            yield Detection(index, probability)
 
 
 def long_exposures(pictures: Floats, count: int = SEGMENTER_FRAMES) -> Floats:

@@ -11,8 +11,7 @@ import numpy as np
 from models.arrays import Bytes, Floats, Mask
 from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
-from service.pipeline.locate.detection import Sample
-from service.pipeline.locate.segment import mark_probability
+from service.pipeline.locate.segment import Sample, mark_probability
 from service.pipeline.locate.track import MIN_CONFIDENCE, MIN_PROBABILITY, Track, find_regions, neighbourhood
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Kind

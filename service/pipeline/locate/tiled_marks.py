@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.arrays import Bytes, Floats, Mask
 from models.preprocess import SEGMENTER_FRAMES
 from models.references import vertex
-from service.pipeline.locate.detection import Sample
+from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
 from service.pipeline.locate.track import MIN_PROBABILITY, Track
 from service.pipeline.marks.candidate import Lattice

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
-from service.pipeline.locate.detection import Detection
+from service.pipeline.locate.segment import Detection
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.morphology import dilate
