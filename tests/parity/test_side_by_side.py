@@ -79,6 +79,9 @@ class Labelled(Batcher):
     def begin(self, windows: Sequence[Arrays]) -> Callable[[], list[Arrays]]:
         return self._batcher.begin([window | {"job": self._job} for window in windows])
 
+    def give_back(self) -> None:
+        self._batcher.give_back()
+
 
 def test_windows_of_two_jobs_share_a_batch_and_no_byte_changes(sources: list[Path]) -> None:
     """Each of three jobs has eight windows in flight, from two chunks; jobs take turns, so the second batch has windows of several."""

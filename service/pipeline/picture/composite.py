@@ -10,7 +10,7 @@ import numpy as np
 
 from models.arrays import Bytes, Floats
 from models.preprocess import edge_padded
-from service.pipeline.picture.colour import MATRIX_RGB, Planes, block_mean, to_rgb, to_samples
+from service.pipeline.picture.colour import Planes, block_mean, to_rgb, to_samples
 from service.pipeline.placement import Box
 from service.pipeline.video import Frame, PixelFormat, Plane, VideoInfo
 
@@ -42,29 +42,25 @@ def paste(frame: Frame, box: Box, rgb: Floats, alpha: Floats, info: VideoInfo) -
     towards their mean, weighted by alpha. A luma or chroma sample keeps its bits if alpha is 0 on all its pixels.
     Raises ValueError for a box that reaches beyond the picture.
     """
-    return paste_all(frame, [(box, rgb, alpha, alpha)], info)
+    return paste_all(frame, [(box, rgb, alpha)], info)
 
 
-def paste_all(frame: Frame, patches: Iterable[tuple[Box, Floats, Floats, Floats]], info: VideoInfo) -> Frame:
-    """The frame with each (box, rgb, alpha, chroma_alpha) pasted in turn, as by `paste`; its planes are copied once.
-
-    chroma_alpha: (h, w), at least alpha: with it the chroma is blended, and the planes of an RGB picture. Raises ValueError like `paste`.
-    """
-    visible = [patch for patch in patches if patch[3].any()]
+def paste_all(frame: Frame, patches: Iterable[tuple[Box, Floats, Floats]], info: VideoInfo) -> Frame:
+    """The frame with each (box, rgb, alpha) pasted in turn, as by `paste`; its planes are copied once. Raises ValueError like `paste`."""
+    visible = [patch for patch in patches if patch[2].any()]
     if not visible:
         return frame
     luma, first, second = (plane.copy() for plane in frame.planes)
-    for box, rgb, alpha, chroma_alpha in visible:
-        _paste_into((luma, first, second), box, rgb, alpha, chroma_alpha, info)
+    for box, rgb, alpha in visible:
+        _paste_into((luma, first, second), box, rgb, alpha, info)
     return replace(frame, planes=(luma, first, second))
 
 
-def _paste_into(planes: Planes, box: Box, rgb: Floats, alpha: Floats, chroma_alpha: Floats, info: VideoInfo) -> None:
+def _paste_into(planes: Planes, box: Box, rgb: Floats, alpha: Floats, info: VideoInfo) -> None:
     form = info.pixel_format
     area = _whole_chroma_samples(box, info)
-    patch = _Patch.of(box, area, rgb, chroma_alpha, info)
-    luma_alpha = patch.alpha if info.colour.matrix == MATRIX_RGB else _Patch.of(box, area, rgb, alpha, info).alpha
-    _blend(planes[0], area, patch.samples[0], luma_alpha, form.bit_depth)
+    patch = _Patch.of(box, area, rgb, alpha, info)
+    _blend(planes[0], area, patch.samples[0], patch.alpha, form.bit_depth)
     chroma_area = Box(
         area.left >> form.chroma_shift_x,
         area.top >> form.chroma_shift_y,

@@ -86,6 +86,6 @@ def _composite(chunk: _Chunk, info: VideoInfo, watch: Watcher) -> Iterator[Frame
     """Lays the patches over the frames of a chunk."""
     patches = chunk.patches()
     for frame in chunk.frames:
-        clean = paste_all(frame, [(patch.box, patch.rgb, patch.alpha, patch.chroma_alpha) for patch in patches[frame.index]], info)
+        clean = paste_all(frame, [(patch.box, patch.rgb, patch.alpha) for patch in patches[frame.index]], info)
         watch(frame, clean)
         yield clean
