@@ -14,14 +14,11 @@ from models.arrays import Floats
 from service.pipeline.io.probe import probe
 from service.pipeline.picture.chroma import ChromaGrid, Stain, at_full_size, edge_of
 from service.pipeline.picture.colour import luma_chroma_matrices
-from service.pipeline.picture.composite import paste_all
-from service.pipeline.placement import Box
-from service.pipeline.video import Frame, Limits, PixelFormat, VideoInfo
-from tests.video.test_composite import described, noise
+from service.pipeline.video import Limits, PixelFormat, VideoInfo
+from tests.video.test_composite import described
 
 HEIGHT, WIDTH = 48, 64
 INFO = replace(described(WIDTH, HEIGHT, PixelFormat("gbrp", 8, 0, 0)), container="image", decoded_chroma_shifts=(1, 1))
-VIDEO = described(WIDTH, HEIGHT, PixelFormat("yuv420p", 8, 1, 1))
 BLUE = np.array([0.2, 0.1, 0.95], np.float32)
 
 
@@ -104,18 +101,11 @@ def test_samples_lie_where_they_lie_in_the_picture(top: int, left: int, height: 
     np.testing.assert_allclose(of_crop[(..., *inside)], of_picture[(..., *inside)], atol=1e-6)
 
 
-def test_chroma_reaches_farther_than_luma_and_no_farther_than_asked() -> None:
-    frame: Frame = noise(VIDEO)
-    box = Box(8, 8, 40, 40)
-    alpha, chroma_alpha = np.zeros((2, 32, 32), np.float32)
-    alpha[12:20, 12:20], chroma_alpha[10:22, 10:22] = 1, 1
-    grey = np.full((3, 32, 32), 0.5, np.float32)
-    pasted = paste_all(frame, [(box, grey, alpha, chroma_alpha)], VIDEO)
-    changed = [before != after for before, after in zip(frame.planes, pasted.planes, strict=True)]
-    rows, columns = np.nonzero(changed[0])
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 27, 20, 27)
-    rows, columns = np.nonzero(changed[1] | changed[2])
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (9, 14, 9, 14)
+def test_an_edge_reaches_one_sample_beside_the_mark_and_no_farther() -> None:
+    alpha = np.zeros((HEIGHT, WIDTH), np.float32)
+    alpha[12:20, 14:30] = 0.8
+    rows, columns = np.nonzero(edge_of(alpha, INFO.decoded_chroma_shifts))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 21, 12, 31)
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,10 @@ class ChromaGrid:
 
 @dataclass(frozen=True)
 class Stain:
-    """The marks in a crop, as far as its chroma is concerned: 0 outside them.
+    """The marks in a crop, as far as its chroma is concerned.
 
-    own: (h, w), their pixels. opacity, opacity_sigma: (h, w) in [0, 1]. colour: (3, h, w) RGB in [0, 1]. edge: (h, w), see `edge_of`.
+    own: (h, w), their pixels; outside them only the edge counts. opacity, opacity_sigma: (h, w) in [0, 1]. colour: (3, h, w) RGB in [0, 1].
+    edge: (h, w), see `edge_of`.
     """
 
     own: Mask = field(repr=False)
@@ -86,18 +87,19 @@ def at_full_size(crop: Floats, stain: Stain, grid: ChromaGrid, matrices: tuple[F
     if not stain.edge.any():
         return crop
     to_planes, to_rgb = matrices
-    chroma, of_mark = (np.tensordot(to_planes[1:], picture, 1) for picture in (crop, stain.colour))
-    mean_opacity, *mean_mark = grid.mixed(np.stack([stain.opacity, *(stain.opacity * of_mark)]))
+    opacity, sigma, colour = (np.where(stain.own, plane, np.float32(0)) for plane in (stain.opacity, stain.opacity_sigma, stain.colour))
+    chroma, of_mark = (np.tensordot(to_planes[1:], picture, 1) for picture in (crop, colour))
+    mean_opacity, *mean_mark = grid.mixed(np.stack([opacity, *(opacity * of_mark)]))
     rest = np.maximum(1 - mean_opacity, 1 - OPACITY_LIMIT)
     known = (~stain.own & (stain.edge == 0)).astype(np.float32)
     fill = np.tensordot(to_planes[1:], filled_from_around(crop, known), 1)
     detail = np.square(known * (chroma - mean_of_known(chroma, known, DETAIL_PIXELS)))
     fill_variance = CODEC_NOISE**2 + FILL_SHARE**2 * mean_of_known(detail, known, AROUND_PIXELS).mean(0)
-    smear = np.square(stain.edge * SMEARED_SHARE) + np.square(stain.opacity_sigma)
-    variance = (smear * _contrast(of_mark - fill, stain.opacity > 0) + CODEC_NOISE**2) / np.square(rest)
+    smear = np.square(stain.edge * SMEARED_SHARE) + np.square(sigma)
+    variance = (smear * _contrast(of_mark - fill, opacity > 0) + CODEC_NOISE**2) / np.square(rest)
     scene = (chroma - np.stack(mean_mark)) / rest
     scene = fill + fill_variance / (fill_variance + variance) * (scene - fill)
-    change = np.where(stain.edge > 0, (1 - stain.opacity) * scene + stain.opacity * of_mark - chroma, 0)
+    change = np.where(stain.edge > 0, (1 - opacity) * scene + opacity * of_mark - chroma, 0)
     return np.clip(crop + np.tensordot(to_rgb[:, 1:], change, 1), 0, 1).astype(np.float32)
 
 

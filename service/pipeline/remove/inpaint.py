@@ -13,7 +13,7 @@ from models.preprocess import padded
 from models.references import Alignment
 from models.spec import INPAINTER_MULTIPLE
 from service.inference.batcher import Arrays, Batcher
-from service.pipeline.picture.chroma import ChromaGrid, at_full_size, edge_of
+from service.pipeline.picture.chroma import ChromaGrid, at_full_size
 from service.pipeline.picture.colour import luma_chroma_matrices
 from service.pipeline.picture.composite import crop_rgb
 from service.pipeline.picture.tiles import Tile, tiles
@@ -21,7 +21,7 @@ from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement, intersect, shared_slices
 from service.pipeline.remove.active_picture import ActivePicture
 from service.pipeline.remove.encodings import Encodings, Piece
-from service.pipeline.remove.mark_windows import MarkWindows, placement_hole
+from service.pipeline.remove.mark_windows import MarkWindows
 from service.pipeline.remove.reference_alignment import ReferenceAligner
 from service.pipeline.remove.temporal_smoothing import TemporalSmoother
 from service.pipeline.video import Frame, Limits, VideoInfo
@@ -31,36 +31,32 @@ TILES_AT_ONCE = 8  # a batch, whose windows are in memory, up to 7 MB each, and 
 
 @dataclass(frozen=True)
 class Patch:
-    """Clean pixels of one frame. rgb: (3, h, w) in [0, 1]. alpha, chroma_alpha: (h, w) in [0, 1], with which they are laid over the box."""
+    """Clean pixels of one frame. rgb: (3, h, w) in [0, 1]. alpha: (h, w) in [0, 1], with which rgb is laid over the box."""
 
     box: Box
     rgb: Floats = field(repr=False)
     alpha: Floats = field(repr=False)
-    chroma_alpha: Floats = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class _Hole:
-    """What is restored of the marks of one box. alpha, chroma_alpha: (h, w), of its patches. tiles: those that contain a pixel of it."""
+    """What is restored of the marks of one box. alpha: (h, w), of its patches. tiles: those that contain a pixel of it."""
 
     box: Box
     alpha: Floats = field(repr=False)
-    chroma_alpha: Floats = field(repr=False)
     tiles: Sequence[Tile]
 
     @classmethod
-    def of(cls, marks: Sequence[Placement], info: VideoInfo) -> "_Hole":
-        """The hole of marks that share a box."""
-        box, holes = marks[0].box, [placement_hole(mark) for mark in marks]
-        given = [hole for hole, mark in zip(holes, marks, strict=True) if mark.kind == "user"]  # nothing shows through a pixel of these
-        alpha = np.maximum.reduce([feather(np.maximum.reduce(holes)), *given])
-        found = [(mark, hole) for mark, hole in zip(marks, holes, strict=True) if mark.kind != "user"]
-        chroma_alpha = np.maximum.reduce([alpha, *(edge_of(mark.opacity * hole, info.decoded_chroma_shifts) for mark, hole in found)])
-        return cls(box, alpha, chroma_alpha, [tile for tile in tiles(box) if chroma_alpha[shared_slices(box, tile.seen)[0]].any()])
+    def of(cls, numbers: Sequence[int], windows: MarkWindows) -> "_Hole":
+        """The hole of marks that share a box, and what they stain beside it. Nothing shows through a pixel that a person gave."""
+        marks, holes = [windows.marks[number] for number in numbers], [windows.holes[number].astype(np.float32) for number in numbers]
+        beyond = [hole if mark.kind == "user" else windows.edges[n] for n, mark, hole in zip(numbers, marks, holes, strict=True)]
+        box, alpha = marks[0].box, np.maximum.reduce([feather(np.maximum.reduce(holes)), *beyond])
+        return cls(box, alpha, [tile for tile in tiles(box) if alpha[shared_slices(box, tile.seen)[0]].any()])
 
     def empty_patch(self) -> Patch:
         """A black patch."""
-        return Patch(self.box, np.zeros((3, self.box.height, self.box.width), np.float32), self.alpha, self.chroma_alpha)
+        return Patch(self.box, np.zeros((3, self.box.height, self.box.width), np.float32), self.alpha)
 
 
 @dataclass(frozen=True)
@@ -166,7 +162,7 @@ class Inpainter:
             groups[self._marks[number].box].append(number)
         for numbers in groups.values():
             if tuple(numbers) not in self._holes:
-                self._holes[tuple(numbers)] = _Hole.of([self._marks[number] for number in numbers], self._info)
+                self._holes[tuple(numbers)] = _Hole.of(numbers, self._windows)
         return [self._holes[tuple(numbers)] for numbers in groups.values()]
 
     def _forget_marks_before(self, frame: int) -> None:

@@ -18,7 +18,7 @@ from service.pipeline.video import VideoInfo
 MIN_ANIMATION_SIGMA = 0.15
 ANIMATION_PIXELS = 6  # how far beyond such pixels an animated mark may reach
 MAX_CACHED_WINDOWS = 64  # drawn windows
-MAX_CACHED_PIXELS = 2**21  # of them, 24 bytes each
+MAX_CACHED_PIXELS = 2**21  # of them, 29 bytes each
 MAX_CACHED_MASKS = 12  # each as large as the picture
 MAX_CACHED_FRAMES = 256  # frames whose marks are known
 
@@ -58,12 +58,15 @@ class MarkWindow:
 
 
 class MarkWindows:
-    """Draws the marks of one video into windows. Recent drawings are cached, as most frames of an interval share them."""
+    """Draws the marks of one video into windows. Recent drawings are cached, as most frames of an interval share them.
+
+    holes: (h, w) of the box of each of the marks, the pixels to replace. edges: (h, w), see `chroma.edge_of`.
+    """
 
     def __init__(self, marks: Sequence[Placement], info: VideoInfo) -> None:
-        self._marks = marks
-        self._holes = [placement_hole(mark) > 0 for mark in marks]
-        self._edges = [edge_of(mark.opacity * hole, info.decoded_chroma_shifts) for mark, hole in zip(marks, self._holes, strict=True)]
+        self.marks = marks
+        self.holes = [placement_hole(mark) > 0 for mark in marks]
+        self.edges = [edge_of(mark.opacity * hole, info.decoded_chroma_shifts) for mark, hole in zip(marks, self.holes, strict=True)]
         self._whole = Box(0, 0, info.width, info.height)
         self._shown = self._whole
         self._active: dict[int, tuple[int, ...]] = {}  # by frame index
@@ -83,7 +86,7 @@ class MarkWindows:
     def active(self, index: int) -> tuple[int, ...]:
         """The numbers of the marks that are present in a frame."""
         if index not in self._active:
-            self._active[index] = tuple(n for n, mark in enumerate(self._marks) if mark.covers(index))
+            self._active[index] = tuple(n for n, mark in enumerate(self.marks) if mark.covers(index))
             _drop_oldest(self._active, MAX_CACHED_FRAMES)
         return self._active[index]
 
@@ -112,7 +115,7 @@ class MarkWindows:
         if active not in self._unions:
             union = np.zeros((self._whole.height, self._whole.width), bool)
             for number in active:
-                union[self._marks[number].box.slices] |= self._holes[number]
+                union[self.marks[number].box.slices] |= self.holes[number]
             self._unions[active] = union
             _drop_oldest(self._unions, MAX_CACHED_MASKS)
         return self._unions[active]
@@ -126,20 +129,18 @@ class MarkWindows:
                 plane[shown[0]] = 0
         own, edge = np.zeros((view.height, view.width), bool), np.zeros((view.height, view.width), np.float32)
         for number in active:
-            mark = self._marks[number]
+            mark = self.marks[number]
             if (shared := view.within(mark.box)) is None:
                 continue
             in_view, in_box = shared
-            hole = self._holes[number][in_box]
+            hole = self.holes[number][in_box]
             mask[0][in_view][hole] = 1
             own[in_view] |= hole
-            np.maximum(edge[in_view], self._edges[number][in_box], out=edge[in_view])
+            np.maximum(edge[in_view], self.edges[number][in_box], out=edge[in_view])
             opacity[0][in_view][hole] = mark.opacity[in_box][hole]
             opacity_sigma[0][in_view][hole] = np.broadcast_to(mark.opacity_sigma, mark.mask.shape)[in_box][hole]
             colour[:, in_view[0], in_view[1]][:, hole] = mark.colour[:, in_box[0], in_box[1]][:, hole]
-        of_marks = [np.where(own, plane, np.float32(0)) for plane in (opacity[0], opacity_sigma[0], colour)]
-        stain = Stain(own, of_marks[0], of_marks[1], of_marks[2], edge)
-        return MarkWindow(mask, opacity, colour, opacity_sigma, stain)
+        return MarkWindow(mask, opacity, colour, opacity_sigma, Stain(own, opacity[0], opacity_sigma[0], colour, edge))
 
 
 def _drop_oldest(cache: dict[Any, Any], max_entries: int) -> None:
