@@ -28,11 +28,12 @@ class Cost:
         return self.job + frames * (self.frame + self.megapixel * pixels / MEGA)
 
 
-# Fitted to the clips of 480 and 720 lines in benchmarks/results/speed.jsonl; `start` and `finish`, what is before and after the frames, to
-# those of benchmarks/results/time_left.jsonl. Only their ratios matter, until this machine has its own.
+# Fitted to the clips of 480 and 720 lines in benchmarks/results/speed.jsonl; `locate`, `start` and `finish`, in which much does not depend
+# on the number of frames, to clips of 3, 10 and 30 s that benchmarks/time_left.py had cleaned on an idle machine (2026-11-29).
+# Only their ratios matter, until this machine has its own.
 COSTS: Final = {
     "start": Cost(job=0.3),
-    "locate": Cost(job=0.3, frame=0.028),
+    "locate": Cost(job=1.6, frame=0.031),
     "measure": Cost(megapixel=0.018),
     "bound": Cost(frame=0.0025, megapixel=0.0035),
     "remove": Cost(frame=0.013, megapixel=0.046),

@@ -90,7 +90,9 @@ def test_how_a_child_died_is_told() -> None:
 def test_after_the_forkers_death_there_is_another_one() -> None:
     with start(tell_about_itself) as child:
         forker = child.receive()["parent"]
+    pidfd = os.pidfd_open(forker)
     os.kill(forker, signal.SIGKILL)
+    wait_for_end(pidfd)  # so that the next order cannot be sent: what was made for it is closed
     with start(tell_about_itself) as child:
         assert child.receive()["parent"] not in (forker, os.getpid())
 

@@ -99,9 +99,9 @@ class Forker:
     def _fork(self, order: Mapping[str, Any], environment: Mapping[str, str]) -> ForkedProcess:
         orders = self._orders or self._begin(environment)
         leash, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            socket.send_fds(orders, [json.dumps(order).encode()], [theirs.fileno(), *order["files"]])
         try:
+            with theirs:
+                socket.send_fds(orders, [json.dumps(order).encode()], [theirs.fileno(), *order["files"]])
             return ForkedProcess(leash)
         except BaseException:
             leash.close()
