@@ -65,6 +65,19 @@ def test_a_job_can_be_left_and_cancelled_later(visit: Visit, service: Service) -
     expect(visitor.find("#credits")).to_have_text("Credits: 1")
 
 
+def test_the_card_of_each_job_has_a_line_of_name_and_at_most_two_of_state(visit: Visit, service: Service) -> None:
+    visitor = visit()
+    visitor.enter(service.account())
+    for number in range(3):  # the last ones wait for the first
+        visitor.paste_address(service.host.trickle(f"/a-clip-with-a-name-that-is-longer-than-its-card-{number}.mp4"))
+        visitor.button(EN["work.another"]).click()
+    expect(visitor.find(".job[data-state=queued]").first).to_be_visible()
+    texts = visitor.find(".job .name, .job .state")
+    expect(texts).to_have_count(6)
+    assert texts.evaluate_all("all => Math.max(...all.map((each) => each.getBoundingClientRect().height))") < 50
+    assert texts.evaluate_all("all => all.every((each) => each.clientWidth <= each.parentElement.clientWidth)")
+
+
 def test_a_result_without_a_mark_opens_the_tools_and_compares_nothing(visit: Visit, service: Service) -> None:
     visitor = visit()
     visitor.enter(service.account(credits=1))

@@ -94,9 +94,9 @@ function item(job) {
   const button = make("button", { type: "button", className: "job", onclick: () => page.open(job) },
     thumbnail ?? make("span", { className: "blank" }),
     title(make("span", { className: "name" }), job),
-    make("span", { className: `hint state ${job.state}` }, setText(make("span"), stateWords(job)), ` · ${ago(Date.parse(job.created_at))}`),
+    make("span", { className: "hint state" }, setText(make("span"), stateWords(job)), ` · ${ago(Date.parse(job.created_at))}`),
   );
-  button.dataset.job = job.id;
+  Object.assign(button.dataset, { job: job.id, state: job.state });
   const bin = make("button", { type: "button", className: "icon-button bin" }, byId("bin-icon").content.cloneNode(true));
   bin.addEventListener("click", page.attempt(() => deleteFiles(job)));
   label(bin, "jobs.delete", { name: nameOf(job) ?? t(`media.${job.media}`) });
