@@ -1,7 +1,7 @@
 """Measures a long queue, half of it from one account: throughput, completeness and fairness.
 
 The account with the backlog orders half of all jobs first; the others share the rest. The networks are fakes. Where a worker's cleaning is
-stubbed, each account orders equally many jobs of a file that it has uploaded, and they fail at once.
+stubbed, each account orders equally many jobs of a file that it has uploaded, all accounts at the same time, and the jobs fail at once.
 """
 
 import asyncio
@@ -57,20 +57,21 @@ def measure(fleet: Fleet, host: LoopbackHost, dialect: str, accounts: int, jobs:
     """Order all jobs, and wait until the last has ended. `stubbed`: by a worker that cleans nothing; all accounts are alike."""
     customers = [Customer.new(fleet.core, f"drain {number}", CREDITS) for number in range(accounts)]
     if stubbed:
-        links = [_uploaded(customer, fleet) for customer in customers]
-        chosen = [number % accounts for number in range(jobs)]
-        requests = [REQUESTS[dialect](customers[number], links[number], links[number]) for number in chosen]
+        links = [uploaded(customer, fleet) for customer in customers]
+        shares = [jobs // accounts + (number < jobs % accounts) for number in range(accounts)]
+        own = zip(customers, links, shares, strict=True)
+        in_turn = [[REQUESTS[dialect](customer, link, link) for _ in range(share)] for customer, link, share in own]
     else:
         turns = [customers[1 + number % (accounts - 1)] for number in range(jobs - jobs // 2)]
         video_url, picture_url = f"{host.url}/marked.mp4", f"{host.url}/picture.png"
-        requests = [REQUESTS[dialect](customer, video_url, picture_url) for customer in [customers[0]] * (jobs // 2) + turns]
-    asyncio.run(_order(int(fleet.url.rpartition(":")[2]), requests))
+        in_turn = [[REQUESTS[dialect](customer, video_url, picture_url) for customer in [customers[0]] * (jobs // 2) + turns]]
+    asyncio.run(_order(int(fleet.url.rpartition(":")[2]), in_turn))
     within(SECONDS_A_JOB * jobs, lambda: not _open(fleet), LOOK_SECONDS)
     found = all_jobs(fleet.core)
     return summary(found, customers[0].id, jobs, len(list(ledger_violations(fleet.core, found))), ENDS if stubbed else ENDS[:1])
 
 
-def _uploaded(customer: Customer, fleet: Fleet) -> str:
+def uploaded(customer: Customer, fleet: Fleet) -> str:
     """The link of a file of the account's own."""
     answer = fleet.client.post(
         "/api/file-stream-upload",
@@ -140,7 +141,12 @@ def _wait_seconds(job: Job) -> float:
     return (job.started_ms - job.created_ms) / 1000
 
 
-async def _order(port: int, requests: Sequence[bytes]) -> None:
+async def _order(port: int, in_turn: Sequence[Sequence[bytes]]) -> None:
+    """Send these requests: those of each list one after the other, on a connection of their own."""
+    await asyncio.gather(*(_order_on_one(port, requests) for requests in in_turn))
+
+
+async def _order_on_one(port: int, requests: Sequence[bytes]) -> None:
     async with connected(port) as connection:
         for request in requests:
             answer = await connection.send(request)

@@ -45,8 +45,12 @@ def upload_suffix(head: bytes, name: str) -> str:
 
 
 def named_key(account_id: int, path: str) -> str:
-    """The account's key for a file that it names: the same for the same sanitised path, so that a newer file replaces the older one."""
-    return f"uploads/{account_id}/named/{path}"
+    """The account's key for a file that it names: the same for the same sanitised path, so that a newer file replaces the older one.
+
+    No sanitised name ends in a dash, so a folder never has the key of a file: in a folder storage one would exclude the other.
+    """
+    *folders, name = path.split("/")
+    return "/".join((f"uploads/{account_id}/named", *(f"{folder}-" for folder in folders), name))
 
 
 def may_be_replaced(key: str) -> bool:

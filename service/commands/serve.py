@@ -1,6 +1,7 @@
 """`cleanplate serve` and `cleanplate worker`: the whole service on one machine, or a worker of a fleet."""
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -61,6 +62,8 @@ def serve(no_worker: NoWorker = False) -> None:
         with opened(chosen) as core:
             _print_address(chosen, bootstrap(core))
             app = create_app(core, shared)
+            gc.collect()
+            gc.freeze()  # what lives as long as the process: looking through it took 0.1 s each time
             variables = dict.fromkeys(FIRST_SECRETS) | {"CLEANPLATE_PORT": str(chosen.port)}
             with nullcontext() if no_worker else WorkerProcess(WORKER, variables, chosen.stop_seconds):
                 try:

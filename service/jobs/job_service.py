@@ -17,6 +17,7 @@ from service.jobs.credits import Balance
 from service.jobs.database import Database
 from service.jobs.finalizer import JobFinalizer
 from service.jobs.forecast import Forecast
+from service.jobs.group_commit import GroupCommit
 from service.jobs.job import Job, JobSpec, Media, NewJob, Price
 from service.jobs.keys import Scope
 from service.jobs.price import Metering
@@ -71,6 +72,7 @@ class JobService:
 
     def __init__(self, database: Database, accounts: Accounts, queues: Queues, finalizer: JobFinalizer, rules: Rules) -> None:
         self._database = database
+        self._orders = GroupCommit(database)
         self._accounts = accounts
         self._queues = queues
         self._finalizer = finalizer
@@ -90,25 +92,26 @@ class JobService:
         return self._accounts.account_of_signer(name)
 
     def submit(self, new: NewJob) -> Job:
-        """Accept a job, hold its price and enqueue it, in one transaction.
+        """Accept a job, hold its price and enqueue it, in one transaction, which orders that arrive at the same time share.
 
         The same idempotency key finds the same job. Raises InsufficientCredits, QueueFull, Maintenance, FeatureDisabled, ContentRefused,
         ContentCheckFailed, ContentBlocked.
         """
         self.admit(new.facade, new.spec)
+        return self._orders.run(lambda connection: self._submitted(connection, new))
+
+    def _submitted(self, connection: sa.Connection, new: NewJob) -> Job:
+        balance = ledger.locked_balance(connection, new.account_id)
+        if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
+            return known
+        self._rules.room.require(connection, new.account_id)
         price = self._rules.price_of(new.spec)
-        with self._database.write() as connection:
-            balance = ledger.locked_balance(connection, new.account_id)
-            if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
-                return known
-            self._rules.room.require(connection, new.account_id)
-            ledger.write(
-                connection, new.account_id, credits.reserve(balance, new.id, price, new.client_reference or "")
-            )  # before the job, as at a job's end
-            job = store.insert(connection, new, price)
-            if new.idempotency_key is not None:
-                store.store_idempotency_key(connection, new)
-            self._queues.enqueue_job(connection, new)
+        entries = credits.reserve(balance, new.id, price, new.client_reference or "")
+        ledger.write(connection, new.account_id, entries)  # before the job, as at a job's end
+        job = store.insert(connection, new, price)
+        if new.idempotency_key is not None:
+            store.store_idempotency_key(connection, new)
+        self._queues.enqueue_job(connection, new)
         return job
 
     def check_credits(self, account_id: int, media: Media) -> None:

@@ -228,7 +228,7 @@ def test_an_upload_in_a_form_becomes_a_task(server: WorkerlessServer) -> None:
     assert server.client.get(data["downloadUrl"]).content == MP4
     assert create(server, customer, task(input={"video_url": data["downloadUrl"]}))["code"] == 200
     key = server.job_of(customer).spec.source_key
-    assert key == f"uploads/{customer.id}/named/videos/user-uploads/my-clip.mp4"
+    assert key == f"uploads/{customer.id}/named/videos-/user-uploads-/my-clip.mp4"
 
 
 def upload(server: WorkerlessServer, customer: Customer, data: bytes, **fields: str) -> dict[str, Any]:
@@ -257,6 +257,16 @@ def test_a_file_that_the_client_names_replaces_the_older_one(server: WorkerlessS
         assert server.client.get(data["downloadUrl"]).content == MP4 + b"new" + bytes(9000)
     with server.database.read() as connection:
         assert used_bytes(connection, customer.id) == second["fileSize"], "the older one no longer counts"
+
+
+def test_a_folder_may_be_called_like_a_file(server: WorkerlessServer) -> None:
+    customer = server.customer()
+    fields = [{"fileName": "clip"}, {"uploadPath": "clip", "fileName": "clip"}, {"uploadPath": "clip/clip", "fileName": "clip"}]
+    texts = [b"in no folder", b"in one", b"in two"]
+    data = [upload(server, customer, text, **chosen) for text, chosen in zip(texts, fields, strict=True)]
+    data.append(upload(server, customer, b"in no folder, newer", fileName="clip"))
+    assert [each["filePath"] for each in data] == ["clip", "clip/clip", "clip/clip/clip", "clip"]
+    assert [server.client.get(each["downloadUrl"]).content for each in data] == [b"in no folder, newer", *texts[1:], b"in no folder, newer"]
 
 
 def test_files_that_the_client_does_not_name_replace_none(server: WorkerlessServer) -> None:
