@@ -161,6 +161,19 @@ def test_a_mark_that_no_single_picture_shows_is_followed_in_every_frame(path: Pa
     assert max(errors) <= 5  # where it turns
 
 
+def test_a_mark_that_is_no_longer_recognised_is_followed_by_its_pixels_and_back_from_the_edge() -> None:
+    """It turns back at frame 31, while nothing is seen of it."""
+    hidden = range(27, 40)
+    pictures = [panned(i, 0.0) if i in hidden else marked(panned(i, 0.0), square(*off_the_edge(i))) for i in range(TOTAL)]
+    glances = Glances(fake.networks().segmenter, OVERLAY, sampling_stride(INFO))
+    for index in range(0, 25, glances.stride_frames):
+        glances.add((index, pictures[index]))
+    (mark,) = follow(film(pictures), TOTAL, INFO, glances.moving, fake.networks(blind=True).segmenter, OVERLAY)
+    assert list(mark.places) == list(range(TOTAL))
+    errors = [np.abs(np.subtract(mark.places[i], off_the_edge(i)[::-1])).max() for i in range(TOTAL)]
+    assert max(errors) <= 2
+
+
 def test_what_jumps_about_is_no_mark_that_moves() -> None:
     """As the stripes of a wall do that are taken for each other."""
 
