@@ -27,7 +27,7 @@ from service.pipeline.picture.view import View, crop_padded
 from service.pipeline.placement import Box, Kind
 
 TILE_PIXELS = 48, 96  # height and width at analysis size, about those of a word: in a larger tile it is lost among the scene
-LOOKS = 2  # at what moves most clearly by itself: of marks that single pictures miss, each is the first on 4 of 5 glances at two clips
+LOOKS = 2  # at what moves most evidently by itself: marks that single pictures miss come first in 4 of 6 glances, else not among six
 APART_PIXELS = DETAIL_PIXELS // 4  # motions nearer to each other are one: so wide is a correlation's peak, on either side
 
 Motion = tuple[float, float]  # (dy, dx) in pixels, from one picture to the next
@@ -59,16 +59,19 @@ def looks_along(pictures: Sequence[Bytes], reach: int, network: Batcher, classes
 
     pictures: (h, w, 3), evenly apart in time. reach: the most pixels that a mark moves from one to the next. network: the segmenter.
     """
-    (height, width, _), steps = pictures[-1].shape, len(pictures) - 1
-    looks = []
+    steps, looks = len(pictures) - 1, []
     for one in _most_evident(own_motions(pictures, reach), LOOKS):
-        dy, dx = one.motion
-        if (
-            box := View.of(one.tile).moved(round((steps - 1) * dy), round((steps - 1) * dx)).grown(TILE_PIXELS[0]).inner(width, height)
-        ) is not None:
+        (dy, dx), box = one.motion, _window(one, steps - 1, pictures[-1].shape)
+        if box is not None:
             parts = [_at(picture, box, ((index - steps) * dy, (index - steps) * dx)) for index, picture in enumerate(pictures)]
             looks.append(Standing(box, one.motion, mark_probability(np.stack(parts), network, classes)))
     return looks
+
+
+def _window(one: OwnMotion, steps: int, size: tuple[int, ...]) -> Box | None:
+    """The tile so many steps later, with room for what reaches beyond it; None if it has left the picture."""
+    down, right = (round(steps * value) for value in one.motion)
+    return View.of(one.tile).moved(down, right).grown(TILE_PIXELS[0]).inner(size[1], size[0])
 
 
 def _at(picture: Bytes, box: Box, offset: Motion) -> Floats:
