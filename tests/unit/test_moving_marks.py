@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.inference import fake
+from service.inference.batcher import Arrays, Batcher, Session
 from service.pipeline.locate.candidates import from_moving
 from service.pipeline.locate.follow import MovingMark, follow
 from service.pipeline.locate.locate import locate
@@ -36,8 +37,8 @@ def square(left: int, top: int) -> Box:
     return Box(max(0, left), top, min(WIDTH, left + 24), top + 12)
 
 
-def found(pictures: list[Picture]) -> list[MovingMark]:
-    network, stride = fake.networks().segmenter, sampling_stride(INFO)
+def found(pictures: list[Picture], network: Batcher | None = None) -> list[MovingMark]:
+    network, stride = network or fake.networks().segmenter, sampling_stride(INFO)
     glances = Glances(network, OVERLAY, stride)
     for index, picture in enumerate(pictures):
         if is_sampled(index, stride, TOTAL):
@@ -132,3 +133,64 @@ def test_a_mark_that_is_seen_in_two_glances_is_followed_as_long_as_it_is_there()
     (mark,) = found(pictures)
     assert abs(min(mark.places) - shown.start) <= 1
     assert abs(max(mark.places) - shown.stop + 1) <= 1
+
+
+class SeesWhatStands(Session):
+    """Overlay probability 1 where a bright pixel stays as it is; nothing in a single picture."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        frames = inputs["frames"]  # (B, T, 3, h, w)
+        stands = (frames.min((1, 2)) > fake.BRIGHT) & (frames.shape[1] > 1)
+        overlay = np.repeat(stands[:, None, None], frames.shape[1], 1).astype(np.float32)
+        return {"probability": np.concatenate([overlay, np.zeros_like(overlay)], 2)}
+
+
+def off_the_edge(index: int) -> tuple[int, int]:
+    """Off the right edge."""
+    room = WIDTH - 24
+    return round(room - abs(room - 90 - 1.5 * index)), 30 + index // 3
+
+
+@pytest.mark.parametrize("path", [drifting, off_the_edge])
+def test_a_mark_that_no_single_picture_shows_is_followed_in_every_frame(path: Path) -> None:
+    marks = found([marked(panned(i, 0.4), square(*path(i))) for i in range(TOTAL)], Batcher(SeesWhatStands(), (1,), 1))
+    (mark,) = marks
+    assert list(mark.places) == list(range(TOTAL))
+    errors = [np.abs(np.subtract(mark.places[i], path(i)[::-1])).max() for i in range(TOTAL)]
+    assert np.median(errors) <= 1
+    assert max(errors) <= 5  # where it turns
+
+
+def test_a_mark_that_is_no_longer_recognised_is_followed_by_its_pixels_and_back_from_the_edge() -> None:
+    """It turns back at frame 31, while nothing is seen of it."""
+    hidden = range(27, 40)
+    pictures = [panned(i, 0.0) if i in hidden else marked(panned(i, 0.0), square(*off_the_edge(i))) for i in range(TOTAL)]
+    glances = Glances(fake.networks().segmenter, OVERLAY, sampling_stride(INFO))
+    for index in range(0, 25, glances.stride_frames):
+        glances.add((index, pictures[index]))
+    (mark,) = follow(film(pictures), TOTAL, INFO, glances.moving, fake.networks(blind=True).segmenter, OVERLAY)
+    assert list(mark.places) == list(range(TOTAL))
+    errors = [np.abs(np.subtract(mark.places[i], off_the_edge(i)[::-1])).max() for i in range(TOTAL)]
+    assert max(errors) <= 2
+
+
+def test_what_jumps_about_is_no_mark_that_moves() -> None:
+    """As the stripes of a wall do that are taken for each other."""
+
+    def jumping(index: int) -> tuple[int, int]:
+        return 20 + index, 30 + 14 * (index // 2 % 3)
+
+    assert found([marked(panned(i, 0.0), square(*jumping(i))) for i in range(TOTAL)]) == []
+
+
+def test_a_mark_that_is_seen_in_every_second_glance_is_followed_in_every_frame() -> None:
+    """The segmenter misses it where it passes over something bright."""
+    network, stride = fake.networks().segmenter, sampling_stride(INFO)
+    glances = Glances(network, OVERLAY, stride)
+    pictures = [marked(panned(i, 0.0), square(*drifting(i))) for i in range(TOTAL)]
+    for index, picture in enumerate(pictures):
+        if is_sampled(index, stride, TOTAL):
+            dark = index // (3 * stride) % 2 == 1
+            glances.add((index, np.minimum(picture, np.uint8(200)) if dark else picture))
+    (mark,) = follow(film(pictures), TOTAL, INFO, glances.moving, network, OVERLAY)
+    assert list(mark.places) == list(range(TOTAL))

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats, Mask
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.inference.batcher import Batcher
-from service.pipeline.locate.moving_marks import GLANCE_SAMPLES, MAX_SPEED_SHARE, MovingShape, seen_alone
+from service.pipeline.locate.moving_marks import MAX_SPEED_SHARE, MovingShape, patience_frames, seen_alone
 from service.pipeline.locate.pooled_shape import MARGIN_PIXELS, Place
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.marks.agreement import RIM_PIXELS, Look, agreement, best_agreement, detail_of, look_at
@@ -25,6 +26,7 @@ from service.pipeline.video import Frame, VideoInfo
 STEP_FRAMES = 2  # from one frame in which a shape is looked for to the next
 # Around the expected place, at analysis size: how far off a mark of the highest speed is that turns back.
 SEARCH_PIXELS = round(2 * STEP_FRAMES * MAX_SPEED_SHARE * ANALYSIS_LONG_SIDE_PIXELS)
+NEAR_PIXELS = RIM_PIXELS  # from where a shape is expected: the line through two places at whole pixels, a step on, is off by 1.5
 STEADY_STEPS = 9  # of a path, whose median speed a mark keeps beyond the edge: the last places, seen in part, are inexact
 RING_PIXELS = (3, 10)  # from the mark: its surroundings
 SCENE_REACH_PIXELS = 6  # at analysis size, by which the surroundings may have moved from one step to the next
@@ -43,7 +45,7 @@ def follow(
 ) -> list[MovingMark]:
     """The marks among the shapes, followed through all frames of the video: those that do not move with their surroundings."""
     width, height = analysis_size(info)
-    patience = 2 * GLANCE_SAMPLES * sampling_stride(info)
+    patience = patience_frames(sampling_stride(info))
     waiting = [_Trail(shape, patience, network, classes) for shape in sorted(shapes, key=lambda one: min(one.places))]
     trails: list[_Trail] = []
     recent: deque[tuple[int, Bytes]] = deque(maxlen=patience)
@@ -73,16 +75,32 @@ class Found:
     corner: Place
 
 
-def find_shape(shape: Look, picture: Bytes, expected: View, network: Batcher, classes: frozenset[Kind]) -> Found | None:
-    """Where a shape (h, w) is in a picture (H, W, 3), near the view in which it is expected; None if it is not seen there."""
+def find_shape(
+    shape: Look, picture: Bytes, expected: View, network: Batcher, classes: frozenset[Kind], near: int = NEAR_PIXELS
+) -> Found | None:
+    """Where a shape (h, w) is in a picture (H, W, 3), near the view in which it is expected; None if it is not seen there.
+
+    Where the segmenter sees nothing of it, its own pixels count, so many pixels from that view.
+    """
     wide = expected.grown(SEARCH_PIXELS)
     box = wide.inner(picture.shape[1], picture.shape[0])
     if box is None:
         return None
-    part = np.ascontiguousarray(picture[box.slices])
-    look, corner = look_at(part, seen_alone(part, network, classes)), (box.top, box.left)
-    evidence, down, right = best_agreement(shape, look.crop(wide.moved(-box.top, -box.left)))
+    part, here, corner = np.ascontiguousarray(picture[box.slices]), wide.moved(-box.top, -box.left), (box.top, box.left)
+    look = look_at(part, seen_alone(part, network, classes))
+    evidence, down, right = best_agreement(shape, look.crop(here))
+    if evidence <= 0:
+        supposed = _placed(shape, here.grown(-SEARCH_PIXELS), near, part.shape)
+        evidence, down, right = best_agreement(shape, Look(supposed, look.detail).crop(here))
+        there = here.grown(-SEARCH_PIXELS).moved(down - SEARCH_PIXELS, right - SEARCH_PIXELS)
+        look = Look(_placed(shape, there, 0, part.shape), look.detail)
     return Found(expected.moved(down - SEARCH_PIXELS, right - SEARCH_PIXELS), look, corner) if evidence > 0 else None
+
+
+def _placed(shape: Look, view: View, near: int, size: tuple[int, ...]) -> Floats:
+    """The probability (h, w) in a window of this size of a shape that lies in a view, or so many pixels from there."""
+    probability = np.asarray(cv2.dilate(np.pad(shape.probability, near), np.ones((2 * near + 1, 2 * near + 1), np.uint8)), np.float32)
+    return crop_padded(probability, near - view.top, near - view.left, size[0], size[1], repeat_edge=False)
 
 
 class _Trail:
@@ -108,8 +126,7 @@ class _Trail:
 
     def look(self, index: int, picture: Bytes) -> None:
         """Look for the shape where it is expected, and compare how it and its surroundings moved."""
-        expected = self._shape.at(self.expected(index))
-        found = find_shape(self._shape.look, picture, expected, self._network, self._classes)
+        found = self._found(index, picture)
         if found is None:
             self._previous = None
             return
@@ -124,6 +141,27 @@ class _Trail:
         self._places[index] = place
         self._previous = index, detail
 
+    def _found(self, index: int, picture: Bytes) -> Found | None:
+        """Where the shape is in a picture: where it is expected, or where it is if it has turned back at the picture's edge."""
+        straight, turned = self.expected(index), self._turned(index, picture.shape)
+        found = find_shape(self._shape.look, picture, self._shape.at(straight), self._network, self._classes)
+        if found is not None or np.abs(np.subtract(straight, turned)).max() <= NEAR_PIXELS:
+            return found
+        return find_shape(self._shape.look, picture, self._shape.at(turned), self._network, self._classes, SEARCH_PIXELS)
+
+    def _turned(self, index: int, size: tuple[int, ...]) -> Place:
+        """Where the shape should be if it moves on from where it was and turns back at the edges of a picture of this size."""
+        at = bisect(self._frames, index)
+        near = (self._frames[:at][::-1] if at >= 2 else self._frames)[: STEADY_STEPS + 1]  # from the nearest on
+        places = np.array([self._places[frame] for frame in near], np.float64)
+        steps = np.diff(places, axis=0) / np.diff(near)[:, None]
+        speed = np.abs(steps).mean(0) * np.sign([next((one for one in axis if one), 0.0) for axis in steps.T])
+        inner = self._shape.view.grown(-RIM_PIXELS)
+        corner = places[0] + speed * (index - near[0]) + (inner.top, inner.left)
+        room = np.maximum(1, np.subtract(size[:2], (inner.height, inner.width)))
+        y, x = np.abs((corner + room) % (2 * room) - room) - (inner.top, inner.left)
+        return round(float(y)), round(float(x))
+
     def expected(self, index: int) -> Place:
         """Where the shape should be: on the line through the two nearest places that are known."""
         at = bisect(self._frames, index)
@@ -131,6 +169,13 @@ class _Trail:
         share = (index - one) / (other - one)
         y, x = (round(a + share * (b - a)) for a, b in zip(self._places[one], self._places[other], strict=True))
         return y, x
+
+    def _is_steady(self) -> bool:
+        """Whether most of its places lie, but for rounding, between those before and after: stripes of a wall are taken for each other."""
+        known, places = np.array(self._frames), np.array([self._places[frame] for frame in self._frames], np.float64)
+        shares = ((known[1:-1] - known[:-2]) / (known[2:] - known[:-2]))[:, None]
+        off = np.abs(places[1:-1] - places[:-2] - shares * (places[2:] - places[:-2])).max(1)
+        return not len(off) or bool(np.median(off) <= 1)  # of three places at whole pixels
 
     def holds(self, other: "_Trail") -> bool:
         """Whether another shape, where it was seen first, is this one."""
@@ -143,13 +188,14 @@ class _Trail:
 
     def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark | None:
         """The mark with its place in every frame; None if all that was seen does not say that it moves on its own."""
-        if sum(self.own) <= 0:
+        if sum(self.own) <= 0 or not self._is_steady():
             return None
         known = np.array(self._frames)
         inner = self._shape.view.grown(-RIM_PIXELS)
         paths = np.array([self._places[frame] for frame in known], np.float64) + np.array([inner.top, inner.left])
         frames = range(max(0, known[0] - STEP_FRAMES + 1), min(total_frames, known[-1] + STEP_FRAMES))
-        places = {frame: tuple(_at(frame, known, path) for path in paths.T) for frame in frames}
+        axes = [_with_turns(known, path) for path in paths.T]
+        places = {frame: tuple(_at(frame, *axis) for axis in axes) for frame in frames}
         places |= _beyond_the_edge(known, paths, (inner.height, inner.width), size, total_frames)
         probability = self._shape.look.probability[RIM_PIXELS:-RIM_PIXELS, RIM_PIXELS:-RIM_PIXELS]
         return MovingMark(probability, {frame: (place[0], place[1]) for frame, place in sorted(places.items())})
@@ -183,6 +229,20 @@ def own_motion(mask: Mask, alike: Mask, before: View, after: View, earlier: Floa
 def _within(mask: Mask, view: View, size: tuple[int, ...]) -> Mask:
     """The pixels (H, W) of a picture of this size that a mask covers, which fills a view of it."""
     return crop_padded(mask, -view.top, -view.left, size[0], size[1], repeat_edge=False)
+
+
+def _with_turns(known: np.ndarray, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The known places along one axis, and between them those where the mark turned back without being seen."""
+    speeds = np.diff(path) / np.diff(known)
+    turns = []
+    for at in np.flatnonzero(np.diff(known) > 2 * STEP_FRAMES):
+        before, after = (speeds[max(0, at - STEADY_STEPS) : at], speeds[at + 1 : at + 1 + STEADY_STEPS])
+        if len(before) and len(after) and (slower := np.median(before) - np.median(after)):
+            apart = path[at + 1] - path[at] - np.median(after) * (known[at + 1] - known[at])
+            if 0 < apart / slower < known[at + 1] - known[at]:
+                turns.append((known[at] + apart / slower, path[at] + np.median(before) * apart / slower))
+    frames, places = np.array(sorted([*zip(known, path, strict=True), *turns])).T
+    return frames, places
 
 
 def _at(frame: int, known: np.ndarray, path: np.ndarray) -> float:

@@ -2,17 +2,23 @@
 
 Over several frames the segmenter knows a mark by its standing still, so one that moves is seen in single frames alone. There, text of
 the scene is seen as well, and what touches a mark. So single frames are glanced at. What two of them show alike to the pixel, at different
-places, may be a mark; `follow` then tells marks from what moves with the scene.
+places, may be a mark; `follow` then tells marks from what moves with the scene. What moves by itself over a few samples is looked at along
+its motion as well (`second_motion`).
 """
 
+import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from models.arrays import Bytes, Floats, Mask
+from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.pipeline.locate.pooled_shape import Place, PooledShape
+from service.pipeline.locate.second_motion import APART_PIXELS, Standing, looks_along
 from service.pipeline.locate.segment import Sample, mark_probability
 from service.pipeline.locate.track import find_regions
 from service.pipeline.marks.agreement import Look, best_agreement, look_at
@@ -23,6 +29,11 @@ from service.pipeline.placement import Kind
 GLANCE_SAMPLES = 3  # between two samples that are looked at by themselves: two glances a second
 MIN_TRAVEL_PIXELS = 6  # at analysis size, mostly, between two glances: with less, a mark stands
 MAX_SPEED_SHARE = 0.01  # of the picture's long side, a frame: 12 pixels at 720 lines
+
+
+def _no_pictures() -> deque[Bytes]:
+    """An empty list of the last samples."""
+    return deque(maxlen=SEGMENTER_FRAMES)
 
 
 @dataclass(eq=False)
@@ -54,27 +65,43 @@ class Glances:
     stride_frames: int
     _closed: list[MovingShape] = field(default_factory=list)  # those that moved
     _open: list[MovingShape] = field(default_factory=list)
+    _even: deque[Bytes] = field(default_factory=_no_pictures)  # the last samples that are evenly apart in time
     _next: int = 0  # frame index of the next glance, or before it
 
     def add(self, sample: Sample) -> None:
         """Take in the next sample of the video."""
         index, picture = sample
+        if index % self.stride_frames == 0:
+            self._even.append(picture)
         if index >= self._next:
             self._next = index + GLANCE_SAMPLES * self.stride_frames
-            self._link(index, look_at(picture, seen_alone(picture, self.network, self.classes)))
+            probability, standing = seen_alone(picture, self.network, self.classes), self._standing(picture)
+            for one in standing:
+                here = probability[one.box.slices]
+                np.maximum(here, one.probability[-1], out=here)
+            self._link(index, look_at(picture, probability), standing)
+
+    def _standing(self, picture: Bytes) -> list[Standing]:
+        """Looks at the samples up to this one along what moves by itself."""
+        if len(self._even) < SEGMENTER_FRAMES or picture is not self._even[-1]:
+            return []
+        reach = math.ceil(MAX_SPEED_SHARE * max(picture.shape) * self.stride_frames)
+        return looks_along(list(self._even), reach, self.network, self.classes)
 
     @property
     def moving(self) -> list[MovingShape]:
         """The shapes that were seen at different places."""
         return [one for one in (*self._closed, *self._open) if one.travels]
 
-    def _link(self, index: int, look: Look) -> None:
+    def _link(self, index: int, look: Look, standing: Sequence[Standing]) -> None:
         """Find the open shapes again in a look at the whole picture; what is not one of them may be a new one."""
         taken, still_open = np.zeros(look.probability.shape, bool), list[MovingShape]()
-        max_speed = MAX_SPEED_SHARE * max(taken.shape)
+        max_speed, patience = MAX_SPEED_SHARE * max(taken.shape), patience_frames(self.stride_frames)
         for one in self._open:
             place = _found_again(one, index, look, max_speed)
-            if place is None:
+            if place is None and index - max(one.places) < patience:
+                still_open.append(one)
+            elif place is None:
                 self._closed += [one] if one.travels else []
             elif not _covers(taken, mask := _in_picture(one.shape, place, taken.shape)):
                 one.shape.add(look, (0, 0), place)
@@ -82,7 +109,27 @@ class Glances:
                 still_open.append(one)
                 taken |= mask
         fresh = [region for region in find_regions(look.probability) if not _covers(taken, region)]
-        self._open = still_open + [MovingShape(PooledShape.of(region, look), {index: (0, 0)}) for region in fresh]
+        self._open = still_open + [self._begun(region, index, look, standing) for region in fresh]
+
+    def _begun(self, region: Mask, index: int, look: Look, standing: Sequence[Standing]) -> MovingShape:
+        """A new shape in a region (H, W). One that was seen standing, along its motion, was seen in the first of those samples too."""
+        shape, steps = PooledShape.of(region, look), SEGMENTER_FRAMES - 1
+        for one in standing:
+            y, x = (-round(steps * value) for value in one.motion)
+            earlier = np.zeros_like(look.probability)
+            earlier[one.box.slices] = one.probability[0]
+            first = look_at(self._even[0], crop_padded(earlier, -y, -x, earlier.shape[0], earlier.shape[1], repeat_edge=False))
+            evidence, down, right = best_agreement(shape.look, first.crop(shape.at((y, x)).grown(APART_PIXELS)))
+            if evidence > 0:
+                place = y + down - APART_PIXELS, x + right - APART_PIXELS
+                shape.add(first, (0, 0), place)
+                return MovingShape(shape, {index - steps * self.stride_frames: place, index: (0, 0)})
+        return MovingShape(shape, {index: (0, 0)})
+
+
+def patience_frames(stride_frames: int) -> int:
+    """After how many frames a mark that is not seen counts as gone: two glances. stride_frames: between two samples."""
+    return 2 * GLANCE_SAMPLES * stride_frames
 
 
 def _found_again(one: MovingShape, index: int, look: Look, max_speed: float) -> Place | None:
