@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.inference import fake
-from service.inference.batcher import Arrays, Batcher, Session
+from service.inference.batcher import Batcher
 from service.pipeline.locate.candidates import from_moving
 from service.pipeline.locate.follow import MovingMark, follow
 from service.pipeline.locate.locate import locate
@@ -19,6 +19,7 @@ from service.pipeline.placement import Box
 from service.pipeline.request import Request
 from service.pipeline.video import Limits
 from tests.footage import Picture, described, film, marked, texture
+from tests.unit.standing import SeesWhatStands
 
 WIDTH, HEIGHT, TOTAL = 160, 120, 72
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
@@ -133,16 +134,6 @@ def test_a_mark_that_is_seen_in_two_glances_is_followed_as_long_as_it_is_there()
     (mark,) = found(pictures)
     assert abs(min(mark.places) - shown.start) <= 1
     assert abs(max(mark.places) - shown.stop + 1) <= 1
-
-
-class SeesWhatStands(Session):
-    """Overlay probability 1 where a bright pixel stays as it is; nothing in a single picture."""
-
-    def run(self, inputs: Arrays) -> Arrays:
-        frames = inputs["frames"]  # (B, T, 3, h, w)
-        stands = (frames.min((1, 2)) > fake.BRIGHT) & (frames.shape[1] > 1)
-        overlay = np.repeat(stands[:, None, None], frames.shape[1], 1).astype(np.float32)
-        return {"probability": np.concatenate([overlay, np.zeros_like(overlay)], 2)}
 
 
 def off_the_edge(index: int) -> tuple[int, int]:

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.inference.batcher import Arrays, Batcher, Session
+from service.inference.batcher import Batcher
 from service.pipeline.locate.second_motion import looks_along, own_motions
 from service.pipeline.marks.agreement import DETAIL_PIXELS
 from tests.footage import Picture, texture
+from tests.unit.standing import SeesWhatStands
 
 WIDTH, HEIGHT, COUNT, REACH = 288, 192, 4, 20
 WORD = np.kron(np.random.default_rng(3).random((6, 20)) > 0.5, np.ones((3, 3), np.float32)).astype(np.float32)
@@ -59,16 +60,6 @@ def test_a_scene_under_a_moving_camera_has_no_motion_of_its_own(pan: tuple[float
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 2 / 255, (COUNT, HEIGHT, WIDTH, 3)).astype(np.float32)  # as that of a codec
     assert own_motions([plain(scene(4, i, pan) + noise[i]) for i in range(COUNT)], REACH) == []
-
-
-class SeesWhatStands(Session):
-    """Overlay probability 1 where a bright pixel stays as it is; nothing in a single picture."""
-
-    def run(self, inputs: Arrays) -> Arrays:
-        frames = inputs["frames"]  # (B, T, 3, h, w)
-        stands = (frames.min((1, 2)) > 0.9) & (frames.shape[1] > 1)
-        overlay = np.repeat(stands[:, None, None], frames.shape[1], 1).astype(np.float32)
-        return {"probability": np.concatenate([overlay, np.zeros_like(overlay)], 2)}
 
 
 def test_it_is_looked_at_along_its_motion() -> None:

@@ -82,17 +82,16 @@ def find_shape(
 
     Where the segmenter sees nothing of it, its own pixels count, so many pixels from that view.
     """
-    wide = expected.grown(SEARCH_PIXELS)
-    box = wide.inner(picture.shape[1], picture.shape[0])
+    box = expected.grown(SEARCH_PIXELS).inner(picture.shape[1], picture.shape[0])
     if box is None:
         return None
-    part, here, corner = np.ascontiguousarray(picture[box.slices]), wide.moved(-box.top, -box.left), (box.top, box.left)
+    part, here, corner = np.ascontiguousarray(picture[box.slices]), expected.moved(-box.top, -box.left), (box.top, box.left)
     look = look_at(part, seen_alone(part, network, classes))
-    evidence, down, right = best_agreement(shape, look.crop(here))
+    evidence, down, right = best_agreement(shape, look.crop(here.grown(SEARCH_PIXELS)))
     if evidence <= 0:
-        supposed = _placed(shape, here.grown(-SEARCH_PIXELS), near, part.shape)
-        evidence, down, right = best_agreement(shape, Look(supposed, look.detail).crop(here))
-        there = here.grown(-SEARCH_PIXELS).moved(down - SEARCH_PIXELS, right - SEARCH_PIXELS)
+        supposed = Look(_placed(shape, here, near, part.shape), look.detail)
+        evidence, down, right = best_agreement(shape, supposed.crop(here.grown(SEARCH_PIXELS)))
+        there = here.moved(down - SEARCH_PIXELS, right - SEARCH_PIXELS)
         look = Look(_placed(shape, there, 0, part.shape), look.detail)
     return Found(expected.moved(down - SEARCH_PIXELS, right - SEARCH_PIXELS), look, corner) if evidence > 0 else None
 
@@ -143,10 +142,13 @@ class _Trail:
 
     def _found(self, index: int, picture: Bytes) -> Found | None:
         """Where the shape is in a picture: where it is expected, or where it is if it has turned back at the picture's edge."""
-        straight, turned = self.expected(index), self._turned(index, picture.shape)
+        straight = self.expected(index)
         found = find_shape(self._shape.look, picture, self._shape.at(straight), self._network, self._classes)
-        if found is not None or np.abs(np.subtract(straight, turned)).max() <= NEAR_PIXELS:
+        if found is not None:
             return found
+        turned = self._turned(index, picture.shape)
+        if np.abs(np.subtract(straight, turned)).max() <= NEAR_PIXELS:
+            return None
         return find_shape(self._shape.look, picture, self._shape.at(turned), self._network, self._classes, SEARCH_PIXELS)
 
     def _turned(self, index: int, size: tuple[int, ...]) -> Place:

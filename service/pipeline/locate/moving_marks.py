@@ -28,6 +28,7 @@ from service.pipeline.placement import Kind
 
 GLANCE_SAMPLES = 3  # between two samples that are looked at by themselves: two glances a second
 MIN_TRAVEL_PIXELS = 6  # at analysis size, mostly, between two glances: with less, a mark stands
+STANDING_STEPS = SEGMENTER_FRAMES - 1  # of samples, along which what moves by itself is looked at
 MAX_SPEED_SHARE = 0.01  # of the picture's long side, a frame: 12 pixels at 720 lines
 
 
@@ -109,21 +110,26 @@ class Glances:
                 still_open.append(one)
                 taken |= mask
         fresh = [region for region in find_regions(look.probability) if not _covers(taken, region)]
-        self._open = still_open + [self._begun(region, index, look, standing) for region in fresh]
+        earlier = [self._earlier(one) for one in standing] if fresh else []
+        self._open = still_open + [self._begun(region, index, look, earlier) for region in fresh]
 
-    def _begun(self, region: Mask, index: int, look: Look, standing: Sequence[Standing]) -> MovingShape:
+    def _earlier(self, one: Standing) -> tuple[Place, Look]:
+        """How far back along its motion what stands was in the first of the samples, and what that sample shows there."""
+        y, x = (-round(STANDING_STEPS * value) for value in one.motion)
+        height, width = self._even[0].shape[:2]
+        probability = np.zeros((height, width), np.float32)
+        probability[one.box.slices] = one.probability[0]
+        return (y, x), look_at(self._even[0], crop_padded(probability, -y, -x, height, width, repeat_edge=False))
+
+    def _begun(self, region: Mask, index: int, look: Look, earlier: Sequence[tuple[Place, Look]]) -> MovingShape:
         """A new shape in a region (H, W). One that was seen standing, along its motion, was seen in the first of those samples too."""
-        shape, steps = PooledShape.of(region, look), SEGMENTER_FRAMES - 1
-        for one in standing:
-            y, x = (-round(steps * value) for value in one.motion)
-            earlier = np.zeros_like(look.probability)
-            earlier[one.box.slices] = one.probability[0]
-            first = look_at(self._even[0], crop_padded(earlier, -y, -x, earlier.shape[0], earlier.shape[1], repeat_edge=False))
+        shape = PooledShape.of(region, look)
+        for (y, x), first in earlier:
             evidence, down, right = best_agreement(shape.look, first.crop(shape.at((y, x)).grown(APART_PIXELS)))
             if evidence > 0:
                 place = y + down - APART_PIXELS, x + right - APART_PIXELS
                 shape.add(first, (0, 0), place)
-                return MovingShape(shape, {index - steps * self.stride_frames: place, index: (0, 0)})
+                return MovingShape(shape, {index - STANDING_STEPS * self.stride_frames: place, index: (0, 0)})
         return MovingShape(shape, {index: (0, 0)})
 
 

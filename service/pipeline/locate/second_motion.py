@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models.arrays import Bytes, Floats
 from service.inference.batcher import Batcher
 from service.pipeline.locate.segment import mark_probability
-from service.pipeline.marks.agreement import CORRELATED_PIXELS, DETAIL_NOISE, DETAIL_PIXELS, detail_of
+from service.pipeline.marks.agreement import DETAIL_NOISE, DETAIL_PIXELS, detail_of, evidence_of
 from service.pipeline.marks.gather import to_float
 from service.pipeline.marks.registration import moved, vertex
 from service.pipeline.picture.view import View, crop_padded
@@ -157,10 +157,7 @@ def _evidence(before: Floats, after: Floats, tile: Box, reach: int) -> NDArray[n
     sums = cv2.integral(np.square(wide), sdepth=cv2.CV_64F)
     power = sums[tile.height :, tile.width :] - sums[: -tile.height, tile.width :] - sums[tile.height :, : -tile.width]
     power = np.maximum(power + sums[: -tile.height, : -tile.width], 0)
-    noise = DETAIL_NOISE * known.size
-    correlation = np.maximum(product, 0) / np.sqrt((float(np.square(known).sum()) + noise) * (power + noise))
-    evidence: NDArray[np.float64] = -np.log1p(-np.square(np.minimum(correlation, 1 - DETAIL_NOISE))) / 2 * known.size / CORRELATED_PIXELS
-    return evidence
+    return evidence_of(product, float(np.square(known).sum()), power, DETAIL_NOISE * known.size, known.size)
 
 
 def _peak(values: NDArray[np.float64]) -> tuple[int, int]:

@@ -65,9 +65,23 @@ def agreement(known: Look, other: Look) -> NDArray[np.float64]:
     shared = np.maximum(_sums(q, p), 0)
     product, own, others = _sums(q[..., None] * e, p[..., None] * d), _sums(q, p * np.square(d).sum(2)), _sums(q * np.square(e).sum(2), p)
     noise = DETAIL_NOISE * d.shape[2] * (shared + 1)
-    correlation = np.maximum(product, 0) / np.sqrt((np.maximum(own, 0) + noise) * (np.maximum(others, 0) + noise))
+    return evidence_of(product, np.maximum(own, 0), np.maximum(others, 0), noise, shared)
+
+
+def evidence_of(
+    product: NDArray[np.float64],
+    own: NDArray[np.float64] | float,
+    others: NDArray[np.float64],
+    noise: NDArray[np.float64] | float,
+    pixels: NDArray[np.float64] | int,
+) -> NDArray[np.float64]:
+    """The log likelihood ratio, in nats, of one fine detail in two places to two that have nothing to do with each other.
+
+    product, own, others: sums over so many pixels, of the details' product and of either's square. noise: a codec's share of those squares.
+    """
+    correlation = np.maximum(product, 0) / np.sqrt((own + noise) * (others + noise))
     evidence: NDArray[np.float64] = -np.log1p(-np.square(np.minimum(correlation, 1 - DETAIL_NOISE))) / 2
-    return evidence * shared / CORRELATED_PIXELS
+    return evidence * pixels / CORRELATED_PIXELS
 
 
 def _with_rim(probability: Floats) -> Floats:
