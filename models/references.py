@@ -7,9 +7,11 @@ out from behind the mark. So references are chosen by how much of the hole they 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Floats, Mask
 
@@ -98,7 +100,8 @@ def shift_between(
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
     smallest = float(errors[y, x])
     matched = smallest < max_residual**2 * spread + 2e-4
-    return Shift(SHRINK * (y - reach + vertex(errors[:, x], y)), SHRINK * (x - reach + vertex(errors[y], x)), matched)
+    dy, dx = summit(errors, y, x)
+    return Shift(SHRINK * (y - reach + dy), SHRINK * (x - reach + dx), matched)
 
 
 def _differences(template: Floats, other: Floats, weight: Floats, shown: Floats) -> Floats:
@@ -122,7 +125,12 @@ def _distance_penalty(reach: int) -> Floats:
     return np.hypot(axis[:, None], axis[None, :]).astype(np.float32)
 
 
-def vertex(values: Floats, place: int) -> float:
+def summit(values: NDArray[Any], row: int, column: int) -> tuple[float, float]:
+    """Offset (y, x) from the extremum of a map (h, w) to its top or bottom between the pixels, by parabolas along its row and column."""
+    return vertex(values[:, column], row), vertex(values[row], column)
+
+
+def vertex(values: NDArray[Any], place: int) -> float:
     """Offset from the extremum at index `place` to the vertex of the parabola through it and its neighbours, in [-0.5, 0.5]."""
     if not 0 < place < len(values) - 1:
         return 0.0

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats
+from models.references import summit
 from service.inference.batcher import Batcher
 from service.pipeline.locate.segment import mark_probability
 from service.pipeline.marks.agreement import DETAIL_NOISE, DETAIL_PIXELS, detail_of, evidence_of
 from service.pipeline.marks.gather import to_float
-from service.pipeline.marks.registration import moved, vertex
+from service.pipeline.marks.registration import moved
 from service.pipeline.picture.view import View, crop_padded
 from service.pipeline.placement import Box, Kind
 
@@ -96,7 +97,7 @@ def own_motions(pictures: Sequence[Bytes], reach: int) -> list[OwnMotion]:
         evidence[max(0, y - APART_PIXELS) : max(0, y + APART_PIXELS + 1), max(0, x - APART_PIXELS) : max(0, x + APART_PIXELS + 1)] = 0
         place = _peak(evidence)
         if evidence[place] > 0:
-            dy, dx = vertex(evidence, *place)
+            dy, dx = summit(evidence, *place)
             found.append(OwnMotion(tile, (place[0] - reach + dy, place[1] - reach + dx), float(evidence[place])))
     return sorted(found, key=lambda one: -one.evidence)
 
@@ -124,7 +125,7 @@ def _scene_motion(before: Floats, after: Floats, reach: int) -> NDArray[np.float
     for row, column in np.ndindex(rows, columns):
         whole = evidence[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].sum((0, 1))
         place = _peak(whole)
-        motion[row, column] = np.add(place, vertex(whole, *place)) - reach
+        motion[row, column] = np.add(place, summit(whole, *place)) - reach
     return motion
 
 

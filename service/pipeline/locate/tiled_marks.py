@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Bytes, Floats, Mask
 from models.preprocess import SEGMENTER_FRAMES
-from models.references import vertex
+from models.references import summit
 from service.pipeline.locate.segment import Sample
 from service.pipeline.locate.static_marks import MIN_PART_SHARE
 from service.pipeline.locate.track import MIN_PROBABILITY, Track
@@ -229,11 +229,12 @@ def _peaks_near(correlations: Floats, vectors: NDArray[np.float64], reach: int) 
         row, column = round(height + y), round(width + x)
         if not (3 <= row < 2 * height - 2 and 3 <= column < 2 * width - 2):
             continue
-        dy, dx = np.unravel_index(int(correlations[row - 2 : row + 3, column - 2 : column + 3].argmax()), (5, 5))
-        row, column = row + int(dy) - 2, column + int(dx) - 2
+        near = np.unravel_index(int(correlations[row - 2 : row + 3, column - 2 : column + 3].argmax()), (5, 5))
+        row, column = row + int(near[0]) - 2, column + int(near[1]) - 2
         if correlations[row, column] >= MIN_PEAK_SIGMAS:
             multiples.append((i, j))
-            shifts.append((row - height + vertex(correlations[:, column], row), column - width + vertex(correlations[row], column)))
+            dy, dx = summit(correlations, row, column)
+            shifts.append((row - height + dy, column - width + dx))
     return multiples, shifts
 
 

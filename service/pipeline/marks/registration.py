@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats
 from models.blend import local_mean
+from models.references import summit
 
 Place = tuple[float, float]  # (y, x) in pixels
 
@@ -58,7 +59,7 @@ def match_detail(detail: Floats, template: Floats) -> Match:
     if strength <= 0 or not (0 < row < 2 * reach and 0 < column < 2 * reach):
         return Match(row - reach, column - reach, np.inf, max(strength, 0.0))
     own = _correlation(np.pad(template, ((0, 0), (reach, reach), (reach, reach))), template) / power
-    offsets, curvatures = vertex(strengths, row, column), _curvatures(own, reach, reach)
+    offsets, curvatures = summit(strengths, row, column), _curvatures(own, reach, reach)
     chance = strengths - strength * _centred_at(own, row, column)
     slopes = [float(slope.std()) for slope in np.gradient(chance)]
     sigma = max(slope / max(strength * curvature, 1e-6) for slope, curvature in zip(slopes, curvatures, strict=True))
@@ -77,14 +78,6 @@ def _curvatures(values: NDArray[Any], row: int, column: int) -> tuple[float, flo
     return float(middle - values[row - 1, column] - values[row + 1, column]), float(
         middle - values[row, column - 1] - values[row, column + 1]
     )
-
-
-def vertex(values: NDArray[Any], row: int, column: int) -> tuple[float, float]:
-    """The top of a peak, within half a pixel of its highest value, by parabolas along rows and columns."""
-    slopes = values[row + 1, column] - values[row - 1, column], values[row, column + 1] - values[row, column - 1]
-    curvatures = _curvatures(values, row, column)
-    y, x = (float(np.clip(s / (2 * c), -0.5, 0.5)) if c > 0 else 0.0 for s, c in zip(slopes, curvatures, strict=True))
-    return y, x
 
 
 def _centred_at(own: NDArray[Any], row: int, column: int) -> NDArray[Any]:
