@@ -3,8 +3,9 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,6 +23,8 @@ from service.private_folder import private_file
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_SECONDS: Final = 30  # how long to wait for another process's write
+NAP_MS: Final = 2  # between two looks whether that write is over
+BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)  # not SQLITE_BUSY_SNAPSHOT, which stays
 POOL_CONNECTIONS: Final = 20
 IDLE_SECONDS: Final = 60  # within a transaction; then PostgreSQL ends it, so that a process that was stopped frees what it has locked
 
@@ -98,11 +101,12 @@ class Database:
         if not self.is_sqlite:
             return None
         engine = sa.create_engine(self.url, pool_size=POOL_CONNECTIONS, max_overflow=POOL_CONNECTIONS)
+        _wait_in_short_naps(engine)
 
         @sa.event.listens_for(engine, "connect")
         def _(connection: Any, _record: object) -> None:
             connection.isolation_level = "IMMEDIATE"
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+            connection.execute("PRAGMA synchronous = NORMAL")  # a step lost in a power cut is repeated; what we commit later takes it along
             connection.execute("PRAGMA foreign_keys = ON")
 
         @sa.event.listens_for(engine, "handle_error", retval=True)
@@ -173,4 +177,37 @@ def _engine(url: sa.URL, begin: str | None) -> sa.Engine:
     def _(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"BEGIN {begin}")
 
+    _wait_in_short_naps(engine)
     return engine
+
+
+def _wait_in_short_naps(engine: sa.Engine) -> None:
+    """Make SQLite's connections try again every few milliseconds to begin while another process writes, for as long as they may wait.
+
+    SQLite itself naps longer and longer, up to 0.1 s: of two processes that write all the time, the one that napped most waits longest.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def _(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {NAP_MS}")
+
+    @sa.event.listens_for(engine, "do_execute")
+    def _(cursor: sqlite3.Cursor, statement: str, parameters: Any, _context: object) -> bool:
+        return _once_free(partial(cursor.execute, statement, parameters))
+
+    @sa.event.listens_for(engine, "do_executemany")
+    def _(cursor: sqlite3.Cursor, statement: str, parameters: Any, _context: object) -> bool:
+        return _once_free(partial(cursor.executemany, statement, parameters))
+
+
+def _once_free(execute: Callable[[], object]) -> bool:
+    """Execute as soon as no other connection writes; true. Raises the driver's error if that takes too long."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            execute()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in BUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return True
