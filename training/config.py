@@ -16,6 +16,7 @@ class TrainConfig:
     cache: Path = Path("build/clips")  # decoded frames are kept here
     runs: Path = Path("build/runs")  # checkpoints and logs
     start: str = ""  # a checkpoint from whose averaged weights a new run starts, such as models/weights/segmenter.pt
+    teacher: str = ""  # a checkpoint of the segmenter whose answers on marks are to be kept
     store: str = ""  # folders of samples that training.store drew, separated by commas; without any they are drawn as they are needed
     mistake_share: float = 0.0  # share of the segmenter's scenes that show false positives of the shipped one
     steps: int = 1000

@@ -30,6 +30,17 @@ def segmentation(logits: Tensor, target: Tensor) -> Tensor:
     return 4 * entropy + 0.5 * dice.mean()
 
 
+def retention(logits: Tensor, known: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy with another network's answers, over the pixels of marks that it sees. Logits and target (B, T, 2, H, W).
+
+    So that a network that learns what is no mark does not forget marks (Li and Hoiem, "Learning without Forgetting", ECCV 2016). What the
+    other one takes wrongly for a mark, or misses, is not kept.
+    """
+    kept = (known[:, :, 0] > 0) & (target[:, :, 0] > 0.5)
+    entropy = F.binary_cross_entropy_with_logits(logits[:, :, 0], known[:, :, 0].sigmoid(), reduction="none")
+    return 4 * (entropy * kept).sum() / logits.numel()
+
+
 def matte(predicted: Prediction, sample: dict[str, Tensor]) -> Tensor:
     """Errors of the opacity's shape and, with less weight, its level; of the colour; of the un-blended picture; of sigma and of the extent.
 

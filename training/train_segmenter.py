@@ -4,12 +4,14 @@ python -m training.train_segmenter training/configs/segmenter.toml [--steps N ..
 """
 
 import sys
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from models.segmenter import Segmenter, SegmenterConfig
-from training import losses
+from training import checkpoint, losses
 from training.config import TrainConfig, from_command_line
 from training.fit import fit, open_sources
 from training.pretrained import load_pretrained
@@ -24,12 +26,27 @@ def task(config: TrainConfig, shape: SegmenterConfig | None = None) -> Task:
     torch.manual_seed(config.seed)
     network = Segmenter(shape or SegmenterConfig())
     load_pretrained(network.pretrained)
-    return Task("segmenter", channels_last(network), segmenter_sample, loss, score, GOAL, pictures)
+    teacher = _teacher(Path(config.teacher)) if config.teacher else None
+    return Task("segmenter", channels_last(network), segmenter_sample, partial(loss, teacher=teacher), score, GOAL, pictures)
 
 
-def loss(network: nn.Module, batch: Batch) -> Tensor:
-    """The loss of a batch, a scalar."""
-    return losses.segmentation(network(batch["frames"]).float(), batch["target"])
+def _teacher(path: Path) -> Segmenter:
+    """The segmenter of a checkpoint, which learns no more."""
+    state = checkpoint.load(path)
+    network = Segmenter(SegmenterConfig(tuple(state["network_config"]["channels"])))
+    network.load_state_dict(state["average"])
+    channels_last(network)
+    return network.eval().requires_grad_(False)
+
+
+def loss(network: nn.Module, batch: Batch, teacher: Segmenter | None = None) -> Tensor:
+    """The loss of a batch, a scalar; with a teacher, also of what is forgotten of the marks that it sees."""
+    logits, target = network(batch["frames"]).float(), batch["target"]
+    learned = losses.segmentation(logits, target)
+    if teacher is None:
+        return learned
+    known = teacher.to(target.device)(batch["frames"]).float()
+    return learned + losses.retention(logits, known, target)
 
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
