@@ -159,7 +159,7 @@ def _side_data(frames: list[VideoFrame]) -> dict[str, tuple[object, ...]]:
         some = frames if kind is Type.A53_CC else frames[:1]
         read = _display if kind is Type.MASTERING_DISPLAY_METADATA else bytes
         data = tuple(read(frame.side_data[kind]) for frame in some if kind in frame.side_data)
-        if data:
+        if data and (kind is not Type.CONTENT_LIGHT_LEVEL or any(data[0])):
             found[name] = data
     return found
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from service.pipeline.io.codec import coded_family, kept_in_pictures, muxer_of
 from service.pipeline.io.picture_data import IN_TAG, LAYOUT
 from service.pipeline.io.still import CODECS, format_of_suffix
-from service.pipeline.io.streams import CLOSED_CAPTIONS, MOVIE_MUXERS, captions_become_text, fate_of
+from service.pipeline.io.streams import CLOSED_CAPTIONS, MOVIE_MUXERS, TELEMETRY, captions_become_text, fate_of
 from service.pipeline.io.streams import Fate as StreamFate
 from service.pipeline.io.tag_names import without_place
 from service.pipeline.video import Carried, NotKept, VideoInfo
@@ -169,7 +169,8 @@ def _fate_in_video(part: Carried, info: VideoInfo, target_suffix: str, encoded: 
     if part.kind in STREAMS:
         fate = fate_of(part, muxer)
         if fate is StreamFate.LOST:
-            return "not kept", LOST_STREAMS.get(part.kind) or f"{target_suffix} files have no {part.kind}s"
+            unknown = LOST_STREAMS.get(part.kind) if part.codec != TELEMETRY else f"{target_suffix} files have no such tracks"
+            return "not kept", unknown or f"{target_suffix} files have no {part.kind}s"
         return ("converted", "its text; its layout may differ") if fate is StreamFate.CONVERTED else OF_TRACKS.get(part.kind, ("kept", ""))
     if part.kind in OF_BOXES:
         return "not kept", f"it is not copied: {UNKNOWN}"

@@ -38,7 +38,7 @@ ENCODERS_OWN: Final = (  # user data in which x264 and x265 say with which optio
 def parts_of_picture(first: av.VideoFrame, stream: VideoStream) -> tuple[Carried, ...]:
     """What the first picture of a stream carries."""
     side_data = cast(SideDataContainer, first.side_data)  # PyAV annotates one kind only
-    found = [Carried(name) for kind, name in KINDS.items() if kind in side_data and not _is_plane(kind, side_data)]
+    found = [Carried(name) for kind, name in KINDS.items() if kind in side_data and not _says_nothing(kind, side_data)]
     found += _views(side_data, stream)
     if any(data.type is Type.SEI_UNREGISTERED and not bytes(data).startswith(ENCODERS_OWN) for data in side_data):
         found.append(Carried("user data in the pictures"))
@@ -47,8 +47,10 @@ def parts_of_picture(first: av.VideoFrame, stream: VideoStream) -> tuple[Carried
     return tuple(dict.fromkeys(found))
 
 
-def _is_plane(kind: Type, side_data: SideDataContainer) -> bool:
-    return kind is Type.SPHERICAL and _number(side_data, kind) == PLANE
+def _says_nothing(kind: Type, side_data: SideDataContainer) -> bool:
+    """Whether side data is that of any other video: seen on a plane, or of unknown brightness."""
+    is_plane = kind is Type.SPHERICAL and _number(side_data, kind) == PLANE
+    return is_plane or (kind is Type.CONTENT_LIGHT_LEVEL and not any(bytes(side_data[kind])))
 
 
 def _number(side_data: SideDataContainer, kind: Type) -> int:
