@@ -15,6 +15,7 @@ EBML: Final = b"\x1a\x45\xdf\xa3"
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 JPEG: Final = b"\xff\xd8\xff"
 MOVIE_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+PHONE_SUFFIXES: Final = {b"3gp": ".3gp", b"3g2": ".3g2"}  # by the start of the brand: MP4 with the sound of telephones, which others lack
 AVIF_SEQUENCE: Final = b"avis"
 AVIF_BRANDS: Final = (b"avif", AVIF_SEQUENCE)
 HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
@@ -67,7 +68,7 @@ def suffix_of_head(head: bytes) -> str:
     """The suffix for a file with these first bytes, such as `.mp4` or `.png`. Raises like `container_of`."""
     container = container_of_head(head)
     if container != "image":
-        return f".{container}"
+        return PHONE_SUFFIXES.get(head[8:11], f".{container}") if head[4:8] == b"ftyp" else f".{container}"
     if head.startswith(PNG):
         return ".png"
     if head[4:8] == b"ftyp":

@@ -34,6 +34,8 @@ STAGING: Final = re.compile(r".+#\d+")  # obstore writes `name#1` and renames it
 CHECKS: Final = "checks"  # prefix of the objects that `check` writes
 CONTENT_TYPES: Final = {
     ".mp4": "video/mp4",
+    ".3gp": "video/3gpp",
+    ".3g2": "video/3gpp2",
     ".mov": "video/quicktime",
     ".webm": "video/webm",
     ".mkv": "video/x-matroska",

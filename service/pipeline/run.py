@@ -268,7 +268,7 @@ class _Job:
         encoded = bool(found.marks or self.info.part or self.info.encoding) or not can_copy(self.info, target)
         if not encoded and is_copied(self.info.container, self.source, target):
             return ()
-        return not_kept(self.info, target.suffix, encoded=encoded)
+        return not_kept(self.info, target.suffix, encoded=encoded, spliced=self.copied_frames > 0)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -17,6 +17,7 @@ from service.pipeline.io.embedded import places_of
 from service.pipeline.report.report import Report
 from service.pipeline.request import Request
 from service.pipeline.run import clean
+from service.timed_box import parse_box
 from tests import photos
 
 NETWORKS = fake.networks()
@@ -35,6 +36,32 @@ def cleaned(source: Path, data: bytes, name: str | None = None) -> tuple[Report,
 def with_exif(suffix: str, block: bytes) -> bytes:
     formats = {".jpg": "JPEG", ".webp": "WEBP", ".png": "PNG"}
     return photos.encoded(photos.photo(), formats[suffix], exif=jpeg.EXIF + block)
+
+
+def test_the_thumbnail_of_jfif_is_cut(tmp_path: Path) -> None:
+    whole = photos.encoded(photos.photo(), dpi=(72, 72))
+    small = photos.photo().resize((8, 6))
+    head = jpeg.encode_segment(jpeg.APP0, b"JFIF\0\1\1\1\0H\0H" + bytes(small.size) + small.tobytes())
+    report, target = cleaned(tmp_path / "a.jpg", jpeg.START + head + whole[next(jpeg.segments(whole)).stop :])
+    assert [lost.what for lost in report.not_kept] == ["small picture (in JFIF)"]
+    assert small.tobytes() not in target.read_bytes()
+
+
+@pytest.mark.parametrize(("usual", "factors"), [(1, b"\x12"), (2, b"\x41")])
+def test_rare_chroma_keeps_its_samples(tmp_path: Path, usual: int, factors: bytes) -> None:
+    """4:4:0, as a lying photo has that was turned without loss, and 4:1:1. Pillow writes neither, and would halve the chroma both ways.
+
+    usual: Pillow's number of the sampling with as many blocks, so that its files are such files too, with the blocks at other places.
+    """
+    colours = np.random.default_rng(1).integers(60, 200, (photos.HEIGHT // 8, photos.WIDTH // 8, 3), np.uint8)
+    picture = Image.fromarray(colours).resize((photos.WIDTH, photos.HEIGHT), Image.Resampling.NEAREST)
+    whole = photos.encoded(picture, quality=95, subsampling=usual)
+    frame = next(segment for segment in jpeg.segments(whole) if segment.marker in jpeg.FRAME_STARTS)
+    at = frame.start + 4 + 7  # after its marker and length: of the first component
+    (source := tmp_path / "a.jpg").write_bytes(whole[:at] + factors + whole[at + 1 :])
+    clean(source, target := tmp_path / "b.jpg", Request(detect=False, boxes=(parse_box("0,0,32,32"),)), NETWORKS)
+    before, after = (np.asarray(Image.open(path).convert("YCbCr"), np.float32)[:, 64:] for path in (source, target))
+    assert np.abs(before - after).mean() < 1
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.formats import picture_cells, video_cells
+from tests.formats import picture_cells, rare_cells, video_cells
 from tests.formats.in_process import in_process
 from tests.formats.walk import Cell, Fate, Verdict, walk
 
@@ -38,7 +38,7 @@ Place = tuple[str, str, str]
 
 def cells() -> list[Cell]:
     """The whole matrix."""
-    return [*video_cells.cells(), *picture_cells.cells()]
+    return [*video_cells.cells(), *rare_cells.cells(), *picture_cells.cells()]
 
 
 def main(groups: Collection[str]) -> None:

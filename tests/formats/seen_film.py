@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 MUXERS_OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "software", "timecode"}  # tags that say who wrote the file
-STREAMS_OWN = {"encoder", "vendor_id", "handler_name", "timecode", "creation_time"}  # tags of streams that a muxer fills in by itself
+STREAMS_OWN = {"encoder", "vendor_id", "handler_name", "timecode", "creation_time", "stereo_mode"}  # of streams: what is told elsewhere
 STATISTICS = ("bps", "number_of_", "_statistics_", "duration")
 USUAL_HANDLERS = ("", "TimeCodeHandler", "VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler")
 SAMPLES_OF = {"nv12": "yuv420p", "p010le": "yuv420p10le", "yuyv422": "yuv422p", "uyvy422": "yuv422p"}
@@ -29,7 +29,13 @@ SIDE_DATA = {
     Type.MASTERING_DISPLAY_METADATA: "HDR10 mastering display",
     Type.CONTENT_LIGHT_LEVEL: "HDR10 light level",
     Type.DYNAMIC_HDR_PLUS: "HDR10+",
+    Type.STEREO3D: "3D layout",
+    Type.SPHERICAL: "360 degree projection",
+    Type.ICC_PROFILE: "ICC profile",
+    Type.AMBIENT_VIEWING_ENVIRONMENT: "ambient viewing environment",
+    Type.AFD: "active format description",
 }
+MAKERS_BOX = b"HMMT"  # in the files of one maker: where something happened
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 OF_ONE_FORMAT = "coding"  # a trait that only files of the same format share: how JPEG and HEVC are stored
 TIME_TOLERANCE = Fraction(1, 1000)
@@ -59,6 +65,7 @@ def see(path: Path) -> Seen:
             **_times(source, times),
             "transparency": _alpha(path, _main(source), first),
             "XMP": _xmp(path),
+            "further boxes": path.read_bytes().count(MAKERS_BOX),
             **_side_data(frames),
         }
     size = (first.height, first.width) if matrix and matrix[0] == 0 else (first.width, first.height)
@@ -152,7 +159,7 @@ def _side_data(frames: list[VideoFrame]) -> dict[str, tuple[object, ...]]:
         some = frames if kind is Type.A53_CC else frames[:1]
         read = _display if kind is Type.MASTERING_DISPLAY_METADATA else bytes
         data = tuple(read(frame.side_data[kind]) for frame in some if kind in frame.side_data)
-        if data:
+        if data and (kind is not Type.CONTENT_LIGHT_LEVEL or any(data[0])):
             found[name] = data
     return found
 

@@ -212,6 +212,9 @@ def _sounds() -> Iterator[Cell]:
         "mp2",
         "libopencore_amrnb",
         "wmav2",
+        "adpcm_ms",
+        "adpcm_ima_wav",
+        "pcm_mulaw",
     )
     for codec in codecs:
         for container in CONTAINERS:

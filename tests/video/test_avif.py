@@ -127,6 +127,13 @@ def test_what_would_be_lost_is_refused(tmp_path: Path, pixel_format: str, primar
     assert not (tmp_path / "b.avif").exists()
 
 
+def test_hidden_edges_are_refused(tmp_path: Path) -> None:
+    """They would be shown."""
+    (source := tmp_path / "a.avif").write_bytes(saved(tmp_path / "b.avif").read_bytes().replace(b"pixi", b"clap"))
+    with pytest.raises(UnsupportedFormat, match="hidden"):
+        clean(source, tmp_path / "c.avif", BOX, NETWORKS)
+
+
 def test_one_that_moves_is_refused(tmp_path: Path) -> None:
     picture("RGB").save(path := tmp_path / "a.avif", "AVIF", save_all=True, append_images=[picture("RGB").rotate(90)])
     with pytest.raises(UnsupportedFormat, match=r"AVIF.*save it as mp4"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.inference import fake
+from service.pipeline.io.not_kept import outcomes
 from service.pipeline.request import Request
 from service.pipeline.run import clean
 from service.timed_box import parse_box
@@ -24,6 +25,16 @@ FILMS = {
     "a.mkv": Film(sounds=(Sound("flac"), Sound("aac"), Sound("libopus")), texts=(("srt", SRT), ("srt", SRT))),
     "a.webm": Film("libvpx-vp9", sounds=(Sound("libopus"),), texts=(("webvtt", VTT),)),
     "a.avi": Film("mpeg4", sounds=(Sound("mp3"),)),
+    "fragmented.mp4": Film(muxer_options={"movflags": "frag_keyframe+empty_moov"}, sounds=(Sound("aac"), Sound("libopus"))),
+    "a.m4v": Film(muxer="mp4", sounds=(Sound("alac"),), texts=(("mov_text", "one two"),)),
+    "a.3gp": Film("h263", sounds=(Sound("libopencore_amrnb"),)),
+}
+MOVED = {  # into another container; each codec that becomes another one is said
+    "a.mkv": (".mp4", {"subrip": "mov_text"}),
+    "a.mp4": (".mkv", {"mov_text": "subrip"}),
+    "a.mov": (".mkv", {}),
+    "a.webm": (".mkv", {}),
+    "a.3gp": (".mov", {"h263": "h264"}),
 }
 
 pytestmark = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed: see .ci/servers")
@@ -42,7 +53,17 @@ def test_all_streams_are_there(name: str, tmp_path: Path) -> None:
     film.write(source)
     assert clean(source, target, BOX, NETWORKS).not_kept == ()
     assert len(streams(source)) == 1 + len(film.sounds) + len(film.texts)
-    assert streams(target) == streams(source)
+    assert streams(target) == [(kind, "h264" if codec == "h263" else codec) for kind, codec in streams(source)]  # no encoder here writes it
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_all_streams_are_there_in_another_container(name: str, tmp_path: Path) -> None:
+    suffix, converted = MOVED[name]
+    FILMS[name].write(source := tmp_path / name)
+    report = clean(source, target := tmp_path / f"b{suffix}", BOX, NETWORKS)
+    assert streams(target) == sorted((kind, converted.get(codec, codec)) for kind, codec in streams(source))
+    said = [each.fate for each in outcomes(report.info, suffix)]
+    assert ("converted" in said) is bool(converted)
 
 
 def test_those_that_are_not_are_named(tmp_path: Path) -> None:

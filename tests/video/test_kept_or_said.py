@@ -151,6 +151,21 @@ def test_the_last_sound_of_an_avi_is_kept(tmp_path: Path) -> None:
 # Images
 
 
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav"])
+def test_sound_in_blocks_keeps_its_pace_in_avi(tmp_path: Path, codec: str) -> None:
+    """Its muxer tells the length of a block from a bit rate that encoders state wrongly."""
+    Film("mpeg4", sounds=(Sound(codec),), pts=tuple(range(60))).write(source := tmp_path / "a.avi")
+    transcode(source, target := tmp_path / "b.avi")
+    before, after = sound_times(source), sound_times(target)
+    assert len(before) == len(after) > 10
+    assert max(abs(one - other) for one, other in zip(before, after, strict=True)) < Fraction(1, 1000)
+
+
+def sound_times(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as source:
+        return [packet.pts * packet.time_base for packet in source.demux(audio=0) if packet.size]
+
+
 def test_a_webp_that_is_stored_turned_stays_so_in_jpeg(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "Maker"

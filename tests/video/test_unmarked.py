@@ -10,6 +10,7 @@ from PIL import Image
 from service.inference import fake
 from service.pipeline.request import Request
 from service.pipeline.run import clean
+from tests.conftest import Command
 from tests.formats.films import Film, Sound
 from tests.formats.in_process import in_process
 from tests.video.clips import picture_rgb
@@ -52,3 +53,12 @@ def test_it_is_the_same_file(name: str, tmp_path: Path) -> None:
     assert not report.mark_found
     assert target.read_bytes() == source.read_bytes()
     assert report.not_kept == ()
+
+
+def test_the_command_copies_it_too(cleanplate: Command, tmp_path: Path) -> None:
+    """Nothing may be changed, so no mark is removed, whatever the networks take for one."""
+    for name, write in FILES.items():
+        write(tmp_path / name)
+    done = cleanplate("clean", *(tmp_path / name for name in FILES), "-o", tmp_path / "clean", "--keep", "0,0,1,1", CLEANPLATE_DEVICE="cpu")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {name: (tmp_path / "clean" / name).read_bytes() for name in FILES} == {name: (tmp_path / name).read_bytes() for name in FILES}

@@ -46,6 +46,22 @@ def packet_of(units: Iterable[bytes]) -> bytes:
     return b"".join(len(unit).to_bytes(UNIT_LENGTH_BYTES) + unit for unit in units)
 
 
+def allows_fields(record: bytes, packet: bytes) -> bool:
+    """Whether a parameter set of a record, or in a packet of either form, allows interlaced pictures."""
+    try:
+        units = [*ParameterSets.of_record(record).sequence, *units_of(packet)]
+    except ValueError:  # of a byte stream, or damaged
+        units = units_of_stream(record) + units_of_stream(packet)
+    return any(_is_of_fields(unit) for unit in units if unit and unit_type(unit) == SPS)
+
+
+def _is_of_fields(unit: bytes) -> bool:
+    try:
+        return not sequence_parameters(unit).progressive
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class SequenceParameters:
     """What a sequence parameter set says of its pictures, as far as pictures of another one can differ beside it.

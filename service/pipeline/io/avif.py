@@ -33,13 +33,16 @@ class Samples:
     has_profile: bool = False
     has_gain_map: bool = False
     has_small: bool = False
+    is_cropped: bool = False
 
 
 def check(path: Path) -> None:
-    """Raise UnsupportedFormat for a picture whose depth or colours would be lost."""
+    """Raise UnsupportedFormat for a picture whose depth or colours would be lost, or whose hidden edges would be shown."""
     samples = samples_of(path.read_bytes())
     if samples.is_deep:
         raise UnsupportedFormat("AVIF pictures of more than 8 bits are not supported; save it as a 16-bit png")
+    if samples.is_cropped:
+        raise UnsupportedFormat("AVIF pictures of which a part is hidden are not supported; save it as png")
     if samples.colours and not samples.has_profile and any(value not in known for value, known in zip(samples.colours, SRGB, strict=True)):
         raise UnsupportedFormat("AVIF pictures in other colours than sRGB are not supported without an ICC profile; save it as png")
 
@@ -73,6 +76,8 @@ def _of_property(kind: bytes, value: bytes) -> dict[str, object]:
         return {"is_deep": bool(bits & 0x40)} | (
             {} if is_grey else {"subsampling": SUBSAMPLINGS.get((bits >> 3 & 1, bits >> 2 & 1), "4:2:0")}
         )
+    if kind == b"clap":
+        return {"is_cropped": True}
     if kind == b"colr" and value[:4] == b"nclx" and len(value) >= 8:
         return {"colours": (int.from_bytes(value[4:6], "big"), int.from_bytes(value[6:8], "big"))}
     return {"has_profile": True} if kind == b"colr" and value[:4] in (b"prof", b"rICC") else {}

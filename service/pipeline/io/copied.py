@@ -22,6 +22,7 @@ MAX_START_UP_SECONDS = 0.1  # of sound before the first that is heard: HE-AAC ha
 UNNAMED = " channels"  # how FFmpeg calls a layout of which only the number of channels is known
 USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # FFmpeg's own choice
 MILLISECONDS = Fraction(1, 1000)
+BLOCKS = "adpcm"  # how FFmpeg's names of the codecs begin whose sound comes in blocks, of which an AVI states only the bit rate
 
 
 class CopiedStreams:
@@ -88,6 +89,8 @@ class CopiedStreams:
             stream.codec_context.codec_tag = hevc_tag(template)
         if isinstance(stream, AudioStream) and self._muxer in MOVIE_MUXERS:
             _name_layout(stream)
+        if isinstance(stream, AudioStream) and self._muxer == "avi" and template.codec_context.name.startswith(BLOCKS):
+            stream.codec_context.bit_rate = round(8 * _bytes_of_tick(self._source, template) / (template.time_base or 1))
         copy_tags(stream, template, template.metadata)
         return stream
 
@@ -113,6 +116,13 @@ class CopiedStreams:
         copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
         copy.is_keyframe = True
         return copy
+
+
+def _bytes_of_tick(source: InputContainer, template: Stream) -> Fraction:
+    """The bytes of sound in a tick of a stream of an AVI: from these and the bit rate its muxer tells how long a block of sound is."""
+    with av.open(source.name, format=source.format.name, metadata_errors="replace") as again:
+        first = next((packet for packet in again.demux(again.streams[template.index]) if packet.size), None)
+        return Fraction(first.size, max(1, first.duration or 1)) if first else Fraction(1)
 
 
 def _name_layout(stream: AudioStream) -> None:

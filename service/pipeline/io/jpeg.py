@@ -104,6 +104,11 @@ def with_metadata_of(jpeg: bytes, source: bytes, rewrite: Rewrite) -> bytes:
     return START + head + kept + jpeg[first.stop :]
 
 
+def has_thumbnail(density: Segment) -> bool:
+    """Whether the segment of the density has a small picture too, of uncompressed pixels."""
+    return bool(density.content[JFIF_BYTES : JFIF_BYTES + 2].strip(b"\0"))
+
+
 def density_of(jpeg: bytes) -> tuple[int, int] | None:
     """Pixels per inch, across and down; None if the JPEG does not say."""
     for segment in segments(jpeg):

@@ -108,6 +108,8 @@ def _of_jpeg(data: bytes, _image: Image.Image) -> Iterator[Carried]:
             joined[segment.kind] = joined.get(segment.kind, b"") + segment.content[len(jpeg.NAMES[segment.kind]) :]
     if density := jpeg.density_of(data):
         yield Carried("density", detail=f"{density[0]}x{density[1]} per inch")
+    if any(segment.is_density and jpeg.has_thumbnail(segment) for segment in jpeg.segments(data)):
+        yield Carried("small picture", "", "in JFIF")
     for kind, content in joined.items():
         yield from _of_metadata(kind, content)
     for segment in jpeg.segments(data):

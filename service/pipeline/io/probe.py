@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import av
 from av.container import InputContainer
@@ -14,9 +14,9 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated
+from service.errors import DecodeFailed, NoFrames, TooLarge, TooLong, TooManyPixels, Truncated, UnsupportedFormat
 from service.media import container_of
-from service.pipeline.io import captions, still, video_parts
+from service.pipeline.io import captions, mixed_fields, still, video_parts
 from service.pipeline.io.container import DEMUXERS, is_cover, main_video_stream, open_source, read_error
 from service.pipeline.io.crop import hidden_edges
 from service.pipeline.io.hdr import read_colour_tags, read_hdr10
@@ -32,6 +32,7 @@ MIN_SIDE_PIXELS = 16  # encoders and networks cannot work on less than a macrobl
 MISSING_SECONDS = 0.5  # rounding and edit lists explain this much of the announced length, or MISSING_SHARE of it
 MISSING_SHARE = 0.1
 MAX_FRAMES_PER_SECOND = 1000
+ENCRYPTED: Final = "encryption_info"  # PyAV's name of what comes with an encrypted packet
 
 
 def probe(path: Path, limits: Limits) -> VideoInfo:
@@ -77,6 +78,8 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
         fps = _frame_rate(stream, span)
         seconds = span.seconds or float(span.packets / fps)
         crop = crop_of(frame, hidden_edges(path, container))
+        is_mixed = not is_interlaced(frame, stream) and span.may_have_fields and mixed_fields.has_fields(path, container, span.key_frames)
+        fields = (Carried("fields"),) if is_mixed else ()
         stored = VideoInfo(
             width=frame.width - (crop.left + crop.right if crop else 0),
             height=frame.height - (crop.top + crop.bottom if crop else 0),
@@ -96,12 +99,13 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             end_pts=None if container == "avi" else span.end,
             begins_hidden=span.begins_hidden,
             crop=crop,
-            interlaced=is_interlaced(frame, stream),
+            interlaced=is_mixed or is_interlaced(frame, stream),
             field_order=stream.codec_context.field_order,
             alpha=has_alpha(stream),
             captions=span.captions,
             hdr10=read_hdr10(frame),
-            carries=video_parts.parts_of(source, stream, frame, span.caption_parts) + video_parts.file_parts_of(source, path, container),
+            carries=video_parts.parts_of(source, stream, frame, span.caption_parts + fields)
+            + video_parts.file_parts_of(source, path, container),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 
@@ -125,6 +129,8 @@ class _Span:
     begins_hidden: bool = False
     captions: bool = False
     caption_text: bool = False
+    key_frames: int = 0
+    may_have_fields: bool = False
     first: int | None = None
     last: int = 0
     last_duration: int = 0
@@ -143,8 +149,8 @@ class _Span:
             return
         self.packets += 1
         self.bytes += packet.size
-        if packet.stream.type == "video" and not self.caption_text and captions.HEAD in (data := bytes(packet)):
-            self.captions, self.caption_text = True, captions.has_text(data)
+        if packet.stream.type == "video":
+            self._look_into(packet)
         start = packet.pts if packet.pts is not None else packet.dts
         if start is None:
             return
@@ -153,6 +159,15 @@ class _Span:
         if self.first is None or start >= self.last:
             self.last, self.last_duration = start, duration
         self.first = start if self.first is None else min(self.first, start)
+
+    def _look_into(self, packet: "av.Packet[Stream]") -> None:
+        """Take note of what the bytes of a picture say."""
+        data = bytes(packet)
+        if not self.caption_text and captions.HEAD in data:
+            self.captions, self.caption_text = True, captions.has_text(data)
+        if packet.is_keyframe:
+            self.key_frames += 1
+            self.may_have_fields = self.may_have_fields or mixed_fields.may_have_fields(packet.stream, data)
 
     @property
     def seconds(self) -> float:
@@ -187,6 +202,8 @@ def _scan_packets(source: InputContainer, stream: VideoStream, container: str, l
     """The span of the main stream. Raises Truncated, NoFrames or TooLong."""
     spans: dict[int, _Span] = {}
     for packet in _data_packets(source):
+        if packet.has_sidedata(ENCRYPTED):
+            raise UnsupportedFormat("the file is encrypted, as copy-protected films are; save it without")
         if packet.stream.type in ("video", "audio") and not is_cover(packet.stream):
             if packet.stream_index not in spans:
                 spans[packet.stream_index] = _Span.of(packet.stream, container)

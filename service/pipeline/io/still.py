@@ -228,7 +228,7 @@ def _encoder_options(source: Image.Image, source_path: Path, target_format: str,
     if same_format and source_format == "JPEG":
         assert isinstance(source, JpegImagePlugin.JpegImageFile)
         progressive = bool(source.info.get("progressive"))
-        sampling = JpegImagePlugin.get_sampling(source)
+        sampling = max(0, JpegImagePlugin.get_sampling(source))  # Pillow writes no rarer ones: then chroma keeps all of its samples
         return {"qtables": source.quantization, "subsampling": sampling, "progressive": progressive, "optimize": True}
     stated = jpeg.metadata_of(source_path.read_bytes()) if source_format == "JPEG" else source.info
     found = {key: _bytes_of(stated[key]) for key in ("exif", "icc_profile", "xmp", "comment") if key in stated}

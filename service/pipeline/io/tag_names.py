@@ -1,6 +1,7 @@
 """Which tags of a whole file each container has a place for, and under which names. FFmpeg drops the others without a word."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -25,6 +26,7 @@ PLACES: Final[Mapping[str, frozenset[str]]] = {  # by muxer: all that it writes;
     "3g2": frozenset(MOVIE),
     "avi": frozenset(AVI),
 }
+LANGUAGE: Final = re.compile(r"-[a-z]{3}$")  # at the end of a tag's name
 READ_AS: Final[Mapping[str, str]] = {"product": "album"}  # FFmpeg reads the album of an AVI under a name that it does not write
 
 
@@ -38,7 +40,14 @@ def without_place(names: Iterable[str], muxer: str, *, own_keys: bool) -> list[s
     """The tags that a file of this muxer does not hold. own_keys: as `has_own_keys` says of the source."""
     if muxer not in PLACES or (own_keys and muxer in KEYED):
         return []
-    return [name for name in names if _known(name).lower() not in PLACES[muxer]]
+    stored = {name: _known(name).lower() for name in names}
+    return [name for name, known in stored.items() if known not in PLACES[muxer] and not _repeats(known, stored.values(), PLACES[muxer])]
+
+
+def _repeats(name: str, names: Collection[str], held: Collection[str]) -> bool:
+    """Whether a tag is one that is held, with its language. FFmpeg reads a text of QuickTime under both names; of several, one is held."""
+    base = LANGUAGE.sub("", name)
+    return base != name and base in held and sum(LANGUAGE.sub("", each) == base for each in names) == 2
 
 
 def has_own_keys(path: Path, container: str, tags: Mapping[str, str]) -> bool:

@@ -21,6 +21,8 @@ from service.version import VERSION
 MEDIA_TYPES: Final = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
+    ".3gp": "video/mp4",
+    ".3g2": "video/mp4",
     ".mov": "video/quicktime",
     ".avi": "video/avi",
     ".png": "image/png",
