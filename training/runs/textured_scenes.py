@@ -2,9 +2,11 @@
 
     apt-get download supertuxkart-data && dpkg-deb -x supertuxkart-data_*.deb stk
     python training/runs/textured_scenes.py stk OUT [--count 240]
+    python training/runs/textured_scenes.py stk OUT2 --ordered-share 0.8 --count 200 --seed 1000
     python -m training.store OUT build/store/textured --network segmenter --samples 1024 --seed 12
 
-Stripes, bricks, planks, rugs and printed cloth are what the segmenter takes for marks in rooms and on clothes, and few clips show them.
+Stripes, bricks, planks, rugs and printed cloth are what the segmenter takes for marks in rooms and on clothes, and few clips show them. Painted
+ones are added to the photographed: striped wallpaper, window fronts, railings (`--ordered-share`, of the walls).
 Nothing of the pictures is shipped; the package says whose each texture is, and under which licence.
 """
 
@@ -52,6 +54,61 @@ def surface(path: Path, rng: Rng, repeats: int) -> Picture:
     return np.tile(picture, (repeats, repeats, 1))
 
 
+def ordered(paths: Sequence[Path], rng: Rng) -> Picture:
+    """A wall (1024, 1024, 3) of things in a regular order: pale stripes, a front of windows, or a railing before a texture."""
+    return (wallpaper, window_front, railing)[int(rng.integers(3))](paths, rng)
+
+
+def wallpaper(_: Sequence[Path], rng: Rng) -> Picture:
+    """Stripes of two or three shades that are close to each other."""
+    period, shades = rng.uniform(20, 200), int(rng.integers(2, 4))
+    ground = rng.uniform(70, 250) + rng.normal(0, 12, 3)
+    colours = ground + rng.normal(0, rng.uniform(5, 30), (shades, 1)) + rng.normal(0, 5, (shades, 3))
+    borders = np.sort(rng.uniform(0, period, shades))
+    x = np.arange(1024) % period
+    row = colours[np.searchsorted(borders, x) % shades]
+    return np.broadcast_to(row.astype(np.float32), (1024, 1024, 3)).copy()
+
+
+def window_front(paths: Sequence[Path], rng: Rng) -> Picture:
+    """Panes, bright frames between them, and storeys of wall; the panes reflect something."""
+    front = surface(paths[int(rng.integers(len(paths)))], rng, 2) * rng.uniform(0.2, 0.9) + rng.uniform(0, 70)
+    front[:] = cv2.GaussianBlur(front, (0, 0), rng.uniform(1, 20))
+    frame = np.clip(rng.uniform(120, 255) + rng.normal(0, 8, 3), 0, 255)
+    width, height = rng.uniform(30, 180), rng.uniform(40, 260)
+    bar = int(rng.integers(3, 16))
+    for x in np.arange(rng.uniform(0, width), 1024, width):
+        front[:, int(x) : int(x) + bar] = frame
+    for y in np.arange(rng.uniform(0, height), 1024, height):
+        front[int(y) : int(y) + bar * int(rng.integers(1, 4))] = frame
+    if rng.random() < 0.5:  # storeys of wall between rows of windows
+        wall, storey = rng.uniform(60, 240) + rng.normal(0, 10, 3), int(rng.integers(120, 500))
+        for top in range(int(rng.integers(storey)), 1024, storey):
+            front[top : top + storey // int(rng.integers(2, 5))] = wall
+    return front
+
+
+def railing(paths: Sequence[Path], rng: Rng) -> Picture:
+    """Bars side by side, a rail above and one below, before a texture: fences, blinds, banisters."""
+    behind = surface(paths[int(rng.integers(len(paths)))], rng, 2)
+    colour, step = rng.uniform(0, 255) + rng.normal(0, 10, 3), rng.uniform(12, 90)
+    bar = max(2, int(step * rng.uniform(0.1, 0.6)))
+    top, bottom = np.sort(rng.integers(0, 1024, 2))
+    for x in np.arange(0, 1024, step):
+        behind[top:bottom, int(x) : int(x) + bar] = colour
+    for y in (top, bottom):
+        behind[y : y + 2 * bar] = colour
+    return np.rot90(behind).copy() if rng.random() < 0.3 else behind
+
+
+def overgrown(scene: Picture, paths: Sequence[Path], rng: Rng) -> Picture:
+    """The scene behind leaves: dark and light specks of a texture in clouds."""
+    leaves = np.tile(surface(paths[int(rng.integers(len(paths)))], rng, 1), (2, 3, 1))[:HEIGHT, :WIDTH] * rng.uniform(0.3, 0.9)
+    cover = smooth(rng, rng.uniform(60, 160)) + 0.7 * smooth(rng, rng.uniform(4, 10)) > rng.uniform(0.3, 1.2)
+    cover = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), 1)[..., None]
+    return (1 - cover) * scene + cover * leaves
+
+
 def laid_on(scene: Picture, plane: Picture, corners: NDArray[np.float32]) -> Picture:
     """The plane seen in perspective: its corners, clockwise from the top left, come to lie on these of the scene (x, y)."""
     height, width = plane.shape[:2]
@@ -64,7 +121,7 @@ def laid_on(scene: Picture, plane: Picture, corners: NDArray[np.float32]) -> Pic
     return (1 - cover) * scene + cover * cv2.warpPerspective(plane, matrix, size, borderMode=cv2.BORDER_REPLICATE)
 
 
-def room(paths: Sequence[Path], rng: Rng) -> Picture:
+def room(paths: Sequence[Path], rng: Rng, ordered_share: float) -> Picture:
     """A wall, a floor, sometimes a second wall, and up to four things on them."""
     scene = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     floor = rng.uniform(0.6, 1.1) * HEIGHT
@@ -72,7 +129,8 @@ def room(paths: Sequence[Path], rng: Rng) -> Picture:
     chosen = [paths[int(index)] for index in rng.integers(len(paths), size=8)]
     wall = np.array([(edge[0] - 400, -300), (WIDTH + 400 + edge[1], -300), (WIDTH + 400, floor + tilt[0]), (-400, floor + tilt[1])])
     ground = np.array([(-400, floor + tilt[1]), (WIDTH + 400, floor + tilt[0]), (WIDTH + 1500, HEIGHT + 500), (-1500, HEIGHT + 500)])
-    scene = laid_on(scene, surface(chosen[0], rng, int(rng.integers(2, 7))), wall)
+    is_ordered = rng.random() < ordered_share
+    scene = laid_on(scene, ordered(paths, rng) if is_ordered else surface(chosen[0], rng, int(rng.integers(2, 7))), wall)
     scene = laid_on(scene, surface(chosen[1], rng, int(rng.integers(3, 7))), ground)
     if rng.random() < 0.4:
         x = rng.uniform(0.2, 0.8) * WIDTH
@@ -85,7 +143,7 @@ def room(paths: Sequence[Path], rng: Rng) -> Picture:
         shadow = np.full((8, 8, 3), scene.mean() * 0.4, np.float32)
         scene = laid_on(scene, shadow, corners + rng.uniform(2, 10))
         scene = laid_on(scene, surface(path, rng, 1), corners)
-    return scene
+    return overgrown(scene, paths, rng) if is_ordered and rng.random() < 0.3 else scene
 
 
 def cloth(paths: Sequence[Path], rng: Rng) -> Picture:
@@ -119,13 +177,15 @@ def main() -> None:
     parser.add_argument("textures", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=240)
+    parser.add_argument("--ordered-share", type=float, default=0.0, help="share of the walls that are painted: stripes, windows, railings")
+    parser.add_argument("--seed", type=int, default=0, help="the number of the first picture")
     given = parser.parse_args()
     paths = textures(given.textures)
     for name in ("photos", "clips"):
         (given.out / name).mkdir(parents=True, exist_ok=True)
-    for number in range(given.count):
+    for number in range(given.seed, given.seed + given.count):
         rng = np.random.default_rng(number)
-        scene = cloth(paths, rng) if rng.random() < 0.3 else room(paths, rng)
+        scene = cloth(paths, rng) if rng.random() < 0.3 * (1 - given.ordered_share) else room(paths, rng, given.ordered_share)
         picture = photographed(scene, rng)
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))]
         cv2.imwrite(str(given.out / "photos" / f"textured_{number:04}.jpg"), picture, quality)
