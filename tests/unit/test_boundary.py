@@ -82,7 +82,7 @@ def test_computed_in_pieces_it_is_what_the_formulas_say() -> None:
 
 def by_the_formulas(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
     """What `segment_boundary` returns, with whole pictures in each step."""
-    unblended = (crops - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)
+    unblended = ((crops - level.opacity * level.colour[:, None, None]) / np.float32(1 - level.opacity)).astype(np.float32)
     excess = np.maximum(np.maximum(-unblended, unblended - 1), 0).max(1)
     total = np.minimum(2 * excess / np.float32(boundary.OUT_OF_RANGE_UNIT), boundary.MAX_OUT_OF_RANGE_COST).mean(0) - prior
     places = [neighbour_slices(prior.shape, offset) for offset in boundary.NEIGHBOUR_OFFSETS]

@@ -152,7 +152,7 @@ def _tiles(size: tuple[int, ...], overlapping: bool) -> Iterator[tuple[tuple[int
 
 
 def _evidence(before: Floats, after: Floats, tiles: Iterable[Box], reach: int) -> Iterator[NDArray[np.float64]]:
-    """Yields for each tile (2 reach + 1, 2 reach + 1): how much it says, at each shift to the next detail (h, w), that it moved so, in nats."""
+    """Yields for each tile (2 reach + 1, 2 reach + 1): how much it says, at each shift to the next detail (h, w), that it moved so."""
     wide = cv2.copyMakeBorder(after, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
     sums, shifts = cv2.integral(np.square(wide), sdepth=cv2.CV_64F), 2 * reach + 1
 
