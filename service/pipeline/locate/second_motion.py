@@ -93,7 +93,7 @@ def own_motions(pictures: Sequence[Bytes], reach: int) -> list[OwnMotion]:
     places, tiles = zip(*_tiles(details[0].shape, overlapping=True), strict=True)
     evidences = zip(*(_evidence(before, after, tiles, reach) for before, after in pairwise(rests)), strict=True)
     for (row, column), tile, of_pairs in zip(places, tiles, evidences, strict=True):
-        evidence = sum(of_pairs) - chance
+        evidence = np.sum(of_pairs, axis=0) - chance
         y, x = (round(float(value)) + reach for value in scene[row // 2, column // 2])
         evidence[max(0, y - APART_PIXELS) : max(0, y + APART_PIXELS + 1), max(0, x - APART_PIXELS) : max(0, x + APART_PIXELS + 1)] = 0
         place = _peak(evidence)
