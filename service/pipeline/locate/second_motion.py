@@ -154,12 +154,11 @@ def _tiles(size: tuple[int, ...], overlapping: bool) -> Iterator[tuple[tuple[int
 def _evidence(before: Floats, after: Floats, tiles: Iterable[Box], reach: int) -> Iterator[NDArray[np.float64]]:
     """Yields for each tile (2 reach + 1, 2 reach + 1): how much it says, at each shift to the next detail (h, w), that it moved so."""
     wide = cv2.copyMakeBorder(after, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
-    sums, shifts = cv2.integral(np.square(wide), sdepth=cv2.CV_64F), 2 * reach + 1
+    sums, shifts = np.asarray(cv2.integral(np.square(wide), sdepth=cv2.CV_64F), np.float64), 2 * reach + 1
 
     def sums_from(top: int, left: int) -> NDArray[np.float64]:
         """The sums of squares above and left of a corner of the tile, at each shift."""
-        corner: NDArray[np.float64] = sums[top : top + shifts, left : left + shifts]
-        return corner
+        return sums[top : top + shifts, left : left + shifts]
 
     for tile in tiles:
         known, pixels = before[tile.slices], tile.height * tile.width

@@ -108,7 +108,7 @@ def _pair_costs(crops: Floats, unblended: Floats, offset: Offset, attenuation: f
 
 def _difference(one: Floats, other: Floats) -> Floats:
     """The mean absolute difference (h, w) of two pictures (3, h, w)."""
-    red, green, blue = (cv2.absdiff(a, b) for a, b in zip(one, other, strict=True))
+    red, green, blue = (np.asarray(cv2.absdiff(a, b), np.float32) for a, b in zip(one, other, strict=True))
     red += green
     red += blue
     red /= np.float32(3)
@@ -127,7 +127,8 @@ def _pieces(total: Floats, offset: Offset, costs: _PairCosts) -> list[_Pairs]:
         total[there],
         *np.zeros((2, *costs.both.shape), np.float32),
     )
-    pieces = ([values[rows] for values in arrays] for rows in cached_rows(*costs.both.shape, least=abs(offset[0])))
+    height, width = costs.both.shape
+    pieces = ([values[rows] for values in arrays] for rows in cached_rows(height, width, least=abs(offset[0])))
     return [_Pairs(_PairCosts(*own[:4]), *own[4:]) for own in pieces]
 
 
