@@ -68,12 +68,23 @@ def detail_pixels(opacity: Floats) -> int:
     return 2 * int(np.clip(round(0.9 * thickness), 3, 12)) + 1
 
 
+class Unblending:
+    """What a mark of this opacity (h, w) and colour (3, h, w), both in [0, 1], hides, given pictures of it."""
+
+    def __init__(self, opacity: Floats, colour: Floats) -> None:
+        a = np.clip(opacity, 0, OPACITY_LIMIT)
+        self._tint, self._transmittance = a * colour, 1 - a
+
+    def of(self, crops: Floats) -> Floats:
+        """The un-blended crops (..., 3, h, w)."""
+        unblended = (crops - self._tint).astype(np.float32, copy=False)
+        unblended /= self._transmittance
+        return np.clip(unblended, -0.2, 1.2, out=unblended)
+
+
 def local_scene(crops: Floats, opacity: Floats, colour: Floats, width: int) -> tuple[Floats, Floats]:
     """The un-blended crops (N, 3, h, w), and their local mean (N, 3, h, w): the scene under and around the mark without its detail."""
-    a = np.clip(opacity, 0, OPACITY_LIMIT)
-    unblended = (crops - a * colour).astype(np.float32, copy=False)
-    unblended /= 1 - a
-    np.clip(unblended, -0.2, 1.2, out=unblended)
+    unblended = Unblending(opacity, colour).of(crops)
     return unblended, local_mean(unblended, width)
 
 
@@ -125,9 +136,12 @@ class _Regression:
         shade = np.clip(self._colour + previous.shift[:, None, None], 0, 1)
         opacity = np.minimum(previous.scale * self._opacity, 1)
         normal, right_side = np.zeros((4, 4)), np.zeros(4)
+        unblending = Unblending(opacity, shade)
         for crop, crop_detail in zip(self._crops, self._crop_details, strict=True):
-            unblended, scene = (values[0] for values in local_scene(crop[None], opacity, shade, self._width))
-            self._add(normal, right_side, crop_detail, self._effect(shade, scene), self._weight(unblended, scene))
+            unblended = unblending.of(crop)
+            scene = local_mean(unblended, self._width)
+            weight = self._weight(np.subtract(unblended, scene, out=unblended))
+            self._add(normal, right_side, crop_detail, self._effect(shade, scene), weight)
         normal[[1, 2, 3], [1, 2, 3]] *= 1 + COLOUR_RIDGE
         solution = np.linalg.solve(normal + 1e-9 * np.eye(4), right_side)
         error = float(np.sqrt(CORRELATED_PIXELS * np.linalg.inv(normal + 1e-9 * np.eye(4))[0, 0]))
@@ -136,14 +150,15 @@ class _Regression:
         return Blend(scale, shift, min(error, 1.0))
 
     def _effect(self, shade: Floats, scene: Floats) -> Floats:
-        """The detail (3, h, w) of the mark's effect on the local scene."""
-        effect: Floats = self._opacity * (shade - scene)
+        """The detail (3, h, w) of the mark's effect on the local scene, in whose place it is computed."""
+        effect = np.subtract(shade, scene, out=scene)
+        effect *= self._opacity
         effect -= local_mean(effect, self._width)
         return effect
 
-    def _weight(self, unblended: Floats, scene: Floats) -> Floats:
-        """(h, w): the inverse of the scene's detail near the mark, 0 elsewhere."""
-        detail = local_mean(np.square(unblended - scene).mean(0), self._width)
+    def _weight(self, scene_detail: Floats) -> Floats:
+        """(h, w): the inverse of the scene's detail (3, h, w) near the mark, 0 elsewhere; overwrites that detail."""
+        detail = local_mean(np.square(scene_detail, out=scene_detail).mean(0), self._width)
         detail += np.float32(DETAIL_NOISE)
         return np.divide(self._area, detail, out=detail)
 

@@ -150,9 +150,9 @@ def choose(target: int, hole: Mask, candidates: Sequence[Reference], hidden: Hid
     shown = {c: hole & ~hidden(c) for c in candidates}
     remaining, far = hole, list[Reference]()
     for _ in range(REFERENCES - len(near)):
-        gains = {c: int((shown[c] & remaining).sum()) for c in candidates if c not in far}
+        gains = {c: np.count_nonzero(shown[c] & remaining) for c in candidates if c not in far}
         best = max(gains.values(), default=0)
-        if best == 0 or best < MIN_UNCOVERED_SHARE * hole.sum():
+        if best == 0 or best < MIN_UNCOVERED_SHARE * np.count_nonzero(hole):
             break
         far.append(min((c for c, gain in gains.items() if gain >= GOOD_SHARE * best), key=lambda c: (abs(c.frame - target), c.frame)))
         remaining = remaining & ~shown[far[-1]]

@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.blend import COLOUR_RIDGE, SCALE_RANGE, detail_pixels, fit_blend, local_scene
+from models.blend import (
+    COLOUR_RIDGE,
+    DETAIL_NOISE,
+    ITERATIONS,
+    SCALE_RANGE,
+    Blend,
+    detail_pixels,
+    fit_blend,
+    local_mean,
+    local_scene,
+    neighbourhood,
+)
 from tests.footage import texture
 
 Floats = NDArray[np.float32]
@@ -117,3 +128,32 @@ def test_detail_is_wider_than_the_strokes() -> None:
         widths.append(detail_pixels(bar))
     assert widths == sorted(widths)
     assert all(width % 2 == 1 and 7 <= width <= 25 for width in widths)
+
+
+@pytest.mark.parametrize("kind", ["moving", "still"])
+def test_it_is_the_weighted_regression_of_detail_on_the_effects_detail(kind: str) -> None:
+    crops, opacity, colour = marked(scenes(kind, 7), 0.35), 0.5 * shape(), flat(COLOUR - np.float32(0.1))
+    by_definition = Blend(1.0, np.zeros(3, np.float32), 1.0)
+    for _ in range(ITERATIONS):
+        by_definition = regressed(crops, opacity, colour, by_definition)
+    fit = fit_blend(crops, opacity, colour)
+    assert fit.scale == pytest.approx(by_definition.scale, abs=1e-4)
+    np.testing.assert_allclose(fit.shift, by_definition.shift, atol=1e-4)
+
+
+def regressed(crops: Floats, opacity: Floats, colour: Floats, previous: Blend) -> Blend:
+    """One regression, by least squares over all pixels of all crops at once."""
+    width = detail_pixels(opacity)
+    shade, area = np.clip(colour + previous.shift[:, None, None], 0, 1), neighbourhood(opacity, width)
+    assert area is not None
+    unblended, scene = local_scene(crops, np.minimum(previous.scale * opacity, 1), shade, width)
+    weight = np.sqrt(area / (local_mean(np.square(unblended - scene).mean(1), width) + DETAIL_NOISE))[:, None]
+    effect = opacity * (shade - scene)
+    wanted, of_factor, of_shift = (values - local_mean(values, width) for values in (crops, effect, opacity))
+    columns = [of_factor, *(of_shift * np.eye(3, dtype=np.float32)[channel][None, :, None, None] for channel in range(3))]
+    design = np.stack([np.ravel(weight * np.broadcast_to(column, crops.shape)).astype(np.float64) for column in columns], 1)
+    normal = design.T @ design + 1e-9 * np.eye(4)
+    normal[[1, 2, 3], [1, 2, 3]] += COLOUR_RIDGE * (np.diag(normal)[1:] - 1e-9)
+    solution = np.linalg.solve(normal, design.T @ np.ravel(weight * wanted))
+    scale = float(np.clip(solution[0], *SCALE_RANGE))
+    return Blend(scale, np.clip(previous.shift + solution[1:] / scale, -1, 1).astype(np.float32), 1.0)

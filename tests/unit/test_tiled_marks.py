@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.pipeline.locate.segment import Sample
-from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern, lattice_mean
+from service.pipeline.locate.tiled_marks import (
+    MIN_STEP_PIXELS,
+    WHITENING_SIGMA_BINS,
+    autocorrelation,
+    drop_pattern_pieces,
+    find_tiled_pattern,
+    lattice_mean,
+)
 from service.pipeline.locate.track import Track
 from service.pipeline.marks.candidate import LatticeVector
 from service.pipeline.placement import bounding_box
@@ -156,3 +163,19 @@ def test_a_shape_that_reaches_beyond_the_picture_is_compared_with_what_is_in_it(
     beyond[inside] = (alpha > 0)[max(0, dy) : HEIGHT + min(0, dy), max(0, dx) : WIDTH + min(0, dx)]
     assert found.holds(beyond, dy, dx)
     assert not found.holds(~beyond, dy, dx)
+
+
+@pytest.mark.parametrize("size", [(60, 90), (61, 83)])
+def test_an_autocorrelation_is_weighted_by_that_of_its_window(size: tuple[int, int]) -> None:
+    detail = np.random.default_rng(3).normal(0, 1, size).astype(np.float32)
+    window = np.outer(*(np.hanning(side + 2)[1:-1] ** 0.25 for side in size))
+    spectrum = np.abs(np.fft.fft2((detail - detail.mean()) * window, (2 * size[0], 2 * size[1])))
+    half = spectrum[:, : size[1] + 1].astype(np.float32)  # the other half mirrors it
+    whitened = half / (cv2.GaussianBlur(half, (0, 0), WHITENING_SIGMA_BINS) + 1e-6)
+    sums = np.fft.irfft2(np.square(whitened), spectrum.shape)
+    weights = np.fft.ifft2(np.square(np.abs(np.fft.fft2(window, spectrum.shape)))).real
+    middle = tuple(slice(side - side // 2, side + side // 2 + 1) for side in size)
+    expected = np.fft.fftshift(sums / np.maximum(weights, 0.1 * weights.max()))[middle]
+    dy, dx = (np.arange(-(side // 2), side // 2 + 1) for side in size)
+    far = expected[np.hypot(dy[:, None], dx) >= MIN_STEP_PIXELS]
+    np.testing.assert_allclose(autocorrelation(detail), (expected - np.median(far)) / np.std(far), atol=1e-3)

@@ -9,7 +9,7 @@ the scene cancels out, and what moves otherwise is left, in each pair of picture
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -21,9 +21,9 @@ from models.arrays import Bytes, Floats
 from models.references import summit
 from service.inference.batcher import Batcher
 from service.pipeline.locate.segment import mark_probability
-from service.pipeline.marks.agreement import DETAIL_NOISE, DETAIL_PIXELS, detail_of, evidence_of
+from service.pipeline.marks.agreement import DETAIL_NOISE, DETAIL_PIXELS, evidence_of
 from service.pipeline.marks.gather import to_float
-from service.pipeline.marks.registration import moved
+from service.pipeline.marks.registration import fine_detail, moved
 from service.pipeline.picture.view import View, crop_padded
 from service.pipeline.placement import Box, Kind
 
@@ -87,12 +87,14 @@ def own_motions(pictures: Sequence[Bytes], reach: int) -> list[OwnMotion]:
     """What moves unlike the scene around it in the same way from each picture (h, w, 3) to the next, the most evident first."""
     if all(np.array_equal(one, pictures[0]) for one in pictures[1:]):
         return []
-    details = [detail_of(picture).mean(2) for picture in pictures]
+    details = [fine_detail(to_float(picture.transpose(2, 0, 1)), DETAIL_PIXELS).mean(0) for picture in pictures]
     scenes = [_scene_motion(before, after, reach) for before, after in pairwise(details)]
     rests = [_rest(*pair, scene) for pair, scene in zip(pairwise(details), scenes, strict=True)]
     scene, chance, found = np.mean(scenes, axis=0), 2 * math.log(2 * reach + 1), []
-    for (row, column), tile in _tiles(details[0].shape, overlapping=True):
-        evidence = np.sum([_evidence(before, after, tile, reach) for before, after in pairwise(rests)], axis=0) - chance
+    places, tiles = zip(*_tiles(details[0].shape, overlapping=True), strict=True)
+    evidences = zip(*(_evidence(before, after, tiles, reach) for before, after in pairwise(rests)), strict=True)
+    for (row, column), tile, of_pairs in zip(places, tiles, evidences, strict=True):
+        evidence = np.sum(of_pairs, axis=0) - chance
         y, x = (round(float(value)) + reach for value in scene[row // 2, column // 2])
         evidence[max(0, y - APART_PIXELS) : max(0, y + APART_PIXELS + 1), max(0, x - APART_PIXELS) : max(0, x + APART_PIXELS + 1)] = 0
         place = _peak(evidence)
@@ -120,7 +122,7 @@ def _scene_motion(before: Floats, after: Floats, reach: int) -> NDArray[np.float
     """(rows, columns, 2): how each tile of a detail (h, w) and those around it moved to the next detail, as (dy, dx)."""
     places, tiles = zip(*_tiles(before.shape, overlapping=False), strict=True)
     rows, columns = (1 + max(numbers) for numbers in zip(*places, strict=True))
-    evidence = np.stack([_evidence(before, after, tile, reach) for tile in tiles]).reshape(rows, columns, 2 * reach + 1, -1)
+    evidence = np.stack(list(_evidence(before, after, tiles, reach))).reshape(rows, columns, 2 * reach + 1, -1)
     motion = np.zeros((rows, columns, 2))
     for row, column in np.ndindex(rows, columns):
         whole = evidence[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].sum((0, 1))
@@ -150,15 +152,23 @@ def _tiles(size: tuple[int, ...], overlapping: bool) -> Iterator[tuple[tuple[int
             yield (row, column), Box(left, top, right, bottom)
 
 
-def _evidence(before: Floats, after: Floats, tile: Box, reach: int) -> NDArray[np.float64]:
-    """(2 reach + 1, 2 reach + 1): how much a tile says, at each shift to the next detail (h, w), that it moved so, in nats."""
-    known = np.ascontiguousarray(before[tile.slices])
-    wide = crop_padded(after, tile.top - reach, tile.left - reach, tile.height + 2 * reach, tile.width + 2 * reach, repeat_edge=False)
-    product = np.asarray(cv2.matchTemplate(wide, known, cv2.TM_CCORR), np.float64)
-    sums = cv2.integral(np.square(wide), sdepth=cv2.CV_64F)
-    power = sums[tile.height :, tile.width :] - sums[: -tile.height, tile.width :] - sums[tile.height :, : -tile.width]
-    power = np.maximum(power + sums[: -tile.height, : -tile.width], 0)
-    return evidence_of(product, float(np.square(known).sum()), power, DETAIL_NOISE * known.size, known.size)
+def _evidence(before: Floats, after: Floats, tiles: Iterable[Box], reach: int) -> Iterator[NDArray[np.float64]]:
+    """Yields for each tile (2 reach + 1, 2 reach + 1): how much it says, at each shift to the next detail (h, w), that it moved so."""
+    wide = cv2.copyMakeBorder(after, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    sums, shifts = np.asarray(cv2.integral(np.square(wide), sdepth=cv2.CV_64F), np.float64), 2 * reach + 1
+
+    def sums_from(top: int, left: int) -> NDArray[np.float64]:
+        """The sums of squares above and left of a corner of the tile, at each shift."""
+        return sums[top : top + shifts, left : left + shifts]
+
+    for tile in tiles:
+        known, pixels = before[tile.slices], tile.height * tile.width
+        around = wide[tile.top : tile.bottom + 2 * reach, tile.left : tile.right + 2 * reach]
+        product = np.asarray(cv2.matchTemplate(around, known, cv2.TM_CCORR), np.float64)
+        power = sums_from(tile.bottom, tile.right) - sums_from(tile.top, tile.right)
+        power += sums_from(tile.top, tile.left) - sums_from(tile.bottom, tile.left)
+        np.maximum(power, 0, out=power)
+        yield evidence_of(product, float(np.square(known).sum()), power, DETAIL_NOISE * pixels, pixels)
 
 
 def _peak(values: NDArray[np.float64]) -> tuple[int, int]:

@@ -101,7 +101,8 @@ def static_detail(pictures: Sequence[Bytes]) -> Floats:
     """(h, w): the mean over the pictures (h, w, 3) of the fine detail of their brightness, clipped to [-MAX_DETAIL, MAX_DETAIL]."""
     total = np.zeros(pictures[0].shape[:2], np.float32)
     for picture in pictures:
-        grey = picture.astype(np.float32).mean(2) / np.float32(255)
+        red, green, blue = cv2.split(picture)
+        grey = np.add(np.add(red, green, dtype=np.float32), blue) / np.float32(3) / np.float32(255)
         total += np.clip(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL_SIGMA_PIXELS), -MAX_DETAIL, MAX_DETAIL)
     return total / np.float32(len(pictures))
 
@@ -145,18 +146,23 @@ def autocorrelation(detail: Floats) -> Floats:
     share direction and sharpness, would correlate more than a repeated pattern does.
     """
     height, width = detail.shape
-    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]) ** 0.25
+    down, across = (np.hanning(side + 2)[1:-1] ** 0.25 for side in (height, width))
     size = 2 * height, 2 * width
-    spectrum = np.abs(np.fft.rfft2((detail - detail.mean()) * window, size)).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft2((detail - detail.mean()) * np.outer(down, across), size)).astype(np.float32)
     spectrum /= cv2.GaussianBlur(spectrum, (0, 0), WHITENING_SIGMA_BINS) + np.float32(1e-6)
-    window_spectrum = np.abs(np.fft.rfft2(window, size))
-    sums, weights = (np.fft.fftshift(np.fft.irfft2(np.square(v), size)) for v in (spectrum, window_spectrum))
-    normalised = (sums / np.maximum(weights, 0.1 * weights.max())).astype(np.float32)
+    sums = np.fft.fftshift(np.fft.irfft2(np.square(spectrum), size))
     rows, columns = (slice(side - side // 2, side + side // 2 + 1) for side in (height, width))
-    inner = normalised[rows, columns]
+    weights = np.outer(_overlaps(down), _overlaps(across))  # as large as two more transforms would find them
+    inner = (sums[rows, columns] / np.maximum(weights, 0.1 * weights.max())).astype(np.float32)
     dy, dx = _shifts(inner)
     far = inner[np.hypot(dy, dx) >= MIN_STEP_PIXELS]
     return np.asarray((inner - np.median(far)) / (np.std(far) + 1e-12), np.float32)
+
+
+def _overlaps(window: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The autocorrelation of a window (n,) for shifts of up to half its length: (2 * (n // 2) + 1,), shift 0 in the middle."""
+    whole, reach = np.correlate(window, window, "full"), len(window) // 2
+    return whole[len(window) - 1 - reach : len(window) + reach]
 
 
 def _shifts(correlations: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

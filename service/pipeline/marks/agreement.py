@@ -63,7 +63,7 @@ def agreement(known: Look, other: Look) -> NDArray[np.float64]:
     """
     (p, d), (q, e) = ((_with_rim(look.probability), np.ascontiguousarray(look.detail)) for look in (known, other))
     shared = np.maximum(_sums(q, p), 0)
-    product, own, others = _sums(q[..., None] * e, p[..., None] * d), _sums(q, p * np.square(d).sum(2)), _sums(q * np.square(e).sum(2), p)
+    product, own, others = _sums(q[..., None] * e, p[..., None] * d), _sums(q, p * _power(d)), _sums(q * _power(e), p)
     noise = DETAIL_NOISE * d.shape[2] * (shared + 1)
     return evidence_of(product, np.maximum(own, 0), np.maximum(others, 0), noise, shared)
 
@@ -82,6 +82,13 @@ def evidence_of(
     correlation = np.maximum(product, 0) / np.sqrt((own + noise) * (others + noise))
     evidence: NDArray[np.float64] = -np.log1p(-np.square(np.minimum(correlation, 1 - DETAIL_NOISE))) / 2
     return evidence * pixels / CORRELATED_PIXELS
+
+
+def _power(detail: Floats) -> Floats:
+    """The sum of squares (h, w) over the colours of a detail (h, w, 3): NumPy is ten times as slow where it sums over the last axis."""
+    red, green, blue = np.moveaxis(np.square(detail), 2, 0)
+    power: Floats = red + green + blue
+    return power
 
 
 def _with_rim(probability: Floats) -> Floats:

@@ -51,4 +51,6 @@ def to_uint8(rgb: Floats) -> Bytes:
 
 def to_float(rgb: Bytes) -> Floats:
     """Bytes in [0, 255] as RGB in [0, 1]."""
-    return rgb.astype(np.float32) / np.float32(255)
+    floats = rgb.astype(np.float32)
+    floats /= np.float32(255)  # in place: of a mark that fills the picture the crops are the largest arrays
+    return floats

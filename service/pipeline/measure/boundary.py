@@ -6,9 +6,11 @@ see Felzenszwalb and Huttenlocher, "Efficient Belief Propagation for Early Visio
 Where the scene has the mark's colour, both labels cost the same and the prior decides.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
@@ -16,6 +18,7 @@ from models.blend import subsample
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, neighbour_slices
 from service.pipeline.measure.dilation import MAX_CROPS
 from service.pipeline.measure.noise import DIFFERENCE_CODEC_NOISE
+from service.pipeline.picture.tiles import cached_rows
 
 Offset = tuple[int, int]  # (y, x) in pixels
 
@@ -39,6 +42,35 @@ class _PairCosts:
     both: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Some rows of all pairs of neighbours at one offset. All arrays (h, w) are views of those of the whole picture.
+
+    first_total, second_total: what it costs, as far as known, to label the first or second of each pair as marked rather than bare.
+    onward, back: the share in it of the message from the first to the second, and from the second to the first.
+    """
+
+    costs: _PairCosts
+    first_total: Floats
+    second_total: Floats
+    onward: Floats
+    back: Floats
+
+    def send(self) -> tuple[Floats, Floats]:
+        """New messages, onward and back, damped; returns by how much they differ from those before."""
+        costs, known_first, known_second = self.costs, self.first_total - self.back, self.second_total - self.onward
+        return (
+            _changed(self.onward, _message(known_first, costs.neither, costs.second, costs.first, costs.both)),
+            _changed(self.back, _message(known_second, costs.neither, costs.first, costs.second, costs.both)),
+        )
+
+    def receive(self, onward: Floats, back: Floats) -> None:
+        """Add changes of the messages to the totals."""
+        second, first = self.second_total, self.first_total  # views: one array may hold both, so they change one after the other
+        second += onward
+        first += back
+
+
 def segment_boundary(crops: Floats, level: OpacityLevel, prior: Floats) -> Mask:
     """The pixels (h, w) of a mark of this level in crops (N, 3, h, w) in [0, 1]; prior: (h, w) log odds of being marked."""
     chosen = subsample(crops, MAX_CROPS)
@@ -58,35 +90,89 @@ def _pair_costs(crops: Floats, unblended: Floats, offset: Offset, attenuation: f
     attenuation: the factor by which a mark weakens the differences between neighbours. Without it the cheapest label would always be bare.
     """
     here, there = neighbour_slices(crops.shape[2:], offset)
-    bare_first, bare_second = crops[(..., *here)], crops[(..., *there)]
-    marked_first, marked_second = unblended[(..., *here)], unblended[(..., *there)]
-    bare_difference = np.abs(bare_first - bare_second).mean(1)
-    usual = DIFFERENCE_CODEC_NOISE + np.median(bare_difference, axis=(1, 2))[:, None, None]
+    totals = [np.zeros(crops[0, 0][here].shape, np.float32) for _ in range(4)]
+    for bare, marked in zip(crops, unblended, strict=True):  # one by one: less memory to go through
+        bare_first, bare_second, marked_first, marked_second = (each[(..., *place)] for each in (bare, marked) for place in (here, there))
+        neither, both = _difference(bare_first, bare_second), _difference(marked_first, marked_second)
+        both *= np.float32(attenuation)
+        usual = DIFFERENCE_CODEC_NOISE + np.median(neither)
+        differences = neither, _difference(bare_first, marked_second), _difference(marked_first, bare_second), both
+        for total, difference in zip(totals, differences, strict=True):
+            difference /= usual
+            total += np.minimum(difference, np.float32(MAX_PAIR_COST), out=difference)
+    for total in totals:
+        total /= np.float32(len(crops))
+        total *= np.float32(PAIR_WEIGHT)
+    return _PairCosts(*totals)
 
-    def cost(difference: Floats) -> Floats:
-        mean: Floats = PAIR_WEIGHT * np.minimum(difference / usual, MAX_PAIR_COST).mean(0)
-        return mean.astype(np.float32, copy=False)
 
-    return _PairCosts(
-        neither=cost(bare_difference),
-        second=cost(np.abs(bare_first - marked_second).mean(1)),
-        first=cost(np.abs(marked_first - bare_second).mean(1)),
-        both=cost(attenuation * np.abs(marked_first - marked_second).mean(1)),
+def _difference(one: Floats, other: Floats) -> Floats:
+    """The mean absolute difference (h, w) of two pictures (3, h, w)."""
+    red, green, blue = (np.asarray(cv2.absdiff(a, b), np.float32) for a, b in zip(one, other, strict=True))
+    red += green
+    red += blue
+    red /= np.float32(3)
+    return red
+
+
+def _pieces(total: Floats, offset: Offset, costs: _PairCosts) -> list[_Pairs]:
+    """All pairs at an offset, in pieces that fit into the cache. total: (h, w), of all pixels."""
+    here, there = neighbour_slices(total.shape, offset)
+    arrays = (
+        costs.neither,
+        costs.second,
+        costs.first,
+        costs.both,
+        total[here],
+        total[there],
+        *np.zeros((2, *costs.both.shape), np.float32),
     )
+    height, width = costs.both.shape
+    pieces = ([values[rows] for values in arrays] for rows in cached_rows(height, width, least=abs(offset[0])))
+    return [_Pairs(_PairCosts(*own[:4]), *own[4:]) for own in pieces]
 
 
 def _min_sum(own_cost: Floats, costs: dict[Offset, _PairCosts]) -> Floats:
     """(h, w): how much more it costs to label a pixel as marked than as bare, its own cost and that of its neighbours together."""
-    messages = {offset: (np.zeros_like(own_cost), np.zeros_like(own_cost)) for offset in costs}  # to the neighbour, and from it
     total = own_cost.copy()
+    pieces = [_pieces(total, offset, cost) for offset, cost in costs.items()]
     for _ in range(ITERATIONS):
-        for offset, cost in costs.items():
-            (here, there), (onward, back) = neighbour_slices(own_cost.shape, offset), messages[offset]
-            known_here, known_there = total[here] - back[here], total[there] - onward[there]
-            new_onward = np.minimum(cost.second, cost.both + known_here) - np.minimum(cost.neither, cost.first + known_here)
-            new_back = np.minimum(cost.first, cost.both + known_there) - np.minimum(cost.neither, cost.second + known_there)
-            for message, place, new in ((onward, there, new_onward), (back, here, new_back)):
-                change = (1 - DAMPING) * (new - message[place])
-                message[place] += change
-                total[place] += change
+        for rows in pieces:
+            _exchange(rows)
     return total
+
+
+def _exchange(pieces: Sequence[_Pairs]) -> None:
+    """All pairs at one offset tell each other what they know.
+
+    A piece changes the totals of its last neighbours, which the next piece reads too. So its changes wait until that one has read them.
+    """
+    waiting: tuple[_Pairs, Floats, Floats] | None = None
+    for pairs in pieces:
+        changes = pairs.send()
+        if waiting:
+            waiting[0].receive(*waiting[1:])
+        waiting = pairs, *changes
+    if waiting:
+        waiting[0].receive(*waiting[1:])
+
+
+def _message(known: Floats, neither: Floats, own: Floats, other: Floats, both: Floats) -> Floats:
+    """What marking a pixel costs more than leaving it bare, by the cheaper label of its neighbour; overwrites `known`, that one's total.
+
+    own: the cost if only this pixel is marked. other: if only the neighbour is.
+    """
+    bare = other + known
+    np.minimum(neither, bare, out=bare)
+    known += both
+    np.minimum(own, known, out=known)
+    known -= bare
+    return known
+
+
+def _changed(message: Floats, new: Floats) -> Floats:
+    """Replaces a message by the new one, damped; returns by how much it has changed, in the place of the new one."""
+    new -= message
+    new *= np.float32(1 - DAMPING)
+    message += new
+    return new
