@@ -5,8 +5,8 @@
     python training/runs/textured_scenes.py stk OUT2 --ordered-share 0.8 --count 200 --seed 1000
     python -m training.store OUT build/store/textured --network segmenter --samples 1024 --seed 12
 
-Stripes, bricks, planks, rugs and printed cloth are what the segmenter takes for marks in rooms and on clothes, and few clips show them. Painted
-ones are added to the photographed: striped wallpaper, window fronts, railings (`--ordered-share`, of the walls).
+Stripes, bricks, planks, rugs and printed cloth are what the segmenter takes for marks in rooms and on clothes, and few clips show them.
+Painted walls come to the photographed ones: striped wallpaper, window fronts, railings (`--ordered-share`).
 Nothing of the pictures is shipped; the package says whose each texture is, and under which licence.
 """
 
