@@ -73,13 +73,12 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
         span = _scan_packets(source, stream, container, limits)
     with closing(open_source(path, container, with_tags=False)) as source:
         stream = main_video_stream(source)
-        frame = _first_frame(source, stream)
+        frame, fps = _first_frame(source, stream), _frame_rate(stream, span)
         _check_size(frame.width, frame.height, limits)
-        fps = _frame_rate(stream, span)
         seconds = span.seconds or float(span.packets / fps)
         crop = crop_of(frame, hidden_edges(path, container))
         is_mixed = not is_interlaced(frame, stream) and span.may_have_fields and mixed_fields.has_fields(path, container, span.key_frames)
-        fields = (Carried("fields"),) if is_mixed else ()
+        parts = span.caption_parts + (Carried("fields"),) * is_mixed
         stored = VideoInfo(
             width=frame.width - (crop.left + crop.right if crop else 0),
             height=frame.height - (crop.top + crop.bottom if crop else 0),
@@ -104,8 +103,7 @@ def _describe_video(path: Path, container: str, limits: Limits) -> VideoInfo:
             alpha=has_alpha(stream),
             captions=span.captions,
             hdr10=read_hdr10(frame),
-            carries=video_parts.parts_of(source, stream, frame, span.caption_parts + fields)
-            + video_parts.file_parts_of(source, path, container),
+            carries=(*video_parts.parts_of(source, stream, frame, parts), *video_parts.file_parts_of(source, path, container)),
         )
         return stored.turned_upright(orientation_of(stored.display_matrix))
 
