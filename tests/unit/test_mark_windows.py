@@ -1,5 +1,7 @@
 """Marks drawn into windows, compared with a pixel-by-pixel drawing of the whole picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,9 @@ from service.pipeline.placement import Box, Kind, Placement
 from service.pipeline.remove.mark_windows import (
     MAX_CACHED_MASKS,
     MAX_CACHED_WINDOWS,
+    MIN_ANIMATION_SIGMA,
     MarkWindows,
+    dilated_hole,
     placement_hole,
 )
 from tests.footage import described
@@ -82,6 +86,17 @@ def test_the_hole_of_a_detected_mark_is_dilated_by_its_own_number_of_pixels(dila
         8 - dilation_pixels,
         11 + dilation_pixels,
     )
+
+
+def test_the_hole_includes_the_pixels_that_an_animated_mark_reaches_at_times() -> None:
+    mask, sigma = np.zeros((2, 32, 32), np.float32)
+    mask[12:20, 12:20], sigma[8:24, 8:24] = 1, 2 * MIN_ANIMATION_SIGMA
+    animated = Placement(0, 9, Box(0, 0, 32, 32), mask, mask, np.ones((3, 32, 32), np.float32), 1.0, "overlay", sigma)
+    np.testing.assert_array_equal(placement_hole(animated), sigma > 0)
+    np.testing.assert_array_equal(
+        placement_hole(replace(animated, opacity_sigma=0.1 * sigma)), dilated_hole(mask, animated.dilation_pixels)
+    )
+    np.testing.assert_array_equal(placement_hole(replace(animated, kind="user")), mask)
 
 
 def test_windows_are_the_same_after_they_were_dropped_from_the_cache() -> None:

@@ -1,4 +1,4 @@
-"""How opaque a mark is: opaque or translucent, and which pixels an opaque mark encloses."""
+"""How opaque a mark is: opaque or translucent, animated or not, and which pixels an opaque mark encloses."""
 
 import cv2
 import numpy as np
@@ -9,13 +9,15 @@ from service.inference.batcher import Batcher
 from service.inference.fake import FakeMatte
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
-from service.pipeline.measure.enclosed import enclosed_pixels
-from service.pipeline.measure.opacity import OpacityFit, complete_mask, fit_opacity, predict_matte
+from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
+from service.pipeline.measure.opacity import OpacityFit, add_animation_sigma, complete_mask, fit_opacity, opacity_variation, predict_matte
 from service.pipeline.measure.opaque import MAX_OPAQUE_TRANSMITTANCE, transmittance
+from service.pipeline.remove.mark_windows import ANIMATION_PIXELS
 from tests.footage import pan, scene
 
-HEIGHT, WIDTH, FRAMES, LARGE = 64, 80, 24, 15  # pixels, frames, radius of the disc
+HEIGHT, WIDTH, FRAMES, SMALL, LARGE = 64, 80, 24, 11, 15  # pixels, frames, radii of the disc
 DISTANCE = np.hypot(*(np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT // 2, WIDTH // 2])[:, None, None]))  # from the disc's centre
+OUTLINE = (DISTANCE > SMALL + 1) & (DISTANCE < LARGE - 1)
 
 
 def disc(radius: float, opacity: float = 0.8) -> Floats:
@@ -41,6 +43,34 @@ def is_opaque(fit: OpacityFit) -> bool:
 
 
 SMOOTH = [scene(i, WIDTH, HEIGHT) // 12 + np.uint8(70) for i in range(FRAMES)]  # a fill of the place comes near it
+PULSING = [disc(SMALL if i % 4 else LARGE) for i in range(FRAMES)]
+
+
+def test_a_pulsing_mark_gets_a_large_sigma_at_its_outline_only() -> None:
+    model = white_model(np.mean(PULSING, 0))
+    found = add_animation_sigma(crops_of(SMOOTH, PULSING), model)
+    assert np.median(found.opacity_sigma[OUTLINE]) > 0.25  # 0.8 in a quarter of the frames deviates by 0.35
+    assert found.opacity_sigma[DISTANCE < SMALL - 3].max() < 0.06
+    assert np.array_equal(found.opacity, model.opacity)
+    assert np.array_equal(found.mask, model.mask)
+
+
+def test_pixels_that_only_some_frames_mark_get_a_large_sigma_beyond_the_outline() -> None:
+    sigma = add_animation_sigma(crops_of(SMOOTH, PULSING), white_model(disc(SMALL))).opacity_sigma
+    assert np.median(sigma[OUTLINE]) > 0.25
+    assert sigma[DISTANCE > LARGE + ANIMATION_PIXELS + 2].max() < 0.06
+
+
+def test_a_mark_that_does_not_change_keeps_its_sigma() -> None:
+    """Neither a scene that moves behind it nor an error of its opacity counts as a change."""
+    for scenes in (SMOOTH, pan(3, FRAMES, (5, 7), WIDTH, HEIGHT)):
+        model = white_model(disc(SMALL) * np.float32(0.95))
+        found = add_animation_sigma(crops_of(scenes, [disc(SMALL)] * FRAMES), model)
+        assert np.median(found.opacity_sigma[model.mask > 0]) < 0.03
+
+
+def test_few_frames_show_no_variation() -> None:
+    assert opacity_variation(crops_of(SMOOTH[:8], PULSING[:8]), white_model(disc(SMALL))).max() == 0
 
 
 def transmittance_at(opacity: float, frames: int = 12) -> float:
@@ -121,6 +151,17 @@ def test_over_a_still_scene_a_word_beside_an_opaque_logo_is_opaque_if_un_blendin
     opacity = np.where(word, np.float32(0.62), logo.astype(np.float32))
     fit = fit_opacity(crops, MarkModel((logo | word).astype(np.float32), opacity, predicted_colour, np.full_like(opacity, 0.02)))
     assert bool(fit.opaque[word].all()) == beside_logo
+
+
+def test_over_a_moving_scene_the_inside_of_a_logo_is_found_by_its_pixels_that_do_not_change() -> None:
+    logo, ring = disc(LARGE) > 0.4, (DISTANCE < LARGE) & (DISTANCE > LARGE - 4)
+    moving = crops_of(pan(3, 12, (5, 7), WIDTH, HEIGHT), [logo.astype(np.float32)] * 12)
+    assert (frozen_pixels(moving, ring)[logo & ~ring]).mean() > 0.95
+    assert not frozen_pixels(moving, ring)[~logo].any()
+    still = crops_of([scene(0, WIDTH, HEIGHT)] * 12, [logo.astype(np.float32)] * 12)
+    assert not frozen_pixels(still, ring).any()
+    hollow = crops_of(pan(3, 12, (5, 7), WIDTH, HEIGHT), [ring.astype(np.float32)] * 12)
+    assert not frozen_pixels(hollow, ring).any()
 
 
 def test_a_prediction_that_is_known_is_not_made_again() -> None:

@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Mask
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
+from service.pipeline.measure.noise import DIFFERENCE_CODEC_NOISE
+from service.pipeline.measure.opacity import MIN_FRAMES
 from service.pipeline.measure.opaque import OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate, ring
 
+SURROUNDINGS_PIXELS: Final = 3  # from the mask: beyond it lies the scene
+MAX_FROZEN_SURROUNDINGS: Final = 0.15  # of the pixels out there: if more of them are frozen, the scene stands still as well
 UNLIKE_SCENE_RANGE: Final = (
     0.05,
     0.15,
@@ -23,6 +27,23 @@ MIN_PLAIN_PIXELS: Final = 30  # of such an area
 PLAIN_OUTLINE_PIXELS: Final = 2  # from such an area to its outline, over the steep pixels between
 PLAIN_GROWTH_PIXELS: Final = 6  # around such an area, searched for more pixels of its colour
 MIN_MARK_OUTLINE: Final = 0.5  # of an area's outline must be mark
+
+
+def frozen_pixels(crops: Floats, mask: Mask) -> Mask:
+    """The pixels (h, w) next to the mask that do not change over time while the scene does, as those of an opaque mark.
+
+    crops: (N, 3, h, w) in [0, 1]. The segmenter may see only the outline of a plain logo. Areas that reach the crops' edge are scene.
+    """
+    none = np.zeros_like(mask)
+    if len(crops) < MIN_FRAMES or not mask.any():
+        return none
+    frozen = crops.std(0).mean(0) < DIFFERENCE_CODEC_NOISE
+    beyond = ~dilate(mask, SURROUNDINGS_PIXELS)
+    if not beyond.any() or float(frozen[beyond].mean()) > MAX_FROZEN_SURROUNDINGS:
+        return none
+    _, labels = cv2.connectedComponents((frozen | mask).astype(np.uint8))
+    kept = np.setdiff1d(np.unique(labels[mask]), _labels_at_edge(labels))
+    return np.isin(labels, kept[kept > 0]) & ~mask
 
 
 def enclosed_pixels(crop: Floats, model: MarkModel) -> Mask:

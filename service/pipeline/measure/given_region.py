@@ -23,7 +23,7 @@ from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.mask import MIN_PROBABILITY, mask_of
 from service.pipeline.measure.observe import is_in_every_frame
-from service.pipeline.measure.opacity import SURE_PROBABILITY, complete_mask
+from service.pipeline.measure.opacity import SURE_PROBABILITY, add_animation_sigma, complete_mask
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import bounding_box
 
@@ -110,7 +110,7 @@ def _marks_inside(crops: Floats, bare_crops: Floats, region: Mask, networks: Net
         return []
     solved = solve(crops, probability, replace(predicted, mask=mask.astype(np.float32)), notes)
     models = [replace(one, mask=(one.pixels & region).astype(np.float32)) for one in solved]
-    return [one for one in models if one.pixels.any()]
+    return [add_animation_sigma(crops, one) for one in models if one.pixels.any()]
 
 
 def _seen(crops: Floats, segmenter: Batcher) -> Floats:

@@ -20,12 +20,12 @@ from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan, plan_all
 from service.pipeline.measure.along_path import CropsAlongPaths, PathCrops, measure_along_path
 from service.pipeline.measure.edge_alpha import fit_edge_alpha
-from service.pipeline.measure.enclosed import enclosed_pixels
+from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.given_region import Region, filled, measure_region
 from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe
-from service.pipeline.measure.opacity import add_opaque_pixels, complete_mask, fit_opacity
+from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
@@ -165,6 +165,7 @@ def _solve(
     notes("pixels of the mark", int(model.pixels.sum()), 1, "kept" if model.pixels.any() else "dropped: no pixel is certain")
     if not model.pixels.any():
         return []
+    model = add_animation_sigma(crops, model)
     marks = []
     for place in pooled.registrations:
         candidate = candidates[place.number]
@@ -203,8 +204,8 @@ def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: La
 
 
 def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
-    """Pixels (h, w) of an opaque mark that the segmenter missed: in a still those that the mark encloses."""
-    return enclosed_pixels(crops[0], model) if is_single_frame(crops) else np.zeros_like(model.pixels)
+    """Pixels (h, w) of an opaque mark that the segmenter missed: in a video those that never change, in a still those it encloses."""
+    return enclosed_pixels(crops[0], model) if is_single_frame(crops) else frozen_pixels(crops, model.pixels)
 
 
 def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:

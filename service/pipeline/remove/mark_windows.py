@@ -13,6 +13,10 @@ from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Placement
 from service.pipeline.video import VideoInfo
 
+# Standard deviation of the opacity from frame to frame at the moving edge of an animated mark. Outside a mask no other opacity sigma is
+# as large.
+MIN_ANIMATION_SIGMA = 0.15
+ANIMATION_PIXELS = 6  # how far beyond such pixels an animated mark may reach
 MAX_CACHED_WINDOWS = 64  # drawn windows
 MAX_CACHED_PIXELS = 2**21  # of them, 29 bytes each
 MAX_CACHED_MASKS = 12  # each as large as the picture
@@ -34,9 +38,12 @@ def dilated_hole(mask: Floats, dilation_pixels: int) -> Floats:
 def placement_hole(placement: Placement) -> Floats:
     """The pixels of a placement to replace, (h, w) of 0 and 1.
 
-    What a user drew is replaced exactly; a detected mark is dilated.
+    What a user drew is replaced exactly. A detected mark is dilated, and the pixels that an animated mark reaches are added.
     """
-    return dilated_hole(placement.mask, 0 if placement.kind == "user" else placement.dilation_pixels)
+    if placement.kind == "user":
+        return dilated_hole(placement.mask, 0)
+    animated = (placement.mask < 0.5) & (np.asarray(placement.opacity_sigma) > MIN_ANIMATION_SIGMA)
+    return np.maximum(dilated_hole(placement.mask, placement.dilation_pixels), animated.astype(np.float32))
 
 
 @dataclass(frozen=True)
