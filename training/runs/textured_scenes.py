@@ -54,6 +54,11 @@ def surface(path: Path, rng: Rng, repeats: int) -> Picture:
     return np.tile(picture, (repeats, repeats, 1))
 
 
+def any_surface(paths: Sequence[Path], rng: Rng, repeats: int) -> Picture:
+    """One of the textures, laid side by side."""
+    return surface(paths[int(rng.integers(len(paths)))], rng, repeats)
+
+
 def ordered(paths: Sequence[Path], rng: Rng) -> Picture:
     """A wall (1024, 1024, 3) of things in a regular order: pale stripes, a front of windows, or a railing before a texture."""
     return (wallpaper, window_front, railing)[int(rng.integers(3))](paths, rng)
@@ -72,7 +77,7 @@ def wallpaper(_: Sequence[Path], rng: Rng) -> Picture:
 
 def window_front(paths: Sequence[Path], rng: Rng) -> Picture:
     """Panes, bright frames between them, and storeys of wall; the panes reflect something."""
-    front = surface(paths[int(rng.integers(len(paths)))], rng, 2) * rng.uniform(0.2, 0.9) + rng.uniform(0, 70)
+    front = any_surface(paths, rng, 2) * rng.uniform(0.2, 0.9) + rng.uniform(0, 70)
     front[:] = cv2.GaussianBlur(front, (0, 0), rng.uniform(1, 20))
     frame = np.clip(rng.uniform(120, 255) + rng.normal(0, 8, 3), 0, 255)
     width, height = rng.uniform(30, 180), rng.uniform(40, 260)
@@ -90,7 +95,7 @@ def window_front(paths: Sequence[Path], rng: Rng) -> Picture:
 
 def railing(paths: Sequence[Path], rng: Rng) -> Picture:
     """Bars side by side, a rail above and one below, before a texture: fences, blinds, banisters."""
-    behind = surface(paths[int(rng.integers(len(paths)))], rng, 2)
+    behind = any_surface(paths, rng, 2)
     colour, step = rng.uniform(0, 255) + rng.normal(0, 10, 3), rng.uniform(12, 90)
     bar = max(2, int(step * rng.uniform(0.1, 0.6)))
     top, bottom = np.sort(rng.integers(0, 1024, 2))
@@ -103,7 +108,7 @@ def railing(paths: Sequence[Path], rng: Rng) -> Picture:
 
 def overgrown(scene: Picture, paths: Sequence[Path], rng: Rng) -> Picture:
     """The scene behind leaves: dark and light specks of a texture in clouds."""
-    leaves = np.tile(surface(paths[int(rng.integers(len(paths)))], rng, 1), (2, 3, 1))[:HEIGHT, :WIDTH] * rng.uniform(0.3, 0.9)
+    leaves = np.tile(any_surface(paths, rng, 1), (2, 3, 1))[:HEIGHT, :WIDTH] * rng.uniform(0.3, 0.9)
     cover = smooth(rng, rng.uniform(60, 160)) + 0.7 * smooth(rng, rng.uniform(4, 10)) > rng.uniform(0.3, 1.2)
     cover = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), 1)[..., None]
     return (1 - cover) * scene + cover * leaves
@@ -129,7 +134,7 @@ def room(paths: Sequence[Path], rng: Rng, ordered_share: float) -> Picture:
     chosen = [paths[int(index)] for index in rng.integers(len(paths), size=8)]
     wall = np.array([(edge[0] - 400, -300), (WIDTH + 400 + edge[1], -300), (WIDTH + 400, floor + tilt[0]), (-400, floor + tilt[1])])
     ground = np.array([(-400, floor + tilt[1]), (WIDTH + 400, floor + tilt[0]), (WIDTH + 1500, HEIGHT + 500), (-1500, HEIGHT + 500)])
-    is_ordered = rng.random() < ordered_share
+    is_ordered = ordered_share > 0 and rng.random() < ordered_share  # without them, the pictures are those that the log tells of
     scene = laid_on(scene, ordered(paths, rng) if is_ordered else surface(chosen[0], rng, int(rng.integers(2, 7))), wall)
     scene = laid_on(scene, surface(chosen[1], rng, int(rng.integers(3, 7))), ground)
     if rng.random() < 0.4:
