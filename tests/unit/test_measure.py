@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from service.inference import fake
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import from_tracks
+from service.pipeline.locate.closer_look import closer_look
 from service.pipeline.locate.segment import segment
 from service.pipeline.locate.track import track
 from service.pipeline.marks.candidate import Candidate, Detected, UserMask
 from service.pipeline.marks.plan import CONTEXT_PIXELS
 from service.pipeline.measure.measure import measure
-from service.pipeline.placement import Box, Placement
+from service.pipeline.placement import Box, Kind, Placement
 from service.pipeline.video import Timeline
 from tests.footage import Picture, described, film, marked, scene
 
@@ -34,7 +35,8 @@ def clip(total: int, *placed: tuple[int, int, Box]) -> list[Picture]:
 def found(pictures: list[Picture], confidence: float | None = None) -> list[Placement]:
     """The placements, located, measured and bounded as in a run; every mark gets the confidence, if one is given."""
     info, networks, total = described(WIDTH, HEIGHT, frames=len(pictures)), fake.networks(), len(pictures)
-    tracks = track(segment(film(pictures), info, networks.segmenter, frozenset({"overlay"})))
+    classes = frozenset[Kind]({"overlay"})
+    tracks = track(segment(film(pictures), info, networks.segmenter, classes), closer_look(networks.segmenter, classes))
     candidates = from_tracks(tracks, info, Timeline(range(total), info.time_base), "overlay")
     marks = measure(film(pictures), info, candidates, networks, total)
     if confidence is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.inference import fake
-from service.inference.batcher import Batcher
+from service.inference.batcher import Arrays, Batcher
 from service.pipeline.locate.candidates import from_moving
 from service.pipeline.locate.follow import MovingMark, follow
 from service.pipeline.locate.locate import locate
@@ -26,6 +26,14 @@ INFO = described(WIDTH, HEIGHT, frames=TOTAL)
 OVERLAY = frozenset({"overlay"})
 WIDE = np.rint(texture(5, 2 * WIDTH, HEIGHT) * 255).astype(np.uint8)
 Path = Callable[[int], tuple[int, int]]
+
+
+class SeesAlone(fake.FakeSegmenter):
+    """Sees in a single picture what it does not see in several."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        answer = super().run(inputs)
+        return answer if inputs["frames"].shape[1] == 1 else {"probability": np.zeros_like(answer["probability"])}
 
 
 def panned(index: int, pixels: float) -> Picture:
@@ -159,10 +167,44 @@ def test_a_mark_that_is_no_longer_recognised_is_followed_by_its_pixels_and_back_
     glances = Glances(fake.networks().segmenter, OVERLAY, sampling_stride(INFO))
     for index in range(0, 25, glances.stride_frames):
         glances.add((index, pictures[index]))
-    (mark,) = follow(film(pictures), TOTAL, INFO, glances.moving, fake.networks(blind=True).segmenter, OVERLAY)
+    (mark,) = follow(film(pictures), TOTAL, INFO, glances.moving, Batcher(SeesWhatStands()), OVERLAY)
     assert list(mark.places) == list(range(TOTAL))
     errors = [np.abs(np.subtract(mark.places[i], off_the_edge(i)[::-1])).max() for i in range(TOTAL)]
     assert max(errors) <= 2
+
+
+def test_what_is_no_mark_in_a_closer_look_along_its_path_is_none() -> None:
+    """It moves on its own, as a leaf does, and single pictures show something like a mark."""
+    pictures = [marked(panned(i, 0.0), square(*drifting(i))) for i in range(TOTAL)]
+    glances = Glances(fake.networks().segmenter, OVERLAY, sampling_stride(INFO))
+    for index in range(0, 25, glances.stride_frames):
+        glances.add((index, pictures[index]))
+    assert len(follow(film(pictures), TOTAL, INFO, glances.moving, fake.networks().segmenter, OVERLAY)) == 1
+    assert follow(film(pictures), TOTAL, INFO, glances.moving, Batcher(SeesAlone()), OVERLAY) == []
+
+
+def test_surroundings_that_show_no_detail_do_not_say_that_a_mark_moves_with_them() -> None:
+    """A wall, and once a flash of detail: what is known once counts, and what is never known does not count against it."""
+    flat = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    noise = np.random.default_rng(3).integers(0, 2, (TOTAL, HEIGHT, WIDTH, 1), np.uint8)
+    backgrounds = [panned(i, 0.0) if 20 <= i < 26 else flat + noise[i] for i in range(TOTAL)]
+    (mark,) = found([marked(background, square(*drifting(i))) for i, background in enumerate(backgrounds)])
+    assert list(mark.places) == list(range(TOTAL))
+
+
+def test_lines_that_move_as_one_are_marks_if_one_of_them_is_known_to_move_on_its_own() -> None:
+    """Credits: a line passes before detail, another before a plain wall."""
+
+    def line(top: int, left: int, index: int) -> Box:
+        return Box(left, top + index, left + 24, top + index + 8)
+
+    scene = panned(0, 0.0)
+    scene[:, WIDTH // 2 :] = 90
+    both = [(10, 20), (10, 110)]
+    pictures = [marked(marked(scene, line(*both[0], i)), line(*both[1], i)) for i in range(TOTAL)]
+    assert len(found(pictures)) == 2
+    alone = [marked(scene, line(*both[1], i)) for i in range(TOTAL)]
+    assert len(found(alone)) <= 1
 
 
 def test_what_jumps_about_is_no_mark_that_moves() -> None:

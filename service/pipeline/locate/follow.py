@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from models.arrays import Bytes, Floats, Mask
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.inference.batcher import Batcher
+from service.pipeline.locate.aligned_crops import AlignedCrops
+from service.pipeline.locate.closer_look import SURROUNDINGS_PIXELS, closer_look
 from service.pipeline.locate.moving_marks import MAX_SPEED_SHARE, MovingShape, patience_frames, seen_alone
 from service.pipeline.locate.pooled_shape import MARGIN_PIXELS, Place
 from service.pipeline.locate.segment import analysis_size, sampling_stride
-from service.pipeline.marks.agreement import RIM_PIXELS, Look, agreement, best_agreement, detail_of, look_at
+from service.pipeline.locate.track import is_mark_closely
+from service.pipeline.marks.agreement import DETAIL_PIXELS, RIM_PIXELS, Look, agreement, best_agreement, detail_of, look_at
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.picture.morphology import dilate, ring
 from service.pipeline.picture.view import View, crop_padded
@@ -28,7 +31,7 @@ STEP_FRAMES = 2  # from one frame in which a shape is looked for to the next
 SEARCH_PIXELS = round(2 * STEP_FRAMES * MAX_SPEED_SHARE * ANALYSIS_LONG_SIDE_PIXELS)
 NEAR_PIXELS = RIM_PIXELS  # from where a shape is expected: the line through two places at whole pixels, a step on, is off by 1.5
 STEADY_STEPS = 9  # of a path, whose median speed a mark keeps beyond the edge: the last places, seen in part, are inexact
-RING_PIXELS = (3, 10)  # from the mark: its surroundings
+RING_PIXELS = (DETAIL_PIXELS // 2 + 1, 12)  # from the mark: its surroundings, of which the fine detail holds nothing of the mark
 SCENE_REACH_PIXELS = 6  # at analysis size, by which the surroundings may have moved from one step to the next
 
 
@@ -63,7 +66,9 @@ def follow(
             if not any(other.holds(trail) for other in trails):
                 trail.look_back(recent)
                 trails.append(trail)
-    return [mark for trail in trails if (mark := trail.mark((height, width), total_frames)) is not None]
+    own = [sum(sum(one.own) for one in trails if one is trail or one.moves_with(trail)) for trail in trails]  # of all that move as one
+    found = [trail.mark((height, width), total_frames) for trail, evidence in zip(trails, own, strict=True) if evidence > 0]
+    return [mark for mark in found if mark is not None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +116,7 @@ class _Trail:
         self._frames = list(self._places)  # in order
         self.first = self._frames[0]
         self._previous: tuple[int, Floats] | None = None  # frame and its detail
+        self._along = AlignedCrops()
         self.own: list[float] = []
 
     def wants(self, index: int) -> bool:
@@ -135,6 +141,7 @@ class _Trail:
             before = self._shape.at(self._places[self._previous[0]])
             self.own.append(own_motion(self._shape.mask, self._shape.alike, before, found.view, self._previous[1], detail))
         self._shape.add(found.look, found.corner, place)
+        self._along.add(picture, found.view, place)
         if index not in self._places:
             self._frames.insert(bisect(self._frames, index), index)
         self._places[index] = place
@@ -179,6 +186,20 @@ class _Trail:
         off = np.abs(places[1:-1] - places[:-2] - shares * (places[2:] - places[:-2])).max(1)
         return not len(off) or bool(np.median(off) <= 1)  # of three places at whole pixels
 
+    def _is_mark_closely(self) -> bool:
+        """Whether a closer look along its path shows a mark."""
+        look = closer_look(self._network, self._classes)
+        (answer,) = look(self._along.crops(self._shape.view), [np.pad(self._shape.mask, SURROUNDINGS_PIXELS)])
+        return is_mark_closely([float(answer.mean())])
+
+    def moves_with(self, other: "_Trail") -> bool:
+        """Whether two shapes kept their distance, but for rounding, in the frames in which both were seen."""
+        shared = sorted(self._places.keys() & other._places.keys())
+        if len(shared) < 2:
+            return False
+        apart = np.subtract([self._places[frame] for frame in shared], [other._places[frame] for frame in shared])
+        return bool(np.ptp(apart, axis=0).max() <= NEAR_PIXELS)
+
     def holds(self, other: "_Trail") -> bool:
         """Whether another shape, where it was seen first, is this one."""
         if not self._frames[0] <= other.first <= self._frames[-1] + STEP_FRAMES:
@@ -189,8 +210,8 @@ class _Trail:
         return bool(2 * np.count_nonzero(mask & other._shape.mask) > least)
 
     def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark | None:
-        """The mark with its place in every frame; None if all that was seen does not say that it moves on its own."""
-        if sum(self.own) <= 0 or not self._is_steady():
+        """The mark with its place in every frame; None if it does not move steadily, or does not look like a mark along its path."""
+        if not self._is_steady() or not self._is_mark_closely():
             return None
         known = np.array(self._frames)
         inner = self._shape.view.grown(-RIM_PIXELS)
@@ -225,7 +246,8 @@ def own_motion(mask: Mask, alike: Mask, before: View, after: View, earlier: Floa
     otherwise = seen(before.grown(outer + SCENE_REACH_PIXELS))
     y, x = after.top - before.top + SCENE_REACH_PIXELS, after.left - before.left + SCENE_REACH_PIXELS
     otherwise[max(0, y - 1) : max(0, y + 2), max(0, x - 1) : max(0, x + 2)] = 0
-    return float(otherwise.max() - math.log(otherwise.size) - seen(after.grown(outer)).item())
+    elsewhere = np.logaddexp.reduce(otherwise, axis=None) - math.log(otherwise.size)  # any of the shifts, none likelier than another
+    return float(elsewhere - seen(after.grown(outer)).item())
 
 
 def _within(mask: Mask, view: View, size: tuple[int, ...]) -> Mask:

@@ -8,6 +8,7 @@ from itertools import chain
 
 from service.inference.batcher import Batcher
 from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_moving, from_pattern, from_request, from_tracks
+from service.pipeline.locate.closer_look import closer_look
 from service.pipeline.locate.follow import follow
 from service.pipeline.locate.moving_boxes import BoxPath, grow_to_marks
 from service.pipeline.locate.moving_marks import Glances, MovingShape
@@ -47,7 +48,7 @@ def locate(
 
     detections = segment(timed, info, network, request.classes, keep) if request.detect else iter(())
     first = next(detections, None)
-    tracks = track(chain([first], detections), decisions) if first else []
+    tracks = track(chain([first], detections), closer_look(network, request.classes), decisions) if first else []
     deque(timed, maxlen=0)  # without detection the frames are only counted
     pattern = None
     if first and "overlay" in request.classes and info.width * info.height <= MAX_PATTERN_PIXELS:

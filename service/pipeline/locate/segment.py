@@ -26,10 +26,15 @@ STILL_SECOND_SCALE = 1.5  # a still picture is also segmented at this multiple o
 
 @dataclass(frozen=True)
 class Detection:
-    """The segmenter's answer for one sampled frame: mark probability (h, w) in [0, 1] at analysis size."""
+    """The segmenter's answer for one sampled frame: mark probability (h, w) in [0, 1] at analysis size.
+
+    pictures: (T, 3, h, w) RGB, the samples among which it was compared; this frame's is at `place`.
+    """
 
     frame_index: int
     probability: Floats = field(repr=False)
+    pictures: Bytes = field(repr=False)
+    place: int = 0
 
 
 def sampling_stride(info: VideoInfo) -> int:
@@ -95,7 +100,8 @@ def _detect_in_still(
     keep((frame.index, pictures[0]))
     answers = [mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0] for picture in pictures]
     resized = [cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR) for answer in answers]
-    return Detection(frame.index, np.mean(resized, axis=0, dtype=np.float32))
+    probability = np.mean(resized, axis=0, dtype=np.float32)
+    return Detection(frame.index, probability, pictures[0].transpose(2, 0, 1)[None])
 
 
 @dataclass
@@ -113,8 +119,8 @@ class _Looks:
         pictures = np.stack([picture for _, picture in recent]).transpose(0, 3, 1, 2)
         if self._last is None or not np.array_equal(pictures, self._last[0]):
             self._last = pictures, mark_probability(to_float(pictures), self.network, self.classes)
-        for (index, _), probability in zip(fresh, self._last[1][-len(fresh) :], strict=True):
-            yield Detection(index, probability)
+        for place, (index, _) in enumerate(fresh, len(recent) - len(fresh)):
+            yield Detection(index, self._last[1][place], pictures, place)
 
 
 def long_exposures(pictures: Floats, count: int = SEGMENTER_FRAMES) -> Floats:

@@ -3,13 +3,14 @@
 Memory grows with the number of marks, not with the length of the video.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
+from service.pipeline.locate.closer_look import LookCloser
 from service.pipeline.locate.segment import Detection
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.marks.similarity import iou
@@ -18,7 +19,7 @@ from service.pipeline.placement import Box, bounding_box
 
 MIN_PROBABILITY = 0.5  # a pixel above this probability counts as detected
 MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a track or a mark needs: true ones were seen down to 0.7
-MIN_CONFIDENCE_AT_ENDS = 0.76  # the same for a track that includes the first or last sample of the video, however short it is
+MIN_CLOSER_PROBABILITY = 0.45  # the mean, over its pixels, that closer looks at a mark need: others have up to 0.35, marks 0.52 and more
 # Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
 SAME_MARK_IOU = 0.65
 STABLE_SAMPLES = 4  # stable samples in a row that make a track stable; a different shape is then another subtitle in the same place
@@ -29,8 +30,8 @@ MAX_MISSES = 2  # samples in a row without a detection that a track survives
 MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, up to which both may be one track
 MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
 MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
-MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples
-MIN_FRAMES = 6  # from its first to its last sample; fewer if the video is shorter. At both ends of the video every frame is a sample
+MIN_SAMPLES = 3  # detections that a confirmed track needs, unless the video cuts it short
+MIN_FRAMES = 6  # from its first to its last sample: at both ends of the video every frame is a sample
 
 
 @dataclass(eq=False)
@@ -40,7 +41,7 @@ class Track:
     first_sample, last_sample: frame indices of its first and last detection. detection_count: how many it has. misses: samples without
     one since the last. probability_sum: (h, w), the sum over its detections. confirmed: detected often and clearly enough to count as a
     mark without matching another track. static: found in every part of the video. stable_samples: detections in a row that hardly
-    changed its shape.
+    changed its shape. closer: what closer looks at it found, each the mean probability over its mask.
     """
 
     first_sample: int
@@ -51,6 +52,7 @@ class Track:
     confirmed: bool = True
     static: bool = False
     stable_samples: int = 0
+    closer: list[float] = field(default_factory=list)
 
     @property
     def mean(self) -> Floats:
@@ -74,10 +76,11 @@ class Track:
         return bounding_box(self.mask)
 
 
-def track(detections: Iterable[Detection], decisions: Decisions = UNRECORDED) -> list[Track]:
+def track(detections: Iterable[Detection], look_closer: LookCloser, decisions: Decisions = UNRECORDED) -> list[Track]:
     """The confirmed tracks, in the order in which they end, followed by the unconfirmed ones, the most confident first."""
     open_tracks: list[Track] = []
     ended: list[Track] = []
+    last: Detection | None = None
     samples, first_frame, last_frame = 0, 0, 0
     for detection in detections:
         samples, last_frame = samples + 1, detection.frame_index
@@ -86,8 +89,12 @@ def track(detections: Iterable[Detection], decisions: Decisions = UNRECORDED) ->
         ended += [t for t in open_tracks if t.misses > MAX_MISSES]
         open_tracks = [t for t in open_tracks if t.misses <= MAX_MISSES]
         open_tracks += [_begin(region, detection) for region in unmatched]
+        last = detection
+        _look_closer([t for t in open_tracks if _is_due(t, first_frame)], detection, look_closer)
+    if last:
+        _look_closer([t for t in open_tracks if not t.closer and not t.misses], last, look_closer)
     tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
-    confirmed = [t for t in tracks if _persists(t, first_frame, last_frame, samples)]
+    confirmed = [t for t in tracks if _persists(t, first_frame, last_frame)]
     unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
     _note_tracks(tracks, confirmed, unconfirmed, min(MIN_SAMPLES, samples), decisions)
     return confirmed + unconfirmed
@@ -98,6 +105,23 @@ def _begin(region: Mask, detection: Detection) -> Track:
     return Track(detection.frame_index, detection.frame_index, 1, 0, np.where(neighbourhood(region), detection.probability, 0))
 
 
+def _is_due(track: Track, first_frame: int) -> bool:
+    """Whether a closer look at a track is due: at its third detection, and whenever their number has doubled.
+
+    One that includes the video's first sample may be at its end: at that too.
+    """
+    begins = track.first_sample == first_frame and not track.closer
+    return not track.misses and (begins or track.detection_count == MIN_SAMPLES << len(track.closer))
+
+
+def _look_closer(tracks: list[Track], detection: Detection, look_closer: LookCloser) -> None:
+    """Look closer at tracks, where a detection shows them."""
+    tracks = [t for t in tracks if t.mask.any()]
+    if tracks:
+        for one, answer in zip(tracks, look_closer(detection.pictures, [t.mask for t in tracks]), strict=True):
+            one.closer.append(float(answer[detection.place]))
+
+
 def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
     """The tracks of about the size of a confirmed one, most confident first. Each may be another interval of that mark."""
     sizes = [int(t.mask.sum()) for t in confirmed]
@@ -105,16 +129,19 @@ def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
     return [replace(t, confirmed=False) for t in sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
 
 
-def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
-    """Whether a track has enough detections that are confident enough.
+def _persists(track: Track, first_frame: int, last_frame: int) -> bool:
+    """Whether a track has enough detections that are confident enough, and a closer look shows a mark too.
 
-    A confident track that includes the video's first or last sample needs no more: the video may have cut it short.
+    One that includes the video's first or last sample needs no more detections: the video may have cut it short.
     """
     cut_short = track.first_sample == first_frame or track.last_sample == last_frame
-    if cut_short and track.confidence >= MIN_CONFIDENCE_AT_ENDS:
-        return True
-    long_enough = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
-    return long_enough and track.detection_count >= min(MIN_SAMPLES, samples) and track.confidence >= MIN_CONFIDENCE
+    long_enough = track.last_sample - track.first_sample >= MIN_FRAMES and track.detection_count >= MIN_SAMPLES
+    return (cut_short or long_enough) and track.confidence >= MIN_CONFIDENCE and is_mark_closely(track.closer)
+
+
+def is_mark_closely(closer: Sequence[float]) -> bool:
+    """Whether closer looks, each a mean probability, show a mark; without any, what was seen counts."""
+    return not closer or sum(closer) / len(closer) >= MIN_CLOSER_PROBABILITY
 
 
 def find_regions(probability: Floats) -> list[Mask]:
@@ -165,6 +192,7 @@ def _merge_gaps(tracks: list[Track]) -> list[Track]:
         else:
             early.probability_sum = early.probability_sum + late.probability_sum
             early.detection_count, early.last_sample = early.detection_count + late.detection_count, late.last_sample
+            early.closer += late.closer
     return merged
 
 
@@ -193,3 +221,5 @@ def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[
         place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
         notes("samples that show it", one.detection_count, min_samples, f"{outcome}: {place}")
         notes("confidence", one.confidence, MIN_CONFIDENCE, outcome)
+        if one.closer:
+            notes("confidence in closer looks", sum(one.closer) / len(one.closer), MIN_CLOSER_PROBABILITY, outcome)
