@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pipeline.locate.follow import own_motion
+from service.pipeline.locate.own_motion import own_motion
 from service.pipeline.locate.pooled_shape import MARGIN_PIXELS
 from service.pipeline.marks.agreement import CORRELATED_PIXELS, DETAIL_NOISE, RIM_PIXELS, Look, agreement, best_agreement, look_at
 from service.pipeline.picture.view import View

@@ -1,27 +1,26 @@
 """Follow shapes that move through the video, and tell marks from what moves with the scene."""
 
-import math
 from bisect import bisect
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from models.arrays import Bytes, Floats, Mask
+from models.arrays import Bytes, Floats
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.inference.batcher import Batcher
 from service.pipeline.locate.aligned_crops import AlignedCrops
 from service.pipeline.locate.closer_look import SURROUNDINGS_PIXELS, closer_look
 from service.pipeline.locate.moving_marks import MAX_SPEED_SHARE, MovingShape, patience_frames, seen_alone
-from service.pipeline.locate.pooled_shape import MARGIN_PIXELS, Place
+from service.pipeline.locate.own_motion import own_motion
+from service.pipeline.locate.pooled_shape import Place
 from service.pipeline.locate.segment import analysis_size, sampling_stride
 from service.pipeline.locate.track import is_mark_closely
-from service.pipeline.marks.agreement import DETAIL_PIXELS, RIM_PIXELS, Look, agreement, best_agreement, detail_of, look_at
+from service.pipeline.marks.agreement import RIM_PIXELS, Look, best_agreement, detail_of, look_at
 from service.pipeline.picture.composite import shrink_rgb
-from service.pipeline.picture.morphology import dilate, ring
 from service.pipeline.picture.view import View, crop_padded
 from service.pipeline.placement import Kind
 from service.pipeline.video import Frame, VideoInfo
@@ -31,8 +30,6 @@ STEP_FRAMES = 2  # from one frame in which a shape is looked for to the next
 SEARCH_PIXELS = round(2 * STEP_FRAMES * MAX_SPEED_SHARE * ANALYSIS_LONG_SIDE_PIXELS)
 NEAR_PIXELS = RIM_PIXELS  # from where a shape is expected: the line through two places at whole pixels, a step on, is off by 1.5
 STEADY_STEPS = 9  # of a path, whose median speed a mark keeps beyond the edge: the last places, seen in part, are inexact
-RING_PIXELS = (DETAIL_PIXELS // 2 + 1, 12)  # from the mark: its surroundings, of which the fine detail holds nothing of the mark
-SCENE_REACH_PIXELS = 6  # at analysis size, by which the surroundings may have moved from one step to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +63,18 @@ def follow(
             if not any(other.holds(trail) for other in trails):
                 trail.look_back(recent)
                 trails.append(trail)
-    own = [sum(sum(one.own) for one in trails if one is trail or one.moves_with(trail)) for trail in trails]  # of all that move as one
-    found = [trail.mark((height, width), total_frames) for trail, evidence in zip(trails, own, strict=True) if evidence > 0]
-    return [mark for mark in found if mark is not None]
+    as_one = ([one for one in trails if one is trail or one.moves_with(trail)] for trail in trails)
+    marks = [trail for trail, shapes in zip(trails, as_one, strict=True) if trail.is_steady and _are_marks(shapes)]
+    return [trail.mark((height, width), total_frames) for trail in marks]
+
+
+def _are_marks(trails: Sequence["_Trail"]) -> bool:
+    """Whether shapes that move as one, such as the lines of credits, do so on their own, and look like marks along their path."""
+    seen = [trail for trail in trails if trail.own]
+    if sum(sum(trail.own) for trail in seen) <= 0:
+        return False
+    means, pixels = zip(*(trail.closely for trail in seen), strict=True)
+    return is_mark_closely([float(np.average(means, weights=pixels))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,18 +185,20 @@ class _Trail:
         y, x = (round(a + share * (b - a)) for a, b in zip(self._places[one], self._places[other], strict=True))
         return y, x
 
-    def _is_steady(self) -> bool:
+    @property
+    def is_steady(self) -> bool:
         """Whether most of its places lie, but for rounding, between those before and after: stripes of a wall are taken for each other."""
         known, places = np.array(self._frames), np.array([self._places[frame] for frame in self._frames], np.float64)
         shares = ((known[1:-1] - known[:-2]) / (known[2:] - known[:-2]))[:, None]
         off = np.abs(places[1:-1] - places[:-2] - shares * (places[2:] - places[:-2])).max(1)
         return not len(off) or bool(np.median(off) <= 1)  # of three places at whole pixels
 
-    def _is_mark_closely(self) -> bool:
-        """Whether a closer look along its path shows a mark."""
-        look = closer_look(self._network, self._classes)
-        (answer,) = look(self._along.crops(self._shape.view), [np.pad(self._shape.mask, SURROUNDINGS_PIXELS)])
-        return is_mark_closely([float(answer.mean())])
+    @cached_property
+    def closely(self) -> tuple[float, int]:
+        """The mean probability over its pixels in a closer look along its path, and their number."""
+        mask = np.pad(self._shape.mask, SURROUNDINGS_PIXELS)
+        (answer,) = closer_look(self._network, self._classes)(self._along.crops(self._shape.view), [mask])
+        return float(answer.mean()), int(np.count_nonzero(mask))
 
     def moves_with(self, other: "_Trail") -> bool:
         """Whether two shapes kept their distance, but for rounding, in the frames in which both were seen."""
@@ -209,10 +217,8 @@ class _Trail:
         least = min(np.count_nonzero(self._shape.mask), np.count_nonzero(other._shape.mask))
         return bool(2 * np.count_nonzero(mask & other._shape.mask) > least)
 
-    def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark | None:
-        """The mark with its place in every frame; None if it does not move steadily, or does not look like a mark along its path."""
-        if not self._is_steady() or not self._is_mark_closely():
-            return None
+    def mark(self, size: tuple[int, int], total_frames: int) -> MovingMark:
+        """The mark with its place in every frame."""
         known = np.array(self._frames)
         inner = self._shape.view.grown(-RIM_PIXELS)
         paths = np.array([self._places[frame] for frame in known], np.float64) + np.array([inner.top, inner.left])
@@ -222,37 +228,6 @@ class _Trail:
         places |= _beyond_the_edge(known, paths, (inner.height, inner.width), size, total_frames)
         probability = self._shape.look.probability[RIM_PIXELS:-RIM_PIXELS, RIM_PIXELS:-RIM_PIXELS]
         return MovingMark(probability, {frame: (place[0], place[1]) for frame, place in sorted(places.items())})
-
-
-def own_motion(mask: Mask, alike: Mask, before: View, after: View, earlier: Floats, later: Floats) -> float:
-    """How much the surroundings of a shape (h, w) say that they moved otherwise than it did, in nats; below 0 if they moved along.
-
-    alike: with MARGIN_PIXELS around the shape, what may be another part of it, and says nothing.
-    before, after: where the shape is in two frames. earlier, later: their fine detail (H, W, 3).
-    """
-    around = np.pad(mask, outer := RING_PIXELS[1])
-    inside = slice(MARGIN_PIXELS - outer, outer - MARGIN_PIXELS)
-    other_parts = dilate(alike, RING_PIXELS[0] + RIM_PIXELS)[inside, inside]
-    beside = ring(around, RING_PIXELS[0] + RIM_PIXELS, outer - RIM_PIXELS) & ~other_parts
-    scene = Look(np.ones(later.shape[:2], np.float32), later)
-    scene.probability[_within(dilate(around, RING_PIXELS[0] + RIM_PIXELS), after.grown(outer), later.shape)] = 0
-
-    def seen(view: View) -> NDArray[np.float64]:
-        """The agreement of the surroundings before with those in a view of the later frame, at each shift."""
-        return agreement(surroundings, scene.crop(view))
-
-    known = Look(np.ones(earlier.shape[:2], np.float32), earlier).crop(before.grown(outer))
-    surroundings = Look(known.probability * beside, known.detail)
-    otherwise = seen(before.grown(outer + SCENE_REACH_PIXELS))
-    y, x = after.top - before.top + SCENE_REACH_PIXELS, after.left - before.left + SCENE_REACH_PIXELS
-    otherwise[max(0, y - 1) : max(0, y + 2), max(0, x - 1) : max(0, x + 2)] = 0
-    elsewhere = np.logaddexp.reduce(otherwise, axis=None) - math.log(otherwise.size)  # any of the shifts, none likelier than another
-    return float(elsewhere - seen(after.grown(outer)).item())
-
-
-def _within(mask: Mask, view: View, size: tuple[int, ...]) -> Mask:
-    """The pixels (H, W) of a picture of this size that a mask covers, which fills a view of it."""
-    return crop_padded(mask, -view.top, -view.left, size[0], size[1], repeat_edge=False)
 
 
 def _with_turns(known: np.ndarray, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -100,7 +100,7 @@ def _detect_in_still(
     keep((frame.index, pictures[0]))
     answers = [mark_probability(to_float(picture.transpose(2, 0, 1)[None]), network, classes)[0] for picture in pictures]
     resized = [cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR) for answer in answers]
-    probability = np.mean(resized, axis=0, dtype=np.float32)
+    probability: Floats = np.mean(resized, axis=0, dtype=np.float32)
     return Detection(frame.index, probability, pictures[0].transpose(2, 0, 1)[None])
 
 
