@@ -14,6 +14,10 @@ from training.config import TrainConfig
 LAST, BEST = "last.pt", "best.pt"  # in a run's folder: to resume from, and the best by validation
 
 
+class BrokenCheckpoint(Exception):
+    """A checkpoint holds weights or statistics that are not finite; the message names them."""
+
+
 @dataclass
 class Run:
     """The state of a run."""
@@ -72,6 +76,12 @@ def save(path: Path, run: Run, config: TrainConfig) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The dictionary that `save` wrote."""
+    """The dictionary that `save` wrote.
+
+    Raises BrokenCheckpoint if averaged weights are not finite: half precision has no room for variances.
+    """
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    broken = [name for name, value in state["average"].items() if not torch.isfinite(value).all()]
+    if broken:
+        raise BrokenCheckpoint(f"{path}: not finite: {', '.join(broken)}")
     return state
