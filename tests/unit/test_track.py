@@ -105,8 +105,10 @@ def test_a_mark_that_was_absent_for_long_makes_a_second_track() -> None:
     assert [(t.first_sample, t.last_sample) for t in found] == [(0, 16), (60, 76)]
 
 
-def test_a_track_of_low_confidence_is_dropped() -> None:
-    assert tracked([detection(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]) == []
+@pytest.mark.parametrize(("closer", "count"), [(0.4, 0), (0.6, 1)])
+def test_a_closer_look_decides_about_a_track_of_low_confidence(closer: float, count: int) -> None:
+    detections = [detection(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]
+    assert len(tracked(detections, closer)) == count
 
 
 def test_the_mean_fills_in_what_single_detections_miss() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from models.arrays import Mask
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
-from service.pipeline.extent.fade import fades
 from service.pipeline.extent.first_and_last_frame import find_ends, reconcile_ends
 from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
 from service.pipeline.extent.path import PieceOfPath, piece_of_path, placements_along
@@ -25,7 +24,6 @@ from service.pipeline.measure.measure import MeasuredMark
 from service.pipeline.placement import Box, Placement, intersect, shared_slices
 from service.pipeline.video import Frame, Limits, VideoInfo
 
-MIN_FADING_CONFIDENCE = 0.78  # confidence in [0, 1]: below it a candidate that fades in or out is not a mark
 MAX_SLIDING_SHARE = 0.25  # of the picture's pixels: the box of a larger mark is not searched for a slide
 
 
@@ -137,7 +135,7 @@ def _covers(longer: Placement, other: Placement) -> bool:
 
 
 def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, notes: Notes) -> list[_Extent]:
-    """The extents of one mark: one for each group of its parts with the same ends; none if it fades, as marks do not."""
+    """The extents of one mark: one for each group of its parts with the same ends."""
     candidate, model = mark.candidate, mark.model
     if not candidate.slack_frames:  # a person gave the frames, or the video has only one
         ends = candidate.first_sample, candidate.last_sample
@@ -149,8 +147,6 @@ def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_sli
         ends, slides = reconcile_ends(part, parts, candidate), list[ShiftedModel]()
         if may_slide and part.levels.clear:
             ends, slides = follow_slides(frame_plan, filled, part.model, ends, part.levels)
-        if mark.confidence < MIN_FADING_CONFIDENCE and part.levels.clear and fades(frame_plan, filled, part, ends, notes):
-            return []
         group = groups.setdefault(ends, _PartGroup(np.zeros_like(model.pixels)))
         group.pixels |= part.model.pixels
         group.slides += slides

@@ -13,7 +13,7 @@ from models.preprocess import SEGMENTER_FRAMES
 from service.inference.batcher import Batcher
 from service.pipeline.locate.closer_look import closer_look
 from service.pipeline.locate.segment import Sample, mark_probability
-from service.pipeline.locate.track import MIN_CONFIDENCE, MIN_PROBABILITY, Track, find_regions, is_mark_closely, neighbourhood
+from service.pipeline.locate.track import MIN_PROBABILITY, Track, find_regions, is_mark_closely, neighbourhood
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Kind
 
@@ -70,7 +70,6 @@ def find_static_marks(stack: ExposureStack, network: Batcher, classes: frozenset
     probability = mark_probability(exposures, network, classes)
     regions = [region for region in find_regions(probability.mean(0)) if _same_in_all(probability, region)]
     tracks = [Track(first, last, len(probability), 0, np.where(neighbourhood(region), probability.sum(0), 0)) for region in regions]
-    tracks = [track for track in tracks if track.confidence >= MIN_CONFIDENCE]
     answers = closer_look(network, classes)(exposures, [track.mask for track in tracks])
     for track, answer in zip(tracks, answers, strict=True):
         track.closer.append(float(answer.mean()))

@@ -18,7 +18,6 @@ from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
 
 MIN_PROBABILITY = 0.5  # a pixel above this probability counts as detected
-MIN_CONFIDENCE = 0.63  # mean probability over its pixels that a track or a mark needs: true ones were seen down to 0.7
 MIN_CLOSER_PROBABILITY = 0.45  # the mean, over its pixels, that closer looks at a mark need: others have up to 0.35, marks 0.52 and more
 # Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
 SAME_MARK_IOU = 0.65
@@ -130,13 +129,13 @@ def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
 
 
 def _persists(track: Track, first_frame: int, last_frame: int) -> bool:
-    """Whether a track has enough detections that are confident enough, and a closer look shows a mark too.
+    """Whether a track has enough detections, and a closer look shows a mark too.
 
     One that includes the video's first or last sample needs no more detections: the video may have cut it short.
     """
     cut_short = track.first_sample == first_frame or track.last_sample == last_frame
     long_enough = track.last_sample - track.first_sample >= MIN_FRAMES and track.detection_count >= MIN_SAMPLES
-    return (cut_short or long_enough) and track.confidence >= MIN_CONFIDENCE and is_mark_closely(track.closer)
+    return (cut_short or long_enough) and is_mark_closely(track.closer)
 
 
 def is_mark_closely(closer: Sequence[float]) -> bool:
@@ -220,6 +219,6 @@ def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[
         )
         place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
         notes("samples that show it", one.detection_count, min_samples, f"{outcome}: {place}")
-        notes("confidence", one.confidence, MIN_CONFIDENCE, outcome)
+        notes("confidence", one.confidence, None, outcome)
         if one.closer:
             notes("confidence in closer looks", sum(one.closer) / len(one.closer), MIN_CLOSER_PROBABILITY, outcome)

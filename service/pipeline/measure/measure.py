@@ -33,8 +33,6 @@ from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
 from service.pipeline.video import Frame, Limits, VideoInfo
 
-MIN_PICTURE_SHARE = 3e-4  # of the picture's pixels: a smaller find is a detail of the scene
-
 
 @dataclass(frozen=True, eq=False)
 class MeasuredMark:
@@ -88,7 +86,7 @@ def measure(
 
     solve = partial(_solved, candidates=candidates, info=info, networks=networks, decisions=decisions)
     marks = chain.from_iterable(parallel_map(solve, complete()))
-    return _drop_parts(_drop_small(marks, MIN_PICTURE_SHARE * info.width * info.height, decisions), decisions)
+    return _drop_parts(list(marks), decisions)
 
 
 def frames_to_measure(candidates: Sequence[Candidate], info: VideoInfo, total_frames: int, limits: Limits) -> set[int]:
@@ -115,19 +113,6 @@ def _request(candidate: Candidate, plan: FramePlan) -> CropRequest:
     """What is read to measure a candidate; nothing for a place along a path, which is measured as a whole."""
     frames = () if isinstance(candidate.origin, Followed) else plan.marked_frames + plan.bare_frames
     return CropRequest(candidate.box, frozenset(frames))
-
-
-def _drop_small(marks: Iterable[MeasuredMark], min_pixels: float, decisions: Decisions) -> list[MeasuredMark]:
-    """The marks without those of too few pixels, unless a person pointed at them."""
-    kept = []
-    for mark in marks:
-        pixels = float(mark.model.mask.sum())
-        large = mark.candidate.is_exact or pixels >= min_pixels
-        outcome = "kept" if large else "dropped: too small, a detail of the scene"
-        decisions.about("candidate", mark.number)("pixels of the mark", pixels, min_pixels, outcome)
-        if large:
-            kept.append(mark)
-    return kept
 
 
 def _drop_parts(marks: list[MeasuredMark], decisions: Decisions) -> list[MeasuredMark]:

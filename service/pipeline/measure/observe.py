@@ -6,7 +6,6 @@ from models.arrays import Floats
 from service.inference.batcher import Batcher
 from service.inference.session import Networks
 from service.pipeline.locate.segment import long_exposures, mark_probability
-from service.pipeline.locate.track import MIN_CONFIDENCE
 from service.pipeline.marks.candidate import Candidate, Detected, Static, Tiled
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import Crops, to_float
@@ -14,7 +13,6 @@ from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan
 from service.pipeline.marks.presence import fill_hole, presence_score
 from service.pipeline.measure.mask import MIN_PROBABILITY
-from service.pipeline.measure.occlusion import is_occluded
 from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
 from service.pipeline.picture.morphology import dilate, dilate_by
@@ -38,8 +36,8 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
     if candidate.spans_video and not is_in_every_frame(marked, model, notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
-    confirmed = candidate.confirmed and confidence >= MIN_CONFIDENCE
-    notes("confidence", confidence, MIN_CONFIDENCE, "confirmed" if confirmed else "unconfirmed: counts only if it matches a confirmed mark")
+    confirmed = candidate.confirmed
+    notes("confidence", confidence, None, "confirmed" if confirmed else "unconfirmed: counts only if it matches a confirmed mark")
     shape = np.where(probability > MIN_PROBABILITY, model.opacity, 0).astype(np.float32)
     return Observation(marked_crops, bare_crops, probability, shape, confirmed, matte)
 
@@ -64,11 +62,10 @@ def is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
 
     Given frames far apart, the segmenter sees in all of them what is only in some.
     """
-    pairs = [(crop, fill_hole(crop, model.pixels)) for crop in crops]
-    scores = [presence_score(crop, fill, model) for crop, fill in pairs]
+    scores = [presence_score(crop, fill_hole(crop, model.pixels), model) for crop in crops]
     absent = sum(score < ABSENT_SCORE_SHARE * float(np.median(scores)) for score in scores)
     notes("frames without it", absent, MAX_ABSENT_FRAMES, "kept" if absent <= MAX_ABSENT_FRAMES else "dropped: it does not span the video")
-    return absent <= MAX_ABSENT_FRAMES and not is_occluded(pairs, model, notes)
+    return absent <= MAX_ABSENT_FRAMES
 
 
 def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher) -> Floats:
