@@ -17,8 +17,9 @@ from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
 
-MIN_PROBABILITY = 0.5  # a pixel above this probability counts as detected
-MIN_CLOSER_PROBABILITY = 0.45  # the mean, over its pixels, that closer looks at a mark need: others have up to 0.35, marks 0.52 and more
+MIN_PROBABILITY = 0.5  # a pixel above it counts as detected; a track too, by the mean over its pixels in closer looks
+# Mean probability over its pixels that a track of few detections needs if the video's first or last sample may have cut it short.
+MIN_CONFIDENCE_AT_ENDS = 0.76
 # Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
 SAME_MARK_IOU = 0.65
 STABLE_SAMPLES = 4  # stable samples in a row that make a track stable; a different shape is then another subtitle in the same place
@@ -131,16 +132,17 @@ def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
 def _persists(track: Track, first_frame: int, last_frame: int) -> bool:
     """Whether a track has enough detections, and a closer look shows a mark too.
 
-    One that includes the video's first or last sample needs no more detections: the video may have cut it short.
+    A confident one that includes the video's first or last sample needs no more detections: the video may have cut it short.
     """
-    cut_short = track.first_sample == first_frame or track.last_sample == last_frame
+    at_an_end = track.first_sample == first_frame or track.last_sample == last_frame
+    cut_short = at_an_end and track.confidence >= MIN_CONFIDENCE_AT_ENDS
     long_enough = track.last_sample - track.first_sample >= MIN_FRAMES and track.detection_count >= MIN_SAMPLES
     return (cut_short or long_enough) and is_mark_closely(track.closer)
 
 
 def is_mark_closely(closer: Sequence[float]) -> bool:
     """Whether closer looks, each a mean probability, show a mark; without any, what was seen counts."""
-    return not closer or sum(closer) / len(closer) >= MIN_CLOSER_PROBABILITY
+    return not closer or sum(closer) / len(closer) > MIN_PROBABILITY
 
 
 def find_regions(probability: Floats) -> list[Mask]:
@@ -215,10 +217,10 @@ def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[
             if one in confirmed
             else "unconfirmed"
             if id(one.probability_sum) in possible
-            else "dropped: too brief or too uncertain"
+            else "dropped: too brief, or no mark in a closer look"
         )
         place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
         notes("samples that show it", one.detection_count, min_samples, f"{outcome}: {place}")
         notes("confidence", one.confidence, None, outcome)
         if one.closer:
-            notes("confidence in closer looks", sum(one.closer) / len(one.closer), MIN_CLOSER_PROBABILITY, outcome)
+            notes("confidence in closer looks", sum(one.closer) / len(one.closer), MIN_PROBABILITY, outcome)
