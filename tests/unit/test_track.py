@@ -105,9 +105,11 @@ def test_a_mark_that_was_absent_for_long_makes_a_second_track() -> None:
     assert [(t.first_sample, t.last_sample) for t in found] == [(0, 16), (60, 76)]
 
 
+@pytest.mark.parametrize("samples", [8, 2, 1])
 @pytest.mark.parametrize(("closer", "count"), [(0.4, 0), (0.6, 1)])
-def test_a_closer_look_decides_about_a_track_of_low_confidence(closer: float, count: int) -> None:
-    detections = [detection(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(8)]
+def test_a_closer_look_decides_about_a_track_of_low_confidence(closer: float, count: int, samples: int) -> None:
+    """In a video of any length, and in a picture."""
+    detections = [detection(STRIDE * i, [TOP_LEFT], probability=0.55) for i in range(samples)]
     assert len(tracked(detections, closer)) == count
 
 

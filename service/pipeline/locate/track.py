@@ -30,8 +30,8 @@ MAX_MISSES = 2  # samples in a row without a detection that a track survives
 MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, up to which both may be one track
 MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
 MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
-MIN_SAMPLES = 3  # detections that a confirmed track needs, unless the video cuts it short
-MIN_FRAMES = 6  # from its first to its last sample: at both ends of the video every frame is a sample
+MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples, or may have cut it short
+MIN_FRAMES = 6  # from its first to its last sample; fewer if the video is shorter. At both ends of the video every frame is a sample
 
 
 @dataclass(eq=False)
@@ -94,7 +94,7 @@ def track(detections: Iterable[Detection], look_closer: LookCloser, decisions: D
     if last:
         _look_closer([t for t in open_tracks if not t.closer and not t.misses], last, look_closer)
     tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
-    confirmed = [t for t in tracks if _persists(t, first_frame, last_frame)]
+    confirmed = [t for t in tracks if _persists(t, first_frame, last_frame, samples)]
     unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
     _note_tracks(tracks, confirmed, unconfirmed, min(MIN_SAMPLES, samples), decisions)
     return confirmed + unconfirmed
@@ -129,15 +129,16 @@ def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
     return [replace(t, confirmed=False) for t in sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
 
 
-def _persists(track: Track, first_frame: int, last_frame: int) -> bool:
+def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
     """Whether a track has enough detections, and a closer look shows a mark too.
 
     A confident one that includes the video's first or last sample needs no more detections: the video may have cut it short.
     """
     at_an_end = track.first_sample == first_frame or track.last_sample == last_frame
     cut_short = at_an_end and track.confidence >= MIN_CONFIDENCE_AT_ENDS
-    long_enough = track.last_sample - track.first_sample >= MIN_FRAMES and track.detection_count >= MIN_SAMPLES
-    return (cut_short or long_enough) and is_mark_closely(track.closer)
+    long_enough = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
+    often_enough = track.detection_count >= min(MIN_SAMPLES, samples)
+    return (cut_short or (long_enough and often_enough)) and is_mark_closely(track.closer)
 
 
 def is_mark_closely(closer: Sequence[float]) -> bool:
