@@ -11,7 +11,7 @@ from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan
-from service.pipeline.marks.presence import fill_hole, presence_score
+from service.pipeline.marks.presence import presence_scores
 from service.pipeline.measure.mask import MIN_PROBABILITY
 from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
@@ -36,10 +36,9 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
     if candidate.spans_video and not is_in_every_frame(marked, model, notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
-    confirmed = candidate.confirmed
-    notes("confidence", confidence, None, "confirmed" if confirmed else "unconfirmed: counts only if it matches a confirmed mark")
+    notes("confidence", confidence, None, "confirmed" if candidate.confirmed else "unconfirmed: counts only if it matches a confirmed mark")
     shape = np.where(probability > MIN_PROBABILITY, model.opacity, 0).astype(np.float32)
-    return Observation(marked_crops, bare_crops, probability, shape, confirmed, matte)
+    return Observation(marked_crops, bare_crops, probability, shape, candidate.confirmed, matte)
 
 
 def mean_confidence(coarse: float, probability: Floats) -> float:
@@ -62,7 +61,7 @@ def is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
 
     Given frames far apart, the segmenter sees in all of them what is only in some.
     """
-    scores = [presence_score(crop, fill_hole(crop, model.pixels), model) for crop in crops]
+    scores = presence_scores(crops, model)
     absent = sum(score < ABSENT_SCORE_SHARE * float(np.median(scores)) for score in scores)
     notes("frames without it", absent, MAX_ABSENT_FRAMES, "kept" if absent <= MAX_ABSENT_FRAMES else "dropped: it does not span the video")
     return absent <= MAX_ABSENT_FRAMES
