@@ -181,7 +181,7 @@ def test_a_drifting_word_is_unblended_along_its_path(shipped: Networks) -> None:
     still = restored_psnr(standing, found(standing, [static]))
     drift = restored_psnr(drifting(1.9), found(drifting(1.9), candidates(drifting(1.9))))
     assert still > 25
-    assert drift > still - 6  # the level of this word is found 9 % too low
+    assert drift > 23  # the level of this word is found 9 % too low
 
 
 def test_paths_of_two_marks_are_measured_apart(shipped: Networks) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.arrays import Bytes, Floats
-from service.inference.batcher import Batcher
+from service.inference.batcher import Arrays, Batcher
 from service.inference.fake import FakeMatte
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.presence import fill_hole
@@ -177,3 +177,28 @@ def test_a_prediction_that_is_known_is_not_made_again() -> None:
     np.testing.assert_array_equal(found[0], expected[0])
     for one, other in zip(vars(found[1]).values(), vars(expected[1]).values(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+class SeesAShadow(FakeMatte):
+    """A mark that reaches some pixels farther than the segmenter says, with nearly no opacity there."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        answer = super().run(inputs)
+        wide = cv2.dilate(answer["opacity"][0, 0], np.ones((9, 9), np.uint8))
+        return answer | {"opacity": np.maximum(answer["opacity"], 0.05 * wide), "belongs": wide[None, None]}
+
+
+def test_what_belongs_to_a_mark_is_for_the_matte_network_to_say() -> None:
+    """Its shadow too, which the segmenter does not see, and which is far fainter than the mark."""
+    seen = disc(10)
+    probability, model = complete_mask(
+        crops_of(SMOOTH, [seen] * FRAMES), seen, crops_of(SMOOTH, [seen] * FRAMES)[:0], Batcher(SeesAShadow())
+    )
+    np.testing.assert_array_equal(model.pixels, cv2.dilate((seen > 0.5).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0)
+    assert model.pixels.sum() > (probability > 0.5).sum()
+
+
+def test_where_the_segmenter_is_nowhere_sure_there_is_no_mark() -> None:
+    suspected = 0.55 * (disc(10) > 0.5).astype(np.float32)
+    crops = crops_of(SMOOTH, [suspected] * FRAMES)
+    assert not complete_mask(crops, suspected, crops[:0], Batcher(SeesAShadow()))[1].pixels.any()

@@ -1,6 +1,7 @@
 """The mark model, and how a mark splits into separate parts. Pure."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,8 +15,6 @@ SPECK_SHARE = 0.02  # share of the mark's pixels; a component smaller than this 
 LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
 CORE_SHARE = 0.75  # of the level: with more opacity a pixel is not edge
 FULL_SHARE = 0.9  # of the level: with more predicted opacity a pixel is covered fully
-
-Matte = tuple[Floats, Floats, Floats]  # opacity (h, w), colour (3, h, w) RGB, opacity sigma (h, w): as in a model, whatever its mask
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,22 @@ class MarkModel:
     def level(self) -> float:
         """The opacity level, in [0, 1]. The mask must not be empty."""
         return opacity_level(self.opacity, self.pixels)
+
+
+class Matte(NamedTuple):
+    """What the matte network says of each pixel of a place: float32 planes in [0, 1], as in a model.
+
+    belongs: (h, w), the probability that the pixel is part of the mark, its outline and shadow included.
+    """
+
+    opacity: Floats
+    colour: Floats
+    opacity_sigma: Floats
+    belongs: Floats
+
+    def of(self, pixels: Mask) -> MarkModel:
+        """The model of a mark of these pixels (h, w)."""
+        return MarkModel(pixels.astype(np.float32), self.opacity, self.colour, self.opacity_sigma)
 
 
 def opacity_level(opacity: Floats, pixels: Mask) -> float:

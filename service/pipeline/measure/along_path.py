@@ -21,9 +21,8 @@ from service.pipeline.marks.mark_model import MarkModel, opacity_level
 from service.pipeline.marks.plan import MARKED_FRAMES, MIN_MARKED_FRAMES
 from service.pipeline.marks.registration import fine_detail, match_detail, moved
 from service.pipeline.measure.given_region import OPAQUE, Region, Solve, measure_region
-from service.pipeline.measure.mask import MIN_EDGE_SHARE
 from service.pipeline.measure.observe import ABSENT_SCORE_SHARE
-from service.pipeline.measure.pixel_opacity import fit_pixel_opacity
+from service.pipeline.measure.pixel_opacity import MIN_EDGE_SHARE, fit_pixel_opacity
 from service.pipeline.measure.pool import MAX_OBSERVATIONS
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View

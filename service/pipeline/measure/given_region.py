@@ -21,9 +21,8 @@ from service.pipeline.marks.gather import is_single_frame
 from service.pipeline.marks.mark_model import MarkModel, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
-from service.pipeline.measure.mask import MIN_PROBABILITY, mask_of
 from service.pipeline.measure.observe import is_in_every_frame
-from service.pipeline.measure.opacity import SURE_PROBABILITY, add_animation_sigma, complete_mask
+from service.pipeline.measure.opacity import MIN_PROBABILITY, SURE_PROBABILITY, add_animation_sigma, complete_mask
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import bounding_box
 
@@ -105,7 +104,7 @@ def _marks_inside(crops: Floats, bare_crops: Floats, region: Mask, networks: Net
     if not (probability > SURE_PROBABILITY).any():
         return []
     probability, predicted = complete_mask(crops, probability, bare_crops, networks.matte)
-    mask = mask_of(probability, predicted) & region
+    mask = predicted.pixels & region
     if not mask.any():
         return []
     solved = solve(crops, probability, replace(predicted, mask=mask.astype(np.float32)), notes)

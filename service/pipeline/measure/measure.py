@@ -22,7 +22,6 @@ from service.pipeline.measure.along_path import CropsAlongPaths, PathCrops, meas
 from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.given_region import Region, filled, measure_region
-from service.pipeline.measure.mask import CERTAIN_PROBABILITY, mask_of
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe
 from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity
@@ -143,10 +142,8 @@ def _solve(
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
     probability, model = complete_mask(crops, pooled.probability, bare_crops, network, pooled.matte)
     origin = candidates[pooled.registrations[0].number].origin
-    if isinstance(origin, Tiled):
-        model = _fit_tiled(crops, probability, model, origin.lattice, notes)
-    else:
-        model = _fit(crops, probability, replace(model, mask=mask_of(probability, model).astype(np.float32)), notes)
+    lattice = origin.lattice if isinstance(origin, Tiled) else None
+    model = _fit_tiled(crops, model, lattice, notes) if lattice else _fit(crops, probability, model, notes)
     notes("pixels of the mark", int(model.pixels.sum()), 1, "kept" if model.pixels.any() else "dropped: no pixel is certain")
     if not model.pixels.any():
         return []
@@ -174,14 +171,11 @@ def _fits(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes
     return [uniform] if np.array_equal(uniform.opacity, fitted.opacity) else [uniform, fitted]
 
 
-def _fit_tiled(crops: Floats, probability: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
+def _fit_tiled(crops: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
     """The same of a tiled mark: what is certain about one tile is certain about all of them."""
     lattice = refine_lattice(autocorrelation(model.opacity), lattice)  # at native size and without the scene it is more exact
     predicted = _average_over_lattice(model, lattice)
-    # The segmenter's noise repeats with the lattice as well, so the matte network decides.
-    mask = mask_of(np.minimum(lattice_mean(probability, lattice), CERTAIN_PROBABILITY), predicted)
-    predicted = replace(predicted, mask=mask.astype(np.float32))
-    if not mask.any():
+    if not predicted.pixels.any():
         return predicted
     fit = fit_opacity(crops, predicted, notes)
     missed = _missed_pixels(crops, fit.model)
@@ -194,12 +188,13 @@ def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
 
 
 def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:
-    """The model with opacity, colour and sigma averaged over all tiles, weighted by inverse variance."""
+    """The model averaged over all tiles, weighted by inverse variance; its pixels are those of most tiles."""
     weight = (1 / (np.square(model.opacity_sigma) + MIN_OPACITY_SIGMA**2)).astype(np.float32)
     opacity, colour, opacity_sigma = (
         lattice_mean(values, lattice, weight) for values in (model.opacity, model.colour, model.opacity_sigma)
     )
-    return MarkModel(model.mask, opacity, colour, opacity_sigma)
+    pixels = lattice_mean(model.mask, lattice, weight) > 0.5
+    return MarkModel(pixels.astype(np.float32), opacity, colour, opacity_sigma)
 
 
 def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo) -> tuple[Box, MarkModel]:

@@ -12,8 +12,7 @@ from service.pipeline.marks.gather import Crops, to_float
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan
 from service.pipeline.marks.presence import presence_scores
-from service.pipeline.measure.mask import MIN_PROBABILITY
-from service.pipeline.measure.opacity import SURE_PROBABILITY, predict_matte
+from service.pipeline.measure.opacity import MIN_PROBABILITY, SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
 from service.pipeline.picture.morphology import dilate, dilate_by
 
@@ -32,12 +31,11 @@ def observe(candidate: Candidate, frames: FramePlan, crops: Crops, networks: Net
     marked = to_float(marked_crops)
     probability = _refine_probability(candidate, marked, networks.segmenter)
     matte = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
-    model = MarkModel((probability > SURE_PROBABILITY).astype(np.float32), *matte)
-    if candidate.spans_video and not is_in_every_frame(marked, model, notes):
+    if candidate.spans_video and not is_in_every_frame(marked, matte.of(probability > SURE_PROBABILITY), notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
     notes("confidence", confidence, None, "confirmed" if candidate.confirmed else "unconfirmed: counts only if it matches a confirmed mark")
-    shape = np.where(probability > MIN_PROBABILITY, model.opacity, 0).astype(np.float32)
+    shape = np.where(probability > MIN_PROBABILITY, matte.opacity, 0).astype(np.float32)
     return Observation(marked_crops, bare_crops, probability, shape, candidate.confirmed, matte)
 
 

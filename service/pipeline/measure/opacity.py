@@ -30,7 +30,9 @@ from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.tiles import Area, in_tiles
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION_SIGMA
 
-SURE_PROBABILITY = 0.6  # probability at native size above which a pixel surely belongs to the mark
+MIN_PROBABILITY = 0.3  # probability at native size above which a pixel may belong to the mark
+SURE_PROBABILITY = 0.6  # above which it surely does
+BELONGS = 0.5  # probability by the matte network, which is trained to say so of either answer
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
 MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the level of a dense mark may be corrected
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much
@@ -61,7 +63,7 @@ class _PartFit:
 
 
 def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher) -> Matte:
-    """Opacity (h, w), colour (3, h, w) and opacity sigma (h, w), all in [0, 1], as the matte network predicts them.
+    """What the matte network says of the place.
 
     marked_crops: (N, 3, h, w) in [0, 1]; bare_crops: (M, 3, h, w), the same place without the mark; probability: (h, w) of being mark.
     """
@@ -70,33 +72,33 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
         marked, here, bare = (values[(..., *area)] for values in (marked_crops, probability, bare_crops))
         (answer,) = network.run([{"statistics": padded(matte_statistics(marked, here, bare), MATTE_MULTIPLE)}])
         height, width = here.shape
-        return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt")])
+        return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt", "belongs")])
 
-    opacity, *colour, opacity_sigma = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
-    return opacity, np.stack(colour), opacity_sigma
+    opacity, *colour, opacity_sigma, belongs = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
+    return Matte(opacity, np.stack(colour), opacity_sigma, belongs)
 
 
 def complete_mask(
     marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher, first: Matte | None = None
 ) -> tuple[Floats, MarkModel]:
-    """The probability (h, w) with the pixels that the segmenter missed, and the predicted model, whose mask is that probability.
+    """The probability (h, w) with the pixels that the segmenter missed, and the predicted model: no pixel, where it is nowhere sure.
 
     Pixels that the matte network is certain of count as seen in its next pass, so that a word is completed letter by letter. first: what
     it predicts in its first pass, where that is known.
     """
     for _ in range(MAX_COMPLETION_ROUNDS):
-        model = MarkModel(probability, *(first or predict_matte(marked_crops, probability, bare_crops, network)))
+        matte = first or predict_matte(marked_crops, probability, bare_crops, network)
         first = None
         sure = probability > SURE_PROBABILITY
         if not sure.any():
-            break
-        level = max(opacity_level(model.opacity, sure), 1e-3)
-        certainty = np.clip(2 - 2.5 * model.opacity_sigma / np.maximum(model.opacity, 1e-3), 0, 1)
-        seen = np.maximum(probability, np.clip(model.opacity / level, 0, 1) * certainty).astype(np.float32)
+            return probability, matte.of(sure)
+        level = max(opacity_level(matte.opacity, sure), 1e-3)
+        certainty = np.clip(2 - 2.5 * matte.opacity_sigma / np.maximum(matte.opacity, 1e-3), 0, 1)
+        seen = np.maximum(probability, np.clip(matte.opacity / level, 0, 1) * certainty).astype(np.float32)
         if ((seen > SURE_PROBABILITY) == sure).all():  # the next pass would see the same
             break
         probability = seen
-    return probability, model
+    return probability, matte.of(matte.belongs > BELONGS)
 
 
 def add_opaque_pixels(model: MarkModel, pixels: Mask) -> MarkModel:

@@ -8,10 +8,11 @@ from models.arrays import Floats
 from service.pipeline.marks.mark_model import MarkModel
 from service.pipeline.measure.dilation import NARROW_PIXELS
 from service.pipeline.measure.edge_alpha import ITERATIONS, fills_and_errors
-from service.pipeline.measure.mask import MIN_EDGE_SHARE
 from service.pipeline.measure.noise import EDGE_CODEC_NOISE, MIN_OPACITY_SIGMA
 from service.pipeline.measure.opaque import OPAQUE_LEVEL
 from service.pipeline.picture.morphology import dilate
+
+MIN_EDGE_SHARE = 0.15  # of the mark's level: fainter pixels lie beyond its edge
 
 
 def fit_pixel_opacity(crops: Floats, model: MarkModel, scenes: float) -> MarkModel:

@@ -13,8 +13,8 @@ from service.pipeline.marks.mark_model import CORE_SHARE, FULL_SHARE, MarkModel,
 from service.pipeline.measure.alpha_from_contrast import OpacityLevel, level_from_contrast, level_from_thin_strokes
 from service.pipeline.measure.boundary import segment_boundary
 from service.pipeline.measure.level import MIN_COLOUR_DIFFERENCE
-from service.pipeline.measure.mask import MIN_PROBABILITY
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
+from service.pipeline.measure.opacity import MIN_PROBABILITY
 from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate, erode
 from service.pipeline.placement import Box, bounding_box
