@@ -9,85 +9,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import features
 
+from benchmarks.drawings import DARK, WHITE, Drawing, along, faded, flat, outlined, over, random_word, still
 from benchmarks.vocabulary import SHAPED
 from training import glyphs
 from training.patches import Canvas, LazyPatches, MarkFrames, Patch, Rng
-from training.vocabulary import Vocabulary
 
-Drawing = tuple[NDArray[np.float32], NDArray[np.float32]]  # alpha (h, w), colour (h, w, 3), both in [0, 1]
-Place = tuple[float, float]  # (left, top) in pixels
-
-WHITE = np.ones(3, np.float32)
-DARK = np.full(3, 0.06, np.float32)
 IN_BAR = "in_bar"
 BAR_SHARE = (1 - (16 / 9) / 2.39) / 2  # of the height: each bar
 REFERENCE_LINES = 720  # at which speeds and sizes in pixels are given
 
 
-def _written(rng: Rng, vocabulary: Vocabulary, chinese_share: float = 0.25) -> tuple[str, Path]:
-    chinese = rng.random() < chinese_share
-    words, fonts = (vocabulary.chinese, vocabulary.chinese_fonts) if chinese else (vocabulary.words, vocabulary.latin_fonts)
-    return str(rng.choice(words)), fonts[rng.integers(len(fonts))]
-
-
-def _flat(coverage: NDArray[np.float32], colour: NDArray[np.float32], opacity: float) -> Drawing:
-    return coverage * np.float32(opacity), np.broadcast_to(colour, (*coverage.shape, 3))
-
-
-def _over(top: Drawing, bottom: Drawing) -> Drawing:
-    """One drawing over another of the same size."""
-    (a, upper), (b, lower) = top, bottom
-    alpha = a + b * (1 - a)
-    colour = (a[..., None] * upper + (b * (1 - a))[..., None] * lower) / np.maximum(alpha, 1e-4)[..., None]
-    return alpha.astype(np.float32), np.clip(colour, 0, 1).astype(np.float32)
-
-
-def _faded(drawing: Drawing, opacity: float) -> Drawing:
-    return drawing[0] * np.float32(opacity), drawing[1]
-
-
-def _outlined(coverage: NDArray[np.float32], colour: NDArray[np.float32], shadowed: bool, width: int) -> Drawing:
-    """The letters with a dark outline, or with a soft shadow to the lower right, `width` pixels wide."""
-    letters = np.pad(coverage, 3 * width)
-    side = 2 * width + 1
-    dark = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
-    if shadowed:
-        dark = 0.7 * cv2.GaussianBlur(np.roll(letters, (width, width), (0, 1)), (0, 0), width)
-    return _over(_flat(letters, colour, 1), _flat(dark.astype(np.float32), DARK, 1))
-
-
-def _shifted(drawing: Drawing, place: Place, text: str) -> Patch:
-    """The drawing at a place between pixels."""
-    left, top = (int(np.floor(value)) for value in place)
-    move = np.array([[1, 0, place[0] - left], [0, 1, place[1] - top]], np.float64)
-    alpha, colour = drawing
-    height, width = alpha.shape
-    painted = np.dstack([alpha[..., None] * colour, alpha])
-    moved = cv2.warpAffine(painted, move, (width + 1, height + 1), flags=cv2.INTER_LINEAR, borderValue=0)
-    return Patch(left, top, moved[..., 3], np.clip(moved[..., :3] / np.maximum(moved[..., 3:], 1e-4), 0, 1), text)
-
-
-def _along(drawing: Drawing, canvas: Canvas, places: Sequence[Place], text: str) -> MarkFrames:
-    """The drawing along a path, absent where all of it is outside the picture."""
-    height, width = drawing[0].shape
-    seen = [p if -width < p[0] < canvas.width and -height < p[1] < canvas.height else None for p in places]
-    return MarkFrames(LazyPatches(seen, lambda place: _shifted(drawing, place, text)))
-
-
-def _still(drawing: Drawing, canvas: Canvas, left: float, top: float, text: str = "") -> MarkFrames:
-    return MarkFrames((Patch(round(left), round(top), *drawing, text),) * canvas.frames)
-
-
 def _badge(rng: Rng, canvas: Canvas) -> tuple[Drawing, str]:
     """What drifts: a word, at times with a dark outline, half transparent; and the word."""
-    word, font = _written(rng, canvas.vocabulary)
+    word, font = random_word(rng, canvas.vocabulary)
     size = max(12, round(canvas.short_side * rng.uniform(0.06, 0.11)))
-    written, outlined = glyphs.text(word, font, size), rng.random() < 0.3
-    drawing = _outlined(written, WHITE, False, max(1, size // 24)) if outlined else _flat(written, WHITE, 1)
-    return _faded(drawing, float(rng.uniform(0.45, 0.8))), word
+    written, has_outline = glyphs.text(word, font, size), rng.random() < 0.3
+    drawing = outlined(written, WHITE, False, max(1, size // 24)) if has_outline else flat(written, WHITE, 1)
+    return faded(drawing, float(rng.uniform(0.45, 0.8))), word
 
 
 def _speed_pixels(rng: Rng, canvas: Canvas) -> float:
@@ -102,7 +42,7 @@ def _drifting(rng: Rng, canvas: Canvas) -> MarkFrames:
     middle = np.array([canvas.width - width, canvas.height - height]) * rng.uniform(0.3, 0.7, 2)
     step = speed * np.array([np.cos(angle), np.sin(angle)])
     places = [middle + step * (index - canvas.frames / 2) for index in range(canvas.frames)]
-    return _along(drawing, canvas, [(float(x), float(y)) for x, y in places], word)
+    return along(drawing, canvas, [(float(x), float(y)) for x, y in places], word)
 
 
 def _bouncing(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -112,7 +52,7 @@ def _bouncing(rng: Rng, canvas: Canvas) -> MarkFrames:
     room = np.maximum(1.0, np.array([canvas.width - width, canvas.height - height], np.float64))
     start, step = rng.uniform(0, 1, 2) * room, speed * np.array([np.cos(angle), np.sin(angle)])
     places = np.abs((start + step * np.arange(canvas.frames)[:, None] + room) % (2 * room) - room)
-    return _along(drawing, canvas, [(float(x), float(y)) for x, y in places], word)
+    return along(drawing, canvas, [(float(x), float(y)) for x, y in places], word)
 
 
 def _scrolling(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -121,40 +61,40 @@ def _scrolling(rng: Rng, canvas: Canvas) -> MarkFrames:
         return _credits(rng, canvas)
     font = canvas.vocabulary.latin_fonts[rng.integers(len(canvas.vocabulary.latin_fonts))]
     sentences = [str(line).replace("\n", " ") for line in rng.permutation(canvas.vocabulary.sentences)[:4]]
-    drawing = _outlined(glyphs.text("   ".join(sentences), font, max(11, round(canvas.short_side * 0.05))), WHITE, False, 1)
+    drawing = outlined(glyphs.text("   ".join(sentences), font, max(11, round(canvas.short_side * 0.05))), WHITE, False, 1)
     speed, top = _speed_pixels(rng, canvas), canvas.height * 0.93 - drawing[0].shape[0]
     places = [(canvas.width * 0.5 - speed * index, top) for index in range(canvas.frames)]
-    return _along(drawing, canvas, places, "\n".join(sentences))
+    return along(drawing, canvas, places, "\n".join(sentences))
 
 
 def _credits(rng: Rng, canvas: Canvas) -> MarkFrames:
     size = max(11, round(canvas.short_side * rng.uniform(0.04, 0.055)))
-    names = [_written(rng, canvas.vocabulary, 0.0) for _ in range(6)]
+    names = [random_word(rng, canvas.vocabulary, 0.0) for _ in range(6)]
     lines = [glyphs.text(word, font, size) for word, font in names]
     width, gap = max(line.shape[1] for line in lines), size // 2
     rows = [np.pad(line, ((0, gap), ((width - line.shape[1]) // 2, -(-(width - line.shape[1]) // 2)))) for line in lines]
-    drawing = _outlined(np.concatenate(rows), WHITE, True, 1)
+    drawing = outlined(np.concatenate(rows), WHITE, True, 1)
     speed, left = _speed_pixels(rng, canvas), canvas.width * rng.uniform(0.3, 0.7) - drawing[0].shape[1] / 2
     places = [(left, canvas.height * 0.75 - speed * index) for index in range(canvas.frames)]
-    return _along(drawing, canvas, places, "\n".join(word for word, _ in names))
+    return along(drawing, canvas, places, "\n".join(word for word, _ in names))
 
 
 def _outlined_word(rng: Rng, canvas: Canvas) -> MarkFrames:
     """Light half-transparent letters with a dark outline or shadow."""
-    word, font = _written(rng, canvas.vocabulary)
+    word, font = random_word(rng, canvas.vocabulary)
     size = max(14, round(canvas.short_side * rng.uniform(0.07, 0.14)))
     written = glyphs.text(word, font, size)
     if written.shape[1] > 0.8 * canvas.width:
         written = glyphs.fitted_text(word, font, 0.8 * canvas.width)
-    drawing = _faded(_outlined(written, WHITE, bool(rng.random() < 0.4), max(1, size // 22)), float(rng.uniform(0.5, 0.85)))
+    drawing = faded(outlined(written, WHITE, bool(rng.random() < 0.4), max(1, size // 22)), float(rng.uniform(0.5, 0.85)))
     height, width = drawing[0].shape
     left, top = rng.uniform(0.03, 0.97, 2) * (max(1, canvas.width - width), max(1, canvas.height - height))
-    return _still(drawing, canvas, left, top, word)
+    return still(drawing, canvas, left, top, word)
 
 
 def _plate(rng: Rng, canvas: Canvas) -> MarkFrames:
     """Words on a rounded plate, dark on light or light on dark; the plate covers 60 to 100 %."""
-    word, font = _written(rng, canvas.vocabulary)
+    word, font = random_word(rng, canvas.vocabulary)
     size = max(12, round(canvas.short_side * rng.uniform(0.045, 0.08)))
     letters = np.pad(glyphs.text(word, font, size), round(size * 0.5))
     height, width = letters.shape
@@ -166,9 +106,9 @@ def _plate(rng: Rng, canvas: Canvas) -> MarkFrames:
         cv2.circle(plate, (x, y), radius, 255, -1, cv2.LINE_AA)
     ink, ground = (DARK, WHITE) if rng.random() < 0.5 else (WHITE, rng.uniform(0, 0.5, 3).astype(np.float32))
     level = 1.0 if rng.random() < 0.4 else float(rng.uniform(0.6, 0.9))
-    drawing = _over(_flat(letters, ink, 1), _flat(plate.astype(np.float32) / 255, ground, level))
+    drawing = over(flat(letters, ink, 1), flat(plate.astype(np.float32) / 255, ground, level))
     left, top = rng.uniform(0.03, 0.97, 2) * (max(1, canvas.width - width), max(1, canvas.height - height))
-    return _still(drawing, canvas, left, top, word)
+    return still(drawing, canvas, left, top, word)
 
 
 def _glyph(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -178,18 +118,18 @@ def _glyph(rng: Rng, canvas: Canvas) -> MarkFrames:
     inside = (axis[:, None] ** 0.55 + axis[None] ** 0.55 < 1).astype(np.float32)
     coverage = cv2.resize(inside, (size, size), interpolation=cv2.INTER_AREA)
     margin = canvas.short_side * rng.uniform(0.06, 0.13)
-    return _still(_flat(coverage, WHITE, 0.5), canvas, canvas.width - margin - size, canvas.height - margin - size)
+    return still(flat(coverage, WHITE, 0.5), canvas, canvas.width - margin - size, canvas.height - margin - size)
 
 
 def _wordmark(rng: Rng, canvas: Canvas) -> MarkFrames:
     """A short Chinese or Latin word in a corner, 10 to 16 % of the width, white, 50 to 80 % opaque."""
-    word, font = _written(rng, canvas.vocabulary, 0.5)
+    word, font = random_word(rng, canvas.vocabulary, 0.5)
     written = glyphs.fitted_text(word, font, canvas.width * rng.uniform(0.1, 0.16))
     height, width = written.shape
     margin = canvas.short_side * rng.uniform(0.03, 0.06)
     left = canvas.width - margin - width if rng.random() < 0.7 else margin
     top = canvas.height - margin - height if rng.random() < 0.7 else margin
-    return _still(_flat(written, WHITE, float(rng.uniform(0.5, 0.8))), canvas, left, top, word)
+    return still(flat(written, WHITE, float(rng.uniform(0.5, 0.8))), canvas, left, top, word)
 
 
 def _line_by_word(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -207,10 +147,32 @@ def _line_by_word(rng: Rng, canvas: Canvas) -> MarkFrames:
         coverage = whole * (np.arange(whole.shape[1]) < shown)[None]
         if scale < 1:
             coverage = cv2.resize(coverage, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        alpha, colour = _outlined(coverage.astype(np.float32), WHITE, False, max(1, size // 16))
+        alpha, colour = outlined(coverage.astype(np.float32), WHITE, False, max(1, size // 16))
         return Patch(round((canvas.width - alpha.shape[1]) / 2), round(canvas.height * 0.92 - alpha.shape[0]), alpha, colour, spoken)
 
     return MarkFrames(LazyPatches(keys, lambda key: drawn(*key)))
+
+
+def _pop_on(rng: Rng, canvas: Canvas) -> MarkFrames:
+    """One or two words at a time in capitals, white with a wide dark outline, below the middle, each for 0.2 to 0.5 s."""
+    font, size = canvas.vocabulary.latin_fonts[rng.integers(len(canvas.vocabulary.latin_fonts))], max(16, round(canvas.short_side * 0.08))
+    shown: list[str | None] = []
+    while len(shown) < canvas.frames:
+        words = str(rng.choice(canvas.vocabulary.sentences)).upper().split()
+        while words:
+            count, frames = int(rng.integers(1, 3)), int(rng.integers(6, 16))
+            said, words = " ".join(words[:count]), words[count:]
+            shown += [said] * frames
+        shown += [None] * int(rng.integers(0, 12))
+
+    def drawn(said: str) -> Patch:
+        written = glyphs.text(said, font, size)
+        if written.shape[1] > 0.8 * canvas.width:
+            written = glyphs.fitted_text(said, font, 0.8 * canvas.width)
+        alpha, colour = outlined(written, WHITE, False, max(2, size // 10))
+        return Patch(round((canvas.width - alpha.shape[1]) / 2), round(canvas.height * 0.68 - alpha.shape[0] / 2), alpha, colour, said)
+
+    return MarkFrames(LazyPatches(shown[: canvas.frames], drawn))
 
 
 def _clock(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -220,7 +182,7 @@ def _clock(rng: Rng, canvas: Canvas) -> MarkFrames:
 
     def drawn(second: int) -> Patch:
         reading = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        return Patch(margin, margin, *_outlined(glyphs.text(reading, font, size), WHITE, True, 1), reading)
+        return Patch(margin, margin, *outlined(glyphs.text(reading, font, size), WHITE, True, 1), reading)
 
     return MarkFrames(LazyPatches([start + index // 30 for index in range(canvas.frames)], drawn))
 
@@ -235,9 +197,9 @@ def _vertical(rng: Rng, canvas: Canvas) -> MarkFrames:
     for place, letter in enumerate(letters):
         top, left = place * size + (size + 4 - letter.shape[0]) // 2, (column.shape[1] - letter.shape[1]) // 2
         column[top : top + letter.shape[0], left : left + letter.shape[1]] += letter
-    drawing = _outlined(np.clip(column, 0, 1), WHITE, False, max(1, size // 16))
+    drawing = outlined(np.clip(column, 0, 1), WHITE, False, max(1, size // 16))
     margin, height, width = canvas.width * rng.uniform(0.04, 0.08), *drawing[0].shape
-    return _still(drawing, canvas, margin if rng.random() < 0.3 else canvas.width - margin - width, 0.45 * (canvas.height - height), line)
+    return still(drawing, canvas, margin if rng.random() < 0.3 else canvas.width - margin - width, 0.45 * (canvas.height - height), line)
 
 
 def _shaped_line(rng: Rng, canvas: Canvas) -> MarkFrames:
@@ -268,9 +230,9 @@ def _subtitle(line: str, font: Path, size: int, canvas: Canvas, bottom_share: fl
     written = glyphs.text(line, font, size)
     if written.shape[1] > 0.9 * canvas.width:
         written = glyphs.fitted_text(line, font, 0.9 * canvas.width)
-    drawing = _outlined(written, WHITE, False, max(1, size // 16))
+    drawing = outlined(written, WHITE, False, max(1, size // 16))
     height, width = drawing[0].shape
-    return _still(drawing, canvas, (canvas.width - width) / 2, bottom_share * canvas.height - height, line)
+    return still(drawing, canvas, (canvas.width - width) / 2, bottom_share * canvas.height - height, line)
 
 
 def bar_lines(height: int) -> int:
@@ -287,6 +249,7 @@ EVALUATION_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
     "glyph": _glyph,
     "wordmark": _wordmark,
     "karaoke": _line_by_word,
+    "pop_on": _pop_on,
     "clock": _clock,
     "vertical": _vertical,
     "shaped": _shaped_line,
