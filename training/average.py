@@ -1,6 +1,7 @@
-"""The mean of several segmenters' weights, with the statistics of its normalisation estimated anew.
+"""The mean of the weights of several segmenters or matte heads, with the statistics of its normalisation estimated anew.
 
     python -m training.average OUT.pt 0.7*build/runs/segmenter/best.pt 0.3*models/weights/segmenter.pt --store build/store/segmenter
+    python -m training.average OUT.pt 0.7*build/runs/matte/best.pt 0.3*models/weights/matte.pt --store build/store/matte
 
 The mean of weights that were trained from the same start is often better than each of them (Wortsman et al., "Model soups", ICML 2022).
 Its activations have other means and variances than those of its parts, which batch normalisation needs (Izmailov et al., "Averaging
@@ -16,13 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from models.segmenter import Segmenter, SegmenterConfig
-from training import checkpoint
+from training import checkpoint, networks
 from training.feed import collated
-from training.stored import StoredSamples
-from training.task import channels_last
+from training.stored import StoredSamples, read_index
 
 BATCH = 4  # samples
+INPUTS = {"segmenter": "frames", "matte": "statistics"}
 OVERLAY_LOGITS = slice(0, 4)  # of the head's eight: one for each pixel of a square of two by two
 
 
@@ -52,22 +52,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("parts", nargs="+", type=_part, metavar="SHARE*CHECKPOINT")
-    parser.add_argument("--store", type=Path, required=True, help="samples of the segmenter, on which the statistics are estimated")
+    parser.add_argument("--store", type=Path, required=True, help="samples of the network, on which the statistics are estimated")
     parser.add_argument("--batches", type=int, default=40, help=f"of {BATCH} samples")
-    parser.add_argument("--overlay-bias", type=float, default=0.0, help="added to the logits of overlays: more or less is found")
+    parser.add_argument("--overlay-bias", type=float, default=0.0, help="added to a segmenter's logits of overlays: more or less is found")
     given = parser.parse_args(arguments)
+    name = read_index(given.store).network
+    if name not in INPUTS or (given.overlay_bias and name != "segmenter"):
+        parser.error(f"the store is of the {name}")
     states = [(share, checkpoint.load(path)) for share, path in given.parts]
     torch.set_flush_denormal(True)
-    config = states[0][1]["network_config"]
-    network = Segmenter(SegmenterConfig(tuple(config["channels"])))
+    network = networks.restored(name, given.parts[0][1]).network
     network.load_state_dict(mean_of(states))
-    samples = StoredSamples(given.store, "segmenter", seed=1)
+    samples = StoredSamples(given.store, name, seed=1)
     firsts = range(0, BATCH * given.batches, BATCH)
-    with_statistics(channels_last(network), (collated([samples(None, first + i) for i in range(BATCH)])["frames"] for first in firsts))
-    assert network.head.bias is not None
-    with torch.no_grad():
-        network.head.bias[OVERLAY_LOGITS] += given.overlay_bias
-    average = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with_statistics(network, (collated([samples(None, first + i) for i in range(BATCH)])[INPUTS[name]] for first in firsts))
+    average = {key: value.contiguous() for key, value in network.state_dict().items()}
+    if given.overlay_bias:
+        average["head.bias"][OVERLAY_LOGITS] += given.overlay_bias
+    config = states[0][1]["network_config"]
     torch.save({"step": max(int(state["step"]) for _, state in states), "network_config": config, "average": average}, given.out)
 
 

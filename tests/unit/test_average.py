@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.matte import Matte, MatteConfig
 from models.segmenter import Segmenter, SegmenterConfig
 from tests.material import small_source
 from training import average, checkpoint, store
@@ -55,6 +56,21 @@ def test_the_command_writes_a_checkpoint_to_go_on_from(tmp_path: Path, monkeypat
     changed = [name for name, value in expected.items() if not torch.equal(value, state["average"][name])]
     assert all("running" in name or "num_batches" in name or name == "head.bias" for name in changed)
     assert any("running_var" in name for name in changed)
+
+
+def test_matte_heads_are_averaged_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(store, "SHARD_SAMPLES", 4)
+    draw(tmp_path / "store", "matte", small_source(), 4, size=32)
+    config = MatteConfig((4, 4, 4, 4))
+    torch.save({"step": 3, "network_config": vars(config), "average": Matte(config).state_dict()}, tmp_path / "1.pt")
+    out, parts = str(tmp_path / "out.pt"), [f"1*{tmp_path / '1.pt'}", "--store", str(tmp_path / "store"), "--batches", "1"]
+    average.main([out, *parts])
+    before, after = (checkpoint.load(tmp_path / name)["average"] for name in ("1.pt", "out.pt"))
+    assert all(torch.equal(after[name], value) for name, value in before.items() if "running" not in name and "num_batches" not in name)
+    assert any(not torch.equal(after[name], value) for name, value in before.items() if "running_var" in name)
+    with pytest.raises(SystemExit):
+        average.main([out, *parts, "--overlay-bias", "0.3"])
+    assert "the store is of the matte" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path: Path) -> None:
