@@ -74,3 +74,10 @@ def test_user_marks_stay_as_they_are() -> None:
 def test_the_order_in_which_they_were_measured_does_not_matter(order: list[int]) -> None:
     pieces = [measured(word(1), 0, 20), measured(word(1), 25, 40), measured(word(2), 45, 60), measured(word(1), 61, 80)]
     assert [frames(m) for m in join_pieces([pieces[i] for i in order])] == [(0, 40), (45, 60), (61, 80)]
+
+
+def test_words_of_a_line_keep_their_own_frames() -> None:
+    """Also where the place of one reaches over another."""
+    early, late = measured(word(1, 0, 4), 0, 60), measured(word(1), 25, 60)
+    late = replace(late, candidate=replace(late.candidate, origin=Detected(0.0, in_line=True)))
+    assert [frames(m) for m in join_pieces([early, late])] == [(0, 60), (25, 60)]

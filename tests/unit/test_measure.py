@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.arrays import Mask
 from service.inference import fake
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import from_tracks
@@ -159,3 +160,40 @@ def test_a_mark_that_fades_out_ends_where_little_of_it_is_left(confidence: float
     (mark,) = found(pictures, confidence)
     assert mark.first_frame == 0
     assert 36 <= mark.last_frame <= 43
+
+
+def caption(seed: int) -> Mask:
+    """Strokes in one place, (96, 128)."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[60:80, 30:90] = np.kron(np.random.default_rng(seed).random((5, 15)) > 0.45, np.ones((4, 4))) > 0
+    return mask
+
+
+@pytest.mark.parametrize("length", [6, 9, 14])
+def test_captions_that_take_each_others_place_are_removed_each_in_its_own_frames(length: int) -> None:
+    pictures, shown = clip(60), [np.zeros((HEIGHT, WIDTH), bool)] * 60
+    for number in range(4):
+        for frame in range(5 + length * number, min(60, 5 + length * (number + 1))):
+            shown[frame] = caption(number)
+            pictures[frame] = np.where(shown[frame][..., None], np.uint8(255), pictures[frame])
+    placements = found(pictures)
+    for frame in range(60):
+        covered = np.zeros((HEIGHT, WIDTH), bool)
+        for one in placements:
+            if one.covers(frame):
+                covered[one.box.slices] |= one.mask > 0.5
+        assert (covered ^ shown[frame]).sum() <= 0.06 * shown[frame].sum(), f"frame {frame}"
+
+
+def test_words_that_appear_one_after_the_other_are_removed_each_from_its_first_frame() -> None:
+    words = [Box(8 + 22 * number, 60, 28 + 22 * number, 74) for number in range(4)]
+    starts, last = (5, 14, 22, 31), 54
+    placements = found(clip(60, *((start, last, word) for start, word in zip(starts, words, strict=True))))
+    for frame in range(60):
+        covered, expected = np.zeros((2, HEIGHT, WIDTH), bool)
+        for one in placements:
+            if one.covers(frame):
+                covered[one.box.slices] |= one.mask > 0.5
+        for start, word in zip(starts, words, strict=True):
+            expected[word.slices] = start <= frame <= last
+        np.testing.assert_array_equal(covered, expected, err_msg=f"frame {frame}")

@@ -124,3 +124,12 @@ def test_what_the_network_predicted_is_known_of_a_mark_seen_at_one_place_alone()
     pool.add(1, replace(observation(opacity, 50), matte=matte))
     (mark,) = pool.flush()
     assert mark.matte is None  # its crops are others
+
+
+def test_a_word_of_a_line_is_no_other_word_however_alike_they_are() -> None:
+    pool, own = MarkPool(), np.ones((HEIGHT, WIDTH), bool)
+    assert pool.add(0, observation(shape(1))) == []
+    (word,) = pool.add(1, replace(observation(shape(1)), own=own))
+    assert [registration.number for registration in word.registrations] == [1]
+    np.testing.assert_array_equal(word.own, own)
+    assert [mark.registrations[0].number for mark in pool.flush()] == [0]

@@ -1,6 +1,7 @@
 """Detections over time become tracks: one for each interval of a mark."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from service.pipeline.locate.closer_look import LookCloser
 from service.pipeline.locate.segment import Detection
 from service.pipeline.locate.track import Track, find_regions, track
 from service.pipeline.marks.similarity import iou
@@ -19,10 +21,12 @@ TOP_LEFT, BOTTOM_RIGHT = Box(4, 4, 24, 16), Box(70, 40, 92, 54)
 
 
 def detection(index: int, boxes: Iterable[Box], probability: float = 0.9) -> Detection:
-    picture = np.full(SIZE, 0.05, np.float32)
+    """Of white boxes before a grey wall."""
+    answer, picture = np.full(SIZE, 0.05, np.float32), np.full((1, 3, *SIZE), 60, np.uint8)
     for box in boxes:
-        picture[box.slices] = probability
-    return Detection(index, picture, np.zeros((1, 3, *SIZE), np.uint8))
+        answer[box.slices] = probability
+        picture[(..., *box.slices)] = 230
+    return Detection(index, answer, picture)
 
 
 def tracked(detections: Iterable[Detection], closer: float = 0.9) -> list[Track]:
@@ -60,17 +64,61 @@ def test_two_marks_at_once_are_two_tracks() -> None:
     assert {(t.box, t.detection_count) for t in found} == {(TOP_LEFT, 9), (BOTTOM_RIGHT, 5)}
 
 
-def test_a_subtitle_ends_where_the_next_begins() -> None:
-    short, long = Box(40, 48, 60, 56), Box(15, 48, 85, 56)
-    found = tracked(detections_of((short, range(5)), (long, range(5, 11)), samples=11))
-    assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(short, 0, 16), (long, 20, 40)]
+def letters(left: int, right: int, seed: int) -> list[Box]:
+    """Strokes of random letters between two columns, as a line of text has them."""
+    rng, strokes, x = np.random.default_rng(seed), [], left
+    while x < right:
+        top, bottom, width = int(rng.integers(42, 50)), int(rng.integers(51, 59)), int(rng.integers(1, 4))
+        strokes.append(Box(x, top, min(x + width, right), bottom))
+        x += width + int(rng.integers(1, 3))
+    return strokes
 
 
-def test_a_subtitle_similar_to_the_one_before_is_another_mark_if_both_are_stable() -> None:
-    """Long lines overlap by two thirds and more."""
-    first, second = Box(10, 48, 84, 56), Box(20, 48, 94, 56)
-    found = tracked(detections_of((first, range(8)), (second, range(8, 16)), samples=16))
-    assert [(t.box, t.first_sample, t.last_sample) for t in found] == [(first, 0, 28), (second, 32, 60)]
+def lines_of(*intervals: tuple[list[Box], range], samples: int) -> list[Detection]:
+    """Detections of lines of text, each during a range of samples."""
+    return [detection(STRIDE * i, [box for boxes, interval in intervals if i in interval for box in boxes]) for i in range(samples)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("first", "second"), [((40, 60), (15, 85)), ((10, 84), (20, 94)), ((15, 85), (40, 60))])
+def test_a_subtitle_ends_where_the_next_begins(first: tuple[int, int], second: tuple[int, int], seed: int) -> None:
+    found = tracked(lines_of((letters(*first, seed), range(8)), (letters(*second, 99 - seed), range(8, 16)), samples=16))
+    assert [(t.first_sample, t.last_sample, t.in_line) for t in found] == [(0, 28, False), (32, 60, False)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_captions_of_one_outline_are_tracks_of_their_own(length: int) -> None:
+    """Of an outlined word, the segmenter sees all that its outline encloses."""
+    whole, samples = Box(10, 44, 90, 58), 4 * length
+    detections = []
+    for sample in range(samples):
+        written = detection(STRIDE * sample, letters(10, 90, sample // length))
+        detections.append(replace(written, probability=detection(0, [whole]).probability))
+    assert [(t.first_sample, t.last_sample) for t in tracked(detections)] == [
+        (STRIDE * length * number, STRIDE * (length * (number + 1) - 1)) for number in range(4)
+    ]
+
+
+@pytest.mark.parametrize("samples_apart", [1, 2, 3])
+def test_words_of_a_line_that_appear_one_after_the_other_are_a_track_each(samples_apart: int) -> None:
+    words = [letters(4 + 22 * number, 24 + 22 * number, number) for number in range(4)]
+    starts = [samples_apart * number for number in range(4)]
+    end = starts[-1] + 4
+    found = tracked(lines_of(*((word, range(start, end)) for word, start in zip(words, starts, strict=True)), samples=end + 5))
+    found = sorted(found, key=lambda t: t.first_sample)
+    assert [(t.first_sample, t.last_sample) for t in found] == [(STRIDE * start, STRIDE * (end - 1)) for start in starts]
+    assert all(t.in_line for t in found)
+    for one, word in zip(found, words, strict=True):
+        assert iou(one.mask, detection(0, word).probability > 0.5) > 0.85
+
+
+def looks_like_a_mark(columns: slice) -> LookCloser:
+    """A closer look that sees marks in these columns alone."""
+
+    def look(pictures: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float32]:
+        return np.stack([np.full(len(pictures), 0.9 if mask[:, columns].any() else 0.3, np.float32) for mask in masks])
+
+    return look
 
 
 def test_a_mark_whose_detection_grows_before_it_is_stable_stays_one_track() -> None:
@@ -78,8 +126,21 @@ def test_a_mark_whose_detection_grows_before_it_is_stable_stays_one_track() -> N
     assert len(tracked(detections_of((first, range(3)), (whole, range(3, 12)), samples=12))) == 1
 
 
-def test_a_flash_is_not_a_mark_unless_the_video_is_that_short() -> None:
-    assert tracked(detections_of((TOP_LEFT, range(3, 5)), samples=12)) == []
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_flash_is_a_mark_if_it_looks_like_one_closely_in_its_own_picture(length: int) -> None:
+    detections = detections_of((TOP_LEFT, range(3, 3 + length)), (BOTTOM_RIGHT, range(6, 6 + length)), samples=12)
+    pictures: list[NDArray[np.uint8]] = []
+
+    def look(seen: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float32]:
+        pictures.append(seen)
+        return looks_like_a_mark(slice(0, 50))(seen, masks)
+
+    assert [(t.box, t.confirmed) for t in track(detections, look)] == [(TOP_LEFT, True), (BOTTOM_RIGHT, False)]
+    for seen, sample in zip(pictures, (2 + length, 5 + length), strict=True):
+        np.testing.assert_array_equal(seen, detections[sample].pictures)
+
+
+def test_all_samples_of_a_short_video_may_be_one_track() -> None:
     assert [t.detection_count for t in tracked(detections_of((TOP_LEFT, range(2)), samples=2))] == [2]
     assert [t.detection_count for t in tracked([detection(0, [TOP_LEFT])])] == [1]
 
@@ -140,11 +201,10 @@ def test_iou_is_symmetric_and_in_the_unit_interval(left: NDArray[np.bool_], righ
     assert (iou(left, right) == 1) == bool((left == right).all() and left.any())
 
 
-def test_a_short_track_is_unconfirmed_and_kept_only_beside_a_confirmed_one_of_its_size() -> None:
-    elsewhere, dot = Box(70, 10, 90, 22), Box(40, 30, 44, 34)
-    alone = detections_of((elsewhere, range(5, 6)), samples=12)
-    assert tracked(alone) == []
-    found = tracked(detections_of((TOP_LEFT, range(12)), (elsewhere, range(5, 6)), (dot, range(5, 6)), samples=12))
+def test_what_does_not_look_like_a_mark_is_unconfirmed_and_kept_only_beside_a_confirmed_one_of_its_size() -> None:
+    elsewhere, dot, look = Box(70, 10, 90, 22), Box(40, 30, 44, 34), looks_like_a_mark(slice(0, 30))
+    assert track(detections_of((elsewhere, range(5, 6)), samples=12), look) == []
+    found = track(detections_of((TOP_LEFT, range(12)), (elsewhere, range(5, 6)), (dot, range(5, 6)), samples=12), look)
     assert [(t.box, t.confirmed) for t in found] == [(TOP_LEFT, True), (elsewhere, False)]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.arrays import Floats
 from service.pipeline.locate.track import MAX_MISSES
 from service.pipeline.marks.candidate import Candidate, Origin
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
@@ -33,7 +34,7 @@ def join_pieces(marks: Sequence[MeasuredMark], decisions: Decisions = UNRECORDED
 def _is_same_placement(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -> bool:
     """Whether two marks are pieces of one placement. What a person pointed at stays as it is."""
     early, late = one.candidate, other.candidate
-    if early.is_exact or late.is_exact or early.kind != late.kind or not intersect(early.box, late.box):
+    if early.is_exact or late.is_exact or early.in_line or late.in_line or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     gap_frames = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
     return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _are_similar(one, other, decisions)
@@ -47,11 +48,17 @@ def _are_similar(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -
     if float(shared.sum()) < MIN_CORRELATION * float(small.model.mask.sum()):
         return False
     near = dilate(shared, COMPARED_PIXELS)
-    shapes = [(m.model.mask * m.model.opacity)[place][near] for m, place in ((small, in_small), (large, in_large))]
-    similarity = correlation(*shapes)
+    inks = [_ink(m.model)[..., place[0], place[1]][:, near] for m, place in ((small, in_small), (large, in_large))]
+    similarity = correlation(*inks)
     outcome = f"joined with candidate {large.number}" if similarity > MIN_CORRELATION else f"unlike candidate {large.number}"
     decisions.about("candidate", small.number)("correlation with a mark in the same place", similarity, MIN_CORRELATION, outcome)
     return similarity > MIN_CORRELATION
+
+
+def _ink(model: MarkModel) -> Floats:
+    """(4, h, w): how much the mark covers, and how light it is there in each colour, which may tell letters from their outline."""
+    covering = model.mask * model.opacity
+    return np.concatenate([covering[None], covering * (2 * model.colour - 1)])
 
 
 def _merge(one: MeasuredMark, other: MeasuredMark) -> MeasuredMark:

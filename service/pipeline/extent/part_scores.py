@@ -1,5 +1,6 @@
 """The presence scores of a mark's parts: their typical values with and without the mark, and whether the two can be separated. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,12 +55,16 @@ class Part:
     ends: tuple[int, int]
 
 
-def score_levels(frame_plan: FramePlan, filled: FilledCrops, model: MarkModel) -> ScoreLevels:
-    """The typical scores of a mark or a part: medians over the frames that show it and over those that show its bare place."""
+def score_levels(frame_plan: FramePlan, filled: FilledCrops, model: MarkModel, others: Sequence[int] = ()) -> ScoreLevels:
+    """The typical scores of a mark or a part: medians over the frames that show it and over those that show its bare place.
+
+    others: frames that show another mark in its place, which may look like a part of it; the highest score without it counts.
+    """
     marked_scores, bare_scores = (
         [presence_score(*filled.pair(frame), model) for frame in frames] for frames in (frame_plan.marked_frames, frame_plan.bare_frames)
     )
     present, absent = float(np.median(marked_scores)), float(np.median(bare_scores)) if bare_scores else 0.0
+    absent = max([absent, *(presence_score(*filled.pair(frame), model) for frame in others)])
     return ScoreLevels(min(absent, 0.5 * present), present, clear=present >= MIN_CLEAR_SCORE)
 
 

@@ -47,7 +47,8 @@ def find_extents(
         mark, box, notes = marks[number], marks[number].candidate.box, decisions.about("candidate", marks[number].number)
         if mark.moves:
             return piece_of_path(mark, crops, info)
-        extents = _extents_of(seen[number], plans[number], crops, box.width * box.height < max_sliding_pixels, notes)
+        may_slide, free = box.width * box.height < max_sliding_pixels, _free_frames(number, seen, total_frames)
+        extents = _extents_of(seen[number], plans[number], crops, may_slide, free, notes)
         return extents if mark is seen[number] else _of_whole(mark, extents)
 
     found = list(parallel_map(extents_of, gather_crops(frames, info, requests)))
@@ -134,19 +135,43 @@ def _covers(longer: Placement, other: Placement) -> bool:
     return float(shared.sum()) >= MIN_PART_SHARE * float((other.mask > 0.5).sum())
 
 
-def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, notes: Notes) -> list[_Extent]:
-    """The extents of one mark: one for each group of its parts with the same ends."""
+def _free_frames(number: int, marks: Sequence[MeasuredMark], total_frames: int) -> tuple[int, int]:
+    """(first, last) frame in which the mark may be: up to where another one is seen in its place, as the next caption is."""
+    own, candidate = marks[number], marks[number].candidate
+    before = (other for other in marks if other.candidate.last_sample < candidate.first_sample)
+    after = (other for other in marks if other.candidate.first_sample > candidate.last_sample)
+    latest = sorted(before, key=lambda other: -other.candidate.last_sample)
+    earliest = sorted(after, key=lambda other: other.candidate.first_sample)
+    first = next((other.candidate.last_sample + 1 for other in latest if _in_its_place(own, other)), 0)
+    last = next((other.candidate.first_sample - 1 for other in earliest if _in_its_place(own, other)), total_frames - 1)
+    return first, last
+
+
+def _in_its_place(one: MeasuredMark, other: MeasuredMark) -> bool:
+    """Whether two marks that were seen share pixels."""
+    if one.candidate.is_exact or other.candidate.is_exact or not intersect(one.candidate.box, other.candidate.box):
+        return False
+    here, there = shared_slices(one.candidate.box, other.candidate.box)
+    return bool((one.model.pixels[here] & other.model.pixels[there]).any())
+
+
+def _extents_of(
+    mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_slide: bool, free: tuple[int, int], notes: Notes
+) -> list[_Extent]:
+    """The extents of one mark: one for each group of its parts with the same ends. free: the frames in which it may be."""
     candidate, model = mark.candidate, mark.model
     if not candidate.slack_frames:  # a person gave the frames, or the video has only one
         ends = candidate.first_sample, candidate.last_sample
         return [_Extent(mark.number, _placement(mark, ends, model, _dilation(frame_plan, crops, model, notes)))]
     filled = FilledCrops(crops, model.pixels)
-    parts = _find_parts(mark, frame_plan, filled, notes)
+    others = [frame for frame in (free[0] - 1, free[1] + 1) if frame in crops]
+    parts = _find_parts(mark, frame_plan, filled, others, notes)
     groups: dict[tuple[int, int], _PartGroup] = {}
     for part in parts:
-        ends, slides = reconcile_ends(part, parts, candidate), list[ShiftedModel]()
+        ends, slides = _within(reconcile_ends(part, parts, candidate), free), list[ShiftedModel]()
         if may_slide and part.levels.clear:
             ends, slides = follow_slides(frame_plan, filled, part.model, ends, part.levels)
+            slides = [slide for slide in slides if free[0] <= slide[0] <= free[1]]
         group = groups.setdefault(ends, _PartGroup(np.zeros_like(model.pixels)))
         group.pixels |= part.model.pixels
         group.slides += slides
@@ -161,12 +186,19 @@ def _extents_of(mark: MeasuredMark, frame_plan: FramePlan, crops: Crops, may_sli
     ]
 
 
-def _find_parts(mark: MeasuredMark, frame_plan: FramePlan, filled: FilledCrops, notes: Notes) -> list[Part]:
-    """The separate parts of a mark, such as its logo and its word, each with its ends, without those that are not clearly there."""
+def _within(ends: tuple[int, int], free: tuple[int, int]) -> tuple[int, int]:
+    return max(ends[0], free[0]), min(ends[1], free[1])
+
+
+def _find_parts(mark: MeasuredMark, frame_plan: FramePlan, filled: FilledCrops, others: Sequence[int], notes: Notes) -> list[Part]:
+    """The separate parts of a mark, such as its logo and its word, each with its ends, without those that are not clearly there.
+
+    others: frames that show another mark in its place.
+    """
     parts: list[Part] = []
     for number, pixels in enumerate(split_parts(mark.model.pixels)):
         model = replace(mark.model, mask=pixels.astype(np.float32))
-        levels = score_levels(frame_plan, filled, model)
+        levels = score_levels(frame_plan, filled, model, others)
         ends = find_ends(mark.candidate, frame_plan, filled, model, levels)
         outcome = "dropped: not clearly there" if ends is None else "kept: clearly there" if levels.clear else "kept: not clearly there"
         notes.of_part(number)("presence score with the mark", levels.present, MIN_CLEAR_SCORE, outcome)

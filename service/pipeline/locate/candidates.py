@@ -44,7 +44,17 @@ Grow = Callable[[list[list[BoxInterval]]], list[list[BoxInterval]]]  # the boxes
 def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
     """One candidate for each track, or for each group of neighbouring tracks such as a logo and its word."""
     stride = sampling_stride(info)
-    return [_from_track(track, info, timeline, kind) for track in _merge_neighbours(tracks, 2 * stride)]
+    merged = _merge_neighbours(tracks, 2 * stride)
+    return [_from_track(_beside(track, merged), info, timeline, kind) for track in merged]
+
+
+def _beside(track: Track, tracks: Sequence[Track]) -> Track:
+    """The track, as a word of a line if others lie beside it in some of its frames."""
+    width = track.probability_sum.shape[1]
+    others = (other for other in tracks if other is not track and not other.static and not track.static)
+    together = (one for one in others if _at_once(one, track))
+    in_line = any(_lie_beside(track, other, width) for other in together)
+    return replace(track, in_line=track.in_line or in_line)
 
 
 def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
@@ -57,7 +67,7 @@ def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -
     probability = enlarged_part(track.mean, info.width, info.height, box)
     slack = _slack_frames(track, sampling_stride(info), timeline.frames)
     scale = width / info.width
-    origin = Static(scale) if track.static else Detected(scale, track.confirmed)
+    origin = Static(scale) if track.static else Detected(scale, track.confirmed, track.in_line)
     return Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, origin)
 
 
@@ -107,9 +117,18 @@ def _merge_neighbours(tracks: Iterable[Track], max_apart_frames: int) -> list[Tr
 def _are_neighbours(left: Track, right: Track, max_apart_frames: int) -> bool:
     """Whether two tracks lie beside each other, and begin and end at most `max_apart_frames` apart."""
     apart_frames = max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample))
-    if left.confirmed != right.confirmed or apart_frames > max_apart_frames:
+    if left.confirmed != right.confirmed or apart_frames > max_apart_frames or left.in_line or right.in_line:
         return False
-    width = left.probability_sum.shape[1]
+    return _at_once(left, right) and _lie_beside(left, right, left.probability_sum.shape[1])
+
+
+def _at_once(left: Track, right: Track) -> bool:
+    """Whether there are frames in which both may be."""
+    return left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
+
+
+def _lie_beside(left: Track, right: Track, width: int) -> bool:
+    """Whether one of two tracks lies beside the other, in a picture of this width."""
     return intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box)
 
 

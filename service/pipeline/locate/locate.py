@@ -9,16 +9,16 @@ from itertools import chain
 from service.inference.batcher import Batcher
 from service.pipeline.locate.candidates import MAX_PATTERN_PIXELS, from_moving, from_pattern, from_request, from_tracks
 from service.pipeline.locate.closer_look import closer_look
-from service.pipeline.locate.follow import follow
+from service.pipeline.locate.follow import MovingMark, follow
 from service.pipeline.locate.moving_boxes import BoxPath, grow_to_marks
-from service.pipeline.locate.moving_marks import Glances, MovingShape
+from service.pipeline.locate.moving_marks import Glances
+from service.pipeline.locate.one_or_other import those_that_move, those_that_stand
 from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
-from service.pipeline.locate.tiled_marks import drop_pattern_pieces, find_tiled_pattern
-from service.pipeline.locate.track import track
+from service.pipeline.locate.tiled_marks import TiledPattern, drop_pattern_pieces, find_tiled_pattern
+from service.pipeline.locate.track import Track, track
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
-from service.pipeline.placement import Kind
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
 
@@ -56,25 +56,26 @@ def locate(
     tracks = drop_pattern_pieces(merge_static_marks(tracks, find_static_marks(exposures, network, request.classes)), pattern)
     timeline = Timeline(pts, info.time_base)
     kind = next(kind for kind in CLASSES if kind in request.classes or not request.detect)
-    candidates = from_tracks(tracks, info, timeline, kind)
+    moving = _followed(again, glances, tracks, pattern, info, timeline.frames)
+    candidates = from_tracks(those_that_stand(tracks, moving), info, timeline, kind)
     candidates += from_request(request, info, timeline, limits, grow=partial(_grown, again, info, network))
     if pattern:
         candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
-    shapes = [one for one in glances.moving if not (pattern and pattern.holds(one.shape.mask, *one.first_corner))]
-    candidates += _moving(again, shapes, glances, info, timeline.frames, kind)
+    candidates += [candidate for mark in moving for candidate in from_moving(mark, info, kind)]
     note_candidates(decisions, candidates)
     return candidates, timeline
 
 
-def _moving(
-    again: Again, shapes: Sequence[MovingShape], glances: Glances, info: VideoInfo, total_frames: int, kind: Kind
-) -> list[Candidate]:
-    """The candidates along the paths of marks that move on their own way."""
+def _followed(
+    again: Again, glances: Glances, tracks: Sequence[Track], pattern: TiledPattern | None, info: VideoInfo, total_frames: int
+) -> list[MovingMark]:
+    """The marks that move on their own way, with their paths."""
+    shapes = [one for one in glances.moving if not (pattern and pattern.holds(one.shape.mask, *one.first_corner))]
+    shapes = those_that_move(shapes, tracks)
     if not shapes:
         return []
     with again() as frames_again:
-        marks = follow(frames_again, total_frames, info, shapes, glances.network, glances.classes)
-    return [candidate for mark in marks for candidate in from_moving(mark, info, kind)]
+        return follow(frames_again, total_frames, info, shapes, glances.network, glances.classes)
 
 
 def _grown(again: Again, info: VideoInfo, network: Batcher, paths: list[BoxPath]) -> list[BoxPath]:

@@ -5,6 +5,7 @@ Memory grows with the number of marks, not with the length of the video.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -12,26 +13,26 @@ import numpy as np
 from models.arrays import Floats, Mask
 from service.pipeline.locate.closer_look import LookCloser
 from service.pipeline.locate.segment import Detection
+from service.pipeline.marks.appearance import Appearance, appearance, is_another
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.marks.similarity import iou
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import Box, bounding_box
 
 MIN_PROBABILITY = 0.5  # a pixel above it counts as detected; a track too, by the mean over its pixels in closer looks
-# Mean probability over its pixels that a track of few detections needs if the video's first or last sample may have cut it short.
-MIN_CONFIDENCE_AT_ENDS = 0.76
 # Least IoU of a track and a region that extends it. A static mark has 0.7 to 1, mostly over 0.95; two subtitles in one place 0.25 to 0.7.
 SAME_MARK_IOU = 0.65
-STABLE_SAMPLES = 4  # stable samples in a row that make a track stable; a different shape is then another subtitle in the same place
-STABLE_IOU = 0.8  # IoU of two samples of a stable track, and of a stable track with what continues it, in place of SAME_MARK_IOU
+STABLE_IOU = 0.8  # the same of a track and what is seen at its own place, where more appears beside it
 JOIN_DISTANCE_SHARE = 0.02  # share of the picture's long side; parts nearer than this are one mark, such as a word and its logo
 MIN_PIXELS = 14  # of a mark, at analysis size
 MAX_MISSES = 2  # samples in a row without a detection that a track survives
 MAX_GAP_FRAMES = 30  # from a track's last sample to the first of the next one, up to which both may be one track
 MAX_SIZE_RATIO = 2.5  # of the pixels of two tracks of one mark: the word of a logo may be undetected in one of them
 MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
-MIN_SAMPLES = 3  # detections that a confirmed track needs; fewer if the video has fewer samples, or may have cut it short
-MIN_FRAMES = 6  # from its first to its last sample; fewer if the video is shorter. At both ends of the video every frame is a sample
+# Mean probability over its pixels that a briefer track needs as well, as a look at a single picture says less: cars on a motorway have 0.50
+# to 0.69, words of 0.2 to 0.5 s 0.73 to 0.95.
+MIN_BRIEF_CONFIDENCE = 0.7
+LOOK_SAMPLES = 3  # detections of a track after which it is looked at closer, among the other samples; at a briefer one, alone
 
 
 @dataclass(eq=False)
@@ -39,9 +40,10 @@ class Track:
     """Detections of one place that follow each other in time, at analysis size. It grows while it is open.
 
     first_sample, last_sample: frame indices of its first and last detection. detection_count: how many it has. misses: samples without
-    one since the last. probability_sum: (h, w), the sum over its detections. confirmed: detected often and clearly enough to count as a
-    mark without matching another track. static: found in every part of the video. stable_samples: detections in a row that hardly
-    changed its shape. closer: what closer looks at it found, each the mean probability over its mask.
+    one since the last. probability_sum: (h, w), the sum over its detections. confirmed: closer looks show a mark, so that it counts
+    without matching another track. static: found in every part of the video. closer: what closer looks at it found, each the mean
+    probability over its mask. looks: how it looked first and last. in_line: it appeared beside another, as the next word of a line does,
+    or another did beside it.
     """
 
     first_sample: int
@@ -51,8 +53,9 @@ class Track:
     probability_sum: Floats = field(repr=False)
     confirmed: bool = True
     static: bool = False
-    stable_samples: int = 0
     closer: list[float] = field(default_factory=list)
+    looks: list[Appearance] = field(default_factory=list, repr=False)
+    in_line: bool = False
 
     @property
     def mean(self) -> Floats:
@@ -76,42 +79,61 @@ class Track:
         return bounding_box(self.mask)
 
 
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """Pixels (h, w) of a detection that may be a mark. in_line: they appeared beside another."""
+
+    pixels: Mask
+    in_line: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Match:
+    """What a detection shows of a track: its pixels (h, w), its place (h, w), and the regions that are not of it."""
+
+    seen: Mask
+    place: Mask
+    others: list[_Region]
+
+
 def track(detections: Iterable[Detection], look_closer: LookCloser, decisions: Decisions = UNRECORDED) -> list[Track]:
     """The confirmed tracks, in the order in which they end, followed by the unconfirmed ones, the most confident first."""
     open_tracks: list[Track] = []
     ended: list[Track] = []
     last: Detection | None = None
-    samples, first_frame, last_frame = 0, 0, 0
+    samples = 0
     for detection in detections:
-        samples, last_frame = samples + 1, detection.frame_index
-        first_frame = first_frame if samples > 1 else last_frame
-        unmatched = _extend(open_tracks, find_regions(detection.probability), detection)
+        samples += 1
+        begun = _extend(open_tracks, detection)
+        if last:
+            _look_closer([t for t in open_tracks if t.misses == 1 and not t.closer], _alone(last), look_closer)
         ended += [t for t in open_tracks if t.misses > MAX_MISSES]
-        open_tracks = [t for t in open_tracks if t.misses <= MAX_MISSES]
-        open_tracks += [_begin(region, detection) for region in unmatched]
+        open_tracks = [t for t in open_tracks if t.misses <= MAX_MISSES] + begun
+        _look_closer([t for t in open_tracks if _is_due(t)], detection, look_closer)
         last = detection
-        _look_closer([t for t in open_tracks if _is_due(t, first_frame)], detection, look_closer)
     if last:
-        _look_closer([t for t in open_tracks if not t.closer and not t.misses], last, look_closer)
+        _look_closer([t for t in open_tracks if not t.misses and not t.closer], _alone(last), look_closer)
     tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
-    confirmed = [t for t in tracks if _persists(t, first_frame, last_frame, samples)]
+    confirmed = [t for t in tracks if _is_mark(t, samples)]
     unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
-    _note_tracks(tracks, confirmed, unconfirmed, min(MIN_SAMPLES, samples), decisions)
+    _note_tracks(tracks, confirmed, unconfirmed, decisions)
     return confirmed + unconfirmed
 
 
-def _begin(region: Mask, detection: Detection) -> Track:
-    """A new track of a region (h, w) of a detection."""
-    return Track(detection.frame_index, detection.frame_index, 1, 0, np.where(neighbourhood(region), detection.probability, 0))
+def _begin(region: _Region, detection: Detection, look: Appearance) -> Track:
+    """A new track of a region of a detection."""
+    seen = np.where(neighbourhood(region.pixels), detection.probability, 0)
+    return Track(detection.frame_index, detection.frame_index, 1, 0, seen, looks=[look], in_line=region.in_line)
 
 
-def _is_due(track: Track, first_frame: int) -> bool:
-    """Whether a closer look at a track is due: at its third detection, and whenever their number has doubled.
+def _is_due(track: Track) -> bool:
+    """Whether a closer look at a track is due: at its third detection, and whenever their number has doubled."""
+    return not track.misses and track.detection_count == LOOK_SAMPLES << len(track.closer)
 
-    One that includes the video's first sample may be at its end: at that too.
-    """
-    begins = track.first_sample == first_frame and not track.closer
-    return not track.misses and (begins or track.detection_count == MIN_SAMPLES << len(track.closer))
+
+def _alone(detection: Detection) -> Detection:
+    """The detection with its own picture alone: compared with others, what stands in one of them is part of a scene that moves."""
+    return replace(detection, pictures=detection.pictures[detection.place][None], place=0)
 
 
 def _look_closer(tracks: list[Track], detection: Detection, look_closer: LookCloser) -> None:
@@ -129,16 +151,10 @@ def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
     return [replace(t, confirmed=False) for t in sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
 
 
-def _persists(track: Track, first_frame: int, last_frame: int, samples: int) -> bool:
-    """Whether a track has enough detections, and a closer look shows a mark too.
-
-    A confident one that includes the video's first or last sample needs no more detections: the video may have cut it short.
-    """
-    at_an_end = track.first_sample == first_frame or track.last_sample == last_frame
-    cut_short = at_an_end and track.confidence >= MIN_CONFIDENCE_AT_ENDS
-    long_enough = track.last_sample - track.first_sample >= min(MIN_FRAMES, last_frame - first_frame)
-    often_enough = track.detection_count >= min(MIN_SAMPLES, samples)
-    return (cut_short or (long_enough and often_enough)) and is_mark_closely(track.closer)
+def _is_mark(track: Track, samples: int) -> bool:
+    """Whether closer looks show a mark, and of a track that is brief in a video of so many samples the detections do so clearly."""
+    clear = track.detection_count >= min(LOOK_SAMPLES, samples) or track.confidence > MIN_BRIEF_CONFIDENCE
+    return clear and is_mark_closely(track.closer)
 
 
 def is_mark_closely(closer: Sequence[float]) -> bool:
@@ -148,7 +164,11 @@ def is_mark_closely(closer: Sequence[float]) -> bool:
 
 def find_regions(probability: Floats) -> list[Mask]:
     """The masks (h, w) of the marks in one detection: pixels above MIN_PROBABILITY, grouped if they are near each other."""
-    detected = probability > MIN_PROBABILITY
+    return _grouped(probability > MIN_PROBABILITY)
+
+
+def _grouped(detected: Mask) -> list[Mask]:
+    """The pixels (h, w), grouped if they are near each other; groups too small for a mark are left out."""
     count, labels = cv2.connectedComponents(neighbourhood(detected).astype(np.uint8))
     regions = [(labels == label) & detected for label in range(1, count)]
     return [region for region in regions if np.count_nonzero(region) >= MIN_PIXELS]
@@ -159,29 +179,52 @@ def neighbourhood(mask: Mask) -> Mask:
     return dilate(mask, max(1, round(JOIN_DISTANCE_SHARE * max(mask.shape) / 2)))
 
 
-def _extend(open_tracks: list[Track], regions: list[Mask], detection: Detection) -> list[Mask]:
-    """Adds to each open track the regions that match it, or counts a miss. Returns the regions that match no track."""
-    unmatched = list(regions)
+def _extend(open_tracks: list[Track], detection: Detection) -> list[Track]:
+    """Adds to each open track what matches it, or counts a miss. Returns the tracks that begin with what matches none."""
+    regions = [_Region(pixels) for pixels in find_regions(detection.probability)]
+    picture, detected = detection.pictures[detection.place].transpose(1, 2, 0), detection.probability > MIN_PROBABILITY
     for open_track in open_tracks:
-        mask = open_track.mask
-        matching = _matching_regions(unmatched, mask)
-        union = np.logical_or.reduce(matching) if matching else np.zeros_like(mask)
-        overlap = iou(union, mask)
-        if not matching or overlap < _min_iou(open_track.stable_samples):
+        match = _whole(open_track, regions) or _grown(open_track, regions)
+        look = appearance(picture, match.seen, detected) if match else None
+        if match is None or look is None or is_another(open_track.looks[-1], look):
             open_track.misses += 1
             continue
-        open_track.probability_sum += np.where(neighbourhood(union | mask), detection.probability, 0)
+        regions = match.others
+        open_track.probability_sum += np.where(match.place, detection.probability, 0)
         open_track.detection_count += 1
+        open_track.looks = [open_track.looks[0], look]
         open_track.misses, open_track.last_sample = 0, detection.frame_index
-        open_track.stable_samples = open_track.stable_samples + 1 if overlap >= STABLE_IOU else 0
-        unmatched = [region for region in unmatched if not any(region is other for other in matching)]
-    return unmatched
+    return [_begin(region, detection, appearance(picture, region.pixels, detected)) for region in regions]
 
 
-def _matching_regions(regions: list[Mask], mask: Mask) -> list[Mask]:
-    """The regions of which the mask (h, w) covers at least half. If there are none, the first one of a similar shape."""
-    covered = [region for region in regions if np.count_nonzero(region & mask) >= 0.5 * np.count_nonzero(region)]
-    return covered or [region for region in regions if iou(region, mask) >= SAME_MARK_IOU][:1]
+def _whole(track: Track, regions: list[_Region]) -> _Match | None:
+    """The match of a track with the regions of which its mask covers at least half. If there are none, with one of a similar shape."""
+    mask = track.mask
+    covered = [one for one in regions if np.count_nonzero(one.pixels & mask) >= 0.5 * np.count_nonzero(one.pixels)]
+    matching = covered or [one for one in regions if iou(one.pixels, mask) >= SAME_MARK_IOU][:1]
+    seen = _union(matching, mask.shape)
+    if not matching or iou(seen, mask) < SAME_MARK_IOU:
+        return None
+    return _Match(seen, neighbourhood(seen | mask), [region for region in regions if region not in matching])
+
+
+def _grown(track: Track, regions: list[_Region]) -> _Match | None:
+    """The match of a track that lasts while others appear beside it, as words of a line do: with what is seen at its own place."""
+    mask = track.mask
+    near, matching = neighbourhood(mask), [region for region in regions if (region.pixels & mask).any()]
+    seen = _union(matching, mask.shape)
+    if not matching or iou(seen & near, mask) < STABLE_IOU:
+        return None
+    beyond = seen & ~dilate(mask, 1)
+    words = [_Region(neighbourhood(piece) & beyond, in_line=True) for piece in _grouped(seen & ~near)]
+    track.in_line = track.in_line or bool(words)
+    others = [region for region in regions if region not in matching]
+    return _Match(seen & near, near & ~_union(words, mask.shape), others + words)
+
+
+def _union(regions: Sequence[_Region], shape: tuple[int, ...]) -> Mask:
+    """The pixels (h, w) of all regions."""
+    return reduce(np.logical_or, (region.pixels for region in regions), np.zeros(shape, bool))
 
 
 def _merge_gaps(tracks: list[Track]) -> list[Track]:
@@ -194,21 +237,15 @@ def _merge_gaps(tracks: list[Track]) -> list[Track]:
         else:
             early.probability_sum = early.probability_sum + late.probability_sum
             early.detection_count, early.last_sample = early.detection_count + late.detection_count, late.last_sample
-            early.closer += late.closer
+            early.closer, early.looks = early.closer + late.closer, [early.looks[0], late.looks[-1]]
     return merged
 
 
 def _same_mark(early: Track, late: Track) -> bool:
-    """Whether two tracks are of one mark. Two stable ones have to be more alike, because one subtitle may follow another."""
-    return iou(early.mask, late.mask) >= _min_iou(min(early.stable_samples, late.stable_samples))
+    return iou(early.mask, late.mask) >= SAME_MARK_IOU and not is_another(early.looks[-1], late.looks[0])
 
 
-def _min_iou(stable_samples: int) -> float:
-    """The least IoU of two shapes of one mark, given the number of stable samples in a row."""
-    return STABLE_IOU if stable_samples >= STABLE_SAMPLES else SAME_MARK_IOU
-
-
-def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], min_samples: int, decisions: Decisions) -> None:
+def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], decisions: Decisions) -> None:
     """Note of every track whether it was kept, with its detections and its confidence."""
     possible = [id(t.probability_sum) for t in unconfirmed]
     for number, one in enumerate(tracks):
@@ -218,10 +255,10 @@ def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[
             if one in confirmed
             else "unconfirmed"
             if id(one.probability_sum) in possible
-            else "dropped: too brief, or no mark in a closer look"
+            else "dropped: no mark in a closer look"
         )
         place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
-        notes("samples that show it", one.detection_count, min_samples, f"{outcome}: {place}")
+        notes("samples that show it", one.detection_count, None, f"{outcome}: {place}")
         notes("confidence", one.confidence, None, outcome)
         if one.closer:
             notes("confidence in closer looks", sum(one.closer) / len(one.closer), MIN_PROBABILITY, outcome)

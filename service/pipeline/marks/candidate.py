@@ -15,11 +15,12 @@ class Detected:
     """The segmenter detected it in some of the sampled frames.
 
     scale: size of the analysed pictures relative to the video. confirmed: detected often and clearly enough to count as a mark.
-    An unconfirmed candidate counts only if it matches a confirmed one.
+    An unconfirmed candidate counts only if it matches a confirmed one. in_line: others appear beside it, as words of a line do.
     """
 
     scale: float
     confirmed: bool = True
+    in_line: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class Candidate:
     def path(self) -> str:
         """Names the path of which it is one of many places: other frames show what it hides. Empty if it stays."""
         return self.origin.path if isinstance(self.origin, Followed | UserBox) else ""
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it is a word of a line that appears word by word."""
+        return isinstance(self.origin, Detected) and self.origin.in_line
 
     @property
     def spans_video(self) -> bool:

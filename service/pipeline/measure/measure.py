@@ -23,7 +23,7 @@ from service.pipeline.measure.edge_alpha import fit_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.given_region import Region, filled, measure_region
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
-from service.pipeline.measure.observe import mean_confidence, observe
+from service.pipeline.measure.observe import mean_confidence, observe, own_pixels
 from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
@@ -66,7 +66,8 @@ def measure(
         number, crops = gathered
         if number >= len(candidates):
             return number, crops
-        observation = observe(candidates[number], plans[number], crops, networks, decisions.about("candidate", number))
+        notes = decisions.about("candidate", number)
+        observation = observe(candidates[number], plans[number], crops, networks, notes, own_pixels(candidates, number))
         if not candidates[number].is_exact:
             return number, observation
         return number, _measure_alone(candidates[number], number, observation, info, networks, decisions)
@@ -141,6 +142,8 @@ def _solve(
     notes = decisions.about("mark", pooled.registrations[0].number)
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
     probability, model = complete_mask(crops, pooled.probability, bare_crops, network, pooled.matte)
+    if pooled.own is not None:
+        probability, model = probability * pooled.own, replace(model, mask=model.mask * pooled.own)
     origin = candidates[pooled.registrations[0].number].origin
     lattice = origin.lattice if isinstance(origin, Tiled) else None
     model = _fit_tiled(crops, model, lattice, notes) if lattice else _fit(crops, probability, model, notes)

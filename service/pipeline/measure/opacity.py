@@ -32,7 +32,7 @@ from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION
 
 MIN_PROBABILITY = 0.3  # probability at native size above which a pixel may belong to the mark
 SURE_PROBABILITY = 0.6  # above which it surely does
-BELONGS = 0.5  # probability by the matte network, which is trained to say so of either answer
+BELONGS = 0.5  # by the matte network: the probability at which it cannot tell
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
 MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the level of a dense mark may be corrected
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Bytes, Floats
+from models.arrays import Bytes, Floats, Mask
 from service.pipeline.locate.track import MAX_UNCONFIRMED
+from service.pipeline.marks.appearance import appearance, is_another
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.marks.mark_model import Matte
 from service.pipeline.marks.similarity import MIN_VALUE, match_shapes
@@ -29,7 +30,8 @@ class Observation:
 
     probability: (h, w) in [0, 1], of being mark. shape: (h, w) in [0, 1], the predicted opacity where a mark is suspected. confirmed:
     whether it counts as a mark by itself; otherwise it counts only if it matches one. matte: what the matte network
-    predicts from these crops.
+    predicts from these crops. own: (h, w) of a word of a line, all pixels that are not another
+    word's; no other place shows the same word.
     """
 
     marked_crops: Bytes = field(repr=False)
@@ -38,6 +40,7 @@ class Observation:
     shape: Floats = field(repr=False)
     confirmed: bool = True
     matte: Matte | None = field(default=None, repr=False)
+    own: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class PooledMark:
     probability: Floats = field(repr=False)
     registrations: tuple[Registration, ...]
     matte: Matte | None = field(default=None, repr=False)
+    own: Mask | None = None
 
 
 @dataclass
@@ -84,6 +88,8 @@ class MarkPool:
         if not observation.confirmed:
             self._unconfirmed = [*self._unconfirmed, (number, observation.shape)][-MAX_UNCONFIRMED:]
             return []
+        if observation.own is not None:
+            return [_stack(_OpenMark([Registration(number, 0, 0)], [(Registration(number, 0, 0), observation)]))]
         mark, registration = self._match(number, observation)
         self._open = [other for other in self._open if other is not mark] + [mark]
         mark.registrations.append(registration)
@@ -104,7 +110,7 @@ class MarkPool:
         """The open mark with the most similar shape, and where the place lies in its frame of reference; a new mark if none is similar."""
         best, match = 0.0, (_OpenMark([], []), Registration(number, 0, 0))
         for mark in self._open:
-            similarity, registration = _best_registration(mark, number, observation.shape)
+            similarity, registration = _best_registration(mark, number, observation.shape, observation)
             if registration and similarity > best:
                 best, match = similarity, (mark, registration)
         if match[0].registrations:
@@ -125,12 +131,37 @@ class MarkPool:
         return _stack(mark)
 
 
-def _best_registration(mark: _OpenMark, number: int, shape: Floats) -> tuple[float, Registration | None]:
-    """How similar a place's shape (h, w) is to the mark's, and where the place lies if it shows the mark."""
-    matches = [(match_shapes(observation.shape, shape), registration) for registration, observation in mark.kept]
-    (similarity, top, left), registration = max(matches, key=lambda match: match[0][0])
-    place = Registration(number, registration.top + top, registration.left + left)
-    return similarity, place if similarity > MIN_CORRELATION else None
+def _best_registration(
+    mark: _OpenMark, number: int, shape: Floats, observation: Observation | None = None
+) -> tuple[float, Registration | None]:
+    """How similar a place's shape (h, w) is to the mark's, and where the place lies if it shows the mark: with its strokes, if observed."""
+    matches = [(match_shapes(known.shape, shape), registration, known) for registration, known in mark.kept]
+    (similarity, top, left), registration, known = max(matches, key=lambda match: match[0][0])
+    if similarity <= MIN_CORRELATION or (observation and _are_different(known, observation, top, left)):
+        return similarity, None
+    return similarity, Registration(number, registration.top + top, registration.left + left)
+
+
+def _are_different(known: Observation, observation: Observation, top: int, left: int) -> bool:
+    """Whether two places show different marks where their shapes meet: `known`'s (0, 0) lies at the other's (top, left).
+
+    A caption may hold the word that another one is, so each has to show all of the other.
+    """
+    return _lacks(observation, known, top, left) or _lacks(known, observation, -top, -left)
+
+
+def _lacks(place: Observation, mark: Observation, top: int, left: int) -> bool:
+    """Whether a place shows another mark instead of this one, whose (0, 0) lies at its (top, left)."""
+    height, width = mark.shape.shape
+    pixels, marked = mark.shape > MIN_VALUE, mark.probability > MIN_VALUE
+    there = crop_padded(place.marked_crops, top, left, height, width, repeat_edge=True)
+    before, after = (appearance(_mean_picture(crops), pixels, marked) for crops in (mark.marked_crops, there))
+    return is_another(before, after)
+
+
+def _mean_picture(crops: Bytes) -> Bytes:
+    """The mean (h, w, 3) of crops (N, 3, h, w)."""
+    return np.asarray(np.rint(crops.mean(0)), np.uint8).transpose(1, 2, 0)
 
 
 def _stack(mark: _OpenMark) -> PooledMark:
@@ -148,7 +179,7 @@ def _stack(mark: _OpenMark) -> PooledMark:
     probabilities = [aligned(registration, observation.probability, repeat_edge=False) for registration, observation in whole]
     probability: Floats = np.max(probabilities, 0)  # a pixel seen at one place was seen
     places = tuple(_relative_to(place, frame) for place in mark.registrations)
-    return PooledMark(marked_crops, bare_crops, probability, places, fullest.matte if len(whole) == 1 else None)
+    return PooledMark(marked_crops, bare_crops, probability, places, fullest.matte if len(whole) == 1 else None, fullest.own)
 
 
 def _relative_to(registration: Registration, frame: Registration) -> Registration:

@@ -1,0 +1,63 @@
+"""What was seen both as a track and as a moving shape is one of the two. Pure."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from models.arrays import Mask
+from service.pipeline.locate.follow import MovingMark
+from service.pipeline.locate.moving_marks import MovingShape
+from service.pipeline.locate.pooled_shape import MIN_SHAPE_PROBABILITY
+from service.pipeline.locate.track import LOOK_SAMPLES, Track, neighbourhood
+from service.pipeline.picture.view import View
+from service.pipeline.placement import Box
+
+
+def those_that_move(shapes: Sequence[MovingShape], tracks: Sequence[Track]) -> list[MovingShape]:
+    """The shapes without those that a track shows to stand: captions that follow each other may look like one that moves."""
+    return [shape for shape in shapes if not any(_stands(shape, track) for track in tracks)]
+
+
+def those_that_stand(tracks: Sequence[Track], marks: Sequence[MovingMark]) -> list[Track]:
+    """The tracks without the brief ones that show a moving mark as it passes."""
+    return [track for track in tracks if track.detection_count >= LOOK_SAMPLES or not any(_passes(mark, track) for mark in marks)]
+
+
+def _stands(shape: MovingShape, track: Track) -> bool:
+    """Whether a track holds a shape at one of its places for so long that it would have left it."""
+    mask, frames = track.mask, range(track.first_sample, track.last_sample + 1)
+    places = [place for frame, place in shape.places.items() if frame in frames]
+    if not places or not mask.any() or _speed(shape) * (len(frames) - 1) <= min(track.box.width, track.box.height):
+        return False
+    near = neighbourhood(mask)
+    return any(_mostly_on(_placed(shape.shape.mask, shape.shape.at(place), mask.shape), near) for place in places)
+
+
+def _speed(shape: MovingShape) -> float:
+    """Its median speed from glance to glance, in pixels a frame at analysis size."""
+    steps = [np.abs(np.subtract(then, now)).max() / (late - early) for (early, now), (late, then) in pairwise(shape.places.items())]
+    return float(np.median(steps)) if steps else 0.0
+
+
+def _passes(mark: MovingMark, track: Track) -> bool:
+    """Whether most of a track's pixels are those of a moving mark, where that is in the track's first frame."""
+    place = mark.places.get(track.first_sample)
+    if place is None:
+        return False
+    height, width = mark.probability.shape
+    there = _placed(mark.probability > MIN_SHAPE_PROBABILITY, View(round(place[0]), round(place[1]), height, width), track.mask.shape)
+    return _mostly_on(track.mask, neighbourhood(there))
+
+
+def _placed(pixels: Mask, view: View, shape: tuple[int, ...]) -> Mask:
+    """The pixels (h, w) at a view of a picture of this shape (H, W)."""
+    placed = np.zeros(shape, bool)
+    if shared := view.within(Box(0, 0, shape[1], shape[0])):
+        placed[shared[1]] = pixels[shared[0]]
+    return placed
+
+
+def _mostly_on(pixels: Mask, where: Mask) -> bool:
+    """Whether there are such pixels (h, w), and most of them lie on the others (h, w)."""
+    return bool(2 * np.count_nonzero(pixels & where) > np.count_nonzero(pixels))
