@@ -126,10 +126,19 @@ def test_what_the_network_predicted_is_known_of_a_mark_seen_at_one_place_alone()
     assert mark.matte is None  # its crops are others
 
 
-def test_a_word_of_a_line_is_no_other_word_however_alike_they_are() -> None:
+def test_a_word_of_a_line_keeps_the_pixels_that_may_be_its_own() -> None:
     pool, own = MarkPool(), np.ones((HEIGHT, WIDTH), bool)
-    assert pool.add(0, observation(shape(1))) == []
-    (word,) = pool.add(1, replace(observation(shape(1)), own=own))
-    assert [registration.number for registration in word.registrations] == [1]
+    assert pool.add(0, replace(observation(shape(1)), own=own)) == []
+    (word,) = pool.flush()
     np.testing.assert_array_equal(word.own, own)
-    assert [mark.registrations[0].number for mark in pool.flush()] == [0]
+
+
+def test_another_word_of_one_outline_is_not_pooled() -> None:
+    """The shape that is seen of both is a box; their strokes differ."""
+    box = np.zeros((HEIGHT, WIDTH), np.float32)
+    box[20:36, 30:70] = 0.75
+    words = [np.where(shape(seed) > 0, 250, 60).astype(np.uint8) for seed in (1, 1, 2)]
+    pool = MarkPool()
+    for number, word in enumerate(words):
+        pool.add(number, replace(observation(box), marked_crops=np.broadcast_to(word, (3, 3, HEIGHT, WIDTH))))
+    assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 1], [2]]

@@ -44,17 +44,7 @@ Grow = Callable[[list[list[BoxInterval]]], list[list[BoxInterval]]]  # the boxes
 def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, kind: Kind) -> list[Candidate]:
     """One candidate for each track, or for each group of neighbouring tracks such as a logo and its word."""
     stride = sampling_stride(info)
-    merged = _merge_neighbours(tracks, 2 * stride)
-    return [_from_track(_beside(track, merged), info, timeline, kind) for track in merged]
-
-
-def _beside(track: Track, tracks: Sequence[Track]) -> Track:
-    """The track, as a word of a line if others lie beside it in some of its frames."""
-    width = track.probability_sum.shape[1]
-    others = (other for other in tracks if other is not track and not other.static and not track.static)
-    together = (one for one in others if _at_once(one, track))
-    in_line = any(_lie_beside(track, other, width) for other in together)
-    return replace(track, in_line=track.in_line or in_line)
+    return [_from_track(track, info, timeline, kind) for track in _merge_neighbours(tracks, 2 * stride)]
 
 
 def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
@@ -119,17 +109,9 @@ def _are_neighbours(left: Track, right: Track, max_apart_frames: int) -> bool:
     apart_frames = max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample))
     if left.confirmed != right.confirmed or apart_frames > max_apart_frames or left.in_line or right.in_line:
         return False
-    return _at_once(left, right) and _lie_beside(left, right, left.probability_sum.shape[1])
-
-
-def _at_once(left: Track, right: Track) -> bool:
-    """Whether there are frames in which both may be."""
-    return left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
-
-
-def _lie_beside(left: Track, right: Track, width: int) -> bool:
-    """Whether one of two tracks lies beside the other, in a picture of this width."""
-    return intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box)
+    at_once = left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
+    width = left.probability_sum.shape[1]
+    return at_once and (intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box))
 
 
 def _union(left: Track, right: Track) -> Track:

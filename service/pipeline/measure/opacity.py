@@ -83,6 +83,8 @@ def complete_mask(
 ) -> tuple[Floats, MarkModel]:
     """The probability (h, w) with the pixels that the segmenter missed, and the predicted model: no pixel, where it is nowhere sure.
 
+    A pixel is of the mark if either network is: the matte head sees shadows, the segmenter thin strokes.
+
     Pixels that the matte network is certain of count as seen in its next pass, so that a word is completed letter by letter. first: what
     it predicts in its first pass, where that is known.
     """
@@ -98,7 +100,7 @@ def complete_mask(
         if ((seen > SURE_PROBABILITY) == sure).all():  # the next pass would see the same
             break
         probability = seen
-    return probability, matte.of(matte.belongs > BELONGS)
+    return probability, matte.of((matte.belongs > BELONGS) | (probability > SURE_PROBABILITY))
 
 
 def add_opaque_pixels(model: MarkModel, pixels: Mask) -> MarkModel:

@@ -88,8 +88,6 @@ class MarkPool:
         if not observation.confirmed:
             self._unconfirmed = [*self._unconfirmed, (number, observation.shape)][-MAX_UNCONFIRMED:]
             return []
-        if observation.own is not None:
-            return [_stack(_OpenMark([Registration(number, 0, 0)], [(Registration(number, 0, 0), observation)]))]
         mark, registration = self._match(number, observation)
         self._open = [other for other in self._open if other is not mark] + [mark]
         mark.registrations.append(registration)
