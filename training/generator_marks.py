@@ -13,7 +13,7 @@ from training.animation import Pose, Trajectory
 from training.art import Art
 from training.captions import Caption
 from training.glyphs import Coverage
-from training.patches import Canvas, LazyPatches, MarkFrames, Patch
+from training.patches import Canvas, MarkFrames
 
 Rng = np.random.Generator
 
@@ -147,7 +147,7 @@ def outlined_text(rng: Rng, canvas: Canvas) -> MarkFrames:
     if coverage.shape[1] > 0.9 * canvas.width:
         coverage = _set_to_width(text, 0.9 * canvas.width)
     drawing = art.flat(coverage, _white(rng, 0.7))
-    drawing = thinly_outlined(rng, drawing) if rng.random() < 0.7 else art.shadowed(rng, drawing)
+    drawing = thinly_outlined(rng, drawing) if rng.random() < 0.5 else art.shadowed(rng, drawing)
     drawing = art.faded(drawing, 1.0 if rng.random() < 0.25 else float(rng.uniform(0.3, 0.95)))
     if rng.random() < 0.3:
         return animation.moved(rng, canvas, drawing, animation.anywhere(rng, canvas, drawing))
@@ -216,40 +216,6 @@ def credits_roll(rng: Rng, canvas: Canvas) -> MarkFrames:
     return animation.shown(drawing, _trajectory([Pose(x, float(round(start - speed * frame))) for frame in range(canvas.frames)]))
 
 
-def karaoke(rng: Rng, canvas: Canvas) -> MarkFrames:
-    """A line at the bottom whose words take another colour, or appear, one after the other; a new line every 30 to 60 frames."""
-    font, size = captions.latin_font(rng, canvas.vocabulary), max(12, round(canvas.short_side * float(rng.uniform(0.045, 0.08))))
-    sung, waiting = (art.ink(rng), np.ones(3, np.float32)) if rng.random() < 0.5 else (np.ones(3, np.float32), art.ink(rng))
-    appears, length = rng.random() < 0.4, int(rng.integers(30, 61))
-    lines = [str(rng.choice(canvas.vocabulary.sentences)).split("\n")[0].split() for _ in range(canvas.frames // length + 1)]
-    bottom = canvas.height * float(rng.uniform(0.8, 0.95))
-    keys = [(i // length, 1 + i % length * len(lines[i // length]) // length) for i in range(canvas.frames)]
-
-    def drawn(line: int, reached: int) -> Patch:
-        words = lines[line]
-        whole = glyphs.text(" ".join(words), font, size)
-        shown = min(whole.shape[1], glyphs.text(" ".join(words[:reached]), font, size).shape[1])
-        done = (np.arange(whole.shape[1]) < shown)[None, :]
-        colour = np.where(done[..., None], sung, waiting).astype(np.float32)
-        coverage = whole * done if appears else whole
-        drawing = Art(coverage.astype(np.float32), np.broadcast_to(colour, (*whole.shape, 3)))
-        drawing = _outlined_evenly(drawing, max(1, size // 14))
-        scale = min(1.0, 0.94 * canvas.width / drawing.alpha.shape[1])
-        if scale < 1:
-            drawing = Art(*(cv2.resize(x, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for x in (drawing.alpha, drawing.colour)))
-        return Patch(
-            round((canvas.width - drawing.alpha.shape[1]) / 2), round(bottom - drawing.alpha.shape[0]), drawing.alpha, drawing.colour
-        )
-
-    return MarkFrames(LazyPatches(keys, lambda key: drawn(*key)), tuple(line for line, _ in keys))
-
-
-def _outlined_evenly(drawing: Art, width: int) -> Art:
-    drawing = art.padded(drawing, width + 1)
-    outline = cv2.dilate(drawing.alpha, np.ones((2 * width + 1, 2 * width + 1), np.uint8))
-    return art.over(drawing, art.flat(outline, np.zeros(3)))
-
-
 def _white(rng: Rng, share: float) -> np.ndarray:
     """White in that share of the cases, else any colour."""
     return np.full(3, rng.uniform(0.92, 1), np.float32) if rng.random() < share else art.ink(rng)
@@ -272,5 +238,5 @@ def _standing(rng: Rng, canvas: Canvas, drawing: Art, lower_right_share: float) 
 
 
 GENERATOR_KINDS: dict[str, Callable[[Rng, Canvas], MarkFrames]] = {
-    kind.__name__: kind for kind in (star, made_with, pill, fine_print, outlined_text, drifter, credits_roll, karaoke)
+    kind.__name__: kind for kind in (star, made_with, pill, fine_print, outlined_text, drifter, credits_roll)
 }

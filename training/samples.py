@@ -38,14 +38,14 @@ INPAINTER_KINDS = {
     "badge": 0.04, "logo": 0.06, "wordmark": 0.05, "emblem": 0.05, "diagonal": 0.04, "grid": 0.03, "bug": 0.04, "several": 0.02,
     "sticker": 0.02, "plate": 0.03, "handle": 0.03, "stamp": 0.02, "clock": 0.02, "crawl": 0.01, "bouncing": 0.02,
     "star": 0.04, "made_with": 0.07, "pill": 0.03, "fine_print": 0.02, "outlined_text": 0.06, "drifter": 0.04, "credits_roll": 0.01,
-    "karaoke": 0.02, "vertical": 0.03,
+    "karaoke": 0.02, "vertical": 0.03, "pop_on": 0.03,
 }  # fmt: skip
 SEGMENTER_KINDS = {
     "moving": 0.08, "moving_name": 0.03, "corner": 0.10, "faint": 0.12, "tiled": 0.08, "subtitle": 0.05, "subtitle_chinese": 0.04,
     "badge": 0.03, "fading": 0.02, "emblem": 0.05, "diagonal": 0.04, "grid": 0.02, "logo": 0.04, "wordmark": 0.04, "bug": 0.04,
     "several": 0.02, "sticker": 0.01, "plate": 0.02, "handle": 0.02, "stamp": 0.01, "crawl": 0.01, "clock": 0.02, "bouncing": 0.01,
     "star": 0.06, "made_with": 0.09, "pill": 0.03, "fine_print": 0.04, "outlined_text": 0.06, "drifter": 0.04, "credits_roll": 0.02,
-    "karaoke": 0.02, "vertical": 0.05,
+    "karaoke": 0.02, "vertical": 0.05, "pop_on": 0.04,
 }  # fmt: skip
 
 

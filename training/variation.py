@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.locate.closer_look import ENLARGED
 from service.pipeline.placement import bounding_box
 from training.augment import flipped
 from training.restoration import cut_on_grid
@@ -13,6 +14,7 @@ Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 LIGHT_SHARE, NOISE_SHARE = 0.6, 0.3  # of the samples whose light is changed, and that get noise
+CLOSER_SHARE = 0.2  # of the segmenter's samples, shown as a closer look shows what was found
 COLOUR_SHARE, MAX_SATURATION = 0.15, 3.0  # share of the segmenter's samples in other colours, their marks too; 1 is as filmed
 REFERENCE_LIGHT_SHARE, MAX_LIGHT_CHANGE = 0.25, 0.1  # of the inpainter's samples, whose frames differ in light by up to this share
 MAX_NOISE = 0.025  # standard deviation
@@ -22,10 +24,31 @@ MAX_GIVEN_SHARE = 0.6  # of the window: with more, too little of the scene is le
 
 
 def of_segmenter(sample: Sample, rng: Rng) -> Sample:
-    """Mirrored left to right, in other colours and another light, with the noise of a cheap camera."""
+    """Mirrored left to right, in other colours and another light, with the noise of a cheap camera; some as in a closer look."""
     if rng.random() < 0.5:
         sample = {key: np.ascontiguousarray(value[..., ::-1]) for key, value in sample.items()}
+    if rng.random() < CLOSER_SHARE:
+        sample = looked_at_closer(sample, rng)
     return {**sample, "frames": noisy(relit(recoloured(sample["frames"], rng), rng), rng)}
+
+
+def looked_at_closer(sample: Sample, rng: Rng) -> Sample:
+    """A part of the segmenter's sample, around a pixel of its mark if there is one, as large as the whole was."""
+    height, width = sample["frames"].shape[-2:]
+    rows, columns = round(height / ENLARGED), round(width / ENLARGED)
+    y, x = int(rng.integers(height)), int(rng.integers(width))
+    if len(marked := np.argwhere(sample["target"].max((0, 1)) > 0)):
+        y, x = marked[rng.integers(len(marked))]
+    top, left = (int(np.clip(at - rng.integers(side), 0, whole - side)) for at, side, whole in ((y, rows, height), (x, columns, width)))
+    part = {key: value[..., top : top + rows, left : left + columns] for key, value in sample.items()}
+    frames, target = (_resized(part[key], width, height) for key in ("frames", "target"))
+    return {**sample, "frames": frames, "target": np.rint(target)}
+
+
+def _resized(clip: Floats, width: int, height: int) -> Floats:
+    """(T, C, h, w) -> (T, C, height, width), bilinear."""
+    resized = [[cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR) for channel in frame] for frame in clip]
+    return np.asarray(resized, np.float32)
 
 
 def of_matte(sample: Sample, rng: Rng) -> Sample:

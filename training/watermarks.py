@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.benchmark_marks import BENCHMARK_KINDS
+from training.caption_marks import CAPTION_KINDS
 from training.generator_marks import GENERATOR_KINDS
 from training.overlays import OVERLAY_KINDS
 from training.patches import Canvas, Mark, Patch, Rng, apply, placed
@@ -17,7 +18,7 @@ from training.vocabulary import Vocabulary
 
 __all__ = ["KINDS", "Mark", "Patch", "apply", "draw", "placed"]
 
-_KINDS = {**BENCHMARK_KINDS, **OVERLAY_KINDS, **GENERATOR_KINDS}
+_KINDS = {**BENCHMARK_KINDS, **OVERLAY_KINDS, **GENERATOR_KINDS, **CAPTION_KINDS}
 KINDS = tuple(_KINDS)
 
 

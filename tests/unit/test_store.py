@@ -245,6 +245,21 @@ def test_other_colours_leave_grey_marks_grey_and_the_light_as_it_is() -> None:
     assert min(spreads) < 0.5 < 2 < max(spreads)
 
 
+def test_a_closer_look_shows_a_part_of_the_sample_enlarged_with_its_mark() -> None:
+    rng = np.random.default_rng(4)
+    target = np.zeros((2, 2, 48, 60), np.float32)
+    target[:, 0, 20:30, 25:40] = 1
+    sample = {"frames": target[:, :1].repeat(3, 1), "target": target}
+    areas = []
+    for _ in range(40):
+        closer = variation.looked_at_closer(sample, rng)
+        assert {key: value.shape for key, value in closer.items()} == {key: value.shape for key, value in sample.items()}
+        assert set(np.unique(closer["target"])) == {0, 1}
+        assert np.abs(closer["frames"][:, 0] - closer["target"][:, 0]).mean() < 0.02
+        areas.append(float(closer["target"][0, 0].sum() / target[0, 0].sum()))
+    assert max(areas) == pytest.approx(variation.ENLARGED**2, rel=0.1)
+
+
 def test_a_store_of_chosen_kinds_has_no_other_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: list[str] = []
 

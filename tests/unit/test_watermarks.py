@@ -11,6 +11,7 @@ from tests.footage import scene
 from tests.material import FONT, small_vocabulary
 from training import captions, glyphs
 from training.benchmark_marks import BENCHMARK_KINDS
+from training.caption_marks import CAPTION_KINDS
 from training.generator_marks import GENERATOR_KINDS
 from training.overlays import OVERLAY_KINDS
 from training.vocabulary import Vocabulary
@@ -108,7 +109,7 @@ def test_a_frame_has_the_same_patch_by_index_slice_and_iteration() -> None:
         np.testing.assert_array_equal(other.alpha, alone.alpha)
 
 
-@pytest.mark.parametrize("kind", [*OVERLAY_KINDS, *GENERATOR_KINDS])
+@pytest.mark.parametrize("kind", [*OVERLAY_KINDS, *GENERATOR_KINDS, *CAPTION_KINDS])
 def test_training_marks_vary_in_opacity_and_lie_in_the_picture(kind: str) -> None:
     peaks, inside = [], []
     for seed in range(12):
@@ -173,8 +174,8 @@ def test_spacing_widens_a_word_and_small_capitals_change_its_height() -> None:
 
 
 def test_every_kind_is_either_the_benchmarks_or_for_training() -> None:
-    assert len({*BENCHMARK_KINDS, *OVERLAY_KINDS, *GENERATOR_KINDS}) == len(KINDS)
-    assert (*BENCHMARK_KINDS, *OVERLAY_KINDS, *GENERATOR_KINDS) == KINDS
+    assert len({*BENCHMARK_KINDS, *OVERLAY_KINDS, *GENERATOR_KINDS, *CAPTION_KINDS}) == len(KINDS)
+    assert (*BENCHMARK_KINDS, *OVERLAY_KINDS, *GENERATOR_KINDS, *CAPTION_KINDS) == KINDS
 
 
 def test_a_moving_mark_jumps_between_three_places_and_is_absent_for_a_frame() -> None:
