@@ -37,10 +37,10 @@ def _is_same_placement(one: MeasuredMark, other: MeasuredMark, decisions: Decisi
     if early.is_exact or late.is_exact or early.in_line or late.in_line or early.kind != late.kind or not intersect(early.box, late.box):
         return False
     gap_frames = max(early.first_sample, late.first_sample) - min(early.last_sample, late.last_sample)
-    return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and _are_similar(one, other, decisions)
+    return gap_frames <= (MAX_MISSES + 1) * max(early.slack_frames, late.slack_frames) and are_similar(one, other, decisions)
 
 
-def _are_similar(one: MeasuredMark, other: MeasuredMark, decisions: Decisions) -> bool:
+def are_similar(one: MeasuredMark, other: MeasuredMark, decisions: Decisions = UNRECORDED) -> bool:
     """Whether the larger mark contains the smaller one's shape: the correlation of both, near the smaller one."""
     small, large = sorted((one, other), key=lambda m: float(m.model.mask.sum()))
     in_small, in_large = shared_slices(small.candidate.box, large.candidate.box)

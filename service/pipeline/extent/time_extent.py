@@ -9,6 +9,7 @@ import numpy as np
 from models.arrays import Mask
 from models.preprocess import ANALYSIS_LONG_SIDE_PIXELS
 from service.pipeline.extent.first_and_last_frame import find_ends, reconcile_ends
+from service.pipeline.extent.join import are_similar
 from service.pipeline.extent.part_scores import MIN_CLEAR_SCORE, FilledCrops, Part, score_levels
 from service.pipeline.extent.path import PieceOfPath, piece_of_path, placements_along
 from service.pipeline.extent.slide import ShiftedModel, follow_slides
@@ -148,11 +149,11 @@ def _free_frames(number: int, marks: Sequence[MeasuredMark], total_frames: int) 
 
 
 def _in_its_place(one: MeasuredMark, other: MeasuredMark) -> bool:
-    """Whether two marks that were seen share pixels."""
+    """Whether two marks that were seen share pixels, and are not the same one, seen twice."""
     if one.candidate.is_exact or other.candidate.is_exact or not intersect(one.candidate.box, other.candidate.box):
         return False
     here, there = shared_slices(one.candidate.box, other.candidate.box)
-    return bool((one.model.pixels[here] & other.model.pixels[there]).any())
+    return bool((one.model.pixels[here] & other.model.pixels[there]).any()) and not are_similar(one, other)
 
 
 def _extents_of(
