@@ -10,8 +10,7 @@ from service.pipeline.locate.follow import MovingMark
 from service.pipeline.locate.moving_marks import MovingShape
 from service.pipeline.locate.pooled_shape import MIN_SHAPE_PROBABILITY
 from service.pipeline.locate.track import LOOK_SAMPLES, Track, neighbourhood
-from service.pipeline.picture.view import View
-from service.pipeline.placement import Box
+from service.pipeline.picture.view import crop_padded
 
 
 def those_that_move(shapes: Sequence[MovingShape], tracks: Sequence[Track]) -> list[MovingShape]:
@@ -30,8 +29,8 @@ def _stands(shape: MovingShape, track: Track) -> bool:
     places = [place for frame, place in shape.places.items() if frame in frames]
     if not places or not mask.any() or _speed(shape) * (len(frames) - 1) <= min(track.box.width, track.box.height):
         return False
-    near = neighbourhood(mask)
-    return any(_mostly_on(_placed(shape.shape.mask, shape.shape.at(place), mask.shape), near) for place in places)
+    near, views = neighbourhood(mask), [shape.shape.at(place) for place in places]
+    return any(_mostly_on(_placed(shape.shape.mask, view.top, view.left, mask), near) for view in views)
 
 
 def _speed(shape: MovingShape) -> float:
@@ -45,17 +44,14 @@ def _passes(mark: MovingMark, track: Track) -> bool:
     place = mark.places.get(track.first_sample)
     if place is None:
         return False
-    height, width = mark.probability.shape
-    there = _placed(mark.probability > MIN_SHAPE_PROBABILITY, View(round(place[0]), round(place[1]), height, width), track.mask.shape)
+    there = _placed(mark.probability > MIN_SHAPE_PROBABILITY, round(place[0]), round(place[1]), track.mask)
     return _mostly_on(track.mask, neighbourhood(there))
 
 
-def _placed(pixels: Mask, view: View, shape: tuple[int, ...]) -> Mask:
-    """The pixels (h, w) at a view of a picture of this shape (H, W)."""
-    placed = np.zeros(shape, bool)
-    if shared := view.within(Box(0, 0, shape[1], shape[0])):
-        placed[shared[1]] = pixels[shared[0]]
-    return placed
+def _placed(pixels: Mask, top: int, left: int, picture: Mask) -> Mask:
+    """The pixels (h, w) at their place in a picture as large as this one (H, W)."""
+    height, width = picture.shape
+    return crop_padded(pixels, -top, -left, height, width, repeat_edge=False)
 
 
 def _mostly_on(pixels: Mask, where: Mask) -> bool:

@@ -185,8 +185,7 @@ def _extend(open_tracks: list[Track], detection: Detection) -> list[Track]:
     picture, detected = detection.pictures[detection.place].transpose(1, 2, 0), detection.probability > MIN_PROBABILITY
     for open_track in open_tracks:
         match = _whole(open_track, regions) or _grown(open_track, regions)
-        look = appearance(picture, match.seen, detected) if match else None
-        if match is None or look is None or is_another(open_track.looks[-1], look):
+        if match is None or is_another(open_track.looks[-1], look := appearance(picture, match.seen, detected)):
             open_track.misses += 1
             continue
         regions = match.others

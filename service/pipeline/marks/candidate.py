@@ -14,7 +14,7 @@ Lattice = tuple[LatticeVector, LatticeVector]
 class Detected:
     """The segmenter detected it in some of the sampled frames.
 
-    scale: size of the analysed pictures relative to the video. confirmed: detected often and clearly enough to count as a mark.
+    scale: size of the analysed pictures relative to the video. confirmed: closer looks show a mark, so that it counts as one.
     An unconfirmed candidate counts only if it matches a confirmed one. in_line: others appear beside it, as words of a line do.
     """
 

@@ -30,8 +30,7 @@ class Observation:
 
     probability: (h, w) in [0, 1], of being mark. shape: (h, w) in [0, 1], the predicted opacity where a mark is suspected. confirmed:
     whether it counts as a mark by itself; otherwise it counts only if it matches one. matte: what the matte network
-    predicts from these crops. own: (h, w) of a word of a line, all pixels that are not another
-    word's; no other place shows the same word.
+    predicts from these crops. own: (h, w) of a word of a line, all pixels that are not another word's.
     """
 
     marked_crops: Bytes = field(repr=False)
