@@ -26,7 +26,7 @@ from benchmarks.media import Picture, Timing, write_video
 
 WIDTH, HEIGHT = 128, 96
 MARK = np.s_[20:36, 20:60]  # white, which the fake networks detect as a mark
-FRAMES = {"marked.mp4": 25, "longer.mp4": 100}
+FRAMES = {"marked.mp4": 25, "longer.mp4": 400}
 SAMPLE = ROOT / "samples" / "marked.mp4"  # served as sample.mp4: four seconds of 720p with a realistic mark
 TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 

@@ -78,7 +78,12 @@ class JobSteps:
                     self.core.queues.enqueue_job(connection, job)
 
     def clean(self, job_id: str) -> None:
-        """Remove the marks, or find them; the result is in our storage when this returns."""
+        """Remove the marks, or find them; the result is in our storage when this returns.
+
+        Nothing is done again for a job with a result, whose worker stopped before the engine had recorded that this step was done.
+        """
+        if self._find(job_id).result is not None:
+            return
         with self._step("clean", job_id) as fence:
             job = self._count_attempt(fence, self._enter_state(fence, job_id, State.CLEANING))
             with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:

@@ -160,6 +160,18 @@ def test_a_full_disk_fails_no_job_and_counts_as_no_attempt(core: Core, there: Ho
     assert (found.state, found.attempts) == (State.CLEANING, 0)
 
 
+def test_a_job_with_a_result_is_not_cleaned_again(core: Core, there: Host, account: Account, tmp_path: Path) -> None:
+    worker = steps(core, tmp_path)
+    job = order(core, account, there.serve("/y.mp4", file("marked")[0]))
+    execute(worker.fetch_and_enqueue, job)
+    execute(worker.clean, job)
+    done = service(core).find(account.id, job.id)
+    execute(worker.clean, job)  # as after a worker that stopped before the engine had recorded the step
+    assert service(core).find(account.id, job.id) == done
+    assert done.attempts == 1
+    execute(worker.publish, job)
+
+
 def test_uploads_count_until_they_are_deleted(core: Core, account: Account) -> None:
     files = AccountFiles(core.database, core.storage, DiskGuard(), account_bytes=20_000)
     key = f"uploads/{account.id}/0f3c/a.mp4"
