@@ -23,9 +23,9 @@ LARGE_PICTURE_PIXELS = 1_000_000  # pictures with more carry a star of twice the
 
 
 def star(rng: Rng, canvas: Canvas) -> MarkFrames:
-    """A small four-pointed star or another simple glyph, alone in a corner, mostly white and half transparent."""
+    """A small four-pointed star or another simple glyph, alone in a corner, mostly white and half transparent; smaller in a shrunk copy."""
     rest_pixels = 48 if canvas.width * canvas.height <= LARGE_PICTURE_PIXELS else 96
-    size = max(14, round(min(rest_pixels * float(rng.uniform(0.6, 1.3)), 0.2 * canvas.short_side)))
+    size = max(14, round(min(rest_pixels * float(rng.uniform(0.35, 1.3)), 0.2 * canvas.short_side)))
     roll = rng.random()
     coverage = sparkle(rng, size) if roll < 0.7 else emblems.filled(emblems.outline(rng), size)
     if roll < 0.15:
@@ -224,7 +224,7 @@ def _white(rng: Rng, share: float) -> np.ndarray:
 def _standing(rng: Rng, canvas: Canvas, drawing: Art, lower_right_share: float) -> MarkFrames:
     """The drawing at one place: in the lower right corner, in any corner, at the middle of the lower edge, or anywhere."""
     height, width = drawing.alpha.shape
-    margin = canvas.short_side * float(rng.uniform(0.02, 0.08))
+    margin = canvas.short_side * float(rng.uniform(0.02, 0.13))
     right, bottom = max(width / 2, canvas.width - margin - width / 2), max(height / 2, canvas.height - margin - height / 2)
     roll = rng.random()
     if roll < lower_right_share:
