@@ -20,7 +20,7 @@ from service.pipeline.locate.locate import locate
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
 from service.pipeline.measure.measure import MeasuredMark, frames_to_measure, measure
-from service.pipeline.placement import Placement, pixel_box
+from service.pipeline.placement import Kind, Placement, pixel_box
 from service.pipeline.remove.fields import in_fields, weaving
 from service.pipeline.remove.inpaint import Inpainter
 from service.pipeline.remove.keep import KeptBoxes
@@ -187,7 +187,7 @@ class _Job:
         kept = KeptBoxes.of(request.keep, self.info, timeline)
         if candidates:
             with self.step("measure"):
-                found = join_pieces(self.measure(candidates, timeline), self.decisions)
+                found = join_pieces(self.measure(candidates, timeline, request.classes), self.decisions)
             with self.step("bound"):
                 marks = self.bound(found, timeline)
         return _Found(tuple(kept.spare(chosen_marks(marks, request.reject, request.only))), timeline, kept)
@@ -204,12 +204,12 @@ class _Job:
             counted = self._counted("locate", frames, self.info.frames_estimate)
             return locate(counted, self.reader.read, self.info, request, self.networks.segmenter, self.limits, self.decisions)
 
-    def measure(self, candidates: list[Candidate], timeline: Timeline) -> list[MeasuredMark]:
+    def measure(self, candidates: list[Candidate], timeline: Timeline, classes: frozenset[Kind]) -> list[MeasuredMark]:
         """Step 2: their pixels, opacity and colour."""
         wanted = frames_to_measure(candidates, self.info, timeline.frames, self.limits)
         with self._read(wanted, timeline) as frames:
             counted = self._counted("measure", frames, timeline.frames)
-            return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions, self.limits)
+            return measure(counted, self.info, candidates, self.networks, timeline.frames, self.decisions, self.limits, classes)
 
     def bound(self, marks: list[MeasuredMark], timeline: Timeline) -> list[Placement]:
         """Step 3: their first and last frames."""

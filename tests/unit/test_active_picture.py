@@ -77,6 +77,18 @@ def test_what_was_lit_once_stays_picture() -> None:
     assert active.box == Box(0, 10, WIDTH, 60)
 
 
+@given(st.integers(1, 12), st.booleans())
+def test_a_thin_line_on_black_says_nothing(thickness: int, upright: bool) -> None:
+    """Such as the line of a title: it lights its rows, but not enough of any column."""
+    line = Box(40, 0, 40 + min(thickness, 8), HEIGHT) if upright else Box(0, 30, WIDTH, 30 + min(thickness, 7))
+    active = ActivePicture(INFO)
+    active.see(frame(line), NOTHING)
+    assert active.box == Box(0, 0, WIDTH, HEIGHT)
+    active.see(frame(Box(0, 10, WIDTH, 60)), NOTHING)
+    active.see(frame(line), NOTHING)
+    assert active.box == Box(0, 10, WIDTH, 60)
+
+
 def test_black_is_zero_in_full_range() -> None:
     active = ActivePicture(FULL_RANGE)
     active.see(frame(Box(0, 10, WIDTH, 60)), NOTHING)

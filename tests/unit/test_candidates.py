@@ -137,6 +137,7 @@ def test_a_logo_and_its_word_are_confirmed_alike_and_static_if_one_is(confirmed:
 
     (candidate,) = from_tracks([track_of(20), track_of(34)], INFO, TIMELINE, "overlay")
     assert (candidate.confirmed, candidate.spans_video) == (confirmed, static)
+    assert not candidate.must_span_video, "one of them was seen in single samples"
 
 
 def mask_picture(*boxes: Box) -> np.ndarray:

@@ -99,6 +99,14 @@ def test_more_frames_of_a_still_scene_say_no_more() -> None:
         assert (all_frames < 0.8 * one) == moves
 
 
+def test_a_single_pixel_has_one_colour() -> None:
+    opacity = np.zeros((HEIGHT, WIDTH), np.float32)
+    opacity[5, 7] = 0.4
+    colour = np.full((3, HEIGHT, WIDTH), 0.9, np.float32)
+    np.testing.assert_array_equal(colour_shares(opacity, colour), np.ones((1, HEIGHT, WIDTH)))
+    assert np.isfinite(fit_level(marked(scene(0.5, moves=True), opacity, colour), opacity, colour).shift).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(first=st.tuples(*[st.floats(0, 1)] * 3), second=st.tuples(*[st.floats(0, 1)] * 3), level=st.floats(0.05, 0.95), flat=st.booleans())
 def test_shares_sum_to_one_and_every_result_is_finite(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.arrays import Mask
 from service.inference import fake
+from service.inference.batcher import Arrays, Batcher
 from service.pipeline.extent.time_extent import find_extents
 from service.pipeline.locate.candidates import from_tracks
 from service.pipeline.locate.closer_look import closer_look
@@ -118,6 +119,25 @@ def test_frames_and_a_mask_from_a_person_are_not_refined(interval: tuple[int, in
     given, placed = np.zeros((2, HEIGHT, WIDTH), np.float32)
     given[box.slices], placed[one.box.slices] = mask, one.mask
     np.testing.assert_array_equal(placed, given)
+
+
+class ReadsText(fake.FakeSegmenter):
+    """What is bright is text of the scene."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        return {"probability": super().run(inputs)["probability"][:, :, ::-1]}
+
+
+def test_scene_text_is_seen_at_native_size_too() -> None:
+    """In a picture far larger than the analysed one."""
+    info, networks = described(WIDTH, HEIGHT, frames=20), replace(fake.networks(), segmenter=Batcher(ReadsText()))
+    around = SQUARE.expanded(CONTEXT_PIXELS, WIDTH, HEIGHT)
+    probability = np.zeros((HEIGHT, WIDTH), np.float32)
+    probability[SQUARE.slices] = 1
+    one = Candidate(around, probability[around.slices], 4, 16, 1.0, "scene_text", slack_frames=4, origin=Detected(0.2))
+    pictures = clip(20, (0, 19, SQUARE))
+    for classes, count in ((frozenset[Kind](["overlay", "scene_text"]), 1), (frozenset[Kind](["overlay"]), 0)):
+        assert len(measure(film(pictures), info, [one], networks, 20, classes=classes)) == count
 
 
 @pytest.mark.parametrize("same", [True, False])

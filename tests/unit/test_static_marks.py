@@ -42,6 +42,8 @@ def test_kept_samples_are_few_and_evenly_spaced_and_include_the_first(count: int
     assert len(kept) >= min(count, MAX_SAMPLES // 2)
     assert kept[:1] == [0][:count]
     assert len(set(np.diff(kept))) <= 1
+    if samples:
+        assert stack.span == (0, 5 * (count - 1))
 
 
 @given(st.integers(MIN_SAMPLES, 200))

@@ -57,7 +57,7 @@ def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -
     probability = enlarged_part(track.mean, info.width, info.height, box)
     slack = _slack_frames(track, sampling_stride(info), timeline.frames)
     scale = width / info.width
-    origin = Static(scale) if track.static else Detected(scale, track.confirmed, track.in_line)
+    origin = Static(scale, track.in_samples) if track.static else Detected(scale, track.confirmed, track.in_line)
     return Candidate(box, probability, track.first_sample, track.last_sample, track.confidence, kind, slack, origin)
 
 
@@ -82,7 +82,7 @@ def from_pattern(pattern: TiledPattern, samples: tuple[int, int], info: VideoInf
     height, width = pattern.strokes.shape
     probability = np.asarray(cv2.resize(pattern.strokes, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
     first_vector, second_vector = ((y * info.height / height, x * info.width / width) for y, x in pattern.lattice)
-    slack = max(sampling_stride(info), samples[0], timeline.frames - 1 - samples[1])
+    slack = 0 if timeline.frames == 1 else max(sampling_stride(info), samples[0], timeline.frames - 1 - samples[1])
     box = Box(0, 0, info.width, info.height)
     return Candidate(box, probability, *samples, 1.0, kind, slack, Tiled(width / info.width, (first_vector, second_vector)))
 
@@ -107,9 +107,9 @@ def _merge_neighbours(tracks: Iterable[Track], max_apart_frames: int) -> list[Tr
 def _are_neighbours(left: Track, right: Track, max_apart_frames: int) -> bool:
     """Whether two tracks lie beside each other, and begin and end at most `max_apart_frames` apart."""
     apart_frames = max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample))
-    if left.confirmed != right.confirmed or apart_frames > max_apart_frames or left.in_line or right.in_line:
+    if left.confirmed != right.confirmed or left.in_line or right.in_line:
         return False
-    at_once = left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
+    at_once = apart_frames <= max_apart_frames and left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
     width = left.probability_sum.shape[1]
     return at_once and (intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box))
 
@@ -118,8 +118,9 @@ def _union(left: Track, right: Track) -> Track:
     """Two tracks as one; each pixel has the higher of the two mean probabilities."""
     count = max(left.detection_count, right.detection_count)
     first, last = min(left.first_sample, right.first_sample), max(left.last_sample, right.last_sample)
-    mean = np.maximum(left.mean, right.mean)
-    return Track(first, last, count, 0, mean * np.float32(count), confirmed=left.confirmed, static=left.static or right.static)
+    total = np.maximum(left.mean, right.mean) * np.float32(count)
+    static, in_samples = left.static or right.static, left.in_samples or right.in_samples
+    return Track(first, last, count, 0, total, confirmed=left.confirmed, static=static, in_samples=in_samples)
 
 
 def _widened(box: Box, width: int) -> Box:

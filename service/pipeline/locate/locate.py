@@ -60,7 +60,7 @@ def locate(
     candidates = from_tracks(those_that_stand(tracks, moving), info, timeline, kind)
     candidates += from_request(request, info, timeline, limits, grow=partial(_grown, again, info, network))
     if pattern:
-        candidates.append(from_pattern(pattern, (exposures.kept[0][0], exposures.kept[-1][0]), info, timeline, kind))
+        candidates.append(from_pattern(pattern, exposures.span, info, timeline, kind))
     candidates += [candidate for mark in moving for candidate in from_moving(mark, info, kind)]
     note_candidates(decisions, candidates)
     return candidates, timeline

@@ -25,9 +25,9 @@ def those_that_stand(tracks: Sequence[Track], marks: Sequence[MovingMark]) -> li
 
 def _stands(shape: MovingShape, track: Track) -> bool:
     """Whether a track holds a shape at one of its places for so long that it would have left it."""
-    mask, frames = track.mask, range(track.first_sample, track.last_sample + 1)
+    frames = range(track.first_sample, track.last_sample + 1)
     places = [place for frame, place in shape.places.items() if frame in frames]
-    if not places or not mask.any() or _speed(shape) * (len(frames) - 1) <= min(track.box.width, track.box.height):
+    if not places or not (mask := track.mask).any() or _speed(shape) * (len(frames) - 1) <= min(track.box.width, track.box.height):
         return False
     near, views = neighbourhood(mask), [shape.shape.at(place) for place in places]
     return any(_mostly_on(_placed(shape.shape.mask, view.top, view.left, mask), near) for view in views)

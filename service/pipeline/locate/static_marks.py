@@ -36,6 +36,7 @@ class ExposureStack:
     _sums: list[tuple[int, Floats]] = field(default_factory=list)  # per kept sample: count and sum of it and the ones up to the next
     _stride: int = 1  # from one kept sample to the next, in samples
     _added: int = 0
+    _last_frame: int = 0  # index of the last sample's frame, which need not be kept
 
     def add(self, sample: Sample) -> None:
         """Adds the next sample of the video."""
@@ -44,10 +45,15 @@ class ExposureStack:
             self._sums.append((1, sample[1].astype(np.float32)))
         else:
             self._sums[-1] = _add_up([self._sums[-1], (1, sample[1])])
-        self._added += 1
+        self._added, self._last_frame = self._added + 1, sample[0]
         if len(self.kept) > MAX_SAMPLES:
             self.kept, self._stride = self.kept[::2], 2 * self._stride
             self._sums = [_add_up(self._sums[i : i + 2]) for i in range(0, len(self._sums), 2)]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The frame indices of the first and the last sample; there must be one."""
+        return self.kept[0][0], self._last_frame
 
     def exposures(self) -> Floats:
         """The mean picture of each of SEGMENTER_FRAMES equal stretches of the video: (SEGMENTER_FRAMES, 3, h, w) RGB in [0, 1]."""
@@ -65,7 +71,7 @@ def find_static_marks(stack: ExposureStack, network: Batcher, classes: frozenset
     """Tracks of the marks that the segmenter finds in every long exposure, at one place and alike."""
     if len(stack.kept) < MIN_SAMPLES:
         return []
-    first, last = stack.kept[0][0], stack.kept[-1][0]
+    first, last = stack.span
     exposures = stack.exposures()
     probability = mark_probability(exposures, network, classes)
     regions = [region for region in find_regions(probability.mean(0)) if _same_in_all(probability, region)]
@@ -95,7 +101,7 @@ def merge_static_marks(tracks: Iterable[Track], static_tracks: Sequence[Track]) 
         pieces = [mark, *(t for t in tracks if t.confirmed and _is_part(t.mask, around))]
         mean = np.maximum.reduce([t.mean for t in pieces])
         first, last = min(t.first_sample for t in pieces), max(t.last_sample for t in pieces)
-        united.append(Track(first, last, mark.detection_count, 0, mean * np.float32(mark.detection_count), static=True))
+        united.append(Track(first, last, mark.detection_count, 0, mean * np.float32(mark.detection_count), static=True, in_samples=False))
     return tracks + united
 
 

@@ -43,7 +43,8 @@ class Track:
 
     first_sample, last_sample: frame indices of its first and last detection. detection_count: how many it has. misses: samples without
     one since the last. probability_sum: (h, w), the sum over its detections. confirmed: closer looks show a mark, so that it counts
-    without matching another track. static: found in every part of the video. closer: what closer looks at it found, each the mean
+    without matching another track. static: found in every part of the video. in_samples: in single samples, not
+    in long exposures alone. closer: what closer looks at it found, each the mean
     probability over its mask. looks: how it looked first and last. in_line: it appeared beside another, as the next word of a line does,
     or another did beside it.
     """
@@ -55,6 +56,7 @@ class Track:
     probability_sum: Floats = field(repr=False)
     confirmed: bool = True
     static: bool = False
+    in_samples: bool = True
     closer: list[float] = field(default_factory=list)
     looks: list[Appearance] = field(default_factory=list, repr=False)
     in_line: bool = False
@@ -91,7 +93,7 @@ class _Region:
 
 @dataclass(frozen=True, eq=False)
 class _Match:
-    """What a detection shows of a track: its pixels (h, w), its place (h, w), the regions that are not of it, and what appeared beside it."""
+    """What a detection shows of a track: its pixels (h, w), its place (h, w), the regions that are not of it, and those new beside it."""
 
     seen: Mask
     place: Mask
@@ -150,7 +152,7 @@ def _look_closer(tracks: list[Track], detection: Detection, look_closer: LookClo
 def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
     """The tracks of about the size of a confirmed one, most confident first. Each may be another interval of that mark."""
     sizes = [int(t.mask.sum()) for t in confirmed]
-    similar = [t for t in tracks if any(size / MAX_SIZE_RATIO < t.mask.sum() < size * MAX_SIZE_RATIO for size in sizes)]
+    similar = [t for t in tracks if (own := int(t.mask.sum())) and any(1 / MAX_SIZE_RATIO < own / size < MAX_SIZE_RATIO for size in sizes)]
     return [replace(t, confirmed=False) for t in sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
 
 
@@ -239,6 +241,7 @@ def _merge_gaps(tracks: list[Track]) -> list[Track]:
             early.probability_sum = early.probability_sum + late.probability_sum
             early.detection_count, early.last_sample = early.detection_count + late.detection_count, late.last_sample
             early.closer, early.looks = early.closer + late.closer, [early.looks[0], late.looks[-1]]
+            early.in_line = early.in_line or late.in_line
     return merged
 
 

@@ -25,9 +25,13 @@ class Detected:
 
 @dataclass(frozen=True)
 class Static:
-    """It was found in every part of the video. scale: size of the analysed pictures relative to the video."""
+    """It was found in every part of the video. scale: size of the analysed pictures relative to the video.
+
+    in_samples: single samples showed it too, for as long, not long exposures alone.
+    """
 
     scale: float
+    in_samples: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,11 @@ class Candidate:
     def spans_video(self) -> bool:
         """Whether it is expected in every frame of the video."""
         return isinstance(self.origin, Static | Tiled)
+
+    @property
+    def must_span_video(self) -> bool:
+        """Whether it is none if a frame lacks it: only what many frames show together was seen of it."""
+        return self.spans_video and not (isinstance(self.origin, Static) and self.origin.in_samples)
 
     @property
     def confirmed(self) -> bool:

@@ -92,6 +92,8 @@ def colour_shares(opacity: Floats, colour: Floats) -> Floats:
     1979). A mark whose two colours are close to each other has one.
     """
     weight = opacity[opacity > 0]
+    if len(weight) < 2:
+        return np.ones((1, *opacity.shape), np.float32)
     pixels = colour[:, opacity > 0].astype(np.float64)
     direction = np.linalg.eigh(np.cov(pixels, aweights=weight))[1][:, -1]
     along = direction @ pixels

@@ -29,7 +29,7 @@ from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
 from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
-from service.pipeline.placement import Box, bounding_box, intersect, shared_slices
+from service.pipeline.placement import Box, Kind, bounding_box, intersect, shared_slices
 from service.pipeline.video import Frame, Limits, VideoInfo
 
 
@@ -56,8 +56,12 @@ def measure(
     total_frames: int,
     decisions: Decisions = UNRECORDED,
     limits: Limits = Limits(),
+    classes: frozenset[Kind] = frozenset({"overlay"}),
 ) -> list[MeasuredMark]:
-    """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once."""
+    """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once.
+
+    classes: what the segmenter looks for.
+    """
     plans = plan_all(candidates, total_frames, limits.crop_pixels)
     pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info, limits)
     requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)] + paths.requests
@@ -67,7 +71,7 @@ def measure(
         if number >= len(candidates):
             return number, crops
         notes = decisions.about("candidate", number)
-        observation = observe(candidates[number], plans[number], crops, networks, notes, own_pixels(candidates, number))
+        observation = observe(candidates[number], plans[number], crops, networks, classes, notes, own_pixels(candidates, number))
         if not candidates[number].is_exact:
             return number, observation
         return number, _measure_alone(candidates[number], number, observation, info, networks, decisions)

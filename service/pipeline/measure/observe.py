@@ -18,7 +18,7 @@ from service.pipeline.marks.presence import presence_scores
 from service.pipeline.measure.opacity import MIN_PROBABILITY, SURE_PROBABILITY, predict_matte
 from service.pipeline.measure.pool import Observation
 from service.pipeline.picture.morphology import dilate, dilate_by
-from service.pipeline.placement import intersect, shared_slices
+from service.pipeline.placement import Kind, intersect, shared_slices
 
 MIN_PROBABILITY_BESIDE = 0.7  # at native size, where the shrunken picture showed nothing
 MIN_COARSE_WEIGHT = 0.25  # of the shrunken picture's probability; 1 if that was at native size
@@ -42,20 +42,26 @@ def own_pixels(candidates: Sequence[Candidate], number: int) -> Mask | None:
 
 
 def observe(
-    candidate: Candidate, frames: FramePlan, crops: Crops, networks: Networks, notes: Notes = UNNOTED, own: Mask | None = None
+    candidate: Candidate,
+    frames: FramePlan,
+    crops: Crops,
+    networks: Networks,
+    classes: frozenset[Kind],
+    notes: Notes = UNNOTED,
+    own: Mask | None = None,
 ) -> Observation:
     """The candidate's crops, its refined probability, and its shape: the predicted opacity where the segmenter suspects the mark.
 
-    own: (h, w), all that may be of it; None for everything.
+    classes: what the segmenter looks for. own: (h, w), all that may be of it; None for everything.
     """
     marked_crops = np.stack([crops[i] for i in frames.marked_frames])
     bare_crops = np.stack([crops[i] for i in frames.bare_frames]) if frames.bare_frames else marked_crops[:0]
     if candidate.is_exact:
         return Observation(marked_crops, bare_crops, candidate.probability, candidate.probability)
     marked = to_float(marked_crops)
-    probability = _refine_probability(candidate, marked, networks.segmenter, own)
+    probability = _refine_probability(candidate, marked, networks.segmenter, classes, own)
     matte = predict_matte(marked, probability, to_float(bare_crops), networks.matte)
-    if candidate.spans_video and not is_in_every_frame(marked, matte.of(probability > SURE_PROBABILITY), notes):
+    if candidate.must_span_video and not is_in_every_frame(marked, matte.of(probability > SURE_PROBABILITY), notes):
         return Observation(marked_crops, bare_crops, probability, np.zeros_like(probability), confirmed=False)
     confidence = mean_confidence(candidate.confidence, probability)
     notes("confidence", confidence, None, "confirmed" if candidate.confirmed else "unconfirmed: counts only if it matches a confirmed mark")
@@ -89,9 +95,9 @@ def is_in_every_frame(crops: Floats, model: MarkModel, notes: Notes) -> bool:
     return absent <= MAX_ABSENT_FRAMES
 
 
-def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher, own: Mask | None) -> Floats:
+def _refine_probability(candidate: Candidate, crops: Floats, segmenter: Batcher, classes: frozenset[Kind], own: Mask | None) -> Floats:
     """Mark probability (h, w) at native size, averaged over the crops (N, 3, h, w), near where the shrunken picture showed the mark."""
-    native = mark_probability(long_exposures(crops), segmenter, frozenset({candidate.kind})).mean(0)
+    native = mark_probability(long_exposures(crops), segmenter, classes).mean(0)
     coarse = candidate.probability > MIN_PROBABILITY
     near = dilate(coarse, CONTEXT_PIXELS)
     beside = dilate_by(coarse, CONTEXT_PIXELS, coarse.shape[1])  # a thin word may be lost in the shrunken picture

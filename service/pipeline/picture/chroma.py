@@ -74,7 +74,7 @@ def edge_of(opacity: Floats, chroma_shifts: tuple[int, int]) -> Floats:
     """By how much the opacity (h, w) differs among the pixels that a chroma sample may mix, and its neighbours: (h, w) in [0, 1]."""
     down, across = chroma_shifts
     if not (down or across):
-        return np.zeros_like(opacity)
+        return np.broadcast_to(np.float32(0), opacity.shape)  # of no size in memory: a moving mark has many places
     near = np.ones((2 * (1 << down) + 1 if down else 1, 2 * (1 << across) + 1 if across else 1), np.uint8)
     return np.asarray(cv2.dilate(opacity, near) - cv2.erode(opacity, near), np.float32)
 

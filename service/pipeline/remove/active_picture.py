@@ -41,14 +41,15 @@ class ActivePicture:
             self._lit = lit if self._lit is None else hull(self._lit, lit)
 
     def _lit_in(self, luma: NDArray[Any], hidden: Mask) -> Box | None:
-        """The smallest box around the rows and columns that are neither black nor hidden; None where there are none."""
+        """The smallest box around the rows and columns that are neither black nor hidden; None where there are no such rows or columns.
+
+        A line of a title on black lights its rows, but not enough of any column.
+        """
         height, width = hidden.shape
-        top = self._dark_rows(luma, hidden)
-        if top == height:
+        top, left = self._dark_rows(luma, hidden), self._dark_rows(luma.T, hidden.T)
+        if top == height or left == width:
             return None
-        bottom, left, right = (
-            self._dark_rows(*seen) for seen in ((luma[::-1], hidden[::-1]), (luma.T, hidden.T), (luma.T[::-1], hidden.T[::-1]))
-        )
+        bottom, right = (self._dark_rows(*seen) for seen in ((luma[::-1], hidden[::-1]), (luma.T[::-1], hidden.T[::-1])))
         return Box(left, top, width - right, height - bottom)
 
     def _dark_rows(self, luma: NDArray[Any], hidden: Mask) -> int:

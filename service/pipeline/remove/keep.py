@@ -1,6 +1,7 @@
 """Boxes that a person wants kept: nothing changes in them, whatever is found there."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,33 +14,25 @@ from service.timed_box import TimedBox
 
 
 @dataclass(frozen=True)
-class _KeptBox:
-    """A box that is kept from its first to its last frame, both included."""
-
-    box: Box
-    first_frame: int
-    last_frame: int
-
-    def covers(self, frame_index: int) -> bool:
-        return self.first_frame <= frame_index <= self.last_frame
-
-
-@dataclass(frozen=True)
 class KeptBoxes:
-    """What is kept of one video. form: the layout of its planes."""
+    """What is kept of one video. boxes: by frame index. form: the layout of its planes."""
 
-    boxes: tuple[_KeptBox, ...]
+    boxes: Mapping[int, Sequence[Box]]
     form: PixelFormat
 
     @classmethod
     def of(cls, boxes: Iterable[TimedBox], info: VideoInfo, timeline: Timeline) -> "KeptBoxes":
         """The boxes of a request. Raises RequestError for one that lies outside the picture or after the end of the video."""
-        kept = (interval for box in boxes for interval in box_intervals(box, info, timeline))
-        return cls(tuple(_KeptBox(box, first, last) for first, last, box in kept), info.pixel_format)
+        kept = defaultdict[int, list[Box]](list)
+        for timed in boxes:
+            for first, last, box in box_intervals(timed, info, timeline):
+                for frame in range(first, last + 1):
+                    kept[frame].append(box)
+        return cls(dict(kept), info.pixel_format)
 
     def restored(self, marked: Frame, clean: Frame) -> Frame:
         """The clean frame with what is kept as in the marked one, bit for bit: every sample that covers a kept pixel."""
-        boxes = [kept.box for kept in self.boxes if kept.covers(clean.index)]
+        boxes = self.boxes.get(clean.index, ())
         if not boxes:
             return clean
         first, second, third = planes = tuple(plane.copy() for plane in clean.planes)
@@ -54,7 +47,7 @@ class KeptBoxes:
 
     def _keeps(self, placement: Placement) -> bool:
         frames = range(placement.first_frame, placement.last_frame + 1)
-        moments = {tuple(kept.box for kept in self.boxes if kept.covers(frame)) for frame in frames}
+        moments = {tuple(self.boxes.get(frame, ())) for frame in frames}
         return all(_covered(placement, boxes) for boxes in moments)
 
 
