@@ -48,7 +48,7 @@ def from_tracks(tracks: Iterable[Track], info: VideoInfo, timeline: Timeline, ki
 
 
 def _from_track(track: Track, info: VideoInfo, timeline: Timeline, kind: Kind) -> Candidate:
-    height, width = track.probability_sum.shape
+    height, width = track.size
     scale_y, scale_x = info.height / height, info.width / width
     small = track.box
     right, bottom = min(info.width, round(small.right * scale_x)), min(info.height, round(small.bottom * scale_y))
@@ -110,7 +110,7 @@ def _are_neighbours(left: Track, right: Track, max_apart_frames: int) -> bool:
     if left.confirmed != right.confirmed or left.in_line or right.in_line:
         return False
     at_once = apart_frames <= max_apart_frames and left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
-    width = left.probability_sum.shape[1]
+    width = left.size[1]
     return at_once and (intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box))
 
 

@@ -4,7 +4,7 @@ Memory grows with the number of marks, not with the length of the video.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import reduce
 
 import cv2
@@ -12,6 +12,7 @@ import numpy as np
 
 from models.arrays import Floats, Mask
 from service.pipeline.locate.closer_look import LookCloser
+from service.pipeline.locate.local_sum import LocalSum
 from service.pipeline.locate.segment import Detection
 from service.pipeline.marks.appearance import Appearance, appearance, is_another
 from service.pipeline.marks.decisions import UNRECORDED, Decisions
@@ -42,29 +43,38 @@ class Track:
     """Detections of one place that follow each other in time, at analysis size. It grows while it is open.
 
     first_sample, last_sample: frame indices of its first and last detection. detection_count: how many it has. misses: samples without
-    one since the last. probability_sum: (h, w), the sum over its detections. confirmed: closer looks show a mark, so that it counts
-    without matching another track. static: found in every part of the video. in_samples: in single samples, not
-    in long exposures alone. closer: what closer looks at it found, each the mean
-    probability over its mask. looks: how it looked first and last. in_line: it appeared beside another, as the next word of a line does,
-    or another did beside it.
+    one since the last. total: (h, w), the sum of the probabilities over its detections. confirmed: closer looks show a mark, so that it
+    counts without matching another track. static: found in every part of the video. in_samples: in single samples, not in long exposures
+    alone. closer: what closer looks at it found, each the mean probability over its mask. looks: how it looked first and last. in_line: it
+    appeared beside another, as the next word of a line does, or another did beside it.
     """
 
     first_sample: int
     last_sample: int
     detection_count: int
     misses: int
-    probability_sum: Floats = field(repr=False)
+    total: InitVar[Floats]
     confirmed: bool = True
     static: bool = False
     in_samples: bool = True
     closer: list[float] = field(default_factory=list)
     looks: list[Appearance] = field(default_factory=list, repr=False)
     in_line: bool = False
+    sum: LocalSum = field(init=False, repr=False)
+
+    def __post_init__(self, total: Floats) -> None:
+        self.sum = LocalSum(total)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures, in pixels at analysis size."""
+        height, width = self.sum.shape
+        return height, width
 
     @property
     def mean(self) -> Floats:
         """(h, w): the mean probability over its detections."""
-        return self.probability_sum / np.float32(self.detection_count)
+        return self.sum.whole() / np.float32(self.detection_count)
 
     @property
     def mask(self) -> Mask:
@@ -153,7 +163,10 @@ def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
     """The tracks of about the size of a confirmed one, most confident first. Each may be another interval of that mark."""
     sizes = [int(t.mask.sum()) for t in confirmed]
     similar = [t for t in tracks if (own := int(t.mask.sum())) and any(1 / MAX_SIZE_RATIO < own / size < MAX_SIZE_RATIO for size in sizes)]
-    return [replace(t, confirmed=False) for t in sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]]
+    chosen = sorted(similar, key=lambda t: -t.confidence)[:MAX_UNCONFIRMED]
+    for one in chosen:
+        one.confirmed = False
+    return chosen
 
 
 def _is_mark(track: Track, samples: int) -> bool:
@@ -194,7 +207,7 @@ def _extend(open_tracks: list[Track], detection: Detection) -> list[Track]:
             open_track.misses += 1
             continue
         regions = match.others + match.words
-        open_track.probability_sum += np.where(match.place, detection.probability, 0)
+        open_track.sum.add(np.where(match.place, detection.probability, 0))
         open_track.detection_count += 1
         open_track.looks = [open_track.looks[0], look]
         open_track.in_line = open_track.in_line or bool(match.words)
@@ -238,7 +251,7 @@ def _merge_gaps(tracks: list[Track]) -> list[Track]:
         if early is None:
             merged.append(late)
         else:
-            early.probability_sum = early.probability_sum + late.probability_sum
+            early.sum.add(late.sum.whole())
             early.detection_count, early.last_sample = early.detection_count + late.detection_count, late.last_sample
             early.closer, early.looks = early.closer + late.closer, [early.looks[0], late.looks[-1]]
             early.in_line = early.in_line or late.in_line
@@ -251,16 +264,9 @@ def _same_mark(early: Track, late: Track) -> bool:
 
 def _note_tracks(tracks: list[Track], confirmed: list[Track], unconfirmed: list[Track], decisions: Decisions) -> None:
     """Note of every track whether it was kept, with its detections and its confidence."""
-    possible = [id(t.probability_sum) for t in unconfirmed]
     for number, one in enumerate(tracks):
         box, notes = one.box, decisions.about("track", number)
-        outcome = (
-            "confirmed"
-            if one in confirmed
-            else "unconfirmed"
-            if id(one.probability_sum) in possible
-            else "dropped: no mark in a closer look"
-        )
+        outcome = "confirmed" if one in confirmed else "unconfirmed" if one in unconfirmed else "dropped: no mark in a closer look"
         place = f"frames {one.first_sample} to {one.last_sample}, box {box.left},{box.top},{box.right},{box.bottom} at analysis size"
         notes("samples that show it", one.detection_count, None, f"{outcome}: {place}")
         notes("confidence", one.confidence, None, outcome)
