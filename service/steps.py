@@ -12,7 +12,7 @@ from service.api.facade import Callback
 from service.api.native_batches import callback as batch_callback
 from service.core import FACADES, Core
 from service.disk import naming_full_disks, once_there_is_room
-from service.errors import InternalError, JobCancelled, StorageError, StorageFull, UnknownJob
+from service.errors import InternalError, JobCancelled, StorageError, UnknownJob
 from service.inference.session import Networks
 from service.jobs import batch_store, callbacks, ledger, store
 from service.jobs.account_files import record_source
@@ -67,8 +67,8 @@ class JobSteps:
                 spec, share_post, size_bytes = fetch_source(job, self.core, folder, attempt_prefix(job_id, fence), watch)
             with fence.write() as connection:
                 job = store.locked(connection, job_id)
-                if job.ended:
-                    raise JobCancelled("the job has ended")
+                if job.ended or job.cancel_asked:
+                    raise JobCancelled("the job was cancelled")
                 if job.spec.is_fetched:  # by a worker that has taken over from this one
                     return
                 record_source(connection, job_id, size_bytes)
@@ -228,7 +228,7 @@ class JobSteps:
     def _hand_back_if_stopping(self, fence: Fence, job: Job) -> Iterator[None]:
         """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step.
 
-        An attempt that ended so, or on a full disk (StorageFull), does not count: only attempts that killed the worker do.
+        An attempt that ended so, or with an error, does not count: only attempts that killed the worker do.
         """
         with self.running.job():
             try:
@@ -237,7 +237,7 @@ class JobSteps:
                 return
             except HandedBack:
                 self._uncount_attempt(fence, job)
-            except StorageFull:
+            except Exception:
                 self._uncount_attempt(fence, job)
                 raise
         threading.Event().wait()
