@@ -10,6 +10,8 @@ from typing import Final
 from service.core import Core
 from service.errors import CleanplateError, StorageError
 from service.jobs import exports
+from service.jobs.destinations import Destination
+from service.jobs.exports import Claim
 from service.jobs.job import Job
 from service.logs import log_fields
 from service.outside.bucket import Bucket
@@ -21,7 +23,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 class Stopped(Exception):
-    """The worker stops."""
+    """The worker stops, or another exporter has taken over."""
 
 
 class Exporter:
@@ -52,39 +54,46 @@ class Exporter:
     def deliver_next(self) -> bool:
         """Deliver a result that is due; whether there was one."""
         with self._turn:
-            job = exports.claim(self._core.database, self._busy)
-            if job is None:
+            claim = exports.claim(self._core.database, self._busy)
+            if claim is None:
                 return False
-            self._busy.add(job.account_id)
+            self._busy.add(claim.job.account_id)
         try:
-            with log_fields(job_id=job.id):
-                self._deliver(job)
+            with log_fields(job_id=claim.job.id):
+                self._deliver(claim)
         finally:
             with self._turn:
-                self._busy.discard(job.account_id)
+                self._busy.discard(claim.job.account_id)
         return True
 
-    def _deliver(self, job: Job) -> None:
-        database = self._core.database
+    def _deliver(self, claim: Claim) -> None:
+        database, job = self._core.database, claim.job
         destination = self._core.destinations.find(job.account_id)
+        if job.export is not None and job.export.outcome == "delivered":  # only its files are left
+            return self._clear(claim, destination)
         if destination is None or job.cleared_ms is not None:
-            return exports.failed(database, job, "the bucket is no longer set, or the files were deleted", is_final=True)
+            return exports.failed(database, claim, "the bucket is no longer set, or the files were deleted", is_final=True)
         try:
-            url = self._copy(job, destination.bucket)
+            url = self._copy(claim, destination.bucket)
         except Stopped:
-            return exports.give_back(database, job.id)
+            return exports.give_back(database, claim)
         except CleanplateError as error:
             log.warning("the result of %s was not delivered: %s", job.id, error)
-            return exports.failed(database, job, str(error), is_final=isinstance(error, StorageError) and self._is_gone(job))
-        exports.delivered(database, job, url)
-        if not destination.keep_here:
-            self._core.account_files.clear_job(job)
+            return exports.failed(database, claim, str(error), is_final=isinstance(error, StorageError) and self._is_gone(job))
+        if exports.delivered(database, claim, url):
+            self._clear(claim, destination)
         return None
 
-    def _copy(self, job: Job, bucket: Bucket) -> str:
+    def _clear(self, claim: Claim, destination: Destination | None) -> None:
+        """Delete the files of a delivered result if they are to be only there; tried again later while another job needs one of them."""
+        stay = destination is None or destination.keep_here or claim.job.cleared_ms is not None
+        if stay or self._core.account_files.clear_job(claim.job):
+            exports.finished(self._core.database, claim)
+
+    def _copy(self, claim: Claim, bucket: Bucket) -> str:
         """Put the result and its report there; the address of the result."""
+        job, beats = claim.job, self._beats(claim)
         assert job.result is not None
-        beats = self._beats(job)
         files = {job.result.clean_key: job.result_name or job.result.clean_key.rpartition("/")[2]}
         if job.result.report_key:
             files[job.result.report_key] = "report.json"
@@ -96,14 +105,15 @@ class Exporter:
             bucket.put(f"{job.id}/{name}", parts, stored.bytes, stored.content_type, self._core.egress, lambda: next(beats))
         return bucket.address_of(f"{job.id}/{next(iter(files.values()))}")
 
-    def _beats(self, job: Job) -> Iterator[None]:
+    def _beats(self, claim: Claim) -> Iterator[None]:
         """Each step looks whether the worker stops, and tells the others now and then that this attempt goes on."""
         last = time.monotonic()
         while True:
             if self._stopping.is_set():
                 raise Stopped
             if time.monotonic() > last + exports.BEAT_SECONDS:
-                exports.renew(self._core.database, job.id)
+                if not exports.renew(self._core.database, claim):
+                    raise Stopped
                 last = time.monotonic()
             yield
 

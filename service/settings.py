@@ -163,7 +163,9 @@ class Settings(BaseSettings):
         4, description="Concurrent fetches of one account: of sources in the whole fleet, and of uploads by URL in each API process."
     )
     upload_fetches: Count = Field(64, description="Uploads by URL that an API process fetches at once.")
-    job_seconds: Seconds = Field(3600, description="Time limit of a job, from its start; then it fails and is refunded.")
+    job_seconds: Seconds = Field(
+        3600, description="Time limit of a job, from when a worker takes it, or takes it over; then it fails and is refunded."
+    )
     stop_seconds: float = Field(20, ge=0, description="How long a stopping worker lets jobs finish before it hands them back.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Port of a worker's own /metrics; 0: none.")
 

@@ -12,13 +12,13 @@ from service.api.facade import Callback
 from service.api.native_batches import callback as batch_callback
 from service.core import FACADES, Core
 from service.disk import naming_full_disks, once_there_is_room
-from service.errors import InternalError, JobCancelled, StorageError, StorageFull, UnknownJob
+from service.errors import InternalError, JobCancelled, StorageError, UnknownJob
 from service.inference.session import Networks
 from service.jobs import batch_store, callbacks, ledger, store
 from service.jobs.account_files import record_source
 from service.jobs.database import NOW_MS, now_ms_of
 from service.jobs.fence import Fence, Superseded
-from service.jobs.job import Failure, Job, State
+from service.jobs.job import Failure, Job, JobSpec, Post, State
 from service.jobs.progress import Pace
 from service.jobs.retry import MAX_ATTEMPTS
 from service.logs import log_fields
@@ -60,22 +60,27 @@ class JobSteps:
 
     def _fetch(self, job_id: str, enqueue: bool) -> None:
         with self._step("fetch", job_id) as fence:
-            job = self._enter_state(fence, job_id, State.FETCHING)
-            with self._hand_back_if_stopping(fence, job), self.scratch.folder() as folder:
-                watch = self._watch(fence, job).begin()
-                self.core.account_files.reserve_source(job, self.core.settings.limits.file_bytes * (2 if job.spec.mask_url else 1))
-                spec, share_post, size_bytes = fetch_source(job, self.core, folder, attempt_prefix(job_id, fence), watch)
-            with fence.write() as connection:
-                job = store.locked(connection, job_id)
-                if job.ended:
-                    raise JobCancelled("the job has ended")
-                if job.spec.is_fetched:  # by a worker that has taken over from this one
-                    return
-                record_source(connection, job_id, size_bytes)
-                store.update(connection, job_id, wish=spec.to_json(), post=asdict(share_post) if share_post else None)
-                if enqueue:  # in the same transaction, so that no crash leaves a fetched job that nobody cleans, or enqueues one twice
-                    job = store.advance(connection, job, State.QUEUED, started_ms=None)  # its time starts again when a worker takes it
-                    self.core.queues.enqueue_job(connection, job)
+            job = self._count_attempt(fence, self._enter_state(fence, job_id, State.FETCHING))
+            with self._hand_back_if_stopping(fence, job):
+                with self.scratch.folder() as folder:
+                    watch = self._watch(fence, job).begin()
+                    self.core.account_files.reserve_source(job, self.core.settings.limits.file_bytes * (2 if job.spec.mask_url else 1))
+                    spec, post, size_bytes = fetch_source(job, self.core, folder, attempt_prefix(job_id, fence), watch)
+                self._record_fetched(fence, job_id, spec, post, size_bytes, enqueue)
+
+    def _record_fetched(self, fence: Fence, job_id: str, spec: JobSpec, post: Post | None, size_bytes: int, enqueue: bool) -> None:
+        with fence.write() as connection:
+            job = store.locked(connection, job_id)
+            if job.ended or job.cancel_asked:
+                raise JobCancelled("the job was cancelled")
+            if job.spec.is_fetched:  # by a worker that has taken over from this one
+                return
+            record_source(connection, job_id, size_bytes)
+            wish = spec.to_json()
+            store.update(connection, job_id, wish=wish, post=asdict(post) if post else None, attempts=0)  # those to clean it count anew
+            if enqueue:  # in the same transaction, so that no crash leaves a fetched job that nobody cleans, or enqueues one twice
+                job = store.advance(connection, job, State.QUEUED, started_ms=None)  # its time starts again when a worker takes it
+                self.core.queues.enqueue_job(connection, job)
 
     def clean(self, job_id: str) -> None:
         """Remove the marks, or find them; the result is in our storage when this returns.
@@ -165,7 +170,7 @@ class JobSteps:
             return store.find(connection, job_id)
 
     def _count_attempt(self, fence: Fence, job: Job) -> Job:
-        """Count an attempt to clean before it starts, so that one that kills the worker counts too. Raises InternalError after the last."""
+        """Count an attempt at a step before it starts, so that one that kills the worker counts. Raises InternalError after the last."""
         if job.attempts >= MAX_ATTEMPTS:
             log.error("job %s was started %d times and never finished", job.id, job.attempts)
             raise InternalError("the job could not be finished")
@@ -228,7 +233,7 @@ class JobSteps:
     def _hand_back_if_stopping(self, fence: Fence, job: Job) -> Iterator[None]:
         """If the worker stops, clean up and wait for the process to exit: another worker will repeat the step.
 
-        An attempt that ended so, or on a full disk (StorageFull), does not count: only attempts that killed the worker do.
+        An attempt that ended so, or with an error, does not count: only attempts that killed the worker do.
         """
         with self.running.job():
             try:
@@ -236,18 +241,18 @@ class JobSteps:
                     yield
                 return
             except HandedBack:
-                self._uncount_attempt(fence, job)
-            except StorageFull:
+                self._uncount_attempt(fence, job, started_ms=None)  # however long the stop takes, the other has the whole time
+            except Exception:
                 self._uncount_attempt(fence, job)
                 raise
         threading.Event().wait()
 
-    def _uncount_attempt(self, fence: Fence, job: Job) -> None:
-        """Record the attempts as before this one."""
+    def _uncount_attempt(self, fence: Fence, job: Job, **values: object) -> None:
+        """Record the attempts as before this one, and these values of other columns."""
 
         def uncount() -> None:
             with fence.write() as connection:
-                store.update(connection, job.id, attempts=job.attempts)
+                store.update(connection, job.id, attempts=job.attempts, **values)
 
         once_there_is_room(uncount)
 

@@ -66,8 +66,19 @@ class WorkerProcess:
                 return
             early_deaths = 0 if time.monotonic() - started > STEADY_SECONDS else min(early_deaths + 1, len(RESTART_SECONDS))
             log.error("the worker died", extra={"exit_code": code})
-            self._stopping.wait(RESTART_SECONDS[max(0, early_deaths - 1)])
+            if not self._restart(early_deaths):
+                return
+
+    def _restart(self, early_deaths: int) -> bool:
+        """Start another worker after a delay, as soon as the machine can; False if the service stops."""
+        while not self._stopping.wait(RESTART_SECONDS[max(0, early_deaths - 1)]):
             with self._starting:
                 if self._stopping.is_set():
-                    return
-                self._process = self._start()
+                    return False
+                try:
+                    self._process = self._start()
+                    return True
+                except OSError as error:  # such as no memory for another process
+                    log.error("no worker could be started: %s", error)
+            early_deaths = min(early_deaths + 1, len(RESTART_SECONDS))
+        return False

@@ -41,10 +41,15 @@ def work(core: Core, until: threading.Event) -> None:
         if core.settings.worker_metrics_port:
             registry = scrape_registry(meters, None, DiskSpace(core.settings.data_dir))
             start_http_server(core.settings.worker_metrics_port, registry=registry)
+        # In a thread of its own, as it takes long to delete many files of a bucket.
+        retention_chore = _Chore(RETENTION_SECONDS, lambda: retention.delete_expired(core, until))
+        deleting = threading.Thread(target=_run_chores, args=([retention_chore], until), daemon=True)
         member = Member(core.database, core.queues, core.finalizer)
         with _engine(core, member, JobSteps(core, networks, meters, scratch, threading.Event())):
             log.info("worker ready", extra={"worker": member.id, "device": networks.versions["device"]})
+            deleting.start()
             _run_chores(_chores(core, member, networks, meters, scratch), until)
+        deleting.join(HAND_BACK_SECONDS)
 
 
 def load_networks(settings: Settings) -> Networks:
@@ -71,7 +76,7 @@ def _engine(core: Core, member: Member, steps: JobSteps) -> Iterator[None]:
     workflow.define(steps)
     member.beat()
     stop_beating = threading.Event()
-    # In a thread of its own: a chore that takes long, such as deleting many files of a bucket, must not cost the lease.
+    # In a thread of its own: a chore that takes long must not cost the lease.
     beating = threading.Thread(target=_run_chores, args=([_Chore(BEAT_SECONDS, member.beat)], stop_beating), daemon=True)
     beating.start()
     stop_exporting = threading.Event()
@@ -114,7 +119,6 @@ def _chores(core: Core, member: Member, networks: Networks, meters: Meters, scra
         _Chore(TAKE_OVER_SECONDS, scratch.sweep),
         _Chore(TAKE_OVER_SECONDS, count_batches),
         _Chore(LOST_JOBS_SECONDS, member.fail_lost_jobs),
-        _Chore(RETENTION_SECONDS, lambda: retention.delete_expired(core)),
     ]
 
 

@@ -1,5 +1,6 @@
 """The space that an account's files take: its uploads, and the sources of its unfinished jobs. Results are not counted."""
 
+import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from service.jobs.database import NOW_MS, Database
 from service.jobs.job import Job
 from service.jobs.tables import ACCOUNTS, BATCH_ITEMS, BATCHES, JOBS, TRANSFERS, UPLOADS
 from service.outside.storage import Storage, check_key, content_type_of
+
+log = logging.getLogger(__name__)
 
 MIB: Final = 2**20
 SMALLEST_BYTES: Final = 4096  # what a file counts at least, as it takes a block of the disk and a row here
@@ -112,14 +115,19 @@ class AccountFiles:
             return {key for row in connection.execute(shared) for key in row if key}
 
     def delete_expired(self, keep_seconds: float) -> int:
-        """Delete a batch of the uploads that are older; return their number."""
+        """Delete a batch of the uploads that are older; return their number. One that cannot be deleted holds up no other."""
         with self.database.read() as connection:
             expired = sa.select(UPLOADS.c.key).where(UPLOADS.c.at_ms < NOW_MS - int(keep_seconds * 1000)).limit(BATCH_UPLOADS)
             keys = list(connection.execute(expired).scalars())
         unknown = [key for key in self.storage.older_under("uploads", keep_seconds) if key not in keys]  # of a version that kept no account
+        deleted = 0
         for key in (*keys, *unknown):
-            self.delete(key)
-        return len(keys) + len(unknown)
+            try:
+                self.delete(key)
+                deleted += 1
+            except StorageError as error:
+                log.warning("%s could not be deleted: %s", key, error)
+        return deleted
 
     def reserve_source(self, job: Job, most_bytes: int) -> None:
         """Count so many bytes for a job that is being fetched, in place of what was counted for it before."""

@@ -3,6 +3,7 @@
 A crash at any moment loses nothing: which sources are submitted is recorded with the jobs, and workers advance every unfinished batch.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +19,10 @@ from service.jobs.queues import Queues
 from service.jobs.room import Room
 from service.jobs.tables import BATCH_ITEMS, BATCHES, DELIVERIES, JOBS
 
+log = logging.getLogger(__name__)
+
 FEED_JOBS: Final = 20  # submitted in one transaction, so that other writers wait for a moment only
-UNFINISHED_BATCHES: Final = 200  # advanced in one round, the oldest first
+PAGE_BATCHES: Final = 200  # read at once
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class Batches:
             balance = ledger.locked_balance(connection, new.account_id)
             if (known := batch_store.repeated(connection, new)) is not None:
                 return known
-            self.room.require(connection, new.account_id)
+            room_jobs = self.room.require(connection, new.account_id)
             prices_credits = {item.job_id: item.price_credits for item in new.items}
             held = credits.reserve_all(balance, prices_credits, new.client_reference or new.id)
             ledger.write(connection, new.account_id, held)
             batch = batch_store.insert(connection, new)
-            self._submit_next(connection, batch)
+            self._submit_next(connection, batch, room_jobs)
         return batch
 
     def find(self, account_id: int, batch_id: str) -> Batch:
@@ -94,12 +97,21 @@ class Batches:
             return callbacks.find(connection, batch.id)
 
     def advance_all(self) -> None:
-        """Advance every unfinished batch. Several workers may do so at once."""
-        unfinished = sa.select(BATCHES.c.id).where(BATCHES.c.finished_ms.is_(None)).order_by(BATCHES.c.id).limit(UNFINISHED_BATCHES)
+        """Advance every unfinished batch, the oldest first; one that fails holds up no other. Several workers may do so at once."""
+        last_id = ""
+        while ids := self._unfinished(last_id):
+            for batch_id in ids:
+                try:
+                    self.advance(batch_id)
+                except Exception:
+                    log.exception("batch %s could not be advanced", batch_id)
+            last_id = ids[-1]
+
+    def _unfinished(self, after_id: str) -> list[str]:
+        """The ids of the next unfinished batches."""
+        following = sa.select(BATCHES.c.id).where(BATCHES.c.finished_ms.is_(None), BATCHES.c.id > after_id).order_by(BATCHES.c.id)
         with self.database.read() as connection:
-            ids = list(connection.execute(unfinished).scalars())
-        for batch_id in ids:
-            self.advance(batch_id)
+            return list(connection.execute(following.limit(PAGE_BATCHES)).scalars())
 
     def advance(self, batch_id: str) -> None:
         """Submit what there is room for; cancel what is left of a cancelled batch; end the batch once all of its jobs have ended."""
@@ -116,14 +128,17 @@ class Batches:
             batch = batch_store.find(connection, batch_id)
             if not connection.execute(UNSUBMITTED.limit(1), {"batch_id": batch_id}).first():
                 return False
+            if not self.room.left(connection, batch.account_id):  # a look that keeps no writer waiting
+                return False
         with self.database.write() as connection:
             ledger.locked_balance(connection, batch.account_id)  # as for any job: what room there is stays so until the end
             batch = batch_store.find(connection, batch_id)
-            return batch.cancelled_ms is None and self._submit_next(connection, batch) == FEED_JOBS
+            room_jobs = self.room.left(connection, batch.account_id)
+            return batch.cancelled_ms is None and self._submit_next(connection, batch, room_jobs) == FEED_JOBS
 
-    def _submit_next(self, connection: sa.Connection, batch: Batch) -> int:
+    def _submit_next(self, connection: sa.Connection, batch: Batch, room_jobs: int) -> int:
         """Submit as many as there is room for, but few enough for one transaction; return their number. The account is locked."""
-        count = min(FEED_JOBS, self.room.left(connection, batch.account_id))
+        count = min(FEED_JOBS, room_jobs)
         waiting = sa.select(BATCH_ITEMS).where(BATCH_ITEMS.c.batch_id == batch.id, sa.not_(BATCH_ITEMS.c.submitted))
         rows = connection.execute(waiting.order_by(BATCH_ITEMS.c.number).limit(count)).all() if count else []
         for row in rows:

@@ -68,12 +68,12 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None], *, for_
 
     A crash between sending and recording sends again, and so does a worker that is stopped between the last look at the fence and sending:
     receivers see the same event twice, and know it by its id. `send` raises a CleanplateError if the callback was not delivered.
-    `for_days`: try for three days, also where a vendor documents less.
+    An attempt that is recorded already is not repeated. `for_days`: try for three days, also where a vendor documents less.
     """
     with fence.read() as connection:
         row = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one()
         job = store.find(connection, row.job_id)
-    if row.outcome != "pending":
+    if row.outcome != "pending" or row.attempts >= _attempt_of(fence.workflow_id):
         return str(row.outcome)
     number = row.attempts + 1
     outcome, delay_seconds, error = "delivered", None, None
@@ -98,6 +98,11 @@ def deliver(fence: Fence, delivery_id: str, send: Callable[[Job], None], *, for_
 
     once_there_is_room(record)  # a full disk must not send it again
     return outcome
+
+
+def _attempt_of(workflow_id: str) -> int:
+    """The number of the attempt that a workflow makes: see `Queues.enqueue_callback`."""
+    return int(workflow_id.rpartition(".")[2])
 
 
 def trace_of(connection: sa.Connection, delivery_id: str) -> str | None:

@@ -135,6 +135,11 @@ def _opening_errors() -> Iterator[None]:
         raise SettingsError(f"the database cannot be used: {reason}") from None
 
 
+def workflow_table(is_sqlite: bool, *columns: str) -> sa.TableClause:
+    """The workflow engine's table of workflows, with these of its columns."""
+    return sa.table("workflow_status", *map(sa.column, columns), schema=None if is_sqlite else "dbos")
+
+
 def now_ms_of(connection: sa.Connection) -> int:
     """The database's clock."""
     return int(connection.execute(sa.select(NOW_MS)).scalar_one())

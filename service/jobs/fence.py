@@ -17,7 +17,7 @@ from dbos import DBOS
 from dbos import error as dbos_error
 from dbos._context import current_owner_xid  # the engine has no public name for it; it checks its own writes with this
 
-from service.jobs.database import Database
+from service.jobs.database import Database, workflow_table
 
 NAME_CHARACTERS: Final = 12  # of a token, in the names of files: enough for the few executions of one job
 
@@ -76,6 +76,5 @@ class Fence:
 @cache
 def _owner(is_sqlite: bool) -> sa.Select[str]:
     """Selects the token of a workflow's present execution, from the engine's table."""
-    columns = sa.column("workflow_uuid", sa.Text), sa.column("owner_xid", sa.Text)
-    workflows = sa.table("workflow_status", *columns, schema=None if is_sqlite else "dbos")
+    workflows = workflow_table(is_sqlite, "workflow_uuid", "owner_xid")
     return sa.select(workflows.c.owner_xid).where(workflows.c.workflow_uuid == sa.bindparam("workflow_id"))

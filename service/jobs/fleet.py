@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from dbos import WorkflowStatus
 
 from service.errors import InternalError
 from service.jobs import store
@@ -75,26 +76,29 @@ class Member:
         """Requeue what this worker still runs, so that another can start at once, and remove it from the fleet."""
         for workflow in self._queues.running():
             if workflow.executor_id == self.id:
-                self._queues.requeue(workflow)
+                self._requeue(workflow)
         with self._database.write() as connection:
             connection.execute(sa.delete(WORKERS).where(WORKERS.c.id == self.id))
 
     def take_over(self) -> list[str]:
-        """Requeue the workflows of dead workers; return their ids. The queue gives each to one worker only."""
+        """Requeue the workflows that dead workers still have; return their ids. However many workers do so, each is requeued once."""
         running = self._queues.running()  # read before the heartbeats: whoever runs a workflow has sent one
         with self._database.read() as connection:
             rows = {row.id: row for row in connection.execute(sa.select(WORKERS).where(WORKERS.c.id != self.id))}
         strangers = {workflow.executor_id for workflow in running} - {self.id, None} - set(rows)
         dead = self._leases.lost({name: row.beat_ms for name, row in rows.items()} | dict.fromkeys(strangers, 0))
         dead |= {name for name, row in rows.items() if row.host == platform.node() and not is_running(row.process_id, row.process_started)}
-        orphans = [workflow for workflow in running if workflow.executor_id in dead]
+        orphans = [workflow for workflow in running if workflow.executor_id in dead and self._requeue(workflow)]
         for workflow in orphans:
             log.warning("taking over %s from %s", workflow.workflow_id, workflow.executor_id)
-            self._queues.requeue(workflow)
         if dead:
             with self._database.write() as connection:
                 connection.execute(sa.delete(WORKERS).where(WORKERS.c.id.in_(dead)))
         return [workflow.workflow_id for workflow in orphans]
+
+    def _requeue(self, workflow: WorkflowStatus) -> bool:
+        with self._database.write() as connection:
+            return self._queues.requeue(connection, workflow)
 
     def fail_lost_jobs(self) -> int:
         """Fail and refund jobs left open by a finished workflow, which no known bug causes; return their number."""

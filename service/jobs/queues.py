@@ -9,7 +9,8 @@ from typing import Final
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 
-from service.jobs.database import Database
+from service.jobs import tables
+from service.jobs.database import NOW_MS, Database, workflow_table
 from service.jobs.job import Job, NewJob
 
 APPLICATION: Final = "cleanplate"
@@ -20,15 +21,20 @@ CALLBACKS: Final = "callbacks"
 JOB_WORKFLOW: Final = "clean_job"
 FETCH_WORKFLOW: Final = "fetch_job"
 CALLBACK_WORKFLOW: Final = "deliver_callback"
+FETCH_SUFFIX: Final = ".fetch"
 POLL_SECONDS: Final = 0.25
 CONCURRENT_CALLBACKS: Final = 64  # per worker; they mostly wait for remote hosts
 CALLBACKS_PER_HOST: Final = 4  # per account and host, so that a host that never responds delays no other
+# The columns of the engine's that say which worker has a workflow, and what they contain when none has it.
+NOT_STARTED: Final = {"owner_xid": None, "recovery_attempts": 0, "workflow_deadline_epoch_ms": None, "started_at_epoch_ms": None}
+WORKFLOW_COLUMNS: Final = ("workflow_uuid", "status", "executor_id", "updated_at", *NOT_STARTED)
 
 
 class Queues:
     """Enqueues jobs and callbacks, from any process that can reach the database."""
 
     def __init__(self, database: Database) -> None:
+        self._workflows = workflow_table(database.is_sqlite, *WORKFLOW_COLUMNS)
         self._client = DBOSClient(
             system_database_url=database.url, serializer=DBOSPortableJSONSerializer(), application_name=APPLICATION, lazy=True
         )
@@ -65,9 +71,19 @@ class Queues:
         open_ids = {workflow.workflow_id for workflow in workflows if workflow.status in ("DELAYED", "ENQUEUED", "PENDING")}
         return [job_id for job_id in job_ids if not {job_id, fetch_id(job_id)} & open_ids]
 
-    def requeue(self, workflow: WorkflowStatus) -> None:
-        """Let another worker continue a started workflow."""
-        self._client.resume_workflow(workflow.workflow_id, queue_name=workflow.queue_name)
+    def requeue(self, connection: sa.Connection, workflow: WorkflowStatus) -> bool:
+        """Let another worker continue a started workflow; whether its worker still had it. The time of its job starts again.
+
+        The engine's own `resume_workflow` would also take it from another worker that has it by now.
+        """
+        table, job_id = self._workflows, workflow.workflow_id.removesuffix(FETCH_SUFFIX)
+        still = (table.c.workflow_uuid == workflow.workflow_id, table.c.status == "PENDING", table.c.executor_id == workflow.executor_id)
+        requeued = sa.update(table).where(*still).values(status="ENQUEUED", updated_at=NOW_MS, **NOT_STARTED)
+        if not connection.execute(requeued).rowcount:
+            return False
+        open_job = (tables.JOBS.c.id == job_id, sa.not_(tables.JOBS.c.ended))
+        connection.execute(sa.update(tables.JOBS).where(*open_job).values(started_ms=None))
+        return True
 
     def delete(self, workflow_ids: list[str]) -> None:
         """Delete finished workflows and their steps."""
@@ -79,7 +95,7 @@ class Queues:
 
 def fetch_id(job_id: str) -> str:
     """The id of the workflow that fetches a job's source; the one that cleans it has the job's own id."""
-    return f"{job_id}.fetch"
+    return f"{job_id}{FETCH_SUFFIX}"
 
 
 def register(worker_jobs: int, account_jobs: int, worker_fetches: int, account_fetches: int) -> None:

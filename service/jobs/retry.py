@@ -14,7 +14,7 @@ from service.errors import (
 
 TRANSIENT: Final = (FetchUnavailable, StorageError, StorageFull, ContentCheckFailed)
 PERHAPS_TRANSIENT: Final = (DecodeFailed, EncodeFailed)  # possibly the machine's fault: out of memory, a full disk
-MAX_ATTEMPTS: Final = 3  # at cleaning a job, counting those that ended with the worker's death
+MAX_ATTEMPTS: Final = 3  # to fetch a job, and to clean it; only those that ended with the worker's death count
 HOUR_SECONDS: Final = 3600.0
 THREE_RETRIES_SECONDS: Final = (5.0, 30.0, 180.0)
 THREE_DAYS_SECONDS: Final = (*THREE_RETRIES_SECONDS, 1800.0, *(hours * HOUR_SECONDS for hours in (2, 5, 10, 14, 20, 24)))

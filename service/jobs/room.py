@@ -23,11 +23,12 @@ class Room:
         account_open, all_open, own_limit = store.count_open(connection, account_id)
         return max(0, min((self.account_jobs if own_limit is None else own_limit) - account_open, self.total_jobs - all_open))
 
-    def require(self, connection: sa.Connection, account_id: int) -> None:
-        """Raise QueueFull unless the account may submit a job now."""
+    def require(self, connection: sa.Connection, account_id: int) -> int:
+        """How many more jobs the account may submit now. Raises QueueFull if that is none."""
         account_open, all_open, own_limit = store.count_open(connection, account_id)
         most = self.account_jobs if own_limit is None else own_limit
         if account_open >= most:
             raise QueueFull(f"the account has {most} unfinished jobs, which is the limit", FULL_SECONDS)
         if all_open >= self.total_jobs:
             raise QueueFull("too many jobs are waiting", FULL_SECONDS)
+        return min(most - account_open, self.total_jobs - all_open)

@@ -49,7 +49,7 @@ COUNT_OPEN: Final = sa.select(
 
 @dataclass(frozen=True)
 class Running:
-    """What a worker checks of its job. `seconds`: since its first start."""
+    """What a worker checks of its job. `seconds`: since its start."""
 
     ended: bool
     cancel_asked: bool

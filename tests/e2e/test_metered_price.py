@@ -43,7 +43,7 @@ def test_a_job_costs_what_was_estimated(metered: Service, tmp_path_factory: pyte
     job_id = metered.client.post("/v1/jobs", headers=poor.bearer, json={"source_url": metered.video_url()}).json()["id"]
     failed = metered.wait(poor, job_id)
     assert failed.failure is not None
-    assert (failed.failure.kind, failed.attempts) == ("CreditsRanOut", 1)
+    assert failed.failure.kind == "CreditsRanOut"
     assert f"costs {price} credits" in failed.failure.message
     balance = metered.context.job_service.balance(poor.id)
     assert (balance.total_credits, balance.held_credits) == (price - 1, 0)

@@ -2,6 +2,7 @@
 
 import threading
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
@@ -71,6 +72,32 @@ def test_a_batch_is_fed_as_its_jobs_end_and_costs_what_they_cost(either: Bench) 
     assert (balance.held_credits, balance.total_credits) == (0, 60 * PRICE_CREDITS + 5 - ended.used_credits)
     assert [item.number for item in found.items(batch)] == list(range(60))
     assert {item.job.id for item in found.items(batch) if item.job} == {job.id for job in jobs(either, account)}
+
+
+def test_every_batch_is_fed_however_many_are_older_or_broken(either: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.jobs.batches.PAGE_BATCHES", 2)
+    found, older, account = batches(either, account_jobs=25), either.customer(paid=99 * PRICE_CREDITS), either.customer(paid=180)
+    broken, *_ = [found.submit(new(older, 25))] + [found.submit(new(older, 1)) for _ in range(4)]
+    batch = found.submit(new(account, 60))
+    with either.database.write() as connection:
+        waiting = (BATCH_ITEMS.c.batch_id == broken.id, sa.not_(BATCH_ITEMS.c.submitted))
+        connection.execute(sa.update(BATCH_ITEMS).where(*waiting).values(wish={"of a newer version": 1}))
+    found.advance_all()
+    assert states(found, batch) == {"queued": 25, "waiting": 35}
+    for each in (broken, batch):
+        with either.database.write() as connection:
+            connection.execute(
+                sa.update(BATCHES).where(BATCHES.c.id == each.id).values(finished_ms=now_ms())
+            )  # of no concern to other tests
+
+
+def test_the_first_job_of_an_accepted_batch_is_submitted_with_it(either: Bench) -> None:
+    found, account = batches(either), either.customer(paid=4 * PRICE_CREDITS)
+    readings = [(0, 10**6 - 1, None), (0, 10**6, None)]  # another account takes the last place between two of them
+    with patch("service.jobs.store.count_open", side_effect=readings):
+        batch = found.submit(new(account, 4))
+    assert states(found, batch) == {"queued": 1, "waiting": 3}
+    found.cancel(account.id, batch.id)
 
 
 def test_a_batch_is_accepted_whole_or_not_at_all(either: Bench) -> None:

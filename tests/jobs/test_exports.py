@@ -3,15 +3,19 @@
 import secrets
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 
+from service.errors import StorageError
 from service.exporter import Exporter
-from service.jobs import store
-from service.jobs.job import Result, State
+from service.jobs import exports, store
+from service.jobs.account_files import AccountFiles
+from service.jobs.job import JobSpec, Result, State
 from service.jobs.keys import Scope
 from service.jobs.tables import DESTINATIONS, JOBS
 from service.outside.storage import Storage
@@ -73,6 +77,16 @@ def export_of(service: Service, account: TestAccount, job_id: str) -> Any:
     return service.client.get(f"/v1/jobs/{job_id}", headers=account.bearer).json()["export"]
 
 
+def change(service: Service, job_id: str, **values: object) -> None:
+    with service.core.database.write() as connection:
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(values))
+
+
+def due_ms(service: Service, job_id: str) -> int | None:
+    with service.core.database.read() as connection:
+        return connection.execute(sa.select(JOBS.c.export_due_ms).where(JOBS.c.id == job_id)).scalar_one()
+
+
 def test_a_result_is_put_into_the_bucket(service: Service, exporter: Exporter, bucket: Storage) -> None:
     account, prefix = service.account(), secrets.token_hex(4)
     set_bucket(service, account, prefix)
@@ -95,6 +109,60 @@ def test_a_result_may_be_only_there(service: Service, exporter: Exporter) -> Non
     assert job["export"]["outcome"] == "delivered"
     assert job["files_deleted_at"]
     assert list(service.core.storage.list_under(f"jobs/{job_id}")) == []
+
+
+def test_files_that_another_job_needs_are_deleted_after_it(service: Service, exporter: Exporter) -> None:
+    account = service.account()
+    set_bucket(service, account, secrets.token_hex(4), keep_here=False)
+    key = f"uploads/{account.id}/0f3c/source.mp4"
+    service.core.account_files.put_stream(account.id, key, BytesIO(CLEAN))
+    body = {"source_url": "http://127.0.0.1:9/other.mov"}
+    job_id, other_id = succeeded(service, account), service.client.post("/v1/jobs", headers=account.bearer, json=body).json()["id"]
+    for each in (job_id, other_id):
+        change(service, each, wish=JobSpec("video", source_key=key).to_json())
+    assert exporter.deliver_next()
+    assert export_of(service, account, job_id)["outcome"] == "delivered"
+    assert service.core.storage.stat(key)
+    service.context.job_service.cancel(account.id, other_id)
+    assert not exporter.deliver_next(), "not at once"
+    change(service, job_id, export_due_ms=0)
+    assert exporter.deliver_next()
+    assert list(service.core.storage.list_under(f"jobs/{job_id}")) == []
+    assert export_of(service, account, job_id)["attempts"] == 1, "it is not put there again"
+    assert due_ms(service, job_id) is None
+
+
+def test_files_are_deleted_after_a_crash_or_an_error_of_the_storage(service: Service, exporter: Exporter) -> None:
+    account = service.account()
+    set_bucket(service, account, secrets.token_hex(4), keep_here=False)
+    job_id = succeeded(service, account)
+    with patch.object(AccountFiles, "clear_job", side_effect=StorageError("not now")), pytest.raises(StorageError):
+        exporter.deliver_next()
+    assert export_of(service, account, job_id)["outcome"] == "delivered"
+    change(service, job_id, export_due_ms=0)
+    assert exporter.deliver_next()
+    assert list(service.core.storage.list_under(f"jobs/{job_id}")) == []
+    assert due_ms(service, job_id) is None
+
+
+def test_what_an_exporter_records_too_late_is_lost(service: Service) -> None:
+    account, database = service.account(), service.core.database
+    set_bucket(service, account, secrets.token_hex(4))
+    job_id = succeeded(service, account)
+    slow = exports.claim(database, set())
+    assert slow is not None
+    assert exports.renew(database, slow)
+    change(service, job_id, export_due_ms=0)  # a minute later
+    other = exports.claim(database, set())
+    assert other is not None
+    assert other.job.id == job_id
+    assert not exports.renew(database, slow)
+    assert exports.delivered(database, other, "s3://there")
+    exports.failed(database, slow, "the connection was lost")
+    exports.give_back(database, slow)
+    exports.finished(database, other)
+    assert export_of(service, account, job_id) == {"outcome": "delivered", "attempts": 1, "url": "s3://there", "detail": None}
+    assert due_ms(service, job_id) is None
 
 
 def test_a_failed_delivery_is_tried_again_and_shown(service: Service, exporter: Exporter) -> None:

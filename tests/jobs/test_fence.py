@@ -42,7 +42,8 @@ def test_a_requeued_workflow_belongs_to_nobody(either: Bench) -> None:
     job = either.order(either.customer(paid=3))
     fence = either.take(job)
     [workflow] = [workflow for workflow in either.queues.running() if workflow.workflow_id == first_workflow(job)]
-    either.queues.requeue(workflow)
+    with either.database.write() as connection:
+        assert either.queues.requeue(connection, workflow)
     with pytest.raises(Superseded):
         fence.check()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,21 +16,24 @@ from prometheus_client import CollectorRegistry
 from service import settings
 from service.core import Core, opened
 from service.disk import DiskGuard
-from service.errors import JobCancelled, QuotaExceeded, StorageError, StorageFull
+from service.errors import InternalError, JobCancelled, QuotaExceeded, StorageError, StorageFull
 from service.inference import fake
 from service.jobs import store
 from service.jobs.account_files import AccountFiles, used_bytes
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund
 from service.jobs.database import now_ms
-from service.jobs.fence import Fence
+from service.jobs.fence import Fence, Superseded
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.jobs.job_service import JobService, Rules
 from service.jobs.queues import fetch_id
+from service.jobs.retry import MAX_ATTEMPTS
+from service.jobs.workflow import ATTEMPTS
 from service.metrics import Meters
 from service.scratch import Scratch
+from service.sources import fetch_source
 from service.steps import JobSteps
-from tests.fixture_host import Host, host
+from tests.fixture_host import Host, eventually, host
 from tests.jobs.bench import take
 from tests.service_process import file
 
@@ -129,6 +133,21 @@ def test_a_job_that_was_cancelled_meanwhile_is_not_enqueued(core: Core, there: H
     assert workflows(core, job) == {fetch_id(job.id): "fetches"}
 
 
+def test_a_job_that_is_cancelled_as_its_source_has_arrived_is_not_enqueued(
+    core: Core, there: Host, account: Account, tmp_path: Path
+) -> None:
+    job = order(core, account, there.serve("/z.mp4", file("marked")[0]))
+
+    def fetch(*arguments: Any) -> Any:
+        fetched = fetch_source(*arguments)
+        assert service(core).cancel(account.id, job.id).cancel_asked
+        return fetched
+
+    with patch("service.steps.fetch_source", fetch), pytest.raises(JobCancelled):
+        execute(steps(core, tmp_path).fetch_and_enqueue, job)
+    assert workflows(core, job) == {fetch_id(job.id): "fetches"}
+
+
 def test_an_account_that_is_full_fetches_no_more_until_a_job_ends(core: Core, there: Host, account: Account, tmp_path: Path) -> None:
     data, _ = file("marked")
     small = replace(core, account_files=replace(core.account_files, account_bytes=LIMIT_BYTES))
@@ -158,6 +177,48 @@ def test_a_full_disk_fails_no_job_and_counts_as_no_attempt(core: Core, there: Ho
             execute(waiting.clean, job)
     found = service(core).find(account.id, job.id)
     assert (found.state, found.attempts) == (State.CLEANING, 0)
+
+
+def test_an_error_is_reported_as_it_is_however_often_the_step_is_repeated(
+    core: Core, there: Host, account: Account, tmp_path: Path
+) -> None:
+    worker = steps(core, tmp_path)
+    job = order(core, account, there.serve("/u.mp4", file("marked")[0]))
+    execute(worker.fetch_and_enqueue, job)
+    core.storage.delete(service(core).find(account.id, job.id).spec.source_key or "")
+    for _ in range(ATTEMPTS):
+        with pytest.raises(StorageError):
+            execute(worker.clean, job)
+    assert service(core).find(account.id, job.id).attempts == 0, "only a worker's death counts"
+
+
+@pytest.mark.parametrize("is_fetched", [False, True])
+def test_a_job_that_is_handed_back_has_its_whole_time_again(
+    core: Core, there: Host, account: Account, tmp_path: Path, is_fetched: bool
+) -> None:
+    worker = steps(core, tmp_path)
+    job = order(core, account, there.serve("/t.mp4", file("marked")[0]))
+    if is_fetched:
+        execute(worker.fetch_and_enqueue, job)
+    with core.database.write() as connection:
+        store.update(connection, job.id, started_ms=1)
+    worker.stopping.set()
+    step, workflow_id = (worker.clean, job.id) if is_fetched else (worker.fetch_and_enqueue, fetch_id(job.id))
+    with patch.object(Fence, "of_this_execution", return_value=take(core.database, workflow_id)):
+        threading.Thread(target=step, args=[job.id], daemon=True).start()  # for ever, as the process would end now
+        eventually(lambda: service(core).find(account.id, job.id).started_ms is None)
+    assert service(core).find(account.id, job.id).attempts == 0
+
+
+def test_a_source_that_kills_its_workers_fails(core: Core, there: Host, account: Account, tmp_path: Path) -> None:
+    job = order(core, account, there.serve("/s.mp4", file("marked")[0]))
+    worker = steps(core, tmp_path)
+    with patch("service.steps.fetch_source", side_effect=Superseded("as if the worker had died")):
+        for _ in range(MAX_ATTEMPTS):
+            with pytest.raises(Superseded):
+                execute(worker.fetch_and_enqueue, job)
+    with pytest.raises(InternalError):
+        execute(worker.fetch_and_enqueue, job)
 
 
 def test_a_job_with_a_result_is_not_cleaned_again(core: Core, there: Host, account: Account, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 
+from service.jobs import store
 from service.jobs.database import now_ms
 from service.jobs.fleet import LOOK_SECONDS, Leases, Member, is_running, start_ticks
 from service.jobs.job import Job, JobSpec, State
@@ -102,6 +104,31 @@ def test_live_workers_keep_their_jobs_and_those_of_dead_processes_are_requeued(e
     assert workers(either) == {me.id, "live", "live elsewhere"}
     with either.database.write() as connection:
         connection.execute(sa.delete(WORKERS))
+
+
+def test_a_workflow_is_taken_over_once_however_many_see_the_dead_worker(either: Bench) -> None:
+    gone = {"process_started": start_ticks(os.getpid()) + 1}
+    job = started_job(either, worker(either, "dead", **gone))
+    seen = either.queues.running()
+    assert member(either).take_over() == [job.id]
+    living = either.take(job, "living")
+    worker(either, "dead", **gone)  # as a slower worker still sees it
+    with patch.object(either.queues, "running", return_value=seen):
+        assert member(either).take_over() == []
+    living.check()
+    either.queues.delete([job.id])
+
+
+@pytest.mark.parametrize("spec", [UPLOADED, ON_THE_WEB], ids=["cleaning", "fetching"])
+def test_a_job_that_is_taken_over_has_its_whole_time_again(either: Bench, spec: JobSpec) -> None:
+    job, ended = (started_job(either, worker(either, f"dead {number}", process_started=-2), spec) for number in range(2))
+    with either.database.write() as connection:
+        for each in (job, ended):
+            store.update(connection, each.id, started_ms=1)
+    either.fail(ended)
+    assert len(member(either).take_over()) == 2
+    assert either.job_service.find(job.account_id, job.id).started_ms is None
+    assert either.job_service.find(ended.account_id, ended.id).started_ms == 1, "it is only not recorded yet that it has ended"
 
 
 def test_a_lease_ends_by_silence_whatever_the_clocks_say(fresh: Bench) -> None:

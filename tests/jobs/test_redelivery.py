@@ -44,6 +44,21 @@ def test_a_receiver_that_is_gone_gets_no_more(either: Bench) -> None:
     assert (found.outcome, found.attempts, found.due_ms) == ("given_up", 1, None)
 
 
+def test_an_attempt_that_is_recorded_is_not_repeated_after_a_crash(either: Bench) -> None:
+    job, sent = ended(either), list[str]()
+
+    def fail(job: Job) -> None:
+        sent.append(job.id)
+        raise FetchUnavailable("no answer")
+
+    for _ in range(2):  # the second time as after a worker that stopped before the engine had recorded that the step was done
+        assert callbacks.deliver(either.take(f"{job.id}.{job.state}.1"), f"{job.id}.{job.state}", fail) == "pending"
+    assert sent == [job.id]
+    assert delivery(either, job).attempts == 1
+    with either.database.write() as connection:
+        connection.execute(sa.update(DELIVERIES).where(DELIVERIES.c.job_id == job.id).values(due_ms=None))  # of no concern to other tests
+
+
 def test_a_receiver_that_is_down_for_a_day_gets_every_event_once(either: Bench) -> None:
     """Time passes by what is due becoming due: a day and more in which nothing arrives, then what is left is delivered."""
     jobs = [ended(either) for _ in range(3)]

@@ -1,6 +1,7 @@
 """Deletion of expired results, uploads and rows. The ledger is kept."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from service import retention, settings
 from service.core import Core, opened
-from service.errors import UnknownJob
+from service.errors import StorageError, UnknownJob
 from service.jobs import ledger, store
 from service.jobs.accounts import Account
 from service.jobs.credits import Fund
@@ -35,6 +36,10 @@ def account(core: Core) -> Account:
     account = core.accounts.create(f"account {time.time_ns()}")
     core.administration.grant(account, Fund.PAID, 10, "test")
     return account
+
+
+def delete_expired(core: Core) -> None:
+    retention.delete_expired(core, threading.Event())
 
 
 def job_service(core: Core) -> JobService:
@@ -74,7 +79,7 @@ def rows(core: Core, job: Job) -> int:
 def test_results_are_deleted_after_two_weeks_and_rows_after_two_months(core: Core, account: Account) -> None:
     young, middle, old = (ended_job(core, account, days) for days in (13.9, 14.1, 60.1))
     waiting = job_service(core).submit(NewJob(new_id("job_", now_ms()), account.id, "kie", JobSpec("video", "http://example.com/")))
-    retention.delete_expired(core)
+    delete_expired(core)
     assert [files(core, job) for job in (young, middle, old)] == [len(FILES), 0, 0]
     assert [rows(core, job) for job in (young, middle, old)] == [8, 8, 0]  # the job, five events, a key, a delivery
     assert job_service(core).find(account.id, middle.id).state is State.SUCCEEDED
@@ -87,7 +92,7 @@ def test_the_ledger_is_kept(core: Core, account: Account) -> None:
     job = ended_job(core, account, 100)
     with core.database.read() as connection:
         before = ledger.lines(connection, account.id)
-    retention.delete_expired(core)
+    delete_expired(core)
     with core.database.read() as connection:
         assert ledger.lines(connection, account.id) == before
     assert (job_service(core).balance(account.id).total_credits, job_service(core).spent_credits(account.id)) == (9, 1)
@@ -101,13 +106,44 @@ def test_uploads_are_deleted_after_two_weeks(core: Core, account: Account) -> No
     path = core.storage.local_path(keys[1])
     assert isinstance(path, Path)
     os.utime(path, (time.time() - 14.1 * 86400,) * 2)
-    retention.delete_expired(core)
+    delete_expired(core)
     assert [core.storage.stat(key) is not None for key in keys] == [True, False]
 
 
 def test_a_second_round_deletes_nothing(core: Core, account: Account) -> None:
     job = ended_job(core, account, 20)
-    retention.delete_expired(core)
+    delete_expired(core)
     before = rows(core, job)
-    retention.delete_expired(core)
+    delete_expired(core)
     assert (rows(core, job), files(core, job)) == (before, 0)
+
+
+def test_all_that_has_expired_is_deleted_but_what_cannot_be(core: Core, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.retention.BATCH_JOBS", 2)
+    jobs = [ended_job(core, account, 20 + number) for number in range(5)]
+    delete_under = core.storage.delete_under
+
+    def fail_for_the_first(prefix: str) -> int:
+        if prefix == f"jobs/{jobs[0].id}":
+            raise StorageError("access denied")
+        return delete_under(prefix)
+
+    with patch.object(type(core.storage), "delete_under", side_effect=fail_for_the_first):
+        delete_expired(core)
+    assert [files(core, job) for job in jobs] == [len(FILES), 0, 0, 0, 0]
+    delete_expired(core)
+    assert files(core, jobs[0]) == 0
+
+
+def test_a_worker_that_stops_deletes_no_more(core: Core, account: Account) -> None:
+    jobs, until = [ended_job(core, account, 20 + number) for number in range(2)], threading.Event()
+    delete_under = core.storage.delete_under
+
+    def delete_and_stop(prefix: str) -> int:
+        until.set()
+        return delete_under(prefix)
+
+    with patch.object(type(core.storage), "delete_under", side_effect=delete_and_stop):
+        retention.delete_expired(core, until)
+    assert sorted(files(core, job) for job in jobs) == [0, len(FILES)]
+    delete_expired(core)

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from service.supervisor import WorkerProcess
 from tests.fixture_host import eventually
 
@@ -41,6 +43,23 @@ def test_a_dead_worker_is_restarted(tmp_path: Path) -> None:
         worker.stop()
     assert (tmp_path / "stopped").exists()
     assert len(started_ids(tmp_path)) == 2
+
+
+def test_a_worker_that_could_not_be_started_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program, away = tmp_path / "worker", tmp_path / "away"
+    program.write_text(f"#!{sys.executable} -S\n{SCRIPT}")
+    program.chmod(0o700)
+    worker = WorkerProcess([str(program), str(tmp_path)], {})
+    try:
+        eventually(lambda: len(started_ids(tmp_path)) == 1)
+        program.rename(away)
+        os.kill(started_ids(tmp_path)[0], 9)
+        eventually(lambda: "no worker could be started" in caplog.text)
+        away.rename(program)
+        eventually(lambda: len(started_ids(tmp_path)) == 2)
+    finally:
+        worker.stop()
+    assert (tmp_path / "stopped").exists()
 
 
 def test_a_stopped_worker_stays_stopped(tmp_path: Path) -> None:
