@@ -29,6 +29,7 @@ from service.api.native_views import AccountView, JobPage, JobView
 from service.api.rates import DETECT, Rates
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
+from service.jobs.database import now_ms
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
 from service.timed_box import TimedBox
@@ -506,6 +507,18 @@ def test_maintenance(server: WorkerlessServer, customer: Customer) -> None:
 
 
 # Lists.
+
+
+def test_a_job_is_shown_with_what_is_stored_of_it(server: WorkerlessServer, customer: Customer) -> None:
+    late, far = TimedBox(0.1, 0.1, 0.2, 0.2, 0, 90_000), TimedBox(0, 0, 70_000, 9, 1, 90_000, (1, 1, 70_001, 10))
+    spec = JobSpec("video", VIDEO, boxes=(late, far), keep=(late,))  # larger than what is accepted today
+    job = server.context.job_service.submit(NewJob(new_id("aidge_", now_ms()), customer.id, "aidge", spec))
+    listed, found = get(server, customer, "/v1/jobs"), get(server, customer, f"/v1/jobs/{job.id}")
+    assert (listed.status_code, found.status_code) == (200, 200)
+    assert listed.json()["data"] == [found.json()]
+    corners = dict(zip(("x1", "y1", "x2", "y2"), late.corners, strict=True))
+    assert found.json()["keep"] == [corners | {"first_seconds": 0, "last_seconds": 90_000, "end": None}]
+    assert found.json()["boxes"][1]["end"] == {"x1": 1, "y1": 1, "x2": 70_001, "y2": 10}
 
 
 def test_pages_show_every_job_once(server: WorkerlessServer, customer: Customer) -> None:
