@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from service.api.batch_zip import Entry, zipped
+from service.api.native_models import MAX_BOXES, MAX_PAIRS
 from service.api.rates import DETECT, Rates
+from service.jobs.batch import MAX_JOBS
 from tests.facades.test_callbacks import verified
 from tests.fixture_host import eventually
 from tests.service_process import JOB_SECONDS, Service, TestAccount, running
@@ -114,6 +116,26 @@ def test_a_thousand_sources_are_accepted_and_one_more_is_not(quiet: Service) -> 
     batch = post(quiet, account, sources(1000))
     assert (batch.status_code, batch.json()["jobs"]) == (201, 1000)
     assert problem(post(quiet, account, sources(1))) == (402, "insufficient-credits")
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        {"source_url": NOWHERE, "client_reference": "clip", "metadata": {f"name{number}": "value" for number in range(MAX_PAIRS)}},
+        {"source_url": f"{NOWHERE}?{'x' * 2000}", "client_reference": "clip"},
+    ],
+    ids=["metadata", "long addresses"],
+)
+def test_a_thousand_sources_may_be_long(quiet: Service, each: dict[str, Any]) -> None:
+    options = {"boxes": [{"x1": 0, "y1": 0, "x2": 1, "y2": 1}] * MAX_BOXES}
+    batch = post(quiet, quiet.account(credits=1000), {"sources": [each] * MAX_JOBS} | options)
+    assert (batch.status_code, batch.json().get("jobs")) == (201, MAX_JOBS), batch.text
+
+
+def test_the_body_of_a_batch_is_limited(quiet: Service) -> None:
+    account = quiet.account()
+    assert problem(post(quiet, account, sources(1) | {"name": "x" * 2**22})) == (413, "too-large")
+    assert problem(post(quiet, account, {"sources": [[]] * 70_000})) == (400, "parameter-error")
 
 
 def test_a_repeated_order_is_the_same_batch(quiet: Service) -> None:
