@@ -219,12 +219,19 @@ def test_version_1_signs_the_query_and_the_body(server: WorkerlessServer, form: 
 @pytest.mark.parametrize("form", ["query", "form"])
 def test_version_1_may_sign_empty_parameters_or_leave_them_out(server: WorkerlessServer, form: str, with_empty: bool) -> None:
     signer = signer_at(server)
-    sent = {"app_key": signer.name, "timestamp": now(), "sign_method": "sha256", "inpaintingBoxes": "", "session": "", **PARAMETERS}
+    empty = dict.fromkeys(("inpaintingBoxes", "session", "artificialTextOnly", "removeAudio", "colorBlocks"), "")
+    sent = {"app_key": signer.name, "timestamp": now(), "sign_method": "sha256", **empty, **PARAMETERS}
     signed = sent | {"sign": sign_v1(signer.secret.encode(), REMOVAL, sent, with_empty=with_empty)}
-    if form == "query":
-        submitted(server.client.get(REMOVAL, params=signed))
-    else:
-        submitted(server.client.post(REMOVAL, data=signed))
+    response = server.client.get(REMOVAL, params=signed) if form == "query" else server.client.post(REMOVAL, data=signed)
+    spec = spec_of(server, signer, submitted(response))
+    assert (spec.classes, spec.remove_audio, spec.boxes) == (("overlay",), False, ())
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_an_empty_flag_says_nothing(server: WorkerlessServer, nothing: str | None) -> None:
+    signer = signer_at(server)
+    task_id = submitted(submit(server, signer, artificialTextOnly=nothing, removeAudio=nothing))
+    assert (spec_of(server, signer, task_id).classes, spec_of(server, signer, task_id).remove_audio) == (("overlay",), False)
 
 
 def test_version_2_may_be_in_a_json_body(server: WorkerlessServer) -> None:
