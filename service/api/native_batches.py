@@ -143,13 +143,22 @@ def _parse(text: bytes, max_depth: int) -> BatchBody:
 def _create(body: BatchBody, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[BatchView, bool]:
     """Create the batch; return it and whether it is new. Raises what a job of one of its sources would raise."""
     new = _new_batch(body, idempotency_key, account_id, context)
-    if body.kind == "detect":
-        for _ in body.sources:
-            context.rates.count(account_id, DETECT)
-    batch = context.batches.submit(new)
+    batch = _found_or_submitted(new, context)
     if batch.id != new.id and batch.digest != new.digest:
         raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
     return _view(batch, context), batch.id == new.id
+
+
+def _found_or_submitted(new: NewBatch, context: AppContext) -> Batch:
+    """The batch of the same idempotency key, or else the new one. Each of its jobs that only looks counts towards their limit."""
+    if new.items[0].spec.kind != "detect":
+        return context.batches.submit(new)
+    if (known := context.batches.check(new)) is not None:
+        return known
+    if (most := context.rates.most(DETECT)) is not None and len(new.items) > most:
+        raise InvalidFields([("sources", f"are more than the {most} detections that are accepted at once")])
+    context.rates.count(new.account_id, DETECT, len(new.items))
+    return context.batches.submit(new)
 
 
 def _new_batch(body: BatchBody, idempotency_key: str | None, account_id: int, context: AppContext) -> NewBatch:

@@ -41,6 +41,10 @@ def sources(count: int) -> dict[str, Any]:
     return {"sources": [{"source_url": NOWHERE, "client_reference": f"clip {number}"} for number in range(count)]}
 
 
+def looks(count: int) -> dict[str, Any]:
+    return sources(count) | {"kind": "detect"}
+
+
 def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].removeprefix("urn:cleanplate:problem:")
 
@@ -167,9 +171,35 @@ def test_a_batch_with_a_fault_says_where_and_orders_nothing(quiet: Service, body
 
 def test_detections_count_each_towards_their_limit(quiet: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet.context.rates, "_limits", Rates({DETECT: "3/hour"})._limits)
+    account, key = quiet.account(), {"Idempotency-Key": "week 49"}
+    first = post(quiet, account, looks(2), **key)
+    assert (first.status_code, first.headers["ratelimit"]) == (201, '"detect";r=1;t=3600')
+    refused = post(quiet, account, looks(2))
+    assert problem(refused) == (429, "rate-limited")
+    assert (int(refused.headers["retry-after"]) > 3500, refused.headers["ratelimit"].partition(";t")[0]) == (True, '"detect";r=1')
+    assert post(quiet, account, looks(1)).status_code == 201, "what is refused does not count"
+    again = post(quiet, account, looks(2), **key)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"]), "nor does what is repeated"
+
+
+def test_more_detections_than_the_limit_are_never_accepted(quiet: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet.context.rates, "_limits", Rates({DETECT: "3/hour"})._limits)
     account = quiet.account()
-    assert problem(post(quiet, account, sources(4) | {"kind": "detect"})) == (429, "rate-limited")
-    assert post(quiet, quiet.account(), sources(3) | {"kind": "detect"}).status_code == 201
+    refused = post(quiet, account, looks(4))
+    assert (problem(refused), "retry-after" in refused.headers) == ((422, "invalid-fields"), False)
+    assert [error["field"] for error in refused.json()["errors"]] == ["sources"]
+    assert post(quiet, account, looks(3)).status_code == 201
+
+
+def test_detections_that_find_no_room_do_not_count(quiet: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet.context.rates, "_limits", Rates({DETECT: "3/hour"})._limits)
+    account = quiet.account(credits=100)
+    batch = post(quiet, account, sources(100)).json()
+    quiet.core.batches.advance_all()
+    refused = post(quiet, account, looks(3))
+    assert (problem(refused), refused.headers["retry-after"]) == ((503, "queue-full"), "30")
+    post(quiet, account, None, f"/{batch['id']}/cancel")
+    assert post(quiet, account, looks(3)).status_code == 201
 
 
 def test_batches_are_listed_and_belong_to_their_account(quiet: Service) -> None:

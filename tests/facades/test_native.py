@@ -491,10 +491,13 @@ def test_jobs_that_only_look_have_a_limit_of_their_own(server: WorkerlessServer)
         stack.enter_context(serving(app, listener))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = stack.enter_context(httpx.Client(base_url=url, headers=customer.bearer, timeout=PATIENCE_SECONDS, trust_env=False))
-        looks = [client.post("/v1/jobs", json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
+        look, key = {"source_url": VIDEO, "kind": "detect"}, {"Idempotency-Key": "order 7"}
+        looks = [client.post("/v1/jobs", json=look, headers=key if first else None) for first in (True, False, False)]
+        repeated = client.post("/v1/jobs", json=look, headers=key)
         sent = client.post("/v1/jobs", data={"options": '{"kind": "detect"}'}, files={"file": ("a.mp4", MP4)})
         assert client.post("/v1/jobs", json={"source_url": VIDEO}).status_code == 201
     assert [answer.status_code for answer in looks] == [201, 201, 429]
+    assert (repeated.status_code, repeated.json()["id"]) == (200, looks[0].json()["id"])
     assert int(looks[2].headers["retry-after"]) > 3500
     assert sent.status_code == 429
     assert list(server.storage.list_under(f"uploads/{customer.id}")) == [], "the file of a refused request is deleted"
