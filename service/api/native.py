@@ -24,7 +24,7 @@ from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
 from service.api.native_uploads import add_uploads
-from service.api.native_views import AccountView, EstimateView, JobPage, JobView, job_view
+from service.api.native_views import AccountView, EstimateView, JobPage, JobView, job_view, result_link
 from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
 from service.api.rates import DETECT, READ, SUBMIT
 from service.errors import JobCancelled, UnknownJob
@@ -155,10 +155,11 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        outcome = _result_or_failure(await find_job(request, job_id, context))
+        job = await find_job(request, job_id, context)
+        outcome = _result_or_failure(job)
         if isinstance(outcome, Failure):
             return Problem.of_failure(outcome).response()
-        return RedirectResponse(context.links.url(outcome.clean_key, int(context.options.result_link_seconds)), 303)
+        return RedirectResponse(result_link(job, outcome, context.links, context.options.result_link_seconds), 303)
 
     @routes.get("/jobs/{job_id}/report", **docs.REPORT)
     async def report(request: Request, job_id: str) -> Response:

@@ -72,7 +72,6 @@ def test_a_batch_from_its_order_to_its_zip(service: Service) -> None:
     assert (good["state"], bad["state"], image["state"]) == ("succeeded", "failed", "succeeded")
     assert (good["client_reference"], good["metadata"]) == ("good / one", {"n": "1"})
     assert bad["error"]["type"] == "urn:cleanplate:problem:fetch-refused"
-    assert service.client.get(f"/v1/jobs/{good['job_id']}", headers=account.bearer).json()["rights"] == "owner"
     answer = get(service, account, f"{path}/result")
     assert answer.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
@@ -80,6 +79,8 @@ def test_a_batch_from_its_order_to_its_zip(service: Service) -> None:
         assert found.namelist() == ["0000_good_one.mp4", "0002_image.png", "results.json"]
         assert found.read("0000_good_one.mp4") == service.client.get(good["result_url"]).content
         told = json.loads(found.read("results.json"))
+    job = service.client.get(f"/v1/jobs/{good['job_id']}", headers=account.bearer).json()
+    assert (job["rights"], job["result"]["url"]) == ("owner", good["result_url"])
     assert [(row["file"], row["state"]) for row in told] == [
         ("0000_good_one.mp4", "succeeded"),
         (None, "failed"),

@@ -103,8 +103,9 @@ def test_a_job_from_a_url_to_its_result(server: WorkerlessServer, customer: Cust
     assert (done["state"], done["progress_percent"], done["credits_used"], done["error"]) == ("succeeded", 100, 1, None)
     assert server.client.get(done["result"]["url"]).content == CLEAN
     redirect = get(server, customer, f"/v1/jobs/{job['id']}/result")
-    assert redirect.status_code == 303
-    assert server.client.get(redirect.headers["location"]).content == CLEAN
+    assert (redirect.status_code, redirect.headers["location"]) == (303, done["result"]["url"])
+    downloaded = server.client.get(redirect.headers["location"])
+    assert (downloaded.content, downloaded.headers["content-disposition"]) == (CLEAN, 'inline; filename="clip_clean.mp4"')
 
 
 def test_a_failed_job_has_its_reason_and_is_refunded(server: WorkerlessServer, customer: Customer) -> None:
