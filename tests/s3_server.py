@@ -70,7 +70,7 @@ def _strict(application: Application) -> Application:
 
     def strict(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         makes_bucket = environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].count("/") == 1
-        is_strict = environ["REQUEST_METHOD"] in ("GET", "PUT") and not makes_bucket
+        is_strict = environ["REQUEST_METHOD"] in ("GET", "HEAD", "PUT") and not makes_bucket
         if is_strict and "HTTP_AUTHORIZATION" not in environ and not _link_is_good(environ):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [b"<Error><Code>AccessDenied</Code></Error>"]

@@ -17,6 +17,7 @@ from service.api.aidge_codes import CODES, SUCCESS, envelope, error_body, failur
 from service.api.aidge_sign import check_present, check_signature, check_time, credentials_in
 from service.api.body import KEYLESS_BYTES, read_body
 from service.api.facade import AppContext, Facade, guarded_route, link_of
+from service.api.native_models import MAX_SECONDS
 from service.api.parameters import flag, is_form, parse_body, read_parameters, required, type_of
 from service.api.rates import READ, SUBMIT
 from service.api.source import source_of
@@ -137,7 +138,7 @@ def _box(value: object) -> TimedBox:
     first, last = _numbers(fields["timestamp"], 2, "timestamp")
     if not 0 <= first <= last:
         raise ParameterError("inpaintingBoxes: timestamp must be the first and the last second")
-    return TimedBox(x1, y1, x2, y2, first, last)
+    return TimedBox(x1, y1, x2, y2, min(first, MAX_SECONDS), min(last, MAX_SECONDS))  # some write a large number for the video's end
 
 
 def _numbers(value: object, count: int, name: str) -> list[float]:

@@ -5,9 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from service.api.facade import link_of
 from service.api.native_models import MAX_PAIRS, Address, Options, PairName, PairValue, Reference, Wire
-from service.api.native_views import ProblemView
+from service.api.native_views import ProblemView, result_link
 from service.api.problems import Problem
 from service.api.times import rfc3339
 from service.jobs.batch import MAX_JOBS, Batch, Item, Progress
@@ -110,7 +109,7 @@ class ItemView(BaseModel):
                 "state": item.state(batch),
                 "credits_used": job.credits_used if job else 0,
                 "error": Problem.of_failure(failure).body if failure else None,
-                "result_url": link_of(job, result.clean_key, links, link_seconds) if job and result and not failure else None,
+                "result_url": result_link(job, result, links, link_seconds) if job and result and not failure else None,
             }
         )
 

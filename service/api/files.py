@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from service.api.problems import MEDIA_TYPE, Problem, ProblemRoute
@@ -52,6 +52,7 @@ def router(links: Links, storage: Storage) -> APIRouter:
     @routes.head("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Get a file's headers")
     @routes.get("/files/{key:path}", response_class=FileResponse, responses=RESPONSES, summary="Download a file")
     def file(
+        request: Request,
         key: Key,
         expires: Expires = 0,
         signature: Signature = "",
@@ -65,7 +66,7 @@ def router(links: Links, storage: Storage) -> APIRouter:
             links.verify(key, expires, signature, filename)
         except (KeyInvalid, SignatureExpired) as error:
             return _problem(403, str(error))
-        if presigned := storage.presign(key, REDIRECT_SECONDS):
+        if presigned := storage.presign(key, REDIRECT_SECONDS, "HEAD" if request.method == "HEAD" else "GET"):
             return RedirectResponse(presigned, 307, {"Cache-Control": "no-store"})
         path = storage.local_path(key)
         if path is None:

@@ -23,11 +23,16 @@ class JsonReader:
     """Reads a JSON object in parts: `feed` each, then `finish`. Close it when its files are no longer needed.
 
     `max_file_bytes`: of a file that is sent as base64, in a string; None where none is expected, so that all strings are text.
+    `max_bytes`: of the text besides the files.
     """
 
-    def __init__(self, max_depth: int, max_file_bytes: int | None = None) -> None:
+    def __init__(
+        self, max_depth: int, max_file_bytes: int | None = None, max_bytes: int = PLAIN_BYTES, max_tokens: int = MAX_TOKENS
+    ) -> None:
         self._max_depth = max_depth
         self._max_file_bytes = max_file_bytes
+        self._max_bytes = max_bytes
+        self._max_tokens = max_tokens
         self._text = bytearray()  # without the files
         self._depth = 0
         self._tokens = 0
@@ -49,8 +54,8 @@ class JsonReader:
         position = 0
         while position < len(data):
             position = self._structure(data, position) if self._string_start is None else self._string(data, position)
-        if len(self._text) > PLAIN_BYTES:
-            raise TooLarge(f"the body has more than {PLAIN_BYTES // 2**20} MiB besides its files, which is the limit")
+        if len(self._text) > self._max_bytes:
+            raise TooLarge(f"the body has more than {self._max_bytes // 2**20} MiB besides its files, which is the limit")
 
     def finish(self) -> dict[str, Any]:
         """The object. A file is an open one, at its start. Raises ParameterError."""
@@ -116,8 +121,8 @@ class JsonReader:
 
     def _count_tokens(self, count: int) -> None:
         self._tokens += count
-        if self._tokens > MAX_TOKENS:
-            raise ParameterError(f"the body has more than {MAX_TOKENS} parts")
+        if self._tokens > self._max_tokens:
+            raise ParameterError(f"the body has more than {self._max_tokens} parts")
 
 
 def _end_of_string(data: bytes, start: int) -> int:
@@ -131,8 +136,8 @@ def _end_of_string(data: bytes, start: int) -> int:
     return match.end()
 
 
-def parse_object(text: bytes | str, max_depth: int) -> dict[str, Any]:
-    """Parse a JSON object nested at most `max_depth` levels. Raises ParameterError."""
-    with JsonReader(max_depth) as reader:
+def parse_object(text: bytes | str, max_depth: int, max_bytes: int = PLAIN_BYTES, max_tokens: int = MAX_TOKENS) -> dict[str, Any]:
+    """Parse a JSON object nested at most `max_depth` levels. Raises ParameterError, TooLarge."""
+    with JsonReader(max_depth, max_bytes=max_bytes, max_tokens=max_tokens) as reader:
         reader.feed(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
         return reader.finish()

@@ -24,7 +24,7 @@ from service.api.native_models import EstimateBody, Reference
 from service.api.native_order import Order, read_order
 from service.api.native_report import ReportMissing
 from service.api.native_uploads import add_uploads
-from service.api.native_views import AccountView, EstimateView, JobPage, JobView, job_view
+from service.api.native_views import AccountView, EstimateView, JobPage, JobView, job_view, result_link
 from service.api.problems import CODES, IdempotencyKeyReused, JobNotEnded, Problem, ProblemRoute, problem_response
 from service.api.rates import DETECT, READ, SUBMIT
 from service.errors import JobCancelled, UnknownJob
@@ -155,10 +155,11 @@ def _add_job_routes(routes: APIRouter, context: AppContext) -> None:
 
     @routes.get("/jobs/{job_id}/result", **docs.DOWNLOAD)
     async def result(request: Request, job_id: str) -> Response:
-        outcome = _result_or_failure(await find_job(request, job_id, context))
+        job = await find_job(request, job_id, context)
+        outcome = _result_or_failure(job)
         if isinstance(outcome, Failure):
             return Problem.of_failure(outcome).response()
-        return RedirectResponse(context.links.url(outcome.clean_key, int(context.options.result_link_seconds)), 303)
+        return RedirectResponse(result_link(job, outcome, context.links, context.options.result_link_seconds), 303)
 
     @routes.get("/jobs/{job_id}/report", **docs.REPORT)
     async def report(request: Request, job_id: str) -> Response:
@@ -186,7 +187,29 @@ def callback(job: Job, links: Links, link_seconds: float) -> Callback:
 
 def _submit(order: Order, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[Job, bool]:
     """Submit the order; return the job and whether it is new. Files of a request that created no job are deleted."""
-    new = NewJob(
+    new = _new_job(order, idempotency_key, account_id)
+    job: Job | None = None
+    try:
+        job = _found_or_submitted(new, context)
+    finally:
+        if order.folder and (job is None or job.id != new.id):
+            context.account_files.delete_under(order.folder)
+    if job.id != new.id and job.request.get("digest") != order.digest:
+        raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
+    return job, job.id == new.id
+
+
+def _found_or_submitted(new: NewJob, context: AppContext) -> Job:
+    """The job of the same idempotency key, or else the new one. Those that only look count towards a limit of their own."""
+    if new.spec.kind == "detect":
+        if (known := context.job_service.check(new)) is not None:
+            return known
+        context.rates.count(new.account_id, DETECT)
+    return context.job_service.submit(new)
+
+
+def _new_job(order: Order, idempotency_key: str | None, account_id: int) -> NewJob:
+    return NewJob(
         id=new_id(PREFIX, now_ms()),
         account_id=account_id,
         facade=FACADE.name,
@@ -200,17 +223,6 @@ def _submit(order: Order, idempotency_key: str | None, account_id: int, context:
         metadata=order.options.metadata,
         name=order.name,
     )
-    job: Job | None = None
-    try:
-        if order.spec.kind == "detect":
-            context.rates.count(account_id, DETECT)
-        job = context.job_service.submit(new)
-    finally:
-        if order.folder and (job is None or job.id != new.id):
-            context.account_files.delete_under(order.folder)
-    if job.id != new.id and job.request.get("digest") != order.digest:
-        raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
-    return job, job.id == new.id
 
 
 def _result_or_failure(job: Job) -> Result | Failure:

@@ -16,7 +16,7 @@ from service.api.batch_zip import Entry, list_entry, name_of, zipped
 from service.api.body import read_body
 from service.api.capacity import in_thread
 from service.api.facade import AppContext, Callback
-from service.api.json_body import parse_object
+from service.api.json_body import MAX_TOKENS, parse_object
 from service.api.native_callbacks import CallbackMissing
 from service.api.native_caller import caller_of
 from service.api.native_order import spec_of
@@ -26,13 +26,15 @@ from service.api.problems import IdempotencyKeyReused, InvalidFields, JobNotEnde
 from service.api.rates import DETECT, READ, SUBMIT
 from service.api.source import Source, source_of
 from service.errors import MediaAddressInvalid, UnknownJob, UnsupportedFormat
-from service.jobs.batch import Batch, Item, NewBatch, NewItem, Progress
+from service.jobs.batch import MAX_JOBS, Batch, Item, NewBatch, NewItem, Progress
 from service.jobs.callbacks import Delivery
 from service.jobs.database import now_ms
 from service.jobs.job import State, new_id
 
 PREFIX: Final = "batch_"
 BODY_BYTES: Final = 4 * 2**20  # a thousand addresses of 2 KiB, with their references
+SOURCE_TOKENS: Final = 57  # of a source with a reference and all pairs of metadata
+BODY_TOKENS: Final = MAX_TOKENS + MAX_JOBS * SOURCE_TOKENS
 PAGE_ITEMS: Final = 100  # read at once for a zip
 BATCH_ID: Final = re.compile(r"[A-Za-z0-9_]{1,128}")
 
@@ -62,7 +64,7 @@ def _add_orders(routes: APIRouter, context: AppContext) -> None:
         if type_of(request) != "application/json":
             raise UnsupportedFormat("the body must be application/json")
         text = await read_body(request, context.capacity, BODY_BYTES)
-        body = await in_thread(context.capacity.parsing, lambda: read_as(BatchBody, parse_object(text, context.options.json_depth)))
+        body = await in_thread(context.capacity.parsing, _parse, text, context.options.json_depth)
         view, is_new = await run_in_threadpool(_create, body, idempotency_key, account.id, context)
         headers = {"Location": f"/v1/batches/{view.id}"} | ({} if is_new else {"Idempotent-Replayed": "true"})
         return _respond(view, 201 if is_new else 200, headers)
@@ -134,16 +136,29 @@ async def _find(request: Request, batch_id: str, context: AppContext) -> Batch:
     return await run_in_threadpool(context.batches.find, account.id, batch_id)
 
 
+def _parse(text: bytes, max_depth: int) -> BatchBody:
+    return read_as(BatchBody, parse_object(text, max_depth, BODY_BYTES, BODY_TOKENS))
+
+
 def _create(body: BatchBody, idempotency_key: str | None, account_id: int, context: AppContext) -> tuple[BatchView, bool]:
     """Create the batch; return it and whether it is new. Raises what a job of one of its sources would raise."""
     new = _new_batch(body, idempotency_key, account_id, context)
-    if body.kind == "detect":
-        for _ in body.sources:
-            context.rates.count(account_id, DETECT)
-    batch = context.batches.submit(new)
+    batch = _found_or_submitted(new, context)
     if batch.id != new.id and batch.digest != new.digest:
         raise IdempotencyKeyReused("the Idempotency-Key was already used with another request")
     return _view(batch, context), batch.id == new.id
+
+
+def _found_or_submitted(new: NewBatch, context: AppContext) -> Batch:
+    """The batch of the same idempotency key, or else the new one. Each of its jobs that only looks counts towards their limit."""
+    if new.items[0].spec.kind != "detect":
+        return context.batches.submit(new)
+    if (known := context.batches.check(new)) is not None:
+        return known
+    if (most := context.rates.most(DETECT)) is not None and len(new.items) > most:
+        raise InvalidFields([("sources", f"are more than the {most} detections that are accepted at once")])
+    context.rates.count(new.account_id, DETECT, len(new.items))
+    return context.batches.submit(new)
 
 
 def _new_batch(body: BatchBody, idempotency_key: str | None, account_id: int, context: AppContext) -> NewBatch:

@@ -1,6 +1,6 @@
 """What clients of the native API send."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -8,7 +8,7 @@ from service.errors import FetchRefused, RequestError
 from service.jobs.job import Kind, Media, Rights
 from service.jobs.names import MAX_CHARACTERS
 from service.outside.guard import address_of
-from service.timed_box import TimedBox
+from service.timed_box import Corners, TimedBox
 
 MAX_ADDRESS_CHARACTERS = 2048
 MAX_BOXES = 100
@@ -77,16 +77,18 @@ class Box(Place):
         return self
 
     @classmethod
-    def of(cls, box: TimedBox) -> Self:
-        """The inverse of `to_timed_box`."""
-        corners = ("x1", "y1", "x2", "y2")
-        end = Place(**dict(zip(corners, box.end, strict=True))) if box.end else None
-        first, last = box.first_seconds, box.last_seconds
-        return cls(**dict(zip(corners, box.corners, strict=True)), first_seconds=first, last_seconds=last, end=end)
+    def of(cls, box: TimedBox) -> "Box":
+        """The inverse of `to_timed_box`, for any box: what is stored may be beyond the limits of what this API accepts."""
+        end = Place.model_construct(**_named(box.end)) if box.end else None
+        return cls.model_construct(**_named(box.corners), first_seconds=box.first_seconds, last_seconds=box.last_seconds, end=end)
 
     def to_timed_box(self) -> TimedBox:
         end = (self.end.x1, self.end.y1, self.end.x2, self.end.y2) if self.end else None
         return TimedBox(self.x1, self.y1, self.x2, self.y2, self.first_seconds, self.last_seconds, end)
+
+
+def _named(corners: Corners) -> dict[str, Any]:
+    return dict(zip(("x1", "y1", "x2", "y2"), corners, strict=True))
 
 
 class Preview(Wire):

@@ -56,7 +56,7 @@ class ResultView(BaseModel):
     @classmethod
     def of(cls, job: Job, result: Result, links: Links, link_seconds: float) -> Self:
         return cls(
-            url=link_of(job, result.clean_key, links, link_seconds, job.result_name),
+            url=result_link(job, result, links, link_seconds),
             name=job.result_name,
             source_url=link_of(job, result.source_key, links, link_seconds),
             thumbnail_url=link_of(job, result.thumbnail_key, links, link_seconds),
@@ -279,6 +279,11 @@ class AccountView(BaseModel):
             rights=account.rights,
             digital_source_type=account.digital_source_type,
         )
+
+
+def result_link(job: Job, result: Result, links: Links, link_seconds: float) -> str:
+    """The link to the job's clean file, under whose name browsers save it."""
+    return link_of(job, result.clean_key, links, link_seconds, job.result_name)
 
 
 def job_view(job: Job, context: AppContext) -> JobView:

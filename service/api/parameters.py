@@ -17,7 +17,7 @@ from service.api.json_body import JsonReader, parse_object
 from service.errors import ParameterError, ParameterMissing
 
 TRUE = frozenset({"true", "1", "yes", "on"})
-FALSE = frozenset({"false", "0", "no", "off", ""})
+FALSE = frozenset({"false", "0", "no", "off"})
 SMALL_BYTES: Final = 1024  # parsing so much takes less time than handing it to a thread
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -125,13 +125,13 @@ def required(parameters: dict[str, Any], *names: str) -> str:
 
 
 def flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
-    """A boolean parameter, which may be sent as text. Raises ParameterError."""
+    """A boolean parameter, which may be sent as text; empty says nothing. Raises ParameterError."""
     value = parameters.get(name)
-    if value is None:
-        return default
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower()
+    word = "" if value is None else str(value).strip().lower()
+    if not word:
+        return default
     if word in TRUE or word in FALSE:
         return word in TRUE
     raise ParameterError(f"{name} must be true or false")

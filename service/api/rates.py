@@ -64,12 +64,17 @@ class Rates:
             self._windows = windows_of(store, clock)
         self._clock = clock
 
-    def count(self, account_id: int, kind: str) -> None:
-        """Count one request of this kind. Raises RateLimited if there were too many."""
+    def most(self, kind: str) -> int | None:
+        """How many requests of this kind may be counted at once; None: any number."""
+        limit = self._limits.get(kind)
+        return None if limit is None else limit.amount
+
+    def count(self, account_id: int, kind: str, cost: int = 1) -> None:
+        """Count a request of this kind, as `cost` of them or not at all. Raises RateLimited if those are too many."""
         limit = self._limits.get(kind)
         if limit is None:
             return
-        count = self._windows.hit(limit, str(account_id), kind)
+        count = self._windows.hit(limit, str(account_id), kind, cost=cost)
         reset_seconds = max(1, math.ceil(count.reset_time - self._clock()))
         if (windows := _COUNTED.get()) is not None:
             windows.append(Window(kind, limit.amount, limit.get_expiry(), count.left, reset_seconds))

@@ -160,7 +160,8 @@ def render_error(error: CleanplateError) -> JSONResponse:
 def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
     """The job of a request. The same source again within a day finds the same job, so that a client may repeat a lost request.
 
-    A post is the same however its link is written, and so is a file of ours, unless a newer one may have its place.
+    A post is the same however its link is written, and so is a file of ours, unless a newer one may have its place. A job whose files
+    were deleted is not found, as its links lead nowhere.
     """
     source = share_source_of(url, account_id, context)
     lasting_key = source.key if source.key and not may_be_replaced(source.key) else None
@@ -171,6 +172,7 @@ def new_download(url: str, account_id: int, context: AppContext) -> NewJob:
         facade=FACADE.name,
         spec=JobSpec("video", source_url=source.url, source_key=source.key),
         idempotency_key=f"savesora:{hashlib.sha256(same.encode()).hexdigest()}",
+        reuse_cleared=False,
     )
 
 

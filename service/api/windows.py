@@ -26,11 +26,11 @@ class Count:
 class Windows(Protocol):
     """Windows of any number of names."""
 
-    def hit(self, limit: RateLimitItem, *names: str) -> Count:
-        """Count a request, if there is room for it."""
+    def hit(self, limit: RateLimitItem, *names: str, cost: int = 1) -> Count:
+        """Count a request as `cost`, if there is room for all of that."""
 
     def look(self, limit: RateLimitItem, *names: str) -> Count:
-        """What `hit` would say, without counting."""
+        """What `hit` would say of a cost of 1, without counting."""
 
 
 class MemoryWindows:
@@ -42,13 +42,13 @@ class MemoryWindows:
         self._hits: dict[tuple[str, ...], deque[float]] = {}  # when each is forgotten, oldest first
         self._swept_at = clock()
 
-    def hit(self, limit: RateLimitItem, *names: str) -> Count:
-        return self._count(limit, (str(limit), *names), counts=True)
+    def hit(self, limit: RateLimitItem, *names: str, cost: int = 1) -> Count:
+        return self._count(limit, (str(limit), *names), cost, counts=True)
 
     def look(self, limit: RateLimitItem, *names: str) -> Count:
-        return self._count(limit, (str(limit), *names), counts=False)
+        return self._count(limit, (str(limit), *names), 1, counts=False)
 
-    def _count(self, limit: RateLimitItem, names: tuple[str, ...], *, counts: bool) -> Count:
+    def _count(self, limit: RateLimitItem, names: tuple[str, ...], cost: int, *, counts: bool) -> Count:
         now = self._clock()
         with self._lock:
             if now > self._swept_at + SWEEP_SECONDS:
@@ -57,9 +57,9 @@ class MemoryWindows:
             hits = self._hits.get(names) or deque()
             while hits and hits[0] <= now:
                 hits.popleft()
-            is_within = len(hits) < limit.amount
+            is_within = len(hits) + cost <= limit.amount
             if is_within and counts:
-                hits.append(now + limit.get_expiry())
+                hits.extend([now + limit.get_expiry()] * cost)
             if hits:
                 self._hits[names] = hits
             else:
@@ -73,8 +73,8 @@ class SharedWindows:
     def __init__(self, url: str) -> None:
         self._limiter = MovingWindowRateLimiter(storage_from_string(url))
 
-    def hit(self, limit: RateLimitItem, *names: str) -> Count:
-        is_within = self._limiter.hit(limit, *names)
+    def hit(self, limit: RateLimitItem, *names: str, cost: int = 1) -> Count:
+        is_within = self._limiter.hit(limit, *names, cost=cost)
         stats = self._limiter.get_window_stats(limit, *names)
         return Count(is_within, stats.remaining, stats.reset_time)
 

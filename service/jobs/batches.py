@@ -51,6 +51,15 @@ class Batches:
             self._submit_next(connection, batch, room_jobs)
         return batch
 
+    def check(self, new: NewBatch) -> Batch | None:
+        """The batch of the same idempotency key; None if this is a new one. Raises what `submit` would, which checks again."""
+        with self.database.read() as connection:
+            if (known := batch_store.repeated(connection, new)) is None:
+                self.room.require(connection, new.account_id)
+                prices_credits = {item.job_id: item.price_credits for item in new.items}
+                credits.reserve_all(ledger.balance(connection, new.account_id), prices_credits)
+            return known
+
     def find(self, account_id: int, batch_id: str) -> Batch:
         """The account's batch. Raises UnknownJob."""
         with self.database.read() as connection:

@@ -182,6 +182,7 @@ class NewJob:
     callback_url: str | None = None
     idempotency_key: str | None = None  # per account: the same key again finds the same job
     idempotent_seconds: float = 24 * 3600.0
+    reuse_cleared: bool = True  # False: the key does not find a job whose files were deleted
     priority: int = 100  # lower numbers first, within the account
     rights: Rights | None = None  # None: the account's
     client_reference: str | None = None

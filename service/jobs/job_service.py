@@ -100,9 +100,21 @@ class JobService:
         self.admit(new.facade, new.spec)
         return self._orders.run(lambda connection: self._submitted(connection, new))
 
+    def check(self, new: NewJob) -> Job | None:
+        """The job of the same idempotency key; None if this is a new one. Raises what `submit` would, which checks again."""
+        self.admit(new.facade, new.spec)
+        with self._database.read() as connection:
+            if (known := self._known(connection, new)) is None:
+                self._rules.room.require(connection, new.account_id)
+                credits.reserve(ledger.balance(connection, new.account_id), new.id, self._rules.price_of(new.spec))
+            return known
+
+    def _known(self, connection: sa.Connection, new: NewJob) -> Job | None:
+        return None if new.idempotency_key is None else store.find_by_idempotency_key(connection, new)
+
     def _submitted(self, connection: sa.Connection, new: NewJob) -> Job:
         balance = ledger.locked_balance(connection, new.account_id)
-        if new.idempotency_key is not None and (known := store.find_by_idempotency_key(connection, new)) is not None:
+        if (known := self._known(connection, new)) is not None:
             return known
         self._rules.room.require(connection, new.account_id)
         price = self._rules.price_of(new.spec)

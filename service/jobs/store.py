@@ -203,7 +203,7 @@ def events(connection: sa.Connection, job_id: str, after: int = 0) -> list[Event
 
 
 def find_by_idempotency_key(connection: sa.Connection, new: NewJob) -> Job | None:
-    """The job of this idempotency key, unless the key has expired or the job failed or was cancelled."""
+    """The job of this idempotency key, unless the key has expired, the job failed or was cancelled, or its files are gone and wanted."""
     statement = (
         sa.select(JOBS, (NOW_MS - IDEMPOTENCY.c.at_ms).label("age_ms"))
         .join(IDEMPOTENCY, IDEMPOTENCY.c.job_id == JOBS.c.id)
@@ -213,7 +213,8 @@ def find_by_idempotency_key(connection: sa.Connection, new: NewJob) -> Job | Non
     if row is None or row.age_ms > new.idempotent_seconds * 1000:
         return None
     job = job_of(row)
-    return None if job.state in (State.FAILED, State.CANCELLED) else job
+    is_lost = job.cleared_ms is not None and not new.reuse_cleared
+    return None if is_lost or job.state in (State.FAILED, State.CANCELLED) else job
 
 
 def store_idempotency_key(connection: sa.Connection, new: NewJob) -> None:

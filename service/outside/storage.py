@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self
 from urllib.parse import unquote
 
 import httpx
@@ -218,12 +218,12 @@ class Storage:
         finally:
             self.delete(key)
 
-    def presign(self, key: str, seconds: float) -> str | None:
-        """A link to a bucket's object, signed by the bucket, valid for `seconds` but a week at most; None for a folder."""
+    def presign(self, key: str, seconds: float, method: Literal["GET", "HEAD"] = "GET") -> str | None:
+        """A link to a bucket's object, signed for this method, valid for `seconds` but a week at most; None for a folder."""
         if isinstance(self._store, LocalStore):
             return None
         with storage_errors("sign a link"):
-            return obstore.sign(self._store, "GET", check_key(key), timedelta(seconds=int(min(seconds, PRESIGNED_SECONDS))))
+            return obstore.sign(self._store, method, check_key(key), timedelta(seconds=int(min(seconds, PRESIGNED_SECONDS))))
 
     def key_of_presigned_url(self, url: str) -> str | None:
         """The key of a presigned link to this bucket that is still valid, else None. Only the bucket can verify it, so it is requested.

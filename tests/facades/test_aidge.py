@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api import native
 from service.api.aidge import FACADE, read_boxes, unwrap_param_json
 from service.api.aidge_sign import sign_v1, sign_v2
 from service.errors import (
@@ -57,7 +58,7 @@ class Signer:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerlessServer]:
-    with workerless_server(tmp_path_factory.mktemp("aidge"), FACADE) as server:
+    with workerless_server(tmp_path_factory.mktemp("aidge"), FACADE, native.FACADE) as server:
         yield server
 
 
@@ -218,12 +219,19 @@ def test_version_1_signs_the_query_and_the_body(server: WorkerlessServer, form: 
 @pytest.mark.parametrize("form", ["query", "form"])
 def test_version_1_may_sign_empty_parameters_or_leave_them_out(server: WorkerlessServer, form: str, with_empty: bool) -> None:
     signer = signer_at(server)
-    sent = {"app_key": signer.name, "timestamp": now(), "sign_method": "sha256", "inpaintingBoxes": "", "session": "", **PARAMETERS}
+    empty = dict.fromkeys(("inpaintingBoxes", "session", "artificialTextOnly", "removeAudio", "colorBlocks"), "")
+    sent = {"app_key": signer.name, "timestamp": now(), "sign_method": "sha256", **empty, **PARAMETERS}
     signed = sent | {"sign": sign_v1(signer.secret.encode(), REMOVAL, sent, with_empty=with_empty)}
-    if form == "query":
-        submitted(server.client.get(REMOVAL, params=signed))
-    else:
-        submitted(server.client.post(REMOVAL, data=signed))
+    response = server.client.get(REMOVAL, params=signed) if form == "query" else server.client.post(REMOVAL, data=signed)
+    spec = spec_of(server, signer, submitted(response))
+    assert (spec.classes, spec.remove_audio, spec.boxes) == (("overlay",), False, ())
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_an_empty_flag_says_nothing(server: WorkerlessServer, nothing: str | None) -> None:
+    signer = signer_at(server)
+    task_id = submitted(submit(server, signer, artificialTextOnly=nothing, removeAudio=nothing))
+    assert (spec_of(server, signer, task_id).classes, spec_of(server, signer, task_id).remove_audio) == (("overlay",), False)
 
 
 def test_version_2_may_be_in_a_json_body(server: WorkerlessServer) -> None:
@@ -447,6 +455,16 @@ def test_boxes_are_parsed(x: float, y: float, width: float, height: float, first
 def test_malformed_boxes_are_refused(boxes: object) -> None:
     with pytest.raises(ParameterError, match="inpaintingBoxes"):
         read_boxes(boxes)
+
+
+def test_a_box_may_last_longer_than_any_video(server: WorkerlessServer) -> None:
+    signer = signer_at(server)
+    boxes = [{"timestamp": [0, 90_000], "box": [0.1, 0.1, 0.2, 0.2]}, {"timestamp": [90_000, 1e300], "box": [0.1, 0.1, 0.2, 0.2]}]
+    task_id = submitted(submit(server, signer, inpaintingBoxes=boxes))
+    listed = server.client.get("/v1/jobs", headers=signer.customer.bearer)
+    assert listed.status_code == 200
+    assert [(box["first_seconds"], box["last_seconds"]) for box in listed.json()["data"][0]["boxes"]] == [(0, 86_400), (86_400, 86_400)]
+    assert listed.json()["data"] == [server.client.get(f"/v1/jobs/{task_id}", headers=signer.customer.bearer).json()]
 
 
 @pytest.mark.parametrize("nothing", [None, "", " ", [], "[]"])

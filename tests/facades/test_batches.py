@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from service.api.batch_zip import Entry, zipped
+from service.api.native_models import MAX_BOXES, MAX_PAIRS
 from service.api.rates import DETECT, Rates
+from service.jobs.batch import MAX_JOBS
 from tests.facades.test_callbacks import verified
 from tests.fixture_host import eventually
 from tests.service_process import JOB_SECONDS, Service, TestAccount, running
@@ -37,6 +39,10 @@ def get(service: Service, account: TestAccount, path: str) -> httpx.Response:
 
 def sources(count: int) -> dict[str, Any]:
     return {"sources": [{"source_url": NOWHERE, "client_reference": f"clip {number}"} for number in range(count)]}
+
+
+def looks(count: int) -> dict[str, Any]:
+    return sources(count) | {"kind": "detect"}
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:
@@ -66,7 +72,6 @@ def test_a_batch_from_its_order_to_its_zip(service: Service) -> None:
     assert (good["state"], bad["state"], image["state"]) == ("succeeded", "failed", "succeeded")
     assert (good["client_reference"], good["metadata"]) == ("good / one", {"n": "1"})
     assert bad["error"]["type"] == "urn:cleanplate:problem:fetch-refused"
-    assert service.client.get(f"/v1/jobs/{good['job_id']}", headers=account.bearer).json()["rights"] == "owner"
     answer = get(service, account, f"{path}/result")
     assert answer.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
@@ -74,6 +79,8 @@ def test_a_batch_from_its_order_to_its_zip(service: Service) -> None:
         assert found.namelist() == ["0000_good_one.mp4", "0002_image.png", "results.json"]
         assert found.read("0000_good_one.mp4") == service.client.get(good["result_url"]).content
         told = json.loads(found.read("results.json"))
+    job = service.client.get(f"/v1/jobs/{good['job_id']}", headers=account.bearer).json()
+    assert (job["rights"], job["result"]["url"]) == ("owner", good["result_url"])
     assert [(row["file"], row["state"]) for row in told] == [
         ("0000_good_one.mp4", "succeeded"),
         (None, "failed"),
@@ -116,6 +123,26 @@ def test_a_thousand_sources_are_accepted_and_one_more_is_not(quiet: Service) -> 
     assert problem(post(quiet, account, sources(1))) == (402, "insufficient-credits")
 
 
+@pytest.mark.parametrize(
+    "each",
+    [
+        {"source_url": NOWHERE, "client_reference": "clip", "metadata": {f"name{number}": "value" for number in range(MAX_PAIRS)}},
+        {"source_url": f"{NOWHERE}?{'x' * 2000}", "client_reference": "clip"},
+    ],
+    ids=["metadata", "long addresses"],
+)
+def test_a_thousand_sources_may_be_long(quiet: Service, each: dict[str, Any]) -> None:
+    options = {"boxes": [{"x1": 0, "y1": 0, "x2": 1, "y2": 1}] * MAX_BOXES}
+    batch = post(quiet, quiet.account(credits=1000), {"sources": [each] * MAX_JOBS} | options)
+    assert (batch.status_code, batch.json().get("jobs")) == (201, MAX_JOBS), batch.text
+
+
+def test_the_body_of_a_batch_is_limited(quiet: Service) -> None:
+    account = quiet.account()
+    assert problem(post(quiet, account, sources(1) | {"name": "x" * 2**22})) == (413, "too-large")
+    assert problem(post(quiet, account, {"sources": [[]] * 70_000})) == (400, "parameter-error")
+
+
 def test_a_repeated_order_is_the_same_batch(quiet: Service) -> None:
     account, key = quiet.account(), {"Idempotency-Key": "week 49"}
     first, again = (post(quiet, account, sources(2), **key) for _ in range(2))
@@ -145,9 +172,35 @@ def test_a_batch_with_a_fault_says_where_and_orders_nothing(quiet: Service, body
 
 def test_detections_count_each_towards_their_limit(quiet: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet.context.rates, "_limits", Rates({DETECT: "3/hour"})._limits)
+    account, key = quiet.account(), {"Idempotency-Key": "week 49"}
+    first = post(quiet, account, looks(2), **key)
+    assert (first.status_code, first.headers["ratelimit"]) == (201, '"detect";r=1;t=3600')
+    refused = post(quiet, account, looks(2))
+    assert problem(refused) == (429, "rate-limited")
+    assert (int(refused.headers["retry-after"]) > 3500, refused.headers["ratelimit"].partition(";t")[0]) == (True, '"detect";r=1')
+    assert post(quiet, account, looks(1)).status_code == 201, "what is refused does not count"
+    again = post(quiet, account, looks(2), **key)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"]), "nor does what is repeated"
+
+
+def test_more_detections_than_the_limit_are_never_accepted(quiet: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet.context.rates, "_limits", Rates({DETECT: "3/hour"})._limits)
     account = quiet.account()
-    assert problem(post(quiet, account, sources(4) | {"kind": "detect"})) == (429, "rate-limited")
-    assert post(quiet, quiet.account(), sources(3) | {"kind": "detect"}).status_code == 201
+    refused = post(quiet, account, looks(4))
+    assert (problem(refused), "retry-after" in refused.headers) == ((422, "invalid-fields"), False)
+    assert [error["field"] for error in refused.json()["errors"]] == ["sources"]
+    assert post(quiet, account, looks(3)).status_code == 201
+
+
+def test_detections_that_find_no_room_do_not_count(quiet: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet.context.rates, "_limits", Rates({DETECT: "3/hour"})._limits)
+    account = quiet.account(credits=100)
+    batch = post(quiet, account, sources(100)).json()
+    quiet.core.batches.advance_all()
+    refused = post(quiet, account, looks(3))
+    assert (problem(refused), refused.headers["retry-after"]) == ((503, "queue-full"), "30")
+    post(quiet, account, None, f"/{batch['id']}/cancel")
+    assert post(quiet, account, looks(3)).status_code == 201
 
 
 def test_batches_are_listed_and_belong_to_their_account(quiet: Service) -> None:

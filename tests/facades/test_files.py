@@ -1,5 +1,6 @@
 """`/files` over real HTTP, for browsers, players and unauthorised clients."""
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import uvicorn
 from service.api import files
 from service.outside.links import Links
 from service.outside.storage import Storage
+from tests.s3_server import s3
 
 KEY = "jobs/0f3c/clean.mp4"
 FILM = bytes(range(256)) * 1000
@@ -23,7 +25,7 @@ LAST = len(FILM) - 1
 class Site:
     """A service with only `/files`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         self.storage = Storage.open(str(folder))
         self.app = fastapi.FastAPI()
         self._server = uvicorn.Server(uvicorn.Config(self.app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
@@ -62,6 +64,20 @@ def client() -> Iterator[httpx.Client]:
 @pytest.fixture
 def url(site: Site) -> str:
     return site.links.url(KEY, 60)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file_in_a_bucket_is_at_the_link_that_the_answer_names(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    for name, value in s3().environment.items():
+        monkeypatch.setenv(name, value)
+    with Site(f"{s3().bucket}/{secrets.token_hex(4)}") as site:
+        site.storage.put_bytes(KEY, FILM, "video/mp4")
+        redirect = client.request(method, site.links.lasting(KEY, 60, time.time()))
+    assert redirect.status_code == 307
+    there = client.request(method, redirect.headers["location"])
+    assert (there.status_code, there.headers["content-length"]) == (200, str(len(FILM)))
 
 
 def assert_problem(answer: httpx.Response, status: int) -> None:

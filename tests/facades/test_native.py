@@ -29,6 +29,7 @@ from service.api.native_views import AccountView, JobPage, JobView
 from service.api.rates import DETECT, Rates
 from service.errors import FetchRefused, TooLong
 from service.jobs import store
+from service.jobs.database import now_ms
 from service.jobs.job import Job, JobSpec, NewJob, State, new_id
 from service.outside.post import signature
 from service.timed_box import TimedBox
@@ -102,8 +103,9 @@ def test_a_job_from_a_url_to_its_result(server: WorkerlessServer, customer: Cust
     assert (done["state"], done["progress_percent"], done["credits_used"], done["error"]) == ("succeeded", 100, 1, None)
     assert server.client.get(done["result"]["url"]).content == CLEAN
     redirect = get(server, customer, f"/v1/jobs/{job['id']}/result")
-    assert redirect.status_code == 303
-    assert server.client.get(redirect.headers["location"]).content == CLEAN
+    assert (redirect.status_code, redirect.headers["location"]) == (303, done["result"]["url"])
+    downloaded = server.client.get(redirect.headers["location"])
+    assert (downloaded.content, downloaded.headers["content-disposition"]) == (CLEAN, 'inline; filename="clip_clean.mp4"')
 
 
 def test_a_failed_job_has_its_reason_and_is_refunded(server: WorkerlessServer, customer: Customer) -> None:
@@ -490,10 +492,13 @@ def test_jobs_that_only_look_have_a_limit_of_their_own(server: WorkerlessServer)
         stack.enter_context(serving(app, listener))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = stack.enter_context(httpx.Client(base_url=url, headers=customer.bearer, timeout=PATIENCE_SECONDS, trust_env=False))
-        looks = [client.post("/v1/jobs", json={"source_url": VIDEO, "kind": "detect"}) for _ in range(3)]
+        look, key = {"source_url": VIDEO, "kind": "detect"}, {"Idempotency-Key": "order 7"}
+        looks = [client.post("/v1/jobs", json=look, headers=key if first else None) for first in (True, False, False)]
+        repeated = client.post("/v1/jobs", json=look, headers=key)
         sent = client.post("/v1/jobs", data={"options": '{"kind": "detect"}'}, files={"file": ("a.mp4", MP4)})
         assert client.post("/v1/jobs", json={"source_url": VIDEO}).status_code == 201
     assert [answer.status_code for answer in looks] == [201, 201, 429]
+    assert (repeated.status_code, repeated.json()["id"]) == (200, looks[0].json()["id"])
     assert int(looks[2].headers["retry-after"]) > 3500
     assert sent.status_code == 429
     assert list(server.storage.list_under(f"uploads/{customer.id}")) == [], "the file of a refused request is deleted"
@@ -506,6 +511,18 @@ def test_maintenance(server: WorkerlessServer, customer: Customer) -> None:
 
 
 # Lists.
+
+
+def test_a_job_is_shown_with_what_is_stored_of_it(server: WorkerlessServer, customer: Customer) -> None:
+    late, far = TimedBox(0.1, 0.1, 0.2, 0.2, 0, 90_000), TimedBox(0, 0, 70_000, 9, 1, 90_000, (1, 1, 70_001, 10))
+    spec = JobSpec("video", VIDEO, boxes=(late, far), keep=(late,))  # larger than what is accepted today
+    job = server.context.job_service.submit(NewJob(new_id("aidge_", now_ms()), customer.id, "aidge", spec))
+    listed, found = get(server, customer, "/v1/jobs"), get(server, customer, f"/v1/jobs/{job.id}")
+    assert (listed.status_code, found.status_code) == (200, 200)
+    assert listed.json()["data"] == [found.json()]
+    corners = dict(zip(("x1", "y1", "x2", "y2"), late.corners, strict=True))
+    assert found.json()["keep"] == [corners | {"first_seconds": 0, "last_seconds": 90_000, "end": None}]
+    assert found.json()["boxes"][1]["end"] == {"x1": 1, "y1": 1, "x2": 70_001, "y2": 10}
 
 
 def test_pages_show_every_job_once(server: WorkerlessServer, customer: Customer) -> None:

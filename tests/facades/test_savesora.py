@@ -200,6 +200,20 @@ def test_a_failed_request_can_be_repeated(server: WorkerlessServer, download: Do
     assert again.result().json()["code"] == 200
 
 
+def test_a_video_whose_files_were_deleted_is_cleaned_again(server: WorkerlessServer, download: Download) -> None:
+    customer = server.customer(credits=2)
+    held = download(customer)
+    first = server.succeed(server.job_of(customer).id)
+    assert held.result().json()["data"]["credits_used"] == 1
+    assert server.context.account_files.clear_job(first)
+    again = download(customer)
+    until(lambda: len(server.context.job_service.jobs(customer.id, 10)) == 2)
+    server.succeed(server.job_of(customer).id)
+    data = again.result().json()["data"]
+    assert (data["credits_used"], data["remaining_credits"]) == (1, 0)
+    assert server.client.get(data["download_links"]["mp4"]).content == CLEAN
+
+
 def test_the_codes_of_keys(server: WorkerlessServer) -> None:
     gone, banned = server.customer(), server.customer()
     server.accounts.delete(gone.account)

@@ -1,12 +1,14 @@
 """Moving windows counted in this process."""
 
+import time
 from collections import deque
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from limits import parse
 
-from service.api.windows import SWEEP_SECONDS, MemoryWindows
+from service.api.windows import SWEEP_SECONDS, MemoryWindows, SharedWindows, Windows
 
 PAUSES = st.lists(st.floats(0, 6), min_size=1, max_size=40)
 
@@ -36,6 +38,13 @@ def test_names_and_limits_are_counted_apart() -> None:
     assert windows.hit(one, "2", "read").is_within
     assert windows.hit(one, "1", "submit").is_within
     assert windows.hit(two, "1", "read").is_within
+
+
+@pytest.mark.parametrize("windows", [MemoryWindows(time.time), SharedWindows("memory://")], ids=["own", "shared"])
+def test_a_request_counts_as_all_that_it_costs_or_not_at_all(windows: Windows) -> None:
+    limit = parse("10/hour")
+    counts = [windows.hit(limit, "1", "read", cost=cost) for cost in (11, 4, 7, 6, 1)]
+    assert [(count.is_within, count.left) for count in counts] == [(False, 10), (True, 6), (False, 6), (True, 0), (False, 0)]
 
 
 def test_names_that_nobody_asks_for_are_forgotten() -> None:
