@@ -135,7 +135,7 @@ class Rehearsal:
         return self._job.locate(Request())
 
     def _measure(self, located: tuple[list[Candidate], run.Timeline]) -> list[MeasuredMark]:
-        return self._job.measure(*located) if located[0] else []
+        return self._job.measure(*located, Request().classes) if located[0] else []
 
     def _extent(self, marks: list[MeasuredMark], located: tuple[list[Candidate], run.Timeline]) -> list[Placement]:
         return self._job.bound(join_pieces(marks), located[1]) if located[0] else []

@@ -58,10 +58,7 @@ def measure(
     limits: Limits = Limits(),
     classes: frozenset[Kind] = frozenset({"overlay"}),
 ) -> list[MeasuredMark]:
-    """Measure every candidate in one pass. A mark that appears at several places is measured from all of them at once.
-
-    classes: what the segmenter looks for.
-    """
+    """Measure every candidate in one pass, a mark at several places from all at once. classes: what the segmenter looks for."""
     plans = plan_all(candidates, total_frames, limits.crop_pixels)
     pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info, limits)
     requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)] + paths.requests
