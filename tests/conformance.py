@@ -45,6 +45,7 @@ SETTINGS = {
     "log_format": "json",
     "account_queue_jobs": str(10**6),
     "total_queue_jobs": str(10**6),
+    "account_open_uploads": str(10**6),
     "rate_wrong_keys": UNLIMITED,
     "rate_detect": UNLIMITED,
 }
@@ -164,7 +165,7 @@ class Caller:
         job = self._made("/v1/jobs", json={"source_url": NOWHERE})["id"]
         batch = self._made("/v1/batches", json={"sources": [{"source_url": NOWHERE}]})["id"]
         tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "4"}
-        begun = self._target.client.post("/v1/uploads/resumable", headers=self._bearer | tus)
+        begun = self._target.client.post("/v1/uploads/resumable", headers=self._bearer | tus).raise_for_status()
         account, operator = core.accounts.create(f"other {name}"), core.accounts.create(f"operator {name}")
         link = self._target.client.get(f"/v1/jobs/{self._done}/result", headers=self._bearer).headers.get("location", "")
         ids = {
