@@ -39,6 +39,11 @@ class NewBatch:
     metadata: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = field(default_factory=tracing.traceparent)  # the trace that it and its jobs are part of
 
+    @property
+    def prices_credits(self) -> dict[str, int]:
+        """The price of each of its jobs, by the job's id."""
+        return {item.job_id: item.price_credits for item in self.items}
+
 
 @dataclass(frozen=True)
 class Batch:

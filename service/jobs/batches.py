@@ -44,8 +44,7 @@ class Batches:
             if (known := batch_store.repeated(connection, new)) is not None:
                 return known
             room_jobs = self.room.require(connection, new.account_id)
-            prices_credits = {item.job_id: item.price_credits for item in new.items}
-            held = credits.reserve_all(balance, prices_credits, new.client_reference or new.id)
+            held = credits.reserve_all(balance, new.prices_credits, new.client_reference or new.id)
             ledger.write(connection, new.account_id, held)
             batch = batch_store.insert(connection, new)
             self._submit_next(connection, batch, room_jobs)
@@ -56,8 +55,7 @@ class Batches:
         with self.database.read() as connection:
             if (known := batch_store.repeated(connection, new)) is None:
                 self.room.require(connection, new.account_id)
-                prices_credits = {item.job_id: item.price_credits for item in new.items}
-                credits.reserve_all(ledger.balance(connection, new.account_id), prices_credits)
+                credits.reserve_all(ledger.balance(connection, new.account_id), new.prices_credits)
             return known
 
     def find(self, account_id: int, batch_id: str) -> Batch:

@@ -82,16 +82,21 @@ def from_pattern(pattern: TiledPattern, samples: tuple[int, int], info: VideoInf
     height, width = pattern.strokes.shape
     probability = np.asarray(cv2.resize(pattern.strokes, (info.width, info.height), interpolation=cv2.INTER_LINEAR), np.float32)
     first_vector, second_vector = ((y * info.height / height, x * info.width / width) for y, x in pattern.lattice)
-    slack = 0 if timeline.frames == 1 else max(sampling_stride(info), samples[0], timeline.frames - 1 - samples[1])
+    slack = _slack_to_ends(*samples, sampling_stride(info), timeline.frames)
     box = Box(0, 0, info.width, info.height)
     return Candidate(box, probability, *samples, 1.0, kind, slack, Tiled(width / info.width, (first_vector, second_vector)))
 
 
 def _slack_frames(track: Track, stride: int, total_frames: int) -> int:
     """How many frames beyond its samples a mark may reach: up to the next sample; a static mark, up to the ends of the video."""
-    if total_frames == 1:
-        return 0
-    return max(stride, track.first_sample, total_frames - 1 - track.last_sample) if track.static else stride
+    if track.static:
+        return _slack_to_ends(track.first_sample, track.last_sample, stride, total_frames)
+    return 0 if total_frames == 1 else stride
+
+
+def _slack_to_ends(first_sample: int, last_sample: int, stride: int, total_frames: int) -> int:
+    """How many frames beyond its samples a mark may reach that may be there up to the ends of the video; in a photo, none."""
+    return 0 if total_frames == 1 else max(stride, first_sample, total_frames - 1 - last_sample)
 
 
 def _merge_neighbours(tracks: Iterable[Track], max_apart_frames: int) -> list[Track]:
@@ -107,9 +112,9 @@ def _merge_neighbours(tracks: Iterable[Track], max_apart_frames: int) -> list[Tr
 def _are_neighbours(left: Track, right: Track, max_apart_frames: int) -> bool:
     """Whether two tracks lie beside each other, and begin and end at most `max_apart_frames` apart."""
     apart_frames = max(abs(left.first_sample - right.first_sample), abs(left.last_sample - right.last_sample))
-    if left.confirmed != right.confirmed or left.in_line or right.in_line:
+    if left.confirmed != right.confirmed or apart_frames > max_apart_frames or left.in_line or right.in_line:
         return False
-    at_once = apart_frames <= max_apart_frames and left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
+    at_once = left.first_sample <= right.last_sample and right.first_sample <= left.last_sample
     width = left.size[1]
     return at_once and (intersect(_widened(left.box, width), right.box) or intersect(_widened(right.box, width), left.box))
 

@@ -20,7 +20,8 @@ class LocalSum:
         nonzero = values != 0
         if not nonzero.any():
             return
-        box = bounding_box(nonzero) if self._box is None else hull(self._box, bounding_box(nonzero))
+        place = bounding_box(nonzero)
+        box = place if self._box is None else hull(self._box, place)
         if box != self._box:
             self._values, self._box = self.whole()[box.slices].copy(), box
         self._values += values[box.slices]
