@@ -61,6 +61,37 @@ def test_a_large_file_goes_on_after_a_lost_connection_and_after_a_reload(visit: 
     assert b"".join(large.core.storage.read(job.spec.source_key)) == FILE
 
 
+def test_a_file_chosen_while_the_page_signs_in_is_sent(visit: Visit, large: Service, tmp_path: Path) -> None:
+    file = tmp_path / "early.mp4"
+    file.write_bytes(FILE)
+    visitor = visit(large)
+    visitor.enter(large.account())
+    held: list[Route] = []
+    visitor.page.route("**/v1/account", lambda route: route.fallback() if held else held.append(route))
+    visitor.page.reload()
+    visitor.find("#file").set_input_files(file)
+    expect(visitor.find("#work-state")).to_have_text(EN["state.sending"])
+    eventually(lambda: visitor.page.evaluate("1") and held)
+    for route in held:
+        route.continue_()
+    expect(visitor.find("#work-state")).to_have_text(EN["state.queued"])
+
+
+def test_back_does_not_end_an_upload(visit: Visit, large: Service, tmp_path: Path) -> None:
+    file = tmp_path / "kept.mp4"
+    file.write_bytes(FILE)
+    visitor = visit(large)
+    visitor.enter(large.account())
+    held: list[Route] = []
+    visitor.page.evaluate("history.pushState(null, '', '#')")
+    visitor.page.route("**/v1/uploads/resumable/*", lambda route: held.append(route) if not held else route.fallback())
+    visitor.find("#file").set_input_files(file)
+    eventually(lambda: visitor.page.evaluate("1") and held)
+    visitor.page.go_back()
+    held[0].continue_()
+    expect(visitor.find("#work-state")).to_have_text(EN["state.queued"])
+
+
 def test_a_cancelled_upload_leaves_nothing(visit: Visit, large: Service, tmp_path: Path) -> None:
     file = tmp_path / "cancelled.mp4"
     file.write_bytes(FILE)

@@ -30,7 +30,7 @@ const attempt = (act) => async (...given) => {
   } catch (error) {
     if (error.name === "AbortError") return; // replaced by another action
     if (error instanceof Problem && error.status === 401) signOut();
-    else if (!byId("work").hidden) goBack();
+    else if (!byId("work").hidden && !page.ordering) goBack();
     showProblem(error);
   }
 };
@@ -39,7 +39,7 @@ const attempt = (act) => async (...given) => {
 
 async function signIn() {
   await showAccount();
-  view("start");
+  if (!page.ordering) view("start"); // when the page is loaded, a file may be chosen before the account is known
   await Promise.all([refresh(), showLimits()]);
   await openAddressed();
 }
@@ -115,10 +115,12 @@ async function show(job) {
   await Promise.all([watch(job, attempt(async (now) => { await update(); await finish(now); })), update()]);
 }
 
-/** Show the job that the address names, or the start. */
+/** Show the job that the address names, or the start; not during an upload, which that would end. */
 async function openAddressed() {
   const id = location.hash.slice(1);
-  if (id) await show(await find(id));
+  const job = id ? await find(id) : null;
+  if (page.ordering) return;
+  if (job) await show(job);
   else showStart();
 }
 
