@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.pipeline.locate.closer_look import LookCloser
 from service.pipeline.locate.segment import Detection
-from service.pipeline.locate.track import Track, find_regions, track
+from service.pipeline.locate.track import LOOK_SAMPLES, Track, find_regions, track
 from service.pipeline.marks.similarity import iou
 from service.pipeline.placement import Box
 
@@ -126,8 +126,9 @@ def test_a_mark_whose_detection_grows_before_it_is_stable_stays_one_track() -> N
     assert len(tracked(detections_of((first, range(3)), (whole, range(3, 12)), samples=12))) == 1
 
 
-@pytest.mark.parametrize("length", [1, 2])
-def test_a_flash_is_a_mark_if_it_looks_like_one_closely_in_its_own_picture(length: int) -> None:
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_a_brief_mark_is_looked_at_closer_in_the_pictures_that_show_it_alone(length: int) -> None:
+    """Though the segmenter compared them with others."""
     detections = detections_of((TOP_LEFT, range(3, 3 + length)), (BOTTOM_RIGHT, range(6, 6 + length)), samples=12)
     pictures: list[NDArray[np.uint8]] = []
 
@@ -136,8 +137,9 @@ def test_a_flash_is_a_mark_if_it_looks_like_one_closely_in_its_own_picture(lengt
         return looks_like_a_mark(slice(0, 50))(seen, masks)
 
     assert [(t.box, t.confirmed) for t in track(detections, look)] == [(TOP_LEFT, True), (BOTTOM_RIGHT, False)]
-    for seen, sample in zip(pictures, (2 + length, 5 + length), strict=True):
-        np.testing.assert_array_equal(seen, detections[sample].pictures)
+    looked_at = min(length, LOOK_SAMPLES)
+    for seen, first in zip(pictures, (3, 6), strict=True):
+        np.testing.assert_array_equal(seen, np.concatenate([detections[first + i].pictures for i in range(looked_at)]))
 
 
 def test_all_samples_of_a_short_video_may_be_one_track() -> None:
@@ -227,20 +229,21 @@ def test_closer_looks_become_rarer_as_a_track_goes_on(count: int) -> None:
     assert len(looks) == 1 + int(np.log2(count / 3))
 
 
-def test_a_closer_look_is_at_the_picture_of_the_detection_and_the_mean_of_several_counts() -> None:
-    answers = iter([0.2, 0.9, 0.9])
+def test_the_mean_of_several_closer_looks_counts_each_at_the_last_pictures_of_the_track() -> None:
+    answers, seen = iter([0.2, 0.9, 0.9]), []
 
     def look(pictures: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float32]:
-        answer = np.zeros((len(masks), len(pictures)), np.float32)
-        answer[:, 2] = next(answers)
-        return answer
+        seen.append(pictures[:, 0, 0, 0].tolist())
+        return np.full((len(masks), len(pictures)), next(answers), np.float32)
 
-    detections = [
-        Detection(d.frame_index, d.probability, np.zeros((4, 3, *SIZE), np.uint8), 2)
-        for d in detections_of((TOP_LEFT, range(2, 20)), samples=26)
-    ]
+    detections = []
+    for sample, one in enumerate(detections_of((TOP_LEFT, range(2, 20)), samples=26)):
+        pictures = np.zeros((4, 3, *SIZE), np.uint8)
+        pictures[sample % 4] = sample  # of the group that the segmenter compared
+        detections.append(Detection(one.frame_index, one.probability, pictures, sample % 4))
     (found,) = track(detections, look)
     assert found.closer == pytest.approx([0.2, 0.9, 0.9])
+    assert seen == [[2, 3, 4], [4, 5, 6, 7], [10, 11, 12, 13]]
 
 
 def test_marks_at_the_ends_of_the_video_are_looked_at_however_short_they_are() -> None:

@@ -3,14 +3,16 @@
 Memory grows with the number of marks, not with the length of the video.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field
 from functools import reduce
 
 import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
+from models.preprocess import SEGMENTER_FRAMES
 from service.pipeline.locate.closer_look import LookCloser
 from service.pipeline.locate.local_sum import LocalSum
 from service.pipeline.locate.segment import Detection
@@ -35,7 +37,7 @@ MAX_UNCONFIRMED = 24  # unconfirmed tracks kept
 # Mean probability over its pixels that a briefer track needs as well, as a look at a single picture says less: cars on a motorway have 0.50
 # to 0.69, words of 0.2 to 0.5 s 0.73 to 0.95.
 MIN_BRIEF_CONFIDENCE = 0.7
-LOOK_SAMPLES = 3  # detections of a track after which it is looked at closer, among the other samples; at a briefer one, alone
+LOOK_SAMPLES = 3  # detections of a track after which it is looked at closer; a briefer one is when it ends
 
 
 @dataclass(eq=False)
@@ -46,7 +48,8 @@ class Track:
     one since the last. total: (h, w), the sum of the probabilities over its detections. confirmed: closer looks show a mark, so that it
     counts without matching another track. static: found in every part of the video. in_samples: in single samples, not in long exposures
     alone. closer: what closer looks at it found, each the mean probability over its mask. looks: how it looked first and last. in_line: it
-    appeared beside another, as the next word of a line does, or another did beside it.
+    appeared beside another, as the next word of a line does, or another did beside it. latest: its last detections, at most
+    SEGMENTER_FRAMES, while it is open.
     """
 
     first_sample: int
@@ -60,6 +63,7 @@ class Track:
     closer: list[float] = field(default_factory=list)
     looks: list[Appearance] = field(default_factory=list, repr=False)
     in_line: bool = False
+    latest: deque[Detection] = field(default_factory=lambda: deque(maxlen=SEGMENTER_FRAMES), repr=False)
     sum: LocalSum = field(init=False, repr=False)
 
     def __post_init__(self, total: Floats) -> None:
@@ -115,19 +119,15 @@ def track(detections: Iterable[Detection], look_closer: LookCloser, decisions: D
     """The confirmed tracks, in the order in which they end, followed by the unconfirmed ones, the most confident first."""
     open_tracks: list[Track] = []
     ended: list[Track] = []
-    last: Detection | None = None
     samples = 0
     for detection in detections:
         samples += 1
         begun = _extend(open_tracks, detection)
-        if last:
-            _look_closer([t for t in open_tracks if t.misses == 1 and not t.closer], _alone(last), look_closer)
-        ended += [t for t in open_tracks if t.misses > MAX_MISSES]
+        ended += (ending := [t for t in open_tracks if t.misses > MAX_MISSES])
         open_tracks = [t for t in open_tracks if t.misses <= MAX_MISSES] + begun
-        _look_closer([t for t in open_tracks if _is_due(t)], detection, look_closer)
-        last = detection
-    if last:
-        _look_closer([t for t in open_tracks if not t.misses and not t.closer], _alone(last), look_closer)
+        _look_closer([t for t in open_tracks if _is_due(t)], look_closer)
+        _end(ending, look_closer)
+    _end(open_tracks, look_closer)
     tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
     confirmed = [t for t in tracks if _is_mark(t, samples)]
     unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
@@ -138,7 +138,16 @@ def track(detections: Iterable[Detection], look_closer: LookCloser, decisions: D
 def _begin(region: _Region, detection: Detection, look: Appearance) -> Track:
     """A new track of a region of a detection."""
     seen = np.where(neighbourhood(region.pixels), detection.probability, 0)
-    return Track(detection.frame_index, detection.frame_index, 1, 0, seen, looks=[look], in_line=region.in_line)
+    begun = Track(detection.frame_index, detection.frame_index, 1, 0, seen, looks=[look], in_line=region.in_line)
+    begun.latest.append(detection)
+    return begun
+
+
+def _end(tracks: Sequence[Track], look_closer: LookCloser) -> None:
+    """Look closer at those of these tracks that were not, and keep no picture of them."""
+    _look_closer([t for t in tracks if not t.closer], look_closer)
+    for one in tracks:
+        one.latest.clear()
 
 
 def _is_due(track: Track) -> bool:
@@ -146,17 +155,17 @@ def _is_due(track: Track) -> bool:
     return not track.misses and track.detection_count == LOOK_SAMPLES << len(track.closer)
 
 
-def _alone(detection: Detection) -> Detection:
-    """The detection with its own picture alone: compared with others, what stands in one of them is part of a scene that moves."""
-    return replace(detection, pictures=detection.pictures[detection.place][None], place=0)
-
-
-def _look_closer(tracks: list[Track], detection: Detection, look_closer: LookCloser) -> None:
-    """Look closer at tracks, where a detection shows them."""
-    tracks = [t for t in tracks if t.mask.any()]
-    if tracks:
-        for one, answer in zip(tracks, look_closer(detection.pictures, [t.mask for t in tracks]), strict=True):
-            one.closer.append(float(answer[detection.place]))
+def _look_closer(tracks: Iterable[Track], look_closer: LookCloser) -> None:
+    """Look closer at tracks, each in the pictures that show it alone: what is in one of several pictures passes for a scene that moves."""
+    alike: dict[tuple[int, ...], list[Track]] = defaultdict(list)  # those that the same pictures show are looked at together
+    for one in tracks:
+        if one.mask.any():
+            alike[tuple(detection.frame_index for detection in one.latest)].append(one)
+    for together in alike.values():
+        pictures = np.stack([detection.pictures[detection.place] for detection in together[0].latest])
+        answers = look_closer(pictures, [one.mask for one in together])
+        for one, answer in zip(together, answers, strict=True):
+            one.closer.append(float(answer.mean()))
 
 
 def _unconfirmed(tracks: list[Track], confirmed: list[Track]) -> list[Track]:
@@ -212,6 +221,7 @@ def _extend(open_tracks: list[Track], detection: Detection) -> list[Track]:
         open_track.looks = [open_track.looks[0], look]
         open_track.in_line = open_track.in_line or bool(match.words)
         open_track.misses, open_track.last_sample = 0, detection.frame_index
+        open_track.latest.append(detection)
     return [_begin(region, detection, appearance(picture, region.pixels, detected)) for region in regions]
 
 
