@@ -128,9 +128,16 @@ def test_what_the_network_predicted_is_known_of_a_mark_seen_at_one_place_alone()
 
 def test_a_word_of_a_line_keeps_the_pixels_that_may_be_its_own() -> None:
     pool, own = MarkPool(), np.ones((HEIGHT, WIDTH), bool)
-    assert pool.add(0, replace(observation(shape(1)), own=own)) == []
-    (word,) = pool.flush()
+    (word,) = pool.add(0, replace(observation(shape(1)), own=own))
     np.testing.assert_array_equal(word.own, own)
+    assert pool.flush() == []
+
+
+def test_a_word_of_a_line_is_not_pooled_with_one_beside_it() -> None:
+    """Each has the other in its picture, at the place where both lie."""
+    pool, own = MarkPool(), np.ones((HEIGHT, WIDTH), bool)
+    words = [pool.add(number, replace(observation(shape(1)), own=own)) for number in range(2)]
+    assert [[place.number for place in word.registrations] for (word,) in words] == [[0], [1]]
 
 
 def test_another_word_of_one_outline_is_not_pooled() -> None:

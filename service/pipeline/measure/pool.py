@@ -87,6 +87,9 @@ class MarkPool:
         if not observation.confirmed:
             self._unconfirmed = [*self._unconfirmed, (number, observation.shape)][-MAX_UNCONFIRMED:]
             return []
+        if observation.own is not None:  # its neighbours in the line are in the picture wherever a word of like length is
+            here = Registration(number, 0, 0)
+            return [_stack(_OpenMark([here], [(here, observation)]))]
         mark, registration = self._match(number, observation)
         self._open = [other for other in self._open if other is not mark] + [mark]
         mark.registrations.append(registration)
