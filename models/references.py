@@ -4,8 +4,9 @@ Hidden pixels can be seen in other frames: a mark that jumps uncovers the place 
 out from behind the mark. So references are chosen by how much of the hole they show once the motion of the surroundings is compensated.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,8 @@ MIN_UNCOVERED_SHARE = 0.03  # of the hole; a distant reference must uncover at l
 MIN_OVERLAP_SHARE = 0.1  # of the surroundings; both frames must show at least this for a shift to be accepted
 GRID_PIXELS = 8  # references are cut out moved by multiples of this, so that one encoding of a frame serves many targets
 MAX_SHIFT_RESIDUAL = 0.5  # difference over the surroundings' standard deviation; above it there is a cut between the frames
+GAUSSIAN_MEDIAN = 1.4826  # standard deviation of a normal distribution over the median of its absolute values
+MIN_STAYING_SPREAD = 0.25  # of the surroundings' variance: where most stays but less varies there, both frames may only share a plain wall
 MAX_CHANGE_RESIDUAL = 1.0  # the same for distant frames; above it something has entered or left the scene
 
 
@@ -78,12 +81,14 @@ def shift_between(
     shown: Floats | None = None,
     reach: int = REACH_PIXELS // SHRINK,
     max_residual: float = MAX_SHIFT_RESIDUAL,
+    may_stand: bool = True,
 ) -> Shift:
     """Find where the content of `one` lies in `other`, both (h, w) shrunk grey pictures in [0, 1] of the same box.
 
     `known` and `shown` (h, w) are 1 where `one` and `other` show the scene; without `shown`, all of `other` does. Minimises the mean
     squared difference of the pixels that both show, over all whole shifts within `reach` shrunk pixels, and refines the minimum with a
-    parabola. `max_residual`: the largest difference of a match, in standard deviations of the surroundings. Returns full-size pixels.
+    parabola. `max_residual`: the largest difference of a match, in standard deviations of the surroundings. `may_stand`: where most of
+    the scene stays as it is, its shift is 0, whatever moves across it. Returns full-size pixels.
     """
     height, width = one.shape
     reach = min(reach, height // 3, width // 3)
@@ -94,14 +99,19 @@ def shift_between(
         return Shift(0.0, 0.0, matched=False)
     mean = float((template * weight).sum()) / total
     template, other = template - np.float32(mean), other - np.float32(mean)  # small values lose little precision when they cancel
-    errors = _differences(template, other, weight, np.ones_like(other) if shown is None else shown)
+    everything = np.ones_like(other) if shown is None else shown
+    errors = _differences(template, other, weight, everything)
     spread = float((np.square(template) * weight).sum()) / total
     errors += _distance_penalty(reach) * np.float32(1e-5 + 0.02 * spread)
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
-    smallest = float(errors[y, x])
-    matched = smallest < max_residual**2 * spread + 2e-4
     dy, dx = summit(errors, y, x)
-    return Shift(SHRINK * (y - reach + dy), SHRINK * (x - reach + dx), matched)
+    found = Shift(SHRINK * (y - reach + dy), SHRINK * (x - reach + dx), float(errors[y, x]) < max_residual**2 * spread + 2e-4)
+    if not may_stand:
+        return found
+    standing, moved = (_differences_at(template, other, weight, everything, *place) for place in ((reach, reach), (y, x)))
+    if np.median(standing[0]) > np.median(moved[0]) or not _mostly_stays(*standing, spread):
+        return found
+    return replace(found, matched=True) if max(abs(y - reach), abs(x - reach)) <= 1 else Shift(0.0, 0.0)
 
 
 def _differences(template: Floats, other: Floats, weight: Floats, shown: Floats) -> Floats:
@@ -111,6 +121,25 @@ def _differences(template: Floats, other: Floats, weight: Floats, shown: Floats)
     sums = squares - 2 * _correlated(shown * other, weight * template)
     enough = shared > MIN_OVERLAP_SHARE * weight.sum()
     return np.where(enough, np.maximum(sums, 0) / np.maximum(shared, 1), np.float32(1)).astype(np.float32, copy=False)
+
+
+def _differences_at(template: Floats, other: Floats, weight: Floats, shown: Floats, y: int, x: int) -> tuple[Floats, Floats]:
+    """The absolute differences (N,) at one position of the template in `other`, of the pixels that both show, and the template there."""
+    height, width = template.shape
+    place = slice(y, y + height), slice(x, x + width)
+    both = (weight > 0.5) & (shown[place] > 0.5)
+    return (np.abs(template - other[place])[both], template[both]) if both.any() else (np.ones(1, np.float32), np.zeros(1, np.float32))
+
+
+def _mostly_stays(differences: Floats, template: Floats, spread: float) -> bool:
+    """Whether a scene stays although things move across it: most differences (N,) are small, and what they are of, (N,), has structure.
+
+    The median tells the usual difference whatever less than half of the pixels do (Rousseeuw and Leroy, "Robust regression and outlier
+    detection", 1987).
+    """
+    usual = GAUSSIAN_MEDIAN * float(np.median(differences))
+    stays = template[differences <= 3 * usual]
+    return usual < MAX_SHIFT_RESIDUAL * math.sqrt(spread) and float(stays.var()) > MIN_STAYING_SPREAD * spread
 
 
 def _correlated(picture: Floats, template: Floats) -> Floats:

@@ -69,6 +69,24 @@ def test_marked_pixels_are_left_out(seed: int, dy: int, dx: int, jump: int) -> N
     assert (shift.dy, shift.dx) == (pytest.approx(dy, abs=1), pytest.approx(dx, abs=1))
 
 
+@pytest.mark.parametrize("shade", [0.0, 1.0])
+@pytest.mark.parametrize("moved", [3, 14])
+def test_what_moves_across_a_scene_that_stays_is_not_followed(moved: int, shade: float) -> None:
+    """A mean square is the moving thing's alone, as nothing else differs."""
+    for seed in range(10):
+        one, other = (shrunk(0.3 + 0.4 * grey(seed)) for _ in range(2))
+        one[8:34, 12:40], other[8 + moved : 34 + moved, 12:40] = shade, shade
+        shift = shift_between(one, other, everywhere(one))
+        assert (shift.dy, shift.dx, shift.matched) == (pytest.approx(0, abs=0.2), pytest.approx(0, abs=0.2), True)
+
+
+def test_two_scenes_that_share_a_dark_wall_do_not_match() -> None:
+    for seed in range(10):
+        one, other = np.full((2, HEIGHT // 2, WIDTH // 2), 0.05, np.float32)
+        one[14:30, 20:40], other[16:34, 26:44] = shrunk(grey(seed))[:16, :20], shrunk(grey(seed + 100))[:18, :18]
+        assert not shift_between(one, other, everywhere(one)).matched
+
+
 def test_another_scene_does_not_match() -> None:
     for seed in range(20):
         one, other = shrunk(grey(seed)), shrunk(grey(seed + 100))

@@ -94,7 +94,8 @@ class ReferenceAligner:
             return Alignment(target, 0, 0)
         here = self._region_grey(target, frames)
         there = self._grey(reference.frame, self._region.moved(reference.dy, reference.dx), frames)
-        correction = shift_between(here.luma, there.luma, here.known, there.known, MAX_DRIFT_PIXELS // SHRINK, MAX_CHANGE_RESIDUAL)
+        stands = not (reference.dy or reference.dx)
+        correction = shift_between(here.luma, there.luma, here.known, there.known, MAX_DRIFT_PIXELS // SHRINK, MAX_CHANGE_RESIDUAL, stands)
         if not correction.matched:
             return None
         aligned = Alignment(reference.frame, reference.dy + correction.dy, reference.dx + correction.dx)
