@@ -34,7 +34,7 @@ def _look(network: Batcher, classes: frozenset[Kind], pictures: Bytes | Floats, 
     boxes = [bounding_box(mask).expanded(SURROUNDINGS_PIXELS, width, height) for mask in masks]
     answers = np.zeros((len(masks), len(pictures)), np.float32)
     for window in _windows(boxes):
-        probability = _enlarged(network, classes, pictures[(..., *window.slices)])
+        probability = seen_enlarged(network, classes, pictures[(..., *window.slices)])
         for number, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
             if hull(window, box) == window:
                 answers[number] = probability[:, mask[window.slices]].mean(1)
@@ -53,7 +53,7 @@ def _windows(boxes: Sequence[Box]) -> list[Box]:
     return windows
 
 
-def _enlarged(network: Batcher, classes: frozenset[Kind], pictures: Bytes | Floats) -> Floats:
+def seen_enlarged(network: Batcher, classes: frozenset[Kind], pictures: Bytes | Floats) -> Floats:
     """The probability (T, h, w) that the segmenter gives to pictures (T, 3, h, w) of ENLARGED times the size."""
     height, width = pictures.shape[-2:]
     size = round(ENLARGED * width), round(ENLARGED * height)

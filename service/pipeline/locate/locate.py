@@ -15,10 +15,12 @@ from service.pipeline.locate.moving_marks import Glances
 from service.pipeline.locate.one_or_other import those_that_move, those_that_stand
 from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
+from service.pipeline.locate.taking_turns import gaps_between, look_between
 from service.pipeline.locate.tiled_marks import TiledPattern, drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import Track, track
 from service.pipeline.marks.candidate import Candidate
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, note_candidates
+from service.pipeline.placement import Kind
 from service.pipeline.request import CLASSES, Request
 from service.pipeline.video import Frame, Limits, Timeline, VideoInfo
 
@@ -50,6 +52,7 @@ def locate(
     first = next(detections, None)
     tracks = track(chain([first], detections), closer_look(network, request.classes), decisions) if first else []
     deque(timed, maxlen=0)  # without detection the frames are only counted
+    tracks += _between(again, tracks, info, len(pts), network, request.classes)
     pattern = None
     if first and "overlay" in request.classes and info.width * info.height <= MAX_PATTERN_PIXELS:
         pattern = find_tiled_pattern(exposures.kept, first.probability)
@@ -64,6 +67,17 @@ def locate(
     candidates += [candidate for mark in moving for candidate in from_moving(mark, info, kind)]
     note_candidates(decisions, candidates)
     return candidates, timeline
+
+
+def _between(
+    again: Again, tracks: Sequence[Track], info: VideoInfo, total_frames: int, network: Batcher, classes: frozenset[Kind]
+) -> list[Track]:
+    """What was not seen of captions that take turns."""
+    gaps = gaps_between(tracks, sampling_stride(info), total_frames)
+    if not gaps:
+        return []
+    with again() as frames_again:
+        return look_between(frames_again, info, gaps, network, classes)
 
 
 def _followed(

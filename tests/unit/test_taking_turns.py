@@ -1,0 +1,102 @@
+"""A second look where captions take turns. The fake network takes what one of several pictures shows for scene, as the real one does."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from operator import itemgetter
+
+import numpy as np
+import pytest
+
+from service.inference.batcher import Arrays, Batcher
+from service.inference.fake import FakeSegmenter
+from service.pipeline.locate.locate import locate
+from service.pipeline.locate.taking_turns import Gap, gaps_between
+from service.pipeline.locate.track import MAX_GAP_FRAMES, Track
+from service.pipeline.marks.candidate import Candidate
+from service.pipeline.marks.similarity import iou
+from service.pipeline.placement import Box
+from service.pipeline.request import Request
+from service.pipeline.video import Limits
+from tests.footage import described, film, marked, scene
+
+WIDTH, HEIGHT, TOTAL, STRIDE = 160, 120, 80, 4
+INFO = described(WIDTH, HEIGHT, frames=TOTAL)
+WORD, NEXT, BRIEF = Box(40, 84, 90, 96), Box(10, 84, 130, 96), Box(50, 85, 112, 95)
+ELSEWHERE = Box(50, 20, 112, 30)
+
+
+class Comparing(FakeSegmenter):
+    """Sees nothing that is in one of several pictures alone."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        probability = super().run(inputs)["probability"]
+        often = (probability > 0.5).sum(1, keepdims=True) > 1
+        return {"probability": probability * often if probability.shape[1] > 1 else probability}
+
+
+def found(*captions: tuple[Box, range]) -> list[tuple[int, Box]]:
+    """The candidates' first samples, and which of these captions they show, in a film with them."""
+    pictures = [scene(0, WIDTH, HEIGHT)] * TOTAL
+    for box, shown in captions:
+        for frame in shown:
+            pictures[frame] = marked(pictures[frame], box)
+    frames = film(pictures)
+    candidates, _ = locate(frames, lambda: nullcontext(frames), INFO, Request(), Batcher(Comparing()), Limits())
+    return sorted(((one.first_sample, shown_of(one, captions)) for one in candidates), key=itemgetter(0))
+
+
+def shown_of(candidate: Candidate, captions: Sequence[tuple[Box, range]]) -> Box:
+    """The caption that a candidate shows, and nothing else; its edge may be blurred."""
+    seen = np.zeros((HEIGHT, WIDTH), bool)
+    seen[candidate.box.slices] = candidate.probability > 0.5
+    masks = {box: np.zeros((HEIGHT, WIDTH), bool) for box, _ in captions}
+    for box, mask in masks.items():
+        mask[box.slices] = True
+    (box,) = (box for box, mask in masks.items() if iou(seen, mask) > 0.75)
+    return box
+
+
+CAPTIONS = [(WORD, range(20)), (NEXT, range(44, 64))]
+
+
+@pytest.mark.parametrize("brief", [range(27, 30), range(39, 42), range(66, 69)])
+def test_a_caption_that_one_sample_shows_is_found_where_others_come_and_go(brief: range) -> None:
+    """Between two others, and after the last."""
+    sample = next(frame for frame in brief if frame % STRIDE == 0)
+    assert found(*CAPTIONS, (BRIEF, brief)) == sorted([(0, WORD), (44, NEXT), (sample, BRIEF)], key=itemgetter(0))
+
+
+def test_what_is_as_brief_elsewhere_is_not() -> None:
+    assert found(*CAPTIONS, (ELSEWHERE, range(27, 30))) == [(0, WORD), (44, NEXT)]
+    assert found((WORD, range(20)), (BRIEF, range(27, 30))) == [(0, WORD)]  # nothing takes turns with it
+
+
+def track_of(box: Box, first: int, last: int, confirmed: bool = True, static: bool = False) -> Track:
+    seen = np.zeros((HEIGHT, WIDTH), np.float32)
+    seen[box.slices] = 0.9
+    return Track(first, last, 1, 0, seen, confirmed, static)
+
+
+def frames_of(gaps: Sequence[Gap]) -> list[tuple[int, ...]]:
+    return [gap.frames for gap in gaps]
+
+
+def test_each_gap_of_a_line_is_looked_at_as_far_as_a_second_from_a_caption() -> None:
+    tracks = [track_of(WORD, 200, 204), track_of(NEXT, 216, 220), track_of(BRIEF, 212, 220), track_of(BRIEF, 216, 220)]
+    gaps = gaps_between(tracks, STRIDE, 1000)
+    before, after = tuple(range(172, 200, STRIDE)), tuple(range(224, 220 + MAX_GAP_FRAMES + 1, STRIDE))
+    assert frames_of(gaps) == [before, (208,), after]
+    assert {gap.line for gap in gaps} == {Box(10, 84, 130, 96)}
+
+
+def test_two_lines_have_gaps_of_their_own() -> None:
+    upper = [track_of(ELSEWHERE, 0, 8), track_of(ELSEWHERE, 16, 79)]
+    lower = [track_of(WORD, 0, 40), track_of(NEXT, 48, 79)]
+    assert [(gap.line.top, gap.frames) for gap in gaps_between([*upper, *lower], STRIDE, TOTAL)] == [(20, (12,)), (84, (44,))]
+
+
+def test_marks_that_do_not_take_turns_have_no_gaps() -> None:
+    assert gaps_between([track_of(WORD, 0, 30), track_of(NEXT, 10, 40)], STRIDE, TOTAL) == []  # words of a line
+    assert gaps_between([track_of(WORD, 0, 8), track_of(NEXT, 20, 30, confirmed=False)], STRIDE, TOTAL) == []
+    assert gaps_between([track_of(WORD, 0, 8), track_of(NEXT, 20, 30, static=True)], STRIDE, TOTAL) == []
+    assert gaps_between([], STRIDE, 0) == []
