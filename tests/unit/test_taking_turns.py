@@ -17,7 +17,7 @@ from service.pipeline.marks.similarity import iou
 from service.pipeline.placement import Box
 from service.pipeline.request import Request
 from service.pipeline.video import Limits
-from tests.footage import described, film, marked, scene
+from tests.footage import Picture, described, film, marked, scene
 
 WIDTH, HEIGHT, TOTAL, STRIDE = 160, 120, 80, 4
 INFO = described(WIDTH, HEIGHT, frames=TOTAL)
@@ -69,6 +69,27 @@ def test_a_caption_that_one_sample_shows_is_found_where_others_come_and_go(brief
 def test_what_is_as_brief_elsewhere_is_not() -> None:
     assert found(*CAPTIONS, (ELSEWHERE, range(27, 30))) == [(0, WORD), (44, NEXT)]
     assert found((WORD, range(20)), (BRIEF, range(27, 30))) == [(0, WORD)]  # nothing takes turns with it
+
+
+def written(axis: int) -> Picture:
+    """A scene with white strokes across this axis in the place of a caption."""
+    picture = scene(0, WIDTH, HEIGHT)
+    picture[WORD.slices][np.indices((WORD.height, WORD.width))[axis] % 7 < 4] = 255
+    return picture
+
+
+def in_lines(first: Picture, second: Picture) -> list[bool]:
+    """Of the candidates of a film with two captions in one place, one after the other, whether they are of a line."""
+    empty = scene(0, WIDTH, HEIGHT)
+    frames = film([*[first] * 20, *[empty] * (TOTAL - 40), *[second] * 20])
+    candidates, _ = locate(frames, lambda: nullcontext(frames), INFO, Request(), Batcher(FakeSegmenter()), Limits())
+    return [one.in_line for one in candidates]
+
+
+def test_captions_that_take_turns_are_of_a_line_and_a_mark_that_comes_back_is_not() -> None:
+    lying, standing = written(0), written(1)
+    assert in_lines(lying, standing) == [True, True]
+    assert in_lines(lying, lying) == [False, False]
 
 
 def track_of(box: Box, first: int, last: int, confirmed: bool = True, static: bool = False) -> Track:

@@ -7,6 +7,7 @@ The segmenter compares samples, and what is in one of four alone passes for a sc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from service.inference.batcher import Batcher
 from service.pipeline.locate.closer_look import SURROUNDINGS_PIXELS, LookCloser, closer_look, seen_enlarged
 from service.pipeline.locate.segment import Detection, analysis_size
 from service.pipeline.locate.track import LOOK_SAMPLES, MAX_GAP_FRAMES, MIN_BRIEF_CONFIDENCE, Track, track
+from service.pipeline.marks.appearance import is_another
 from service.pipeline.picture.composite import shrink_rgb
 from service.pipeline.placement import Box, Kind, hull
 from service.pipeline.video import Frame, VideoInfo
@@ -29,6 +31,7 @@ class _Turn(NamedTuple):
     first: int
     last: int
     box: Box
+    track: Track
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,31 @@ class Gap:
     frames: tuple[int, ...]
 
 
+def note_lines(tracks: Iterable[Track]) -> None:
+    """Note of marks that take turns at one place that they are of a line, where some have other strokes than those before them."""
+    for line in _lines(tracks):
+        if _take_turns(line) and any(is_another(early.track.looks[-1], late.track.looks[0]) for early, late in pairwise(line)):
+            for turn in line:
+                turn.track.in_line = True
+
+
 def gaps_between(tracks: Iterable[Track], stride: int, total_frames: int) -> list[Gap]:
     """Where and when to look again: beside marks that take turns at one place, every stride-th frame."""
-    seen = (_Turn(one.first_sample, one.last_sample, one.box) for one in tracks if one.confirmed and not one.static)
-    turns = sorted(seen, key=attrgetter("first"))
+    lines = (line for line in _lines(tracks) if _take_turns(line))
+    return [Gap(_hull(line), frames) for line in lines for frames in _unseen(line, stride, total_frames)]
+
+
+def _lines(tracks: Iterable[Track]) -> list[list[_Turn]]:
+    """The marks that are at one place, one after the other or beside each other, in the order in which they begin."""
+    seen = (_Turn(one.first_sample, one.last_sample, one.box, one) for one in tracks if one.confirmed and not one.static)
     lines: list[list[_Turn]] = []
-    for turn in turns:
+    for turn in sorted(seen, key=attrgetter("first")):
         line = next((line for line in lines if _of_one_line(_hull(line), turn.box)), None)
         if line is None:
             lines.append([turn])
         else:
             line.append(turn)
-    return [Gap(_hull(line), frames) for line in lines if _take_turns(line) for frames in _unseen(line, stride, total_frames)]
+    return lines
 
 
 def look_between(frames: Iterable[Frame], info: VideoInfo, gaps: Sequence[Gap], network: Batcher, classes: frozenset[Kind]) -> list[Track]:

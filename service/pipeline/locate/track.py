@@ -47,9 +47,9 @@ class Track:
     first_sample, last_sample: frame indices of its first and last detection. detection_count: how many it has. misses: samples without
     one since the last. total: (h, w), the sum of the probabilities over its detections. confirmed: closer looks show a mark, so that it
     counts without matching another track. static: found in every part of the video. in_samples: in single samples, not in long exposures
-    alone. closer: what closer looks at it found, each the mean probability over its mask. looks: how it looked first and last. in_line: it
-    appeared beside another, as the next word of a line does, or another did beside it. latest: its last detections, at most
-    SEGMENTER_FRAMES, while it is open.
+    alone. closer: what closer looks at it found, each the mean probability over its mask. looks: how it looked first and last. in_line:
+    it appeared beside another, as the next word of a line does, or another did beside it; or others take its place. latest: its last
+    detections, at most SEGMENTER_FRAMES, while it is open.
     """
 
     first_sample: int

@@ -15,7 +15,8 @@ class Detected:
     """The segmenter detected it in some of the sampled frames.
 
     scale: size of the analysed pictures relative to the video. confirmed: closer looks show a mark, so that it counts as one.
-    An unconfirmed candidate counts only if it matches a confirmed one. in_line: others appear beside it, as words of a line do.
+    An unconfirmed candidate counts only if it matches a confirmed one. in_line: others appear beside it, as words of a line do, or take
+    its place, as captions do.
     """
 
     scale: float
@@ -110,7 +111,7 @@ class Candidate:
 
     @property
     def in_line(self) -> bool:
-        """Whether it is a word of a line that appears word by word."""
+        """Whether it is a word of a line that appears word by word, or a caption that others follow."""
         return isinstance(self.origin, Detected) and self.origin.in_line
 
     @property

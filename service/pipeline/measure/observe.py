@@ -27,7 +27,7 @@ MAX_ABSENT_FRAMES = 1  # of the frames read
 
 
 def own_pixels(candidates: Sequence[Candidate], number: int) -> Mask | None:
-    """The pixels (h, w) of its box that are nearer to a word of a line than to the others of its time; None of what is no such word."""
+    """The pixels (h, w) of its box that are nearer to a word of a line than to the others of its time; None of what is of no line."""
     word = candidates[number]
     if not word.in_line:
         return None

@@ -30,7 +30,7 @@ class Observation:
 
     probability: (h, w) in [0, 1], of being mark. shape: (h, w) in [0, 1], the predicted opacity where a mark is suspected. confirmed:
     whether it counts as a mark by itself; otherwise it counts only if it matches one. matte: what the matte network
-    predicts from these crops. own: (h, w) of a word of a line, all pixels that are not another word's.
+    predicts from these crops. own: (h, w) of a word of a line or a caption, all pixels that are not another word's.
     """
 
     marked_crops: Bytes = field(repr=False)
@@ -87,7 +87,8 @@ class MarkPool:
         if not observation.confirmed:
             self._unconfirmed = [*self._unconfirmed, (number, observation.shape)][-MAX_UNCONFIRMED:]
             return []
-        if observation.own is not None:  # its neighbours in the line are in the picture wherever a word of like length is
+        # A word of a line has its neighbours in its picture, and a caption may be a part of another: their shapes and strokes agree.
+        if observation.own is not None:
             here = Registration(number, 0, 0)
             return [_stack(_OpenMark([here], [(here, observation)]))]
         mark, registration = self._match(number, observation)
