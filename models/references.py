@@ -28,9 +28,10 @@ MIN_UNCOVERED_SHARE = 0.03  # of the hole; a distant reference must uncover at l
 MIN_OVERLAP_SHARE = 0.1  # of the surroundings; both frames must show at least this for a shift to be accepted
 GRID_PIXELS = 8  # references are cut out moved by multiples of this, so that one encoding of a frame serves many targets
 MAX_SHIFT_RESIDUAL = 0.5  # difference over the surroundings' standard deviation; above it there is a cut between the frames
+NOISE = 2e-4  # mean square of what two frames of one scene may differ by, in brightness of [0, 1]
 GAUSSIAN_MEDIAN = 1.4826  # standard deviation of a normal distribution over the median of its absolute values
 MIN_STAYING_SPREAD = 0.25  # of the surroundings' variance: where most stays but less varies there, both frames may only share a plain wall
-MAX_CHANGE_RESIDUAL = 1.0  # the same for distant frames; above it something has entered or left the scene
+MAX_CHANGE_RESIDUAL = 1.0  # the same for distant frames; above it something has entered or left a scene of which most does not stay
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,13 @@ def shift_between(
     errors += _distance_penalty(reach) * np.float32(1e-5 + 0.02 * spread)
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
     dy, dx = summit(errors, y, x)
-    found = Shift(SHRINK * (y - reach + dy), SHRINK * (x - reach + dx), float(errors[y, x]) < max_residual**2 * spread + 2e-4)
+    found = Shift(SHRINK * (y - reach + dy), SHRINK * (x - reach + dx), float(errors[y, x]) < max_residual**2 * spread + NOISE)
     if not may_stand:
         return found
     standing, moved = (_differences_at(template, other, weight, everything, *place) for place in ((reach, reach), (y, x)))
-    if np.median(standing[0]) > np.median(moved[0]) or not _mostly_stays(*standing, spread):
+    most = (3 * min(_usual(standing[0]), _usual(moved[0]))) ** 2 + NOISE
+    fits_better = np.minimum(np.square(moved[0]), most).mean() < np.minimum(np.square(standing[0]), most).mean()
+    if fits_better or not _mostly_stays(*standing, spread):
         return found
     return replace(found, matched=True) if max(abs(y - reach), abs(x - reach)) <= 1 else Shift(0.0, 0.0)
 
@@ -131,13 +134,16 @@ def _differences_at(template: Floats, other: Floats, weight: Floats, shown: Floa
     return (np.abs(template - other[place])[both], template[both]) if both.any() else (np.ones(1, np.float32), np.zeros(1, np.float32))
 
 
-def _mostly_stays(differences: Floats, template: Floats, spread: float) -> bool:
-    """Whether a scene stays although things move across it: most differences (N,) are small, and what they are of, (N,), has structure.
-
-    The median tells the usual difference whatever less than half of the pixels do (Rousseeuw and Leroy, "Robust regression and outlier
+def _usual(differences: Floats) -> float:
+    """The standard deviation of differences (N,), whatever less than half of them do (Rousseeuw and Leroy, "Robust regression and outlier
     detection", 1987).
     """
-    usual = GAUSSIAN_MEDIAN * float(np.median(differences))
+    return GAUSSIAN_MEDIAN * float(np.median(differences))
+
+
+def _mostly_stays(differences: Floats, template: Floats, spread: float) -> bool:
+    """Whether a scene stays although things move across it: most differences (N,) are small, and what they are of, (N,), has structure."""
+    usual = _usual(differences)
     stays = template[differences <= 3 * usual]
     return usual < MAX_SHIFT_RESIDUAL * math.sqrt(spread) and float(stays.var()) > MIN_STAYING_SPREAD * spread
 

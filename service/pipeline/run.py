@@ -202,7 +202,7 @@ class _Job:
         """Step 1: where marks may be."""
         with self.reader.read() as frames:
             counted = self._counted("locate", frames, self.info.frames_estimate)
-            return locate(counted, self.reader.read, self.info, request, self.networks.segmenter, self.limits, self.decisions)
+            return locate(counted, self._again, self.info, request, self.networks.segmenter, self.limits, self.decisions)
 
     def measure(self, candidates: list[Candidate], timeline: Timeline, classes: frozenset[Kind]) -> list[MeasuredMark]:
         """Step 2: their pixels, opacity and colour."""
@@ -288,6 +288,17 @@ class _Job:
             self._tell(step, done, total)
         if done < total:
             self._tell(step, total, total)
+
+    @contextmanager
+    def _again(self) -> Iterator[Iterator[Frame]]:
+        """The frames once more, for the first step; they may not be read to the end. Told of each, the listener may end the run."""
+        with self.reader.read() as frames:
+            yield self._counted_again(frames)
+
+    def _counted_again(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            yield frame
+            self._tell("locate", self.info.frames_estimate, self.info.frames_estimate)
 
     def _tell(self, step: str, done: int, total: int) -> None:
         self.on_progress(Progress(step, done, max(total, done), self.info.width * self.info.height))

@@ -67,13 +67,16 @@ def test_a_file_chosen_while_the_page_signs_in_is_sent(visit: Visit, large: Serv
     visitor = visit(large)
     visitor.enter(large.account())
     held: list[Route] = []
+    pieces: list[Route] = []
     visitor.page.route("**/v1/account", lambda route: route.fallback() if held else held.append(route))
+    visitor.page.route("**/v1/uploads/resumable/*", lambda route: route.fallback() if pieces else pieces.append(route))
     visitor.page.reload()
     visitor.find("#file").set_input_files(file)
-    expect(visitor.find("#work-state")).to_have_text(EN["state.sending"])
-    eventually(lambda: visitor.page.evaluate("1") and held)
-    for route in held:
-        route.continue_()
+    eventually(lambda: visitor.page.evaluate("1") and held and pieces)
+    with visitor.page.expect_response("**/v1/limits"):
+        held[0].continue_()
+    expect(visitor.find("#work")).to_be_visible()
+    pieces[0].continue_()
     expect(visitor.find("#work-state")).to_have_text(EN["state.queued"])
 
 

@@ -198,6 +198,26 @@ def test_progress_goes_through_each_step_and_frame_by_frame_where_all_are_read(t
     assert list(dict.fromkeys(p.step for p in progress)) == ["locate", "measure", "bound", "remove"]
 
 
+def test_a_further_reading_can_be_ended_like_the_first(tmp_path: Path, folder: Path) -> None:
+    """One is made where marks take turns at one place."""
+    pictures, other = story(60, 0, 15), Box(36, 32, 100, 56)
+    pictures[32:48] = [marked(picture, other) for picture in pictures[32:48]]
+    source, told = write_film(tmp_path / "in.mp4", pictures), list[int]()
+
+    class Ended(Exception):
+        """The job was cancelled."""
+
+    def listen(progress: Progress) -> None:
+        told.append(progress.done_frames)
+        if told.count(60) == 2:
+            raise Ended
+
+    with pytest.raises(Ended):
+        clean(source, folder / "out.mp4", FOUND, NETWORKS, on_progress=listen)
+    assert told == [*range(1, 61), 60]
+    assert not list(folder.iterdir())
+
+
 def test_debug_pictures_are_written(tmp_path: Path, folder: Path) -> None:
     source = write_film(tmp_path / "in.mp4", story(20))
     clean(source, folder / "out.mp4", FOUND, NETWORKS, debug=tmp_path / "look")

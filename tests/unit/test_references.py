@@ -69,15 +69,35 @@ def test_marked_pixels_are_left_out(seed: int, dy: int, dx: int, jump: int) -> N
     assert (shift.dy, shift.dx) == (pytest.approx(dy, abs=1), pytest.approx(dx, abs=1))
 
 
+def wide(seed: int, left: int = 0) -> Floats:
+    """A window of twice the size on a random texture."""
+    return texture(seed, 2 * WIDTH + 80, 2 * HEIGHT, 3).mean(2)[:, 40 + left : 40 + left + 2 * WIDTH]
+
+
 @pytest.mark.parametrize("shade", [0.0, 1.0])
-@pytest.mark.parametrize("moved", [3, 14])
+@pytest.mark.parametrize("moved", [10, 14])
 def test_what_moves_across_a_scene_that_stays_is_not_followed(moved: int, shade: float) -> None:
     """A mean square is the moving thing's alone, as nothing else differs."""
     for seed in range(10):
-        one, other = (shrunk(0.3 + 0.4 * grey(seed)) for _ in range(2))
-        one[8:34, 12:40], other[8 + moved : 34 + moved, 12:40] = shade, shade
+        one, other = (shrunk(0.3 + 0.2 * wide(seed)) for _ in range(2))
+        one[20:46, 40:66], other[20 + moved : 46 + moved, 40:66] = shade, shade
         shift = shift_between(one, other, everywhere(one))
         assert (shift.dy, shift.dx, shift.matched) == (pytest.approx(0, abs=0.2), pytest.approx(0, abs=0.2), True)
+
+
+@pytest.mark.parametrize("sky", [0.6, 0.75])
+@pytest.mark.parametrize("noise", [0.0, 0.001, 0.004])
+def test_a_pan_under_a_sky_that_looks_the_same_everywhere_is_followed(sky: float, noise: float) -> None:
+    """Most pixels stay as they are, and vary downwards, which says nothing about a motion to the side."""
+    rows, rng = round(sky * 2 * HEIGHT), np.random.default_rng(1)
+    for seed, dx in enumerate(range(6, 28, 4)):
+        pictures = []
+        for left in (0, -dx):
+            picture = wide(seed, left)
+            picture[:rows] = np.linspace(0.7, 0.2, rows, dtype=np.float32)[:, None]
+            pictures.append(shrunk(picture + noise * rng.standard_normal(picture.shape).astype(np.float32)))
+        shift = shift_between(*pictures, everywhere(pictures[0]))
+        assert (shift.dy, shift.dx, shift.matched) == (pytest.approx(0, abs=1), pytest.approx(dx, abs=1), True)
 
 
 def test_two_scenes_that_share_a_dark_wall_do_not_match() -> None:

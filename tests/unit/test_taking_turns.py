@@ -92,6 +92,35 @@ def test_captions_that_take_turns_are_of_a_line_and_a_mark_that_comes_back_is_no
     assert in_lines(lying, lying) == [False, False]
 
 
+def test_a_caption_whose_last_sample_is_missed_is_one() -> None:
+    """The last one falls into a group of four in which nothing else is."""
+    assert found((WORD, range(20)), (NEXT, range(44, 53))) == [(0, WORD), (44, NEXT)]
+
+
+def test_a_line_of_two_rows_is_not_found_again_where_one_row_takes_turns_with_it() -> None:
+    both = Box(30, 68, 120, 96)
+    assert found((WORD, range(20)), (both, range(24, 50)), (WORD, range(54, 78))) == [(0, WORD), (24, both), (56, WORD)]
+
+
+def test_a_logo_that_stands_beside_captions_is_none_and_hides_no_gap() -> None:
+    logo = track_of(Box(2, 84, 8, 96), 0, TOTAL - 1)
+    tracks = [logo, track_of(WORD, 0, 20), track_of(NEXT, 32, 60)]
+    assert frames_of(gaps_between(tracks, STRIDE, TOTAL)) == [(24, 28), (64, 68, 72, 76)]
+
+
+def test_a_logo_that_moves_by_less_than_its_width_is_not_of_a_line() -> None:
+    """Its strokes are the same, wherever it is."""
+    pictures = []
+    for visit in range(4):
+        picture = scene(0, WIDTH, HEIGHT)
+        strokes = np.indices((12, 40))[1] % 9 < 4
+        picture[84:96, 10 + 20 * visit : 50 + 20 * visit][strokes] = 255
+        pictures += [picture] * 16 + [scene(0, WIDTH, HEIGHT)] * 4
+    frames = film(pictures)
+    candidates, _ = locate(frames, lambda: nullcontext(frames), INFO, Request(), Batcher(FakeSegmenter()), Limits())
+    assert [one.in_line for one in candidates] == [False] * 4
+
+
 def track_of(box: Box, first: int, last: int, confirmed: bool = True, static: bool = False) -> Track:
     seen = np.zeros((HEIGHT, WIDTH), np.float32)
     seen[box.slices] = 0.9

@@ -15,7 +15,7 @@ from service.pipeline.locate.moving_marks import Glances
 from service.pipeline.locate.one_or_other import those_that_move, those_that_stand
 from service.pipeline.locate.segment import Sample, sampling_stride, segment
 from service.pipeline.locate.static_marks import ExposureStack, find_static_marks, merge_static_marks
-from service.pipeline.locate.taking_turns import gaps_between, look_between, note_lines
+from service.pipeline.locate.taking_turns import gaps_between, look_between, note_lines, with_found
 from service.pipeline.locate.tiled_marks import TiledPattern, drop_pattern_pieces, find_tiled_pattern
 from service.pipeline.locate.track import Track, track
 from service.pipeline.marks.candidate import Candidate
@@ -38,8 +38,8 @@ def locate(
 ) -> tuple[list[Candidate], Timeline]:
     """The candidates, detected and given by the person, and the presentation times of all frames.
 
-    `again`: reads the frames once more, if a shape or a person's box moves and is to be followed. `network` is the segmenter; `limits`
-    hold for the mask file. Raises RequestError for a box or mask that does not fit the video.
+    `again`: reads the frames once more, if captions take turns, or a shape or a person's box moves and is to be followed. `network` is the
+    segmenter; `limits` hold for the mask file. Raises RequestError for a box or mask that does not fit the video.
     """
     pts, exposures, glances = list[int](), ExposureStack(), Glances(network, request.classes, sampling_stride(info))
     timed = _timed(frames, pts)
@@ -52,7 +52,7 @@ def locate(
     first = next(detections, None)
     tracks = track(chain([first], detections), closer_look(network, request.classes), decisions) if first else []
     deque(timed, maxlen=0)  # without detection the frames are only counted
-    tracks += _between(again, tracks, info, len(pts), network, request.classes)
+    tracks = with_found(tracks, _between(again, tracks, info, len(pts), network, request.classes))
     note_lines(tracks)
     pattern = None
     if first and "overlay" in request.classes and info.width * info.height <= MAX_PATTERN_PIXELS:

@@ -128,7 +128,7 @@ def track(detections: Iterable[Detection], look_closer: LookCloser, decisions: D
         _look_closer([t for t in open_tracks if _is_due(t)], look_closer)
         _end(ending, look_closer)
     _end(open_tracks, look_closer)
-    tracks = [t for t in _merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
+    tracks = [t for t in merge_gaps(ended + open_tracks) if t.mask.sum() >= MIN_PIXELS]
     confirmed = [t for t in tracks if _is_mark(t, samples)]
     unconfirmed = _unconfirmed([t for t in tracks if t not in confirmed], confirmed)
     _note_tracks(tracks, confirmed, unconfirmed, decisions)
@@ -253,7 +253,7 @@ def _union(regions: Sequence[_Region], shape: tuple[int, ...]) -> Mask:
     return reduce(np.logical_or, (region.pixels for region in regions), np.zeros(shape, bool))
 
 
-def _merge_gaps(tracks: list[Track]) -> list[Track]:
+def merge_gaps(tracks: list[Track]) -> list[Track]:
     """Merges tracks of one mark that was undetected for some samples in between."""
     merged: list[Track] = []
     for late in sorted(tracks, key=lambda t: t.first_sample):

@@ -119,7 +119,7 @@ async function show(job) {
 async function openAddressed() {
   const id = location.hash.slice(1);
   const job = id ? await find(id) : null;
-  if (page.ordering) return;
+  if (page.ordering || location.hash.slice(1) !== id) return;
   if (job) await show(job);
   else showStart();
 }
