@@ -83,8 +83,9 @@ class MarkPool:
         self._unconfirmed: list[tuple[int, Floats]] = []
 
     def add(self, number: int, observation: Observation) -> list[PooledMark]:
-        """Take in the observation of one candidate; return the marks that are complete: a word of a line at once, others if not seen for long.
+        """Take in the observation of one candidate; return the marks that are complete.
 
+        That is a word of a line at once, and others when they have not been seen for long.
         An unconfirmed place counts only if it shows a mark that is no such word.
         """
         if not observation.confirmed:
