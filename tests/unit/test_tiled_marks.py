@@ -179,3 +179,15 @@ def test_an_autocorrelation_is_weighted_by_that_of_its_window(size: tuple[int, i
     dy, dx = (np.arange(-(side // 2), side // 2 + 1) for side in size)
     far = expected[np.hypot(dy[:, None], dx) >= MIN_STEP_PIXELS]
     np.testing.assert_allclose(autocorrelation(detail), (expected - np.median(far)) / np.std(far), atol=1e-3)
+
+
+@pytest.mark.parametrize("lattice", [((0, 80), (45, 40)), ((48, -60), (48, 60)), ((300, 0), (0, 90))])
+def test_the_mean_of_the_others_and_the_pixel_make_up_the_mean(lattice: tuple[LatticeVector, LatticeVector]) -> None:
+    values = np.random.default_rng(1).random((HEIGHT, WIDTH)).astype(np.float32)
+    mean, others = lattice_mean(values, lattice), lattice_mean(values, lattice, itself=False)
+    alone = others == 0
+    share = (mean - others)[~alone] / (values - others)[~alone]  # of the pixel in its mean
+    counts = 1 / share[np.abs(values - others)[~alone] > 0.05]
+    np.testing.assert_allclose(counts, np.rint(counts), atol=0.05)
+    assert counts.min() > 1.9
+    np.testing.assert_allclose(mean[alone], values[alone], atol=1e-6)

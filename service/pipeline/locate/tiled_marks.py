@@ -77,12 +77,10 @@ def find_tiled_pattern(samples: Sequence[Sample], probability: Floats) -> TiledP
     nothing, as in a wallpaper, there is no mark. With fewer than SEGMENTER_FRAMES samples, only what it detects is searched.
     """
     detail, is_video = static_detail([picture for _, picture in samples]), len(samples) >= SEGMENTER_FRAMES
-    if is_video:
-        sources, min_probability = [detail, _rectified(detail)], MIN_STROKE_PROBABILITY
-    else:
-        sources, min_probability = [probability * detail, probability * np.abs(detail), probability], MIN_STROKE_PROBABILITY_STILL
-    patterns = [pattern for source in sources if (pattern := _fit_pattern(source))]
-    likely = [pattern for pattern in patterns if _mean_probability(pattern, probability) > min_probability]
+    sources = [detail, _rectified(detail)] if is_video else [probability * detail, probability * np.abs(detail), probability]
+    patterns = [pattern for source in sources if (pattern := _fit_pattern(source, is_video))]
+    least = MIN_STROKE_PROBABILITY if is_video else MIN_STROKE_PROBABILITY_STILL
+    likely = [pattern for pattern in patterns if _mean_probability(pattern, probability) > least]
     return max(likely, key=lambda pattern: pattern.signal_to_noise, default=None)
 
 
@@ -113,7 +111,7 @@ def _rectified(detail: Floats) -> Floats:
     return (magnitude - cv2.GaussianBlur(magnitude, (0, 0), DETAIL_SIGMA_PIXELS)).astype(np.float32)
 
 
-def _fit_pattern(detail: Floats) -> TiledPattern | None:
+def _fit_pattern(detail: Floats, is_video: bool) -> TiledPattern | None:
     """The pattern that repeats over the whole detail (h, w), or None."""
     lattice = _find_lattice(autocorrelation(detail))
     if lattice is None:
@@ -124,7 +122,8 @@ def _fit_pattern(detail: Floats) -> TiledPattern | None:
     noise = float(np.std(lattice_mean(detail, other_lattice)))
     magnitude = np.abs(mean)
     strongest = float(np.percentile(magnitude, 99.5))
-    if not _fills_picture(detail, mean, lattice):
+    of_others = mean if is_video else lattice_mean(detail, lattice, itself=False)
+    if not _fills_picture(detail, mean, of_others, lattice):
         return None
     least = max(MIN_STROKE_SHARE * strongest, 2 * noise)
     strokes = np.clip(0.5 + (magnitude - least) / (2 * least), 0, 1) * _without_specks(magnitude > least)
@@ -244,12 +243,17 @@ def _peaks_near(correlations: Floats, vectors: NDArray[np.float64], reach: int) 
     return multiples, shifts
 
 
-def lattice_mean(values: Floats, lattice: Lattice, weights: Floats | None = None) -> Floats:
-    """Each pixel's mean over the lattice points inside the picture: (..., h, w) -> (..., h, w). weights: (h, w), all 1 by default."""
+def lattice_mean(values: Floats, lattice: Lattice, weights: Floats | None = None, itself: bool = True) -> Floats:
+    """Each pixel's mean over the lattice points inside the picture: (..., h, w) -> (..., h, w). weights: (h, w), all 1 by default.
+
+    Without itself, of the others, as it may stand for most of its mean where little repeats; 0 where there is none.
+    """
     height, width = values.shape[-2:]
     known = np.ones((height, width), np.float32) if weights is None else weights
     total, weight = np.zeros(values.shape, np.float32), np.zeros((height, width), np.float32)
     for dy, dx in _lattice_points(lattice, height, width):
+        if not itself and (dy, dx) == (0, 0):
+            continue
         to = slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx))
         of = slice(max(0, dy), min(height, height + dy)), slice(max(0, dx), min(width, width + dx))
         total[(..., *to)] += known[of] * values[(..., *of)]
@@ -274,14 +278,20 @@ def _lattice_points(lattice: Lattice, height: int, width: int) -> Iterator[tuple
                 yield dy, dx
 
 
-def _fills_picture(detail: Floats, mean: Floats, lattice: Lattice) -> bool:
-    """Whether most cells of the detail (h, w) show the pattern: each that has strokes is correlated with its lattice mean (h, w)."""
+def _fills_picture(detail: Floats, mean: Floats, of_others: Floats, lattice: Lattice) -> bool:
+    """Whether most cells of the detail (h, w) show the pattern: each in which the lattice mean (h, w) has strokes is like the other one."""
     (y, x), (v, u) = lattice
     side = max(16, round(float(np.sqrt(abs(y * u - x * v)))))
     rows, columns = max(2, round(detail.shape[0] / side)), max(2, round(detail.shape[1] / side))
     correlations = []
-    for detail_row, mean_row in zip(np.array_split(detail, rows), np.array_split(mean, rows), strict=True):
-        for detail_cell, mean_cell in zip(np.array_split(detail_row, columns, 1), np.array_split(mean_row, columns, 1), strict=True):
-            if float(np.abs(mean_cell).max()) > MIN_STROKE_SHARE * float(np.abs(mean).max()):
-                correlations.append(correlation(detail_cell, mean_cell))
+    parts = (_cells(values, rows, columns) for values in (detail, mean, of_others))
+    for detail_cell, mean_cell, other_cell in zip(*parts, strict=True):
+        if float(np.abs(mean_cell).max()) > MIN_STROKE_SHARE * float(np.abs(mean).max()):
+            correlations.append(correlation(detail_cell, other_cell))
     return len(correlations) > 0 and float(np.mean(np.array(correlations) > MIN_CELL_CORRELATION)) >= MIN_CELL_SHARE
+
+
+def _cells(values: Floats, rows: int, columns: int) -> Iterator[Floats]:
+    """The values (h, w) in so many rows and columns of cells."""
+    for row in np.array_split(values, rows):
+        yield from np.array_split(row, columns, 1)
