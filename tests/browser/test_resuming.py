@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Request, Route, expect
 
-from tests.browser.visitor import Visit, words
+from tests.browser.visitor import Visit, Visitor, words
 from tests.fixture_host import eventually
 from tests.service_process import Service, running
 
@@ -61,37 +61,44 @@ def test_a_large_file_goes_on_after_a_lost_connection_and_after_a_reload(visit: 
     assert b"".join(large.core.storage.read(job.spec.source_key)) == FILE
 
 
-def test_a_file_chosen_while_the_page_signs_in_is_sent(visit: Visit, large: Service, tmp_path: Path) -> None:
-    file = tmp_path / "early.mp4"
+def first_held(visitor: Visitor, address: str) -> list[Route]:
+    """The first request to an address, once it is made: it waits until it is continued, and no other does."""
+    held: list[Route] = []
+    visitor.page.route(address, lambda route: route.fallback() if held else held.append(route))
+    return held
+
+
+@pytest.fixture
+def sending(visit: Visit, large: Service, tmp_path: Path) -> tuple[Visitor, Path]:
+    """A visitor who is signed in, and a large file."""
+    file = tmp_path / "large.mp4"
     file.write_bytes(FILE)
     visitor = visit(large)
     visitor.enter(large.account())
-    held: list[Route] = []
-    pieces: list[Route] = []
-    visitor.page.route("**/v1/account", lambda route: route.fallback() if held else held.append(route))
-    visitor.page.route("**/v1/uploads/resumable/*", lambda route: route.fallback() if pieces else pieces.append(route))
+    return visitor, file
+
+
+def test_a_file_chosen_while_the_page_signs_in_is_sent(sending: tuple[Visitor, Path]) -> None:
+    visitor, file = sending
+    account, pieces = (first_held(visitor, address) for address in ("**/v1/account", "**/v1/uploads/resumable/*"))
     visitor.page.reload()
     visitor.find("#file").set_input_files(file)
-    eventually(lambda: visitor.page.evaluate("1") and held and pieces)
+    eventually(lambda: visitor.page.evaluate("1") and account and pieces)
     with visitor.page.expect_response("**/v1/limits"):
-        held[0].continue_()
+        account[0].continue_()
     expect(visitor.find("#work")).to_be_visible()
     pieces[0].continue_()
     expect(visitor.find("#work-state")).to_have_text(EN["state.queued"])
 
 
-def test_back_does_not_end_an_upload(visit: Visit, large: Service, tmp_path: Path) -> None:
-    file = tmp_path / "kept.mp4"
-    file.write_bytes(FILE)
-    visitor = visit(large)
-    visitor.enter(large.account())
-    held: list[Route] = []
+def test_back_does_not_end_an_upload(sending: tuple[Visitor, Path]) -> None:
+    visitor, file = sending
     visitor.page.evaluate("history.pushState(null, '', '#')")
-    visitor.page.route("**/v1/uploads/resumable/*", lambda route: held.append(route) if not held else route.fallback())
+    pieces = first_held(visitor, "**/v1/uploads/resumable/*")
     visitor.find("#file").set_input_files(file)
-    eventually(lambda: visitor.page.evaluate("1") and held)
+    eventually(lambda: visitor.page.evaluate("1") and pieces)
     visitor.page.go_back()
-    held[0].continue_()
+    pieces[0].continue_()
     expect(visitor.find("#work-state")).to_have_text(EN["state.queued"])
 
 
