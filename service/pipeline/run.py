@@ -279,12 +279,12 @@ class _Job:
         self.networks.give_back()  # the next step sees pictures of another size
         self.seconds[name] = time.monotonic() - started
 
-    def _counted(self, step: str, frames: Iterable[Frame], total: int) -> Iterator[Frame]:
-        """The frames, which may not be all; what is after them is done with them."""
+    def _counted(self, step: str, frames: Iterable[Frame], total: int, again: bool = False) -> Iterator[Frame]:
+        """The frames, which may not be all; what is after them is done with them. Again: nothing is left to count."""
         done = 0
         for frame in frames:
             yield frame
-            done = frame.index + 1
+            done = total if again else frame.index + 1
             self._tell(step, done, total)
         if done < total:
             self._tell(step, total, total)
@@ -293,12 +293,7 @@ class _Job:
     def _again(self) -> Iterator[Iterator[Frame]]:
         """The frames once more, for the first step; they may not be read to the end. Told of each, the listener may end the run."""
         with self.reader.read() as frames:
-            yield self._counted_again(frames)
-
-    def _counted_again(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            yield frame
-            self._tell("locate", self.info.frames_estimate, self.info.frames_estimate)
+            yield self._counted("locate", frames, self.info.frames_estimate, again=True)
 
     def _tell(self, step: str, done: int, total: int) -> None:
         self.on_progress(Progress(step, done, max(total, done), self.info.width * self.info.height))

@@ -52,8 +52,7 @@ def locate(
     first = next(detections, None)
     tracks = track(chain([first], detections), closer_look(network, request.classes), decisions) if first else []
     deque(timed, maxlen=0)  # without detection the frames are only counted
-    tracks = with_found(tracks, _between(again, tracks, info, len(pts), network, request.classes))
-    note_lines(tracks)
+    tracks = _with_lines(tracks, again, info, len(pts), network, request.classes)
     pattern = None
     if first and "overlay" in request.classes and info.width * info.height <= MAX_PATTERN_PIXELS:
         pattern = find_tiled_pattern(exposures.kept, first.probability)
@@ -70,15 +69,16 @@ def locate(
     return candidates, timeline
 
 
-def _between(
-    again: Again, tracks: Sequence[Track], info: VideoInfo, total_frames: int, network: Batcher, classes: frozenset[Kind]
+def _with_lines(
+    tracks: list[Track], again: Again, info: VideoInfo, total_frames: int, network: Batcher, classes: frozenset[Kind]
 ) -> list[Track]:
-    """What was not seen of captions that take turns."""
+    """The tracks with what was not seen of captions that take turns; of these it is noted that they are of a line."""
     gaps = gaps_between(tracks, sampling_stride(info), total_frames)
-    if not gaps:
-        return []
-    with again() as frames_again:
-        return look_between(frames_again, info, gaps, network, classes)
+    if gaps:
+        with again() as frames_again:
+            tracks = with_found(tracks, look_between(frames_again, info, gaps, network, classes))
+    note_lines(tracks)
+    return tracks
 
 
 def _followed(
