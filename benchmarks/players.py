@@ -51,6 +51,10 @@ const happens = (video, name) => new Promise((done, fail) => {
   video.addEventListener(name, done, {once: true});
   video.addEventListener("error", () => fail(new Error(video.error ? video.error.message : "error")), {once: true});
 });
+const presented = (video) => new Promise((done) => {
+  if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(done);
+  else requestAnimationFrame(() => requestAnimationFrame(done));
+});
 const shade = (video) => {
   const canvas = Object.assign(document.createElement("canvas"), {width: video.videoWidth, height: video.videoHeight});
   const drawn = canvas.getContext("2d");
@@ -69,9 +73,9 @@ const look = async (name) => {
     await ended;
     seen.played = video.currentTime;
     for (const seconds of [1.22, 0.42, 1.82]) {
-      const sought = happens(video, "seeked");
+      const sought = [happens(video, "seeked"), presented(video)]; // it may be sought before its picture is there to draw
       video.currentTime = seconds;
-      await sought;
+      await Promise.all(sought);
       seen.seeks.push([seconds, video.currentTime, shade(video)]);
     }
   } catch (error) {
