@@ -107,14 +107,13 @@ def shift_between(
     _, _, (x, y), _ = cv2.minMaxLoc(errors)
     dy, dx = summit(errors, y, x)
     found = Shift(SHRINK * (y - reach + dy), SHRINK * (x - reach + dx), float(errors[y, x]) < max_residual**2 * spread + NOISE)
-    if not may_stand:
+    is_near = max(abs(y - reach), abs(x - reach)) <= 1
+    if not may_stand or (is_near and found.matched):
         return found
     standing, moved = (_differences_at(template, other, weight, everything, *place) for place in ((reach, reach), (y, x)))
-    most = (3 * min(_usual(standing[0]), _usual(moved[0]))) ** 2 + NOISE
-    fits_better = np.minimum(np.square(moved[0]), most).mean() < np.minimum(np.square(standing[0]), most).mean()
-    if fits_better or not _mostly_stays(*standing, spread):
+    if _fits_better(moved[0], standing[0]) or not _mostly_stays(*standing, spread):
         return found
-    return replace(found, matched=True) if max(abs(y - reach), abs(x - reach)) <= 1 else Shift(0.0, 0.0)
+    return replace(found, matched=True) if is_near else Shift(0.0, 0.0)
 
 
 def _differences(template: Floats, other: Floats, weight: Floats, shown: Floats) -> Floats:
@@ -139,6 +138,12 @@ def _usual(differences: Floats) -> float:
     detection", 1987).
     """
     return GAUSSIAN_MEDIAN * float(np.median(differences))
+
+
+def _fits_better(one: Floats, other: Floats) -> bool:
+    """Whether the differences (N,) of one shift are less than those of another; what differs much counts like what differs clearly."""
+    most = (3 * min(_usual(one), _usual(other))) ** 2 + NOISE
+    return bool(np.minimum(np.square(one), most).mean() < np.minimum(np.square(other), most).mean())
 
 
 def _mostly_stays(differences: Floats, template: Floats, spread: float) -> bool:

@@ -102,12 +102,14 @@ def look_between(frames: Iterable[Frame], info: VideoInfo, gaps: Sequence[Gap], 
     detections: dict[int, list[Detection]] = defaultdict(list)
     found: list[Track] = []
     for frame in frames:
-        for number in gaps_of.pop(frame.index, ()):
-            gap, picture = gaps[number], shrink_rgb(frame, info, width, height).transpose(2, 0, 1)[None]
-            detections[number].append(Detection(frame.index, _seen_in(gap, picture, network, classes), picture))
-            if frame.index == gap.frames[-1]:
-                tracks = track(detections.pop(number), _each_alone(closer_look(network, classes)))
-                found += [one for one in tracks if _is_caption(one, gap.line)]
+        if wanted := gaps_of.pop(frame.index, []):
+            picture = shrink_rgb(frame, info, width, height).transpose(2, 0, 1)[None]
+            for number in wanted:
+                gap = gaps[number]
+                detections[number].append(Detection(frame.index, _seen_in(gap, picture, network, classes), picture))
+                if frame.index == gap.frames[-1]:
+                    tracks = track(detections.pop(number), _each_alone(closer_look(network, classes)))
+                    found += [one for one in tracks if _is_caption(one, gap.line)]
         if not gaps_of:
             break
     return found
