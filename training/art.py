@@ -169,6 +169,24 @@ def uneven(rng: Rng, art: Art) -> Art:
     return Art((art.alpha * (low + (1 - low) * level)).astype(np.float32), art.colour)
 
 
+def in_perspective(rng: Rng, art: Art, strength: float = 0.12) -> Art:
+    """The drawing in perspective, lit unevenly."""
+    art = padded(art, max(2, int(min(art.alpha.shape) * strength)))
+    h, w = art.alpha.shape
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * np.abs(rng.normal(0, strength * h, (4, 2))).clip(0, 0.4 * min(h, w))
+    warp = cv2.getPerspectiveTransform(corners, (corners + inwards).astype(np.float32))
+    alpha = cv2.warpPerspective(art.alpha, warp, (w, h))
+    colour = cv2.warpPerspective(np.ascontiguousarray(art.colour), warp, (w, h), borderMode=cv2.BORDER_REPLICATE)
+    return Art(alpha, lit(rng, colour))
+
+
+def lit(rng: Rng, colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The colours (h, w, 3) in an uneven light from one side."""
+    light = np.linspace(rng.uniform(0.4, 1), rng.uniform(0.4, 1), colour.shape[1], dtype=np.float32)[None, :, None]
+    return (colour * light * (1 - 0.25 * cloud(rng, colour.shape[:2])[..., None])).astype(np.float32)
+
+
 STYLES: tuple[tuple[float, Callable[[Rng, Art], Art]], ...] = (  # each with its probability, in the order of drawing
     (0.12, textured),
     (0.12, outlined),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training import art, captions, cutouts, emblems, glyphs
+from training import art, captions, cutouts, emblems, glyphs, small_things
 from training.art import Art
 from training.glyphs import Coverage
 from training.patches import Canvas, Patch, cropped, overlap_slices
@@ -32,7 +32,7 @@ class SceneObject:
         if text[where].size:
             alpha, _ = cropped(self.patch, where)
             full = alpha / max(float(self.patch.alpha.max()), 1e-3)
-            text[where] = np.maximum(text[where], full) if self.text else text[where] * (1 - alpha)
+            text[where] = np.maximum(text[where], full) if self.text else text[where] * np.maximum(1 - alpha, 0)
         return text
 
 
@@ -50,23 +50,6 @@ def _size(rng: Rng, canvas: Canvas, smallest: float, largest: float) -> int:
     return max(10, round(canvas.short_side * rng.uniform(smallest, largest)))
 
 
-def in_perspective(rng: Rng, drawing: Art, strength: float = 0.12) -> Art:
-    """Put the drawing in perspective and light it unevenly."""
-    drawing = art.padded(drawing, max(2, int(min(drawing.alpha.shape) * strength)))
-    h, w = drawing.alpha.shape
-    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
-    inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * np.abs(rng.normal(0, strength * h, (4, 2))).clip(0, 0.4 * min(h, w))
-    warp = cv2.getPerspectiveTransform(corners, (corners + inwards).astype(np.float32))
-    alpha = cv2.warpPerspective(drawing.alpha, warp, (w, h))
-    colour = cv2.warpPerspective(np.ascontiguousarray(drawing.colour), warp, (w, h), borderMode=cv2.BORDER_REPLICATE)
-    return Art(alpha, _lit(rng, colour))
-
-
-def _lit(rng: Rng, colour: np.ndarray) -> np.ndarray:
-    light = np.linspace(rng.uniform(0.4, 1), rng.uniform(0.4, 1), colour.shape[1], dtype=np.float32)[None, :, None]
-    return (colour * light * (1 - 0.25 * art.cloud(rng, colour.shape[:2])[..., None])).astype(np.float32)
-
-
 def sign(rng: Rng, canvas: Canvas) -> Art:
     """One to three lines on a board or a wall."""
     lines = int(rng.integers(1, 4))
@@ -75,7 +58,7 @@ def sign(rng: Rng, canvas: Canvas) -> Art:
     letters = np.pad(written, margin)
     ground = rng.uniform(0, 1, 3).astype(np.float32)
     board = np.full_like(letters, 1.0 if rng.random() < 0.75 else 0.0)
-    return in_perspective(rng, art.over(art.flat(letters, rng.uniform(0, 1, 3)), art.flat(board, ground)))
+    return art.in_perspective(rng, art.over(art.flat(letters, rng.uniform(0, 1, 3)), art.flat(board, ground)))
 
 
 def _text(rng: Rng, canvas: Canvas, lines: int) -> Coverage:
@@ -100,7 +83,7 @@ def scoreboard(rng: Rng, canvas: Canvas) -> Art:
         letters = art.below(letters, art.flat(glyphs.text(row, font, size), np.zeros(3)), size // 3)
     coverage = np.pad(letters.alpha, size // 2)
     board = art.flat(np.ones_like(coverage), rng.uniform(0, 0.25, 3))
-    return in_perspective(rng, art.over(art.flat(coverage, rng.choice([[1, 0.7, 0.1], [1, 1, 1], [0.3, 1, 0.4]])), board))
+    return art.in_perspective(rng, art.over(art.flat(coverage, rng.choice([[1, 0.7, 0.1], [1, 1, 1], [0.3, 1, 0.4]])), board))
 
 
 def clothing(rng: Rng, canvas: Canvas) -> Art:
@@ -112,7 +95,7 @@ def clothing(rng: Rng, canvas: Canvas) -> Art:
     dy, dx = (rng.uniform(1, 4) * np.sin(wave * (along + rng.uniform(0, 99))) for along in (x + 0.3 * y, y + 0.4 * x))
     waved = cv2.remap(coverage, x + dx.astype(np.float32), y + dy.astype(np.float32), cv2.INTER_LINEAR)
     worn = waved * np.float32(rng.uniform(0.6, 0.95))
-    drawing = in_perspective(rng, art.uneven(rng, art.flat(worn, rng.uniform(0, 1, 3))), 0.08)
+    drawing = art.in_perspective(rng, art.uneven(rng, art.flat(worn, rng.uniform(0, 1, 3))), 0.08)
     folds = 0.75 + 0.25 * np.sin(np.linspace(0, rng.uniform(6, 25), drawing.alpha.shape[1], dtype=np.float32))
     return Art(drawing.alpha, (drawing.colour * folds[None, :, None]).astype(np.float32))
 
@@ -126,7 +109,7 @@ def windows(rng: Rng, canvas: Canvas) -> Art:
     alpha = np.tile(cell, (rows, columns))
     shades = rng.uniform(0.1, 1, (rows, columns, 1)) * rng.uniform(0.5, 1, 3)
     colour = np.kron(shades, np.ones((pane + gap, pane + gap, 1))).astype(np.float32)
-    return in_perspective(rng, Art(alpha * np.float32(rng.uniform(0.7, 1)), colour), 0.04)
+    return art.in_perspective(rng, Art(alpha * np.float32(rng.uniform(0.7, 1)), colour), 0.04)
 
 
 def cloudlet(rng: Rng, canvas: Canvas) -> Art:
@@ -191,7 +174,7 @@ def picture_frame(rng: Rng, canvas: Canvas) -> Art:
     width = max(2, int(size * rng.uniform(0.03, 0.1)))
     colour = np.pad(drawing, ((width, width), (width, width), (0, 0)))
     colour[:width] = colour[-width:] = colour[:, :width] = colour[:, -width:] = rng.uniform(0, 0.9, 3).astype(np.float32)
-    return in_perspective(rng, Art(np.ones(colour.shape[:2], np.float32), colour), 0.06)
+    return art.in_perspective(rng, Art(np.ones(colour.shape[:2], np.float32), colour), 0.06)
 
 
 def objects(rng: Rng, canvas: Canvas) -> Art:
@@ -250,7 +233,7 @@ def weave(rng: Rng, canvas: Canvas) -> Art:
     light, dark = rng.uniform(0.3, 1, 3), rng.uniform(0, 0.4, 3)
     shape = cv2.resize(emblems.filled(emblems.disc(), max(extent)), extent[::-1]) if rng.random() < 0.4 else np.ones(extent, np.float32)
     colour = np.clip(pattern * light + (1 - pattern) * dark, 0, 1).astype(np.float32)
-    return Art(cv2.GaussianBlur(shape, (0, 0), rng.uniform(0.7, 3)), _lit(rng, colour))
+    return Art(cv2.GaussianBlur(shape, (0, 0), rng.uniform(0.7, 3)), art.lit(rng, colour))
 
 
 def ruled(rng: Rng, canvas: Canvas) -> Art:
@@ -264,7 +247,7 @@ def ruled(rng: Rng, canvas: Canvas) -> Art:
     light, dark = rng.uniform(0.6, 1) * rng.uniform(0.7, 1, 3), rng.uniform(0, 0.5) * rng.uniform(0.5, 1, 3)
     ink, ground = (light, dark) if rng.random() < 0.6 else (dark, light)
     drawing = art.over(art.flat(lines * np.float32(rng.uniform(0.4, 1)), ink), art.flat(np.ones(shape, np.float32), ground))
-    return in_perspective(rng, drawing, float(rng.uniform(0, 0.12)))
+    return art.in_perspective(rng, drawing, float(rng.uniform(0, 0.12)))
 
 
 def _stripes(shape: tuple[int, int], angle: float, spacing: float, thick: float) -> Coverage:
@@ -276,11 +259,18 @@ def _stripes(shape: tuple[int, int], angle: float, spacing: float, thick: float)
 
 OBJECT_KINDS: dict[str, Callable[[Rng, Canvas], Art]] = {
     kind.__name__: kind
-    for kind in (sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave, ruled)
+    for kind in (
+        *(sign, scoreboard, clothing, windows, cloudlet, bokeh, flare, ball, lamp, picture_frame, objects, vessels, weave, ruled),
+        *small_things.KINDS,
+    )
 }
-SHARES = {"sign": 2, "clothing": 2, "objects": 5, "vessels": 2, "weave": 2, "ruled": 2}  # relative frequencies; 1 for the others
-TEXTS = ("sign", "scoreboard", "clothing")
-SOLID = ("objects", "vessels", "weave", "ruled")  # unlike any mark, so they may stand still in a static clip
+SHARES = {  # relative frequencies; 1 for the others
+    **dict.fromkeys(("sign", "clothing", "vessels", "weave", "ruled", "headlights", "chimneys"), 2),
+    **{"objects": 5, "small_objects": 4},
+}
+TEXTS = ("sign", "scoreboard", "clothing", "number_plate")
+# Unlike any mark, so they may stand still in a static clip.
+SOLID = ("objects", "vessels", "weave", "ruled", "headlights", "chimneys", "small_objects")
 
 
 def framing(rng: Rng, canvas: Canvas) -> Patch:

@@ -26,7 +26,7 @@ LINES = (360, 480, 540, 720, 720, 1080)  # sizes of the short side at which clip
 MAX_ENLARGEMENT = 1.5  # of a clip beyond its own size
 AS_PICTURE_SHARE = 0.5  # of the photos; the others are filmed
 PAINTED_TEXTS = ("wordmark", "plate", "subtitle", "stamp", "scene_text", "faint")
-PAINTED_KINDS = (*PAINTED_TEXTS, "badge", "badge", "logo", "sticker")
+PAINTED_KINDS = (*PAINTED_TEXTS, "badge", "badge", "logo", "sticker", "star", "star")
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def test_an_object_of_the_scene_is_in_range_and_visible(kind: str) -> None:
 @pytest.mark.parametrize("photo", [True, False])
 def test_distractors_painted_marks_and_bars_are_not_overlays(photo: bool) -> None:
     texts = 0
-    for seed in range(8):
+    for seed in range(16):
         rng = np.random.default_rng(seed)
         made = scenes.with_objects(plain(seed, photo), rng, SOURCE)
         made = scenes.with_framing(scenes.with_painted_marks(made, rng, SOURCE), rng, SOURCE)
