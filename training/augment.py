@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.preprocess import pull_push
-from service.pipeline.measure.edge_alpha import EDGE_DEPTH_PIXELS
-from service.pipeline.measure.noise import MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
+from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 CODECS = {"h264": "libx264", "h265": "libx265"}
 SATURATION_SHARE, MAX_SATURATION = 0.3, 3.0  # share of the scenes that are greyer or more garish than filmed, which is 1
+EDGE_DEPTH_PIXELS = 2.1  # from the outline of an opaque mark inwards: deeper, the matte network is sure that nothing shows through
 PICTURE_QUALITY = (60, 95)  # of JPEG and WebP, as platforms and phones use them
 X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # a single thread, so that equal frames give equal bytes
 
@@ -179,12 +179,11 @@ def with_matte_errors(
     return opacity, colour, np.clip(opacity_sigma, 0, 1).astype(np.float32)
 
 
-def with_edge_alpha(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Opacity (H, W), colour (H, W, 3) and opacity sigma (H, W) of an opaque mark as the service measures it: edge alpha, else 1.
+def with_edge_alpha(alpha: Floats, colour: Floats, mask: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Opacity (H, W), colour (H, W, 3) and opacity sigma (H, W) of an opaque mark as the service measures it: 1 but for its edge.
 
-    alpha (H, W) and colour are the truth; scene (H, W, 3) is clean; mask (H, W) of 0 and 1 is where the mark may be; all in [0, 1]. An edge
-    pixel is un-blended where the expected error of its opacity does less harm than a fill's error, as in the service's
-    `measure.edge_alpha`. The opacity sigma is only loosely related to that error.
+    alpha (H, W) and colour are the truth; mask (H, W) of 0 and 1 is where the mark may be; all in [0, 1]. The edge has the opacity that the
+    matte network predicts, with its errors, as in `measure.edge_alpha`. The opacity sigma is only loosely related to them.
     """
     error = np.exp(rng.uniform(np.log(0.05), np.log(0.3)))
     noise = cv2.GaussianBlur(rng.normal(0, 1, alpha.shape).astype(np.float32), (0, 0), 0.6) * 2.2
@@ -192,13 +191,7 @@ def with_edge_alpha(alpha: Floats, colour: Floats, scene: Floats, mask: Floats, 
     extended = pull_push(np.ascontiguousarray(colour, np.float32), (alpha > 0.3).astype(np.float32))
     shade = cv2.GaussianBlur(extended, (0, 0), rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else extended
     shade = np.clip(shade + rng.normal(0, 0.03, 3), 0, 1).astype(np.float32)
-    fill = pull_push(scene, 1 - mask)
-    kernel = (SURROUNDINGS_KERNEL_PIXELS, SURROUNDINGS_KERNEL_PIXELS)
-    fill_error = cv2.blur(np.square(scene - fill).mean(2) * mask, kernel) / np.maximum(cv2.blur(mask, kernel), 0.01) + 1e-4
-    opacity_error = error**2 * np.square(shade - fill).mean(2) + 1e-3
-    unblend_error = opacity_error / np.square(np.maximum(1 - predicted, MIN_OPACITY_SIGMA))
-    better = fill_error / (fill_error + unblend_error) > rng.uniform(0.15, 0.35)
     deep = cv2.distanceTransform((alpha > 0.15).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > EDGE_DEPTH_PIXELS
-    opacity = np.where(better & ~deep, predicted, 1).astype(np.float32)
+    opacity = np.where(deep, 1, predicted).astype(np.float32)
     opacity_sigma = np.clip(0.1 * np.exp(rng.normal(0, 0.4)) * (1 + 0.3 * noise), MIN_OPACITY_SIGMA, 0.3).astype(np.float32)
     return opacity * mask, shade, opacity_sigma * mask

@@ -136,7 +136,7 @@ def _measured(alpha: Array, spread: Array, mask: NDArray[np.bool_], rendered: Re
     """The mark model of a rendered frame with typical errors. alpha, spread (its standard deviation over frames), mask: (H, W)."""
     colour, clean, where = rendered.colour[position], rendered.clean[position].astype(np.float32) / 255, mask.astype(np.float32)
     if opaque and spread.max() < MAX_STATIC_CHANGE:
-        return MarkModel(*augment.with_edge_alpha(alpha, colour, clean, where, rng), where)
+        return MarkModel(*augment.with_edge_alpha(alpha, colour, where, rng), where)
     return MarkModel(*augment.with_matte_errors(alpha, spread, colour, clean, rng), where)
 
 

@@ -11,7 +11,7 @@ from service.inference import fake
 from service.inference.batcher import Arrays, Batcher, Session
 from service.inference.session import Networks
 from service.pipeline.marks.decisions import Notes
-from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.mark_model import MarkModel, PredictedMark
 from service.pipeline.measure.given_region import Region, Solve, measure_region, restored
 from service.pipeline.picture.morphology import dilate
 
@@ -62,19 +62,18 @@ def region(rows: slice, columns: slice, exact: bool = True) -> Region:
 GENEROUS = region(slice(18, 46), slice(24, 66))
 
 
-def solved_at(*opacities: float) -> Solve:
-    """A solver that says these opacities, white, wherever the mark was seen."""
+def solved_at(opacity: float) -> Solve:
+    """A solver that says this opacity, white, wherever the mark was seen."""
     white, certain = np.ones((3, *SIZE), np.float32), np.zeros(SIZE, np.float32)
 
-    def solve(_crops: Floats, _probability: Floats, predicted: MarkModel, _notes: Notes) -> list[MarkModel]:
-        levels = [np.float32(opacity) * predicted.mask for opacity in opacities]
-        return [replace(predicted, opacity=level, colour=white, opacity_sigma=certain) for level in levels]
+    def solve(_crops: Floats, predicted: PredictedMark, _notes: Notes) -> MarkModel:
+        return replace(predicted, opacity=np.float32(opacity) * predicted.mask, colour=white, opacity_sigma=certain)
 
     return solve
 
 
-def measured(marked: Floats, given: Region, networks: Networks, *opacities: float) -> MarkModel:
-    return measure_region(marked, marked[:0], given, networks, solved_at(*opacities))
+def measured(marked: Floats, given: Region, networks: Networks, opacity: float) -> MarkModel:
+    return measure_region(marked, marked[:0], given, networks, solved_at(opacity))
 
 
 def word() -> Mask:
@@ -102,12 +101,6 @@ def test_a_word_that_would_still_be_seen_is_filled_and_the_gaps_stay(wrong: floa
     assert np.array_equal(model.pixels, GENEROUS.pixels)
     assert (model.opacity[word()] == 1).all()
     assert model.opacity[GENEROUS.pixels & ~near_word()].max() == 0
-
-
-def test_of_two_measurements_the_one_that_leaves_no_mark_is_taken(networks: Networks) -> None:
-    for opacities in ((0.5, 0.2), (0.2, 0.5)):
-        model = measured(crops(0.5), GENEROUS, networks, *opacities)
-        assert model.opacity[word()] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("exact", [True, False])

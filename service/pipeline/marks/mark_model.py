@@ -13,8 +13,6 @@ MAX_PARTS = 3  # parts of one mark that may appear and disappear independently
 PART_GAPS_PIXELS = (5, 9, 13, 19, 27)  # widest gap inside one part, tried in order: letters lie closer together than a word and its logo
 SPECK_SHARE = 0.02  # share of the mark's pixels; a component smaller than this is a speck, not a part
 LEVEL_PERCENTILE = 80  # of the opacity over a mark's pixels: its opacity level
-CORE_SHARE = 0.75  # of the level: with more opacity a pixel is not edge
-FULL_SHARE = 0.9  # of the level: with more predicted opacity a pixel is covered fully
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,28 @@ class MarkModel:
         return opacity_level(self.opacity, self.pixels)
 
 
+@dataclass(frozen=True)
+class PredictedMark(MarkModel):
+    """A mark as the matte network predicts it. hides: (h, w), the probability that nothing of the scene shows through."""
+
+    hides: Floats = field(repr=False)
+
+
 class Matte(NamedTuple):
     """What the matte network says of each pixel of a place: float32 planes in [0, 1], as in a model.
 
-    belongs: (h, w), the probability that the pixel is part of the mark, its outline and shadow included.
+    belongs: (h, w), the probability that the pixel is part of the mark, its outline and shadow included. hides: as in `PredictedMark`.
     """
 
     opacity: Floats
     colour: Floats
     opacity_sigma: Floats
     belongs: Floats
+    hides: Floats
 
-    def of(self, pixels: Mask) -> MarkModel:
+    def of(self, pixels: Mask) -> PredictedMark:
         """The model of a mark of these pixels (h, w)."""
-        return MarkModel(pixels.astype(np.float32), self.opacity, self.colour, self.opacity_sigma)
+        return PredictedMark(pixels.astype(np.float32), self.opacity, self.colour, self.opacity_sigma, self.hides)
 
 
 def opacity_level(opacity: Floats, pixels: Mask) -> float:

@@ -17,7 +17,7 @@ from service.inference.session import Networks
 from service.pipeline.marks.candidate import Candidate, Followed
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, to_float
-from service.pipeline.marks.mark_model import MarkModel, opacity_level
+from service.pipeline.marks.mark_model import MarkModel, PredictedMark, opacity_level
 from service.pipeline.marks.plan import MARKED_FRAMES, MIN_MARKED_FRAMES
 from service.pipeline.marks.registration import fine_detail, match_detail, moved
 from service.pipeline.measure.given_region import OPAQUE, Region, Solve, measure_region
@@ -102,8 +102,8 @@ def measure_along_path(path: PathCrops, networks: Networks, solve: Solve, notes:
         return None
     scenes = _scenes(path)
 
-    def solve_pixels(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> list[MarkModel]:
-        return [fit_pixel_opacity(crops, one, scenes) for one in solve(crops, probability, predicted, notes)]
+    def solve_pixels(crops: Floats, predicted: PredictedMark, notes: Notes) -> MarkModel:
+        return fit_pixel_opacity(crops, solve(crops, predicted, notes), scenes)
 
     region = Region(np.ones(path.origin.pixels.shape, bool), exact=False)
     model = measure_region(crops, crops[:0], region, networks, solve_pixels, notes)

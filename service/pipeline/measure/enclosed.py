@@ -1,4 +1,4 @@
-"""The pixels of an opaque mark that the segmenter missed and the mark surrounds, such as the inside of a plain logo. Pure."""
+"""The pixels of an opaque mark that the networks missed and the mark surrounds, such as the inside of a plain logo. Pure."""
 
 from typing import Final
 

@@ -1,12 +1,11 @@
 """What a person points at: the mark inside a region is measured, and what is not proven to be restored by that is filled.
 
 A second look decides. The region is un-blended with the measured mark, and the segmenter, which knows what marks look like, sees the
-result. Of several measurements the one after which it sees least is taken, and where it still sees a mark, the pixels are filled. If
-that is most of it, the measurements failed. Then the mark is filled, and the scene between its letters left as it is, if that passes the
-same test; else the whole region is.
+result. Where it still sees a mark, the pixels are filled. If that is most of it, the measurement failed. Then the mark is filled, and the
+scene between its letters left as it is, if that passes the same test; else the whole region is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -18,7 +17,7 @@ from service.inference.session import Networks
 from service.pipeline.locate.segment import long_exposures, mark_probability
 from service.pipeline.marks.decisions import UNNOTED, Notes
 from service.pipeline.marks.gather import is_single_frame
-from service.pipeline.marks.mark_model import MarkModel, split_parts
+from service.pipeline.marks.mark_model import MarkModel, PredictedMark, split_parts
 from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import WIDE_PIXELS
 from service.pipeline.measure.observe import is_in_every_frame
@@ -26,8 +25,7 @@ from service.pipeline.measure.opacity import MIN_PROBABILITY, SURE_PROBABILITY, 
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.placement import bounding_box
 
-# crops, probability, predicted model -> the models that explain the crops, from the one with the most assumptions on
-Solve = Callable[[Floats, Floats, MarkModel, Notes], Sequence[MarkModel]]
+Solve = Callable[[Floats, PredictedMark, Notes], MarkModel]  # crops, predicted mark -> the model that explains the crops
 
 OPAQUE = 0.96  # opacity from which on nothing is un-blended
 COARSE_SCALE = 0.5  # at which the region is looked at as well: large words are seen better in a smaller picture
@@ -53,35 +51,20 @@ def measure_region(
     crops: (N, 3, h, w) in [0, 1], with the mark; bare_crops: (M, 3, h, w), without it. Where nothing proves that the scene is restored,
     the opacity is 1.
     """
-    models = _marks_inside(crops, bare_crops, region.pixels, networks, solve, notes)
-    if not models:
+    found = _mark_inside(crops, bare_crops, region.pixels, networks, solve, notes)
+    if found is None:
         notes("probability of a mark in the region", None, SURE_PROBABILITY, "filled: no mark is seen in it")
         return filled(region.pixels)
-    if not is_single_frame(crops) and not is_in_every_frame(crops, models[0], notes):
+    if not is_single_frame(crops) and not is_in_every_frame(crops, found, notes):
         return filled(region.pixels)
-    for tried, outcome in ((models, "un-blended"), ([_hidden(models[-1], region.pixels)], "the mark is filled")):
-        model, failed = _least_seen(crops, tried, region.pixels, networks.segmenter)
-        share = _share_of(model, failed)
+    for model, outcome in ((found, "un-blended"), (_hidden(found, region.pixels), "the mark is filled")):
+        failed = _still_marked(crops, model, networks.segmenter) & region.pixels
+        share = float(failed[model.pixels].mean())
         passed = share <= MAX_FAILED_SHARE
         notes("share of the mark that is seen again", share, MAX_FAILED_SHARE, outcome if passed else f"not {outcome}")
         if passed:
             return _limited(model, region, failed)
     return filled(region.pixels)
-
-
-def _least_seen(crops: Floats, models: Sequence[MarkModel], region: Mask, segmenter: Batcher) -> tuple[MarkModel, Mask]:
-    """The first of the models after which the least of the mark is seen again, and the pixels (h, w) in which it is."""
-    looks: list[tuple[MarkModel, Mask]] = []
-    for model in models:
-        looks.append((model, _still_marked(crops, model, segmenter) & region))
-        if _share_of(*looks[-1]) == 0:
-            break
-    return min(looks, key=lambda look: _share_of(*look))
-
-
-def _share_of(model: MarkModel, pixels: Mask) -> float:
-    """The share of the mark's pixels that are among these (h, w)."""
-    return float(pixels[model.pixels].mean())
 
 
 def _hidden(found: MarkModel, region: Mask) -> MarkModel:
@@ -98,18 +81,18 @@ def _limited(model: MarkModel, region: Region, failed: Mask) -> MarkModel:
     return _with_holes(replace(model, opacity=np.where(near, model.opacity, 0)), region.pixels, failed | ~_explained(model.pixels))
 
 
-def _marks_inside(crops: Floats, bare_crops: Floats, region: Mask, networks: Networks, solve: Solve, notes: Notes) -> list[MarkModel]:
-    """The mark that is seen in the region, as measured, in the order in which to try; none where none is seen."""
+def _mark_inside(crops: Floats, bare_crops: Floats, region: Mask, networks: Networks, solve: Solve, notes: Notes) -> MarkModel | None:
+    """The mark that is seen in the region, as measured; None where none is seen."""
     probability = np.where(region, _seen(crops, networks.segmenter), np.float32(0))
     if not (probability > SURE_PROBABILITY).any():
-        return []
-    probability, predicted = complete_mask(crops, probability, bare_crops, networks.matte)
+        return None
+    predicted = complete_mask(crops, probability, bare_crops, networks.matte)
     mask = predicted.pixels & region
     if not mask.any():
-        return []
-    solved = solve(crops, probability, replace(predicted, mask=mask.astype(np.float32)), notes)
-    models = [replace(one, mask=(one.pixels & region).astype(np.float32)) for one in solved]
-    return [add_animation_sigma(crops, one) for one in models if one.pixels.any()]
+        return None
+    solved = solve(crops, replace(predicted, mask=mask.astype(np.float32)), notes)
+    limited = replace(solved, mask=(solved.pixels & region).astype(np.float32))
+    return add_animation_sigma(crops, limited) if limited.pixels.any() else None
 
 
 def _seen(crops: Floats, segmenter: Batcher) -> Floats:

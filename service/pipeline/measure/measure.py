@@ -15,18 +15,17 @@ from service.pipeline.locate.tiled_marks import autocorrelation, lattice_mean, r
 from service.pipeline.marks.candidate import Candidate, Followed, Lattice, Tiled, UserMask
 from service.pipeline.marks.decisions import UNRECORDED, Decisions, Notes
 from service.pipeline.marks.gather import CropRequest, Crops, gather_crops, is_single_frame, to_float
-from service.pipeline.marks.mark_model import MarkModel, crop_model
+from service.pipeline.marks.mark_model import MarkModel, PredictedMark, crop_model
 from service.pipeline.marks.parallel_map import parallel_map
 from service.pipeline.marks.plan import CONTEXT_PIXELS, FramePlan, plan_all
 from service.pipeline.measure.along_path import CropsAlongPaths, PathCrops, measure_along_path
-from service.pipeline.measure.edge_alpha import fit_edge_alpha
+from service.pipeline.measure.edge_alpha import with_edge_alpha
 from service.pipeline.measure.enclosed import enclosed_pixels, frozen_pixels
 from service.pipeline.measure.given_region import Region, filled, measure_region
 from service.pipeline.measure.noise import MIN_OPACITY_SIGMA
 from service.pipeline.measure.observe import mean_confidence, observe, own_pixels
 from service.pipeline.measure.opacity import add_animation_sigma, add_opaque_pixels, complete_mask, fit_opacity
 from service.pipeline.measure.pool import MarkPool, Observation, PooledMark
-from service.pipeline.measure.uniform_opacity import fit_level_by_contrast, fit_uniform_opacity
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.view import View
 from service.pipeline.placement import Box, Kind, bounding_box, intersect, shared_slices
@@ -142,12 +141,12 @@ def _solve(
     """The mark at each of its places, whole even where only a part of it was seen."""
     notes = decisions.about("mark", pooled.registrations[0].number)
     crops, bare_crops = to_float(pooled.marked_crops), to_float(pooled.bare_crops)
-    probability, model = complete_mask(crops, pooled.probability, bare_crops, network, pooled.matte)
+    predicted = complete_mask(crops, pooled.probability, bare_crops, network, pooled.matte)
     if pooled.own is not None:
-        probability, model = probability * pooled.own, replace(model, mask=model.mask * pooled.own)
+        predicted = replace(predicted, mask=predicted.mask * pooled.own)
     origin = candidates[pooled.registrations[0].number].origin
     lattice = origin.lattice if isinstance(origin, Tiled) else None
-    model = _fit_tiled(crops, model, lattice, notes) if lattice else _fit(crops, probability, model, notes)
+    model = _fit_tiled(crops, predicted, lattice, notes) if lattice else _fit(crops, predicted, notes)
     notes("pixels of the mark", int(model.pixels.sum()), 1, "kept" if model.pixels.any() else "dropped: no pixel is certain")
     if not model.pixels.any():
         return []
@@ -161,44 +160,37 @@ def _solve(
     return [mark for mark in marks if mark.model.mask.any()]
 
 
-def _fit(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> MarkModel:
+def _fit(crops: Floats, predicted: PredictedMark, notes: Notes) -> MarkModel:
     """The model that explains the crops (N, 3, h, w), from the matte network's prediction."""
-    return _fits(crops, probability, predicted, notes)[0] if predicted.pixels.any() else predicted
-
-
-def _fits(crops: Floats, probability: Floats, predicted: MarkModel, notes: Notes) -> list[MarkModel]:
-    """The models that explain the crops: with one opacity for all of a part, if it has one; and as predicted, at the fitted level."""
-    fit = fit_opacity(crops, predicted, notes)
-    fit = fit.with_opaque_pixels(_missed_pixels(crops, fit.model))
-    fitted = fit_edge_alpha(crops, fit, predicted, notes)
-    uniform = fit_uniform_opacity(crops, fitted, probability, notes)
-    return [uniform] if np.array_equal(uniform.opacity, fitted.opacity) else [uniform, fitted]
-
-
-def _fit_tiled(crops: Floats, model: MarkModel, lattice: Lattice, notes: Notes) -> MarkModel:
-    """The same of a tiled mark: what is certain about one tile is certain about all of them."""
-    lattice = refine_lattice(autocorrelation(model.opacity), lattice)  # at native size and without the scene it is more exact
-    predicted = _average_over_lattice(model, lattice)
     if not predicted.pixels.any():
         return predicted
     fit = fit_opacity(crops, predicted, notes)
-    missed = _missed_pixels(crops, fit.model)
-    return add_opaque_pixels(fit_level_by_contrast(crops, fit_edge_alpha(crops, fit, predicted, notes), notes), missed)
+    model = with_edge_alpha(fit.in_its_colours(), predicted, notes)
+    return add_opaque_pixels(model, _missed_pixels(crops, fit.model)) if fit.opaque.any() else model
 
 
 def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
-    """Pixels (h, w) of an opaque mark that the segmenter missed: in a video those that never change, in a still those it encloses."""
+    """Pixels (h, w) of an opaque mark that the networks missed: in a video those that never change, in a still those it encloses."""
     return enclosed_pixels(crops[0], model) if is_single_frame(crops) else frozen_pixels(crops, model.pixels)
 
 
-def _average_over_lattice(model: MarkModel, lattice: Lattice) -> MarkModel:
+def _fit_tiled(crops: Floats, seen: PredictedMark, lattice: Lattice, notes: Notes) -> MarkModel:
+    """The same of a tiled mark: what is certain about one tile is certain about all of them."""
+    lattice = refine_lattice(autocorrelation(seen.opacity), lattice)  # at native size and without the scene it is more exact
+    predicted = _average_over_lattice(seen, lattice)
+    if not predicted.pixels.any():
+        return predicted
+    return with_edge_alpha(fit_opacity(crops, predicted, notes), predicted, notes)
+
+
+def _average_over_lattice(model: PredictedMark, lattice: Lattice) -> PredictedMark:
     """The model averaged over all tiles, weighted by inverse variance; its pixels are those of most tiles."""
     weight = (1 / (np.square(model.opacity_sigma) + MIN_OPACITY_SIGMA**2)).astype(np.float32)
-    opacity, colour, opacity_sigma = (
-        lattice_mean(values, lattice, weight) for values in (model.opacity, model.colour, model.opacity_sigma)
+    opacity, colour, opacity_sigma, hides = (
+        lattice_mean(values, lattice, weight) for values in (model.opacity, model.colour, model.opacity_sigma, model.hides)
     )
     pixels = lattice_mean(model.mask, lattice, weight) > 0.5
-    return MarkModel(pixels.astype(np.float32), opacity, colour, opacity_sigma)
+    return PredictedMark(pixels.astype(np.float32), opacity, colour, opacity_sigma, hides)
 
 
 def _fit_box(place: Box, top: int, left: int, model: MarkModel, info: VideoInfo) -> tuple[Box, MarkModel]:
@@ -224,7 +216,7 @@ def _measure_alone(
     crops, bare_crops = to_float(observation.marked_crops), to_float(observation.bare_crops)
     if candidate.path:
         return _filled(candidate, number, info)
-    model = measure_region(crops, bare_crops, region, networks, _fits, decisions.about("mark", number))
+    model = measure_region(crops, bare_crops, region, networks, _fit, decisions.about("mark", number))
     box, placed = _fit_box(candidate.box, 0, 0, model, info)
     return MeasuredMark(replace(candidate, box=box), placed, 1.0, number)
 
@@ -234,7 +226,7 @@ def _solve_path(
 ) -> list[MeasuredMark]:
     """A mark that was followed, at each of its places; filled there if it cannot be un-blended."""
     numbers = [number for number, candidate in enumerate(candidates) if candidate.origin is path.origin]
-    model = measure_along_path(path, networks, _fits, decisions.about("mark", numbers[0]))
+    model = measure_along_path(path, networks, _fit, decisions.about("mark", numbers[0]))
     if model is None:
         return [_filled(candidates[number], number, info) for number in numbers]
     return [MeasuredMark(_boxed(candidates[number], path.origin, model, info), model, 1.0, number, moves=True) for number in numbers]

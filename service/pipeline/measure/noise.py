@@ -1,15 +1,13 @@
 """The noise that measuring expects: what a video codec alone does to pixels, and how exact a fill is. Values are for RGB in [0, 1].
 
-The values differ because they describe different pixels: beside an edge a codec errs more than in a flat area, and a difference over time
-more than one between neighbours.
+They differ because they describe different pixels: beside an edge a codec errs more than in a flat area.
 """
 
 from typing import Final
 
 UNBLENDED_NOISE: Final = 1e-3  # mean square: how far H.264 alone moves un-blended pixels
 EDGE_CODEC_NOISE: Final = 0.02  # standard deviation of a pixel beside a mark's edge
-FLAT_CODEC_NOISE: Final = 0.006  # standard deviation of a pixel away from edges, over time and between neighbours on one side
-DIFFERENCE_CODEC_NOISE: Final = 0.012  # standard deviation of a difference that only a codec makes: between neighbours, or over time
+DIFFERENCE_CODEC_NOISE: Final = 0.012  # standard deviation of a difference over time that only a codec makes
 FILL_NOISE: Final = 0.01  # standard deviation of a fill's error where the scene is flat
 
 # How local conditions are estimated.

@@ -12,27 +12,18 @@ from models.preprocess import MATTE_SIDE_PIXELS, matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
-from service.pipeline.marks.mark_model import MarkModel, Matte, opacity_level, split_parts
+from service.pipeline.marks.mark_model import MarkModel, Matte, PredictedMark, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
-from service.pipeline.measure.level import fit_level
+from service.pipeline.measure.level import colour_shares, fit_level
 from service.pipeline.measure.noise import SURROUNDINGS_KERNEL_PIXELS, UNBLENDED_NOISE
-from service.pipeline.measure.opaque import (
-    DENSE_LEVEL,
-    MAX_RESIDUAL_RATIO,
-    MAX_RESIDUAL_RATIO_BESIDE_OPAQUE,
-    OPAQUE_LEVEL,
-    Evidence,
-    is_opaque_over_area,
-    residual_ratio,
-    weigh_evidence,
-)
+from service.pipeline.measure.opaque import DENSE_LEVEL, hiding_probability
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.tiles import Area, in_tiles
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION_SIGMA
 
 MIN_PROBABILITY = 0.3  # probability at native size above which a pixel may belong to the mark
 SURE_PROBABILITY = 0.6  # above which it surely does
-BELONGS = 0.5  # by the matte network: the probability at which it cannot tell
+EVEN = 0.5  # probability at which the matte network cannot tell: whether a pixel belongs to the mark, whether a part hides the scene
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
 MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the level of a dense mark may be corrected
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much
@@ -49,9 +40,15 @@ class OpacityFit:
     model: MarkModel
     opaque: Mask = field(repr=False)
 
-    def with_opaque_pixels(self, pixels: Mask) -> "OpacityFit":
-        """The fit with these pixels (h, w) added to the mark, as opaque."""
-        return OpacityFit(add_opaque_pixels(self.model, pixels), self.opaque | pixels)
+    def in_its_colours(self) -> "OpacityFit":
+        """The fit with its translucent parts in one colour each, that of all of their pixels, where they have only one."""
+        model = self.model
+        for part in split_parts(model.pixels):
+            ink = model.opacity * part
+            if part.any() and not self.opaque[part].any() and len(colour_shares(ink, model.colour)) == 1:
+                colour = (ink * model.colour).sum((1, 2)) / ink.sum()
+                model = replace(model, colour=np.where(part, colour[:, None, None], model.colour).astype(np.float32))
+        return replace(self, model=model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,35 +69,34 @@ def predict_matte(marked_crops: Floats, probability: Floats, bare_crops: Floats,
         marked, here, bare = (values[(..., *area)] for values in (marked_crops, probability, bare_crops))
         (answer,) = network.run([{"statistics": padded(matte_statistics(marked, here, bare), MATTE_MULTIPLE)}])
         height, width = here.shape
-        return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt", "belongs")])
+        return np.concatenate([answer[name][:, :height, :width] for name in ("opacity", "colour", "doubt", "belongs", "hides")])
 
-    opacity, *colour, opacity_sigma, belongs = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
-    return Matte(opacity, np.stack(colour), opacity_sigma, belongs)
+    opacity, *colour, opacity_sigma, belongs, hides = in_tiles(predicted, probability.shape[0], probability.shape[1], MATTE_SIDE_PIXELS)
+    return Matte(opacity, np.stack(colour), opacity_sigma, belongs, hides)
 
 
 def complete_mask(
     marked_crops: Floats, probability: Floats, bare_crops: Floats, network: Batcher, first: Matte | None = None
-) -> tuple[Floats, MarkModel]:
-    """The probability (h, w) with the pixels that the segmenter missed, and the predicted model: no pixel, where it is nowhere sure.
+) -> PredictedMark:
+    """The predicted mark, with the pixels that the segmenter missed; without any, where that is nowhere sure.
 
-    A pixel is of the mark if either network is: the matte head sees shadows, the segmenter thin strokes.
-
-    Pixels that the matte network is certain of count as seen in its next pass, so that a word is completed letter by letter. first: what
-    it predicts in its first pass, where that is known.
+    A pixel is of the mark if either network is: the matte head sees shadows, the segmenter thin strokes. Pixels that the matte network is
+    certain of count as seen in its next pass, so that a word is completed letter by letter. probability: (h, w), by the segmenter. first:
+    what the matte network predicts in its first pass, where that is known.
     """
     for _ in range(MAX_COMPLETION_ROUNDS):
         matte = first or predict_matte(marked_crops, probability, bare_crops, network)
         first = None
         sure = probability > SURE_PROBABILITY
         if not sure.any():
-            return probability, matte.of(sure)
+            return matte.of(sure)
         level = max(opacity_level(matte.opacity, sure), 1e-3)
         certainty = np.clip(2 - 2.5 * matte.opacity_sigma / np.maximum(matte.opacity, 1e-3), 0, 1)
         seen = np.maximum(probability, np.clip(matte.opacity / level, 0, 1) * certainty).astype(np.float32)
         if ((seen > SURE_PROBABILITY) == sure).all():  # the next pass would see the same
             break
         probability = seen
-    return probability, matte.of((matte.belongs > BELONGS) | (probability > SURE_PROBABILITY))
+    return matte.of((matte.belongs > EVEN) | (probability > SURE_PROBABILITY))
 
 
 def add_opaque_pixels(model: MarkModel, pixels: Mask) -> MarkModel:
@@ -109,51 +105,25 @@ def add_opaque_pixels(model: MarkModel, pixels: Mask) -> MarkModel:
     return replace(model, mask=mask.astype(np.float32), opacity=opacity)
 
 
-def fit_opacity(marked_crops: Floats, predicted: MarkModel, notes: Notes = UNNOTED) -> OpacityFit:
+def fit_opacity(marked_crops: Floats, predicted: PredictedMark, notes: Notes = UNNOTED) -> OpacityFit:
     """The model at the level that explains the crops (N, 3, h, w) in [0, 1]; each part, such as a logo and its word, at its own level.
 
-    Where nothing shows whether a part is opaque, as over a still scene, a lower residual ratio is required beside an opaque part.
+    A part of which the network holds it likelier than not that nothing shows through is opaque.
     """
-    parts = [replace(predicted, mask=part.astype(np.float32)) for part in split_parts(predicted.pixels)]
-    evidence = weigh_evidence(marked_crops, predicted, parts, notes)
-    part_notes = [notes.of_part(number) for number in range(len(parts))]
-    fits = [_fit_part(marked_crops, *one) for one in zip(parts, evidence, part_notes, strict=True)]
-    if any(fit.opaque for fit in fits):
-        fits = [_recheck_unknown(marked_crops, *one) for one in zip(fits, evidence, part_notes, strict=True)]
-    for fit, note in zip(fits, part_notes, strict=True):
-        level = fit.model.level
-        note("fitted opacity level", level, None, "filled: it is opaque" if fit.opaque else "un-blended: it is translucent")
+    parts, fits = split_parts(predicted.pixels), list[_PartFit]()
+    for number, pixels in enumerate(parts):
+        part, note = replace(predicted, mask=pixels.astype(np.float32)), notes.of_part(number)
+        hides = hiding_probability(predicted, pixels)
+        note("probability that it hides the scene", hides, EVEN, "opaque" if hides > EVEN else "translucent")
+        fits.append(_as_opaque(part) if hides > EVEN else _translucent(_fit_level(marked_crops, part, note)))
+        outcome = "filled: it is opaque" if fits[-1].opaque else "un-blended: it is translucent"
+        note("fitted opacity level", fits[-1].model.level, None, outcome)
     return _merge_parts(predicted, parts, fits)
 
 
-def _fit_part(marked_crops: Floats, part: MarkModel, evidence: Evidence, notes: Notes) -> _PartFit:
-    """The part at its fitted level; or as opaque, where the evidence says so or the un-blended pixels would be unlike the scene."""
-    if evidence is Evidence.OPAQUE:
-        return _as_opaque(part)
-    fit = _fit_level(marked_crops, part, notes)
-    ratio = residual_ratio(marked_crops, fit.model)
-    notes("residual ratio", ratio, MAX_RESIDUAL_RATIO, "plausible" if ratio < MAX_RESIDUAL_RATIO else "opaque: un-blending fails")
-    return fit if ratio < MAX_RESIDUAL_RATIO else _as_opaque(part)
-
-
-def _recheck_unknown(marked_crops: Floats, fit: _PartFit, evidence: Evidence, notes: Notes) -> _PartFit:
-    """The same fit beside an opaque part, by the stricter residual ratio if it is not known whether the part is opaque."""
-    if evidence is not Evidence.UNKNOWN:
-        return fit
-    ratio = residual_ratio(marked_crops, fit.model)
-    fails = ratio > MAX_RESIDUAL_RATIO_BESIDE_OPAQUE
-    notes(
-        "residual ratio beside an opaque part",
-        ratio,
-        MAX_RESIDUAL_RATIO_BESIDE_OPAQUE,
-        "opaque: un-blending fails" if fails else "plausible",
-    )
-    return _as_opaque(fit.model) if fails else fit
-
-
-def _merge_parts(predicted: MarkModel, parts: Sequence[MarkModel], fits: Sequence[_PartFit]) -> OpacityFit:
+def _merge_parts(predicted: MarkModel, parts: Sequence[Mask], fits: Sequence[_PartFit]) -> OpacityFit:
     """One fit from those of the parts. A pixel beside the mark gets the values of the nearest part."""
-    distances = [cv2.distanceTransform((part.mask == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for part in parts]
+    distances = [cv2.distanceTransform((~part).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for part in parts]
     nearest = np.argmin(np.stack(distances), axis=0)
     opacity, colour, opacity_sigma = (
         np.select([nearest == number for number in range(len(fits))], [getattr(fit.model, name) for fit in fits])
@@ -161,7 +131,7 @@ def _merge_parts(predicted: MarkModel, parts: Sequence[MarkModel], fits: Sequenc
     )
     opaque = np.zeros_like(predicted.pixels)
     for part, fit in zip(parts, fits, strict=True):
-        opaque |= part.pixels & fit.opaque
+        opaque |= part & fit.opaque
     return OpacityFit(MarkModel(predicted.mask, opacity, colour, opacity_sigma), opaque)
 
 
@@ -169,37 +139,34 @@ def _as_opaque(part: MarkModel) -> _PartFit:
     return _PartFit(replace(part, opacity=np.ones_like(part.opacity)), opaque=True)
 
 
-def _fit_level(marked_crops: Floats, part: MarkModel, notes: Notes) -> _PartFit:
+def _translucent(part: MarkModel) -> _PartFit:
+    """The part as it was fitted; opaque after all if that took every pixel to 1, so that nothing is left to un-blend."""
+    return _PartFit(part, opaque=bool(part.opacity[part.pixels].min() >= 1))
+
+
+def _fit_level(marked_crops: Floats, part: MarkModel, notes: Notes) -> MarkModel:
     """The part with its opacity scaled and its colour shifted to explain the crops: the matte network sees shapes better than levels."""
-    level = part.level
-    if level > OPAQUE_LEVEL:
-        notes("predicted opacity level", level, OPAQUE_LEVEL, "opaque: too little of the scene shows through")
-        return _as_opaque(part)
-    if level > DENSE_LEVEL:
-        return _fit_level_over_area(marked_crops, part, level, notes)
+    if part.level > DENSE_LEVEL:
+        return _fit_level_over_area(marked_crops, part, notes)
     fit = fit_level(marked_crops, part.opacity * part.mask, part.colour)
     notes("factor on the opacity, fitted at the outline", fit.factor, None, f"used: within {fit.error:.2f}")
     opacity = np.minimum(part.opacity * np.float32(fit.factor), np.float32(1))
     colour = np.clip(part.colour + fit.shift, 0, 1).astype(np.float32)
     opacity_sigma = np.minimum(np.hypot(FITTED_SIGMA_SHARE * fit.factor * part.opacity_sigma, fit.error * opacity), 1)
-    saturated = bool(opacity[part.pixels].min() >= 1)  # the factor took every pixel to 1: nothing is left to un-blend
-    return _PartFit(MarkModel(part.mask, opacity, colour, opacity_sigma.astype(np.float32)), opaque=saturated)
+    return MarkModel(part.mask, opacity, colour, opacity_sigma.astype(np.float32))
 
 
-def _fit_level_over_area(marked_crops: Floats, part: MarkModel, level: float, notes: Notes) -> _PartFit:
+def _fit_level_over_area(marked_crops: Floats, part: MarkModel, notes: Notes) -> MarkModel:
     """The part with its opacity scaled so that all of it, not only its outline, explains the crops against a fill of its place.
 
     Too little of the scene shows through a dense mark to compare both sides of its outline. Dense marks are also often animated, and an
     outline that turns fits no single shape, which would make the level too low.
     """
     factor = float(np.median(presence_scores(marked_crops, part)))
-    if is_opaque_over_area(level, factor):
-        notes("opacity level, fitted over the area", level * factor, OPAQUE_LEVEL, "opaque")
-        return _as_opaque(part)
     notes("factor on the opacity, fitted over the area", factor, MAX_LEVEL_CORRECTION, _correction(factor))
     if not 1 / MAX_LEVEL_CORRECTION <= factor <= MAX_LEVEL_CORRECTION:
-        return _PartFit(part, opaque=False)
-    return _PartFit(replace(part, opacity=np.minimum(part.opacity * np.float32(factor), np.float32(1))), opaque=False)
+        return part
+    return replace(part, opacity=np.minimum(part.opacity * np.float32(factor), np.float32(1)))
 
 
 def _correction(factor: float) -> str:

@@ -1,18 +1,24 @@
 """The opacity of each pixel by itself, from many scenes seen through it: for a mark that moves over the scene. Pure."""
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
-from models.arrays import Floats
+from models.arrays import Floats, Mask
+from models.blend import mean_of_known
 from service.pipeline.marks.mark_model import MarkModel
+from service.pipeline.marks.presence import fill_hole
 from service.pipeline.measure.dilation import NARROW_PIXELS
-from service.pipeline.measure.edge_alpha import ITERATIONS, fills_and_errors
-from service.pipeline.measure.noise import EDGE_CODEC_NOISE, MIN_OPACITY_SIGMA
+from service.pipeline.measure.noise import EDGE_CODEC_NOISE, FILL_NOISE, MIN_OPACITY_SIGMA, SURROUNDINGS_KERNEL_PIXELS
 from service.pipeline.measure.opaque import OPAQUE_LEVEL
-from service.pipeline.picture.morphology import dilate
+from service.pipeline.picture.morphology import dilate, ring
 
 MIN_EDGE_SHARE = 0.15  # of the mark's level: fainter pixels lie beyond its edge
+ITERATIONS: Final = 3  # each weighs the evidence by the opacity of the one before
+HEAVY_TAIL_FACTOR: Final = 1.3  # mean square of a fill's errors over the fourth power of the mean of their fourth roots
+FILL_DILATION_PIXELS: Final = 1  # around a part, filled with it
+TRIAL_DILATION_PIXELS: Final = 3  # around a part: the ring between the two dilations, where the truth is known, tests the fill
 
 
 def fit_pixel_opacity(crops: Floats, model: MarkModel, scenes: float) -> MarkModel:
@@ -42,3 +48,15 @@ def fit_pixel_opacity(crops: Floats, model: MarkModel, scenes: float) -> MarkMod
     sigma = np.where(part, 1 / np.sqrt(precision), model.opacity_sigma)
     mask = np.where(part, np.float32(1), model.mask)
     return replace(model, mask=mask, opacity=opacity.astype(np.float32), colour=colour, opacity_sigma=sigma.astype(np.float32))
+
+
+def fills_and_errors(crops: Floats, part: Mask) -> tuple[Floats, Floats]:
+    """The crops with the part filled, and the mean square error (h, w) of such a fill, which is assumed to be the same as beside it."""
+    fills = np.stack([fill_hole(crop, part, FILL_DILATION_PIXELS) for crop in crops])
+    beside = ring(part, FILL_DILATION_PIXELS, TRIAL_DILATION_PIXELS).astype(np.float32)
+    error = np.zeros(part.shape, np.float32)
+    for crop in crops:
+        error += np.square(crop - fill_hole(crop, part, TRIAL_DILATION_PIXELS)).mean(0)
+    roots = np.sqrt(np.sqrt(error / np.float32(len(crops))))  # over roots a letter that was missed hardly counts
+    mean_root = mean_of_known(roots, beside, SURROUNDINGS_KERNEL_PIXELS)
+    return fills, (HEAVY_TAIL_FACTOR * mean_root**4 + FILL_NOISE**2).astype(np.float32)

@@ -11,7 +11,6 @@ from service.pipeline.placement import Box
 Area = tuple[slice, slice]  # rows and columns
 
 TILE_PIXELS = 256  # largest side of a tile that the inpainter gets
-CACHED_PIXELS = 16384  # ten arrays of so many floats about fill a processor's second-level cache
 TILE_CONTEXT_PIXELS = 24  # half of what two neighbouring tiles share, over which one fades into the other
 
 
@@ -50,15 +49,6 @@ def in_tiles(answer: Callable[[Area], Floats], height: int, width: int, size: in
         whole[(..., *tile.seen.slices)] += part * tile.weight
     assert whole is not None
     return whole
-
-
-def cached_rows(height: int, width: int, least: int = 1) -> list[slice]:
-    """The rows of a picture in pieces of about CACHED_PIXELS, of at least so many rows, but for the last one.
-
-    For chains of element-wise operations: what one has written of a piece, the next one finds in the cache.
-    """
-    rows = max(least, CACHED_PIXELS // max(1, width))
-    return [slice(top, min(height, top + rows)) for top in range(0, height, rows)]
 
 
 @dataclass(frozen=True)
