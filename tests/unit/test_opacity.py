@@ -110,6 +110,8 @@ def test_a_translucent_part_of_one_colour_gets_it_everywhere() -> None:
     outlined = replace(model, colour=np.where(DISTANCE < SMALL, np.float32(1), np.float32(0)) * np.ones((3, 1, 1), np.float32))
     np.testing.assert_array_equal(OpacityFit(outlined, none).in_its_colours().model.colour, outlined.colour)
     np.testing.assert_array_equal(OpacityFit(noisy, inside).in_its_colours().model.colour, noisy.colour)
+    invisible = replace(noisy, opacity=np.zeros_like(noisy.opacity))
+    np.testing.assert_array_equal(OpacityFit(invisible, none).in_its_colours().model.colour, noisy.colour)
 
 
 def test_in_a_still_an_opaque_mark_encloses_pixels_unlike_the_scene() -> None:

@@ -45,7 +45,7 @@ class OpacityFit:
         model = self.model
         for part in split_parts(model.pixels):
             ink = model.opacity * part
-            if part.any() and not self.opaque[part].any() and len(colour_shares(ink, model.colour)) == 1:
+            if ink.any() and not self.opaque[part].any() and len(colour_shares(ink, model.colour)) == 1:
                 colour = (ink * model.colour).sum((1, 2)) / ink.sum()
                 model = replace(model, colour=np.where(part, colour[:, None, None], model.colour).astype(np.float32))
         return replace(self, model=model)
