@@ -56,7 +56,7 @@ class Taught:
 
 
 def spiral(size_pixels: int) -> NDArray[np.float32]:
-    """Coverage (size, size) in [0, 1] of a spiral of thin strokes, three turns from its middle to its edge."""
+    """Coverage (size, size) in [0, 1] of a spiral of thin strokes, TURNS times round from its middle to its edge."""
     side, angle = FINE * size_pixels, np.linspace(0, 2 * np.pi * TURNS, 400)
     radius = np.linspace(0.03, 0.46, len(angle)) * side
     points = np.stack([side / 2 + radius * np.cos(angle), side / 2 + radius * np.sin(angle)], 1)
@@ -114,7 +114,7 @@ def table(rows: Sequence[Taught]) -> str:
     lines = ["| clip | | marked | before | after | best classical | found before | after |", "| --- | --- |" + " ---: |" * 6]
     numbers = [[np.nan if value is None else value for value in list(asdict(row).values())[2:]] for row in rows]
     names = [(row.clip, row.kind) for row in rows] + [("mean", "")]
-    for (clip, kind), values in zip(names, [*numbers, list(np.mean(numbers, 0))], strict=True):
+    for (clip, kind), values in zip(names, [*numbers, list(np.nanmean(numbers, 0))], strict=True):
         cells = [f"{value:.1f}" for value in values[:4]] + [f"{value:.0%}" for value in values[4:]]
         lines.append(f"| {clip} | {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -129,17 +129,25 @@ def main(
     cache: Annotated[Path, typer.Option(help="Where scores of the baselines are kept between runs.")] = CACHE,
 ) -> None:
     """Teach, then measure, print the table, and append its rows to the results."""
-    here = stamp()
+    here, clips = stamp(), [clip for clip in clip_paths(folder) if clip.stem in CLIPS]
+    if not clips:
+        raise typer.BadParameter(f"{folder} has none of the clips {', '.join(CLIPS)}")
     with TemporaryDirectory() as scratch:
         networks = taught or Path(scratch) / "taught"
         if taught is None:
             teach(training, networks, minutes, Path(scratch))
         before, after = cleaner("cpu"), cleaner_with(Networks.load("cpu", weights=networks))
     rows = []
-    for clip in (clip for clip in clip_paths(folder) if clip.stem in CLIPS):
+    for clip in clips:
         for kind in KINDS:
             rows.append(compared(clip, kind, before, after, cache))
-            case = {"clip": rows[-1].clip, "kind": f"spiral, {kind}", "frames": FRAMES, "height": LINES, "minutes": minutes}
+            case = {
+                "clip": rows[-1].clip,
+                "kind": f"spiral, {kind}",
+                "frames": FRAMES,
+                "height": LINES,
+                "minutes": None if taught else minutes,
+            }
             figures = {name: round(value, 4) for name, value in asdict(rows[-1]).items() if isinstance(value, float)}
             results.append(path, case, dict[str, object](figures), here)
             print(rows[-1], flush=True)

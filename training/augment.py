@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 CODECS = {"h264": "libx264", "h265": "libx265"}
 SATURATION_SHARE, MAX_SATURATION = 0.3, 3.0  # share of the scenes that are greyer or more garish than filmed, which is 1
-EDGE_DEPTH_PIXELS = 2.1  # from the outline of an opaque mark inwards: deeper, the matte network is sure that nothing shows through
+EDGE_DEPTH_PIXELS = 2.1  # from the outline of an opaque mark inwards: deeper, the service takes it as opaque
 PICTURE_QUALITY = (60, 95)  # of JPEG and WebP, as platforms and phones use them
 X265_SILENT = "log-level=none:pools=none:frame-threads=1"  # a single thread, so that equal frames give equal bytes
 

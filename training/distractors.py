@@ -270,7 +270,7 @@ SHARES = {  # relative frequencies; 1 for the others
 }
 TEXTS = ("sign", "scoreboard", "clothing", "number_plate")
 # Unlike any mark, so they may stand still in a static clip.
-SOLID = ("objects", "vessels", "weave", "ruled", "headlights", "chimneys", "small_objects")
+SOLID = ("objects", "vessels", "weave", "ruled", "chimneys", "small_objects")
 
 
 def framing(rng: Rng, canvas: Canvas) -> Patch:

@@ -25,7 +25,7 @@ def headlights(rng: Rng, canvas: Canvas) -> Art:
     """One or two lights of a vehicle, white, yellow or red, with a halo and sometimes with the rays of a lens."""
     size = _size(rng, canvas)
     axis = np.linspace(-1, 1, size, dtype=np.float32)
-    y, x = axis[:, None], axis[None] * np.float32(rng.uniform(0.6, 1.6))
+    y, x = axis[:, None], axis[None] * np.float32(rng.uniform(1, 1.6))
     distance = np.hypot(y, x)
     core = np.clip((rng.uniform(0.2, 0.6) - distance) * size / 4, 0, 1)
     glow = rng.uniform(0, 0.7) * np.clip(1 - distance, 0, 1) ** 2
@@ -79,14 +79,15 @@ def chimneys(rng: Rng, canvas: Canvas) -> Art:
 
 
 def small_objects(rng: Rng, canvas: Canvas) -> Art:
-    """A cut-out object, far away; a pale or dark shape of no meaning if no cut-outs are installed."""
+    """A cut-out object, far away; a disc if no cut-outs are installed."""
     size = _size(rng, canvas)
     picture = cutouts.load(canvas.cutouts[rng.integers(len(canvas.cutouts))]) if canvas.cutouts else None
     if picture is None:
         disc = np.clip(cv2.GaussianBlur(emblems.filled(emblems.disc(), size), (0, 0), 0.7), 0, 1)
         return art.flat(disc, rng.uniform(0, 1, 3))
     scale = size / max(picture.shape[:2])
-    drawing = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    shape = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    drawing = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     colour = (drawing[..., :3].astype(np.float32) / 255) ** np.float32(rng.uniform(0.4, 1.5))
     return Art(drawing[..., 3].astype(np.float32) / 255, colour)
 

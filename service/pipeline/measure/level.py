@@ -95,7 +95,7 @@ def colour_shares(opacity: Floats, colour: Floats) -> Floats:
     if len(weight) < 2:
         return np.ones((1, *opacity.shape), np.float32)
     pixels = colour[:, opacity > 0].astype(np.float64)
-    direction = np.linalg.eigh(np.cov(pixels, aweights=weight))[1][:, -1]
+    direction = np.linalg.eigh(np.cov(pixels, aweights=weight, ddof=0))[1][:, -1]
     along = direction @ pixels
     order = np.argsort(along)[:-1]
     below = np.cumsum(weight[order], dtype=np.float64)

@@ -164,23 +164,23 @@ def _fit(crops: Floats, predicted: PredictedMark, notes: Notes) -> MarkModel:
     """The model that explains the crops (N, 3, h, w), from the matte network's prediction."""
     if not predicted.pixels.any():
         return predicted
-    fit = fit_opacity(crops, predicted, notes)
-    model = with_edge_alpha(fit.in_its_colours(), predicted, notes)
-    return add_opaque_pixels(model, _missed_pixels(crops, fit.model)) if fit.opaque.any() else model
+    fit = fit_opacity(crops, predicted, notes).in_its_colours()
+    missed = _missed_pixels(crops, replace(fit.model, mask=fit.opaque.astype(np.float32)))
+    return add_opaque_pixels(with_edge_alpha(fit, predicted, missed, notes), missed)
 
 
-def _missed_pixels(crops: Floats, model: MarkModel) -> Mask:
+def _missed_pixels(crops: Floats, opaque: MarkModel) -> Mask:
     """Pixels (h, w) of an opaque mark that the networks missed: in a video those that never change, in a still those it encloses."""
-    return enclosed_pixels(crops[0], model) if is_single_frame(crops) else frozen_pixels(crops, model.pixels)
+    return enclosed_pixels(crops[0], opaque) if is_single_frame(crops) else frozen_pixels(crops, opaque.pixels)
 
 
 def _fit_tiled(crops: Floats, seen: PredictedMark, lattice: Lattice, notes: Notes) -> MarkModel:
-    """The same of a tiled mark: what is certain about one tile is certain about all of them."""
+    """The model of a tiled mark: what is certain about one tile is certain about all of them, so no pixel is missed."""
     lattice = refine_lattice(autocorrelation(seen.opacity), lattice)  # at native size and without the scene it is more exact
     predicted = _average_over_lattice(seen, lattice)
     if not predicted.pixels.any():
         return predicted
-    return with_edge_alpha(fit_opacity(crops, predicted, notes), predicted, notes)
+    return with_edge_alpha(fit_opacity(crops, predicted, notes), predicted, np.zeros_like(predicted.pixels), notes)
 
 
 def _average_over_lattice(model: PredictedMark, lattice: Lattice) -> PredictedMark:

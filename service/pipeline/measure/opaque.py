@@ -1,4 +1,4 @@
-"""When a mark counts as opaque. An opaque mark is filled, a translucent one is un-blended. Pure."""
+"""How opaque a mark is: levels, and what the matte network holds. An opaque mark is filled, a translucent one is un-blended. Pure."""
 
 from models.arrays import Mask
 from service.pipeline.marks.mark_model import PredictedMark, opacity_level
@@ -8,8 +8,9 @@ OPAQUE_LEVEL = 0.9  # opacity: above it too little of the scene shows through
 
 
 def hiding_probability(predicted: PredictedMark, part: Mask) -> float:
-    """How probable it is that nothing of the scene shows through a part (h, w) of the mark, its edges aside.
+    """How probable it is that nothing of the scene shows through a part (h, w) of the mark: a fifth of its pixels have more.
 
-    The matte network was taught what is opaque, and judges by how the place changes over time, by what surrounds it, and by its colour.
+    At a mark's edge something always shows through. The matte network was taught what is opaque, and judges by how the place changes over
+    time, by what surrounds it, and by its colour.
     """
     return opacity_level(predicted.hides, part)

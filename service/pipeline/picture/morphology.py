@@ -1,4 +1,4 @@
-"""Growing and shrinking masks by whole pixels. Pure."""
+"""Growing masks by whole pixels. Pure."""
 
 import cv2
 import numpy as np
@@ -14,11 +14,6 @@ def dilate(mask: Mask, pixels: int) -> Mask:
 def dilate_by(mask: Mask, rows: int, columns: int) -> Mask:
     """The mask (h, w) and every pixel within so many rows and columns of it."""
     return cv2.dilate(mask.astype(np.uint8), np.ones((2 * rows + 1, 2 * columns + 1), np.uint8)) > 0
-
-
-def erode(mask: Mask, pixels: int) -> Mask:
-    """The pixels of the mask (h, w) whose square of `pixels` on every side lies in it. The edge of the picture takes nothing away."""
-    return cv2.erode(mask.astype(np.uint8), np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)) > 0
 
 
 def ring(mask: Mask, inner_pixels: int, outer_pixels: int) -> Mask:
