@@ -181,7 +181,7 @@ def main(
     fonts: Annotated[Path, typer.Option(help="Where the fonts of the evaluation are.")] = FONTS,
     path: Annotated[Path, typer.Option("--results", help="Result file, appended to.")] = RESULTS / "sweep.jsonl",
 ) -> None:
-    """Sweep, then print the table and write it beside the result file."""
+    """Sweep, then print the table of these constants, and write that of all beside the result file."""
     setup, here = Setup(folder.resolve(), case_set(folder, listed(cases)), fonts), stamp()
     constants = [str(constant) for constant in chosen(hand_set(sources()), names or [])]
     tasks = waiting(constants, setup, results.read(path), here.code)
@@ -192,10 +192,14 @@ def main(
             task, found = running[future], future.result()
             results.append(path, task, found, here)
             print(f"{number}/{len(tasks)} {sweep_table.line(task, found)}", flush=True)
-    every = waiting(constants, setup, [], "")
-    table = sweep_table.markdown([record for record in results.latest(results.read(path)) if record["case"] in every])
-    path.with_suffix(".md").write_text(table)
-    print("\n" + table)
+    path.with_suffix(".md").write_text(table([str(constant) for constant in hand_set(sources())], setup, results.read(path)))
+    print("\n" + table(constants, setup, results.read(path)))
+
+
+def table(names: Sequence[str], setup: Setup, records: Sequence[results.Record]) -> str:
+    """The table of the latest records of these constants on these cases, whichever of them were swept in one run."""
+    wanted = waiting(names, setup, [], "")
+    return sweep_table.markdown([record for record in results.latest(records) if record["case"] in wanted])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,13 @@ def cutouts_under(folder: Path = STAMPS) -> tuple[Path, ...]:
     return tuple(sorted(p for p in folder.rglob("*.png") if not set(DRAWINGS) & set(p.relative_to(folder).parts)))
 
 
+def at_size(picture: Cutout, longer_side_pixels: int) -> Cutout:
+    """The picture with its longer side so many pixels long, and no side without any."""
+    scale = longer_side_pixels / max(picture.shape[:2])
+    shape = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    return np.asarray(cv2.resize(picture, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8)
+
+
 @lru_cache(CACHED_PICTURES)
 def load(path: Path) -> Cutout | None:
     """The picture, cropped to its content and at most 360 pixels large; None if it has no usable alpha channel."""

@@ -182,8 +182,7 @@ def objects(rng: Rng, canvas: Canvas) -> Art:
     picture = cutouts.load(canvas.cutouts[rng.integers(len(canvas.cutouts))]) if canvas.cutouts else None
     if picture is None:
         return vessels(rng, canvas)
-    scale = _size(rng, canvas, 0.08, 0.5) / max(picture.shape[:2])
-    drawing = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    drawing = cutouts.at_size(picture, _size(rng, canvas, 0.08, 0.5))
     drawing = drawing[:, ::-1] if rng.random() < 0.5 else drawing
     lit = (drawing[..., :3].astype(np.float32) / 255) ** np.float32(rng.uniform(0.7, 1.5)) * np.float32(rng.uniform(0.6, 1))
     return _in_row(rng, Art(drawing[..., 3].astype(np.float32) / 255, lit))

@@ -85,9 +85,7 @@ def small_objects(rng: Rng, canvas: Canvas) -> Art:
     if picture is None:
         disc = np.clip(cv2.GaussianBlur(emblems.filled(emblems.disc(), size), (0, 0), 0.7), 0, 1)
         return art.flat(disc, rng.uniform(0, 1, 3))
-    scale = size / max(picture.shape[:2])
-    shape = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    drawing = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    drawing = cutouts.at_size(picture, size)
     colour = (drawing[..., :3].astype(np.float32) / 255) ** np.float32(rng.uniform(0.4, 1.5))
     return Art(drawing[..., 3].astype(np.float32) / 255, colour)
 

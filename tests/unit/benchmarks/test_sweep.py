@@ -11,7 +11,7 @@ from benchmarks.cases import Case
 from benchmarks.constants import Code, Constant, hand_set, sources
 from benchmarks.machine import RESULTS
 from benchmarks.rehearsal import Changed, Outcome
-from benchmarks.sweep import Bench, Setup, case_set, figures, waiting
+from benchmarks.sweep import Bench, Setup, case_set, figures, table, waiting
 
 STAMP = {"commit": "0123456789abcdef", "dirty": False, "cpu": "a CPU", "cores": 2, "gpu": None, "date": "2025-01-02T03:04:05+00:00"}
 
@@ -142,3 +142,13 @@ def test_a_line_for_a_person() -> None:
 def test_every_constant_of_the_pipeline_has_its_row_in_the_sweep() -> None:
     swept = {record["case"]["constant"] for record in results.read(RESULTS / "sweep.jsonl")}
     assert not {str(constant) for constant in hand_set(sources()) if not str(constant).startswith("models.")} - swept
+
+
+def test_the_table_of_all_constants_has_those_of_earlier_runs() -> None:
+    """What is written beside the results does not depend on which constants were asked for last."""
+    setup = Setup(Path(), (Case("a.mp4", "moving", 75, 360),), Path())
+    found = {"from": "1", "to": "2", "note": "", "steps": [], "kinds": {}, "errors": {}, "seconds": 1.0}
+    tasks = waiting(["x.ONE", "x.TWO"], setup, [], "code")[1:]
+    records = [{"case": task, "figures": found, "stamp": STAMP} for task in tasks]
+    assert all(name in table(["x.ONE", "x.TWO"], setup, records) for name in ("x.ONE", "x.TWO"))
+    assert "x.TWO" not in table(["x.ONE"], setup, records)
