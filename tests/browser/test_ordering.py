@@ -1,12 +1,21 @@
 """Creating jobs: files and URLs, the way to their results, and the messages when there is none."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.visitor import Visit, words
-from tests.service_process import Service, file
+from tests.service_process import Service, file, running
 
 EN = words()
+
+
+@pytest.fixture(scope="module")
+def unstaffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service without a worker: whatever is ordered there waits."""
+    with running(tmp_path_factory.mktemp("unstaffed"), worker=False) as service:
+        yield service
 
 
 def test_a_dropped_file_is_cleaned_and_can_be_downloaded(visit: Visit, service: Service, video: bytes) -> None:
@@ -65,13 +74,13 @@ def test_a_job_can_be_left_and_cancelled_later(visit: Visit, service: Service) -
     expect(visitor.find("#credits")).to_have_text("Credits: 1")
 
 
-def test_the_card_of_each_job_has_a_line_of_name_and_at_most_two_of_state(visit: Visit, service: Service) -> None:
-    visitor = visit()
-    visitor.enter(service.account())
-    for number in range(3):  # the last ones wait for the first
-        visitor.paste_address(service.host.trickle(f"/a-clip-with-a-name-that-is-longer-than-its-card-{number}.mp4"))
+def test_the_card_of_each_job_has_a_line_of_name_and_at_most_two_of_state(visit: Visit, unstaffed: Service) -> None:
+    visitor = visit(unstaffed)
+    visitor.enter(unstaffed.account())
+    for number in range(3):
+        visitor.paste_address(f"{unstaffed.host.url}/a-clip-with-a-name-that-is-longer-than-its-card-{number}.mp4")
         visitor.button(EN["work.another"]).click()
-    expect(visitor.find(".job[data-state=queued]").first).to_be_visible()
+    expect(visitor.find(".job[data-state=queued]")).to_have_count(3)
     texts = visitor.find(".job .name, .job .state")
     expect(texts).to_have_count(6)
     assert texts.evaluate_all("all => Math.max(...all.map((each) => each.getBoundingClientRect().height))") < 50
