@@ -139,12 +139,18 @@ class MarkPool:
 def _best_registration(
     mark: _OpenMark, number: int, shape: Floats, observation: Observation | None = None
 ) -> tuple[float, Registration | None]:
-    """How similar a place's shape (h, w) is to the mark's, and where the place lies if it shows the mark: with its strokes, if observed."""
-    matches = [(match_shapes(known.shape, shape), registration, known) for registration, known in mark.kept]
-    (similarity, top, left), registration, known = max(matches, key=lambda match: match[0][0])
-    if similarity <= MIN_CORRELATION or (observation and _are_different(known, observation, top, left)):
+    """How similar a place's shape (h, w) is to the mark's, and where the place lies if it shows the mark: with its strokes, if observed.
+
+    The strokes are those of the place that shows most of the mark: where it was hardly seen, its shape holds what belongs to the scene.
+    """
+    matches = [(match_shapes(known.shape, shape), registration) for registration, known in mark.kept]
+    (similarity, top, left), registration = max(matches, key=lambda match: match[0][0])
+    place = Registration(number, registration.top + top, registration.left + left)
+    frame, fullest = mark.kept[0]
+    at = place.top - frame.top, place.left - frame.left
+    if similarity <= MIN_CORRELATION or (observation and _are_different(fullest, observation, *at)):
         return similarity, None
-    return similarity, Registration(number, registration.top + top, registration.left + left)
+    return similarity, place
 
 
 def _are_different(known: Observation, observation: Observation, top: int, left: int) -> bool:
