@@ -149,3 +149,21 @@ def test_another_word_of_one_outline_is_not_pooled() -> None:
     for number, word in enumerate(words):
         pool.add(number, replace(observation(box), marked_crops=np.broadcast_to(word, (3, 3, HEIGHT, WIDTH))))
     assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 1], [2]]
+
+
+def test_a_place_where_little_was_seen_tells_no_marks_apart() -> None:
+    """There the shape holds an edge of the scene; another place, where as little is seen, looks more like it than like the mark."""
+    ink = shape(1) > 0
+    left = np.zeros((HEIGHT, WIDTH), bool)
+    left[:, :52] = True
+    edge = np.zeros((HEIGHT, WIDTH), np.float32)
+    edge[40:42, 40:70] = 0.75
+    part = shape(1) * left
+    seen = [shape(1), part + edge, part]
+    pictures = [np.where(ink, 130, 100) for _ in seen]
+    pictures[:2] = [np.where(edge > 0, 255 * (np.arange(WIDTH) % 3 > 0), pictures[0])] * 2
+    pool = MarkPool()
+    for number, (values, picture) in enumerate(zip(seen, pictures, strict=True)):
+        crops = np.broadcast_to(picture.astype(np.uint8), (3, 3, HEIGHT, WIDTH))
+        pool.add(number, replace(observation(values.astype(np.float32)), marked_crops=crops))
+    assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 1, 2]]

@@ -121,6 +121,19 @@ def test_a_logo_that_moves_by_less_than_its_width_is_not_of_a_line() -> None:
     assert [one.in_line for one in candidates] == [False] * 4
 
 
+def test_a_logo_of_which_only_the_word_is_seen_last_is_not_of_a_line() -> None:
+    """The word stands about where it stood in the whole; from its corner, the logo has other strokes."""
+    whole = scene(0, WIDTH, HEIGHT)
+    strokes = np.random.default_rng(4).random((3, 20)) < 0.6
+    whole[84:96, 20:100][np.kron(strokes, np.ones((4, 4), bool))] = 255
+    word = scene(0, WIDTH, HEIGHT)
+    word[86:98, 52:100] = whole[84:96, 52:100]
+    frames = film([*[whole] * 20, *[scene(0, WIDTH, HEIGHT)] * (TOTAL - 40), *[word] * 20])
+    candidates, _ = locate(frames, lambda: nullcontext(frames), INFO, Request(), Batcher(FakeSegmenter()), Limits())
+    assert candidates
+    assert not any(one.in_line for one in candidates)
+
+
 def track_of(box: Box, first: int, last: int, confirmed: bool = True, static: bool = False) -> Track:
     seen = np.zeros((HEIGHT, WIDTH), np.float32)
     seen[box.slices] = 0.9

@@ -154,12 +154,16 @@ def _are_one_line(line: Box, box: Box) -> bool:
 
 
 def _are_different(early: Track, late: Track) -> bool:
-    """Whether two marks have other strokes, wherever in the line they stand: a logo may have moved by less than its width."""
+    """Whether two marks have other strokes, wherever in the line they stand: a logo may have moved by less than its width.
+
+    A part of a mark, such as the word of a logo, stands where it stood in the whole; a mark that moved is compared from its corner.
+    """
     before, after = early.looks[-1], late.looks[0]
     if not is_another(before, after):
         return False
     (top, left), (y, x) = (_corner(look) for look in (before, after))
-    return all(is_another(before, _moved(after, top - y + dy, left - x + dx)) for dy, dx in SHIFTS)
+    shifts = [(dy + down, dx + right) for dy, dx in SHIFTS for down, right in ((0, 0), (top - y, left - x))]
+    return all(is_another(before, _moved(after, *shift)) for shift in shifts)
 
 
 def _corner(look: Appearance) -> tuple[int, int]:

@@ -12,11 +12,13 @@ from models.preprocess import MATTE_SIDE_PIXELS, matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
 from service.pipeline.marks.decisions import UNNOTED, Notes
+from service.pipeline.marks.gather import is_single_frame
 from service.pipeline.marks.mark_model import MarkModel, Matte, PredictedMark, opacity_level, split_parts
 from service.pipeline.marks.presence import fill_hole, presence_scores
+from service.pipeline.measure.hiding import Scenes, hiding_probability, is_sure, predicted_hiding
 from service.pipeline.measure.level import colour_shares, fit_level
 from service.pipeline.measure.noise import SURROUNDINGS_KERNEL_PIXELS, UNBLENDED_NOISE
-from service.pipeline.measure.opaque import DENSE_LEVEL, hiding_probability
+from service.pipeline.measure.opaque import DENSE_LEVEL
 from service.pipeline.picture.morphology import dilate
 from service.pipeline.picture.tiles import Area, in_tiles
 from service.pipeline.remove.mark_windows import ANIMATION_PIXELS, MIN_ANIMATION_SIGMA
@@ -108,12 +110,15 @@ def add_opaque_pixels(model: MarkModel, pixels: Mask) -> MarkModel:
 def fit_opacity(marked_crops: Floats, predicted: PredictedMark, notes: Notes = UNNOTED) -> OpacityFit:
     """The model at the level that explains the crops (N, 3, h, w) in [0, 1]; each part, such as a logo and its word, at its own level.
 
-    A part of which the network holds it likelier than not that nothing shows through is opaque.
+    A part through which likelier than not nothing shows is opaque, by what the network holds and, in a video, how it follows the scenes.
     """
-    parts, fits = split_parts(predicted.pixels), list[_PartFit]()
+    parts, fits, scenes = split_parts(predicted.pixels), list[_PartFit](), None
     for number, pixels in enumerate(parts):
         part, note = replace(predicted, mask=pixels.astype(np.float32)), notes.of_part(number)
-        hides = hiding_probability(predicted, pixels)
+        hides = predicted_hiding(predicted, pixels)
+        if not is_single_frame(marked_crops) and not is_sure(hides):
+            scenes = scenes or Scenes.behind(marked_crops, predicted.pixels)
+            hides = hiding_probability(hides, scenes, predicted, pixels)
         note("probability that it hides the scene", hides, EVEN, "opaque" if hides > EVEN else "translucent")
         fits.append(_as_opaque(part) if hides > EVEN else _translucent(_fit_level(marked_crops, part, note)))
         outcome = "filled: it is opaque" if fits[-1].opaque else "un-blended: it is translucent"
