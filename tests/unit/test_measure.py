@@ -140,11 +140,11 @@ def test_scene_text_is_seen_at_native_size_too() -> None:
         assert len(measure(film(pictures), info, [one], networks, 20, classes=classes)) == count
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_an_unconfirmed_candidate_counts_if_it_matches_a_confirmed_one(same: bool) -> None:
+@pytest.mark.parametrize(("same", "last"), [(True, 19), (False, 19), (True, 39)])
+def test_an_unconfirmed_candidate_counts_if_it_matches_a_confirmed_one_that_is_gone(same: bool, last: int) -> None:
     info, networks = described(WIDTH, HEIGHT, frames=40), fake.networks()
-    other = Box(84, 60, 108, 80) if same else Box(90, 40, 94, 90)
-    pictures = clip(40, (0, 19, SQUARE), (24, 39, other))
+    other = Box(104, 60, 128, 80) if same else Box(90, 40, 94, 90)
+    pictures = clip(40, (0, last, SQUARE), (24, 39, other))
 
     def candidate(box: Box, first: int, last: int, confirmed: bool) -> Candidate:
         around = box.expanded(CONTEXT_PIXELS, info.width, info.height)
@@ -152,9 +152,9 @@ def test_an_unconfirmed_candidate_counts_if_it_matches_a_confirmed_one(same: boo
         probability[box.slices] = 1
         return Candidate(around, probability[around.slices], first, last, 1.0, "overlay", slack_frames=4, origin=Detected(0.0, confirmed))
 
-    candidates = [candidate(SQUARE, 4, 16, True), candidate(other, 28, 36, False)]
+    candidates = [candidate(SQUARE, 4, last - 3, True), candidate(other, 28, 36, False)]
     placements = find_extents(film(pictures), info, measure(film(pictures), info, candidates, networks, 40), 40)
-    assert [(p.first_frame, p.last_frame) for p in placements] == ([(0, 19), (24, 39)] if same else [(0, 19)])
+    assert [(p.first_frame, p.last_frame) for p in placements] == ([(0, 19), (24, 39)] if same and last < 24 else [(0, last)])
 
 
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 60), st.integers(1, 40), st.integers(0, 50))

@@ -167,3 +167,12 @@ def test_a_place_where_little_was_seen_tells_no_marks_apart() -> None:
         crops = np.broadcast_to(picture.astype(np.uint8), (3, 3, HEIGHT, WIDTH))
         pool.add(number, replace(observation(values.astype(np.float32)), marked_crops=crops))
     assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 1, 2]]
+
+
+def test_an_unconfirmed_place_is_not_the_mark_while_that_is_seen_elsewhere() -> None:
+    """A car's lamp may look like a logo, which stands in a corner all the time."""
+    pool = MarkPool(are_at_once=lambda one, other: (one, other) == (1, 0))
+    pool.add(0, observation(shape(1)))
+    for number in (1, 2):
+        pool.add(number, observation(shape(1), confirmed=False))
+    assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 2]]

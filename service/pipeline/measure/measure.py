@@ -59,7 +59,7 @@ def measure(
 ) -> list[MeasuredMark]:
     """Measure every candidate in one pass, a mark at several places from all at once. classes: what the segmenter looks for."""
     plans = plan_all(candidates, total_frames, limits.crop_pixels)
-    pool, paths = MarkPool(decisions), CropsAlongPaths(candidates, info, limits)
+    pool, paths = MarkPool(decisions, partial(_are_at_once, candidates)), CropsAlongPaths(candidates, info, limits)
     requests = [_request(candidate, plan) for candidate, plan in zip(candidates, plans, strict=True)] + paths.requests
 
     def observed(gathered: tuple[int, Crops]) -> tuple[int, Observation | MeasuredMark | Crops]:
@@ -87,6 +87,13 @@ def measure(
     solve = partial(_solved, candidates=candidates, info=info, networks=networks, decisions=decisions)
     marks = chain.from_iterable(parallel_map(solve, complete()))
     return _drop_parts(list(marks), decisions)
+
+
+def _are_at_once(candidates: Sequence[Candidate], one: int, other: int) -> bool:
+    """Whether the middle of the first candidate's time is in the second one's, which is somewhere else."""
+    here, there = candidates[one], candidates[other]
+    middle = (here.first_sample + here.last_sample) // 2
+    return there.first_sample <= middle <= there.last_sample and not intersect(here.box, there.box)
 
 
 def frames_to_measure(candidates: Sequence[Candidate], info: VideoInfo, total_frames: int, limits: Limits) -> set[int]:

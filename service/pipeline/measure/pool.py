@@ -4,6 +4,7 @@ Over a white wall neither the opacity nor the shape of a white mark can be seen.
 can. Memory holds the crops of a few marks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +78,10 @@ class _OpenMark:
 class MarkPool:
     """Collects observations place by place, and returns each mark when no new observation of it is expected."""
 
-    def __init__(self, decisions: Decisions = UNRECORDED) -> None:
+    def __init__(self, decisions: Decisions = UNRECORDED, are_at_once: Callable[[int, int], bool] = lambda one, other: False) -> None:
+        """are_at_once: whether two candidates are seen at one time in different places, so that they are two things."""
         self._decisions = decisions
+        self._are_at_once = are_at_once
         self._open: list[_OpenMark] = []
         self._unconfirmed: list[tuple[int, Floats]] = []
 
@@ -122,15 +125,21 @@ class MarkPool:
             self._note(number, match[0], best, "the same mark as")
         return match
 
+    def _unconfirmed_match(self, mark: _OpenMark, number: int, shape: Floats) -> tuple[float, Registration | None]:
+        """As `_best_registration`, of an unconfirmed place."""
+        similarity, registration = _best_registration(mark, number, shape)
+        elsewhere = any(self._are_at_once(number, place.number) for place in mark.registrations)
+        outcome = "unlike" if not registration else "at the same time elsewhere than" if elsewhere else "kept: the same mark as"
+        self._note(number, mark, similarity, outcome)
+        return similarity, None if elsewhere else registration
+
     def _note(self, number: int, mark: _OpenMark, similarity: float, outcome: str) -> None:
         outcome = f"{outcome} candidate {mark.registrations[0].number}"
         self._decisions.about("candidate", number)("correlation of its shape with a mark's", similarity, MIN_CORRELATION, outcome)
 
     def _close(self, mark: _OpenMark) -> PooledMark:
-        """The mark, with every unconfirmed place whose shape matches it."""
-        matches = [_best_registration(mark, number, shape) for number, shape in self._unconfirmed]
-        for (number, _), (similarity, registration) in zip(self._unconfirmed, matches, strict=True):
-            self._note(number, mark, similarity, "kept: the same mark as" if registration else "unlike")
+        """The mark, with every unconfirmed place whose shape matches it, and where it was while it was seen nowhere else."""
+        matches = [self._unconfirmed_match(mark, number, shape) for number, shape in self._unconfirmed]
         mark.registrations += [registration for _, registration in matches if registration]
         self._unconfirmed = [place for place, (_, registration) in zip(self._unconfirmed, matches, strict=True) if not registration]
         return _stack(mark)
