@@ -41,12 +41,26 @@ def ratio(crops: Floats) -> float:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.3, 0.5, 0.7, 0.8]))
 def test_what_follows_a_scene_that_changes_is_translucent_and_what_does_not_is_opaque(seed: int, opacity: float) -> None:
-    assert ratio(marked_crops(opacity, seed=seed)) < 1e-2
-    assert ratio(marked_crops(1.0, seed=seed)) > 5
+    assert ratio(marked_crops(opacity, seed=seed)) < 1e-3
+    assert ratio(marked_crops(1.0, seed=seed)) > 1e3
 
 
-def test_over_a_scene_that_stands_still_the_network_decides() -> None:
-    assert ratio(marked_crops(0.5, change=0)) == ratio(marked_crops(1.0, change=0)) == 1
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.3, 0.7, 1.0]))
+def test_over_a_scene_that_stands_still_the_network_decides(seed: int, opacity: float) -> None:
+    assert ratio(marked_crops(opacity, change=0, seed=seed)) == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.4, 0.7]))
+def test_a_fill_that_knows_little_of_the_scene_makes_nothing_opaque(seed: int, opacity: float) -> None:
+    """Squares of the scene change each by itself, so the fill's changes are as large as its errors, and hardly those behind the mark."""
+    rng = np.random.default_rng(seed)
+    squares = rng.uniform(0.2, 0.8, (FRAMES, 3, HEIGHT // 4, WIDTH // 4))
+    scenes = squares.repeat(4, axis=2).repeat(4, axis=3)
+    share = opacity * MARK
+    crops = ((1 - share) * scenes + share * COLOUR).astype(np.float32)
+    assert ratio(crops) < 2
 
 
 def test_one_crop_says_nothing() -> None:
@@ -67,10 +81,3 @@ def test_a_network_that_is_sure_is_believed(hides: float) -> None:
     assert is_sure(hides)
     crops = marked_crops(0.7 if hides > 0.5 else 0.95)  # the scenes say the opposite
     assert bool(fit_opacity(crops, predicted(0.8, hides)).opaque.any()) == (hides > 0.5)
-
-
-@given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
-def test_a_surer_network_is_never_less_sure_afterwards(one: float, other: float) -> None:
-    scenes, seen = Scenes.behind(marked_crops(0.9), MARK), predicted(0.8, 0.5)
-    low, high = (hiding_probability(hides, scenes, seen, MARK) for hides in sorted((one, other)))
-    assert 0 <= low <= high <= 1

@@ -176,3 +176,11 @@ def test_an_unconfirmed_place_is_not_the_mark_while_that_is_seen_elsewhere() -> 
     for number in (1, 2):
         pool.add(number, observation(shape(1), confirmed=False))
     assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 2]]
+
+
+def test_of_two_unconfirmed_places_at_one_time_the_mark_is_at_the_likelier_one() -> None:
+    pool = MarkPool(are_at_once=lambda one, other: {one, other} == {1, 2})
+    blurred = 0.5 * (shape(1) + np.roll(shape(1), 2, axis=1))
+    for number, (values, confirmed) in enumerate([(shape(1), True), (blurred, False), (shape(1), False)]):
+        pool.add(number, observation(values, confirmed=confirmed))
+    assert [[place.number for place in mark.registrations] for mark in pool.flush()] == [[0, 2]]

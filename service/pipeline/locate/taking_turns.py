@@ -162,7 +162,7 @@ def _are_different(early: Track, late: Track) -> bool:
     if not is_another(before, after):
         return False
     (top, left), (y, x) = (_corner(look) for look in (before, after))
-    shifts = [(dy + down, dx + right) for dy, dx in SHIFTS for down, right in ((0, 0), (top - y, left - x))]
+    shifts = {(dy + down, dx + right) for dy, dx in SHIFTS for down, right in ((0, 0), (top - y, left - x))} - {(0, 0)}
     return all(is_another(before, _moved(after, *shift)) for shift in shifts)
 
 

@@ -90,10 +90,12 @@ def measure(
 
 
 def _are_at_once(candidates: Sequence[Candidate], one: int, other: int) -> bool:
-    """Whether the middle of the first candidate's time is in the second one's, which is somewhere else."""
+    """Whether one of two candidates is seen in the middle of the other one's time, somewhere else."""
     here, there = candidates[one], candidates[other]
-    middle = (here.first_sample + here.last_sample) // 2
-    return there.first_sample <= middle <= there.last_sample and not intersect(here.box, there.box)
+    if intersect(here.box, there.box):
+        return False
+    middles = (here.first_sample + here.last_sample) // 2, (there.first_sample + there.last_sample) // 2
+    return there.first_sample <= middles[0] <= there.last_sample or here.first_sample <= middles[1] <= here.last_sample
 
 
 def frames_to_measure(candidates: Sequence[Candidate], info: VideoInfo, total_frames: int, limits: Limits) -> set[int]:

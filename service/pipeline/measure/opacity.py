@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from models.arrays import Floats, Mask
-from models.blend import mean_of_known
+from models.blend import SCALE_RANGE, mean_of_known
 from models.preprocess import MATTE_SIDE_PIXELS, matte_statistics, padded
 from models.spec import MATTE_MULTIPLE
 from service.inference.batcher import Batcher
@@ -27,7 +27,6 @@ MIN_PROBABILITY = 0.3  # probability at native size above which a pixel may belo
 SURE_PROBABILITY = 0.6  # above which it surely does
 EVEN = 0.5  # probability at which the matte network cannot tell: whether a pixel belongs to the mark, whether a part hides the scene
 MAX_COMPLETION_ROUNDS = 3  # passes of the matte network, each of which completes what the one before saw
-MAX_LEVEL_CORRECTION = 2.0  # the largest factor, up or down, by which the level of a dense mark may be corrected
 FITTED_SIGMA_SHARE = 0.5  # of the predicted sigma remains once the level is fitted; with all of it faint marks are filled too much
 MIN_FRAMES = 8  # crops that are needed to see whether a mark changes
 ANIMATION_REACH_PIXELS = 10  # around the mask, filled as well: an animated outline may be there at times
@@ -167,16 +166,9 @@ def _fit_level_over_area(marked_crops: Floats, part: MarkModel, notes: Notes) ->
     Too little of the scene shows through a dense mark to compare both sides of its outline. Dense marks are also often animated, and an
     outline that turns fits no single shape, which would make the level too low.
     """
-    factor = float(np.median(presence_scores(marked_crops, part)))
-    notes("factor on the opacity, fitted over the area", factor, MAX_LEVEL_CORRECTION, _correction(factor))
-    if not 1 / MAX_LEVEL_CORRECTION <= factor <= MAX_LEVEL_CORRECTION:
-        return part
+    factor = float(np.clip(np.median(presence_scores(marked_crops, part)), *SCALE_RANGE))
+    notes("factor on the opacity, fitted over the area", factor, None, "used")
     return replace(part, opacity=np.minimum(part.opacity * np.float32(factor), np.float32(1)))
-
-
-def _correction(factor: float) -> str:
-    """What becomes of a fitted factor, for the notes."""
-    return "used" if 1 / MAX_LEVEL_CORRECTION <= factor <= MAX_LEVEL_CORRECTION else "not used: too far off"
 
 
 def add_animation_sigma(marked_crops: Floats, model: MarkModel) -> MarkModel:

@@ -79,7 +79,7 @@ class MarkPool:
     """Collects observations place by place, and returns each mark when no new observation of it is expected."""
 
     def __init__(self, decisions: Decisions = UNRECORDED, are_at_once: Callable[[int, int], bool] = lambda one, other: False) -> None:
-        """are_at_once: whether two candidates are seen at one time in different places, so that they are two things."""
+        """are_at_once: whether a candidate is seen in the middle of another one's time, somewhere else, so that they are two things."""
         self._decisions = decisions
         self._are_at_once = are_at_once
         self._open: list[_OpenMark] = []
@@ -111,7 +111,7 @@ class MarkPool:
         closed, self._open = self._open, []
         marks = [self._close(mark) for mark in closed]
         for number, _ in self._unconfirmed:
-            self._decisions.about("candidate", number)("matches a confirmed mark", None, None, "dropped: it does not")
+            self._decisions.about("candidate", number)("matches a confirmed mark", None, None, "dropped: it is none")
         return marks
 
     def _match(self, number: int, observation: Observation) -> tuple[_OpenMark, Registration]:
@@ -125,23 +125,21 @@ class MarkPool:
             self._note(number, match[0], best, "the same mark as")
         return match
 
-    def _unconfirmed_match(self, mark: _OpenMark, number: int, shape: Floats) -> tuple[float, Registration | None]:
-        """As `_best_registration`, of an unconfirmed place."""
-        similarity, registration = _best_registration(mark, number, shape)
-        elsewhere = any(self._are_at_once(number, place.number) for place in mark.registrations)
-        outcome = "unlike" if not registration else "at the same time elsewhere than" if elsewhere else "kept: the same mark as"
-        self._note(number, mark, similarity, outcome)
-        return similarity, None if elsewhere else registration
-
     def _note(self, number: int, mark: _OpenMark, similarity: float, outcome: str) -> None:
         outcome = f"{outcome} candidate {mark.registrations[0].number}"
         self._decisions.about("candidate", number)("correlation of its shape with a mark's", similarity, MIN_CORRELATION, outcome)
 
     def _close(self, mark: _OpenMark) -> PooledMark:
-        """The mark, with every unconfirmed place whose shape matches it, and where it was while it was seen nowhere else."""
-        matches = [self._unconfirmed_match(mark, number, shape) for number, shape in self._unconfirmed]
-        mark.registrations += [registration for _, registration in matches if registration]
-        self._unconfirmed = [place for place, (_, registration) in zip(self._unconfirmed, matches, strict=True) if not registration]
+        """The mark, with the unconfirmed places whose shape matches it, best first, but for those where it is not at that time."""
+        matches = [(*_best_registration(mark, number, shape), number) for number, shape in self._unconfirmed]
+        for similarity, registration, number in sorted(matches, key=lambda match: -match[0]):
+            elsewhere = any(self._are_at_once(number, place.number) for place in mark.registrations)
+            outcome = "unlike" if not registration else "at the same time elsewhere than" if elsewhere else "kept: the same mark as"
+            self._note(number, mark, similarity, outcome)
+            if registration and not elsewhere:
+                mark.registrations.append(registration)
+        known = {place.number for place in mark.registrations}
+        self._unconfirmed = [place for place in self._unconfirmed if place[0] not in known]
         return _stack(mark)
 
 
