@@ -35,7 +35,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("browser")) as service:
+    with running(tmp_path_factory.mktemp("browser"), fetch_bytes_per_second="1") as service:  # a source that trickles is not given up
         yield service
 
 
